@@ -1,0 +1,43 @@
+use crate::{Decode, ReplyError, Single, Step};
+
+/// Reads a body to its end and keeps nothing of it.
+#[derive(Debug, Default)]
+pub struct Discard {
+    seen: usize,
+    ended: bool,
+    done: bool,
+}
+
+impl Discard {
+    /// The longest body that is read: 1 MiB. What a hub sends where nothing is expected is some hundred bytes;
+    /// reading on would only serve a server that never stops.
+    pub const LIMIT: usize = 1 << 20;
+}
+
+impl Decode for Discard {
+    type Item = ();
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.seen = self.seen.saturating_add(bytes.len());
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+    }
+
+    fn next_item(&mut self) -> Result<Step<()>, ReplyError> {
+        if self.done {
+            Ok(Step::End)
+        } else if self.seen > Self::LIMIT {
+            self.done = true;
+            Err(ReplyError::TooLarge { limit: Self::LIMIT })
+        } else if self.ended {
+            self.done = true;
+            Ok(Step::Item(()))
+        } else {
+            Ok(Step::NeedData)
+        }
+    }
+}
+
+impl Single for Discard {}

@@ -1,0 +1,83 @@
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use crate::{Decode, ReplyError, Single, Step};
+
+/// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
+pub struct Json<T> {
+    body: Vec<u8>,
+    state: State,
+    value: PhantomData<fn() -> T>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Reading,
+    TooLarge,
+    Complete,
+    Done,
+}
+
+impl<T> Json<T> {
+    /// The longest body that is read: 8 MiB. The longest reply of a hub is its list of instances, at about 600 bytes each;
+    /// this has room for 13,000 of them, and even while the buffer grows a hostile server cannot claim more than twice that much memory.
+    pub const LIMIT: usize = 8 << 20;
+}
+
+impl<T> Default for Json<T> {
+    fn default() -> Self {
+        Self { body: Vec::new(), state: State::Reading, value: PhantomData }
+    }
+}
+
+impl<T> core::fmt::Debug for Json<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Json").field("buffered", &self.body.len()).field("state", &self.state).finish()
+    }
+}
+
+impl<T: DeserializeOwned> Decode for Json<T> {
+    type Item = T;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        if self.state != State::Reading {
+            return;
+        }
+        if bytes.len() > Self::LIMIT - self.body.len() {
+            self.body = Vec::new();
+            self.state = State::TooLarge;
+        } else {
+            self.body.extend_from_slice(bytes);
+        }
+    }
+
+    fn end(&mut self) {
+        if self.state == State::Reading {
+            self.state = State::Complete;
+        }
+    }
+
+    fn next_item(&mut self) -> Result<Step<T>, ReplyError> {
+        match self.state {
+            State::Reading => Ok(Step::NeedData),
+            State::Done => Ok(Step::End),
+            State::TooLarge => {
+                self.state = State::Done;
+                Err(ReplyError::TooLarge { limit: Self::LIMIT })
+            }
+            State::Complete => {
+                self.state = State::Done;
+                let body = core::mem::take(&mut self.body);
+                let text: &[u8] = if body.trim_ascii().is_empty() { b"null" } else { &body };
+                match serde_json::from_slice(text) {
+                    Ok(value) => Ok(Step::Item(value)),
+                    Err(source) => Err(ReplyError::body(source, &body)),
+                }
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Single for Json<T> {}

@@ -1,0 +1,120 @@
+use core::fmt;
+
+use crate::RequestError;
+
+/// The version of a hub, as `major.minor.patch`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    major: u32,
+    minor: u32,
+    patch: u32,
+}
+
+impl Version {
+    /// Before every release: what has been there since then is in every hub.
+    pub const ANY: Self = Self::new(0, 0, 0);
+
+    /// The version `major.minor.patch`.
+    #[must_use]
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads the text that a hub reports; a suffix (`-pre.1`, `+build`) is left out, missing parts are zero.
+    /// `None` where it does not begin with a number.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let core = text.trim().trim_start_matches('v');
+        let core = core.split(['-', '+']).next().unwrap_or_default();
+        let mut parts = core.split('.').map(|part| part.parse::<u32>().ok());
+        let major = parts.next().flatten()?;
+        let mut next = || parts.next().flatten().unwrap_or(0);
+        Some(Self { major, minor: next(), patch: next() })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How a hub of a certain version speaks, where hubs differ on the wire.
+///
+/// A dialect is told, never guessed from the shape of a reply: an event's data on a new hub may look exactly like an old hub's envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    version: Version,
+}
+
+impl Dialect {
+    /// The newest dialect that this library knows, 1.0.1. Also what a hub is taken to speak that reports no readable version.
+    pub const LATEST: Self = Self::of(Version::new(1, 0, 1));
+
+    /// The dialect of a hub of this version.
+    #[must_use]
+    pub const fn of(version: Version) -> Self {
+        Self { version }
+    }
+
+    /// The hub's version.
+    #[must_use]
+    pub const fn version(self) -> Version {
+        self.version
+    }
+
+    /// Whether the hub has what came with the given version.
+    #[must_use]
+    pub fn has(self, since: Version) -> bool {
+        self.version >= since
+    }
+
+    /// Refuses what this hub does not have yet.
+    pub(crate) fn require(self, operation: &'static str, since: Version) -> Result<(), RequestError> {
+        if self.has(since) { Ok(()) } else { Err(RequestError::Unsupported { operation, since, hub: self.version }) }
+    }
+
+    /// Whether `_stop` takes a coded message, `[4001,{…}]`, instead of a plain object.
+    pub(crate) fn stop_is_coded(self) -> bool {
+        !self.has(Version::new(0, 28, 2))
+    }
+
+    /// Whether an event comes as `{"eventName":…,"message":…}` instead of its bare data.
+    pub(crate) fn events_in_envelopes(self) -> bool {
+        !self.has(Version::new(0, 38, 0))
+    }
+
+    /// Whether a sequence can be deleted together with its instances. Since 0.34.4.
+    #[must_use]
+    pub fn deletes_by_force(self) -> bool {
+        self.has(Self::DELETES_BY_FORCE)
+    }
+
+    pub(crate) const DELETES_BY_FORCE: Version = Version::new(0, 34, 4);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_hubs_write_them() {
+        for (text, version) in [
+            ("0.18.7", Some(Version::new(0, 18, 7))),
+            ("1.0.1", Some(Version::new(1, 0, 1))),
+            ("v1.0", Some(Version::new(1, 0, 0))),
+            ("0.38.0-pre.2+abc", Some(Version::new(0, 38, 0))),
+            ("source", None),
+            ("", None),
+        ] {
+            assert_eq!(Version::parse(text), version, "{text}");
+        }
+        assert!(Version::new(0, 28, 10) > Version::new(0, 28, 2));
+    }
+}

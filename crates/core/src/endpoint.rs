@@ -1,0 +1,172 @@
+use alloc::format;
+use alloc::string::String;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use url::Url;
+
+use crate::{Dialect, Operation, Reply, RequestError};
+
+/// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
+///
+/// The only place where an operation becomes a request and a reply is given its meaning.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    base: String,
+    headers: HeaderMap,
+    dialect: Option<Dialect>,
+}
+
+impl Endpoint {
+    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is taken as given: a path
+    /// prefix stays, a trailing slash makes no difference, and nothing is added.
+    ///
+    /// # Errors
+    /// [`RequestError::BaseUrl`] where it is not an `http` or `https` URL, or holds a query, a fragment, or a user name or password.
+    pub fn new(base_url: &str) -> Result<Self, RequestError> {
+        let base = parse_base(base_url)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        Ok(Self { base, headers, dialect: None })
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
+    /// Sends this header with every request. Its value is taken to be a secret, and not shown in `Debug` output.
+    ///
+    /// # Errors
+    /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the operations.
+    pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
+        if FRAMING.contains(&name) {
+            return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
+        }
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    /// Tells how the hub speaks.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = Some(dialect);
+    }
+
+    /// How the hub speaks, where that was told.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
+    /// The request for an operation. Where no dialect was told, the hub is taken to speak [`Dialect::LATEST`].
+    ///
+    /// # Errors
+    /// The operation's values cannot be sent, or the hub is known to be too old for it.
+    pub fn request<O: Operation>(&self, operation: &O) -> Result<Request<O::Payload>, RequestError> {
+        if let Some(dialect) = self.dialect {
+            dialect.require(O::NAME, O::SINCE)?;
+        }
+        let payload = operation.payload(self.dialect.unwrap_or(Dialect::LATEST))?;
+        let uri: Uri = format!("{}/{}", self.base, operation.path().into_text()?).try_into().map_err(http::Error::from)?;
+        let mut request = Request::new(payload);
+        *request.method_mut() = O::METHOD;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        operation.headers(request.headers_mut())?;
+        Ok(request)
+    }
+
+    /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put
+    /// their only words there at times. A transport that does not know it passes the empty string.
+    pub fn reply<O: Operation>(&self, operation: &O, status: StatusCode, reason: &str, headers: &HeaderMap) -> Reply<O::Decoder> {
+        let decoder = operation.decoder(self.dialect.unwrap_or(Dialect::LATEST));
+        Reply::new(status, reason, headers, decoder, O::refusal)
+    }
+}
+
+const FRAMING: [HeaderName; 10] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+];
+
+fn parse_base(given: &str) -> Result<String, RequestError> {
+    let mut url = Url::parse(given).map_err(|source| {
+        let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
+        // A password would stand before an `@`.
+        RequestError::base_url(given.rsplit('@').next().unwrap_or_default(), &hint)
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // Neither call can fail for a URL that has a user name.
+        let _ = (url.set_username(""), url.set_password(None));
+        let hint = "it holds a user name or password, which would end up in messages and logs; send credentials as a header";
+        return Err(RequestError::base_url(url.as_str(), hint));
+    }
+    let mistake = if !matches!(url.scheme(), "http" | "https") {
+        "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
+    } else if url.query().is_some() {
+        "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
+    } else if url.fragment().is_some() {
+        "it holds a fragment (#…), which is never sent"
+    } else {
+        let text = String::from(url);
+        return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
+    };
+    Err(RequestError::base_url(url.as_str(), mistake))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_taken_as_given() {
+        for (given, base) in [
+            ("http://localhost:8000/api/v1", "http://localhost:8000/api/v1"),
+            ("http://localhost:8000/api/v1/", "http://localhost:8000/api/v1"),
+            ("http://www.example.com:8000/hubs/a/api/v1", "http://www.example.com:8000/hubs/a/api/v1"),
+            ("https://example.com", "https://example.com"),
+            ("HTTP://[::1]:8000/", "http://[::1]:8000"),
+            ("http://example.com/a%20b/api/v1", "http://example.com/a%20b/api/v1"),
+        ] {
+            assert_eq!(parse_base(given).ok().as_deref(), Some(base));
+        }
+    }
+
+    #[test]
+    fn base_urls_that_would_not_work_are_refused_with_the_reason() {
+        for (given, reason) in [
+            ("localhost:8000", "scheme"),
+            ("/api/v1", "relative URL"),
+            ("", "relative URL"),
+            ("ftp://example.com/", "scheme"),
+            ("http://", "empty host"),
+            ("http://example.com/api?token=x", "query"),
+            ("http://example.com/api?", "query"),
+            ("http://example.com/api#x", "fragment"),
+            ("http://user:secret@example.com/api", "user name or password"),
+            ("http://user:secret@exa mple.com/api", "domain"),
+            ("http://example.com:99999/", "port"),
+        ] {
+            let error = parse_base(given).err().map(|error| alloc::string::ToString::to_string(&error)).unwrap_or_default();
+            assert!(error.contains(reason), "{given}: {error:?}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_of_the_connection_are_not_the_callers() {
+        let mut hub = Endpoint::new("http://localhost:8000/api/v1").unwrap_or_else(|error| unreachable!("{error}"));
+        assert!(hub.set_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")).is_err());
+        assert!(hub.set_header(header::AUTHORIZATION, HeaderValue::from_static("Bearer secret")).is_ok());
+        assert!(!format!("{hub:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,163 @@
+//! What can go wrong, by whose mistake: [`RequestError`] is ours and comes before anything is sent, [`ReplyError`] is the other side's.
+
+mod api;
+mod code;
+mod message;
+
+pub use api::ApiError;
+pub use code::ErrorCode;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use crate::Version;
+
+/// Why a request was not built. Nothing has been sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The base URL of a hub cannot be used.
+    #[error("cannot use {url:?} as the base URL of a hub: {problem}")]
+    #[non_exhaustive]
+    BaseUrl {
+        /// The URL as given, without a password that it may hold.
+        url: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+
+    /// A value that should stand in a path cannot be found there by a hub, or would change the route.
+    #[error("{value:?} cannot be used as {what}: {problem}")]
+    #[non_exhaustive]
+    Segment {
+        /// What it should have been: `sequence id`.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// Why it cannot.
+        problem: &'static str,
+    },
+
+    /// A header cannot be sent.
+    #[error("the header {name:?} cannot be sent: {problem}")]
+    #[non_exhaustive]
+    Header {
+        /// The header's name. Its value may be a secret and is not kept.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// An option of an operation has a value that no hub takes.
+    #[error("the option {option:?} cannot be sent: {problem}")]
+    #[non_exhaustive]
+    Option {
+        /// The option, in the hub's spelling: `appConfig`.
+        option: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The hub is older than the operation, or than an option of it.
+    #[error("this hub (version {hub}) does not have {operation:?}, which came with version {since}")]
+    #[non_exhaustive]
+    Unsupported {
+        /// The operation, or the option.
+        operation: &'static str,
+        /// The first version with it.
+        since: Version,
+        /// The version of this hub.
+        hub: Version,
+    },
+
+    /// The request description is not one that HTTP knows, for example because its path is too long.
+    #[error("cannot build the request")]
+    Http(#[from] http::Error),
+}
+
+impl RequestError {
+    /// A [`BaseUrl`](Self::BaseUrl) error, for transports that cannot reach every address.
+    #[must_use]
+    pub fn base_url(url: &str, problem: &str) -> Self {
+        Self::BaseUrl { url: url.into(), problem: problem.into() }
+    }
+
+    /// A [`Header`](Self::Header) error, for operations and clients that take header values from their callers.
+    #[must_use]
+    pub fn header(name: &str, problem: &str) -> Self {
+        Self::Header { name: name.into(), problem: problem.into() }
+    }
+
+    /// An [`Option`](Self::Option) error, for operations that check their values.
+    #[must_use]
+    pub fn option(option: &str, problem: &str) -> Self {
+        Self::Option { option: option.into(), problem: problem.into() }
+    }
+}
+
+/// So that a value which needs no check can stand where one that does is expected.
+impl From<core::convert::Infallible> for RequestError {
+    fn from(never: core::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Why a reply did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// The other side refused, and said so by its status.
+    #[error(transparent)]
+    Api(#[from] Box<ApiError>),
+
+    /// The status says success, but the body is not what was expected.
+    #[error("the reply is not the JSON that was expected; it begins with {start:?}")]
+    #[non_exhaustive]
+    Body {
+        /// The beginning of the body, at most 120 characters.
+        start: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+
+    /// The body is longer than this operation's reply can be.
+    #[error("the reply is longer than {limit} bytes, more than a hub sends here; it was not read further")]
+    #[non_exhaustive]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+
+    /// The body ended before it was complete.
+    #[error("the reply was cut off after {}", cut(*.got, *.expected))]
+    #[non_exhaustive]
+    Truncated {
+        /// How many bytes of the body came.
+        got: u64,
+        /// How many were announced, where a length was.
+        expected: Option<u64>,
+    },
+}
+
+impl ReplyError {
+    pub(crate) fn body(source: serde_json::Error, body: &[u8]) -> Self {
+        Self::Body { start: message::start_of(body), source }
+    }
+
+    /// The refusal, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn cut(got: u64, expected: Option<u64>) -> String {
+    match expected {
+        Some(expected) => format!("{got} of {expected} bytes"),
+        None => format!("{got} bytes"),
+    }
+}

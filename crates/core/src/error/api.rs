@@ -1,0 +1,127 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::ErrorCode;
+use super::message::Words;
+
+/// The other side received the request and refused it.
+///
+/// Its [`Display`](fmt::Display) is the status and the hub's own words: `419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The status that is meant. Hubs answer some refusals on instance routes with a `500` whose text names the real status
+    /// (`415: Invalid content-type`); this is then the named one.
+    pub status: StatusCode,
+    /// The status line's code, as received.
+    pub received_status: StatusCode,
+    /// What kind of refusal it is.
+    pub code: ErrorCode,
+    /// What the other side says: from the JSON body, else a text body, else the reason phrase, else what the status means.
+    pub message: String,
+    /// The body as it came, at most [`ApiError::BODY_LIMIT`] bytes of it.
+    pub body: Vec<u8>,
+    /// How long to wait before trying again, in seconds, where the answer says so (`Retry-After`).
+    pub retry_after: Option<u64>,
+}
+
+impl ApiError {
+    /// How much of a refusal's body is read: 64 KiB. The longest that a hub writes is a stack trace of a few kB, a proxy's page some ten.
+    pub const BODY_LIMIT: usize = 64 << 10;
+
+    /// Makes sense of a refusal; `reason` is the reason phrase of the status line, which holds the only text of some refusals.
+    #[must_use]
+    pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
+        let json = serde_json::from_slice::<Value>(&body).ok();
+        let words = Words::of(json.as_ref(), &body);
+        let meant = words.status.filter(|_| status.is_server_error()).unwrap_or(status);
+        let message = redirection(status, headers).or(words.message).unwrap_or_else(|| match reason.trim() {
+            "" => describe(status).to_string(),
+            reason => reason.to_string(),
+        });
+        let retry_after = headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        Self {
+            status: meant,
+            received_status: status,
+            code: words.code.unwrap_or_else(|| ErrorCode::of_status(meant)),
+            message,
+            body,
+            retry_after,
+        }
+    }
+
+    /// The body as JSON, where it is JSON: all that the hub sent, for members that are not modelled here.
+    #[must_use]
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Gives the refusal another meaning, where it is known to be a misleading one.
+    #[must_use]
+    pub fn meaning(mut self, status: StatusCode, message: &str) -> Self {
+        self.status = status;
+        self.code = ErrorCode::of_status(status);
+        self.message = message.into();
+        self
+    }
+
+    /// No such sequence, instance, topic or route (404).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// In use, or already there (409).
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.status == StatusCode::CONFLICT
+    }
+
+    /// The hub has no room for another instance at the moment (419); it may have later.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.code == ErrorCode::InsufficientResources
+    }
+
+    /// The package, or what it holds, cannot be used (422).
+    #[must_use]
+    pub fn is_unprocessable(&self) -> bool {
+        self.status == StatusCode::UNPROCESSABLE_ENTITY
+    }
+
+    /// Credentials are missing, wrong, or not enough (401, 403).
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+}
+
+fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let target = headers.get(http::header::LOCATION).filter(|_| status.is_redirection())?;
+    let target = String::from_utf8_lossy(target.as_bytes());
+    Some(format!("it redirects to {target}, and redirects are not followed; if that is the hub, make it the base URL"))
+}
+
+fn describe(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        419 => "Insufficient Space on Resource",
+        _ => status.canonical_reason().unwrap_or("no explanation was sent"),
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.message)?;
+        if self.received_status != self.status {
+            write!(f, " (sent as {})", self.received_status.as_u16())?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for ApiError {}

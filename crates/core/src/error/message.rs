@@ -1,0 +1,107 @@
+//! Finding the words in the body of a refusal. Hubs and what stands in front of them write it in eight ways.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::ErrorCode;
+
+/// What a body says.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    pub(super) message: Option<String>,
+    pub(super) code: Option<ErrorCode>,
+    /// The status that the words name, where a hub wraps one refusal in another.
+    pub(super) status: Option<StatusCode>,
+}
+
+impl Words {
+    pub(super) fn of(json: Option<&Value>, body: &[u8]) -> Self {
+        let words = match json {
+            Some(json) => Self::of_json(json),
+            None => Self::of_text(&String::from_utf8_lossy(body)),
+        };
+        words.with_known_text()
+    }
+
+    /// `{"error":"…"}`, `{"error":{…}}`, `{"opStatus":"…"}`, and a bare JSON string.
+    fn of_json(json: &Value) -> Self {
+        let error = json.get("error");
+        match error {
+            Some(Value::String(text)) => Self { message: said(text), ..Self::default() },
+            Some(Value::Object(error)) => {
+                let code = error.get("code").and_then(ErrorCode::of_member);
+                let text = ["message", "data", "reason"].iter().find_map(|name| error.get(*name)?.as_str().and_then(said));
+                let system_call = || {
+                    let (code, call) = (error.get("code")?.as_str()?, error.get("syscall")?.as_str()?);
+                    let path = error.get("path").and_then(Value::as_str).unwrap_or_default();
+                    said(format!("{code}: {call} {path}").trim_end())
+                };
+                let message = text.or_else(system_call).or_else(|| code.as_ref().map(ToString::to_string));
+                let message = message.or_else(|| Self::op_status(json));
+                Self { message, code, status: None }
+            }
+            _ => {
+                let text = json.get("message").or(Some(json)).and_then(Value::as_str).and_then(said);
+                Self { message: Self::op_status(json).or(text), ..Self::default() }
+            }
+        }
+    }
+
+    fn op_status(json: &Value) -> Option<String> {
+        json.get("opStatus").and_then(Value::as_str).and_then(said)
+    }
+
+    /// `415: Invalid content-type`, an HTML page, or any other text.
+    fn of_text(text: &str) -> Self {
+        let text = text.trim();
+        if let Some((status, rest)) = text.split_once(": ") {
+            // quirk (0.18.7, 1.0.1): instance routes answer 500 and name the status that is meant in the text.
+            if let Ok(status) = status.parse::<StatusCode>() {
+                return Self { message: said(rest), status: Some(status), code: None };
+            }
+        }
+        let lower = text.get(..512).unwrap_or(text).to_ascii_lowercase();
+        if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
+            let title = lower.find("<title>").and_then(|at| text.get(at + 7..)?.split('<').next()).map(str::trim);
+            let title = title.filter(|title| !title.is_empty()).unwrap_or("without a title");
+            let message = format!("an HTML page ({title}); a proxy or another web server answered instead of the hub");
+            return Self { message: Some(message), ..Self::default() };
+        }
+        Self { message: said(text), ..Self::default() }
+    }
+
+    /// quirk (1.0.1): a start that its configuration makes impossible is told by text alone.
+    fn with_known_text(mut self) -> Self {
+        let configuration = |text: &String| {
+            text.starts_with("Incorrect config passed to") || text.starts_with("Runner was started with invalid configuration")
+        };
+        if self.code.is_none() && self.message.as_ref().is_some_and(configuration) {
+            self.code = Some(ErrorCode::InvalidConfig);
+        }
+        self
+    }
+}
+
+/// At most this many characters of what another side wrote go into a message.
+const MAX_MESSAGE: usize = 500;
+
+fn said(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| shorten(text, MAX_MESSAGE))
+}
+
+/// The beginning of a body, for a message.
+pub(super) fn start_of(body: &[u8]) -> String {
+    let head = body.get(..480).unwrap_or(body);
+    shorten(String::from_utf8_lossy(head).trim(), 120)
+}
+
+fn shorten(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
+        None => text.into(),
+    }
+}

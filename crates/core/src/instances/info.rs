@@ -1,0 +1,196 @@
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Extra, InstanceId, SequenceId, SequenceInfo};
+
+/// An instance as the hub describes it.
+///
+/// Whether it has ended is told by [`ended`](Self::ended) and [`terminated`](Self::terminated), not by its status: a hub sets the
+/// status of an ended instance back when it is told to stop it. Hubs before 0.27.0 forget an instance when it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InstanceInfo {
+    /// The instance's id.
+    pub id: InstanceId,
+    /// What it is an instance of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<SequenceOf>,
+    /// Where it is in its life. 0.18.7 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<InstanceStatus>,
+    /// The configuration that it was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_config: Option<Value>,
+    /// The arguments that it was started with. 0.18.7 calls them `sequenceArgs`.
+    #[serde(default, alias = "sequenceArgs", skip_serializing_if = "Option::is_none")]
+    pub args: Option<Vec<Value>>,
+    /// When it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// When it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// How it ended. Since 0.27.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminated: Option<Terminated>,
+    /// All further members: `ports`, and the topics that it `provides` and `requires`.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What an instance is an instance of: newer hubs describe the sequence, older ones give its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SequenceOf {
+    /// The sequence's id.
+    Id(SequenceId),
+    /// The sequence.
+    Info(Box<SequenceInfo>),
+}
+
+impl SequenceOf {
+    /// The sequence's id.
+    #[must_use]
+    pub fn id(&self) -> &SequenceId {
+        match self {
+            Self::Id(id) => id,
+            Self::Info(info) => &info.id,
+        }
+    }
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Terminated {
+    /// The exit code of its runner. quirk (1.x): `-1` for a normal end; 137 killed, 138 stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exitcode: Option<i64>,
+    /// The reason in words, for example `Instance stopped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Members that this library does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Where an instance is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+#[non_exhaustive]
+pub enum InstanceStatus {
+    /// Declared by hubs, and not seen.
+    Initializing,
+    /// Its process is up. 1.x refuses to kill an instance at this point.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was told to stop.
+    Stopping,
+    /// It was killed, and its process is about to end.
+    Killing,
+    /// It ended as it should, also by being stopped or killed.
+    Completed,
+    /// It failed.
+    Errored,
+    /// Declared by hubs, and not seen.
+    Gone,
+    /// Any other status, as the hub wrote it.
+    Other(String),
+}
+
+impl InstanceStatus {
+    /// The status as the hub writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Killing => "killing",
+            Self::Completed => "completed",
+            Self::Errored => "errored",
+            Self::Gone => "gone",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<String> for InstanceStatus {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "initializing" => Self::Initializing,
+            "starting" => Self::Starting,
+            "running" => Self::Running,
+            "stopping" => Self::Stopping,
+            "killing" => Self::Killing,
+            "completed" => Self::Completed,
+            "errored" => Self::Errored,
+            "gone" => Self::Gone,
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<InstanceStatus> for String {
+    fn from(status: InstanceStatus) -> Self {
+        status.as_str().into()
+    }
+}
+
+impl fmt::Display for InstanceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A time as the hub writes it: RFC 3339 with milliseconds, in UTC (`2026-11-23T19:31:57.434Z`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(String);
+
+impl Timestamp {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a hub answers when it was told to stop or kill an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Acknowledged {
+    /// The instance as it is then. Since 0.28.2.
+    Info(Box<InstanceInfo>),
+    /// Anything else that means yes: `{"opStatus":"OK"}`, or `null` for nothing.
+    Bare(Value),
+}
+
+impl Acknowledged {
+    /// The instance as it is then, where the hub says.
+    #[must_use]
+    pub fn info(&self) -> Option<&InstanceInfo> {
+        match self {
+            Self::Info(info) => Some(info),
+            Self::Bare(_) => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::instance_path;
+use crate::{InstanceId, Operation, Path, Receipt, RequestError, Streamed, headers};
+
+/// `POST /instance/:id/input`: sends data to the sequence's input, and by default ends the input after it.
+///
+/// The hub sends the head of its answer at once, and the end of it when it has taken all data: nothing is delivered before.
+/// quirk (0.18.7, 1.x): for an input that has already ended, the answer may never end.
+#[derive(Clone, Copy, Debug)]
+pub struct SendInput<'a> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// What the data is. An input has one content type: that of the first request to it.
+    pub content_type: ContentType,
+    /// Whether the input ends after this data. Not said, it does.
+    pub end: Option<bool>,
+}
+
+/// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and by default ends it. Answered like [`SendInput`].
+#[derive(Clone, Copy, Debug)]
+pub struct SendStdin<'a> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// Whether the standard input ends after this data. Not said, it does.
+    pub end: Option<bool>,
+}
+
+impl Operation for SendInput<'_> {
+    const NAME: &'static str = "send input";
+    const METHOD: Method = Method::POST;
+    type Payload = Streamed;
+    type Decoder = Receipt;
+
+    fn path(&self) -> Path {
+        instance_path(self.id).literal("input")
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        end_stream(headers, self.end);
+        Ok(())
+    }
+}
+
+impl Operation for SendStdin<'_> {
+    const NAME: &'static str = "send stdin";
+    const METHOD: Method = Method::POST;
+    type Payload = Streamed;
+    type Decoder = Receipt;
+
+    fn path(&self) -> Path {
+        instance_path(self.id).literal("stdin")
+    }
+
+    /// The only content type that a standard input takes.
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers::octet_stream(headers);
+        end_stream(headers, self.end);
+        Ok(())
+    }
+}
+
+fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
+    if let Some(end) = end {
+        let value = HeaderValue::from_static(if end { "true" } else { "false" });
+        headers.insert(HeaderName::from_static("x-end-stream"), value);
+    }
+}
+
+/// What data for an input is. Hubs take others without complaint and then lose the data, so there are no others here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ContentType {
+    /// `text/plain`: UTF-8 text. The sequence gets one string for each piece that arrives, not for each line.
+    Text,
+    /// `application/octet-stream`: bytes. Hubs of 0.18 damage what is not UTF-8.
+    Bytes,
+    /// `application/x-ndjson`: one JSON value on each line. A line `null` cuts the input: nothing after it is delivered.
+    Ndjson,
+}
+
+impl ContentType {
+    /// The header's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain",
+            Self::Bytes => "application/octet-stream",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use alloc::string::String;
+
+use crate::RequestError;
+
+/// A path below the base URL, built one segment at a time so that no value can add a segment, change the route or reach another host.
+///
+/// Hubs do not percent-decode: an id with a space, a slash or a letter outside ASCII cannot be addressed, however it is escaped.
+/// Such a value is therefore refused, and the refusal is reported when the request is built.
+#[derive(Debug)]
+pub struct Path {
+    text: Result<String, RequestError>,
+}
+
+impl Path {
+    /// A path that begins with the given literal, for example `sequence`.
+    #[must_use]
+    pub fn new(literal: &'static str) -> Self {
+        Self { text: Ok(String::from(literal)) }
+    }
+
+    /// Appends a literal of the route, for example `start`.
+    #[must_use]
+    pub fn literal(mut self, literal: &'static str) -> Self {
+        if let Ok(text) = &mut self.text {
+            text.push('/');
+            text.push_str(literal);
+        }
+        self
+    }
+
+    /// Appends a value; `what` names it in the error if it cannot be addressed, for example `sequence id`.
+    #[must_use]
+    pub fn value(mut self, what: &'static str, value: &str) -> Self {
+        if let Ok(text) = &mut self.text {
+            match check_segment(what, value) {
+                Ok(()) => {
+                    text.push('/');
+                    text.push_str(value);
+                }
+                Err(error) => self.text = Err(error),
+            }
+        }
+        self
+    }
+
+    pub(crate) fn into_text(self) -> Result<String, RequestError> {
+        self.text
+    }
+}
+
+/// Whether a hub can find `value` as one segment of a path, and nothing on the way there can take it for something else.
+pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), RequestError> {
+    let problem = if value.is_empty() {
+        "it is empty"
+    } else if value == "." || value == ".." {
+        "it would change the route"
+    } else if value.contains(['/', '\\', '?', '#']) {
+        "it holds a character that ends a path segment (one of / \\ ? #)"
+    } else if has_percent_escape(value) {
+        // A hub takes the escape literally, a proxy in front of it may decode it: the two would see different names.
+        "it holds a percent-escape, which hubs and proxies read differently"
+    } else if !value.bytes().all(is_addressable) {
+        "it holds a character that hubs cannot find in a path (only letters, digits and -._~!$&'()*+,;=:@% can be)"
+    } else {
+        return Ok(());
+    };
+    Err(RequestError::Segment { what, value: value.into(), problem })
+}
+
+fn is_addressable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%".contains(&byte)
+}
+
+fn has_percent_escape(value: &str) -> bool {
+    value.as_bytes().windows(3).any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_could_reach_another_route_are_refused() {
+        for value in [
+            "",
+            ".",
+            "..",
+            "../topics/x",
+            "a/b",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a b",
+            "a\tb",
+            "a\r\nb",
+            "a\0b",
+            "zażółć",
+            "%2e%2e",
+            "a%2Fb",
+            "a|b",
+            "\u{7f}",
+        ] {
+            assert!(Path::new("sequence").value("sequence id", value).into_text().is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_hubs_can_find_are_sent_as_they_are() {
+        for value in ["2d1cb1f0-81ea-4e33-a94d-ba8fe578a025", "a+b:c@d", "a!$&'()*,;=~", "100%", "50%-off", "..."] {
+            let text = Path::new("sequence").value("sequence id", value).literal("start").into_text();
+            assert_eq!(text.ok(), Some(alloc::format!("sequence/{value}/start")));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::{ApiError, Decode, ReplyError, Step};
+
+/// The reading half of one exchange: a head was received, the bytes of the body are pushed in, items are pulled out.
+///
+/// On success the operation's decoder reads the body; otherwise a bounded part of it is collected and becomes an
+/// [`ApiError`]. Made by [`Endpoint::reply`](crate::Endpoint::reply); every driver is the same loop over it.
+pub struct Reply<D> {
+    reading: Reading<D>,
+    got: u64,
+    expected: Option<u64>,
+}
+
+enum Reading<D> {
+    Success(D),
+    Refusal(Refusal),
+    Over,
+}
+
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    complete: bool,
+    correct: fn(ApiError) -> ApiError,
+}
+
+impl<D: Decode> Reply<D> {
+    pub(crate) fn new(status: StatusCode, reason: &str, headers: &HeaderMap, decoder: D, correct: fn(ApiError) -> ApiError) -> Self {
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+        let reading = if status.is_success() {
+            Reading::Success(decoder)
+        } else {
+            let (reason, headers) = (reason.to_string(), headers.clone());
+            Reading::Refusal(Refusal { status, reason, headers, body: Vec::new(), complete: false, correct })
+        };
+        Self { reading, got: 0, expected: length.filter(|_| !chunked) }
+    }
+
+    /// Whether the status says success.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self.reading, Reading::Success(_))
+    }
+
+    /// Takes the next bytes of the body.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        match &mut self.reading {
+            Reading::Success(decoder) => decoder.feed(bytes),
+            Reading::Refusal(refusal) => refusal.feed(bytes),
+            Reading::Over => {}
+        }
+    }
+
+    /// The body is complete.
+    ///
+    /// # Errors
+    /// [`ReplyError::Truncated`] where the head announced more than came. Nothing more comes out of this reply then.
+    pub fn end(&mut self) -> Result<(), ReplyError> {
+        match &mut self.reading {
+            // A refusal that was cut short is still a refusal.
+            Reading::Refusal(refusal) => refusal.complete = true,
+            Reading::Success(_) if self.expected.is_some_and(|expected| self.got < expected) => return Err(self.cut_off()),
+            Reading::Success(decoder) => decoder.end(),
+            Reading::Over => {}
+        }
+        Ok(())
+    }
+
+    /// The connection was lost in the middle of the body: what to report for it.
+    pub fn cut_off(&mut self) -> ReplyError {
+        let error = ReplyError::Truncated { got: self.got, expected: self.expected };
+        match core::mem::replace(&mut self.reading, Reading::Over) {
+            Reading::Refusal(refusal) => refusal.into_error(),
+            _ => error,
+        }
+    }
+
+    /// The next item, or what is missing for it.
+    ///
+    /// # Errors
+    /// [`ReplyError::Api`] for a refusal, or what the decoder reports.
+    pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
+        match core::mem::replace(&mut self.reading, Reading::Over) {
+            Reading::Success(mut decoder) => {
+                let step = decoder.next_item();
+                self.reading = Reading::Success(decoder);
+                step
+            }
+            Reading::Refusal(refusal) if refusal.complete => Err(refusal.into_error()),
+            Reading::Refusal(refusal) => {
+                self.reading = Reading::Refusal(refusal);
+                Ok(Step::NeedData)
+            }
+            Reading::Over => Ok(Step::End),
+        }
+    }
+}
+
+impl Refusal {
+    /// Once there is as much as is kept, the rest of the body is not waited for.
+    fn feed(&mut self, bytes: &[u8]) {
+        let room = ApiError::BODY_LIMIT - self.body.len();
+        self.body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.complete = self.body.len() == ApiError::BODY_LIMIT;
+    }
+
+    fn into_error(self) -> ReplyError {
+        let error = ApiError::new(self.status, &self.reason, &self.headers, self.body);
+        ReplyError::Api((self.correct)(error).into())
+    }
+}
+
+impl<D> fmt::Debug for Reply<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reading = match &self.reading {
+            Reading::Success(_) => "success",
+            Reading::Refusal(_) => "refusal",
+            Reading::Over => "over",
+        };
+        f.debug_struct("Reply").field("reading", &reading).field("got", &self.got).field("expected", &self.expected).finish()
+    }
+}

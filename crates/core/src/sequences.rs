@@ -1,0 +1,19 @@
+//! Sequences: packages that were uploaded to the hub, and can be started as instances.
+
+mod delete;
+mod get;
+mod info;
+mod list;
+mod list_instances;
+mod overwrite;
+mod send;
+mod start;
+
+pub use delete::DeleteSequence;
+pub use get::GetSequence;
+pub use info::{SequenceConfig, SequenceInfo};
+pub use list::ListSequences;
+pub use list_instances::ListSequenceInstances;
+pub use overwrite::OverwriteSequence;
+pub use send::{SendSequence, SentSequence};
+pub use start::{Limits, StartOptions, StartSequence, Started};
