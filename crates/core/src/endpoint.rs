@@ -53,6 +53,13 @@ impl Endpoint {
         self.dialect = Some(dialect);
     }
 
+    /// The same endpoint, told how the hub speaks.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.set_dialect(dialect);
+        self
+    }
+
     /// How the hub speaks, where that was told.
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {

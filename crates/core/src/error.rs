@@ -145,6 +145,12 @@ impl ReplyError {
         Self::Body { start: message::start_of(body), source }
     }
 
+    /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.
+    #[must_use]
+    pub fn truncated(got: u64, expected: Option<u64>) -> Self {
+        Self::Truncated { got, expected }
+    }
+
     /// The refusal, if it is one.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {

@@ -1,0 +1,74 @@
+//! Runs a package of yours: uploads it, starts it, prints what the instance prints until it ends, deletes it.
+//!
+//! `cargo run --release --example deploy_and_run -- PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]`
+//!
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+
+#![allow(clippy::print_stderr, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{io, thread};
+
+use scramjet_client_blocking::{ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload};
+use scramjet_client_tests::hub;
+
+const USAGE: &str = "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut package, mut named, mut input) = (None, None, None);
+    let mut options = StartOptions::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--hub" => named = Some(args.next().ok_or(USAGE)?),
+            "--arg" => options = options.arg(args.next().ok_or(USAGE)?),
+            "--input" => input = Some(args.next().ok_or(USAGE)?),
+            path if package.is_none() && !path.starts_with("--") => package = Some(PathBuf::from(path)),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    let package = package.ok_or(USAGE)?;
+
+    let hub = hub::any(named)?;
+    let host = HostClient::new(hub.url())?;
+    let sequence = host.send_sequence(Upload::path(package))?;
+    let outcome = run(&sequence, &options, input);
+    // By force: also takes an instance with it that a failed step left running.
+    sequence.force_delete()?;
+    outcome
+}
+
+fn run(sequence: &SequenceClient, options: &StartOptions, input: Option<String>) -> Result<(), Box<dyn Error>> {
+    let instance = sequence.start(options)?;
+    eprintln!("instance {} of sequence {} runs", instance.id(), sequence.id());
+    print_until_end(&instance, input)
+}
+
+/// All streams at once: one that nobody reads would hold the instance back.
+fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(), Box<dyn Error>> {
+    let streams = || Ok((instance.stdout()?, instance.stderr()?, instance.output()?));
+    let (stdout, stderr, output) = streams().map_err(|error: scramjet_client_blocking::Error| -> Box<dyn Error> {
+        if error.is_not_found() {
+            "the instance ended before its output could be read; does the package load?".into()
+        } else {
+            error.into()
+        }
+    })?;
+    thread::scope(|scope| {
+        let stdout = scope.spawn(|| copy(stdout, io::stdout()));
+        let stderr = scope.spawn(|| copy(stderr, io::stderr()));
+        let output = scope.spawn(|| copy(output, io::stdout()));
+        if let Some(input) = input {
+            instance.send_input(Input::text(input))?;
+        }
+        for copied in [output, stdout, stderr] {
+            copied.join().map_err(|_| "a copying thread panicked")??;
+        }
+        Ok(())
+    })
+}
+
+fn copy(mut from: ByteStream, mut to: impl io::Write) -> io::Result<u64> {
+    io::copy(&mut from, &mut to)
+}

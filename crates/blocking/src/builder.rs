@@ -1,0 +1,94 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
+
+use crate::client::Client;
+use crate::{Error, HostClient, Transport, UreqTransport};
+
+/// Settings of a [`HostClient`]. Whatever is wrong with them is reported by [`build`](Self::build).
+#[must_use]
+pub struct HostClientBuilder {
+    base_url: String,
+    headers: Vec<(String, String)>,
+    connect_timeout: Option<Duration>,
+    version: Option<String>,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+impl HostClientBuilder {
+    pub(crate) fn new(base_url: String) -> Self {
+        let connect_timeout = Some(UreqTransport::CONNECT_TIMEOUT);
+        Self { base_url, headers: Vec::new(), connect_timeout, version: None, transport: None }
+    }
+
+    /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
+    /// shown in errors or `Debug` output.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends `Authorization: Bearer <token>` with every request of this client.
+    pub fn bearer_token(self, token: impl AsRef<str>) -> Self {
+        self.header("authorization", format!("Bearer {}", token.as_ref()))
+    }
+
+    /// How long connecting may take, encryption included; `None` leaves it to the operating system. Where it is not said, 10 seconds.
+    /// Goes to the default transport: one that is given with [`transport`](Self::transport) has its own.
+    pub fn connect_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { connect_timeout: timeout.into(), ..self }
+    }
+
+    /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
+    /// with one request, once for this client and all its handles.
+    pub fn hub_version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
+
+    /// Sends through this transport, and not through a new [`UreqTransport`]. Clients that are given clones of one transport
+    /// share its connections.
+    pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
+        Self { transport: Some(transport), ..self }
+    }
+
+    /// The client. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The base URL, a header or the version cannot be used.
+    pub fn build(self) -> Result<HostClient, Error> {
+        let mut endpoint = Endpoint::new(&self.base_url)?;
+        for (name, value) in &self.headers {
+            let key = HeaderName::try_from(name).map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| RequestError::header(name, "its value holds a line break or another character that HTTP does not allow"))?;
+            endpoint.set_header(key, value)?;
+        }
+        if let Some(version) = &self.version {
+            let problem = || RequestError::option("hub_version", &format!("{version:?} is not a version; one looks like 1.0.1"));
+            endpoint.set_dialect(Dialect::of(Version::parse(version).ok_or_else(problem)?));
+        }
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None if cfg!(not(feature = "rustls")) && endpoint.base_url().starts_with("https:") => {
+                let problem = "this program was built without encryption; enable the feature `rustls` of scramjet-client-blocking";
+                return Err(RequestError::base_url(endpoint.base_url(), problem).into());
+            }
+            None => Arc::new(UreqTransport::new(self.connect_timeout)),
+        };
+        Ok(HostClient::with(Client::new(transport, endpoint)))
+    }
+}
+
+impl fmt::Debug for HostClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HostClientBuilder")
+            .field("headers", &headers)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("hub_version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,232 @@
+use std::fmt;
+
+use scramjet_client_core::{
+    Chunks, Decode, DeleteSequence, Dialect, HubVersion, InstanceId, InstanceInfo, ListInstances, ListSequences, Operation, RequestError,
+    SendSequence, SequenceId, SequenceInfo, Single, Streamed,
+};
+
+use crate::client::Client;
+use crate::{ByteStream, Error, HostClientBuilder, InstanceClient, SequenceClient, Upload, force};
+
+/// A Transform Hub: where everything begins.
+///
+/// A cheap handle: clones share connections and what is known of the hub, and may be used from any number of threads.
+///
+/// ```no_run
+/// use scramjet_client_blocking::HostClient;
+///
+/// let host = HostClient::new("http://localhost:8000/api/v1")?;
+/// println!("version {}", host.version()?.version);
+/// for sequence in host.list_sequences()? {
+///     println!("{} {}", sequence.id, sequence.config.name);
+/// }
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct HostClient {
+    client: Client,
+}
+
+impl HostClient {
+    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is taken as given. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// It is not an `http` or `https` URL, or holds a query, a fragment, or a user name or password.
+    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(base_url).build()
+    }
+
+    /// A hub with settings: headers, a bearer token, timeouts.
+    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+        HostClientBuilder::new(base_url.into())
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    /// A sequence of this hub. Asks nothing: whether there is such a sequence shows when it is used.
+    ///
+    /// # Errors
+    /// The id is empty, or one that a hub cannot find in a path.
+    #[doc(alias = "getSequenceClient")]
+    pub fn sequence<I>(&self, id: I) -> Result<SequenceClient, Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        SequenceClient::new(id, self)
+    }
+
+    /// An instance on this hub. Asks nothing: whether there is such an instance shows when it is used.
+    ///
+    /// # Errors
+    /// The id is empty, or one that a hub cannot find in a path.
+    #[doc(alias = "getInstanceClient")]
+    pub fn instance<I>(&self, id: I) -> Result<InstanceClient, Error>
+    where
+        I: TryInto<InstanceId>,
+        RequestError: From<I::Error>,
+    {
+        InstanceClient::new(id, self)
+    }
+
+    /// `GET /version`: which version the hub has. Asks it every time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getVersion")]
+    pub fn version(&self) -> Result<HubVersion, Error> {
+        self.client.version()
+    }
+
+    /// How this hub speaks, by its version: as told to the builder, or as the hub was asked before. Asks it where neither is so.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn dialect(&self) -> Result<Dialect, Error> {
+        self.client.dialect()
+    }
+
+    /// `GET /sequences`: all sequences of the hub.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "listSequences")]
+    pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
+        self.call(&ListSequences)
+    }
+
+    /// `GET /instances`: all instances of the hub, on 1.x also those that ended a short while ago.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "listInstances")]
+    pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
+        self.call(&ListInstances)
+    }
+
+    /// `GET /sequence/:id`: what the hub knows of a sequence.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id.
+    #[doc(alias = "getSequence")]
+    pub fn sequence_info<I>(&self, id: I) -> Result<SequenceInfo, Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        self.sequence(id)?.info()
+    }
+
+    /// `GET /instance/:id`: what the hub knows of an instance.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id, or no longer.
+    #[doc(alias = "getInstanceInfo")]
+    pub fn instance_info<I>(&self, id: I) -> Result<InstanceInfo, Error>
+    where
+        I: TryInto<InstanceId>,
+        RequestError: From<I::Error>,
+    {
+        self.instance(id)?.info()
+    }
+
+    /// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. Returns when the hub has unpacked it.
+    ///
+    /// # Errors
+    /// See [`Error`]; a package that cannot be used is refused with 422 and the hub's reason.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, Upload};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// let sequence = host.send_sequence(Upload::path("package.tar.gz"))?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[doc(alias = "sendSequence")]
+    pub fn send_sequence(&self, package: impl Into<Upload>) -> Result<SequenceClient, Error> {
+        let (sent, _) = self.send(&SendSequence, package.into())?;
+        SequenceClient::new(sent.id, self)
+    }
+
+    /// `DELETE /sequence/:id`: removes a sequence that is not in use.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_conflict`](Error::is_conflict) while it is in use, [`is_not_found`](Error::is_not_found) where
+    /// there is none of this id.
+    #[doc(alias = "deleteSequence")]
+    pub fn delete_sequence<I>(&self, id: I) -> Result<(), Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        self.call(&DeleteSequence { id: &id, force: false })
+    }
+
+    /// `DELETE /sequence/:id` by force: removes a sequence and kills its instances.
+    ///
+    /// A hub since 0.34.4 does this itself and answers after about 16 seconds. For an older one, which cannot, the instances
+    /// are killed one by one, and the deletion is tried until they are gone: for up to 20 seconds, usually in one.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id.
+    #[doc(alias = "deleteSequence")]
+    pub fn force_delete_sequence<I>(&self, id: I) -> Result<(), Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        if self.dialect()?.deletes_by_force() {
+            self.call(&DeleteSequence { id: &id, force: true })
+        } else {
+            force::kill_and_delete(&self.client, &id)
+        }
+    }
+
+    /// Runs any operation whose reply is one value, also one that is not modelled here: see [`Operation`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Error>
+    where
+        O: Operation<Payload = Vec<u8>, Decoder: Single>,
+    {
+        self.client.call(operation)
+    }
+
+    /// Runs any operation that uploads; gives its reply, and how many bytes were sent.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn send<O>(&self, operation: &O, upload: Upload) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
+    where
+        O: Operation<Payload = Streamed, Decoder: Single>,
+    {
+        self.client.send(operation, upload)
+    }
+
+    /// Runs any operation whose reply is a stream. Returns when its head is there.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open<O>(&self, operation: &O) -> Result<ByteStream, Error>
+    where
+        O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
+    {
+        self.client.open(operation)
+    }
+}
+
+impl fmt::Debug for HostClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HostClient").field(&self.base_url()).finish()
+    }
+}

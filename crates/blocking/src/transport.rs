@@ -1,0 +1,108 @@
+//! The one place that does IO.
+
+mod ureq;
+mod watch;
+
+pub use self::ureq::UreqTransport;
+
+use std::fmt;
+use std::io::Read;
+
+use http::{Request, Response};
+
+/// Any error, for what a transport reports as a cause.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Carries requests to a hub and its replies back. The default is [`UreqTransport`]; bring your own with
+/// [`HostClientBuilder::transport`](crate::HostClientBuilder::transport), to go through a tunnel or to test without a network.
+///
+/// # Contract
+/// - Every status is `Ok`, also 4xx and 5xx: the hub's explanation is in the body. `Err` means that no head was received.
+/// - Redirects are not followed.
+/// - The request's method, URI and headers go out as they are. For [`Outgoing::Reader`] the body is streamed as it is read,
+///   with `Content-Length` where the length is known and in chunks otherwise; it is never collected in memory.
+/// - `send` returns when the head is there. Where the hub answers before the upload is over, the upload is carried on.
+/// - The reply's body is neither capped, decoded nor inspected. A read returns as soon as there are bytes; a body that ends
+///   before its announced length, or in the middle of a chunk, is an [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof)
+///   error, never a clean end.
+/// - No time limit that nobody asked for: a wait for an event may take days.
+/// - Dropping the body releases the connection, at once and without reading the rest.
+/// - A connection that the other side has closed while it was idle is not used.
+/// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
+/// - The error is a [`TransportError`] where it is known how far the request got.
+pub trait Transport: Send + Sync {
+    /// Sends one request and receives the head of its reply.
+    ///
+    /// # Errors
+    /// No head was received.
+    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError>;
+}
+
+/// The body of a request.
+pub enum Outgoing<'a> {
+    /// None, not even an announced length of zero.
+    Empty,
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// What the reader gives, until it ends or its announced length is reached.
+    Reader {
+        /// Where the bytes come from. It ends with an error rather than before `length`.
+        reader: &'a mut (dyn Read + Send),
+        /// How many bytes there are, where that is known.
+        length: Option<u64>,
+    },
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Reader { length, .. } => f.debug_struct("Reader").field("length", length).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The reason phrase of a status line, as a response extension. Some refusals of a hub have no other text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(pub String);
+
+/// No head was received, and how far the request got.
+#[derive(Debug)]
+pub struct TransportError {
+    /// How far the request got.
+    pub phase: Phase,
+    /// What happened.
+    pub source: BoxError,
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::Connect => "could not connect",
+            Phase::Send => "the connection was lost while the request was sent",
+            Phase::Wait => "the connection was lost before an answer came",
+            Phase::Read => "the answer could not be read",
+        })
+    }
+}
+
+impl std::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The part of an exchange in which something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Finding the host, connecting, agreeing on encryption. Nothing of the request was sent.
+    Connect,
+    /// Sending the request. The hub may have received a part of it.
+    Send,
+    /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.
+    Wait,
+    /// Reading the body of the answer.
+    Read,
+}

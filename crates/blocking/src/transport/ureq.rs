@@ -1,0 +1,96 @@
+use std::io::Read;
+use std::time::Duration;
+
+use ::ureq::unversioned::resolver::DefaultResolver;
+use ::ureq::unversioned::transport::{Connector, DefaultConnector};
+use ::ureq::{Agent, SendBody};
+use http::{Request, Response, header};
+
+use super::watch::{Facts, Watch, watch};
+use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
+
+/// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (feature `rustls`) encrypted.
+///
+/// A connection is used again for 3 seconds after its last answer; hubs close theirs after 5. At most 16 idle ones are kept
+/// for a host. The environment's proxy settings are not looked at.
+#[derive(Debug)]
+pub struct UreqTransport {
+    agent: Agent,
+}
+
+impl UreqTransport {
+    /// How long connecting may take, encryption included, unless told otherwise: 10 seconds, for all addresses of the host together.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A transport with a pool of its own. `connect_timeout` bounds the connecting alone; `None` leaves it to the operating system.
+    #[must_use]
+    pub fn new(connect_timeout: Option<Duration>) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .accept_encoding("")
+            .user_agent(concat!("scramjet-client/", env!("CARGO_PKG_VERSION")))
+            // Node announces 5 seconds. A request that is written while the hub closes is lost, and which of the two came
+            // first cannot be seen from here: so stay well away from that moment.
+            .max_idle_age(Duration::from_secs(3))
+            .max_idle_connections(32)
+            .max_idle_connections_per_host(16)
+            .timeout_connect(connect_timeout)
+            // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
+            .build();
+        let connector = DefaultConnector::default().chain(Watch);
+        Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()) }
+    }
+}
+
+impl Default for UreqTransport {
+    fn default() -> Self {
+        Self::new(Some(Self::CONNECT_TIMEOUT))
+    }
+}
+
+impl Transport for UreqTransport {
+    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+        let (mut parts, body) = request.into_parts();
+        let (result, facts) = watch(|| match body {
+            Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
+            Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
+            Outgoing::Reader { mut reader, length } => {
+                if let Some(length) = length {
+                    parts.headers.insert(header::CONTENT_LENGTH, length.into());
+                }
+                self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader)))
+            }
+        });
+        match result {
+            Ok(response) => {
+                let mut response = response.map(|body| -> Box<dyn Read + Send> { Box::new(body.into_reader()) });
+                if let Some((status, reason)) = facts.status_line {
+                    if status == response.status().as_u16() {
+                        response.extensions_mut().insert(Reason(reason));
+                    }
+                }
+                Ok(response)
+            }
+            Err(error) => Err(TransportError { phase: phase(&facts), source: cause(error) }.into()),
+        }
+    }
+}
+
+fn phase(facts: &Facts) -> Phase {
+    match facts {
+        Facts { sending_failed: true, .. } => Phase::Send,
+        Facts { sending: true, .. } => Phase::Wait,
+        Facts { connected: true, .. } => Phase::Send,
+        _ => Phase::Connect,
+    }
+}
+
+/// ureq's own wrapping of an IO error says nothing that the IO error does not.
+fn cause(error: ::ureq::Error) -> BoxError {
+    match error {
+        ::ureq::Error::Io(error) => error.into(),
+        error => error.into(),
+    }
+}

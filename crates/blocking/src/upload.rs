@@ -1,0 +1,216 @@
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
+///
+/// ```
+/// # use scramjet_client_blocking::Upload;
+/// let upload = Upload::path("dist/package.tar.gz");
+/// let upload = Upload::reader(std::io::stdin());
+/// let upload = Upload::from(vec![0x1f, 0x8b]);
+/// ```
+pub struct Upload {
+    source: Source,
+}
+
+enum Source {
+    Bytes(Vec<u8>),
+    Path(PathBuf),
+    Reader(Box<dyn Read + Send>, Option<u64>),
+}
+
+impl Upload {
+    /// These bytes.
+    #[must_use]
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { source: Source::Bytes(bytes.into()) }
+    }
+
+    /// The content of a file. It is opened when it is needed, before a connection is made.
+    #[must_use]
+    pub fn path(path: impl AsRef<Path>) -> Self {
+        Self { source: Source::Path(path.as_ref().to_owned()) }
+    }
+
+    /// An open file from where it stands to where it ends now; a pipe or a device to its end.
+    #[must_use]
+    pub fn file(mut file: File) -> Self {
+        let length = rest_of(&mut file);
+        Self { source: Source::Reader(Box::new(file), length) }
+    }
+
+    /// All that the reader gives, in chunks as it gives it: each `read` is sent at once.
+    #[must_use]
+    pub fn reader(reader: impl Read + Send + 'static) -> Self {
+        Self { source: Source::Reader(Box::new(reader), None) }
+    }
+
+    /// `length` bytes from the reader. Fewer are an error, and more are not read.
+    #[must_use]
+    pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
+        Self { source: Source::Reader(Box::new(reader), Some(length)) }
+    }
+
+    pub(crate) fn open(self) -> io::Result<Opened> {
+        let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
+            Source::Bytes(bytes) => {
+                let length = u64::try_from(bytes.len()).ok();
+                (Box::new(io::Cursor::new(bytes)), length)
+            }
+            Source::Reader(reader, length) => (reader, length),
+            Source::Path(path) => {
+                let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+                let mut file = File::open(&path).map_err(named)?;
+                if file.metadata().map_err(named)?.is_dir() {
+                    return Err(named(io::ErrorKind::IsADirectory.into()));
+                }
+                let length = rest_of(&mut file);
+                (Box::new(file), length)
+            }
+        };
+        Ok(Opened { reader, length, sent: 0, error: None })
+    }
+}
+
+/// What a regular file has left; other files do not know.
+fn rest_of(file: &mut File) -> Option<u64> {
+    let data = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    data.len().checked_sub(file.stream_position().ok()?)
+}
+
+/// An upload that is being read. It keeps its promise of a length, and remembers its own error, which a transport passes on
+/// as if it were the connection's.
+pub(crate) struct Opened {
+    reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    sent: u64,
+    error: Option<io::Error>,
+}
+
+impl Opened {
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        let told = io::Error::new(error.kind(), "the data to upload could not be read");
+        self.error = Some(error);
+        told
+    }
+}
+
+impl Read for Opened {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.map(|length| length - self.sent);
+        let max = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(buf.len()).min(buf.len());
+        let buf = buf.get_mut(..max).unwrap_or_default();
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let read = loop {
+            match self.reader.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fail(error)),
+                Ok(read) => break read,
+            }
+        };
+        if read == 0 {
+            if let Some(left) = left {
+                let text = format!("the data ended {left} bytes before its announced length");
+                return Err(self.fail(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
+            }
+        }
+        self.sent += u64::try_from(read).unwrap_or(u64::MAX);
+        Ok(read)
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Bytes(bytes) => write!(f, "Upload({} bytes)", bytes.len()),
+            Source::Path(path) => write!(f, "Upload({})", path.display()),
+            Source::Reader(_, Some(length)) => write!(f, "Upload(reader of {length} bytes)"),
+            Source::Reader(_, None) => f.write_str("Upload(reader)"),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Upload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl From<&[u8]> for Upload {
+    fn from(bytes: &[u8]) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl From<File> for Upload {
+    fn from(file: File) -> Self {
+        Self::file(file)
+    }
+}
+
+impl From<&Path> for Upload {
+    fn from(path: &Path) -> Self {
+        Self::path(path)
+    }
+}
+
+impl From<PathBuf> for Upload {
+    fn from(path: PathBuf) -> Self {
+        Self { source: Source::Path(path) }
+    }
+}
+
+impl From<&PathBuf> for Upload {
+    fn from(path: &PathBuf) -> Self {
+        Self::path(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(upload: Upload) -> (io::Result<Vec<u8>>, Option<io::Error>) {
+        let mut opened = upload.open().unwrap_or_else(|error| unreachable!("{error}"));
+        let mut bytes = Vec::new();
+        let result = opened.read_to_end(&mut bytes).map(|_| bytes);
+        (result, opened.take_error())
+    }
+
+    #[test]
+    fn a_sized_reader_gives_neither_more_nor_less() {
+        let (result, _) = read_all(Upload::sized_reader(&b"0123456789"[..], 4));
+        assert_eq!(result.ok().as_deref(), Some(&b"0123"[..]));
+        let (result, error) = read_all(Upload::sized_reader(&b"0123"[..], 6));
+        assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::UnexpectedEof));
+        assert!(error.is_some_and(|error| error.to_string().contains("2 bytes before")));
+    }
+
+    #[test]
+    fn an_interrupted_read_is_made_again() {
+        struct Interrupted(bool);
+        impl Read for Interrupted {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, false) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(0) }
+            }
+        }
+        let (result, error) = read_all(Upload::reader(Interrupted(true)));
+        assert_eq!((result.ok(), error.is_none()), (Some(Vec::new()), true));
+    }
+}
