@@ -2,7 +2,7 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use http::{HeaderMap, Method};
-use serde_json::json;
+use serde::Serialize;
 
 use super::instance_path;
 use crate::operation::Inline;
@@ -42,10 +42,17 @@ impl Operation for StopInstance<'_> {
         if timeout > MAX_TIMEOUT_MS {
             return Err(RequestError::option("timeout", "a hub cannot wait longer than 24 days"));
         }
-        let plain = json!({ "timeout": u64::try_from(timeout).unwrap_or(u64::MAX), "canCallKeepalive": self.options.can_call_keepalive });
-        let body = if dialect.stop_is_coded() { json!([STOP, plain]) } else { plain };
-        serde_json::to_vec(&body).map_err(|error| RequestError::option("payload", &error.to_string()))
+        let body = Body { timeout: u64::try_from(timeout).unwrap_or(u64::MAX), can_call_keepalive: self.options.can_call_keepalive };
+        let text = if dialect.stop_is_coded() { serde_json::to_vec(&(STOP, body)) } else { serde_json::to_vec(&body) };
+        text.map_err(|error| RequestError::option("payload", &error.to_string()))
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    timeout: u64,
+    can_call_keepalive: bool,
 }
 
 /// The message code of a stop, between hub and instance.

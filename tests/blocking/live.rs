@@ -1,0 +1,434 @@
+//! On a real hub: the one of this test binary, or any other that `SCRAMJET_HUB_URL` names.
+//!
+//! What a hub does not have by its version is skipped by name. Every test removes what it made.
+
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::core::{Json, Path};
+use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
+use scramjet_client_blocking::{
+    Error, ErrorCode, HostClient, Input, InstanceStatus, KillOptions, Operation, OutputStream, RequestError, SequenceClient, SequenceOf,
+    StartOptions, StopOptions, Upload, Version,
+};
+use scramjet_client_tests::hub::{Hub, shared};
+use scramjet_client_tests::package;
+use serde_json::{Value, json};
+
+use crate::program::{self, Seen};
+
+/// The hub of the tests; `None` where they are to be skipped.
+fn hub() -> Option<HostClient> {
+    shared().map(|hub| HostClient::new(hub.url()).unwrap())
+}
+
+/// Whether the hub has what came with a version; says so where it has not.
+fn has(host: &HostClient, test: &str, since: Version) -> bool {
+    let dialect = host.dialect().unwrap();
+    if !dialect.has(since) {
+        eprintln!("SKIPPED {test}: this hub is {}, it needs {since}", dialect.version());
+    }
+    dialect.has(since)
+}
+
+/// An uploaded sample sequence, deleted with its instances at the end of the test.
+struct Uploaded(SequenceClient);
+
+impl Uploaded {
+    fn sample(host: &HostClient, name: &str) -> Self {
+        Self(host.send_sequence(package::sequence(name)).unwrap())
+    }
+}
+
+impl Deref for Uploaded {
+    type Target = SequenceClient;
+
+    fn deref(&self) -> &SequenceClient {
+        &self.0
+    }
+}
+
+impl Drop for Uploaded {
+    fn drop(&mut self) {
+        match self.0.force_delete() {
+            Err(error) if !error.is_not_found() && !thread::panicking() => panic!("{error:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// An operation that the library does not model, as a user would add it.
+struct SendEvent<'a> {
+    instance: &'a str,
+    name: &'a str,
+    message: &'a str,
+}
+
+impl Operation for SendEvent<'_> {
+    const NAME: &'static str = "send event";
+    const METHOD: Method = Method::POST;
+    type Payload = Vec<u8>;
+    type Decoder = Json<Value>;
+
+    fn path(&self) -> Path {
+        Path::new("instance").value("instance id", self.instance).literal("_event")
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(())
+    }
+
+    fn payload(&self, _: scramjet_client_blocking::Dialect) -> Result<Vec<u8>, RequestError> {
+        Ok(json!([5001, { "eventName": self.name, "message": self.message }]).to_string().into_bytes())
+    }
+}
+
+#[test]
+fn the_program_runs() {
+    let Some(host) = hub() else { return };
+    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+}
+
+#[test]
+fn a_package_comes_from_anywhere() {
+    let Some(host) = hub() else { return };
+    let bytes = package::sequence("shout");
+    let path = std::env::temp_dir().join(format!("scramjet-client-package-{}.tar.gz", std::process::id()));
+    std::fs::write(&path, &bytes).unwrap();
+    let uploads = [
+        ("bytes", Upload::from(bytes.clone())),
+        ("path", Upload::path(&path)),
+        ("file", Upload::file(std::fs::File::open(&path).unwrap())),
+        ("reader", Upload::reader(std::io::Cursor::new(bytes.clone()))),
+        ("sized reader", Upload::sized_reader(std::io::Cursor::new(bytes.clone()), bytes.len().try_into().unwrap())),
+    ];
+    for (what, upload) in uploads {
+        let sequence = Uploaded(host.send_sequence(upload).unwrap_or_else(|error| panic!("{what}: {error:?}")));
+        assert_eq!(sequence.info().unwrap().config.name, "shout", "{what}");
+        assert!(host.list_sequences().unwrap().iter().any(|listed| listed.id == *sequence.id()), "{what}");
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn packages_that_cannot_be_used_are_refused_in_the_hubs_words() {
+    let Some(host) = hub() else { return };
+    let words = [
+        ("not a gzip", ErrorCode::PrerunnerError, "Invalid pkg tar.gz archive"),
+        ("truncated", ErrorCode::PrerunnerError, "Invalid pkg tar.gz archive"),
+        ("empty tar", ErrorCode::Other("ENOENT".into()), "ENOENT: open "),
+        ("no package.json", ErrorCode::Other("ENOENT".into()), "package.json"),
+        ("package.json without main", ErrorCode::UnprocessableEntity, "decoder failed at key \"main\""),
+        ("package.json not JSON", ErrorCode::UnprocessableEntity, "Unprocessable Entity"),
+    ];
+    for ((what, package), (expected, code, text)) in package::garbage_packages().into_iter().zip(words) {
+        assert_eq!(what, expected);
+        let error = host.send_sequence(package).unwrap_err();
+        let refusal = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
+        assert!(refusal.is_unprocessable(), "{what}: {error}");
+        assert_eq!(refusal.code, code, "{what}: {error}");
+        assert!(refusal.message.contains(text), "{what}: {error}");
+    }
+    let error = host.send_sequence(Vec::new()).unwrap_err();
+    assert!(error.api().is_some_and(|refusal| refusal.is_unprocessable()), "{error}");
+}
+
+#[test]
+fn info_keeps_all_that_the_hub_says() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "shout");
+    let info = sequence.info().unwrap();
+    assert_eq!(info.id, *sequence.id());
+    assert_eq!((info.config.name.as_str(), info.config.version.as_str()), ("shout", "1.0.0"));
+    assert_eq!(info.config.main.as_deref(), Some("index.js"));
+    assert_eq!(info.config.engines["node"], ">=16");
+    assert_eq!(info.config.adapter.as_deref(), Some("process"));
+    assert!(info.config.extra.contains_key("sequenceDir"), "{info:?}");
+    assert!(info.instances.is_empty());
+    assert_eq!(host.sequence_info(sequence.id()).unwrap(), info);
+}
+
+#[test]
+fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "args");
+    #[derive(serde::Serialize)]
+    struct Config {
+        deep: Vec<Option<f64>>,
+    }
+    let options =
+        StartOptions::new().app_config(Config { deep: vec![Some(1.5), None] }).arg("x").args([1, 2]).arg(json!({ "y": null, "ż": [] }));
+    for (options, seen) in [
+        (StartOptions::new(), r#"{"config":null,"args":[]}"#.to_owned()),
+        (options, r#"{"config":{"deep":[1.5,null]},"args":["x",1,2,{"y":null,"ż":[]}]}"#.to_owned()),
+    ] {
+        let instance = sequence.start(&options).unwrap();
+        assert_eq!(instance.event("started").unwrap().data, json!(seen));
+        let mut line = String::new();
+        BufReader::new(instance.output().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), seen);
+    }
+}
+
+#[test]
+fn instances_are_found_from_everywhere() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "events");
+    let first = sequence.start(&StartOptions::new()).unwrap();
+    let second = sequence.start(&StartOptions::new()).unwrap();
+    assert!(first.started().is_some_and(|started| started.id == *first.id()));
+
+    let mut listed = sequence.list_instances().unwrap();
+    listed.sort();
+    let mut started = vec![first.id().clone(), second.id().clone()];
+    started.sort();
+    assert_eq!(listed, started);
+    assert!(host.list_instances().unwrap().iter().any(|info| info.id == *first.id()));
+
+    let elsewhere = HostClient::new(format!("{}/", host.base_url())).unwrap();
+    for instance in [sequence.instance(first.id()).unwrap(), sequence.instance_on(first.id().as_str(), &elsewhere).unwrap()] {
+        let info = instance.info().unwrap();
+        assert_eq!(info.id, *first.id());
+        assert_eq!(info.sequence.as_ref().map(SequenceOf::id), Some(sequence.id()));
+        assert!(info.created.is_some());
+        assert!(instance.started().is_none());
+        assert!(instance.health().unwrap().healthy);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let Some(host) = hub() else { return };
+    let sequence = host.sequence("00000000-0000-4000-8000-000000000000").unwrap();
+    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let errors: [(&str, Error); 10] = [
+        ("sequence info", sequence.info().unwrap_err()),
+        ("start", sequence.start(&StartOptions::new()).unwrap_err()),
+        ("instances", sequence.list_instances().unwrap_err()),
+        ("delete", sequence.delete().unwrap_err()),
+        ("force delete", sequence.force_delete().unwrap_err()),
+        ("instance info", instance.info().unwrap_err()),
+        ("stop", instance.stop(&StopOptions::new(Duration::ZERO)).unwrap_err()),
+        ("kill", instance.kill(&KillOptions::new().remove_immediately(true)).unwrap_err()),
+        ("output", instance.output().unwrap_err()),
+        ("input", instance.send_input("x").unwrap_err()),
+    ];
+    for (what, error) in errors {
+        assert!(error.is_not_found(), "{what}: {error:?}");
+        assert!(error.url().is_some_and(|url| error.to_string().contains(url)), "{what}: {error}");
+    }
+}
+
+#[test]
+fn an_overloaded_hub_says_so() {
+    if !shared().is_some_and(|hub| hub.is_local()) {
+        return;
+    }
+    let hub = Hub::start_overloaded().unwrap();
+    let host = HostClient::new(hub.url()).unwrap();
+    let sequence = Uploaded::sample(&host, "shout");
+    let error = sequence.start(&StartOptions::new()).unwrap_err();
+    assert!(error.is_overloaded(), "{error:?}");
+    assert_eq!(error.api().map(|refusal| &refusal.code), Some(&ErrorCode::InsufficientResources));
+    drop(sequence);
+    hub.stop().unwrap();
+}
+
+#[test]
+fn the_last_event_is_there_and_the_next_is_waited_for() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "events");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    for _ in 0..2 {
+        let ready = instance.event("ready").unwrap();
+        assert_eq!((ready.name.as_str(), ready.data), ("ready", json!("events")));
+    }
+
+    let (heard, hears) = channel();
+    let waiting = instance.clone();
+    let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
+    let ping = SendEvent { instance: instance.id().as_str(), name: "ping", message: "hey" };
+    // The hub does not tell when somebody waits: so ping until the answer is heard.
+    let pong = loop {
+        host.call(&ping).unwrap();
+        match hears.recv_timeout(Duration::from_millis(50)) {
+            Ok(event) => break event.unwrap(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+        }
+    };
+    waiter.join().unwrap();
+    assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+}
+
+#[test]
+fn every_line_is_answered_before_the_next_is_sent() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "shout");
+    let instance = sequence.start(&StartOptions::new().app_config(json!({ "greeting": "> " })).arg("!")).unwrap();
+    let mut output = BufReader::new(instance.output().unwrap());
+    for (line, answer) in [("one\n", "> ONE!\n"), ("żółw\n", "> ŻÓŁW!\n"), ("three\n", "> THREE!\n")] {
+        let sent = instance.send_input(Input::text(line).end(false)).unwrap();
+        assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
+        let mut heard = String::new();
+        output.read_line(&mut heard).unwrap();
+        assert_eq!(heard, answer);
+    }
+    instance.send_input("the end").unwrap();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "> THE END!\n");
+}
+
+#[test]
+fn standard_input_reaches_the_process() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "stdin-to-output");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    assert_eq!(instance.send_stdin(Input::text("one\n").end(false)).unwrap().bytes, 4);
+    assert_eq!(instance.send_stdin("two\n").unwrap().bytes, 4);
+    let mut output = String::new();
+    instance.output().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(output, "one\ntwo\n");
+}
+
+#[test]
+fn what_an_instance_prints_is_read_to_its_end() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "prints");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    let read = |stream| {
+        let mut reader = instance.stream(stream).unwrap();
+        thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        })
+    };
+    let readers = [OutputStream::Stdout, OutputStream::Stderr, OutputStream::Output].map(read);
+    let [stdout, stderr, output] = readers.map(|reader| reader.join().unwrap().unwrap());
+    assert_eq!(stdout, "stdout 1\nstdout 2\nstdout 3\n");
+    assert_eq!(stderr, "stderr 1\nstderr 2\n");
+    assert_eq!(output, "output 1\noutput 2\noutput 3\n");
+}
+
+#[test]
+fn stop_waits_for_its_timeout_and_the_instance_is_gone() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "events");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    instance.event("ready").unwrap();
+    let begin = Instant::now();
+    instance.stop(&StopOptions::new(Duration::from_millis(700))).unwrap();
+    // The wrong one of the two request forms would be answered at once, or after the hub's default of 7 seconds.
+    assert!((600..5000).contains(&begin.elapsed().as_millis()), "{:?}", begin.elapsed());
+    match wait_until_ended(&instance) {
+        None => {}
+        Some(status) => assert_eq!(status, InstanceStatus::Completed),
+    }
+}
+
+#[test]
+fn kill_ends_what_does_not_stop() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "stays");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    instance.event("ready").unwrap();
+    instance.stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true)).unwrap();
+    instance.event("stopping").unwrap();
+    assert!(instance.info().unwrap().ended.is_none());
+    assert!(sequence.delete().unwrap_err().is_conflict());
+    // 1.x refuses to kill what is stopping; another stop gets through.
+    if instance.kill(&KillOptions::new()).is_err() {
+        instance.stop(&StopOptions::new(Duration::ZERO)).unwrap();
+    }
+    wait_until_ended(&instance);
+}
+
+/// The status that it ended with; `None` where the hub has forgotten it.
+fn wait_until_ended(instance: &scramjet_client_blocking::InstanceClient) -> Option<InstanceStatus> {
+    // The end of its standard output is the end of the process.
+    if let Ok(mut stdout) = instance.stdout() {
+        std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+    }
+    loop {
+        match instance.info() {
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => panic!("{error:?}"),
+            Ok(info) if info.terminated.is_some() => return info.status,
+            // The hub learns of the end a moment later.
+            Ok(_) => thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn a_sequence_in_use_is_deleted_by_force_alone() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "stays");
+    let instances = [(); 3].map(|()| sequence.start(&StartOptions::new()).unwrap());
+    instances[2].event("ready").unwrap();
+    let error = sequence.delete().unwrap_err();
+    assert!(error.is_conflict(), "{error:?}");
+    sequence.force_delete().unwrap();
+    assert!(sequence.info().unwrap_err().is_not_found());
+    let left = host.list_instances().unwrap();
+    assert!(!left.iter().any(|info| instances.iter().any(|instance| *instance.id() == info.id) && info.ended.is_none()));
+}
+
+#[test]
+fn a_sequence_without_instances_is_overwritten() {
+    let Some(host) = hub() else { return };
+    let sequence = Uploaded::sample(&host, "shout");
+    if has(&host, "a_sequence_without_instances_is_overwritten", Version::new(0, 38, 0)) {
+        let updated = sequence.overwrite(package::sequence("echo")).unwrap();
+        assert_eq!(updated.id(), sequence.id());
+        assert_eq!(updated.info().unwrap().config.name, "echo");
+    }
+}
+
+#[test]
+fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
+    let Some(host) = hub() else { return };
+    if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
+        return eprintln!("SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18");
+    }
+    // A client that does not know the hub's version yet asks for it.
+    let host = hub().unwrap();
+    let sequence = Uploaded::sample(&host, "shout");
+    let chosen = StartOptions::new().instance_id("11111111-2222-4333-8444-555555555555");
+    for error in [
+        sequence.overwrite(package::sequence("echo")).unwrap_err(),
+        sequence.start(&chosen).unwrap_err(),
+        sequence.start(&StartOptions::new().input_topic("x")).unwrap_err(),
+        sequence.start(&StartOptions::new().output_topic("x")).unwrap_err(),
+    ] {
+        assert!(error.is_unsupported(), "{error:?}");
+        assert!(error.to_string().contains("0.18.7"), "{error}");
+    }
+    assert_eq!(sequence.info().unwrap().config.name, "shout");
+    assert!(sequence.list_instances().unwrap().is_empty());
+}
+
+/// A hub closes a connection that was idle for 6 seconds (and announces 5).
+#[test]
+fn no_call_fails_because_a_connection_was_idle() {
+    let Some(host) = hub() else { return };
+    let idle = [2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100, 6500].map(Duration::from_millis);
+    thread::scope(|scope| {
+        for idle in idle {
+            let base_url = host.base_url();
+            scope.spawn(move || {
+                let host = HostClient::new(base_url).unwrap();
+                host.version().unwrap();
+                thread::sleep(idle);
+                let sequence = host.sequence("00000000-0000-4000-8000-000000000000").unwrap();
+                let error = sequence.start(&StartOptions::new()).unwrap_err();
+                assert!(error.is_not_found(), "after {idle:?}: {error:?}");
+            });
+        }
+    });
+}
