@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{io, thread};
 
-use scramjet_client_blocking::{ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload};
+use scramjet_client_blocking::{ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions, Upload};
 use scramjet_client_tests::hub;
 
 const USAGE: &str = "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn run(sequence: &SequenceClient, options: &StartOptions, input: Option<String>) -> Result<(), Box<dyn Error>> {
     let instance = sequence.start(options)?;
     eprintln!("instance {} of sequence {} runs", instance.id(), sequence.id());
-    print_until_end(&instance, input)
+    print_until_end(&instance, input)?;
+    report(&instance)
 }
 
 /// All streams at once: one that nobody reads would hold the instance back.
@@ -67,6 +68,22 @@ fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(
         }
         Ok(())
     })
+}
+
+/// How it ended, where the hub knows: one of 0.18 forgets an instance with its end.
+fn report(instance: &InstanceClient) -> Result<(), Box<dyn Error>> {
+    match instance.info() {
+        Err(error) if error.is_not_found() => eprintln!("the instance ended"),
+        Err(error) => return Err(error.into()),
+        Ok(info) => {
+            let reason = info.terminated.and_then(|terminated| terminated.reason).unwrap_or_else(|| "the instance ended".into());
+            if info.status == Some(InstanceStatus::Errored) {
+                return Err(reason.into());
+            }
+            eprintln!("{reason}");
+        }
+    }
+    Ok(())
 }
 
 fn copy(mut from: ByteStream, mut to: impl io::Write) -> io::Result<u64> {

@@ -38,10 +38,16 @@ impl Endpoint {
     /// Sends this header with every request. Its value is taken to be a secret, and not shown in `Debug` output.
     ///
     /// # Errors
-    /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the operations.
+    /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
+    /// operations; and where all headers together are longer than 16 kB.
     pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
+        }
+        let others = self.headers.iter().filter(|(other, _)| *other != name);
+        let length: usize = others.map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
+            return Err(RequestError::header(name.as_str(), "with it, the headers are longer than the 16 kB that hubs take"));
         }
         value.set_sensitive(true);
         self.headers.insert(name, value);
@@ -91,6 +97,9 @@ impl Endpoint {
         Reply::new(status, reason, headers, decoder, O::refusal)
     }
 }
+
+/// What Node takes for a whole head: beyond it, a hub answers 431 and closes the connection.
+const HEADERS_LIMIT: usize = 16 << 10;
 
 const FRAMING: [HeaderName; 10] = [
     header::HOST,
@@ -175,5 +184,7 @@ mod tests {
         assert!(hub.set_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")).is_err());
         assert!(hub.set_header(header::AUTHORIZATION, HeaderValue::from_static("Bearer secret")).is_ok());
         assert!(!format!("{hub:?}").contains("secret"));
+        let long = HeaderValue::try_from("x".repeat(HEADERS_LIMIT)).unwrap_or_else(|error| unreachable!("{error}"));
+        assert!(hub.set_header(HeaderName::from_static("x-long"), long).is_err());
     }
 }

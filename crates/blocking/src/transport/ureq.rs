@@ -36,13 +36,19 @@ impl UreqTransport {
             .max_idle_age(Duration::from_secs(3))
             .max_idle_connections(32)
             .max_idle_connections_per_host(16)
-            .timeout_connect(connect_timeout)
+            .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
             // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
             .build();
         let connector = DefaultConnector::default().chain(Watch);
         Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()) }
     }
 }
+
+/// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The shortest timeout: ureq takes zero for none.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 impl Default for UreqTransport {
     fn default() -> Self {

@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -46,7 +47,9 @@ impl Decode for Receipt {
             Some(_) => {
                 let body = core::mem::take(&mut self.body);
                 let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "", &HeaderMap::new(), body);
-                Err(ReplyError::Api(error.into()))
+                let message = format!("{}; has this input ended already?", error.message);
+                let status = error.status;
+                Err(ReplyError::Api(error.meaning(status, &message).into()))
             }
             None => Ok(Step::Item(())),
         }
