@@ -1,1 +1,9 @@
-//! x
+//! The protocol without any IO: what is sent, what is made of what comes back, and what is refused before anything is sent.
+
+mod decoders;
+mod drive;
+mod errors;
+mod misuse;
+mod replies;
+mod requests;
+mod sans_io;

@@ -6,6 +6,7 @@ mod message;
 
 pub use api::ApiError;
 pub use code::ErrorCode;
+pub(crate) use message::refusal_in_words;
 
 use alloc::boxed::Box;
 use alloc::format;

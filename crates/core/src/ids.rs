@@ -129,7 +129,7 @@ const OBJECT_MEMBERS: [&str; 12] = [
     "valueOf",
 ];
 
-fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
+pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
     if OBJECT_MEMBERS.contains(&value) {
         let problem = "hubs never answer a request for it";
         return Err(RequestError::Segment { what, value: value.into(), problem });

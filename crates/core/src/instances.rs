@@ -20,8 +20,9 @@ pub use read::{OutputStream, ReadStream};
 pub use send::{ContentType, SendInput, SendStdin};
 pub use stop::{StopInstance, StopOptions};
 
+use crate::ids::check_instance_id;
 use crate::{InstanceId, Path};
 
 fn instance_path(id: &InstanceId) -> Path {
-    Path::new("instance").value(InstanceId::WHAT, id.as_str())
+    Path::new("instance").checked(InstanceId::WHAT, id.as_str(), check_instance_id)
 }

@@ -30,9 +30,13 @@ impl Path {
 
     /// Appends a value; `what` names it in the error if it cannot be addressed, for example `sequence id`.
     #[must_use]
-    pub fn value(mut self, what: &'static str, value: &str) -> Self {
+    pub fn value(self, what: &'static str, value: &str) -> Self {
+        self.checked(what, value, check_segment)
+    }
+
+    pub(crate) fn checked(mut self, what: &'static str, value: &str, check: Check) -> Self {
         if let Ok(text) = &mut self.text {
-            match check_segment(what, value) {
+            match check(what, value) {
                 Ok(()) => {
                     text.push('/');
                     text.push_str(value);
@@ -47,6 +51,9 @@ impl Path {
         self.text
     }
 }
+
+/// Tells why a value, which should be `what`, cannot stand in a path.
+pub(crate) type Check = fn(what: &'static str, value: &str) -> Result<(), RequestError>;
 
 /// Whether a hub can find `value` as one segment of a path, and nothing on the way there can take it for something else.
 pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), RequestError> {

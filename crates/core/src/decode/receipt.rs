@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::{ApiError, Decode, ReplyError, Single, Step};
+use crate::error::refusal_in_words;
+use crate::{ApiError, Decode, Discard, ReplyError, Single, Step};
 
 /// The answer to an upload to an instance: empty, and complete once the hub has taken the last byte.
 ///
@@ -12,13 +13,12 @@ use crate::{ApiError, Decode, ReplyError, Single, Step};
 /// (`500: Internal error occurred`). That is an error here.
 #[derive(Debug, Default)]
 pub struct Receipt {
-    body: Vec<u8>,
-    ended: bool,
-    done: bool,
+    kept: Vec<u8>,
+    all: Discard,
 }
 
 impl Receipt {
-    /// How much of the answer is kept: 1 KiB, many times the one line that a hub may send. The rest is read and dropped.
+    /// How much of the answer is looked at: 1 KiB, many times the one line that a hub may send.
     const KEPT: usize = 1024;
 }
 
@@ -26,34 +26,28 @@ impl Decode for Receipt {
     type Item = ();
 
     fn feed(&mut self, bytes: &[u8]) {
-        let room = Self::KEPT.saturating_sub(self.body.len());
-        self.body.extend(bytes.iter().take(room));
+        let room = Self::KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(bytes.iter().take(room));
+        self.all.feed(bytes);
     }
 
     fn end(&mut self) {
-        self.ended = true;
+        self.all.end();
     }
 
     fn next_item(&mut self) -> Result<Step<()>, ReplyError> {
-        if self.done {
-            return Ok(Step::End);
+        let step = self.all.next_item()?;
+        if step == Step::Item(()) && refusal_in_words(String::from_utf8_lossy(&self.kept).trim()).is_some() {
+            return Err(ReplyError::Api(refusal(core::mem::take(&mut self.kept)).into()));
         }
-        if !self.ended {
-            return Ok(Step::NeedData);
-        }
-        self.done = true;
-        let text = String::from_utf8_lossy(&self.body);
-        match text.split_once(": ").and_then(|(status, _)| status.parse::<StatusCode>().ok()) {
-            Some(_) => {
-                let body = core::mem::take(&mut self.body);
-                let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "", &HeaderMap::new(), body);
-                let message = format!("{}; has this input ended already?", error.message);
-                let status = error.status;
-                Err(ReplyError::Api(error.meaning(status, &message).into()))
-            }
-            None => Ok(Step::Item(())),
-        }
+        Ok(step)
     }
 }
 
 impl Single for Receipt {}
+
+fn refusal(body: Vec<u8>) -> ApiError {
+    let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "", &HeaderMap::new(), body);
+    let message = format!("{}; has this input ended already?", error.message);
+    ApiError { received_status: StatusCode::OK, message, ..error }
+}

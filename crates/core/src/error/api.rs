@@ -38,8 +38,8 @@ impl ApiError {
     #[must_use]
     pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
         let json = serde_json::from_slice::<Value>(&body).ok();
-        let words = Words::of(json.as_ref(), &body);
-        let meant = words.status.filter(|_| status.is_server_error()).unwrap_or(status);
+        let words = Words::of(status, json.as_ref(), &body);
+        let meant = words.status.unwrap_or(status);
         let message = redirection(status, headers).or(words.message).unwrap_or_else(|| match reason.trim() {
             "" => describe(status).to_string(),
             reason => reason.to_string(),
@@ -97,7 +97,7 @@ impl ApiError {
     /// Credentials are missing, wrong, or not enough (401, 403).
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        matches!(self.code, ErrorCode::NeedAuthentication | ErrorCode::NotAuthorized)
     }
 }
 

@@ -18,10 +18,10 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn of(json: Option<&Value>, body: &[u8]) -> Self {
+    pub(super) fn of(received: StatusCode, json: Option<&Value>, body: &[u8]) -> Self {
         let words = match json {
             Some(json) => Self::of_json(json),
-            None => Self::of_text(&String::from_utf8_lossy(body)),
+            None => Self::of_text(received, &String::from_utf8_lossy(body)),
         };
         words.with_known_text()
     }
@@ -55,13 +55,11 @@ impl Words {
     }
 
     /// `415: Invalid content-type`, an HTML page, or any other text.
-    fn of_text(text: &str) -> Self {
+    fn of_text(received: StatusCode, text: &str) -> Self {
         let text = text.trim();
-        if let Some((status, rest)) = text.split_once(": ") {
-            // quirk (0.18.7, 1.0.1): instance routes answer 500 and name the status that is meant in the text.
-            if let Ok(status) = status.parse::<StatusCode>() {
-                return Self { message: said(rest), status: Some(status), code: None };
-            }
+        // quirk (0.18.7, 1.0.1): instance routes answer 500 and name the status that is meant in the text.
+        if let Some((status, rest)) = refusal_in_words(text).filter(|_| received == StatusCode::INTERNAL_SERVER_ERROR) {
+            return Self { message: said(rest), status: Some(status), code: None };
         }
         let lower = text.get(..512).unwrap_or(text).to_ascii_lowercase();
         if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
@@ -83,6 +81,13 @@ impl Words {
         }
         self
     }
+}
+
+/// Reads `415: Invalid content-type`.
+pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
+    let (status, rest) = text.split_once(": ")?;
+    let status = status.parse::<StatusCode>().ok().filter(|status| status.is_client_error() || status.is_server_error())?;
+    Some((status, rest))
 }
 
 /// At most this many characters of what another side wrote go into a message.

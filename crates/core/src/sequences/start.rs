@@ -105,7 +105,11 @@ impl StartOptions {
     pub fn args(mut self, args: impl IntoIterator<Item: Serialize>) -> Self {
         let mut all = match self.members.remove("args") {
             Some(Value::Array(all)) => all,
-            _ => Vec::new(),
+            None => Vec::new(),
+            Some(_) => {
+                self.refuse("args", "it was set to something else than a list before".into());
+                Vec::new()
+            }
         };
         for arg in args {
             match serde_json::to_value(arg) {

@@ -1,0 +1,307 @@
+//! What is refused before anything is sent: values that no hub takes, and what this hub does not have.
+
+use std::time::Duration;
+
+use scramjet_client_core::http::{HeaderName, HeaderValue};
+use scramjet_client_core::{
+    DeleteSequence, Dialect, Endpoint, EventName, GetInstance, GetSequence, InstanceId, KillInstance, KillOptions, LastEvent, Limits,
+    NextEvent, Operation, OverwriteSequence, RequestError, SequenceId, StartOptions, StartSequence, StopInstance, StopOptions, Version,
+};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::drive::hub;
+
+const UUID: &str = "11111111-2222-4333-8444-555555555555";
+
+/// A value that serde cannot turn into JSON.
+struct Unserializable;
+
+impl Serialize for Unserializable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("the disk is gone"))
+    }
+}
+
+/// What starting with these options is refused with, on a hub of the newest dialect.
+fn refused(options: &StartOptions) -> (String, String) {
+    let id = SequenceId::new("s").expect("an id");
+    let operation = StartSequence { id: &id, options };
+    match hub().with_dialect(Dialect::LATEST).request(&operation) {
+        Err(RequestError::Option { option, problem, .. }) => (option, problem),
+        other => panic!("{options:?}: {other:?}"),
+    }
+}
+
+fn body(options: &StartOptions) -> String {
+    String::from_utf8(options.to_body().unwrap_or_else(|error| panic!("{error}"))).expect("UTF-8")
+}
+
+#[test]
+fn options_that_no_hub_takes_are_refused_by_name() {
+    let no_object = "it is not a JSON object; a sequence's configuration has to be one";
+    let options = StartOptions::new;
+    for (options, option, problem) in [
+        (options().app_config("text"), "appConfig", no_object),
+        (options().app_config(5), "appConfig", no_object),
+        (options().app_config([1, 2]), "appConfig", no_object),
+        (options().app_config(Some(true)), "appConfig", no_object),
+        (options().app_config(Unserializable), "appConfig", "the disk is gone"),
+        (options().app_config(std::collections::BTreeMap::from([((1, 2), 3)])), "appConfig", "key must be a string"),
+        (options().arg(1).arg(Unserializable), "args", "the disk is gone"),
+        (options().args([Unserializable]), "args", "the disk is gone"),
+        (options().member("system", Unserializable), "system", "the disk is gone"),
+        (options().instance_id(&UUID[1..]), "instanceId", "it has 35 characters; hubs take exactly 36"),
+        (options().instance_id(format!("{UUID}x")), "instanceId", "it has 37 characters; hubs take exactly 36"),
+        (options().instance_id(""), "instanceId", "it has 0 characters; hubs take exactly 36"),
+        (options().input_topic(""), "inputTopic", "it is empty"),
+        (options().output_topic(""), "outputTopic", "it is empty"),
+    ] {
+        assert_eq!(refused(&options), (option.to_owned(), problem.to_owned()));
+        assert!(matches!(options.to_body(), Err(RequestError::Option { .. })), "{option}");
+    }
+    // 36 of them, but not addressable afterwards.
+    for id in ["11111111-2222-4333-8444-55555555555/", "11111111 2222 4333 8444 555555555555", "żż111111-2222-4333-8444-5555555555"] {
+        assert_eq!(id.len(), 36);
+        let (option, problem) = refused(&options().instance_id(id));
+        assert!(option == "instanceId" && problem.contains("cannot be used as instance id"), "{option}: {problem}");
+    }
+    assert_eq!(
+        body(&options().instance_id("a+b@c!$&'()*,;=:~50%-_.6789012345678")),
+        r#"{"instanceId":"a+b@c!$&'()*,;=:~50%-_.6789012345678"}"#
+    );
+}
+
+#[test]
+fn the_first_problem_is_reported() {
+    let options = StartOptions::new().input_topic("").app_config(5).arg(Unserializable).instance_id("x");
+    assert_eq!(refused(&options).0, "inputTopic");
+    let options = StartOptions::new().app_config(5).app_config(json!({ "a": 1 })).input_topic("");
+    assert_eq!(refused(&options).0, "appConfig", "a second value does not take the problem back");
+}
+
+#[test]
+fn what_is_not_said_is_not_sent() {
+    let options = StartOptions::new;
+    assert_eq!(body(&options()), "{}");
+    assert_eq!(body(&options().app_config(None::<Value>)), "{}");
+    assert_eq!(body(&options().app_config(())), "{}");
+    assert_eq!(body(&options().app_config(json!({ "a": 1 })).app_config(None::<Value>)), "{}", "the last word counts");
+    assert_eq!(body(&options().app_config(Some(json!({})))), r#"{"appConfig":{}}"#);
+    assert_eq!(body(&options().arg(None::<u8>)), r#"{"args":[null]}"#, "an argument keeps its place");
+    assert_eq!(body(&options().arg(1).args(["x", "y"]).arg(json!({ "o": [] }))), r#"{"args":[1,"x","y",{"o":[]}]}"#);
+    assert_eq!(body(&options().limits(Limits::new())), r#"{"limits":{}}"#);
+    assert_eq!(body(&options().limits(Limits::new().memory(0).gpu(false))), r#"{"limits":{"gpu":false,"memory":0}}"#);
+}
+
+fn old() -> Endpoint {
+    hub().with_dialect(Dialect::of(Version::new(0, 18, 7)))
+}
+
+fn unsupported<O: Operation>(hub: &Endpoint, operation: &O) -> Option<(&'static str, Version, Version)> {
+    match hub.request(operation) {
+        Ok(_) => None,
+        Err(RequestError::Unsupported { operation, since, hub, .. }) => Some((operation, since, hub)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn what_an_old_hub_does_not_have_is_not_sent() {
+    fn check<O: Operation>(operation: &O, name: &str, (major, minor, patch): (u32, u32, u32)) {
+        let since = Version::new(major, minor, patch);
+        let hub = Version::new(0, 18, 7);
+        assert_eq!(unsupported(&old(), operation), Some((name_of(name), since, hub)), "{name}");
+        // The version before, and the version itself.
+        let before = if patch > 0 { Version::new(major, minor, patch - 1) } else { Version::new(major, minor - 1, 999) };
+        let at = |version| unsupported(&self::hub().with_dialect(Dialect::of(version)), operation).is_some();
+        assert!(at(before) && !at(since), "{name} is there since {since}");
+        assert_eq!(unsupported(&self::hub(), operation), None, "{name}: not told, a hub is new");
+        assert!(operation.needs_dialect(), "{name}: the version has to be found out before");
+    }
+    fn name_of(name: &str) -> &'static str {
+        Box::leak(name.to_owned().into_boxed_str())
+    }
+    let id = &SequenceId::new("s").expect("an id");
+    let options = StartOptions::new;
+    check(&OverwriteSequence { id }, "overwrite sequence", (0, 38, 0));
+    check(&DeleteSequence { id, force: true }, "delete sequence by force", (0, 34, 4));
+    for (options, name, since) in [
+        (options().instance_id(UUID), "start sequence with instanceId", (0, 31, 4)),
+        (options().input_topic("t"), "start sequence with inputTopic", (0, 20, 0)),
+        (options().output_topic("t"), "start sequence with outputTopic", (0, 20, 0)),
+        (options().limits(Limits::new()), "start sequence with limits", (0, 20, 0)),
+        (options().arg(1).member("inputTopic", "t"), "start sequence with inputTopic", (0, 20, 0)),
+    ] {
+        check(&StartSequence { id, options: &options }, name, since);
+    }
+}
+
+#[test]
+fn what_every_hub_has_asks_for_no_version() {
+    let id = &SequenceId::new("s").expect("an id");
+    let instance = &InstanceId::new("i").expect("an id");
+    let name = &EventName::new("e").expect("a name");
+    let options = &StartOptions::new().app_config(json!({})).arg(1).member("system", 1);
+    let start = StartSequence { id, options };
+    assert_eq!(unsupported(&old(), &start), None);
+    assert!(!start.needs_dialect());
+    assert!(!DeleteSequence { id, force: false }.needs_dialect());
+    assert!(!KillInstance { id: instance, options: &KillOptions::new() }.needs_dialect());
+    // These are sent or read in two ways.
+    assert!(StopInstance { id: instance, options: &StopOptions::default() }.needs_dialect());
+    assert!(NextEvent { id: instance, name }.needs_dialect());
+    assert!(LastEvent { id: instance, name }.needs_dialect());
+}
+
+#[test]
+fn a_stop_of_more_than_24_days_is_refused() {
+    let id = &InstanceId::new("i").expect("an id");
+    let stop = |timeout| hub().request(&StopInstance { id, options: &StopOptions::new(timeout) });
+    let longest = Duration::from_millis(0x7fff_ffff);
+    stop(longest).expect("the longest");
+    stop(longest + Duration::from_micros(999)).expect("whole milliseconds count");
+    for timeout in [longest + Duration::from_millis(1), Duration::from_secs(25 * 24 * 60 * 60), Duration::MAX] {
+        let error = stop(timeout).expect_err("too long");
+        assert!(matches!(&error, RequestError::Option { option, .. } if option == "timeout"), "{error:?}");
+        assert_eq!(error.to_string(), "the option \"timeout\" cannot be sent: a hub cannot wait longer than 24 days");
+    }
+}
+
+const DANGEROUS: [&str; 32] = [
+    "",
+    ".",
+    "..",
+    "/",
+    "../topics/x",
+    "a/b",
+    "a\\b",
+    "a?b",
+    "?",
+    "a#b",
+    "a b",
+    " a",
+    "a ",
+    "a\tb",
+    "a\nb",
+    "a\r\nx: y",
+    "a\0b",
+    "\u{7f}",
+    "zażółć",
+    "a\u{202e}b",
+    "%2e%2e",
+    "%2E%2e",
+    "a%2Fb",
+    "a%2fb",
+    "%00",
+    "a|b",
+    "a\"b",
+    "a<b>",
+    "[::1]",
+    "{a}",
+    "a^b",
+    "a`b",
+];
+
+/// Members of every JavaScript object: harmless in other places, never answered as an instance.
+const OBJECT_MEMBERS: [&str; 4] = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+
+/// The texts, the type by its constructor, and a request that it stands in.
+fn check_dangerous<T>(texts: &[&str], what: &str, new: fn(String) -> Result<T, RequestError>, request: fn(&T) -> Result<(), RequestError>)
+where
+    T: DeserializeOwned + AsRef<str> + for<'a> TryFrom<&'a str, Error = RequestError> + std::str::FromStr<Err = RequestError>,
+{
+    let check = |text: &str, error: Option<RequestError>| match error {
+        Some(RequestError::Segment { what: named, value, problem, .. }) => {
+            assert_eq!((named, value.as_str()), (what, text));
+            assert!(!problem.is_empty());
+        }
+        other => panic!("{what} {text:?}: {other:?}"),
+    };
+    for text in texts {
+        check(text, new((*text).to_owned()).err());
+        check(text, T::try_from(*text).err());
+        check(text, text.parse::<T>().err());
+        // Read from a reply it is kept as it is, and refused where it would be used.
+        let read: T = serde_json::from_value(json!(text)).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        assert_eq!(read.as_ref(), *text);
+        check(text, request(&read).err());
+    }
+}
+
+#[test]
+fn texts_that_would_change_the_route_are_refused() {
+    fn sequence(id: &SequenceId) -> Result<(), RequestError> {
+        hub().request(&GetSequence { id }).map(drop)
+    }
+    fn instance(id: &InstanceId) -> Result<(), RequestError> {
+        hub().request(&GetInstance { id }).map(drop)
+    }
+    fn event(name: &EventName) -> Result<(), RequestError> {
+        let id = InstanceId::new("i").expect("an id");
+        hub().request(&NextEvent { id: &id, name }).map(drop)?;
+        hub().request(&LastEvent { id: &id, name }).map(drop)
+    }
+    check_dangerous(&DANGEROUS, "sequence id", SequenceId::new, sequence);
+    check_dangerous(&DANGEROUS, "instance id", InstanceId::new, instance);
+    check_dangerous(&DANGEROUS, "event name", EventName::new, event);
+    for text in OBJECT_MEMBERS {
+        SequenceId::new(text).expect("a sequence may be called so");
+        EventName::new(text).expect("an event may be called so");
+        InstanceId::new(text).expect_err("never answered");
+    }
+}
+
+/// The other half of the check above for instances: read from a reply, these names reach a request.
+#[test]
+fn object_members_are_refused_where_an_instance_is_used() {
+    for text in OBJECT_MEMBERS {
+        let id: InstanceId = serde_json::from_value(json!(text)).expect("kept as it is");
+        let error = hub().request(&GetInstance { id: &id }).expect_err("a hub never answers this request");
+        assert!(matches!(error, RequestError::Segment { what: "instance id", .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn texts_that_hubs_find_are_sent_as_they_are() {
+    for text in ["a", "...", ".a", "~", "-", "50%", "%", "%zz", "a%2", "a+b@c!$&'()*,;=:", UUID] {
+        let id = SequenceId::new(text).unwrap_or_else(|error| panic!("{error}"));
+        let request = hub().request(&GetSequence { id: &id }).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(request.uri().to_string(), format!("http://hub.example:8000/api/v1/sequence/{text}"));
+        assert_eq!(request.uri().host(), Some("hub.example"));
+    }
+}
+
+#[test]
+fn headers_that_are_not_the_callers_are_refused() {
+    let value = || HeaderValue::from_static("x");
+    for name in [
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "upgrade",
+        "te",
+        "trailer",
+        "expect",
+    ] {
+        let error = hub().set_header(HeaderName::from_static(name), value()).expect_err("the library's own");
+        assert!(matches!(&error, RequestError::Header { name: named, .. } if named == name), "{error:?}");
+    }
+    for name in ["authorization", "cookie", "accept", "user-agent", "x-mw-billable"] {
+        hub().set_header(HeaderName::from_static(name), value()).unwrap_or_else(|error| panic!("{error}"));
+    }
+    // Long ones, one by one and together; a value that is replaced does not count.
+    let long = || HeaderValue::try_from("x".repeat(9000)).expect("a value");
+    let mut hub = hub();
+    for _ in 0..3 {
+        hub.set_header(HeaderName::from_static("x-a"), long()).expect("9 kB");
+    }
+    let error = hub.set_header(HeaderName::from_static("x-b"), long()).expect_err("18 kB");
+    assert!(matches!(&error, RequestError::Header { name, .. } if name == "x-b"), "{error:?}");
+    assert!(!format!("{error:?} {error}").contains("xxx"), "a value may be a secret");
+    let request = hub.request(&scramjet_client_core::GetVersion).expect("a request");
+    assert!(!request.headers().contains_key("x-b"));
+}
