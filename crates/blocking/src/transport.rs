@@ -40,7 +40,7 @@ pub trait Transport: Send + Sync {
 
 /// The body of a request.
 pub enum Outgoing<'a> {
-    /// None, not even an announced length of zero.
+    /// None, for a method that needs none: GET, HEAD, DELETE. No length is announced either.
     Empty,
     /// These bytes.
     Bytes(&'a [u8]),

@@ -1,9 +1,9 @@
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use ::ureq::unversioned::resolver::DefaultResolver;
 use ::ureq::unversioned::transport::{Connector, DefaultConnector};
-use ::ureq::{Agent, SendBody};
+use ::ureq::{Agent, BodyReader, SendBody};
 use http::{Request, Response, header};
 
 use super::watch::{Facts, Watch, watch};
@@ -62,16 +62,15 @@ impl Transport for UreqTransport {
         let (result, facts) = watch(|| match body {
             Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
             Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
-            Outgoing::Reader { mut reader, length } => {
-                if let Some(length) = length {
-                    parts.headers.insert(header::CONTENT_LENGTH, length.into());
-                }
-                self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader)))
+            Outgoing::Reader { mut reader, length: None } => self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader))),
+            Outgoing::Reader { reader, length: Some(length) } => {
+                parts.headers.insert(header::CONTENT_LENGTH, length.into());
+                self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader.take(length))))
             }
         });
         match result {
             Ok(response) => {
-                let mut response = response.map(|body| -> Box<dyn Read + Send> { Box::new(body.into_reader()) });
+                let mut response = response.map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
                 if let Some((status, reason)) = facts.status_line {
                     if status == response.status().as_u16() {
                         response.extensions_mut().insert(Reason(reason));
@@ -81,6 +80,19 @@ impl Transport for UreqTransport {
             }
             Err(error) => Err(TransportError { phase: phase(&facts), source: cause(error) }.into()),
         }
+    }
+}
+
+/// The body of a reply.
+struct Incoming(BodyReader<'static>);
+
+impl Read for Incoming {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|error| match ::ureq::Error::from(error) {
+            // Its word for a connection that ends in the midst of a chunk's length.
+            error @ ::ureq::Error::BodyStalled => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+            error => error.into_io(),
+        })
     }
 }
 
