@@ -1,0 +1,429 @@
+//! What errors say, and what they must not; and mistakes that are found before anything is sent.
+
+use std::error::Error as _;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use scramjet_client_blocking::{
+    BoxError, Error, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, SequenceClient, StartOptions, StopOptions,
+    Transport, TransportError, Upload,
+};
+use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
+use serde_json::json;
+
+use crate::transport::{Answering, Mailbox, recording, serving};
+
+const HUB: &str = "http://hub:8000/api/v1";
+
+type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
+
+/// A client of version 1.0.1 whose requests are all answered with this.
+fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
+    let transport = Answering(move |_: Request<Outgoing<'_>>| answer());
+    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).build().unwrap()
+}
+
+fn replied(status: u16, body: &'static str) -> HostClient {
+    answered(move || Ok(Response::builder().status(status).body(Box::new(body.as_bytes()) as _)?))
+}
+
+fn lost(phase: Phase) -> HostClient {
+    answered(move || {
+        let inner = io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut");
+        Err(TransportError { phase, source: io::Error::other(Layer(inner)).into() }.into())
+    })
+}
+
+/// An error with a cause of its own.
+#[derive(Debug)]
+struct Layer(io::Error);
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the tunnel collapsed")
+    }
+}
+
+impl std::error::Error for Layer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+struct Torn(&'static str);
+
+impl Read for Torn {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::InvalidData, self.0))
+    }
+}
+
+/// The body breaks off after some bytes.
+fn breaks_off(kind: io::ErrorKind) -> HostClient {
+    struct Ends(&'static [u8], io::ErrorKind);
+    impl Read for Ends {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() { Err(io::Error::new(self.1, "the radio went silent")) } else { self.0.read(buffer) }
+        }
+    }
+    answered(move || Ok(Response::builder().header("content-length", "10").body(Box::new(Ends(b"[1", kind)) as _)?))
+}
+
+/// An error of each kind, and what `Debug` says of it: its first line is `Display`, the others are the chain of causes.
+fn snapshots() -> Vec<(Error, &'static str)> {
+    let old = HostClient::builder(HUB).hub_version("0.18.7").build().unwrap();
+    let none = StartOptions::new();
+    vec![
+        (
+            HostClient::new("localhost:8000").unwrap_err(),
+            "cannot use \"localhost:8000\" as the base URL of a hub: its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1",
+        ),
+        (
+            replied(200, "").sequence("a/b").unwrap_err(),
+            "\"a/b\" cannot be used as sequence id: it holds a character that ends a path segment (one of / \\ ? #)",
+        ),
+        (
+            replied(200, "").sequence("x").unwrap().start(&StartOptions::new().app_config(3)).unwrap_err(),
+            "start sequence was not sent: the option \"appConfig\" cannot be sent: it is not a JSON object; a sequence's configuration has to be one",
+        ),
+        (
+            old.sequence("x").unwrap().overwrite(Vec::new()).unwrap_err(),
+            "overwrite sequence was not sent: this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
+        ),
+        (
+            old.sequence("x".repeat(70_000)).unwrap().info().unwrap_err(),
+            "get sequence was not sent: cannot build the request\n  caused by: uri too long",
+        ),
+        (
+            lost(Phase::Connect).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address?\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            lost(Phase::Send).send_sequence(Vec::new()).unwrap_err(),
+            "send sequence (POST http://hub:8000/api/v1/sequence) was interrupted: the connection was lost while the request was sent, \
+             and the hub may have received a part of it\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            lost(Phase::Wait).sequence("x").unwrap().start(&none).unwrap_err(),
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start) got no answer: the connection was lost after the request was sent, \
+             and the hub may have acted upon it\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            answered(|| Err("the pigeon did not return".into())).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) got no answer: the connection was lost after the request was sent, \
+             and the hub may have acted upon it\n  \
+             caused by: the pigeon did not return",
+        ),
+        (
+            breaks_off(io::ErrorKind::ConnectionReset).list_sequences().unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) was interrupted: the connection was lost while the answer was read\n  \
+             caused by: the radio went silent",
+        ),
+        (
+            breaks_off(io::ErrorKind::UnexpectedEof).list_sequences().unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
+        ),
+        (
+            reading().send_sequence(Upload::reader(Torn("the tape is torn"))).unwrap_err(),
+            "send sequence (POST http://hub:8000/api/v1/sequence) was abandoned: the data to upload could not be read\n  \
+             caused by: the tape is torn",
+        ),
+        (
+            replied(419, r#"{"error":"Insufficient Space on Resource"}"#).sequence("x").unwrap().start(&none).unwrap_err(),
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start) was refused: 419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
+        ),
+        (
+            replied(500, "415: Invalid content-type").instance("x").unwrap().send_input("text").unwrap_err(),
+            "send input (POST http://hub:8000/api/v1/instance/x/input) was refused: 415 REQUEST_ERROR: Invalid content-type (sent as 500)",
+        ),
+        (
+            replied(200, "Hello!").list_sequences().unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply is not the JSON that was expected; it begins with \"Hello!\"\n  \
+             caused by: expected value at line 1 column 1",
+        ),
+        (
+            answered(|| Ok(Response::new(Box::new(io::repeat(b' '))))).list_sequences().unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply is longer than 8388608 bytes, \
+             more than a hub sends here; it was not read further",
+        ),
+    ]
+}
+
+/// A client whose uploads are read, and whose transport passes their errors on.
+fn reading() -> HostClient {
+    let transport = Answering(|request: Request<Outgoing<'_>>| -> Answer {
+        if let Outgoing::Reader { reader, .. } = request.into_body() {
+            io::copy(reader, &mut io::sink())?;
+        }
+        unreachable!("the upload fails")
+    });
+    HostClient::builder(HUB).transport(Arc::new(transport)).build().unwrap()
+}
+
+/// The error and its causes, each as it is shown.
+fn chain(error: &Error) -> Vec<String> {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    [error.to_string()].into_iter().chain(causes.map(ToString::to_string)).collect()
+}
+
+#[test]
+fn errors_are_told_in_full() {
+    for (error, told) in snapshots() {
+        assert_eq!(format!("{error:?}"), told);
+        assert_eq!(chain(&error).join("\n  caused by: "), told);
+        assert_eq!(error.to_string().lines().next(), told.lines().next());
+    }
+}
+
+#[test]
+fn no_layer_repeats_another() {
+    for (error, _) in snapshots() {
+        let layers = chain(&error);
+        for (position, layer) in layers.iter().enumerate() {
+            assert!(!layer.is_empty(), "{error:?}");
+            for other in layers.iter().skip(position + 1) {
+                assert!(!layer.contains(other.as_str()) && !other.contains(layer.as_str()), "{error:?}");
+            }
+        }
+    }
+}
+
+/// The default transport's own causes.
+#[test]
+fn real_errors_are_told_in_full() {
+    let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
+    let url = refused_url();
+    let error = told(&url, HostClient::new(&url).unwrap().version().unwrap_err());
+    // What the operating system calls it is its own affair.
+    let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
+    assert_eq!(told_by_us, "get version (GET <hub>/version) could not connect; is the hub running at this address?");
+    assert!(cause.starts_with("Connection refused") && !cause.contains('\n'), "{cause}");
+
+    let cut = |reply: &'static [u8]| {
+        let server = ScriptedServer::start(move |connection| {
+            connection.read_request().unwrap();
+            connection.send(reply);
+        });
+        told(&server.url(), HostClient::new(server.url()).unwrap().version().unwrap_err())
+    };
+    assert_eq!(
+        cut(b""),
+        "get version (GET <hub>/version) got no answer: the connection was lost after the request was sent, \
+         and the hub may have acted upon it\n  caused by: Peer disconnected"
+    );
+    assert_eq!(
+        cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ver"),
+        "get version (GET <hub>/version) got a useless answer: the reply was cut off after 5 of 9 bytes"
+    );
+}
+
+#[test]
+fn errors_are_small_and_go_anywhere() {
+    fn goes_anywhere<T: Send + Sync + 'static>() {}
+    goes_anywhere::<Error>();
+    goes_anywhere::<HostClient>();
+    goes_anywhere::<SequenceClient>();
+    goes_anywhere::<InstanceClient>();
+    assert!(size_of::<Error>() <= 16);
+}
+
+const SECRET: &str = "s3cr3t-t0k3n";
+
+#[test]
+fn secrets_are_not_shown() {
+    let mut shown = vec![
+        format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
+        format!("{:?}", HostClient::builder(HUB).header("x-key", SECRET)),
+        format!("{:?}", HostClient::builder(format!("http://user:{SECRET}@hub:8000/api/v1"))),
+    ];
+    let mut errors: Vec<Error> = [
+        HostClient::builder(HUB).bearer_token(format!("{SECRET}\r\nx: y")),
+        HostClient::builder(HUB).header("x-key", format!("{SECRET}\n")),
+        HostClient::builder(HUB).header("host", SECRET),
+        HostClient::builder(HUB).header("x-key", SECRET.repeat(2000)),
+        HostClient::builder(format!("http://user:{SECRET}@hub:8000/api/v1")),
+        HostClient::builder(format!("http://{SECRET}@hub:8000/api/v1")),
+        HostClient::builder(format!("http://user:{SECRET}@h ub:8000/api/v1")),
+        HostClient::builder("nowhere").bearer_token(SECRET),
+        HostClient::builder(HUB).bearer_token(SECRET).hub_version("new"),
+    ]
+    .map(|builder| builder.build().unwrap_err())
+    .into();
+
+    let (server, requests) = recording(b"{}");
+    for url in [server.url(), refused_url()] {
+        let host = HostClient::builder(url).bearer_token(SECRET).header("x-key", SECRET).hub_version("1.0.1").build().unwrap();
+        let sequence = host.sequence("the-sequence").unwrap();
+        let instance = host.instance("the-instance").unwrap();
+        shown.extend([format!("{host:?}"), format!("{sequence:?}"), format!("{instance:?}"), format!("{host:#?}")]);
+        errors.push(host.version().unwrap_err());
+        errors.push(sequence.start(&StartOptions::new()).unwrap_err());
+        errors.push(host.send_sequence(Upload::reader(Torn("torn"))).unwrap_err());
+        errors.push(instance.stop(&StopOptions::new(Duration::from_secs(u64::MAX))).unwrap_err());
+    }
+    let stream = HostClient::builder(server.url()).bearer_token(SECRET).build().unwrap().instance("x").unwrap().stdout().unwrap();
+    shown.push(format!("{stream:?}"));
+    // They are sent, though.
+    let request = requests.take();
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
+    assert_eq!(request.header("x-key"), Some(SECRET));
+
+    for error in errors {
+        shown.extend([format!("{error}"), format!("{error:?}"), format!("{error:#?}"), format!("{:?}", error.kind())]);
+        shown.extend(std::iter::successors(error.source(), |&cause| cause.source()).map(|cause| format!("{cause:?}")));
+    }
+    for text in shown {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}
+
+#[test]
+fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
+    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
+    let transport: Arc<dyn Transport> = Arc::new(scramjet_client_blocking::UreqTransport::default());
+    let builder = || HostClient::builder(server.url()).transport(Arc::clone(&transport));
+    let one = builder().bearer_token("first").bearer_token("second").header("X-Hub", "a").build().unwrap();
+    let other = builder().build().unwrap();
+    one.version().unwrap();
+    let request = requests.take();
+    assert_eq!((request.header("authorization"), request.header("x-hub")), (Some("Bearer second"), Some("a")));
+    other.version().unwrap();
+    let request = requests.take();
+    assert_eq!((request.header("authorization"), request.header("x-hub")), (None, None));
+    assert_eq!(server.connections(), 1, "clients of one transport share its connections");
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_before_any_connection() {
+    let (server, _) = recording(b"{}");
+    let url = server.url();
+    let here = || HostClient::builder(&url);
+    let rows: Vec<(HostClientBuilder, &str)> = vec![
+        (HostClient::builder(""), "relative URL"),
+        (HostClient::builder("localhost:8000/api/v1"), "neither http nor https"),
+        (HostClient::builder("ftp://localhost/api/v1"), "neither http nor https"),
+        (HostClient::builder("http://"), "empty host"),
+        (HostClient::builder("http://localhost:99999/"), "port"),
+        (HostClient::builder(format!("{url}?a=b")), "a query"),
+        (HostClient::builder(format!("{url}#a")), "a fragment"),
+        (HostClient::builder(url.replace("http://", "http://user:password@")), "a user name or password"),
+        (here().header("x-a", "b\r\nx-c: d"), "the header \"x-a\" cannot be sent: its value holds a line break"),
+        (here().header("x-a", "b\nx-c: d"), "its value holds a line break"),
+        (here().header("x-a", "b\rx-c: d"), "its value holds a line break"),
+        (here().header("x-a", "b\0"), "its value holds a line break or another character"),
+        (here().bearer_token("a\r\nx-c: d"), "the header \"authorization\" cannot be sent"),
+        (here().header("x-a\r\nx-c", "d"), "its name is not one that HTTP allows"),
+        (here().header("x a", "d"), "its name is not one that HTTP allows"),
+        (here().header("", "d"), "its name is not one that HTTP allows"),
+        (here().header("x-ä", "d"), "its name is not one that HTTP allows"),
+        (here().header("Content-Length", "0"), "it describes the connection or the body"),
+        (here().header("transfer-encoding", "chunked"), "it describes the connection or the body"),
+        (here().header("Host", "elsewhere"), "it describes the connection or the body"),
+        (here().header("connection", "close"), "it describes the connection or the body"),
+        (here().header("expect", "100-continue"), "it describes the connection or the body"),
+        (here().header("x-a", "b".repeat(20_000)), "longer than the 16 kB"),
+        (here().hub_version("latest"), "\"latest\" is not a version; one looks like 1.0.1"),
+        (here().hub_version(""), "\"\" is not a version"),
+    ];
+    for (builder, says) in rows {
+        let error = builder.build().unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(matches!(error.kind(), scramjet_client_blocking::ErrorKind::Request(_)), "{error}");
+        assert_eq!((error.operation(), error.url(), error.method()), (None, None, None));
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+const NOT_IDS: [&str; 14] =
+    ["", ".", "..", "../topics/x", "a/b", "a\\b", "a?b", "a#b", "a b", "a\tb", "a\r\nx-c: d", "zażółć", "%2e%2e", "..%2Ftopics"];
+
+#[test]
+fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
+    let (server, _) = recording(b"{}");
+    let host = HostClient::new(server.url()).unwrap();
+    let sequence = host.sequence("the-sequence").unwrap();
+    let instance = host.instance("the-instance").unwrap();
+    for name in NOT_IDS {
+        let refused = |what: &str, result: Result<(), Error>| {
+            let error = result.expect_err(what);
+            assert!(error.to_string().starts_with(&format!("{name:?} cannot be used as {what}: ")), "{error}");
+        };
+        refused("sequence id", host.sequence(name).map(drop));
+        refused("sequence id", SequenceClient::new(name, &host).map(drop));
+        refused("sequence id", host.sequence_info(name).map(drop));
+        refused("sequence id", host.delete_sequence(name));
+        refused("sequence id", host.force_delete_sequence(name));
+        refused("instance id", host.instance(name).map(drop));
+        refused("instance id", InstanceClient::new(name, &host).map(drop));
+        refused("instance id", host.instance_info(name).map(drop));
+        refused("instance id", sequence.instance(name).map(drop));
+        refused("instance id", sequence.instance_on(name, &host).map(drop));
+        refused("event name", instance.event(name).map(drop));
+        refused("event name", instance.next_event(name).map(drop));
+    }
+    for name in ["__proto__", "constructor", "toString"] {
+        let error = host.instance(name).unwrap_err();
+        assert!(error.to_string().ends_with("hubs never answer a request for it"), "{error}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+/// An id in a reply is kept as the hub wrote it, and checked when it is used.
+#[test]
+fn an_id_from_a_reply_is_checked_when_it_is_used() {
+    let targets = Mailbox::new();
+    let server = serving({
+        let targets = Arc::clone(&targets);
+        move |request| {
+            targets.put(request.target.clone());
+            response("200 OK", &[], br#"{"id":"../topics/x"}"#)
+        }
+    });
+    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let sequence = host.send_sequence(Vec::new()).unwrap();
+    assert_eq!(targets.take(), "/api/v1/sequence");
+    assert_eq!(sequence.id(), &"../topics/x");
+    let refused = |error: Error| {
+        assert!(error.to_string().contains(" was not sent: \"../topics/x\" cannot be used as "), "{error}");
+        assert!(error.operation().is_some() && error.url().is_none());
+    };
+    refused(sequence.start(&StartOptions::new()).unwrap_err());
+    refused(sequence.info().unwrap_err());
+    refused(sequence.list_instances().unwrap_err());
+    refused(sequence.overwrite(Vec::new()).unwrap_err());
+    refused(sequence.delete().unwrap_err());
+    refused(sequence.force_delete().unwrap_err());
+
+    let instance = host.sequence("x").unwrap().start(&StartOptions::new()).unwrap();
+    assert_eq!(targets.take(), "/api/v1/sequence/x/start");
+    refused(instance.info().unwrap_err());
+    refused(instance.stdout().map(drop).unwrap_err());
+    refused(instance.send_input(Input::text("text")).unwrap_err());
+    refused(instance.event("ready").unwrap_err());
+    refused(instance.stop(&StopOptions::default()).unwrap_err());
+    assert!(targets.is_empty(), "something was sent");
+}
+
+#[test]
+fn options_that_cannot_be_sent_are_refused_before_any_connection() {
+    let (server, _) = recording(b"{}");
+    let told = HostClient::builder(server.url()).hub_version("0.18.7").build().unwrap();
+    let host = HostClient::new(server.url()).unwrap();
+    let sequence = host.sequence("x").unwrap();
+    for (error, says) in [
+        (sequence.start(&StartOptions::new().app_config(json!([1]))).unwrap_err(), "\"appConfig\" cannot be sent"),
+        (told.sequence("x").unwrap().start(&StartOptions::new().output_topic("t")).unwrap_err(), "came with version 0.20.0"),
+        (told.sequence("x").unwrap().overwrite(Upload::path("/no/such/file")).unwrap_err(), "came with version 0.38.0"),
+    ] {
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(server.connections(), 0);
+}
