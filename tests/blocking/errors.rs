@@ -104,27 +104,27 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             lost(Phase::Send).send_sequence(Vec::new()).unwrap_err(),
-            "send sequence (POST http://hub:8000/api/v1/sequence) was interrupted: the connection was lost while the request was sent, \
+            "send sequence (POST http://hub:8000/api/v1/sequence) was interrupted while the request was sent, \
              and the hub may have received a part of it\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
             lost(Phase::Wait).sequence("x").unwrap().start(&none).unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start) got no answer: the connection was lost after the request was sent, \
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start) got no answer that can be read, \
              and the hub may have acted upon it\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
             answered(|| Err("the pigeon did not return".into())).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version) got no answer: the connection was lost after the request was sent, \
+            "get version (GET http://hub:8000/api/v1/version) got no answer that can be read, \
              and the hub may have acted upon it\n  \
              caused by: the pigeon did not return",
         ),
         (
             breaks_off(io::ErrorKind::ConnectionReset).list_sequences().unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences) was interrupted: the connection was lost while the answer was read\n  \
+            "list sequences (GET http://hub:8000/api/v1/sequences) was interrupted while the answer was read\n  \
              caused by: the radio went silent",
         ),
         (
@@ -216,7 +216,7 @@ fn real_errors_are_told_in_full() {
     };
     assert_eq!(
         cut(b""),
-        "get version (GET <hub>/version) got no answer: the connection was lost after the request was sent, \
+        "get version (GET <hub>/version) got no answer that can be read, \
          and the hub may have acted upon it\n  caused by: Peer disconnected"
     );
     assert_eq!(

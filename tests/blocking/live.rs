@@ -289,11 +289,16 @@ fn standard_input_reaches_the_process() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "stdin-to-output");
     let instance = sequence.start(&StartOptions::new()).unwrap();
+    let mut output = BufReader::new(instance.output().unwrap());
+    // One after the other: a hub of 0.18 puts data in front of what was not read yet.
     assert_eq!(instance.send_stdin(Input::text("one\n").end(false)).unwrap().bytes, 4);
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
     assert_eq!(instance.send_stdin("two\n").unwrap().bytes, 4);
-    let mut output = String::new();
-    instance.output().unwrap().read_to_string(&mut output).unwrap();
-    assert_eq!(output, "one\ntwo\n");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "two\n");
 }
 
 #[test]

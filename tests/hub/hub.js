@@ -98,12 +98,16 @@ async function start() {
     const { ConfigService } = require("@scramjet/sth-config");
     const { startHost } = require("@scramjet/host");
 
+    // The hub makes this folder with the first upload, and of two first uploads at once refuses one.
+    const sequencesRoot = path.join(dir, "sequences");
+    fs.mkdirSync(sequencesRoot);
+
     const overloaded = process.env.SCRAMJET_TEST_HUB_OVERLOADED === "1";
     const service = new ConfigService();
     service.update({
         runtimeAdapter: "process",
         logColors: false,
-        sequencesRoot: path.join(dir, "sequences"),
+        sequencesRoot,
         host: {
             id: "test-hub",
             apiBase: "/api/v1",

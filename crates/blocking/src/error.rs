@@ -180,11 +180,9 @@ impl fmt::Display for Error {
             (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
             (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
                 Phase::Connect => "could not connect; is the hub running at this address?",
-                Phase::Send => {
-                    "was interrupted: the connection was lost while the request was sent, and the hub may have received a part of it"
-                }
-                Phase::Wait => "got no answer: the connection was lost after the request was sent, and the hub may have acted upon it",
-                Phase::Read => "was interrupted: the connection was lost while the answer was read",
+                Phase::Send => "was interrupted while the request was sent, and the hub may have received a part of it",
+                Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
+                Phase::Read => "was interrupted while the answer was read",
             }),
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload could not be read"),
             (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),

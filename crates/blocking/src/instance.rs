@@ -163,6 +163,9 @@ impl InstanceClient {
     /// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and ends it unless told
     /// otherwise. Waits like [`send_input`](Self::send_input); the data's content type does not matter here.
     ///
+    /// On hubs of 0.18, data that comes before the process has read the data before it is put in front of that: send it in one
+    /// piece, or wait for an answer to each.
+    ///
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "sendStdin")]

@@ -80,8 +80,8 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
             Phase::Connect => "could not connect",
-            Phase::Send => "the connection was lost while the request was sent",
-            Phase::Wait => "the connection was lost before an answer came",
+            Phase::Send => "the request could not be sent to its end",
+            Phase::Wait => "no answer came that can be read",
             Phase::Read => "the answer could not be read",
         })
     }

@@ -18,6 +18,8 @@ pub struct SendInput<'a> {
 }
 
 /// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and by default ends it. Answered like [`SendInput`].
+///
+/// quirk (0.18.7): data that comes before the process has read the data before it is put in front of that.
 #[derive(Clone, Copy, Debug)]
 pub struct SendStdin<'a> {
     /// The instance.
