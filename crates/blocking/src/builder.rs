@@ -6,9 +6,9 @@ use http::{HeaderName, HeaderValue};
 use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
 
 use crate::client::Client;
-use crate::{Error, HostClient, Transport, UreqTransport};
+use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport, UreqTransport};
 
-/// Settings of a [`HostClient`]. Whatever is wrong with them is reported by [`build`](Self::build).
+/// Settings of a [`HostClient`], or of a client of the platform. Whatever is wrong with them is reported by [`build`](Self::build).
 #[must_use]
 pub struct HostClientBuilder {
     base_url: String,
@@ -54,11 +54,39 @@ impl HostClientBuilder {
         Self { transport: Some(transport), ..self }
     }
 
-    /// The client. Connects to nothing yet.
+    /// The client of a hub. Connects to nothing yet.
     ///
     /// # Errors
     /// The base URL, a header or the version cannot be used.
     pub fn build(self) -> Result<HostClient, Error> {
+        self.client().map(HostClient::with)
+    }
+
+    /// The client of a Manager with these settings.
+    ///
+    /// # Errors
+    /// Like [`build`](Self::build).
+    pub fn build_manager(self) -> Result<ManagerClient, Error> {
+        self.client().map(ManagerClient::with)
+    }
+
+    /// The client of a MultiManager with these settings.
+    ///
+    /// # Errors
+    /// Like [`build`](Self::build).
+    pub fn build_multi_manager(self) -> Result<MultiManagerClient, Error> {
+        self.client().map(MultiManagerClient::with)
+    }
+
+    /// The client of a Middleware with these settings.
+    ///
+    /// # Errors
+    /// Like [`build`](Self::build).
+    pub fn build_middleware(self) -> Result<MiddlewareClient, Error> {
+        self.client().map(MiddlewareClient::with)
+    }
+
+    fn client(self) -> Result<Client, Error> {
         let mut endpoint = Endpoint::new(&self.base_url)?;
         for (name, value) in &self.headers {
             let key = HeaderName::try_from(name).map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
@@ -78,7 +106,7 @@ impl HostClientBuilder {
             }
             None => Arc::new(UreqTransport::new(self.connect_timeout)),
         };
-        Ok(HostClient::with(Client::new(transport, endpoint)))
+        Ok(Client::new(transport, endpoint))
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method, Request, Response};
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Reply, ReplyError, Single, Step, Streamed,
+    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Path, Reply, ReplyError, Single, Step, Streamed,
 };
 
 use crate::error::{Call, ErrorKind};
@@ -75,6 +75,21 @@ impl Client {
     {
         let answered = Exchange::of(self, operation)?.without_upload()?;
         if answered.reply.is_success() { Ok(answered.into_stream()) } else { Err(answered.refusal()) }
+    }
+
+    /// Runs an operation whose reply is a stream of items. Returns when its head is there.
+    pub(crate) fn items<O>(&self, operation: &O) -> Result<Items<O::Decoder>, Error>
+    where
+        O: Operation<Payload = Vec<u8>>,
+    {
+        let answered = Exchange::of(self, operation)?.without_upload()?;
+        if answered.reply.is_success() { Ok(Items { answered: Some(answered) }) } else { Err(answered.refusal()) }
+    }
+
+    /// The client of what is reached through this one: same transport, same headers, its own version.
+    pub(crate) fn below(&self, path: Path) -> Result<Self, Error> {
+        let endpoint = self.endpoint.assumed.below(path)?;
+        Ok(Self::new(Arc::clone(&self.transport), endpoint))
     }
 
     fn endpoint<O: Operation>(&self, operation: &O) -> Result<&Endpoint, Error> {
@@ -175,6 +190,13 @@ impl<D: Decode> Answered<D> {
         }
     }
 
+    fn refusal(mut self) -> Error {
+        match self.next() {
+            Err(error) => error,
+            Ok(_) => self.call.failed(self.reply.cut_off()),
+        }
+    }
+
     fn item(mut self) -> Result<D::Item, Error>
     where
         D: Single,
@@ -188,15 +210,29 @@ impl<D: Decode> Answered<D> {
 }
 
 impl Answered<Chunks> {
-    fn refusal(mut self) -> Error {
-        match self.next() {
-            Err(error) => error,
-            Ok(_) => self.call.failed(self.reply.cut_off()),
-        }
-    }
-
     fn into_stream(self) -> ByteStream {
         ByteStream::new(self.body, &self.headers, self.call)
+    }
+}
+
+/// The items of a stream, as they come. An item that cannot be read is an error, and does not end it; the loss of the connection does.
+pub(crate) struct Items<D> {
+    answered: Option<Answered<D>>,
+}
+
+impl<D: Decode> Iterator for Items<D> {
+    type Item = Result<D::Item, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.answered.as_mut()?.next();
+        let goes_on = match &next {
+            Ok(item) => item.is_some(),
+            Err(error) => matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. } | ReplyError::TooLarge { .. })),
+        };
+        if !goes_on {
+            self.answered = None;
+        }
+        next.transpose()
     }
 }
 

@@ -3,10 +3,13 @@ use std::sync::Arc;
 
 use scramjet_client_core::{
     Acknowledged, Event, EventName, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo, KillInstance, KillOptions,
-    LastEvent, NextEvent, OutputStream, ReadStream, RequestError, SendInput, SendStdin, Started, StopInstance, StopOptions,
+    LastEvent, NextEvent, OutputStream, ReadEvents, ReadStream, RequestError, SendEvent, SendInput, SendStdin, SetMonitoringRate, Started,
+    StopInstance, StopOptions,
 };
 
-use crate::{ByteStream, Error, HostClient, Input};
+use serde::Serialize;
+
+use crate::{ByteStream, Error, EventStream, HostClient, Input};
 
 /// An instance on a hub: a sequence that runs, its streams and its events.
 ///
@@ -136,6 +139,45 @@ impl InstanceClient {
     {
         let name = name.try_into().map_err(RequestError::from)?;
         self.host.call(&LastEvent { id: &self.id, name: &name })
+    }
+
+    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has answered, so that an
+    /// event that is provoked afterwards is not missed.
+    ///
+    /// It does not end with the instance. 1.x gives data that is `null`, `false`, `0`, `""` or missing as `{}`.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    #[doc(alias = "getEventStream")]
+    pub fn event_stream<N>(&self, name: N) -> Result<EventStream, Error>
+    where
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        self.host.client().items(&ReadEvents { id: &self.id, name: &name }).map(EventStream::new)
+    }
+
+    /// `POST /instance/:id/_event`: sends an event to the instance. Returns when the hub has queued it; whether it is heard is not told.
+    ///
+    /// The name is any text. The data is anything that serializes to JSON; hubs before 0.39.0 take text alone.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) where the hub takes text alone, before anything is sent (an
+    /// unknown hub is asked for its version first, where the data is not text); [`is_not_found`](Error::is_not_found) where the
+    /// instance is gone. 1.x accepts an event for an instance that ended a short while ago.
+    #[doc(alias = "sendEvent")]
+    pub fn send_event(&self, name: &str, data: impl Serialize) -> Result<(), Error> {
+        let data = serde_json::to_value(data).map_err(|error| RequestError::option("data", &error.to_string()))?;
+        self.host.call(&SendEvent { id: &self.id, name, data: &data })
+    }
+
+    /// `POST /instance/:id/_monitoring_rate`: how many times in a second the instance reports its health. Once, where nothing was said.
+    ///
+    /// # Errors
+    /// See [`Error`]; a rate of zero, which instances take for a thousand, is refused before it is sent.
+    pub fn set_monitoring_rate(&self, per_second: u32) -> Result<(), Error> {
+        self.host.call(&SetMonitoringRate { id: &self.id, rate: per_second })
     }
 
     /// `POST /instance/:id/input`: sends data to the sequence's input, and ends the input after it unless told otherwise.

@@ -47,20 +47,29 @@
 mod builder;
 mod client;
 mod error;
+mod events;
 mod force;
 mod host;
 mod input;
 mod instance;
+mod manager;
+mod middleware;
+mod multi_manager;
 mod sequence;
 mod stream;
+mod topics;
 mod transport;
 mod upload;
 
 pub use builder::HostClientBuilder;
 pub use error::{Error, ErrorKind};
+pub use events::EventStream;
 pub use host::HostClient;
 pub use input::Input;
 pub use instance::{InstanceClient, Sent};
+pub use manager::ManagerClient;
+pub use middleware::MiddlewareClient;
+pub use multi_manager::MultiManagerClient;
 pub use sequence::SequenceClient;
 pub use stream::ByteStream;
 pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqTransport};
@@ -68,9 +77,12 @@ pub use upload::Upload;
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
-    Acknowledged, ApiError, ContentType, Dialect, ErrorCode, Event, EventName, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
-    InstanceStatus, KillOptions, Limits, Operation, OutputStream, ReplyError, RequestError, SequenceConfig, SequenceId, SequenceInfo,
-    SequenceOf, StartOptions, Started, StopOptions, Terminated, Timestamp, Version, http,
+    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, ConfiguredHost, ContentType, CreatedTopic, Dialect, DisconnectHubs, Disk,
+    Entities, ErrorCode, Event, EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
+    InstanceInfo, InstanceStatus, KillOptions, Limits, LoadCheck, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
+    Operation, OutputStream, ReplyError, RequestError, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf,
+    SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, Timestamp, TopicInfo, TopicName, Version,
+    http,
 };
 
 #[cfg(doctest)]

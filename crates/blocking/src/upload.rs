@@ -53,6 +53,15 @@ impl Upload {
         Self { source: Source::Reader(Box::new(reader), Some(length)) }
     }
 
+    /// Whether it is known to have nothing in it.
+    pub(crate) fn is_surely_empty(&self) -> bool {
+        match &self.source {
+            Source::Bytes(bytes) => bytes.is_empty(),
+            Source::Path(path) => std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() == 0),
+            Source::Reader(_, length) => *length == Some(0),
+        }
+    }
+
     pub(crate) fn open(self) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {

@@ -3,11 +3,15 @@
 mod chunks;
 mod discard;
 mod json;
+mod json_lines;
+mod lines;
 mod receipt;
 
 pub use chunks::Chunks;
 pub use discard::Discard;
 pub use json::Json;
+pub use json_lines::JsonLines;
+pub use lines::Lines;
 pub use receipt::Receipt;
 
 use crate::ReplyError;

@@ -96,6 +96,38 @@ impl Dialect {
         self.has(Self::DELETES_BY_FORCE)
     }
 
+    /// Whether an event may carry any JSON, and not text alone. Since 0.39.0.
+    #[must_use]
+    pub fn sends_any_event_data(self) -> bool {
+        self.has(Self::ANY_EVENT_DATA)
+    }
+
+    /// Whether the package of a sequence can be replaced. Since 0.38.0.
+    #[must_use]
+    pub fn overwrites_sequences(self) -> bool {
+        self.has(Version::new(0, 38, 0))
+    }
+
+    /// Whether the caller can choose the id of an instance. Since 0.31.4.
+    #[must_use]
+    pub fn takes_instance_ids(self) -> bool {
+        self.has(Version::new(0, 31, 4))
+    }
+
+    /// Whether topics can be created, deleted and listed. Since 0.35.0.
+    #[must_use]
+    pub fn manages_topics(self) -> bool {
+        self.has(Version::new(0, 35, 0))
+    }
+
+    /// Whether it tells how an instance ended. Since 0.27.0; an older hub forgets an instance when it ends.
+    #[must_use]
+    pub fn remembers_ended_instances(self) -> bool {
+        self.has(Version::new(0, 27, 0))
+    }
+
+    pub(crate) const ANY_EVENT_DATA: Version = Version::new(0, 39, 0);
+
     pub(crate) const DELETES_BY_FORCE: Version = Version::new(0, 34, 4);
 }
 

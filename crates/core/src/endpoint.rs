@@ -4,7 +4,7 @@ use alloc::string::String;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use url::Url;
 
-use crate::{Dialect, Operation, Reply, RequestError};
+use crate::{Dialect, Operation, Path, Reply, RequestError};
 
 /// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
 ///
@@ -70,6 +70,15 @@ impl Endpoint {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         self.dialect
+    }
+
+    /// What is reached through this one, below `path`: the same headers, its own dialect.
+    ///
+    /// # Errors
+    /// A value in the path cannot be sent.
+    pub fn below(&self, path: Path) -> Result<Self, RequestError> {
+        let base = format!("{}/{}", self.base, path.into_text()?);
+        Ok(Self { base, headers: self.headers.clone(), dialect: None })
     }
 
     /// The request for an operation. Where no dialect was told, the hub is taken to speak [`Dialect::LATEST`].

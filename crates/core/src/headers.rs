@@ -1,6 +1,6 @@
 //! The content types of requests. A hub demands them on every request with a JSON body, and on `DELETE` even without one, spelled just so.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub(crate) fn json(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -8,4 +8,12 @@ pub(crate) fn json(headers: &mut HeaderMap) {
 
 pub(crate) fn octet_stream(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+}
+
+/// Whether the target of an upload ends after it; what is not said is not sent.
+pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
+    if let Some(end) = end {
+        let value = HeaderValue::from_static(if end { "true" } else { "false" });
+        headers.insert(HeaderName::from_static("x-end-stream"), value);
+    }
 }

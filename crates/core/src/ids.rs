@@ -113,6 +113,31 @@ name! {
     EventName, "event name", check_segment
 }
 
+name! {
+    /// The name of a topic. Hubs since 0.35.0 take letters, digits and `_`, `+`, `-`; older ones anything that can stand in a path.
+    TopicName, "topic name", check_segment
+}
+
+name! {
+    /// The id of a hub, as its Manager knows it.
+    HubId, "hub id", check_segment
+}
+
+name! {
+    /// The id of a Manager.
+    ManagerId, "manager id", check_segment
+}
+
+name! {
+    /// The id of a space: a Manager, as the Middleware knows it.
+    SpaceId, "space id", check_segment
+}
+
+name! {
+    /// The id of a sequence in a Manager's store.
+    StoreItemId, "store item id", check_segment
+}
+
 /// Members that every JavaScript object has. quirk (0.18.7, 1.0.1): a request for an instance of such a name is never answered.
 const OBJECT_MEMBERS: [&str; 12] = [
     "__defineGetter__",

@@ -6,18 +6,24 @@ mod health;
 mod info;
 mod kill;
 mod list;
+mod monitoring;
 mod read;
 mod send;
+mod send_event;
+mod status;
 mod stop;
 
-pub use events::{Event, EventBody, LastEvent, NextEvent};
+pub use events::{Event, EventBody, EventLines, LastEvent, NextEvent, ReadEvents};
 pub use get::GetInstance;
 pub use health::{GetInstanceHealth, InstanceHealth};
-pub use info::{Acknowledged, InstanceInfo, InstanceStatus, SequenceOf, Terminated, Timestamp};
+pub use info::{Acknowledged, InstanceInfo, SequenceOf, Terminated};
 pub use kill::{KillInstance, KillOptions};
 pub use list::ListInstances;
+pub use monitoring::SetMonitoringRate;
 pub use read::{OutputStream, ReadStream};
-pub use send::{ContentType, SendInput, SendStdin};
+pub use send::{SendInput, SendStdin};
+pub use send_event::SendEvent;
+pub use status::{InstanceStatus, RunnerExit};
 pub use stop::{StopInstance, StopOptions};
 
 use crate::ids::check_instance_id;

@@ -3,6 +3,8 @@
 
 extern crate alloc;
 
+mod adapter;
+mod content_type;
 mod decode;
 mod dialect;
 mod endpoint;
@@ -13,27 +15,28 @@ mod ids;
 mod instances;
 mod operation;
 mod path;
+mod platform;
 mod reply;
 mod sequences;
+mod timestamp;
+mod topics;
 
-pub use decode::{Chunks, Decode, Discard, Json, Receipt, Single, Step};
+pub use adapter::Adapter;
+pub use content_type::ContentType;
+pub use decode::{Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step};
 pub use dialect::{Dialect, Version};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, ReplyError, RequestError};
-pub use hub::{GetVersion, HubVersion};
-pub use ids::{EventName, InstanceId, SequenceId};
-pub use instances::{
-    Acknowledged, ContentType, Event, EventBody, GetInstance, GetInstanceHealth, InstanceHealth, InstanceInfo, InstanceStatus,
-    KillInstance, KillOptions, LastEvent, ListInstances, NextEvent, OutputStream, ReadStream, SendInput, SendStdin, SequenceOf,
-    StopInstance, StopOptions, Terminated, Timestamp,
-};
+pub use hub::*;
+pub use ids::{EventName, HubId, InstanceId, ManagerId, SequenceId, SpaceId, StoreItemId, TopicName};
+pub use instances::*;
 pub use operation::{Operation, Streamed};
 pub use path::Path;
+pub use platform::*;
 pub use reply::Reply;
-pub use sequences::{
-    DeleteSequence, GetSequence, Limits, ListSequenceInstances, ListSequences, OverwriteSequence, SendSequence, SentSequence,
-    SequenceConfig, SequenceInfo, StartOptions, StartSequence, Started,
-};
+pub use sequences::*;
+pub use timestamp::Timestamp;
+pub use topics::*;
 
 pub use http;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::instance_path;
 use crate::operation::Inline;
-use crate::{Decode, Dialect, EventName, InstanceId, Json, Operation, Path, ReplyError, Single, Step};
+use crate::{Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError, Single, Step};
 
 /// `GET /instance/:id/once/:name`: waits for the next event of this name. Nothing comes before it, not even a head.
 ///
@@ -68,6 +68,36 @@ impl Operation for LastEvent<'_> {
     }
 }
 
+/// `GET /instance/:id/events/:name`: every event of this name from now on. Never ends, not even with the instance.
+///
+/// quirk (1.x): an event whose data is `null`, `false`, `0`, `""` or missing comes as `{}`.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadEvents<'a> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// The event.
+    pub name: &'a EventName,
+}
+
+impl Operation for ReadEvents<'_> {
+    const NAME: &'static str = "read events";
+    const METHOD: Method = Method::GET;
+    type Payload = Inline;
+    type Decoder = EventLines;
+
+    fn path(&self) -> Path {
+        instance_path(self.id).literal("events").value(EventName::WHAT, self.name.as_str())
+    }
+
+    fn needs_dialect(&self) -> bool {
+        true
+    }
+
+    fn decoder(&self, dialect: Dialect) -> EventLines {
+        EventLines { lines: JsonLines::default(), frame: Frame::new(self.name, dialect) }
+    }
+}
+
 /// Something that an instance emitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -78,18 +108,12 @@ pub struct Event {
     pub data: Value,
 }
 
-/// One event as a body: bare data, or an older hub's envelope around it.
+/// How a hub writes an event: bare data, or an older hub's envelope around it. Told by its version; an event's data may look
+/// just like an envelope.
 #[derive(Debug, Default)]
-pub struct EventBody {
-    json: Json<Value>,
+struct Frame {
     name: String,
     in_envelope: bool,
-}
-
-impl EventBody {
-    fn new(name: &EventName, dialect: Dialect) -> Self {
-        Self { json: Json::default(), name: name.to_string(), in_envelope: dialect.events_in_envelopes() }
-    }
 }
 
 #[derive(Deserialize)]
@@ -98,6 +122,41 @@ struct Envelope {
     event_name: String,
     #[serde(default)]
     message: Value,
+}
+
+impl Frame {
+    fn new(name: &EventName, dialect: Dialect) -> Self {
+        Self { name: name.to_string(), in_envelope: dialect.events_in_envelopes() }
+    }
+
+    fn open(&self, step: Step<Value>) -> Result<Step<Event>, ReplyError> {
+        let data = match step {
+            Step::Item(data) => data,
+            Step::NeedData => return Ok(Step::NeedData),
+            Step::End => return Ok(Step::End),
+        };
+        if !self.in_envelope {
+            return Ok(Step::Item(Event { name: self.name.clone(), data }));
+        }
+        let text = data.to_string();
+        match serde_json::from_value::<Envelope>(data) {
+            Ok(envelope) => Ok(Step::Item(Event { name: envelope.event_name, data: envelope.message })),
+            Err(source) => Err(ReplyError::body(source, text.as_bytes())),
+        }
+    }
+}
+
+/// One event as a body.
+#[derive(Debug, Default)]
+pub struct EventBody {
+    json: Json<Value>,
+    frame: Frame,
+}
+
+impl EventBody {
+    fn new(name: &EventName, dialect: Dialect) -> Self {
+        Self { json: Json::default(), frame: Frame::new(name, dialect) }
+    }
 }
 
 impl Decode for EventBody {
@@ -112,20 +171,33 @@ impl Decode for EventBody {
     }
 
     fn next_item(&mut self) -> Result<Step<Event>, ReplyError> {
-        let data = match self.json.next_item()? {
-            Step::Item(data) => data,
-            Step::NeedData => return Ok(Step::NeedData),
-            Step::End => return Ok(Step::End),
-        };
-        if !self.in_envelope {
-            return Ok(Step::Item(Event { name: core::mem::take(&mut self.name), data }));
-        }
-        let text = data.to_string();
-        match serde_json::from_value::<Envelope>(data) {
-            Ok(envelope) => Ok(Step::Item(Event { name: envelope.event_name, data: envelope.message })),
-            Err(source) => Err(ReplyError::body(source, text.as_bytes())),
-        }
+        let step = self.json.next_item()?;
+        self.frame.open(step)
     }
 }
 
 impl Single for EventBody {}
+
+/// Events as lines.
+#[derive(Debug, Default)]
+pub struct EventLines {
+    lines: JsonLines<Value>,
+    frame: Frame,
+}
+
+impl Decode for EventLines {
+    type Item = Event;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.lines.feed(bytes);
+    }
+
+    fn end(&mut self) {
+        self.lines.end();
+    }
+
+    fn next_item(&mut self) -> Result<Step<Event>, ReplyError> {
+        let step = self.lines.next_item()?;
+        self.frame.open(step)
+    }
+}

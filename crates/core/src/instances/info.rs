@@ -1,12 +1,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Extra, InstanceId, SequenceId, SequenceInfo};
+use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceInfo, Timestamp};
 
 /// An instance as the hub describes it.
 ///
@@ -83,93 +82,11 @@ pub struct Terminated {
     pub extra: Extra,
 }
 
-/// Where an instance is in its life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-#[non_exhaustive]
-pub enum InstanceStatus {
-    /// Declared by hubs, and not seen.
-    Initializing,
-    /// Its process is up. 1.x refuses to kill an instance at this point.
-    Starting,
-    /// It runs.
-    Running,
-    /// It was told to stop.
-    Stopping,
-    /// It was killed, and its process is about to end.
-    Killing,
-    /// It ended as it should, also by being stopped or killed.
-    Completed,
-    /// It failed.
-    Errored,
-    /// Declared by hubs, and not seen.
-    Gone,
-    /// Any other status, as the hub wrote it.
-    Other(String),
-}
-
-impl InstanceStatus {
-    /// The status as the hub writes it.
+impl Terminated {
+    /// What the exit code means.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Initializing => "initializing",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Killing => "killing",
-            Self::Completed => "completed",
-            Self::Errored => "errored",
-            Self::Gone => "gone",
-            Self::Other(text) => text,
-        }
-    }
-}
-
-impl From<String> for InstanceStatus {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "initializing" => Self::Initializing,
-            "starting" => Self::Starting,
-            "running" => Self::Running,
-            "stopping" => Self::Stopping,
-            "killing" => Self::Killing,
-            "completed" => Self::Completed,
-            "errored" => Self::Errored,
-            "gone" => Self::Gone,
-            _ => Self::Other(text),
-        }
-    }
-}
-
-impl From<InstanceStatus> for String {
-    fn from(status: InstanceStatus) -> Self {
-        status.as_str().into()
-    }
-}
-
-impl fmt::Display for InstanceStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A time as the hub writes it: RFC 3339 with milliseconds, in UTC (`2026-11-23T19:31:57.434Z`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(String);
-
-impl Timestamp {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    pub fn exit(&self) -> Option<RunnerExit> {
+        self.exitcode.map(RunnerExit::from)
     }
 }
 

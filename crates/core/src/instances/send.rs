@@ -1,7 +1,7 @@
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::instance_path;
-use crate::{InstanceId, Operation, Path, Receipt, RequestError, Streamed, headers};
+use crate::{ContentType, InstanceId, Operation, Path, Receipt, RequestError, Streamed, headers};
 
 /// `POST /instance/:id/input`: sends data to the sequence's input, and by default ends the input after it.
 ///
@@ -40,7 +40,7 @@ impl Operation for SendInput<'_> {
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
-        end_stream(headers, self.end);
+        headers::end_stream(headers, self.end);
         Ok(())
     }
 }
@@ -58,38 +58,7 @@ impl Operation for SendStdin<'_> {
     /// The only content type that a standard input takes.
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         headers::octet_stream(headers);
-        end_stream(headers, self.end);
+        headers::end_stream(headers, self.end);
         Ok(())
-    }
-}
-
-fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
-    if let Some(end) = end {
-        let value = HeaderValue::from_static(if end { "true" } else { "false" });
-        headers.insert(HeaderName::from_static("x-end-stream"), value);
-    }
-}
-
-/// What data for an input is. Hubs take others without complaint and then lose the data, so there are no others here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ContentType {
-    /// `text/plain`: UTF-8 text. The sequence gets one string for each piece that arrives, not for each line.
-    Text,
-    /// `application/octet-stream`: bytes. Hubs of 0.18 damage what is not UTF-8.
-    Bytes,
-    /// `application/x-ndjson`: one JSON value on each line. A line `null` cuts the input: nothing after it is delivered.
-    Ndjson,
-}
-
-impl ContentType {
-    /// The header's value.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain",
-            Self::Bytes => "application/octet-stream",
-            Self::Ndjson => "application/x-ndjson",
-        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Extra, InstanceId, SequenceId};
+use crate::{Adapter, Extra, InstanceId, SequenceId};
 
 /// A sequence as the hub describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,9 @@ pub struct SequenceConfig {
     /// The engines that the package asks for, for example `node` → `">=16"`.
     #[serde(default)]
     pub engines: BTreeMap<String, Value>,
-    /// The runtime adapter: `process`, `docker` or `kubernetes`.
+    /// What runs its instances.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<String>,
+    pub adapter: Option<Adapter>,
     /// The language: `js`, `py`, a file extension, or `unknown`. Since 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,

@@ -1,0 +1,238 @@
+use std::fmt;
+
+use scramjet_client_core::{
+    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion, InstanceInfo,
+    ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerTopic, Path,
+    PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
+};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::{ByteStream, Error, HostClient, HostClientBuilder, Upload};
+
+/// A Manager: what hubs are connected to.
+///
+/// Made directly, or by [`HostClient::manager`], [`MultiManagerClient::manager`](crate::MultiManagerClient::manager),
+/// [`MiddlewareClient::manager`](crate::MiddlewareClient::manager). It shares connections, headers and credentials with what it was made by.
+#[derive(Clone)]
+pub struct ManagerClient {
+    client: Client,
+}
+
+impl ManagerClient {
+    /// The Manager whose API is at `base_url`, for example `https://example.com/api/v1`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The URL cannot be used, see [`HostClient::new`].
+    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+        HostClient::builder(base_url).build_manager()
+    }
+
+    /// A Manager with settings; end with [`HostClientBuilder::build_manager`].
+    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+        HostClient::builder(base_url)
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    /// A hub of this Manager, through it. Asks nothing.
+    ///
+    /// # Errors
+    /// The id is empty, or cannot stand in a path.
+    #[doc(alias = "getHostClient")]
+    pub fn host<I>(&self, id: I) -> Result<HostClient, Error>
+    where
+        I: TryInto<HubId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        let path = Path::new("sth").value("hub id", id.as_str()).literal("api/v1");
+        Ok(HostClient::with(self.client.below(path)?))
+    }
+
+    /// `GET /list`: the hubs of this Manager.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getHosts")]
+    pub fn list_hubs(&self) -> Result<Vec<HubInfo>, Error> {
+        self.client.call(&ListHubs)
+    }
+
+    /// `GET /version`: which version the Manager has.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getVersion")]
+    pub fn version(&self) -> Result<HubVersion, Error> {
+        self.client.version()
+    }
+
+    /// `GET /load`: how much room its machine has.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getLoad")]
+    pub fn load(&self) -> Result<LoadCheck, Error> {
+        self.client.call(&GetLoad)
+    }
+
+    /// `GET /config`: its configuration, as it is.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getConfig")]
+    pub fn config(&self) -> Result<Value, Error> {
+        self.client.call(&GetManagerConfig)
+    }
+
+    /// `GET /sequences`: the sequences of its hubs.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getSequences")]
+    pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
+        self.client.call(&ListSequences)
+    }
+
+    /// `GET /all_sequences`: the sequences of its hubs and of its store.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getAllSequences")]
+    pub fn list_all_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
+        self.client.call(&ListAllSequences)
+    }
+
+    /// `GET /instances`: the instances of its hubs.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getInstances")]
+    pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
+        self.client.call(&ListInstances)
+    }
+
+    /// `GET /topics`: its topics, and who reads and writes them.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getTopics")]
+    pub fn list_topics(&self) -> Result<Vec<ManagerTopic>, Error> {
+        self.client.call(&ListManagerTopics)
+    }
+
+    /// `GET /s3`: the packages in its store.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getStoreItems")]
+    pub fn list_store_items(&self) -> Result<Vec<StoreItem>, Error> {
+        self.client.call(&ListStoreItems)
+    }
+
+    /// `PUT /s3`: puts a package into its store, under an id that the Manager gives.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "putStoreItem")]
+    pub fn put_store_item(&self, package: impl Into<Upload>) -> Result<StoreItem, Error> {
+        Ok(self.client.send(&PutStoreItem { id: None }, package.into())?.0)
+    }
+
+    /// `PUT /s3/:id`: puts a package into its store, under this id.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "putStoreItem")]
+    pub fn put_store_item_as<I>(&self, id: I, package: impl Into<Upload>) -> Result<StoreItem, Error>
+    where
+        I: TryInto<StoreItemId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        Ok(self.client.send(&PutStoreItem { id: Some(&id) }, package.into())?.0)
+    }
+
+    /// `DELETE /s3/:id`: removes a package from its store.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "deleteStoreItem")]
+    pub fn delete_store_item<I>(&self, id: I) -> Result<(), Error>
+    where
+        I: TryInto<StoreItemId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        self.client.call(&DeleteStoreItem { id: &id })
+    }
+
+    /// `DELETE /store`: removes all packages from its store.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "clearStore")]
+    pub fn clear_store(&self) -> Result<(), Error> {
+        self.client.call(&ClearStore)
+    }
+
+    /// `POST /disconnect`: disconnects hubs. The reply is as the Manager sends it: `opStatus`, and the hubs with the reason for each.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "disconnectHubs")]
+    pub fn disconnect_hubs(&self, which: &DisconnectHubs) -> Result<Value, Error> {
+        self.client.call(which)
+    }
+
+    /// `DELETE /sth/:hub`: removes a hub that is not connected; or any, by force.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "deleteHub")]
+    pub fn delete_hub<I>(&self, id: I, force: bool) -> Result<(), Error>
+    where
+        I: TryInto<HubId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        self.client.call(&DeleteHub { id: &id, force })
+    }
+
+    /// `GET /log`: what it logs, in JSON lines. Never ends.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getLogStream")]
+    pub fn log_stream(&self) -> Result<ByteStream, Error> {
+        self.client.open(&ReadLog)
+    }
+
+    /// `GET /audit`: what is done on it and by whom, in JSON lines. Never ends.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getAuditStream")]
+    pub fn audit_stream(&self) -> Result<ByteStream, Error> {
+        self.client.open(&ReadAudit)
+    }
+}
+
+impl fmt::Debug for ManagerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManagerClient").field(&self.base_url()).finish()
+    }
+}

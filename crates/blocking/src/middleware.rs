@@ -1,0 +1,155 @@
+use std::fmt;
+
+use scramjet_client_core::{
+    AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, Path, ReadAudit, RequestError, RevokeAccessKey,
+    RevokeAllAccessKeys, RevokedAccessKeys, SpaceId, SpaceInfo,
+};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::{ByteStream, Error, HostClient, HostClientBuilder, ManagerClient};
+
+/// The Middleware: the way into the platform, with its spaces and access keys. Usually with a bearer token, see
+/// [`HostClientBuilder::bearer_token`].
+///
+/// ```no_run
+/// use scramjet_client_blocking::MiddlewareClient;
+///
+/// let platform = MiddlewareClient::builder("https://example.com/api/v1").bearer_token("secret").build_middleware()?;
+/// let hub = platform.manager("my-space")?.host("my-hub")?;
+/// println!("{}", hub.version()?.version);
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MiddlewareClient {
+    client: Client,
+}
+
+impl MiddlewareClient {
+    /// The Middleware whose API is at `base_url`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The URL cannot be used, see [`HostClient::new`].
+    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+        HostClient::builder(base_url).build_middleware()
+    }
+
+    /// A Middleware with settings; end with [`HostClientBuilder::build_middleware`].
+    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+        HostClient::builder(base_url)
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    /// The Manager of a space, through this Middleware. Asks nothing.
+    ///
+    /// # Errors
+    /// The id is empty, or cannot stand in a path.
+    #[doc(alias = "getManagerClient")]
+    pub fn manager<I>(&self, space: I) -> Result<ManagerClient, Error>
+    where
+        I: TryInto<SpaceId>,
+        RequestError: From<I::Error>,
+    {
+        let space = space.try_into().map_err(RequestError::from)?;
+        let path = Path::new("space").value("space id", space.as_str()).literal("api/v1");
+        Ok(ManagerClient::with(self.client.below(path)?))
+    }
+
+    /// `GET /spaces`: the spaces that the credentials give access to.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getManagers")]
+    pub fn list_spaces(&self) -> Result<Vec<SpaceInfo>, Error> {
+        self.client.call(&ListSpaces)
+    }
+
+    /// `GET /version`: which version it has.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getVersion")]
+    pub fn version(&self) -> Result<HubVersion, Error> {
+        self.client.version()
+    }
+
+    /// `GET /audit`: what is done on the platform and by whom, in JSON lines. Never ends.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getAuditStream")]
+    pub fn audit_stream(&self) -> Result<ByteStream, Error> {
+        self.client.open(&ReadAudit)
+    }
+
+    /// `GET /space/:id/apikey`: what is known of the access keys of a space; not the keys.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "listAccessKeys")]
+    pub fn list_access_keys<I>(&self, space: I) -> Result<AccessKeys, Error>
+    where
+        I: TryInto<SpaceId>,
+        RequestError: From<I::Error>,
+    {
+        let space = space.try_into().map_err(RequestError::from)?;
+        self.client.call(&ListAccessKeys { space: &space })
+    }
+
+    /// `POST /space/:id/apikey`: creates an access key. The reply, which holds the key, is as the Middleware sends it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "createAccessKey")]
+    pub fn create_access_key<I>(&self, space: I, description: Option<&str>) -> Result<Value, Error>
+    where
+        I: TryInto<SpaceId>,
+        RequestError: From<I::Error>,
+    {
+        let space = space.try_into().map_err(RequestError::from)?;
+        self.client.call(&CreateAccessKey { space: &space, description })
+    }
+
+    /// `DELETE /space/:id/apikey`: revokes one access key.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "revokeAccessKey")]
+    pub fn revoke_access_key<I>(&self, space: I, key: &str) -> Result<(), Error>
+    where
+        I: TryInto<SpaceId>,
+        RequestError: From<I::Error>,
+    {
+        let space = space.try_into().map_err(RequestError::from)?;
+        self.client.call(&RevokeAccessKey { space: &space, key })
+    }
+
+    /// `DELETE /space/:id/apikey`: revokes all access keys of a space.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "revokeAllAccessKeys")]
+    pub fn revoke_all_access_keys<I>(&self, space: I) -> Result<RevokedAccessKeys, Error>
+    where
+        I: TryInto<SpaceId>,
+        RequestError: From<I::Error>,
+    {
+        let space = space.try_into().map_err(RequestError::from)?;
+        self.client.call(&RevokeAllAccessKeys { space: &space })
+    }
+}
+
+impl fmt::Debug for MiddlewareClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MiddlewareClient").field(&self.base_url()).finish()
+    }
+}

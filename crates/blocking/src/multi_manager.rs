@@ -1,0 +1,118 @@
+use std::fmt;
+
+use scramjet_client_core::{
+    GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo, MultiManagerInfo, Path, ReadLog,
+    RequestError, StartManager,
+};
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::{ByteStream, Error, HostClient, HostClientBuilder, ManagerClient};
+
+/// A MultiManager: a server that runs Managers.
+#[derive(Clone)]
+pub struct MultiManagerClient {
+    client: Client,
+}
+
+impl MultiManagerClient {
+    /// The MultiManager whose API is at `base_url`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The URL cannot be used, see [`HostClient::new`].
+    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+        HostClient::builder(base_url).build_multi_manager()
+    }
+
+    /// A MultiManager with settings; end with [`HostClientBuilder::build_multi_manager`].
+    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+        HostClient::builder(base_url)
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    /// A Manager of this MultiManager, through it. Asks nothing.
+    ///
+    /// # Errors
+    /// The id is empty, or cannot stand in a path.
+    #[doc(alias = "getManagerClient")]
+    pub fn manager<I>(&self, id: I) -> Result<ManagerClient, Error>
+    where
+        I: TryInto<ManagerId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        let path = Path::new("cpm").value("manager id", id.as_str()).literal("api/v1");
+        Ok(ManagerClient::with(self.client.below(path)?))
+    }
+
+    /// `POST /start`: starts a Manager, with a configuration or a part of it: anything that serializes to a JSON object.
+    ///
+    /// # Errors
+    /// See [`Error`]; a configuration that is not an object is refused before it is sent.
+    #[doc(alias = "startManager")]
+    pub fn start_manager(&self, config: impl Serialize) -> Result<ManagerClient, Error> {
+        let config = serde_json::to_value(config).map_err(|error| RequestError::option("manager", &error.to_string()))?;
+        let started = self.client.call(&StartManager { config: &config })?;
+        self.manager(started.id)
+    }
+
+    /// `GET /list`: its Managers.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getManagers")]
+    pub fn list_managers(&self) -> Result<Vec<ManagerInfo>, Error> {
+        self.client.call(&ListManagers)
+    }
+
+    /// `GET /version`: which version it has.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getVersion")]
+    pub fn version(&self) -> Result<HubVersion, Error> {
+        self.client.version()
+    }
+
+    /// `GET /load`: how much room its machine has.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getLoad")]
+    pub fn load(&self) -> Result<LoadCheck, Error> {
+        self.client.call(&GetLoad)
+    }
+
+    /// `GET /info`: what it says about itself.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getInfo")]
+    pub fn info(&self) -> Result<MultiManagerInfo, Error> {
+        self.client.call(&GetMultiManagerInfo)
+    }
+
+    /// `GET /log`: what it logs, in JSON lines. Never ends.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getLogStream")]
+    pub fn log_stream(&self) -> Result<ByteStream, Error> {
+        self.client.open(&ReadLog)
+    }
+}
+
+impl fmt::Debug for MultiManagerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MultiManagerClient").field(&self.base_url()).finish()
+    }
+}

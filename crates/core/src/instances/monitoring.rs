@@ -1,0 +1,43 @@
+use alloc::format;
+
+use http::{HeaderMap, Method};
+
+use super::instance_path;
+use crate::operation::Inline;
+use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers};
+
+/// `POST /instance/:id/_monitoring_rate`: how often the instance reports its health.
+#[derive(Clone, Copy, Debug)]
+pub struct SetMonitoringRate<'a> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// Reports in a second.
+    pub rate: u32,
+}
+
+impl Operation for SetMonitoringRate<'_> {
+    const NAME: &'static str = "set monitoring rate";
+    const METHOD: Method = Method::POST;
+    type Payload = Inline;
+    type Decoder = Discard;
+
+    fn path(&self) -> Path {
+        instance_path(self.id).literal("_monitoring_rate")
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers::json(headers);
+        Ok(())
+    }
+
+    fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
+        if self.rate == 0 {
+            // The instance divides by it.
+            return Err(RequestError::option("monitoringRate", "it is zero, and instances take that for a thousand"));
+        }
+        Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())
+    }
+}
+
+/// The message code of a monitoring rate, between hub and instance.
+const MONITORING_RATE: u16 = 4003;

@@ -1,0 +1,60 @@
+use alloc::string::ToString;
+
+use http::{HeaderMap, Method};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::instance_path;
+use crate::operation::Inline;
+use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers};
+
+/// `POST /instance/:id/_event`: sends an event to an instance. The answer says that it was queued, not that it was heard.
+///
+/// Hubs before 0.39.0 take text alone as the data.
+#[derive(Clone, Copy, Debug)]
+pub struct SendEvent<'a> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// The event's name: any text.
+    pub name: &'a str,
+    /// What comes with it.
+    pub data: &'a Value,
+}
+
+impl Operation for SendEvent<'_> {
+    const NAME: &'static str = "send event";
+    const METHOD: Method = Method::POST;
+    type Payload = Inline;
+    type Decoder = Discard;
+
+    fn path(&self) -> Path {
+        instance_path(self.id).literal("_event")
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers::json(headers);
+        Ok(())
+    }
+
+    fn needs_dialect(&self) -> bool {
+        !self.data.is_string()
+    }
+
+    fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
+        if !self.data.is_string() {
+            dialect.require("send event with other data than text", Dialect::ANY_EVENT_DATA)?;
+        }
+        let event = Body { event_name: self.name, message: self.data };
+        serde_json::to_vec(&(EVENT, event)).map_err(|error| RequestError::option("data", &error.to_string()))
+    }
+}
+
+/// The message code of an event, between hub and instance.
+const EVENT: u16 = 5001;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    event_name: &'a str,
+    message: &'a Value,
+}
