@@ -6,22 +6,21 @@ use http::{HeaderName, HeaderValue};
 use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
 
 use crate::client::Client;
-use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport, UreqTransport};
+use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport, UreqConfig, UreqTransport};
 
 /// Settings of a [`HostClient`], or of a client of the platform. Whatever is wrong with them is reported by [`build`](Self::build).
 #[must_use]
 pub struct HostClientBuilder {
     base_url: String,
     headers: Vec<(String, String)>,
-    connect_timeout: Option<Duration>,
+    ureq: UreqConfig,
     version: Option<String>,
     transport: Option<Arc<dyn Transport>>,
 }
 
 impl HostClientBuilder {
     pub(crate) fn new(base_url: String) -> Self {
-        let connect_timeout = Some(UreqTransport::CONNECT_TIMEOUT);
-        Self { base_url, headers: Vec::new(), connect_timeout, version: None, transport: None }
+        Self { base_url, headers: Vec::new(), ureq: UreqConfig::default(), version: None, transport: None }
     }
 
     /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
@@ -38,8 +37,16 @@ impl HostClientBuilder {
 
     /// How long connecting may take, encryption included; `None` leaves it to the operating system. Where it is not said, 10 seconds.
     /// Goes to the default transport: one that is given with [`transport`](Self::transport) has its own.
-    pub fn connect_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
-        Self { connect_timeout: timeout.into(), ..self }
+    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.ureq.connect_timeout = timeout.into();
+        self
+    }
+
+    /// Trusts these certificates (PEM, one or more) for `https`, and not those of Mozilla. Goes to the default transport.
+    #[doc(alias = "ca")]
+    pub fn ca_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ureq.ca_certificates = Some(pem.into());
+        self
     }
 
     /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
@@ -57,7 +64,7 @@ impl HostClientBuilder {
     /// The client of a hub. Connects to nothing yet.
     ///
     /// # Errors
-    /// The base URL, a header or the version cannot be used.
+    /// The base URL, a header, a certificate or the version cannot be used.
     pub fn build(self) -> Result<HostClient, Error> {
         self.client().map(HostClient::with)
     }
@@ -104,7 +111,7 @@ impl HostClientBuilder {
                 let problem = "this program was built without encryption; enable the feature `rustls` of scramjet-client-blocking";
                 return Err(RequestError::base_url(endpoint.base_url(), problem).into());
             }
-            None => Arc::new(UreqTransport::new(self.connect_timeout)),
+            None => Arc::new(UreqTransport::new(&self.ureq)?),
         };
         Ok(Client::new(transport, endpoint))
     }
@@ -115,7 +122,7 @@ impl fmt::Debug for HostClientBuilder {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("HostClientBuilder")
             .field("headers", &headers)
-            .field("connect_timeout", &self.connect_timeout)
+            .field("connect_timeout", &self.ureq.connect_timeout)
             .field("hub_version", &self.version)
             .finish_non_exhaustive()
     }

@@ -72,7 +72,7 @@ pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
 pub use sequence::SequenceClient;
 pub use stream::ByteStream;
-pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqTransport};
+pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqConfig, UreqTransport};
 pub use upload::Upload;
 
 pub use scramjet_client_core as core;

@@ -3,7 +3,7 @@
 mod ureq;
 mod watch;
 
-pub use self::ureq::UreqTransport;
+pub use self::ureq::{UreqConfig, UreqTransport};
 
 use std::fmt;
 use std::io::Read;

@@ -1,10 +1,13 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use ::ureq::config::ConfigBuilder;
+use ::ureq::typestate::AgentScope;
 use ::ureq::unversioned::resolver::DefaultResolver;
 use ::ureq::unversioned::transport::{Connector, DefaultConnector};
 use ::ureq::{Agent, BodyReader, SendBody};
 use http::{Request, Response, header};
+use scramjet_client_core::RequestError;
 
 use super::watch::{Facts, Watch, watch};
 use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
@@ -18,14 +21,39 @@ pub struct UreqTransport {
     agent: Agent,
 }
 
-impl UreqTransport {
-    /// How long connecting may take, encryption included, unless told otherwise: 10 seconds, for all addresses of the host together.
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Settings of a [`UreqTransport`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UreqConfig {
+    /// How long connecting may take, encryption included, for all addresses of the host together. `None` leaves it to the
+    /// operating system. 10 seconds where nothing is said.
+    pub connect_timeout: Option<Duration>,
+    /// Certificates to trust (PEM), and not those of Mozilla. Needs the feature `rustls`.
+    pub ca_certificates: Option<Vec<u8>>,
+}
 
-    /// A transport with a pool of its own. `connect_timeout` bounds the connecting alone; `None` leaves it to the operating system.
-    #[must_use]
-    pub fn new(connect_timeout: Option<Duration>) -> Self {
-        let config = Agent::config_builder()
+impl Default for UreqConfig {
+    fn default() -> Self {
+        Self { connect_timeout: Some(Duration::from_secs(10)), ca_certificates: None }
+    }
+}
+
+impl UreqTransport {
+    /// A transport with a pool of its own.
+    ///
+    /// # Errors
+    /// The certificates cannot be read, or the feature that they need is not there.
+    pub fn new(config: &UreqConfig) -> Result<Self, RequestError> {
+        let agent = Agent::config_builder();
+        let agent = match &config.ca_certificates {
+            Some(pem) => trust(agent, pem)?,
+            None => agent,
+        };
+        Ok(Self::with(agent, config.connect_timeout))
+    }
+
+    fn with(agent: ConfigBuilder<AgentScope>, connect_timeout: Option<Duration>) -> Self {
+        let config = agent
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
@@ -44,17 +72,40 @@ impl UreqTransport {
     }
 }
 
+impl Default for UreqTransport {
+    fn default() -> Self {
+        Self::with(Agent::config_builder(), UreqConfig::default().connect_timeout)
+    }
+}
+
+#[cfg(feature = "rustls")]
+fn trust(agent: ConfigBuilder<AgentScope>, pem: &[u8]) -> Result<ConfigBuilder<AgentScope>, RequestError> {
+    use ::ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(RequestError::option("ca_certificates", &error.to_string())),
+        }
+    }
+    if certificates.is_empty() {
+        return Err(RequestError::option("ca_certificates", "there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----"));
+    }
+    Ok(agent.tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build()))
+}
+
+#[cfg(not(feature = "rustls"))]
+fn trust(_: ConfigBuilder<AgentScope>, _: &[u8]) -> Result<ConfigBuilder<AgentScope>, RequestError> {
+    Err(RequestError::option("ca_certificates", "this program was built without encryption; enable the feature `rustls`"))
+}
+
 /// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The shortest timeout: ureq takes zero for none.
 const AT_ONCE: Duration = Duration::from_millis(1);
-
-impl Default for UreqTransport {
-    fn default() -> Self {
-        Self::new(Some(Self::CONNECT_TIMEOUT))
-    }
-}
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
