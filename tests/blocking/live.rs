@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::core::{Json, Path};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
-    Error, ErrorCode, HostClient, Input, InstanceStatus, KillOptions, Operation, OutputStream, RequestError, SequenceClient, SequenceOf,
-    StartOptions, StopOptions, Upload, Version,
+    Adapter, Error, ErrorCode, HostClient, Input, InstanceStatus, KillOptions, Operation, OutputStream, RequestError, SequenceClient,
+    SequenceOf, StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::package;
@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use crate::program::{self, Seen};
 
 /// The hub of the tests; `None` where they are to be skipped.
-fn hub() -> Option<HostClient> {
+pub(crate) fn hub() -> Option<HostClient> {
     shared().map(|hub| HostClient::new(hub.url()).unwrap())
 }
 
 /// Whether the hub has what came with a version; says so where it has not.
-fn has(host: &HostClient, test: &str, since: Version) -> bool {
+pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     let dialect = host.dialect().unwrap();
     if !dialect.has(since) {
         eprintln!("SKIPPED {test}: this hub is {}, it needs {since}", dialect.version());
@@ -35,10 +35,10 @@ fn has(host: &HostClient, test: &str, since: Version) -> bool {
 }
 
 /// An uploaded sample sequence, deleted with its instances at the end of the test.
-struct Uploaded(SequenceClient);
+pub(crate) struct Uploaded(SequenceClient);
 
 impl Uploaded {
-    fn sample(host: &HostClient, name: &str) -> Self {
+    pub(crate) fn sample(host: &HostClient, name: &str) -> Self {
         Self(host.send_sequence(package::sequence(name)).unwrap())
     }
 }
@@ -146,7 +146,7 @@ fn info_keeps_all_that_the_hub_says() {
     assert_eq!((info.config.name.as_str(), info.config.version.as_str()), ("shout", "1.0.0"));
     assert_eq!(info.config.main.as_deref(), Some("index.js"));
     assert_eq!(info.config.engines["node"], ">=16");
-    assert_eq!(info.config.adapter.as_deref(), Some("process"));
+    assert_eq!(info.config.adapter, Some(Adapter::Process));
     assert!(info.config.extra.contains_key("sequenceDir"), "{info:?}");
     assert!(info.instances.is_empty());
     assert_eq!(host.sequence_info(sequence.id()).unwrap(), info);

@@ -2,7 +2,9 @@
 
 mod errors;
 mod faults;
+mod hub;
 mod live;
+mod platform;
 mod program;
 mod replay;
 mod transport;

@@ -3,5 +3,6 @@
 pub mod fixture;
 pub mod hub;
 pub mod package;
+pub mod proxy;
 pub mod replay;
 pub mod scripted;
