@@ -39,10 +39,23 @@
 //!
 //! - `rustls` (default): `https://` addresses, with rustls and the Mozilla root certificates.
 //!
+//! # The platform
+//!
+//! [`ManagerClient`] is a Manager of hubs, [`MultiManagerClient`] a server of Managers, [`MiddlewareClient`] the way into the
+//! platform. Each gives the clients of what is behind it, which share its connections, headers and credentials:
+//! `middleware.manager("space")?.host("hub")?` is a [`HostClient`] like any other.
+//!
+//! # Coming from TypeScript
+//!
+//! [`coming_from_api_client`] has a table of all methods.
+//!
 //! # Beyond what is here
 //!
 //! Operations are values that implement [`Operation`]; one that is missing is a dozen lines of yours, for [`HostClient::call`],
 //! [`HostClient::send`] or [`HostClient::open`]. What carries them is a [`Transport`], which can be replaced.
+
+#[doc = include_str!("coming_from_api_client.md")]
+pub mod coming_from_api_client {}
 
 mod builder;
 mod client;
