@@ -11,7 +11,7 @@ use std::{env, thread};
 
 use http::{Method, Request, Response, header, request};
 use scramjet_client_blocking::{
-    BoxError, HostClient, Outgoing, Phase, Reason, StartOptions, Transport, TransportError, Upload, UreqTransport,
+    BoxError, HostClient, Outgoing, Phase, Reason, StartOptions, Transport, TransportError, Upload, UreqConfig, UreqTransport,
 };
 use scramjet_client_tests::fixture;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
@@ -573,7 +573,9 @@ fn the_default_transport_conforms() {
 
 #[test]
 fn the_default_transport_conforms_without_a_limit_for_connecting() {
-    conforms(Arc::new(UreqTransport::new(None)), Gives { reason: true, reuse: true });
+    let mut config = UreqConfig::default();
+    config.connect_timeout = None;
+    conforms(Arc::new(UreqTransport::new(&config).unwrap()), Gives { reason: true, reuse: true });
 }
 
 #[test]

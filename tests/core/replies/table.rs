@@ -1,0 +1,268 @@
+//! The tables: a row for each fixture of a folder, and what is made of its reply.
+
+use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
+
+use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use scramjet_client_core::{
+    ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation, OutputStream, ReadStream, ReplyError,
+    RequestError, SequenceId, Single, Step, TopicName,
+};
+use scramjet_client_tests::fixture::{self, Exchange};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::drive::{Head, every_split, hub};
+
+/// The fixtures of one folder, and which of them a row was written for.
+pub(super) struct Table {
+    generation: &'static str,
+    pub(super) hub: Endpoint,
+    rows: RefCell<BTreeSet<String>>,
+}
+
+/// An exchange that a row is about, and the place where it stands.
+pub(super) struct Row {
+    pub(super) exchange: Exchange,
+    place: String,
+}
+
+impl Table {
+    pub(super) fn new(generation: &'static str, dialect: Option<Dialect>) -> Self {
+        let hub = dialect.map_or_else(hub, |dialect| hub().with_dialect(dialect));
+        Self { generation, hub, rows: RefCell::default() }
+    }
+
+    pub(super) fn row(&self, name: &str) -> Row {
+        let place = format!("{}/{name}", self.generation);
+        assert!(self.rows.borrow_mut().insert(name.to_owned()), "{place} has two rows");
+        Row { exchange: fixture::load(self.generation, name), place }
+    }
+
+    /// The reply is complete, and becomes the one item that `check` accepts. Whatever the hub wrote is in it.
+    pub(super) fn gives<O>(&self, name: &str, operation: impl Fn(&Row) -> O, check: impl Fn(&<O::Decoder as Decode>::Item) -> bool)
+    where
+        O: Operation,
+        O::Decoder: Single<Item: Debug + Serialize>,
+    {
+        let row = self.row(name);
+        let item = row.item(&self.hub, &operation(&row));
+        assert!(check(&item), "{}: {item:#?}", row.place);
+        if !row.exchange.response.body.is_empty() {
+            let sent = serde_json::from_slice(&row.exchange.response.body).expect("a JSON body");
+            assert_kept(&sent, &serde_json::to_value(&item).expect("a JSON value"), &row.place);
+        }
+    }
+
+    /// The reply is an event of the requested name with this data.
+    pub(super) fn event<O: Operation<Decoder = EventBody>>(&self, name: &str, operation: impl Fn(&Row) -> O, data: Value) {
+        let row = self.row(name);
+        let event: Event = row.item(&self.hub, &operation(&row));
+        let asked = row.exchange.request.target.rsplit('/').next().unwrap_or_default();
+        assert_eq!((event.name.as_str(), &event.data), (asked, &data), "{}", row.place);
+    }
+
+    /// The reply means yes and nothing more.
+    pub(super) fn done<O: Operation<Decoder: Single<Item = ()>>>(&self, name: &str, operation: impl Fn(&Row) -> O) {
+        let row = self.row(name);
+        row.item(&self.hub, &operation(&row));
+    }
+
+    /// The reply is a stream, complete, of these bytes.
+    pub(super) fn streams(&self, name: &str, bytes: &str) {
+        let row = self.row(name);
+        let read = row.read_stream();
+        let items = row.outcome(&self.hub, &read, |pieces| pieces.concat()).unwrap_or_else(|error| panic!("{}: {error:?}", row.place));
+        assert_eq!(String::from_utf8_lossy(&items), bytes, "{}", row.place);
+    }
+
+    /// The reply is a refusal. `named` is the status that is meant, and the one in the status line where that is another.
+    pub(super) fn refuses<O>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+        named: impl Into<Statuses>,
+        code: ErrorCode,
+        message: &str,
+    ) -> ApiError
+    where
+        O: Operation<Decoder: Decode<Item: Debug>>,
+    {
+        let row = self.row(name);
+        let error = match row.outcome(&self.hub, &operation(&row), |items| items) {
+            Err(ReplyError::Api(error)) => *error,
+            other => panic!("{}: {other:?}", row.place),
+        };
+        let Statuses { meant, received } = named.into();
+        let seen = (error.status.as_u16(), error.received_status.as_u16(), &error.code, error.message.as_str());
+        assert_eq!(seen, (meant, received, &code, message), "{}", row.place);
+        assert_eq!(error.body, row.exchange.response.body, "{}: the body is kept", row.place);
+        error
+    }
+
+    /// The recording breaks off in the reply, which never ends: nothing is made of it before its end, except that a stream's bytes are handed on.
+    pub(super) fn unfinished<O: Operation>(&self, name: &str, operation: impl Fn(&Row) -> O, reason: &str) {
+        let row = self.row(name);
+        let operation = operation(&row);
+        let Response { head, body, complete } = row.response(&operation);
+        assert!(!complete && head.status.is_success() && !reason.is_empty(), "{}: {reason}", row.place);
+        let mut reply = head.reply(&self.hub, &operation);
+        reply.feed(body);
+        let first = matches!(reply.next_item().unwrap_or_else(|error| panic!("{}: {error}", row.place)), Step::Item(_));
+        assert_eq!(first, !body.is_empty(), "{}", row.place);
+        assert!(matches!(reply.next_item(), Ok(Step::NeedData)), "{}", row.place);
+    }
+
+    /// The recording breaks off in the reply, which never ends: the items up to there, however the bytes were cut.
+    pub(super) fn so_far<O>(&self, name: &str, operation: impl Fn(&Row) -> O) -> Vec<<O::Decoder as Decode>::Item>
+    where
+        O: Operation<Decoder: Decode<Item: Debug + PartialEq>>,
+    {
+        let row = self.row(name);
+        let operation = operation(&row);
+        let Response { head, body, complete } = row.response(&operation);
+        assert!(!complete && head.status.is_success(), "{}", row.place);
+        let read = |piece: usize| {
+            let mut reply = head.reply(&self.hub, &operation);
+            let mut items = Vec::new();
+            for bytes in body.chunks(piece) {
+                reply.feed(bytes);
+                while let Step::Item(item) = reply.next_item().unwrap_or_else(|error| panic!("{}: {error}", row.place)) {
+                    items.push(item);
+                }
+            }
+            items
+        };
+        let items = read(body.len());
+        for piece in 1..body.len().min(100) {
+            assert_eq!(items, read(piece), "{}: in pieces of {piece}", row.place);
+        }
+        items
+    }
+
+    /// Skipped: the hub did not answer as long as anyone waited.
+    pub(super) fn unanswered(&self, name: &str, reason: &str) {
+        let row = self.row(name);
+        assert!(row.exchange.response.status == 0 && !reason.is_empty(), "{}: it was answered", row.place);
+    }
+
+    /// Skipped: nothing that core sends is answered like this.
+    pub(super) fn foreign(&self, name: &str, reason: &str) {
+        let row = self.row(name);
+        assert!(row.exchange.response.complete && !reason.is_empty(), "{}", row.place);
+    }
+
+    /// Skipped: nothing that core sends is answered like this, and it never ends either.
+    pub(super) fn unfinished_foreign(&self, name: &str, reason: &str) {
+        let row = self.row(name);
+        assert!(!row.exchange.response.complete && !reason.is_empty(), "{}", row.place);
+    }
+
+    pub(super) fn finish(self) {
+        let files: BTreeSet<String> = fixture::names(self.generation).into_iter().collect();
+        assert_eq!(files, self.rows.into_inner(), "{}: left: the fixtures, right: the rows", self.generation);
+    }
+}
+
+/// The status that is meant, and the one that came in the status line.
+pub(super) struct Statuses {
+    meant: u16,
+    received: u16,
+}
+
+impl From<u16> for Statuses {
+    fn from(status: u16) -> Self {
+        Self { meant: status, received: status }
+    }
+}
+
+impl From<(u16, u16)> for Statuses {
+    fn from((meant, received): (u16, u16)) -> Self {
+        Self { meant, received }
+    }
+}
+
+pub(super) struct Response<'a> {
+    head: Head,
+    body: &'a [u8],
+    complete: bool,
+}
+
+impl Row {
+    /// The reply, after a check that the request of the recording is the one that the operation makes.
+    fn response<O: Operation>(&self, operation: &O) -> Response<'_> {
+        // Not told any version, so that an operation can be made which the recording's hub does not have.
+        let request = hub().request(operation).unwrap_or_else(|error| panic!("{}: {error}", self.place));
+        assert_eq!(request.method().as_str(), self.exchange.request.method, "{}", self.place);
+        assert_eq!(request.uri().path(), self.exchange.request.target, "{}", self.place);
+        let response = &self.exchange.response;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &response.headers {
+            let name: HeaderName = name.parse().expect("a header name");
+            headers.append(name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        let status = StatusCode::from_u16(response.status).unwrap_or_else(|_| panic!("{} has no answer", self.place));
+        let head = Head { status, reason: response.reason.clone(), headers };
+        Response { head, body: &response.body, complete: response.complete }
+    }
+
+    pub(super) fn outcome<O: Operation, T: Debug>(
+        &self,
+        hub: &Endpoint,
+        operation: &O,
+        view: impl Fn(Vec<<O::Decoder as Decode>::Item>) -> T,
+    ) -> Result<T, ReplyError> {
+        let Response { head, body, complete } = self.response(operation);
+        assert!(complete, "{} is incomplete", self.place);
+        every_split(&head, hub, operation, body, view)
+    }
+
+    fn item<O: Operation<Decoder: Single<Item: Debug>>>(&self, hub: &Endpoint, operation: &O) -> <O::Decoder as Decode>::Item {
+        let mut items = self.outcome(hub, operation, |items| items).unwrap_or_else(|error| panic!("{}: {error:?}", self.place));
+        assert_eq!(items.len(), 1, "{}", self.place);
+        items.remove(0)
+    }
+
+    // The operation that the recorded request was. What it refers to lives as long as the tests.
+
+    pub(super) fn sequence(&self) -> &'static SequenceId {
+        keep(SequenceId::new(self.exchange.id_after("sequence")))
+    }
+
+    pub(super) fn instance(&self) -> &'static InstanceId {
+        keep(InstanceId::new(self.exchange.id_after("instance")))
+    }
+
+    pub(super) fn topic(&self) -> &'static TopicName {
+        let target = &self.exchange.request.target;
+        keep(TopicName::new(target.rsplit('/').next().unwrap_or_default()))
+    }
+
+    pub(super) fn read_stream(&self) -> ReadStream<'static> {
+        let streams = [OutputStream::Stdout, OutputStream::Stderr, OutputStream::Output, OutputStream::Log];
+        let stream = streams.into_iter().find(|stream| self.exchange.request.target.ends_with(stream.as_str()));
+        ReadStream { id: self.instance(), stream: stream.unwrap_or_else(|| panic!("{} is of no stream", self.place)) }
+    }
+}
+
+pub(super) fn keep<T>(value: Result<T, RequestError>) -> &'static T {
+    Box::leak(Box::new(value.unwrap_or_else(|error| panic!("{error}"))))
+}
+
+/// Every member of `sent` is in `kept`, on every level.
+fn assert_kept(sent: &Value, kept: &Value, place: &str) {
+    match (sent, kept) {
+        (Value::Object(sent), Value::Object(kept)) => {
+            for (name, value) in sent {
+                let name = if name == "sequenceArgs" { "args" } else { name };
+                let kept = kept.get(name).unwrap_or_else(|| panic!("{place}: {name} is lost"));
+                assert_kept(value, kept, &format!("{place}: {name}"));
+            }
+        }
+        (Value::Array(sent), Value::Array(kept)) => {
+            assert_eq!(sent.len(), kept.len(), "{place}");
+            sent.iter().zip(kept).for_each(|(sent, kept)| assert_kept(sent, kept, place));
+        }
+        (Value::Number(sent), Value::Number(kept)) => assert_eq!(sent.as_f64(), kept.as_f64(), "{place}"),
+        _ => assert_eq!(sent, kept, "{place}"),
+    }
+}
