@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, Error, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, SequenceClient, StartOptions, StopOptions,
-    Transport, TransportError, Upload,
+    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, ReplyError,
+    SequenceClient, StartOptions, StopOptions, Transport, TransportError, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
@@ -233,6 +233,23 @@ fn errors_are_small_and_go_anywhere() {
     goes_anywhere::<SequenceClient>();
     goes_anywhere::<InstanceClient>();
     assert!(size_of::<Error>() <= 16);
+}
+
+#[test]
+fn every_error_has_a_code() {
+    for (error, text) in snapshots() {
+        let code = match error.kind() {
+            ErrorKind::Request(_) => "BAD_PARAMETERS",
+            ErrorKind::Transport { phase: Phase::Read, .. } => "INVALID_RESPONSE",
+            ErrorKind::Transport { .. } => "CANNOT_CONNECT",
+            ErrorKind::Upload(_) => "GENERAL_ERROR",
+            ErrorKind::Reply(ReplyError::Api(refusal)) => refusal.code.as_str(),
+            _ => "INVALID_RESPONSE",
+        };
+        assert_eq!(error.code().as_str(), code, "{text}");
+    }
+    let overloaded = replied(419, r#"{"error":"Insufficient Space on Resource"}"#).version().unwrap_err();
+    assert_eq!(overloaded.code(), ErrorCode::InsufficientResources);
 }
 
 const SECRET: &str = "s3cr3t-t0k3n";

@@ -1,6 +1,7 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod errors;
+mod events;
 mod faults;
 mod hub;
 mod live;

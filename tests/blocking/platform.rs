@@ -111,7 +111,7 @@ fn a_manager_answers_on_all_its_routes() {
     let hubs = manager.list_hubs().unwrap();
     assert_eq!((hubs[0].id.as_str(), hubs[0].healthy, hubs[0].self_hosted), ("my-hub", Some(true), Some(false)));
     assert!(hubs[0].extra.contains_key("tags"));
-    assert_eq!(manager.config().unwrap()["config"]["id"], "m");
+    assert_eq!(manager.config().unwrap().config["id"], "m");
     assert_eq!(manager.list_sequences().unwrap()[0].location.as_deref(), Some("my-hub"));
     assert_eq!(manager.list_all_sequences().unwrap()[0].instances[0], "i");
     assert_eq!(manager.list_instances().unwrap()[0].id, "i");
@@ -122,7 +122,7 @@ fn a_manager_answers_on_all_its_routes() {
     manager.delete_store_item("item").unwrap();
     manager.clear_store().unwrap();
     let disconnected = manager.disconnect_hubs(&DisconnectHubs::id("my-hub").limit(1)).unwrap();
-    assert_eq!(disconnected["disconnected"][0]["sthId"], "my-hub");
+    assert_eq!(disconnected.disconnected[0].sth_id, "my-hub");
     manager.delete_hub("my-hub", false).unwrap();
     manager.delete_hub("my-hub", true).unwrap();
     assert_eq!(manager.send_topic("t", Input::bytes(b"abc".to_vec())).unwrap().bytes, 3);

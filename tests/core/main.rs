@@ -1,9 +1,12 @@
 //! The protocol without any IO: what is sent, what is made of what comes back, and what is refused before anything is sent.
 
+mod coverage;
 mod decoders;
 mod drive;
 mod errors;
+mod lines;
 mod misuse;
 mod replies;
 mod requests;
 mod sans_io;
+mod types;

@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{ApiError, Operation, ReplyError, RequestError};
+use scramjet_client_core::{ApiError, ErrorCode, Operation, ReplyError, RequestError};
 
 use crate::{BoxError, Phase};
 
@@ -16,9 +16,9 @@ use crate::{BoxError, Phase};
 /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
 /// match sequence.start(&StartOptions::new()) {
 ///     Ok(instance) => println!("{} runs", instance.id()),
-///     Err(error) => match error.api().map(|refusal| &refusal.code) {
-///         Some(ErrorCode::InsufficientResources) => println!("the hub is full, try later"),
-///         Some(ErrorCode::InvalidConfig) => println!("mend the package: {error}"),
+///     Err(error) => match error.code() {
+///         ErrorCode::InsufficientResources => println!("the hub is full, try later"),
+///         ErrorCode::InvalidConfig => println!("mend the package: {error}"),
 ///         _ => return Err(error),
 ///     },
 /// }
@@ -118,6 +118,19 @@ impl Error {
     #[must_use]
     pub fn method(&self) -> Option<&Method> {
         self.line().map(|(method, _)| method)
+    }
+
+    /// What kind of failure it is, in the words of the hub and of its TypeScript client: a refusal's own code, `CANNOT_CONNECT`
+    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match &self.0.kind {
+            ErrorKind::Request(_) => ErrorCode::BadParameters,
+            ErrorKind::Transport { phase: Phase::Read, .. } => ErrorCode::InvalidResponse,
+            ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
+            ErrorKind::Upload(_) => ErrorCode::GeneralError,
+            ErrorKind::Reply(error) => error.api().map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
+        }
     }
 
     /// The refusal, where the hub (or something in front of it) refused.

@@ -1,9 +1,8 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    Chunks, Decode, DeleteSequence, Dialect, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, HubVersion, InstanceId,
-    InstanceInfo, ListEntities, ListInstances, ListSequences, LoadCheck, Operation, Path, ReadAudit, ReadLog, RequestError, SendSequence,
-    SequenceId, SequenceInfo, Single, Streamed,
+    Chunks, Decode, DeleteSequence, Dialect, HubVersion, InstanceId, InstanceInfo, ListInstances, ListSequences, Operation, Path,
+    RequestError, SendSequence, SequenceId, SequenceInfo, Single, Streamed,
 };
 
 use crate::client::Client;
@@ -126,60 +125,6 @@ impl HostClient {
     pub fn sequence_ids(&self, name: &str) -> Result<Vec<SequenceId>, Error> {
         let sequences = self.list_sequences()?.into_iter();
         Ok(sequences.filter(|sequence| sequence.config.name == name).map(|sequence| sequence.id).collect())
-    }
-
-    /// `GET /entities`: all sequences and instances of the hub. Since 0.31.4.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "listEntities")]
-    pub fn list_entities(&self) -> Result<Entities, Error> {
-        self.call(&ListEntities)
-    }
-
-    /// `GET /status`: whether the hub is connected to a Manager. Since 0.28.0.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getStatus")]
-    pub fn status(&self) -> Result<HubStatus, Error> {
-        self.call(&GetStatus)
-    }
-
-    /// `GET /config`: the public part of the hub's configuration. Since 0.19.2.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getConfig")]
-    pub fn config(&self) -> Result<HubConfig, Error> {
-        self.call(&GetConfig)
-    }
-
-    /// `GET /load-check`: how much room the hub has. The first call on a hub of 0.18 takes half a second.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getLoadCheck")]
-    pub fn load_check(&self) -> Result<LoadCheck, Error> {
-        self.call(&GetLoadCheck)
-    }
-
-    /// `GET /log`: what the hub logs, in JSON lines: first all that it has kept (up to some MB), then as it comes. Never ends.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getLogStream")]
-    pub fn log_stream(&self) -> Result<ByteStream, Error> {
-        self.open(&ReadLog)
-    }
-
-    /// `GET /audit`: what is done on the hub and by whom, in JSON lines. Never ends. Since 0.22.0.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getAuditStream")]
-    pub fn audit_stream(&self) -> Result<ByteStream, Error> {
-        self.open(&ReadAudit)
     }
 
     /// The Manager that the hub is connected to, through the hub. Asks nothing; where there is none, its calls are not found.

@@ -57,6 +57,7 @@
 #[doc = include_str!("coming_from_api_client.md")]
 pub mod coming_from_api_client {}
 
+mod about;
 mod builder;
 mod client;
 mod error;
@@ -90,12 +91,12 @@ pub use upload::Upload;
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
-    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, ConfiguredHost, ContentType, CreatedTopic, Dialect, DisconnectHubs, Disk,
-    Entities, ErrorCode, Event, EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
-    InstanceInfo, InstanceStatus, KillOptions, Limits, LoadCheck, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    Operation, OutputStream, ReplyError, RequestError, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf,
-    SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, Timestamp, TopicInfo, TopicName, Version,
-    http,
+    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, ConfiguredHost, ContentType, CreatedTopic, Dialect, DisconnectHubs,
+    Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion,
+    InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, KillOptions, Limits, LoadCheck, ManagerConfig, ManagerId, ManagerInfo,
+    ManagerLink, ManagerTopic, MultiManagerInfo, Operation, OutputStream, ReplyError, RequestError, RevokedAccessKeys, RunnerExit,
+    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
+    Terminated, Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

@@ -1,11 +1,10 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion, InstanceInfo,
-    ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerTopic, Path,
-    PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
+    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion,
+    InstanceInfo, ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
+    ManagerTopic, Path, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
 };
-use serde_json::Value;
 
 use crate::client::Client;
 use crate::{ByteStream, Error, HostClient, HostClientBuilder, Upload};
@@ -89,12 +88,12 @@ impl ManagerClient {
         self.client.call(&GetLoad)
     }
 
-    /// `GET /config`: its configuration, as it is.
+    /// `GET /config`: its configuration.
     ///
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getConfig")]
-    pub fn config(&self) -> Result<Value, Error> {
+    pub fn config(&self) -> Result<ManagerConfig, Error> {
         self.client.call(&GetManagerConfig)
     }
 
@@ -189,12 +188,12 @@ impl ManagerClient {
         self.client.call(&ClearStore)
     }
 
-    /// `POST /disconnect`: disconnects hubs. The reply is as the Manager sends it: `opStatus`, and the hubs with the reason for each.
+    /// `POST /disconnect`: disconnects hubs. Gives those that it disconnected, with the reason for each.
     ///
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "disconnectHubs")]
-    pub fn disconnect_hubs(&self, which: &DisconnectHubs) -> Result<Value, Error> {
+    pub fn disconnect_hubs(&self, which: &DisconnectHubs) -> Result<Disconnected, Error> {
         self.client.call(which)
     }
 

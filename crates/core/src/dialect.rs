@@ -120,6 +120,13 @@ impl Dialect {
         self.has(Version::new(0, 35, 0))
     }
 
+    /// Whether bytes that are not UTF-8 come through inputs, outputs and topics undamaged. Known of 1.0.1, and known not to be so of
+    /// 0.18.7. Not of `stdin`, which no hub keeps undamaged; nor of the very first piece of an input.
+    #[must_use]
+    pub fn keeps_binary_data(self) -> bool {
+        self.has(Version::new(1, 0, 1))
+    }
+
     /// Whether it tells how an instance ended. Since 0.27.0; an older hub forgets an instance when it ends.
     #[must_use]
     pub fn remembers_ended_instances(self) -> bool {

@@ -11,6 +11,9 @@ mod store;
 pub use access_keys::{
     AccessKey, AccessKeys, CreateAccessKey, ListAccessKeys, ListSpaces, RevokeAccessKey, RevokeAllAccessKeys, RevokedAccessKeys, SpaceInfo,
 };
-pub use manager::{DeleteHub, DisconnectHubs, GetManagerConfig, HubInfo, ListAllSequences, ListHubs, ListManagerTopics, ManagerTopic};
+pub use manager::{
+    DeleteHub, DisconnectHubs, Disconnected, DisconnectedHub, GetManagerConfig, HubInfo, ListAllSequences, ListHubs, ListManagerTopics,
+    ManagerConfig, ManagerTopic,
+};
 pub use multi_manager::{GetMultiManagerInfo, ListManagers, ManagerInfo, MultiManagerInfo, StartManager};
 pub use store::{ClearStore, DeleteStoreItem, ListStoreItems, PutStoreItem, StoreItem};

@@ -36,6 +36,12 @@ pub enum ErrorCode {
     RequestError,
     /// `UNKNOWN_ERROR`: an answer that is neither success nor refusal, such as a redirect.
     UnknownError,
+    /// `CANNOT_CONNECT`: there was no answer at all. Never the code of a refusal.
+    CannotConnect,
+    /// `INVALID_RESPONSE`: there was an answer, and it was not what it should be. Never the code of a refusal.
+    InvalidResponse,
+    /// `GENERAL_ERROR`: anything else. Never the code of a refusal.
+    GeneralError,
     /// Any other code that the hub sent, as it sent it, for example `ENOENT`.
     Other(String),
 }
@@ -58,6 +64,9 @@ impl ErrorCode {
             Self::ServerError => "SERVER_ERROR",
             Self::RequestError => "REQUEST_ERROR",
             Self::UnknownError => "UNKNOWN_ERROR",
+            Self::CannotConnect => "CANNOT_CONNECT",
+            Self::InvalidResponse => "INVALID_RESPONSE",
+            Self::GeneralError => "GENERAL_ERROR",
             Self::Other(code) => code,
         }
     }
@@ -104,6 +113,9 @@ impl ErrorCode {
             "SERVER_ERROR" => Self::ServerError,
             "REQUEST_ERROR" => Self::RequestError,
             "UNKNOWN_ERROR" => Self::UnknownError,
+            "CANNOT_CONNECT" => Self::CannotConnect,
+            "INVALID_RESPONSE" => Self::InvalidResponse,
+            "GENERAL_ERROR" => Self::GeneralError,
             _ => Self::Other(text.into_owned()),
         })
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::headers::json;
 use crate::operation::Inline;
-use crate::{Dialect, Discard, Extra, HubId, Json, Operation, Path, RequestError, SequenceInfo};
+use crate::{Dialect, Discard, Extra, HubId, Json, ManagerId, Operation, Path, RequestError, SequenceInfo};
 
 /// `GET /list`: the hubs of a Manager.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub struct HubInfo {
     pub extra: Extra,
 }
 
-/// `GET /config`: the configuration of a Manager, as it is.
+/// `GET /config`: the configuration of a Manager.
 #[derive(Clone, Copy, Debug)]
 pub struct GetManagerConfig;
 
@@ -56,11 +56,23 @@ impl Operation for GetManagerConfig {
     const NAME: &'static str = "get manager configuration";
     const METHOD: Method = Method::GET;
     type Payload = Inline;
-    type Decoder = Json<Value>;
+    type Decoder = Json<ManagerConfig>;
 
     fn path(&self) -> Path {
         Path::new("config")
     }
+}
+
+/// The configuration of a Manager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ManagerConfig {
+    /// Its members: `id`, `apiBase`, `sthController`, ... May hold secrets, such as those of its store (`s3`).
+    #[serde(default)]
+    pub config: Extra,
+    /// Members that this library does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// `GET /all_sequences`: the sequences of all hubs of a Manager, and of its store.
@@ -110,8 +122,6 @@ pub struct ManagerTopic {
 }
 
 /// `POST /disconnect`: disconnects hubs from a Manager, by id, by access key, or some of them.
-///
-/// The reply is what the Manager says: `opStatus`, and the hubs that it disconnected.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -151,7 +161,7 @@ impl Operation for DisconnectHubs {
     const NAME: &'static str = "disconnect hubs";
     const METHOD: Method = Method::POST;
     type Payload = Inline;
-    type Decoder = Json<Value>;
+    type Decoder = Json<Disconnected>;
 
     fn path(&self) -> Path {
         Path::new("disconnect")
@@ -165,6 +175,40 @@ impl Operation for DisconnectHubs {
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         serde_json::to_vec(self).map_err(|error| RequestError::option("payload", &error.to_string()))
     }
+}
+
+/// What a Manager disconnected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Disconnected {
+    /// Whether it did: `OK`, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op_status: Option<String>,
+    /// The Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager_id: Option<ManagerId>,
+    /// The hubs.
+    #[serde(default)]
+    pub disconnected: Vec<DisconnectedHub>,
+    /// All further members, for example `error`.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A hub that was disconnected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DisconnectedHub {
+    /// The hub.
+    pub sth_id: HubId,
+    /// Why: a word, or its number.
+    #[serde(default)]
+    pub reason: Value,
+    /// Members that this library does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// `DELETE /sth/:hub`: removes a hub from its Manager.

@@ -1,0 +1,73 @@
+//! A stream of events, on a server that does what no hub does on demand.
+
+use std::sync::mpsc::channel;
+
+use scramjet_client_blocking::{ErrorKind, HostClient, ReplyError};
+use scramjet_client_tests::scripted::ScriptedServer;
+use serde_json::json;
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn chunk(text: &str) -> Vec<u8> {
+    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+#[test]
+fn an_event_comes_before_the_next_is_sent() {
+    let (heard, hears) = channel::<()>();
+    let hears = std::sync::Mutex::new(hears);
+    let server = ScriptedServer::start(move |connection| {
+        connection.read_request();
+        connection.send(HEAD);
+        for n in 0..5 {
+            // In two pieces: an event is complete with its line end.
+            connection.send(&chunk("{\"n\":"));
+            connection.send(&chunk(&format!("{n}}}\n")));
+            if hears.lock().unwrap().recv().is_err() {
+                return;
+            }
+        }
+        connection.send(b"0\r\n\r\n");
+    });
+    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
+    for n in 0..5 {
+        let event = events.next().unwrap().unwrap();
+        assert_eq!((event.name.as_str(), event.data), ("e", json!({ "n": n })));
+        heard.send(()).unwrap();
+    }
+    assert!(events.next().is_none());
+    assert!(events.next().is_none());
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
+    let server = ScriptedServer::start(|connection| {
+        connection.read_request();
+        connection.send(HEAD);
+        connection
+            .send(&chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
+    });
+    let host = HostClient::builder(server.url()).hub_version("0.18.7").build().unwrap();
+    let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
+    assert_eq!(events.next().unwrap().unwrap().data, json!(1));
+    for _ in 0..2 {
+        let error = events.next().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })), "{error:?}");
+    }
+    assert_eq!(events.next().unwrap().unwrap().data, json!(null));
+    let error = events.next().unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { .. })), "{error:?}");
+    assert!(events.next().is_none());
+}
+
+#[test]
+fn a_stream_of_events_that_is_refused_is_an_error_at_once() {
+    let server = ScriptedServer::start(|connection| {
+        connection.read_request();
+        connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
+    });
+    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let error = host.instance("x").unwrap().event_stream("e").unwrap_err();
+    assert!(error.is_not_found(), "{error:?}");
+}

@@ -1,0 +1,100 @@
+//! Lines and lines of JSON: the same items however the bytes are cut.
+
+use std::fmt::Debug;
+
+use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, Step};
+use serde_json::{Value, json};
+
+/// What comes out, errors included; fed in pieces of this length.
+fn outcome<D: Decode + Default>(body: &[u8], piece: usize, ended: bool) -> Vec<Result<D::Item, String>> {
+    let mut decoder = D::default();
+    let mut outcome = Vec::new();
+    let mut pull = |decoder: &mut D| {
+        loop {
+            match decoder.next_item() {
+                Ok(Step::Item(item)) => outcome.push(Ok(item)),
+                Ok(Step::NeedData) => return false,
+                Ok(Step::End) => return true,
+                Err(error) => outcome.push(Err(said(&error))),
+            }
+            assert!(outcome.len() < 1000, "it does not end");
+        }
+    };
+    for bytes in body.chunks(piece) {
+        decoder.feed(bytes);
+        assert!(!pull(&mut decoder), "the end of a body that has not ended");
+    }
+    if ended {
+        decoder.end();
+        assert!(pull(&mut decoder), "no end");
+        assert!(pull(&mut decoder), "the end remains the end");
+    }
+    outcome
+}
+
+fn said(error: &ReplyError) -> String {
+    match error {
+        ReplyError::TooLarge { limit, .. } => format!("longer than {limit}"),
+        other => other.to_string().split(';').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The outcome, which is the same for every cut.
+fn every_cut<D>(body: &[u8], ended: bool) -> Vec<Result<D::Item, String>>
+where
+    D: Decode<Item: Debug + PartialEq> + Default,
+{
+    let whole = outcome::<D>(body, body.len().max(1), ended);
+    for piece in 1..body.len().min(40) {
+        assert_eq!(outcome::<D>(body, piece, ended), whole, "in pieces of {piece}");
+    }
+    whole
+}
+
+#[test]
+fn lines_end_with_their_line_end() {
+    for (body, lines) in [
+        ("", &[][..]),
+        ("\n", &[""]),
+        ("a", &["a"]),
+        ("a\nb", &["a", "b"]),
+        ("a\r\n\r\nb\r\n", &["a", "", "b"]),
+        ("a\rb\n\r", &["a\rb", ""]),
+        ("zażółć\ngęślą\n", &["zażółć", "gęślą"]),
+    ] {
+        let expected: Vec<_> = lines.iter().map(|line| Ok(line.as_bytes().to_vec())).collect();
+        assert_eq!(every_cut::<Lines>(body.as_bytes(), true), expected, "{body:?}");
+    }
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_none() {
+    let expected: Vec<Result<Vec<u8>, String>> = vec![Ok(b"a".to_vec())];
+    assert_eq!(every_cut::<Lines>(b"a\nb", false), expected);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_said_once_and_skipped() {
+    let longest = "x".repeat(Lines::LIMIT);
+    let too_long = format!("longer than {}", Lines::LIMIT);
+    for end in ["\n", "\r\n"] {
+        let fits = format!("a\n{longest}{end}b\n");
+        let read = outcome::<Lines>(fits.as_bytes(), 4096, true);
+        assert_eq!(read.iter().map(|line| line.as_ref().map(Vec::len)).collect::<Vec<_>>(), [Ok(1), Ok(Lines::LIMIT), Ok(1)]);
+        for body in [format!("a\n{longest}x{end}b\n"), format!("a\n{longest}{longest}{longest}{end}b\n")] {
+            for piece in [4096, 1_000_003, body.len()] {
+                let read = outcome::<Lines>(body.as_bytes(), piece, true);
+                assert_eq!(read, [Ok(b"a".to_vec()), Err(too_long.clone()), Ok(b"b".to_vec())], "in pieces of {piece}");
+            }
+        }
+    }
+    assert_eq!(outcome::<Lines>(format!("{longest}xx").as_bytes(), 4096, true), [Err(too_long)]);
+}
+
+#[test]
+fn a_line_that_is_not_json_is_an_error_of_its_own() {
+    let body = "{\"a\":1}\n\n  \r\nnonsense\n[1,\n\"s\"\nnull\n5";
+    let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
+    let not_json = || Err("the reply is not the JSON that was expected".to_owned());
+    assert_eq!(outcome, [Ok(json!({ "a": 1 })), not_json(), not_json(), Ok(json!("s")), Ok(Value::Null), Ok(json!(5))]);
+}
