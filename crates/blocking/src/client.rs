@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method, Request, Response};
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Path, Reply, ReplyError, Single, Step, Streamed,
+    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Reply, ReplyError, RequestError, Single, Step, Streamed,
 };
 
 use crate::error::{Call, ErrorKind};
@@ -86,10 +86,9 @@ impl Client {
         if answered.reply.is_success() { Ok(Items { answered: Some(answered) }) } else { Err(answered.refusal()) }
     }
 
-    /// The client of what is reached through this one: same transport, same headers, its own version.
-    pub(crate) fn below(&self, path: Path) -> Result<Self, Error> {
-        let endpoint = self.endpoint.assumed.below(path)?;
-        Ok(Self::new(Arc::clone(&self.transport), endpoint))
+    /// The client of what is reached through this one: the same transport and headers, its own version.
+    pub(crate) fn behind(&self, endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>) -> Result<Self, Error> {
+        Ok(Self::new(Arc::clone(&self.transport), endpoint(&self.endpoint.assumed)?))
     }
 
     fn endpoint<O: Operation>(&self, operation: &O) -> Result<&Endpoint, Error> {

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    Chunks, Decode, DeleteSequence, Dialect, HubVersion, InstanceId, InstanceInfo, ListInstances, ListSequences, Operation, Path,
+    Chunks, Decode, DeleteSequence, Dialect, Endpoint, HubVersion, InstanceId, InstanceInfo, ListInstances, ListSequences, Operation,
     RequestError, SendSequence, SequenceId, SequenceInfo, Single, Streamed,
 };
 
@@ -133,7 +133,7 @@ impl HostClient {
     /// None, with a base URL that was accepted.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self) -> Result<ManagerClient, Error> {
-        Ok(ManagerClient::with(self.client.below(Path::new("cpm").literal("api/v1"))?))
+        Ok(ManagerClient::with(self.client.behind(Endpoint::manager_of_hub)?))
     }
 
     /// `GET /sequence/:id`: what the hub knows of a sequence.

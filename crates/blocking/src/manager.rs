@@ -3,7 +3,7 @@ use std::fmt;
 use scramjet_client_core::{
     ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion,
     InstanceInfo, ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
-    ManagerTopic, Path, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
+    ManagerTopic, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
 };
 
 use crate::client::Client;
@@ -57,8 +57,7 @@ impl ManagerClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        let path = Path::new("sth").value("hub id", id.as_str()).literal("api/v1");
-        Ok(HostClient::with(self.client.below(path)?))
+        Ok(HostClient::with(self.client.behind(|manager| manager.hub_of_manager(&id))?))
     }
 
     /// `GET /list`: the hubs of this Manager.

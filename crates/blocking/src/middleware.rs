@@ -1,8 +1,8 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, Path, ReadAudit, RequestError, RevokeAccessKey,
-    RevokeAllAccessKeys, RevokedAccessKeys, SpaceId, SpaceInfo,
+    AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, ReadAudit, RequestError, RevokeAccessKey, RevokeAllAccessKeys,
+    RevokedAccessKeys, SpaceId, SpaceInfo,
 };
 use serde_json::Value;
 
@@ -60,8 +60,7 @@ impl MiddlewareClient {
         RequestError: From<I::Error>,
     {
         let space = space.try_into().map_err(RequestError::from)?;
-        let path = Path::new("space").value("space id", space.as_str()).literal("api/v1");
-        Ok(ManagerClient::with(self.client.below(path)?))
+        Ok(ManagerClient::with(self.client.behind(|middleware| middleware.manager_of_space(&space))?))
     }
 
     /// `GET /spaces`: the spaces that the credentials give access to.
@@ -105,7 +104,7 @@ impl MiddlewareClient {
         self.client.call(&ListAccessKeys { space: &space })
     }
 
-    /// `POST /space/:id/apikey`: creates an access key. The reply, which holds the key, is as the Middleware sends it.
+    /// `POST /space/:id/apikey`: creates an access key. The reply, which holds the key (a secret), is as the Middleware sends it.
     ///
     /// # Errors
     /// See [`Error`].

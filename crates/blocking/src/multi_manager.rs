@@ -1,8 +1,8 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo, MultiManagerInfo, Path, ReadLog,
-    RequestError, StartManager,
+    GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo, MultiManagerInfo, ReadLog, RequestError,
+    StartManager,
 };
 use serde::Serialize;
 
@@ -50,8 +50,7 @@ impl MultiManagerClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        let path = Path::new("cpm").value("manager id", id.as_str()).literal("api/v1");
-        Ok(ManagerClient::with(self.client.below(path)?))
+        Ok(ManagerClient::with(self.client.behind(|multi| multi.manager_of_multi_manager(&id))?))
     }
 
     /// `POST /start`: starts a Manager, with a configuration or a part of it: anything that serializes to a JSON object.

@@ -4,6 +4,7 @@
 //! with little that must be there.
 
 mod access_keys;
+mod behind;
 mod manager;
 mod multi_manager;
 mod store;

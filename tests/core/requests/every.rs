@@ -31,12 +31,12 @@ pub(crate) fn goldens() -> Vec<Golden> {
     let item = &StoreItemId::new("ITEM").expect("a store item id");
     let space = &SpaceId::new("SP").expect("a space id");
 
-    let below = |endpoint: &Endpoint, path| endpoint.below(path).expect("an endpoint");
-    let through_hub = below(&hub, Path::new("cpm").literal("api/v1"));
-    let through_multi_manager = below(&hub, Path::new("cpm").value("manager id", "M").literal("api/v1"));
-    let through_manager = below(&hub, Path::new("sth").value("hub id", "HUB").literal("api/v1"));
-    let through_middleware = below(&secret, Path::new("space").value("space id", "SP").literal("api/v1"));
-    let through_platform = below(&through_middleware, Path::new("sth").value("hub id", "HUB").literal("api/v1"));
+    let manager = &ManagerId::new("M").expect("a manager id");
+    let through_hub = hub.manager_of_hub().expect("an endpoint");
+    let through_multi_manager = hub.manager_of_multi_manager(manager).expect("an endpoint");
+    let through_manager = hub.hub_of_manager(hub_id).expect("an endpoint");
+    let through_middleware = secret.manager_of_space(space).expect("an endpoint");
+    let through_platform = through_middleware.hub_of_manager(hub_id).expect("an endpoint");
     let mut every_hub = DisconnectHubs::id("H").limit(1);
     every_hub.access_key = Some("K".into());
     let absent = &StartOptions::new().app_config(None::<u8>);
