@@ -24,8 +24,9 @@ fn the_hub_tells_about_itself() {
 fn sequences_are_found_by_the_name_of_their_package() {
     let Some(host) = hub() else { return };
     let (first, second) = (Uploaded::sample(&host, "stays"), Uploaded::sample(&host, "stays"));
+    let other = Uploaded::sample(&host, "echo");
     let found = host.sequence_ids("stays").unwrap();
-    assert!(found.contains(first.id()) && found.contains(second.id()), "{found:?}");
+    assert!(found.contains(first.id()) && found.contains(second.id()) && !found.contains(other.id()), "{found:?}");
     assert!(host.sequence_ids("there is no such package").unwrap().is_empty());
 }
 

@@ -83,7 +83,7 @@ impl Client {
         O: Operation<Payload = Vec<u8>>,
     {
         let answered = Exchange::of(self, operation)?.without_upload()?;
-        if answered.reply.is_success() { Ok(Items { answered: Some(answered) }) } else { Err(answered.refusal()) }
+        if answered.reply.is_success() { Ok(Items(answered)) } else { Err(answered.refusal()) }
     }
 
     /// The client of what is reached through this one: the same transport and headers, its own version.
@@ -214,24 +214,15 @@ impl Answered<Chunks> {
     }
 }
 
-/// The items of a stream, as they come. An item that cannot be read is an error, and does not end it; the loss of the connection does.
-pub(crate) struct Items<D> {
-    answered: Option<Answered<D>>,
-}
+/// The items of a stream, as they come. An item that cannot be read is an error, and does not end it; after the loss of the
+/// connection, which is an error too, nothing more comes.
+pub(crate) struct Items<D>(Answered<D>);
 
 impl<D: Decode> Iterator for Items<D> {
     type Item = Result<D::Item, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.answered.as_mut()?.next();
-        let goes_on = match &next {
-            Ok(item) => item.is_some(),
-            Err(error) => matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. } | ReplyError::TooLarge { .. })),
-        };
-        if !goes_on {
-            self.answered = None;
-        }
-        next.transpose()
+        self.0.next().transpose()
     }
 }
 
