@@ -25,6 +25,7 @@ impl HostClientBuilder {
 
     /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
     /// shown in errors or `Debug` output.
+    #[doc(alias = "setDefaultHeaders")]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self

@@ -69,6 +69,7 @@ mod instance;
 mod manager;
 mod middleware;
 mod multi_manager;
+mod platform;
 mod sequence;
 mod stream;
 mod topics;

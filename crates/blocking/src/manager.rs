@@ -1,5 +1,3 @@
-use std::fmt;
-
 use scramjet_client_core::{
     ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion,
     InstanceInfo, ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
@@ -7,7 +5,8 @@ use scramjet_client_core::{
 };
 
 use crate::client::Client;
-use crate::{ByteStream, Error, HostClient, HostClientBuilder, Upload};
+use crate::platform::platform_client;
+use crate::{ByteStream, Error, HostClient, Upload};
 
 /// A Manager: what hubs are connected to.
 ///
@@ -18,32 +17,11 @@ pub struct ManagerClient {
     client: Client,
 }
 
+platform_client!(ManagerClient, build_manager, "Manager");
+
 impl ManagerClient {
-    /// The Manager whose API is at `base_url`, for example `https://example.com/api/v1`. Connects to nothing yet.
-    ///
-    /// # Errors
-    /// The URL cannot be used, see [`HostClient::new`].
-    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
-        HostClient::builder(base_url).build_manager()
-    }
-
-    /// A Manager with settings; end with [`HostClientBuilder::build_manager`].
-    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
-        HostClient::builder(base_url)
-    }
-
-    pub(crate) fn with(client: Client) -> Self {
-        Self { client }
-    }
-
     pub(crate) fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// The base URL, without a trailing slash.
-    #[must_use]
-    pub fn base_url(&self) -> &str {
-        self.client.base_url()
     }
 
     /// A hub of this Manager, through it. Asks nothing.
@@ -226,11 +204,5 @@ impl ManagerClient {
     #[doc(alias = "getAuditStream")]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadAudit)
-    }
-}
-
-impl fmt::Debug for ManagerClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ManagerClient").field(&self.base_url()).finish()
     }
 }

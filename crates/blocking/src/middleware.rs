@@ -1,5 +1,3 @@
-use std::fmt;
-
 use scramjet_client_core::{
     AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, ReadAudit, RequestError, RevokeAccessKey, RevokeAllAccessKeys,
     RevokedAccessKeys, SpaceId, SpaceInfo,
@@ -7,10 +5,11 @@ use scramjet_client_core::{
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::{ByteStream, Error, HostClient, HostClientBuilder, ManagerClient};
+use crate::platform::platform_client;
+use crate::{ByteStream, Error, ManagerClient};
 
 /// The Middleware: the way into the platform, with its spaces and access keys. Usually with a bearer token, see
-/// [`HostClientBuilder::bearer_token`].
+/// [`HostClientBuilder::bearer_token`](crate::HostClientBuilder::bearer_token).
 ///
 /// ```no_run
 /// use scramjet_client_blocking::MiddlewareClient;
@@ -25,30 +24,9 @@ pub struct MiddlewareClient {
     client: Client,
 }
 
+platform_client!(MiddlewareClient, build_middleware, "Middleware");
+
 impl MiddlewareClient {
-    /// The Middleware whose API is at `base_url`. Connects to nothing yet.
-    ///
-    /// # Errors
-    /// The URL cannot be used, see [`HostClient::new`].
-    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
-        HostClient::builder(base_url).build_middleware()
-    }
-
-    /// A Middleware with settings; end with [`HostClientBuilder::build_middleware`].
-    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
-        HostClient::builder(base_url)
-    }
-
-    pub(crate) fn with(client: Client) -> Self {
-        Self { client }
-    }
-
-    /// The base URL, without a trailing slash.
-    #[must_use]
-    pub fn base_url(&self) -> &str {
-        self.client.base_url()
-    }
-
     /// The Manager of a space, through this Middleware. Asks nothing.
     ///
     /// # Errors
@@ -144,11 +122,5 @@ impl MiddlewareClient {
     {
         let space = space.try_into().map_err(RequestError::from)?;
         self.client.call(&RevokeAllAccessKeys { space: &space })
-    }
-}
-
-impl fmt::Debug for MiddlewareClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MiddlewareClient").field(&self.base_url()).finish()
     }
 }

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use scramjet_client_core::{
     GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo, MultiManagerInfo, ReadLog, RequestError,
     StartManager,
@@ -7,7 +5,8 @@ use scramjet_client_core::{
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::{ByteStream, Error, HostClient, HostClientBuilder, ManagerClient};
+use crate::platform::platform_client;
+use crate::{ByteStream, Error, ManagerClient};
 
 /// A MultiManager: a server that runs Managers.
 #[derive(Clone)]
@@ -15,30 +14,9 @@ pub struct MultiManagerClient {
     client: Client,
 }
 
+platform_client!(MultiManagerClient, build_multi_manager, "MultiManager");
+
 impl MultiManagerClient {
-    /// The MultiManager whose API is at `base_url`. Connects to nothing yet.
-    ///
-    /// # Errors
-    /// The URL cannot be used, see [`HostClient::new`].
-    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
-        HostClient::builder(base_url).build_multi_manager()
-    }
-
-    /// A MultiManager with settings; end with [`HostClientBuilder::build_multi_manager`].
-    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
-        HostClient::builder(base_url)
-    }
-
-    pub(crate) fn with(client: Client) -> Self {
-        Self { client }
-    }
-
-    /// The base URL, without a trailing slash.
-    #[must_use]
-    pub fn base_url(&self) -> &str {
-        self.client.base_url()
-    }
-
     /// A Manager of this MultiManager, through it. Asks nothing.
     ///
     /// # Errors
@@ -107,11 +85,5 @@ impl MultiManagerClient {
     #[doc(alias = "getLogStream")]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadLog)
-    }
-}
-
-impl fmt::Debug for MultiManagerClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MultiManagerClient").field(&self.base_url()).finish()
     }
 }

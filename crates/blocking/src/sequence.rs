@@ -125,6 +125,7 @@ impl SequenceClient {
     ///
     /// # Errors
     /// See [`Error`]; [`is_conflict`](Error::is_conflict) while it is in use.
+    #[doc(alias = "deleteSequence")]
     pub fn delete(&self) -> Result<(), Error> {
         self.host.delete_sequence(&self.id)
     }
@@ -133,6 +134,7 @@ impl SequenceClient {
     ///
     /// # Errors
     /// See [`Error`].
+    #[doc(alias = "deleteSequence")]
     pub fn force_delete(&self) -> Result<(), Error> {
         self.host.force_delete_sequence(&self.id)
     }
