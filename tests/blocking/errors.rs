@@ -13,7 +13,8 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
-use crate::transport::{Answering, Mailbox, recording, serving};
+use crate::helpers::{Mailbox, recording, serving};
+use crate::transport::Answering;
 
 const HUB: &str = "http://hub:8000/api/v1";
 

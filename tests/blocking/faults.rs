@@ -7,7 +7,7 @@ use std::sync::Arc;
 use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient, OutputStream, Phase, ReplyError};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
 
-use crate::transport::{Mailbox, within};
+use crate::helpers::{Mailbox, within};
 
 /// What the server does when it is asked for the list of sequences.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 mod errors;
 mod events;
 mod faults;
+mod helpers;
 mod hub;
 mod live;
 mod platform;

@@ -12,7 +12,8 @@ use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClie
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::transport::{Answering, Mailbox, in_child, recording, within};
+use crate::helpers::{Mailbox, in_child, recording, within};
+use crate::transport::Answering;
 
 /// A folder that is removed with everything in it.
 struct Folder(PathBuf);
