@@ -349,6 +349,8 @@ fn a_stream_that_is_damaged_stays_an_error() {
 fn a_stream_that_ends_stays_at_its_end() {
     for reply in [
         "Content-Length: 5\r\n\r\n12345",
+        // Chunks tell where the body ends, whatever length is announced beside them.
+        "Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n0\r\n\r\n",
         "Connection: close\r\n\r\n12345",
     ] {

@@ -1,7 +1,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use scramjet_client_core::{
     Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Reply, ReplyError, RequestError, Single, Step, Streamed,
 };
@@ -24,11 +24,7 @@ struct Speaking {
 
 impl Client {
     pub(crate) fn new(transport: Arc<dyn Transport>, endpoint: Endpoint) -> Self {
-        let told = OnceLock::new();
-        if endpoint.dialect().is_some() {
-            // A fresh cell takes the first value.
-            let _ = told.set(endpoint.clone());
-        }
+        let told = endpoint.dialect().map_or_else(OnceLock::new, |_| OnceLock::from(endpoint.clone()));
         Self { transport, endpoint: Arc::new(Speaking { assumed: endpoint, told }) }
     }
 
@@ -73,8 +69,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        let answered = Exchange::of(self, operation)?.without_upload()?;
-        if answered.reply.is_success() { Ok(answered.into_stream()) } else { Err(answered.refusal()) }
+        Ok(Exchange::of(self, operation)?.without_upload()?.accepted()?.into_stream())
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -82,8 +77,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        let answered = Exchange::of(self, operation)?.without_upload()?;
-        if answered.reply.is_success() { Ok(Items(answered)) } else { Err(answered.refusal()) }
+        Ok(Items(Exchange::of(self, operation)?.without_upload()?.accepted()?))
     }
 
     /// The client of what is reached through this one: the same transport and headers, its own version.
@@ -120,7 +114,7 @@ impl<'a, O: Operation> Exchange<'a, O> {
         let (head, body) = response.into_parts();
         let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
         let reply = self.endpoint.reply(self.operation, head.status, reason, &head.headers);
-        Answered { reply, headers: head.headers, body, call: self.call }
+        Answered { reply, body, call: self.call }
     }
 }
 
@@ -155,7 +149,6 @@ impl<O: Operation<Payload = Streamed>> Exchange<'_, O> {
 /// A reply whose head is there.
 struct Answered<D> {
     reply: Reply<D>,
-    headers: HeaderMap,
     body: Box<dyn Read + Send>,
     call: Call,
 }
@@ -163,14 +156,14 @@ struct Answered<D> {
 impl<D: Decode> Answered<D> {
     /// Reads on to the next item. `None` is the end.
     fn next(&mut self) -> Result<Option<D::Item>, Error> {
-        // Long enough for nearly every reply of a hub, which come in one piece.
-        let mut buf = [0; 8 << 10];
         loop {
             match self.reply.next_item().map_err(|error| self.call.failed(error))? {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}
             }
+            // Long enough for nearly every reply of a hub, which come in one piece.
+            let mut buf = [0; 8 << 10];
             match self.body.read(&mut buf) {
                 Ok(0) => self.reply.end().map_err(|error| self.call.failed(error))?,
                 Ok(read) => self.reply.feed(buf.get(..read).unwrap_or_default()),
@@ -189,11 +182,15 @@ impl<D: Decode> Answered<D> {
         }
     }
 
-    fn refusal(mut self) -> Error {
-        match self.next() {
+    /// The reply, unless it is a refusal, which is read to its end and told.
+    fn accepted(mut self) -> Result<Self, Error> {
+        if self.reply.is_success() {
+            return Ok(self);
+        }
+        Err(match self.next() {
             Err(error) => error,
             Ok(_) => self.call.failed(self.reply.cut_off()),
-        }
+        })
     }
 
     fn item(mut self) -> Result<D::Item, Error>
@@ -210,7 +207,7 @@ impl<D: Decode> Answered<D> {
 
 impl Answered<Chunks> {
     fn into_stream(self) -> ByteStream {
-        ByteStream::new(self.body, &self.headers, self.call)
+        ByteStream::new(self.body, self.reply.announced(), self.call)
     }
 }
 

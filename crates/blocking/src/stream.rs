@@ -1,7 +1,6 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use http::{HeaderMap, header};
 use scramjet_client_core::ReplyError;
 
 use crate::error::{Call, ErrorKind};
@@ -23,8 +22,7 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    pub(crate) fn new(body: Box<dyn Read + Send>, headers: &HeaderMap, call: Call) -> Self {
-        let expected = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
         Self { body, call, got: 0, expected, lost: None }
     }
 

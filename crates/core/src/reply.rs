@@ -50,6 +50,12 @@ impl<D: Decode> Reply<D> {
         matches!(self.reading, Reading::Success(_))
     }
 
+    /// How long the body is, where its head says so. Where it comes in chunks, they alone tell.
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        self.expected
+    }
+
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
