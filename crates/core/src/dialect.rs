@@ -57,6 +57,13 @@ impl Dialect {
     /// The newest dialect that this library knows, 1.0.1. Also what a hub is taken to speak that reports no readable version.
     pub const LATEST: Self = Self::of(Version::new(1, 0, 1));
 
+    // What operations and the questions below have in common.
+    pub(crate) const INSTANCE_IDS: Version = Version::new(0, 31, 4);
+    pub(crate) const DELETES_BY_FORCE: Version = Version::new(0, 34, 4);
+    pub(crate) const TOPIC_MANAGEMENT: Version = Version::new(0, 35, 0);
+    pub(crate) const OVERWRITES: Version = Version::new(0, 38, 0);
+    pub(crate) const ANY_EVENT_DATA: Version = Version::new(0, 39, 0);
+
     /// The dialect of a hub of this version.
     #[must_use]
     pub const fn of(version: Version) -> Self {
@@ -105,19 +112,19 @@ impl Dialect {
     /// Whether the package of a sequence can be replaced. Since 0.38.0.
     #[must_use]
     pub fn overwrites_sequences(self) -> bool {
-        self.has(Version::new(0, 38, 0))
+        self.has(Self::OVERWRITES)
     }
 
     /// Whether the caller can choose the id of an instance. Since 0.31.4.
     #[must_use]
     pub fn takes_instance_ids(self) -> bool {
-        self.has(Version::new(0, 31, 4))
+        self.has(Self::INSTANCE_IDS)
     }
 
     /// Whether topics can be created, deleted and listed. Since 0.35.0.
     #[must_use]
     pub fn manages_topics(self) -> bool {
-        self.has(Version::new(0, 35, 0))
+        self.has(Self::TOPIC_MANAGEMENT)
     }
 
     /// Whether bytes that are not UTF-8 come through inputs, outputs and topics undamaged. Known of 1.0.1, and known not to be so of
@@ -132,10 +139,6 @@ impl Dialect {
     pub fn remembers_ended_instances(self) -> bool {
         self.has(Version::new(0, 27, 0))
     }
-
-    pub(crate) const ANY_EVENT_DATA: Version = Version::new(0, 39, 0);
-
-    pub(crate) const DELETES_BY_FORCE: Version = Version::new(0, 34, 4);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use http::{HeaderMap, Method};
+use serde::Serialize;
 
 use crate::{ApiError, Decode, Dialect, Path, RequestError, Version};
 
@@ -91,3 +93,8 @@ pub struct Streamed;
 
 /// The payload of an operation that describes its whole body.
 pub(crate) type Inline = Vec<u8>;
+
+/// A body of JSON; `option` is what to name where a value in it cannot be written.
+pub(crate) fn inline_json(option: &str, body: &impl Serialize) -> Result<Inline, RequestError> {
+    serde_json::to_vec(body).map_err(|error| RequestError::option(option, &error.to_string()))
+}

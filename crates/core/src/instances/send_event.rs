@@ -1,11 +1,9 @@
-use alloc::string::ToString;
-
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::instance_path;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers};
 
 /// `POST /instance/:id/_event`: sends an event to an instance. The answer says that it was queued, not that it was heard.
@@ -45,7 +43,7 @@ impl Operation for SendEvent<'_> {
             dialect.require("send event with other data than text", Dialect::ANY_EVENT_DATA)?;
         }
         let event = Body { event_name: self.name, message: self.data };
-        serde_json::to_vec(&(EVENT, event)).map_err(|error| RequestError::option("data", &error.to_string()))
+        inline_json("data", &(EVENT, event))
     }
 }
 

@@ -1,11 +1,10 @@
-use alloc::string::ToString;
 use core::time::Duration;
 
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::instance_path;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Acknowledged, Dialect, InstanceId, Json, Operation, Path, RequestError, headers};
 
 /// `POST /instance/:id/_stop`: asks an instance to stop, and kills it when the timeout is over. The hub answers only then.
@@ -43,8 +42,7 @@ impl Operation for StopInstance<'_> {
             return Err(RequestError::option("timeout", "a hub cannot wait longer than 24 days"));
         }
         let body = Body { timeout: u64::try_from(timeout).unwrap_or(u64::MAX), can_call_keepalive: self.options.can_call_keepalive };
-        let text = if dialect.stop_is_coded() { serde_json::to_vec(&(STOP, body)) } else { serde_json::to_vec(&body) };
-        text.map_err(|error| RequestError::option("payload", &error.to_string()))
+        if dialect.stop_is_coded() { inline_json("payload", &(STOP, body)) } else { inline_json("payload", &body) }
     }
 }
 

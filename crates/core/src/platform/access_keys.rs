@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::headers;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Dialect, Discard, Extra, Json, Operation, Path, RequestError, SpaceId, Timestamp};
 
 /// `GET /spaces`: the spaces that the credentials give access to.
@@ -119,7 +119,7 @@ impl Operation for CreateAccessKey<'_> {
             Some(description) => json!({ "description": description }),
             None => json!({}),
         };
-        serde_json::to_vec(&body).map_err(|error| RequestError::option("description", &error.to_string()))
+        inline_json("description", &body)
     }
 }
 

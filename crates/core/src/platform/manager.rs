@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::headers::json;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Dialect, Discard, Extra, HubId, Json, ManagerId, Operation, Path, RequestError, SequenceInfo};
 
 /// `GET /list`: the hubs of a Manager.
@@ -173,7 +173,7 @@ impl Operation for DisconnectHubs {
     }
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
-        serde_json::to_vec(self).map_err(|error| RequestError::option("payload", &error.to_string()))
+        inline_json("payload", self)
     }
 }
 

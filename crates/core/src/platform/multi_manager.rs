@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use http::{HeaderMap, Method};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::headers;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Dialect, Extra, Json, ManagerId, Operation, Path, RequestError};
 
 /// `GET /list`: the Managers of a MultiManager.
@@ -95,6 +95,6 @@ impl Operation for StartManager<'_> {
         if !self.config.is_object() {
             return Err(RequestError::option("manager", "it is not a JSON object; a Manager's configuration has to be one"));
         }
-        serde_json::to_vec(&json!({ "manager": self.config })).map_err(|error| RequestError::option("manager", &error.to_string()))
+        inline_json("manager", &json!({ "manager": self.config }))
     }
 }

@@ -1,7 +1,7 @@
 use http::{HeaderMap, Method};
 
 use crate::headers::octet_stream;
-use crate::{Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version};
+use crate::{Dialect, Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version};
 
 /// `PUT /sequence/:id`: replaces the package of a sequence that has no instances. Since 0.38.0.
 ///
@@ -15,7 +15,7 @@ pub struct OverwriteSequence<'a> {
 impl Operation for OverwriteSequence<'_> {
     const NAME: &'static str = "overwrite sequence";
     const METHOD: Method = Method::PUT;
-    const SINCE: Version = Version::new(0, 38, 0);
+    const SINCE: Version = Dialect::OVERWRITES;
     type Payload = Streamed;
     type Decoder = Json<SentSequence>;
 

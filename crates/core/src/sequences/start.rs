@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::headers::json;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{Dialect, Extra, InstanceId, InstanceStatus, Json, Operation, Path, RequestError, SequenceId, Version};
 
 /// `POST /sequence/:id/start`: starts an instance of a sequence. The hub answers when the instance's process has connected to it.
@@ -53,7 +53,7 @@ impl Operation for StartSequence<'_> {
 
 /// Options that older hubs ignore without a word, and since when they do not. (Hubs up to 0.18.7 surely ignore `limits`.)
 const LATER_OPTIONS: [(&str, &str, Version); 4] = [
-    ("instanceId", "start sequence with instanceId", Version::new(0, 31, 4)),
+    ("instanceId", "start sequence with instanceId", Dialect::INSTANCE_IDS),
     ("inputTopic", "start sequence with inputTopic", Version::new(0, 20, 0)),
     ("outputTopic", "start sequence with outputTopic", Version::new(0, 20, 0)),
     ("limits", "start sequence with limits", Version::new(0, 20, 0)),
@@ -167,7 +167,7 @@ impl StartOptions {
         if let Some((option, problem)) = &self.problem {
             return Err(RequestError::option(option, problem));
         }
-        serde_json::to_vec(&self.members).map_err(|error| RequestError::option("payload", &error.to_string()))
+        inline_json("payload", &self.members)
     }
 
     fn set(mut self, name: &str, value: impl Serialize, check: impl FnOnce(&Value) -> Result<(), String>) -> Self {

@@ -1,10 +1,10 @@
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::headers::json;
-use crate::operation::Inline;
+use crate::operation::{Inline, inline_json};
 use crate::{ContentType, Dialect, Extra, Json, Operation, Path, RequestError, TopicName, Version};
 
 /// `POST /topics`: creates a topic. Since 0.35.0; on older hubs a topic comes into being when it is first used.
@@ -19,7 +19,7 @@ pub struct CreateTopic<'a> {
 impl Operation for CreateTopic<'_> {
     const NAME: &'static str = "create topic";
     const METHOD: Method = Method::POST;
-    const SINCE: Version = Version::new(0, 35, 0);
+    const SINCE: Version = Dialect::TOPIC_MANAGEMENT;
     type Payload = Inline;
     type Decoder = Json<CreatedTopic>;
 
@@ -34,7 +34,7 @@ impl Operation for CreateTopic<'_> {
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         let body = Body { id: self.name.as_str(), content_type: self.content_type.as_str() };
-        serde_json::to_vec(&body).map_err(|error| RequestError::option("payload", &error.to_string()))
+        inline_json("payload", &body)
     }
 }
 

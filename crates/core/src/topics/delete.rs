@@ -2,7 +2,7 @@ use http::{HeaderMap, Method};
 
 use crate::headers::json;
 use crate::operation::Inline;
-use crate::{Discard, Operation, Path, RequestError, TopicName, Version};
+use crate::{Dialect, Discard, Operation, Path, RequestError, TopicName, Version};
 
 /// `DELETE /topics/:name`: removes a topic. Since 0.35.0.
 ///
@@ -16,7 +16,7 @@ pub struct DeleteTopic<'a> {
 impl Operation for DeleteTopic<'_> {
     const NAME: &'static str = "delete topic";
     const METHOD: Method = Method::DELETE;
-    const SINCE: Version = Version::new(0, 35, 0);
+    const SINCE: Version = Dialect::TOPIC_MANAGEMENT;
     type Payload = Inline;
     type Decoder = Discard;
 
