@@ -1,7 +1,8 @@
 use alloc::string::String;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::known_text::known_text;
 
 /// What runs the instances of a hub.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,38 +19,9 @@ pub enum Adapter {
     Other(String),
 }
 
-impl Adapter {
-    /// The adapter as the hub writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Process => "process",
-            Self::Docker => "docker",
-            Self::Kubernetes => "kubernetes",
-            Self::Other(text) => text,
-        }
-    }
-}
-
-impl From<String> for Adapter {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "process" => Self::Process,
-            "docker" => Self::Docker,
-            "kubernetes" => Self::Kubernetes,
-            _ => Self::Other(text),
-        }
-    }
-}
-
-impl From<Adapter> for String {
-    fn from(adapter: Adapter) -> Self {
-        adapter.as_str().into()
-    }
-}
-
-impl fmt::Display for Adapter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+known_text! {
+    Adapter, "The adapter":
+    Process = "process",
+    Docker = "docker",
+    Kubernetes = "kubernetes",
 }

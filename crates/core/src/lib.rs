@@ -13,6 +13,7 @@ mod headers;
 mod hub;
 mod ids;
 mod instances;
+mod known_text;
 mod operation;
 mod path;
 mod platform;

@@ -1,8 +1,9 @@
-use alloc::borrow::Cow;
-use alloc::string::String;
-use core::fmt;
+use alloc::string::{String, ToString};
 
 use http::StatusCode;
+use serde_json::Value;
+
+use crate::known_text::known_text;
 
 /// What kind of refusal it is: the hub's own code where it sends one, else the one that the status stands for.
 ///
@@ -46,31 +47,27 @@ pub enum ErrorCode {
     Other(String),
 }
 
-impl ErrorCode {
-    /// The code as text, in the spelling of the hub.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::BadParameters => "BAD_PARAMETERS",
-            Self::NeedAuthentication => "NEED_AUTHENTICATION",
-            Self::NotAuthorized => "NOT_AUTHORIZED",
-            Self::NotFound => "NOT_FOUND",
-            Self::Conflict => "CONFLICT",
-            Self::Gone => "GONE",
-            Self::InsufficientResources => "INSUFFICIENT_RESOURCES",
-            Self::UnprocessableEntity => "UNPROCESSABLE_ENTITY",
-            Self::InvalidConfig => "INVALID_CONFIG",
-            Self::PrerunnerError => "PRERUNNER_ERROR",
-            Self::ServerError => "SERVER_ERROR",
-            Self::RequestError => "REQUEST_ERROR",
-            Self::UnknownError => "UNKNOWN_ERROR",
-            Self::CannotConnect => "CANNOT_CONNECT",
-            Self::InvalidResponse => "INVALID_RESPONSE",
-            Self::GeneralError => "GENERAL_ERROR",
-            Self::Other(code) => code,
-        }
-    }
+known_text! {
+    ErrorCode, "The code":
+    BadParameters = "BAD_PARAMETERS",
+    NeedAuthentication = "NEED_AUTHENTICATION",
+    NotAuthorized = "NOT_AUTHORIZED",
+    NotFound = "NOT_FOUND",
+    Conflict = "CONFLICT",
+    Gone = "GONE",
+    InsufficientResources = "INSUFFICIENT_RESOURCES",
+    UnprocessableEntity = "UNPROCESSABLE_ENTITY",
+    InvalidConfig = "INVALID_CONFIG",
+    PrerunnerError = "PRERUNNER_ERROR",
+    ServerError = "SERVER_ERROR",
+    RequestError = "REQUEST_ERROR",
+    UnknownError = "UNKNOWN_ERROR",
+    CannotConnect = "CANNOT_CONNECT",
+    InvalidResponse = "INVALID_RESPONSE",
+    GeneralError = "GENERAL_ERROR",
+}
 
+impl ErrorCode {
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::BadParameters,
@@ -88,41 +85,16 @@ impl ErrorCode {
     }
 
     /// Reads the `code` member of an error body; three codes are also declared as numbers.
-    pub(crate) fn of_member(code: &serde_json::Value) -> Option<Self> {
-        let text = match code {
-            serde_json::Value::String(text) => Cow::from(text.as_str()),
-            serde_json::Value::Number(number) => match number.as_u64() {
-                Some(1001) => return Some(Self::NotAuthorized),
-                Some(1002) => return Some(Self::InsufficientResources),
-                Some(1003) => return Some(Self::UnprocessableEntity),
-                _ => Cow::from(alloc::string::ToString::to_string(number)),
+    pub(crate) fn of_member(code: &Value) -> Option<Self> {
+        Some(match code {
+            Value::String(text) => Self::from(text.clone()),
+            Value::Number(number) => match number.as_u64() {
+                Some(1001) => Self::NotAuthorized,
+                Some(1002) => Self::InsufficientResources,
+                Some(1003) => Self::UnprocessableEntity,
+                _ => Self::Other(number.to_string()),
             },
             _ => return None,
-        };
-        Some(match text.as_ref() {
-            "BAD_PARAMETERS" => Self::BadParameters,
-            "NEED_AUTHENTICATION" => Self::NeedAuthentication,
-            "NOT_AUTHORIZED" => Self::NotAuthorized,
-            "NOT_FOUND" => Self::NotFound,
-            "CONFLICT" => Self::Conflict,
-            "GONE" => Self::Gone,
-            "INSUFFICIENT_RESOURCES" => Self::InsufficientResources,
-            "UNPROCESSABLE_ENTITY" => Self::UnprocessableEntity,
-            "INVALID_CONFIG" => Self::InvalidConfig,
-            "PRERUNNER_ERROR" => Self::PrerunnerError,
-            "SERVER_ERROR" => Self::ServerError,
-            "REQUEST_ERROR" => Self::RequestError,
-            "UNKNOWN_ERROR" => Self::UnknownError,
-            "CANNOT_CONNECT" => Self::CannotConnect,
-            "INVALID_RESPONSE" => Self::InvalidResponse,
-            "GENERAL_ERROR" => Self::GeneralError,
-            _ => Self::Other(text.into_owned()),
         })
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -1,7 +1,8 @@
 use alloc::string::String;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::known_text::known_text;
 
 /// Where an instance is in its life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,50 +29,16 @@ pub enum InstanceStatus {
     Other(String),
 }
 
-impl InstanceStatus {
-    /// The status as the hub writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Initializing => "initializing",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Killing => "killing",
-            Self::Completed => "completed",
-            Self::Errored => "errored",
-            Self::Gone => "gone",
-            Self::Other(text) => text,
-        }
-    }
-}
-
-impl From<String> for InstanceStatus {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "initializing" => Self::Initializing,
-            "starting" => Self::Starting,
-            "running" => Self::Running,
-            "stopping" => Self::Stopping,
-            "killing" => Self::Killing,
-            "completed" => Self::Completed,
-            "errored" => Self::Errored,
-            "gone" => Self::Gone,
-            _ => Self::Other(text),
-        }
-    }
-}
-
-impl From<InstanceStatus> for String {
-    fn from(status: InstanceStatus) -> Self {
-        status.as_str().into()
-    }
-}
-
-impl fmt::Display for InstanceStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+known_text! {
+    InstanceStatus, "The status":
+    Initializing = "initializing",
+    Starting = "starting",
+    Running = "running",
+    Stopping = "stopping",
+    Killing = "killing",
+    Completed = "completed",
+    Errored = "errored",
+    Gone = "gone",
 }
 
 /// How the runner of an instance ended, by its exit code.

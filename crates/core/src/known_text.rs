@@ -1,0 +1,40 @@
+//! Enums for text from hubs: the known texts, and any other kept as it is in the variant `Other`.
+
+/// Gives such an enum both directions, so that each text stands once.
+macro_rules! known_text {
+    ($name:ident, $what:literal: $($variant:ident = $text:literal,)+) => {
+        impl $name {
+            #[doc = concat!($what, " as hubs write it.")]
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<alloc::string::String> for $name {
+            fn from(text: alloc::string::String) -> Self {
+                match text.as_str() {
+                    $($text => Self::$variant,)+
+                    _ => Self::Other(text),
+                }
+            }
+        }
+
+        impl From<$name> for alloc::string::String {
+            fn from(value: $name) -> Self {
+                value.as_str().into()
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use known_text;
