@@ -37,6 +37,7 @@ const ROWS: &[[&str; 7]] = &[
     ["ReadEvents", "read-events", "event-stream", "event-stream-ended", "event-stream", NONE, "events_are_sent_and_streamed"],
     ["ReadStream", "read-stream-output", "stream-output", "stream-output-ended", "stream-stderr", NONE, "what_an_instance_prints_is_read_to_its_end"],
     ["SendInput", "send-input-ndjson", "input-end", "input-ended", "input-chunked-keep-open", NONE, "every_line_is_answered_before_the_next_is_sent"],
+    ["InOut", "in-out-ndjson", NONE, NONE, "inout", NONE, "what_came_later_works_or_says_since_when_it_would"],
     ["SendStdin", "send-stdin", "stdin-end", "stdin-wrong-content-type", "stdin-end", "stdin-wrong-content-type", "standard_input_reaches_the_process"],
     ["ListTopics", "list-topics", "topics-list", NONE, "topics-list", NONE, "what_is_written_to_a_topic_is_read_from_it"],
     ["CreateTopic", "create-topic-ndjson", NONE, "topic-create", "+topic-create", "topic-create-duplicate", "what_came_later_works_or_says_since_when_it_would"],

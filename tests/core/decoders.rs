@@ -6,8 +6,8 @@ use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
     Acknowledged, ApiError, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint, EventName, GetInstance, GetSequence, GetVersion,
     HubVersion, InstanceHealth, InstanceId, InstanceInfo, Json, KillInstance, KillOptions, ListInstances, ListSequences, NextEvent,
-    Operation, OutputStream, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence, SequenceId, SequenceInfo, Single, Started,
-    Step, Version,
+    Operation, OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence, SequenceId, SequenceInfo, Single,
+    Started, Step, Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -241,6 +241,28 @@ fn success_is_told_by_the_status() {
     for (status, success) in [(200, true), (202, true), (204, true), (299, true), (300, false), (302, false), (404, false), (500, false)] {
         assert_eq!(Head::new(status, "").reply(&hub(), &GetVersion).is_success(), success, "{status}");
     }
+}
+
+#[test]
+fn the_decoder_of_a_success_is_given_away() {
+    let (_, id, name) = ids();
+    let events = ReadEvents { id: &id, name: &name };
+    let line = b"{\"eventName\":\"e\",\"message\":1}\n";
+    for (hub, data) in [(old(), json!(1)), (hub(), json!({ "eventName": "e", "message": 1 }))] {
+        let mut reply = Head::new(200, "OK").reply(&hub, &events);
+        // What was fed before goes with it.
+        reply.feed(&line[..5]);
+        let mut decoder = reply.into_decoder().expect("a success");
+        decoder.feed(&line[5..]);
+        let Ok(Step::Item(event)) = decoder.next_item() else { panic!("no event") };
+        assert_eq!(event.data, data, "it is the decoder for this hub");
+    }
+    for status in [302, 404, 500] {
+        assert!(Head::new(status, "").reply(&old(), &events).into_decoder().is_none(), "{status}");
+    }
+    let mut lost = Head::new(200, "OK").reply(&old(), &events);
+    lost.cut_off();
+    assert!(lost.into_decoder().is_none(), "after the end");
 }
 
 #[test]

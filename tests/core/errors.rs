@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, error::Error};
 
 use scramjet_client_core::http::{HeaderName, HeaderValue, StatusCode, header};
 use scramjet_client_core::{
-    ApiError, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId, OverwriteSequence, ReplyError, RequestError, SendStdin,
-    SequenceId, StartOptions, Version,
+    ApiError, Decode, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId, OverwriteSequence, ReplyError, RequestError,
+    SendStdin, SequenceId, StartOptions, TextLines, Version,
 };
 
 use crate::drive::{Head, core_sources, every_split, hub, read, refusal};
@@ -303,6 +303,8 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
     let refused = |status, reason, body: &str| read(reply(status, reason), [body.as_bytes()]).expect_err("a refusal");
     let large = vec![b' '; (8 << 20) + 1];
     let page = "<!DOCTYPE html>\n".to_owned() + &"é".repeat(200);
+    let mut not_text = TextLines::default();
+    not_text.feed(b"caf\xe9 au lait\n");
     vec![
         (
             refused(419, "x", r#"{"opStatus":"Insufficient Space on Resource"}"#),
@@ -321,6 +323,11 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
             refused(200, "OK", "{}"),
             "the reply is not the JSON that was expected; it begins with \"{}\"",
             &["missing field `version` at line 1 column 2"],
+        ),
+        (
+            not_text.next_item().expect_err("not UTF-8"),
+            "the reply is not the UTF-8 text that was expected; it begins with \"caf\u{fffd} au lait\"",
+            &["invalid utf-8 sequence of 1 bytes from index 3"],
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, Step};
+use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, Step, TextLines};
 use serde_json::{Value, json};
 
 /// What comes out, errors included; fed in pieces of this length.
@@ -97,4 +97,26 @@ fn a_line_that_is_not_json_is_an_error_of_its_own() {
     let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
     let not_json = || Err("the reply is not the JSON that was expected".to_owned());
     assert_eq!(outcome, [Ok(json!({ "a": 1 })), not_json(), not_json(), Ok(json!("s")), Ok(Value::Null), Ok(json!(5))]);
+}
+
+#[test]
+fn a_line_that_is_not_text_is_an_error_of_its_own() {
+    let body = b"za\xc5\xbc\xc3\xb3\r\n\xff\n\n\xc5\na\xc5\nb\n\xc5";
+    let outcome = every_cut::<TextLines>(body, true);
+    let text = |text: &str| Ok(text.to_owned());
+    let not_text = || Err("the reply is not the UTF-8 text that was expected".to_owned());
+    assert_eq!(outcome, [text("zażó"), not_text(), text(""), not_text(), not_text(), text("b"), not_text()]);
+
+    let mut decoder = TextLines::default();
+    decoder.feed(&[&[b'x'; 500][..], b"\xff\n"].concat());
+    let error = decoder.next_item().expect_err("not text");
+    let ReplyError::Text { start, source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((start.as_str(), source.valid_up_to()), (format!("{}…", "x".repeat(120)).as_str(), 500));
+}
+
+#[test]
+fn a_line_of_text_has_the_limit_of_any_line() {
+    let longest = "x".repeat(Lines::LIMIT);
+    let read = outcome::<TextLines>(format!("{longest}\n{longest}x\nb").as_bytes(), 4096, true);
+    assert_eq!(read, [Ok(longest), Err(format!("longer than {}", Lines::LIMIT)), Ok("b".to_owned())]);
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    DeleteSequence, Dialect, Endpoint, EventName, GetInstance, GetSequence, InstanceId, KillInstance, KillOptions, LastEvent, Limits,
-    NextEvent, Operation, OverwriteSequence, RequestError, SequenceId, StartOptions, StartSequence, StopInstance, StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, Endpoint, EventName, GetInstance, GetSequence, InOut, InstanceId, KillInstance, KillOptions,
+    LastEvent, Limits, NextEvent, Operation, OverwriteSequence, RequestError, SequenceId, StartOptions, StartSequence, StopInstance,
+    StopOptions, Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -125,6 +126,8 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
     let id = &SequenceId::new("s").expect("an id");
     let options = StartOptions::new;
     check(&OverwriteSequence { id }, "overwrite sequence", (0, 38, 0));
+    let in_out = InOut { id: &InstanceId::new("i").expect("an id"), content_type: ContentType::Ndjson };
+    check(&in_out, "send input and read output", (0, 29, 0));
     check(&DeleteSequence { id, force: true }, "delete sequence by force", (0, 34, 4));
     for (options, name, since) in [
         (options().instance_id(UUID), "start sequence with instanceId", (0, 31, 4)),

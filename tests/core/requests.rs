@@ -4,7 +4,7 @@
 mod every;
 mod typescript;
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use scramjet_client_core::{Endpoint, Operation, Streamed};
 
@@ -19,6 +19,7 @@ pub(super) struct Golden {
     pub(super) name: String,
     pub(super) text: String,
     pub(super) request: Sent,
+    waiting_time: Duration,
 }
 
 /// A request as it is compared with that of another client.
@@ -73,6 +74,7 @@ pub(super) fn golden<O: Operation<Payload: Body>>(variant: &str, hub: &Endpoint,
             headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect(),
             body: body.to_vec(),
         },
+        waiting_time: operation.waiting_time(),
     }
 }
 
@@ -131,6 +133,23 @@ pub(crate) fn implemented() -> BTreeSet<String> {
 fn every_operation_has_a_golden_request() {
     let rendered: BTreeSet<String> = goldens().into_iter().map(|golden| golden.operation).collect();
     assert_eq!(implemented(), rendered, "left: what core implements, right: what has a golden request");
+}
+
+#[test]
+fn a_stop_is_answered_when_its_timeout_is_over() {
+    let waiting = goldens().into_iter().filter(|golden| !golden.waiting_time.is_zero());
+    let waiting: Vec<_> = waiting.map(|golden| (golden.name, golden.waiting_time.as_millis())).collect();
+    let waiting: Vec<_> = waiting.iter().map(|(name, millis)| (name.as_str(), *millis)).collect();
+    let expected = [
+        ("stop-instance", 7_000),
+        ("stop-instance-1s", 1_000),
+        ("stop-instance-1s-keepalive", 1_000),
+        ("stop-instance-0.28.2-1s", 1_000),
+        ("stop-instance-0.28.1-1s", 1_000),
+        ("stop-instance-0.18-1s-keepalive", 1_000),
+        ("stop-instance-longest", 0x7fff_ffff),
+    ];
+    assert_eq!(waiting, expected, "every other operation is answered as soon as it can be");
 }
 
 #[test]

@@ -31,6 +31,13 @@ fn members_that_are_not_known_survive() {
     );
     let disk = json!({ "fs": "/", "size": 1.5, "used": 2.5, "available": 3.5, "use": 0.5, "later": 1 });
     survives::<LoadCheck>(json!({ "avgLoad": 1.5, "currentLoad": 2.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [disk], "later": 1 }));
+    let data = json!([1, null, "x"]);
+    survives::<LogLine>(
+        json!({ "level": "NOTICE", "msg": "m", "ts": 1, "from": "Host", "Host": {}, "data": data, "id": "i", "error": {}, "later": 1 }),
+    );
+    let limits = json!({ "memory": 512, "later": 1 });
+    survives::<AuditRecord>(json!({ "opState": "PAUSED", "opCode": 10117, "requestId": "r", "requestorId": "system", "objectId": "s",
+        "rx": 1, "tx": 2, "receivedAt": 3, "limits": limits, "later": 1 }));
     survives::<SequenceInfo>(sequence());
     survives::<InstanceInfo>(instance());
     survives::<InstanceInfo>(json!({ "id": "i", "sequence": "s", "later": 1 }));
@@ -65,6 +72,14 @@ fn values_that_are_not_known_are_kept_as_text() {
         assert_eq!((Adapter::from(text.to_owned()), known.as_str()), (known.clone(), text));
     }
     assert_eq!(Adapter::from("wasm".to_owned()).as_str(), "wasm");
+    for text in ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "NOTICE"] {
+        let level = LogLevel::from(text.to_owned());
+        assert_eq!((level.as_str(), matches!(level, LogLevel::Other(_))), (text, text == "NOTICE"));
+    }
+    for text in ["START", "ACTIVE", "END", "ERROR", "", "PAUSED"] {
+        let state = AuditState::from(text.to_owned());
+        assert_eq!((state.as_str(), matches!(state, AuditState::Other(_))), (text, text == "PAUSED"));
+    }
     for text in ["initializing", "starting", "running", "stopping", "killing", "completed", "errored", "gone", "frozen"] {
         let status = InstanceStatus::from(text.to_owned());
         assert_eq!((status.as_str(), matches!(status, InstanceStatus::Other(_))), (text, text == "frozen"));

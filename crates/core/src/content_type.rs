@@ -7,7 +7,8 @@ pub enum ContentType {
     Text,
     /// `application/octet-stream`: bytes. Hubs of 0.18 damage what is not UTF-8.
     Bytes,
-    /// `application/x-ndjson`: one JSON value on each line. A line `null` cuts the input: nothing after it is delivered.
+    /// `application/x-ndjson`: one JSON value on each line. A line `null` cuts the input: nothing after it is delivered; a
+    /// [`NdjsonGuard`](crate::NdjsonGuard) does not let it pass.
     Ndjson,
 }
 

@@ -6,6 +6,7 @@ mod json;
 mod json_lines;
 mod lines;
 mod receipt;
+mod text_lines;
 
 pub use chunks::Chunks;
 pub use discard::Discard;
@@ -13,6 +14,7 @@ pub use json::Json;
 pub use json_lines::JsonLines;
 pub use lines::Lines;
 pub use receipt::Receipt;
+pub use text_lines::TextLines;
 
 use crate::ReplyError;
 

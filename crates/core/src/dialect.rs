@@ -97,6 +97,13 @@ impl Dialect {
         !self.has(Version::new(0, 38, 0))
     }
 
+    /// Whether an event that is asked for comes with the data that it was emitted with. Before 0.38.0: later hubs lose `null`, `false`, `0`,
+    /// `""`, `{}` and data that is missing, and take an event of that data for one that never fired.
+    #[must_use]
+    pub fn keeps_event_data(self) -> bool {
+        self.events_in_envelopes()
+    }
+
     /// Whether a sequence can be deleted together with its instances. Since 0.34.4.
     #[must_use]
     pub fn deletes_by_force(self) -> bool {
@@ -127,8 +134,17 @@ impl Dialect {
         self.has(Self::TOPIC_MANAGEMENT)
     }
 
-    /// Whether bytes that are not UTF-8 come through inputs, outputs and topics undamaged. Known of 1.0.1, and known not to be so of
-    /// 0.18.7. Not of `stdin`, which no hub keeps undamaged; nor of the very first piece of an input.
+    /// Whether bytes that are not UTF-8 come through inputs, outputs and topics undamaged. Where they do not, each becomes U+FFFD.
+    ///
+    /// | | 0.18.7 | 1.0.1 |
+    /// |---|---|---|
+    /// | `input` | damaged | kept, but for the very first piece |
+    /// | `output`, `stdout`, topics | damaged | kept |
+    /// | `stderr` | damaged | not known |
+    /// | `stdin` | damaged | damaged |
+    /// | `inout` | not there | damaged |
+    ///
+    /// Of what lies between, nothing is known; it is taken to be like 0.18.7.
     #[must_use]
     pub fn keeps_binary_data(self) -> bool {
         self.has(Version::new(1, 0, 1))

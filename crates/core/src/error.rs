@@ -10,7 +10,7 @@ pub(crate) use message::refusal_in_words;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{FromUtf8Error, String};
 
 use crate::Version;
 
@@ -122,6 +122,16 @@ pub enum ReplyError {
         source: serde_json::Error,
     },
 
+    /// The status says success, but the body is not the text that was expected.
+    #[error("the reply is not the UTF-8 text that was expected; it begins with {start:?}")]
+    #[non_exhaustive]
+    Text {
+        /// The beginning of the body, or of the line, at most 120 characters.
+        start: String,
+        /// Where it is wrong.
+        source: core::str::Utf8Error,
+    },
+
     /// The body is longer than this operation's reply can be.
     #[error("the reply is longer than {limit} bytes, more than a hub sends here; it was not read further")]
     #[non_exhaustive]
@@ -144,6 +154,10 @@ pub enum ReplyError {
 impl ReplyError {
     pub(crate) fn body(source: serde_json::Error, body: &[u8]) -> Self {
         Self::Body { start: message::start_of(body), source }
+    }
+
+    pub(crate) fn text(error: &FromUtf8Error) -> Self {
+        Self::Text { start: message::start_of(error.as_bytes()), source: error.utf8_error() }
     }
 
     /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.

@@ -4,6 +4,7 @@ mod events;
 mod get;
 mod health;
 mod info;
+mod inout;
 mod kill;
 mod list;
 mod monitoring;
@@ -17,6 +18,7 @@ pub use events::{Event, EventBody, EventLines, LastEvent, NextEvent, ReadEvents}
 pub use get::GetInstance;
 pub use health::{GetInstanceHealth, InstanceHealth};
 pub use info::{Acknowledged, InstanceInfo, SequenceOf, Terminated};
+pub use inout::InOut;
 pub use kill::{KillInstance, KillOptions};
 pub use list::ListInstances;
 pub use monitoring::SetMonitoringRate;

@@ -1,5 +1,6 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use http::{HeaderMap, Method};
 use serde::Serialize;
@@ -78,6 +79,11 @@ pub trait Operation {
     fn decoder(&self, dialect: Dialect) -> Self::Decoder {
         let _ = dialect;
         Self::Decoder::default()
+    }
+
+    /// How long the hub waits by nature before it answers, because the operation asks it to. Drivers add it to their time limits.
+    fn waiting_time(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Corrects a refusal whose status misleads, for operations where some hub's does.

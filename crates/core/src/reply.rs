@@ -56,6 +56,15 @@ impl<D: Decode> Reply<D> {
         self.expected
     }
 
+    /// The decoder of a success, for a driver that hands the bytes of the body on itself. `None` for a refusal, and after the end.
+    #[must_use]
+    pub fn into_decoder(self) -> Option<D> {
+        match self.reading {
+            Reading::Success(decoder) => Some(decoder),
+            Reading::Refusal(_) | Reading::Over => None,
+        }
+    }
+
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));

@@ -2,7 +2,7 @@
 
 use scramjet_client_core::{
     ContentType, CreateTopic, DeleteSequence, DeleteTopic, EventName, GetConfig, GetInstance, GetInstanceHealth, GetLoadCheck, GetSequence,
-    GetStatus, GetVersion, KillInstance, KillOptions, LastEvent, ListEntities, ListInstances, ListSequenceInstances, ListSequences,
+    GetStatus, GetVersion, InOut, KillInstance, KillOptions, LastEvent, ListEntities, ListInstances, ListSequenceInstances, ListSequences,
     ListTopics, NextEvent, OverwriteSequence, ReadAudit, ReadEvents, ReadLog, ReadStream, ReadTopic, SendEvent, SendInput, SendSequence,
     SendStdin, SendTopic, SetMonitoringRate, StartOptions, StartSequence, StopInstance, StopOptions, TopicName,
 };
@@ -68,6 +68,10 @@ pub(super) fn stop(row: &Row) -> StopInstance<'static> {
 
 pub(super) fn input(row: &Row) -> SendInput<'static> {
     SendInput { id: row.instance(), content_type: ContentType::Ndjson, end: None }
+}
+
+pub(super) fn in_out(row: &Row) -> InOut<'static> {
+    InOut { id: row.instance(), content_type: ContentType::Ndjson }
 }
 
 pub(super) fn stdin(row: &Row) -> SendStdin<'static> {

@@ -151,12 +151,6 @@ impl Table {
         assert!(row.exchange.response.complete && !reason.is_empty(), "{}", row.place);
     }
 
-    /// Skipped: nothing that core sends is answered like this, and it never ends either.
-    pub(super) fn unfinished_foreign(&self, name: &str, reason: &str) {
-        let row = self.row(name);
-        assert!(!row.exchange.response.complete && !reason.is_empty(), "{}", row.place);
-    }
-
     pub(super) fn finish(self) {
         let files: BTreeSet<String> = fixture::names(self.generation).into_iter().collect();
         assert_eq!(files, self.rows.into_inner(), "{}: left: the fixtures, right: the rows", self.generation);

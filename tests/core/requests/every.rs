@@ -58,6 +58,7 @@ pub(crate) fn goldens() -> Vec<Golden> {
     let second = Duration::from_secs(1);
     let stop = |options| StopInstance { id: instance, options };
     let input = |content_type, end| SendInput { id: instance, content_type, end };
+    let in_out = |content_type| InOut { id: instance, content_type };
     let stdin = |end| SendStdin { id: instance, end };
     let send = |content_type, end| SendTopic { name: topic, content_type, end };
     let emit = |data| SendEvent { id: instance, name: "EV", data };
@@ -104,6 +105,9 @@ pub(crate) fn goldens() -> Vec<Golden> {
         golden("ndjson", &hub, &input(ContentType::Ndjson, None)),
         golden("ndjson-end", &hub, &input(ContentType::Ndjson, Some(true))),
         golden("ndjson-keep-open", &hub, &input(ContentType::Ndjson, Some(false))),
+        golden("text", &hub, &in_out(ContentType::Text)),
+        golden("bytes", &hub, &in_out(ContentType::Bytes)),
+        golden("ndjson", &new, &in_out(ContentType::Ndjson)),
         golden("", &hub, &stdin(None)),
         golden("end", &hub, &stdin(Some(true))),
         golden("keep-open", &hub, &stdin(Some(false))),

@@ -32,6 +32,7 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("inst-kill-rm", "kill-instance-remove-immediately", &[]),
     ("inst-stop", "stop-instance-1s", &[]),
     ("inst-sendInput", "send-input-text-keep-open", &[]),
+    ("inst-inout", "in-out-text", &[]),
     ("inst-sendStdin", "send-stdin", &[]),
     ("inst-getStream", "read-stream-stdout", &[STREAM_TYPE]),
     ("inst-getEventStream", "read-events", &[STREAM_TYPE]),

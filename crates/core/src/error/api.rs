@@ -88,6 +88,12 @@ impl ApiError {
         self.code == ErrorCode::InsufficientResources
     }
 
+    /// What is in the way may pass: too many requests (429), or something in front of the hub does not reach it (502, 503, 504).
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self.status.as_u16(), 429 | 502..=504)
+    }
+
     /// The package, or what it holds, cannot be used (422).
     #[must_use]
     pub fn is_unprocessable(&self) -> bool {

@@ -3,7 +3,8 @@ use http::Method;
 use crate::operation::Inline;
 use crate::{Chunks, Operation, Path, Version};
 
-/// `GET /log`: what the hub logs, in JSON lines: first all that it has kept (up to some MB), then as it comes. Never ends.
+/// `GET /log`: what the hub logs, in JSON lines ([`LogLine`](crate::LogLine)): first all that it has kept (up to some MB),
+/// then as it comes. Never ends.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLog;
 
@@ -18,7 +19,8 @@ impl Operation for ReadLog {
     }
 }
 
-/// `GET /audit`: what is done on the hub and by whom, in JSON lines: first what it has kept, then as it comes. Never ends. Since 0.22.0.
+/// `GET /audit`: what is done on the hub and by whom, in JSON lines ([`AuditRecord`](crate::AuditRecord)): first what it has
+/// kept, then as it comes. Never ends. Since 0.22.0.
 ///
 /// While anyone reads, the hub adds heartbeats of its own and of its instances.
 #[derive(Clone, Copy, Debug)]

@@ -108,6 +108,14 @@ pub struct Event {
     pub data: Value,
 }
 
+impl Event {
+    /// An event with this data.
+    #[must_use]
+    pub fn new(name: &str, data: Value) -> Self {
+        Self { name: name.into(), data }
+    }
+}
+
 /// How a hub writes an event: bare data, or an older hub's envelope around it. Told by its version; an event's data may look
 /// just like an envelope.
 #[derive(Debug, Default)]

@@ -37,7 +37,7 @@ pub enum OutputStream {
     Stderr,
     /// What the sequence returns: JSON lines for objects, text and bytes as they are. Ends when the sequence's output does.
     Output,
-    /// What it logs, in JSON lines. quirk (1.x): never ends, not even with the instance.
+    /// What it logs, in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never ends, not even with the instance.
     Log,
 }
 

@@ -44,6 +44,10 @@ impl Operation for StopInstance<'_> {
         let body = Body { timeout: u64::try_from(timeout).unwrap_or(u64::MAX), can_call_keepalive: self.options.can_call_keepalive };
         if dialect.stop_is_coded() { inline_json("payload", &(STOP, body)) } else { inline_json("payload", &body) }
     }
+
+    fn waiting_time(&self) -> Duration {
+        self.options.timeout
+    }
 }
 
 #[derive(Serialize)]

@@ -121,6 +121,12 @@ impl StartOptions {
         self
     }
 
+    /// The id of the instance to be, where one was chosen.
+    #[must_use]
+    pub fn chosen_id(&self) -> Option<&str> {
+        self.members.get("instanceId").and_then(Value::as_str)
+    }
+
     /// `instanceId`: the id of the instance to be, exactly 36 characters, for example a UUID. Since 0.31.4.
     #[must_use]
     pub fn instance_id(self, id: impl Into<String>) -> Self {
