@@ -1,10 +1,12 @@
 //! What a hub tells about itself.
 
 use scramjet_client_core::{
-    Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, ListEntities, LoadCheck, ReadAudit, ReadLog,
+    AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, JsonLines, ListEntities, LoadCheck, LogLine,
+    ReadAudit, ReadLog,
 };
 
-use crate::{ByteStream, Error, HostClient};
+use crate::follow::Subject;
+use crate::{ByteStream, Error, Follow, HostClient, Items};
 
 impl HostClient {
     /// `GET /status`: whether the hub is connected to a Manager. Since 0.28.0.
@@ -41,6 +43,31 @@ impl HostClient {
     #[doc(alias = "getLogStream")]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.open(&ReadLog)
+    }
+
+    /// `GET /log`, as records: see [`log_stream`](Self::log_stream) and [`ByteStream::json_lines`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn log_lines(&self) -> Result<Items<JsonLines<LogLine>>, Error> {
+        Ok(self.log_stream()?.json_lines())
+    }
+
+    /// `GET /log`, as records, also over a lost connection. See [`Follow`]. The hub begins with all that it has kept each time, so
+    /// that after a gap lines come again.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
+        Follow::start(&self.client, Subject::Hub, |client| Ok(client.open(&ReadLog)?.json_lines()))
+    }
+
+    /// `GET /audit`, as records: see [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn audit_records(&self) -> Result<Items<JsonLines<AuditRecord>>, Error> {
+        Ok(self.audit_stream()?.json_lines())
     }
 
     /// `GET /audit`: what is done on the hub and by whom, in JSON lines. Never ends. Since 0.22.0.

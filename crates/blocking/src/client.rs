@@ -1,19 +1,19 @@
-use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use http::{Method, Request, Response};
-use scramjet_client_core::{
-    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, Reply, ReplyError, RequestError, Single, Step, Streamed,
-};
+use scramjet_client_core::{Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, RequestError, Single, Streamed};
 
-use crate::error::{Call, ErrorKind};
-use crate::{BoxError, ByteStream, Error, Outgoing, Phase, Reason, Transport, TransportError, Upload};
+use crate::error::Call;
+use crate::exchange::Exchange;
+use crate::options::{CallOptions, Deadline};
+use crate::{ByteStream, CallLimits, Error, Items, Phase, Transport, Upload};
 
-/// What every handle holds: where requests go, and how they get there. The only driver of [`Reply`].
+/// What every handle holds: where requests go, how they get there, and what bounds them.
 #[derive(Clone)]
 pub(crate) struct Client {
-    transport: Arc<dyn Transport>,
+    pub(crate) transport: Arc<dyn Transport>,
     endpoint: Arc<Speaking>,
+    pub(crate) options: CallOptions,
 }
 
 /// An endpoint before and after the hub's version is known.
@@ -25,11 +25,59 @@ struct Speaking {
 impl Client {
     pub(crate) fn new(transport: Arc<dyn Transport>, endpoint: Endpoint) -> Self {
         let told = endpoint.dialect().map_or_else(OnceLock::new, |_| OnceLock::from(endpoint.clone()));
-        Self { transport, endpoint: Arc::new(Speaking { assumed: endpoint, told }) }
+        Self { transport, endpoint: Arc::new(Speaking { assumed: endpoint, told }), options: CallOptions::default() }
     }
 
     pub(crate) fn base_url(&self) -> &str {
         self.endpoint.assumed.base_url()
+    }
+
+    /// For calls that are one to the caller: they have one deadline.
+    pub(crate) fn begin(&self) -> Self {
+        Self { options: self.options.begin(), ..self.clone() }
+    }
+
+    /// For a call that has to be over within this time as well.
+    pub(crate) fn within(&self, limit: Option<Duration>) -> Self {
+        let mut client = self.begin();
+        if let Some(limit) = limit {
+            let sooner = CallOptions { deadline: Some(Deadline::After(limit)), ..CallOptions::default() }.begin().deadline;
+            client.options.deadline = match (client.options.deadline, sooner) {
+                (Some(Deadline::At(at, _)), Some(Deadline::At(sooner, _))) if at <= sooner => client.options.deadline,
+                (before, sooner) => sooner.or(before),
+            };
+        }
+        client
+    }
+
+    /// For calls that go on when what they belong to was given up: they have a time of their own, and no token.
+    pub(crate) fn apart(&self, limit: Duration) -> Self {
+        let options = CallOptions { deadline: Some(Deadline::After(limit)), ..CallOptions::default() }.begin();
+        Self { options, ..self.clone() }
+    }
+
+    /// The limits of a call that begins now, for what belongs to it and is not IO.
+    pub(crate) fn limits<O: Operation>(&self) -> Result<CallLimits, Error> {
+        self.options.limits(Duration::ZERO, &mut Call::unbuilt::<O>())
+    }
+
+    /// The limits of an operation that begins now, and how errors name it.
+    pub(crate) fn limits_of<O: Operation>(&self, operation: &O) -> Result<(CallLimits, Call), Error> {
+        let mut call = self.describe(operation);
+        let limits = self.options.limits(operation.waiting_time(), &mut call)?;
+        Ok((limits, call))
+    }
+
+    /// Waits between two attempts at an operation.
+    pub(crate) fn pause<O: Operation>(&self, operation: &O, pause: Duration) -> Result<(), Error> {
+        let (limits, call) = self.limits_of(operation)?;
+        limits.pause(pause).map_err(|stopped| call.stopped(stopped, Phase::Connect))
+    }
+
+    /// An operation as errors name it.
+    pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
+        let endpoint = self.endpoint.told.get().unwrap_or(&self.endpoint.assumed);
+        endpoint.request(operation).map_or_else(|_| Call::unbuilt::<O>(), |request| Call::of::<O>(request.uri()))
     }
 
     /// Asks the hub for its version, and remembers how it speaks.
@@ -52,7 +100,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder: Single>,
     {
-        Exchange::of(self, operation)?.without_upload()?.item()
+        self.exchange(operation, |exchange| exchange.without_upload()?.item())
     }
 
     /// Runs an operation that uploads. Gives its reply, and how many bytes were sent.
@@ -60,8 +108,10 @@ impl Client {
     where
         O: Operation<Payload = Streamed, Decoder: Single>,
     {
-        let (answered, sent) = Exchange::of(self, operation)?.with_upload(upload)?;
-        Ok((answered.item()?, sent))
+        self.exchange(operation, |exchange| {
+            let (answered, sent) = exchange.with_upload(upload)?;
+            Ok((answered.item()?, sent))
+        })
     }
 
     /// Runs an operation whose reply is a stream of bytes. Returns when its head is there.
@@ -69,7 +119,15 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        Ok(Exchange::of(self, operation)?.without_upload()?.accepted()?.into_stream())
+        self.exchange(operation, |exchange| Ok(exchange.without_upload()?.accepted()?.into_stream().0))
+    }
+
+    /// Runs an operation that uploads, and whose reply is a stream of bytes. Returns when all is sent, and the head is there.
+    pub(crate) fn send_and_open<O>(&self, operation: &O, upload: Upload) -> Result<ByteStream, Error>
+    where
+        O: Operation<Payload = Streamed, Decoder = Chunks>,
+    {
+        self.exchange(operation, |exchange| Ok(exchange.with_upload(upload)?.0.accepted()?.into_stream().0))
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -77,156 +135,32 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        Ok(Items(Exchange::of(self, operation)?.without_upload()?.accepted()?))
-    }
-
-    /// The client of what is reached through this one: the same transport and headers, its own version.
-    pub(crate) fn behind(&self, endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>) -> Result<Self, Error> {
-        Ok(Self::new(Arc::clone(&self.transport), endpoint(&self.endpoint.assumed)?))
-    }
-
-    fn endpoint<O: Operation>(&self, operation: &O) -> Result<&Endpoint, Error> {
-        if operation.needs_dialect() && self.endpoint.told.get().is_none() {
-            self.version()?;
-        }
-        Ok(self.endpoint.told.get().unwrap_or(&self.endpoint.assumed))
-    }
-}
-
-/// One request on its way.
-struct Exchange<'a, O: Operation> {
-    client: &'a Client,
-    endpoint: &'a Endpoint,
-    operation: &'a O,
-    request: Request<O::Payload>,
-    call: Call,
-}
-
-impl<'a, O: Operation> Exchange<'a, O> {
-    fn of(client: &'a Client, operation: &'a O) -> Result<Self, Error> {
-        let endpoint = client.endpoint(operation)?;
-        let request = endpoint.request(operation).map_err(|error| Call::unbuilt::<O>().failed(error))?;
-        let call = Call::of::<O>(request.uri());
-        Ok(Self { client, endpoint, operation, request, call })
-    }
-
-    fn answered(self, response: Response<Box<dyn Read + Send>>) -> Answered<O::Decoder> {
-        let (head, body) = response.into_parts();
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
-        let reply = self.endpoint.reply(self.operation, head.status, reason, &head.headers);
-        Answered { reply, body, call: self.call }
-    }
-}
-
-impl<O: Operation<Payload = Vec<u8>>> Exchange<'_, O> {
-    fn without_upload(mut self) -> Result<Answered<O::Decoder>, Error> {
-        let payload = std::mem::take(self.request.body_mut());
-        let bodiless = matches!(*self.request.method(), Method::GET | Method::HEAD | Method::DELETE);
-        let outgoing = if payload.is_empty() && bodiless { Outgoing::Empty } else { Outgoing::Bytes(&payload) };
-        let request = std::mem::take(&mut self.request).map(|_| outgoing);
-        match self.client.transport.send(request) {
-            Ok(response) => Ok(self.answered(response)),
-            Err(error) => Err(self.call.failed(transport(error))),
-        }
-    }
-}
-
-impl<O: Operation<Payload = Streamed>> Exchange<'_, O> {
-    fn with_upload(mut self, upload: Upload) -> Result<(Answered<O::Decoder>, u64), Error> {
-        let mut upload = upload.open().map_err(|error| self.call.failed(ErrorKind::Upload(error)))?;
-        let length = upload.length();
-        let request = std::mem::take(&mut self.request).map(|_| Outgoing::Reader { reader: &mut upload, length });
-        let result = self.client.transport.send(request);
-        let sent = upload.sent();
-        match (result, upload.take_error()) {
-            (_, Some(error)) => Err(self.call.failed(ErrorKind::Upload(error))),
-            (Ok(response), None) => Ok((self.answered(response), sent)),
-            (Err(error), None) => Err(self.call.failed(transport(error))),
-        }
-    }
-}
-
-/// A reply whose head is there.
-struct Answered<D> {
-    reply: Reply<D>,
-    body: Box<dyn Read + Send>,
-    call: Call,
-}
-
-impl<D: Decode> Answered<D> {
-    /// Reads on to the next item. `None` is the end.
-    fn next(&mut self) -> Result<Option<D::Item>, Error> {
-        loop {
-            match self.reply.next_item().map_err(|error| self.call.failed(error))? {
-                Step::Item(item) => return Ok(Some(item)),
-                Step::End => return Ok(None),
-                Step::NeedData => {}
-            }
-            // Long enough for nearly every reply of a hub, which come in one piece.
-            let mut buf = [0; 8 << 10];
-            match self.body.read(&mut buf) {
-                Ok(0) => self.reply.end().map_err(|error| self.call.failed(error))?,
-                Ok(read) => self.reply.feed(buf.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
-    }
-
-    fn lost(&mut self, error: io::Error) -> Error {
-        match self.reply.cut_off() {
-            // The refusal is what matters; and an early end needs no further explanation.
-            refusal @ ReplyError::Api(_) => self.call.failed(refusal),
-            truncated if error.kind() == io::ErrorKind::UnexpectedEof => self.call.failed(truncated),
-            _ => self.call.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
-        }
-    }
-
-    /// The reply, unless it is a refusal, which is read to its end and told.
-    fn accepted(mut self) -> Result<Self, Error> {
-        if self.reply.is_success() {
-            return Ok(self);
-        }
-        Err(match self.next() {
-            Err(error) => error,
-            Ok(_) => self.call.failed(self.reply.cut_off()),
+        self.exchange(operation, |exchange| {
+            let (stream, decoder) = exchange.without_upload()?.accepted()?.into_stream();
+            Ok(stream.items(decoder))
         })
     }
 
-    fn item(mut self) -> Result<D::Item, Error>
+    /// The client of what is reached through this one: the same transport, headers and options, its own version.
+    pub(crate) fn behind(&self, endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>) -> Result<Self, Error> {
+        let options = self.options.clone();
+        Ok(Self { options, ..Self::new(Arc::clone(&self.transport), endpoint(&self.endpoint.assumed)?) })
+    }
+
+    fn exchange<O, T>(&self, operation: &O, run: impl FnOnce(Exchange<'_, O>) -> Result<T, Error>) -> Result<T, Error>
     where
-        D: Single,
+        O: Operation,
     {
-        match self.next()? {
-            Some(item) => Ok(item),
-            // Only a decoder that breaks its promise comes here.
-            None => Err(self.call.failed(self.reply.cut_off())),
+        if operation.needs_dialect() && self.endpoint.told.get().is_none() {
+            // The question is a part of this call.
+            let begun = self.begin();
+            begun.version()?;
+            return run(begun.exchange_with(operation)?);
         }
+        run(self.exchange_with(operation)?)
     }
-}
 
-impl Answered<Chunks> {
-    fn into_stream(self) -> ByteStream {
-        ByteStream::new(self.body, self.reply.announced(), self.call)
-    }
-}
-
-/// The items of a stream, as they come. An item that cannot be read is an error, and does not end it; after the loss of the
-/// connection, which is an error too, nothing more comes.
-pub(crate) struct Items<D>(Answered<D>);
-
-impl<D: Decode> Iterator for Items<D> {
-    type Item = Result<D::Item, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().transpose()
-    }
-}
-
-fn transport(error: BoxError) -> ErrorKind {
-    match error.downcast::<TransportError>() {
-        Ok(error) => ErrorKind::Transport { phase: error.phase, source: error.source },
-        // A transport that does not say how far it got may have sent everything.
-        Err(source) => ErrorKind::Transport { phase: Phase::Wait, source },
+    fn exchange_with<'a, O: Operation>(&'a self, operation: &'a O) -> Result<Exchange<'a, O>, Error> {
+        Exchange::new(&*self.transport, self.endpoint.told.get().unwrap_or(&self.endpoint.assumed), operation, &self.options)
     }
 }

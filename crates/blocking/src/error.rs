@@ -1,10 +1,11 @@
 use std::error::Error as StdError;
+use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{ApiError, ErrorCode, Operation, ReplyError, RequestError};
+use scramjet_client_core::{ApiError, ErrorCode, Event, Operation, ReplyError, RequestError};
 
-use crate::{BoxError, Phase};
+use crate::{BoxError, Ended, Phase, Stopped, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -37,19 +38,76 @@ pub(crate) struct Call {
     operation: &'static str,
     /// Method and URL; none where the request could not be built.
     line: Option<(Method, String)>,
+    /// How long it had, where it was limited.
+    pub(crate) deadline: Duration,
+    pub(crate) idle: Duration,
 }
 
 impl Call {
     pub(crate) fn unbuilt<O: Operation>() -> Self {
-        Self { operation: O::NAME, line: None }
+        Self::in_general(O::NAME)
+    }
+
+    /// For what is no request.
+    pub(crate) fn in_general(what: &'static str) -> Self {
+        Self { operation: what, line: None, deadline: Duration::ZERO, idle: Duration::ZERO }
     }
 
     pub(crate) fn of<O: Operation>(uri: &http::Uri) -> Self {
-        Self { operation: O::NAME, line: Some((O::METHOD, uri.to_string())) }
+        Self { line: Some((O::METHOD, uri.to_string())), ..Self::unbuilt::<O>() }
     }
 
     pub(crate) fn failed(&self, kind: impl Into<ErrorKind>) -> Error {
         Error(Box::new(Inner { kind: kind.into(), request: Some(self.clone()) }))
+    }
+
+    pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
+        self.failed(match stopped {
+            Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
+            Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },
+            Stopped::Cancelled => ErrorKind::Cancelled { phase },
+        })
+    }
+
+    /// One attempt is its own error.
+    pub(crate) fn of_attempts(&self, mut errors: Vec<Error>) -> Error {
+        match errors.pop() {
+            Some(only) if errors.is_empty() => only,
+            last => {
+                errors.extend(last);
+                self.failed(ErrorKind::Attempts(errors))
+            }
+        }
+    }
+
+    /// What a transport reports instead of an answer.
+    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
+        let (phase, source) = match error.downcast::<TransportError>() {
+            Ok(error) => (error.phase, error.source),
+            // A transport that does not say how far it got may have sent everything.
+            Err(source) => (Phase::Wait, source),
+        };
+        match source.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(*stopped, phase),
+            Err(source) => self.failed(ErrorKind::Transport { phase, source }),
+        }
+    }
+
+    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
+    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
+        match error.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(stopped, Phase::Read),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
+            Err(error) => self.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
+        }
+    }
+
+    /// What an upload reports instead of data.
+    pub(crate) fn abandoned(&self, error: io::Error) -> Error {
+        match error.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(stopped, Phase::Send),
+            Err(error) => self.failed(ErrorKind::Upload(error)),
+        }
     }
 }
 
@@ -77,8 +135,39 @@ pub enum ErrorKind {
         /// What the transport says.
         source: BoxError,
     },
+    /// The handle's deadline passed, see for example [`InstanceClient::with_deadline`](crate::InstanceClient::with_deadline).
+    #[non_exhaustive]
+    Deadline {
+        /// What was being waited for.
+        phase: Phase,
+        /// How long the call had.
+        limit: Duration,
+    },
+    /// Nothing moved for as long as the handle's idle timeout, see for example
+    /// [`InstanceClient::with_idle_timeout`](crate::InstanceClient::with_idle_timeout).
+    #[non_exhaustive]
+    Idle {
+        /// What was being waited for.
+        phase: Phase,
+        /// The idle timeout.
+        limit: Duration,
+    },
+    /// The handle's [`CancelToken`](crate::CancelToken) was cancelled.
+    #[non_exhaustive]
+    Cancelled {
+        /// What was being waited for.
+        phase: Phase,
+    },
+    /// The instance that was waited for has ended.
+    Ended(Box<Ended>),
+    /// The instance told by this event that it has failed to get ready. It was killed.
+    Failed(Box<Event>),
+    /// Several attempts failed, each in its way.
+    Attempts(Vec<Error>),
     /// What the caller gave to upload could not be read to its end. The hub may have received a part of it.
     Upload(io::Error),
+    /// What the caller gave to write to did not take what came.
+    Write(io::Error),
     /// The hub answered, but not what was asked for: a refusal ([`ReplyError::Api`]), or a body that cannot be used.
     Reply(ReplyError),
 }
@@ -102,6 +191,14 @@ impl Error {
         &self.0.kind
     }
 
+    /// What happened, of several attempts in the last one.
+    fn decisive(&self) -> &ErrorKind {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors.last().map_or(&self.0.kind, Self::decisive),
+            kind => kind,
+        }
+    }
+
     /// What was being done, for example `start sequence`, where it was a request.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
@@ -121,22 +218,23 @@ impl Error {
     }
 
     /// What kind of failure it is, in the words of the hub and of its TypeScript client: a refusal's own code, `CANNOT_CONNECT`
-    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent.
+    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent, `GENERAL_ERROR`
+    /// for what was given up on this side.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
-        match &self.0.kind {
+        match self.decisive() {
             ErrorKind::Request(_) => ErrorCode::BadParameters,
             ErrorKind::Transport { phase: Phase::Read, .. } => ErrorCode::InvalidResponse,
             ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
-            ErrorKind::Upload(_) => ErrorCode::GeneralError,
             ErrorKind::Reply(error) => error.api().map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
+            _ => ErrorCode::GeneralError,
         }
     }
 
     /// The refusal, where the hub (or something in front of it) refused.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
-        match &self.0.kind {
+        match self.decisive() {
             ErrorKind::Reply(error) => error.api(),
             _ => None,
         }
@@ -163,13 +261,54 @@ impl Error {
     /// No connection could be made; nothing was sent.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Transport { phase: Phase::Connect, .. })
+        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Connect, .. })
+    }
+
+    /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self.decisive() {
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
+            ErrorKind::Transport { source, .. } => {
+                source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+            }
+            _ => false,
+        }
+    }
+
+    /// Nothing moved for as long as the idle timeout.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Idle { .. })
+    }
+
+    /// How the instance has ended that was waited for, where that is what happened.
+    #[must_use]
+    pub fn ended(&self) -> Option<&Ended> {
+        match self.decisive() {
+            ErrorKind::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    /// The errors of all attempts, where there were several.
+    #[must_use]
+    pub fn attempts(&self) -> &[Error] {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors,
+            _ => &[],
+        }
+    }
+
+    /// It was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Cancelled { .. })
     }
 
     /// The hub is too old for the operation, or for an option of it; nothing was sent.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Request(RequestError::Unsupported { .. }))
+        matches!(self.decisive(), ErrorKind::Request(RequestError::Unsupported { .. }))
     }
 
     fn line(&self) -> Option<&(Method, String)> {
@@ -197,10 +336,26 @@ impl fmt::Display for Error {
                 Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
                 Phase::Read => "was interrupted while the answer was read",
             }),
-            (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload could not be read"),
+            (ErrorKind::Deadline { phase, limit }, _) => write!(f, "was given up after {limit:?}, its deadline, {}", doing(*phase)),
+            (ErrorKind::Idle { phase, limit }, _) => write!(f, "was given up after {limit:?} in which nothing moved, {}", doing(*phase)),
+            (ErrorKind::Cancelled { phase }, _) => write!(f, "was cancelled {}", doing(*phase)),
+            (ErrorKind::Ended(ended), _) => write!(f, "waits in vain: {ended}"),
+            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
+            (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
+            (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
+            (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
             (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
             (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
         }
+    }
+}
+
+fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connect => "before it was connected; nothing was sent",
+        Phase::Send => "while the request was sent, and the hub may have received a part of it",
+        Phase::Wait => "while the answer was waited for, and the hub may have acted upon the request",
+        Phase::Read => "while the answer was read",
     }
 }
 
@@ -210,7 +365,13 @@ impl StdError for Error {
         match &self.0.kind {
             ErrorKind::Request(error) => error.source(),
             ErrorKind::Transport { source, .. } => Some(&**source),
-            ErrorKind::Upload(error) => Some(error),
+            ErrorKind::Deadline { .. }
+            | ErrorKind::Idle { .. }
+            | ErrorKind::Cancelled { .. }
+            | ErrorKind::Ended(_)
+            | ErrorKind::Failed(_) => None,
+            ErrorKind::Attempts(errors) => errors.last().map(|error| -> &(dyn StdError + 'static) { error }),
+            ErrorKind::Upload(error) | ErrorKind::Write(error) => Some(error),
             ErrorKind::Reply(error) => error.source(),
         }
     }
@@ -226,5 +387,21 @@ impl fmt::Debug for Error {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what was cut off, `TimedOut` for a
+/// limit that was reached.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error.0.kind {
+            ErrorKind::Reply(ReplyError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => io::ErrorKind::TimedOut,
+            ErrorKind::Transport { source, .. } => source.downcast_ref().map_or(io::ErrorKind::Other, io::Error::kind),
+            ErrorKind::Request(_) => io::ErrorKind::InvalidInput,
+            ErrorKind::Upload(error) | ErrorKind::Write(error) => error.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }

@@ -1,7 +1,6 @@
 //! Deleting a sequence by force on a hub that cannot.
 
 use std::collections::BTreeSet;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{DeleteSequence, KillInstance, KillOptions, ListSequenceInstances, SequenceId};
@@ -16,12 +15,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// One call to the caller, within the limits of one.
 pub(crate) fn kill_and_delete(client: &Client, id: &SequenceId) -> Result<(), Error> {
+    let client = client.begin();
+    let deletion = DeleteSequence { id, force: false };
     let deadline = Instant::now() + PATIENCE;
     let mut killed = BTreeSet::new();
     let mut pause = FIRST_PAUSE;
     loop {
-        let conflict = match client.call(&DeleteSequence { id, force: false }) {
+        let conflict = match client.call(&deletion) {
             Err(error) if error.is_conflict() => error,
             result => return result,
         };
@@ -37,7 +39,7 @@ pub(crate) fn kill_and_delete(client: &Client, id: &SequenceId) -> Result<(), Er
         if Instant::now() + pause > deadline {
             return Err(conflict);
         }
-        thread::sleep(pause);
+        client.pause(&deletion, pause)?;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

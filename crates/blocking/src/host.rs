@@ -24,7 +24,7 @@ use crate::{ByteStream, Error, HostClientBuilder, InstanceClient, ManagerClient,
 /// ```
 #[derive(Clone)]
 pub struct HostClient {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl HostClient {

@@ -1,3 +1,6 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
 use scramjet_client_core::ContentType;
 
 use crate::Upload;
@@ -32,7 +35,8 @@ impl Input {
         Self { upload: bytes.into(), content_type: ContentType::Bytes, end: None }
     }
 
-    /// Lines of JSON. A line `null` cuts the input: nothing after it is delivered.
+    /// Lines of JSON. A line `null`, by which hubs end an input without a word, is refused: before anything is sent where the data is
+    /// in memory, and otherwise when it is come upon.
     #[must_use]
     pub fn ndjson(lines: impl Into<Upload>) -> Self {
         Self { upload: lines.into(), content_type: ContentType::Ndjson, end: None }
@@ -42,6 +46,20 @@ impl Input {
     #[must_use]
     pub fn content_type(self, content_type: ContentType) -> Self {
         Self { content_type, ..self }
+    }
+
+    /// Asks the hub whether it will take the data, see [`Upload::expect_continue`].
+    #[must_use]
+    pub fn expect_continue(self) -> Self {
+        Self { upload: self.upload.expect_continue(), ..self }
+    }
+
+    /// The data, checked for what would be lost.
+    pub(crate) fn into_upload(self) -> Upload {
+        match self.content_type {
+            ContentType::Ndjson => self.upload.guarded(),
+            _ => self.upload,
+        }
     }
 
     /// Whether the input ends after this data. Where it is not said, it does.
@@ -69,6 +87,30 @@ impl From<Upload> for Input {
     }
 }
 
+impl From<File> for Input {
+    fn from(file: File) -> Self {
+        Self::bytes(file)
+    }
+}
+
+impl From<&Path> for Input {
+    fn from(path: &Path) -> Self {
+        Self::bytes(path)
+    }
+}
+
+impl From<&PathBuf> for Input {
+    fn from(path: &PathBuf) -> Self {
+        Self::bytes(path)
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        Self::bytes(path)
+    }
+}
+
 impl From<Vec<u8>> for Input {
     fn from(bytes: Vec<u8>) -> Self {
         Self::bytes(bytes)
@@ -79,4 +121,12 @@ impl From<&[u8]> for Input {
     fn from(bytes: &[u8]) -> Self {
         Self::bytes(bytes)
     }
+}
+
+/// What was sent to an instance, and taken by the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// How many bytes.
+    pub bytes: u64,
 }

@@ -17,11 +17,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Waiting
+//! # Waiting, deadlines, cancellation
 //!
 //! Every call blocks until the hub has answered in full. Some wait for long by nature: [`SequenceClient::start`] until the
 //! process is up, [`InstanceClient::stop`] for as long as its timeout, [`InstanceClient::next_event`] and reads of a
-//! [`ByteStream`] for ever. There is no time limit but for connecting (10 seconds, see [`HostClientBuilder::connect_timeout`]).
+//! [`ByteStream`] for ever. Nothing has a time limit unless it is asked for, but connecting (10 seconds, see
+//! [`HostClientBuilder::connect_timeout`]). Every handle takes limits, and hands them on to the handles made from it:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use scramjet_client_blocking::{CancelToken, HostClient};
+//! # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+//! // All of the call, to the last byte of the answer.
+//! let info = instance.with_deadline(Duration::from_secs(2)).info()?;
+//! // No byte for so long.
+//! let log = instance.with_idle_timeout(Duration::from_secs(60)).log()?;
+//! // Until another thread says so.
+//! let token = CancelToken::new();
+//! let event = instance.with_cancel(&token).next_event("done");
+//! # Ok::<(), scramjet_client_blocking::Error>(())
+//! ```
+//!
+//! See [`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout), [`with_cancel`](HostClient::with_cancel). What is given
+//! up fails with an error of its own kind, which says what was being waited for and for how long: [`Error::is_timeout`],
+//! [`Error::is_cancelled`].
+//!
+//! # Streams
+//!
+//! What an instance writes is a [`ByteStream`], which is a [`Read`](std::io::Read), and an iterator of [`lines`](ByteStream::lines) or
+//! [values](ByteStream::json_lines). What goes into it comes from memory, a file or any reader at once
+//! ([`InstanceClient::send_input`]), bit by bit ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or while the output is read
+//! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and its like go on over a lost connection, and tell of the gap.
+//!
+//! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::keeps_binary_data`] tells of a hub
+//! whether the others in this table do:
+//!
+//! | stream | hubs of 0.18 | 1.0.1 |
+//! |---|---|---|
+//! | input | damaged | kept, but for the first piece |
+//! | stdin, inout | damaged | damaged |
+//! | stdout, output | damaged | kept |
+//! | stderr | damaged | not known |
+//! | topics | damaged | kept |
 //!
 //! # Errors
 //!
@@ -59,45 +96,70 @@ pub mod coming_from_api_client {}
 
 mod about;
 mod builder;
+mod cancel;
+mod child;
 mod client;
+mod deploy;
+mod ended;
 mod error;
-mod events;
+mod exchange;
+mod follow;
 mod force;
 mod host;
 mod input;
 mod instance;
+mod items;
+mod kill;
+mod limits;
 mod manager;
 mod middleware;
 mod multi_manager;
+mod ndjson;
+mod options;
+mod pipe;
 mod platform;
+mod pool;
+mod ready;
 mod sequence;
+mod start;
 mod stream;
 mod topics;
 mod transport;
 mod upload;
+mod writer;
 
 pub use builder::HostClientBuilder;
+pub use cancel::{CancelToken, OnCancel};
+pub use child::{Child, Output};
+pub use deploy::{Deployment, TopicGuard};
+pub use ended::Ended;
 pub use error::{Error, ErrorKind};
-pub use events::EventStream;
+pub use follow::{Follow, Followed, Gap};
 pub use host::HostClient;
-pub use input::Input;
-pub use instance::{InstanceClient, Sent};
+pub use input::{Input, Sent};
+pub use instance::{InputStream, InstanceClient, Transformed};
+pub use items::{EventStream, Items};
+pub use limits::{CallLimits, Stopped};
 pub use manager::ManagerClient;
 pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
+pub use pool::{InstancePool, Placement, PoolOptions};
 pub use sequence::SequenceClient;
+pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqConfig, UreqTransport};
 pub use upload::Upload;
+pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
-    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, ConfiguredHost, ContentType, CreatedTopic, Dialect, DisconnectHubs,
-    Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion,
-    InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, KillOptions, Limits, LoadCheck, ManagerConfig, ManagerId, ManagerInfo,
-    ManagerLink, ManagerTopic, MultiManagerInfo, Operation, OutputStream, ReplyError, RequestError, RevokedAccessKeys, RunnerExit,
-    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
-    Terminated, Timestamp, TopicInfo, TopicName, Version, http,
+    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost, ContentType, CreatedTopic,
+    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventLines, EventName, Extra,
+    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, JsonLines, KillOptions,
+    Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
+    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId,
+    SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
+    Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

@@ -14,7 +14,7 @@ use crate::{ByteStream, Error, HostClient, Upload};
 /// [`MiddlewareClient::manager`](crate::MiddlewareClient::manager). It shares connections, headers and credentials with what it was made by.
 #[derive(Clone)]
 pub struct ManagerClient {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 platform_client!(ManagerClient, build_manager, "Manager");

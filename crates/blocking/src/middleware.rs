@@ -21,7 +21,7 @@ use crate::{ByteStream, Error, ManagerClient};
 /// ```
 #[derive(Clone)]
 pub struct MiddlewareClient {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 platform_client!(MiddlewareClient, build_middleware, "Middleware");

@@ -11,7 +11,7 @@ use crate::{ByteStream, Error, ManagerClient};
 /// A MultiManager: a server that runs Managers.
 #[derive(Clone)]
 pub struct MultiManagerClient {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 platform_client!(MultiManagerClient, build_multi_manager, "MultiManager");

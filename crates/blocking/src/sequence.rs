@@ -11,7 +11,7 @@ use crate::{Error, HostClient, InstanceClient, Upload};
 /// A cheap handle, like [`HostClient`].
 #[derive(Clone)]
 pub struct SequenceClient {
-    host: HostClient,
+    pub(crate) host: HostClient,
     id: SequenceId,
 }
 

@@ -1,24 +1,31 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use scramjet_client_core::ReplyError;
+use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
 
 use crate::error::{Call, ErrorKind};
-use crate::{Error, Phase};
+use crate::{Error, Items, Stopped};
 
 /// The bytes of a stream, as they come.
 ///
-/// A read waits until there is at least one byte, for ever if need be, and does not wait for more. The end of the stream is
-/// `Ok(0)`, and only where the hub ended it: a connection that is lost is an error, whose inner error is an [`Error`], and
-/// remains one however often it is read on.
+/// A read waits until there is at least one byte, for ever unless a limit was set, and does not wait for more. The end of the stream
+/// is `Ok(0)`, and only where the hub ended it: a connection that is lost is an error, whose inner error is an [`Error`], and
+/// remains one however often it is read on. After an idle timeout it can be read on.
 ///
-/// Dropping it closes the connection.
+/// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
 pub struct ByteStream {
     body: Box<dyn Read + Send>,
     call: Call,
     got: u64,
     expected: Option<u64>,
-    lost: Option<io::ErrorKind>,
+    lost: Option<Lost>,
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Copy)]
+enum Lost {
+    Stopped(Stopped),
+    Broken(io::ErrorKind),
 }
 
 impl ByteStream {
@@ -26,34 +33,96 @@ impl ByteStream {
         Self { body, call, got: 0, expected, lost: None }
     }
 
-    fn fail(&mut self, error: io::Error) -> io::Error {
-        let kind = error.kind();
-        self.lost = Some(kind);
-        let error: Error = match kind {
-            io::ErrorKind::UnexpectedEof => self.call.failed(ReplyError::truncated(self.got, self.expected)),
-            _ => self.call.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
+    /// Its lines, without their ends (`\n` or `\r\n`).
+    ///
+    /// A line that is not UTF-8 or longer than 1 MiB is an error of its own, and the next one comes as usual.
+    pub fn lines(self) -> Items<TextLines> {
+        self.items(TextLines::default())
+    }
+
+    /// Its lines as bytes. One that is longer than 1 MiB is an error of its own, and the next one comes as usual.
+    pub fn byte_lines(self) -> Items<Lines> {
+        self.items(Lines::default())
+    }
+
+    /// Its lines as values. Empty lines are passed over.
+    ///
+    /// A line that is not what was expected, or longer than 1 MiB, is an error of its own, and the next one comes as usual.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, LogLine};
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// for line in instance.log()?.json_lines::<LogLine>() {
+    ///     println!("{}", line?.msg);
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn json_lines<T: serde::de::DeserializeOwned>(self) -> Items<JsonLines<T>> {
+        self.items(JsonLines::default())
+    }
+
+    /// What a decoder makes of it.
+    pub fn items<D: Decode>(self, decoder: D) -> Items<D> {
+        Items::new(self, decoder)
+    }
+
+    /// Reads on. Like [`Read::read`], with the library's own error.
+    pub(crate) fn pull(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        if let Some(lost) = self.lost {
+            return Err(self.fail(match lost {
+                Lost::Stopped(stopped) => stopped.into(),
+                Lost::Broken(kind) => kind.into(),
+            }));
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.body.read(buf) {
+                Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
+                    return Err(self.fail(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Ok(read) => {
+                    self.got = self.got.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) -> Error {
+        self.lost = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(Stopped::Idle) => None,
+            Some(stopped) => Some(Lost::Stopped(*stopped)),
+            None => Some(Lost::Broken(error.kind())),
         };
-        io::Error::new(kind, error)
+        self.call.interrupted(error, ReplyError::truncated(self.got, self.expected))
+    }
+
+    /// Whether there is nothing more to come.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    pub(crate) fn failed(&self, error: ReplyError) -> Error {
+        self.call.failed(error)
+    }
+
+    pub(crate) fn cut_off(&self) -> Error {
+        self.call.failed(ReplyError::truncated(self.got, self.expected))
+    }
+
+    /// The error for a writer that does not take what came.
+    pub(crate) fn unwritten(&self, error: io::Error) -> Error {
+        self.call.failed(ErrorKind::Write(error))
     }
 }
 
 impl Read for ByteStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if let Some(kind) = self.lost {
-            return Err(self.fail(kind.into()));
-        }
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        match self.body.read(buf) {
-            Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => Err(self.fail(io::ErrorKind::UnexpectedEof.into())),
-            Ok(read) => {
-                self.got = self.got.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                Ok(read)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => Err(self.fail(error)),
-        }
+        self.pull(buf).map_err(io::Error::from)
     }
 }
 

@@ -1,20 +1,29 @@
 //! Topics, which hubs and Managers have alike.
 
 use scramjet_client_core::{
-    ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic, RequestError, SendTopic, TopicInfo, TopicName,
+    Chunks, ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic, RequestError, SendTopic, TopicInfo, TopicName,
 };
 
 use crate::client::Client;
-use crate::{ByteStream, Error, HostClient, Input, ManagerClient, Sent};
+use crate::error::Call;
+use crate::follow::Subject;
+use crate::{ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions};
 
-fn send(client: &Client, name: &TopicName, data: Input) -> Result<Sent, Error> {
-    let Input { upload, content_type, end } = data;
-    if upload.is_surely_empty() {
-        let problem = "there is none, and a hub would never answer";
-        return Err(RequestError::option("data", problem).into());
+/// A hub of 1.x never answers where there is no data.
+fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
+    if data.upload.is_empty().map_err(|error| Call::unbuilt::<SendTopic<'_>>().abandoned(error))? {
+        return Err(RequestError::option("data", "there is none, and a hub would never answer").into());
     }
-    let ((), bytes) = client.send(&SendTopic { name, content_type, end }, upload)?;
+    let operation = SendTopic { name, content_type: data.content_type, end: data.end };
+    let ((), bytes) = client.send(&operation, data.into_upload())?;
     Ok(Sent { bytes })
+}
+
+fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<StreamWriter, Error> {
+    StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| match data.upload.is_empty() {
+        Ok(true) => Ok(Sent { bytes: 0 }),
+        _ => send(client, &name, data),
+    })
 }
 
 macro_rules! topic_data {
@@ -26,7 +35,7 @@ macro_rules! topic_data {
             /// Hubs of 1.x let several writers take turns, and refuse data of another content type than the topic's.
             ///
             /// # Errors
-            /// See [`Error`]. No data at all is refused before anything is sent, where that is known: 1.x would never answer.
+            /// See [`Error`]. No data at all is refused before anything is sent (a reader is waited for): 1.x would never answer.
             #[doc(alias = "sendTopic")]
             #[doc(alias = "sendNamedData")]
             pub fn send_topic<N>(&self, name: N, data: impl Into<Input>) -> Result<Sent, Error>
@@ -36,6 +45,20 @@ macro_rules! topic_data {
             {
                 let name = name.try_into().map_err(RequestError::from)?;
                 send(self.client(), &name, data.into())
+            }
+
+            /// `POST /topic/:name`, bit by bit: what is written to it reaches the topic at once. The request is made when something is
+            /// written. See [`StreamWriter`], and [`send_topic`](Self::send_topic) for what a topic does.
+            ///
+            /// # Errors
+            /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
+            pub fn topic_writer<N>(&self, name: N, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error>
+            where
+                N: TryInto<TopicName>,
+                RequestError: From<N::Error>,
+            {
+                let name = name.try_into().map_err(RequestError::from)?;
+                writer(self.client(), name, options.into())
             }
 
             /// `GET /topic/:name`: reads a topic, which comes into being where there is none. The first reader also gets what waits in it.
@@ -52,6 +75,23 @@ macro_rules! topic_data {
             {
                 let name = name.try_into().map_err(RequestError::from)?;
                 self.client().open(&ReadTopic { name: &name, content_type })
+            }
+
+            /// `GET /topic/:name`, piece by piece, also over a lost connection. See [`Follow`], and its
+            /// [`lines`](Follow::lines) and [`json_lines`](Follow::json_lines). What is written while nobody reads waits in the topic, but
+            /// what was on its way is lost.
+            ///
+            /// # Errors
+            /// See [`Error`].
+            pub fn follow_topic<N>(&self, name: N, content_type: ContentType) -> Result<Follow<Chunks>, Error>
+            where
+                N: TryInto<TopicName>,
+                RequestError: From<N::Error>,
+            {
+                let name = name.try_into().map_err(RequestError::from)?;
+                Follow::start(self.client(), Subject::Topic, move |client| {
+                    Ok(client.open(&ReadTopic { name: &name, content_type })?.items(Chunks::default()))
+                })
             }
         }
     };

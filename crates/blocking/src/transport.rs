@@ -1,7 +1,6 @@
 //! The one place that does IO.
 
 mod ureq;
-mod watch;
 
 pub use self::ureq::{UreqConfig, UreqTransport};
 
@@ -21,11 +20,16 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - Redirects are not followed.
 /// - The request's method, URI and headers go out as they are. For [`Outgoing::Reader`] the body is streamed as it is read,
 ///   with `Content-Length` where the length is known and in chunks otherwise; it is never collected in memory.
-/// - `send` returns when the head is there. Where the hub answers before the upload is over, the upload is carried on.
+/// - `send` returns when the head is there. Where the hub answers with a success before the upload is over, the upload is carried on.
+///   Where it refuses, the refusal is what is returned, and not the broken pipe that it may cause; the rest need not be sent.
 /// - The reply's body is neither capped, decoded nor inspected. A read returns as soon as there are bytes; a body that ends
 ///   before its announced length, or in the middle of a chunk, is an [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof)
 ///   error, never a clean end.
 /// - No time limit that nobody asked for: a wait for an event may take days.
+/// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
+///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
+///   blocked in. The source of the error is a [`Stopped`](crate::Stopped), also inside the [`io::Error`](std::io::Error) of a body.
+///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
 /// - Dropping the body releases the connection, at once and without reading the rest.
 /// - A connection that the other side has closed while it was idle is not used.
 /// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
@@ -74,6 +78,12 @@ pub struct TransportError {
     pub phase: Phase,
     /// What happened.
     pub source: BoxError,
+}
+
+impl TransportError {
+    pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
+        Self { phase: Phase::Connect, source: source.into() }
+    }
 }
 
 impl fmt::Display for TransportError {

@@ -2,6 +2,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::ndjson::Guarded;
 
 /// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
 ///
@@ -13,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// ```
 pub struct Upload {
     source: Source,
+    sent: Arc<AtomicU64>,
+    expects: bool,
+    guarded: bool,
 }
 
 enum Source {
@@ -22,65 +29,112 @@ enum Source {
 }
 
 impl Upload {
+    fn of(source: Source) -> Self {
+        Self { source, sent: Arc::default(), expects: false, guarded: false }
+    }
+
     /// These bytes.
     #[must_use]
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { source: Source::Bytes(bytes.into()) }
+        Self::of(Source::Bytes(bytes.into()))
     }
 
     /// The content of a file. It is opened when it is needed, before a connection is made.
     #[must_use]
     pub fn path(path: impl AsRef<Path>) -> Self {
-        Self { source: Source::Path(path.as_ref().to_owned()) }
+        Self::of(Source::Path(path.as_ref().to_owned()))
     }
 
     /// An open file from where it stands to where it ends now; a pipe or a device to its end.
     #[must_use]
     pub fn file(mut file: File) -> Self {
         let length = rest_of(&mut file);
-        Self { source: Source::Reader(Box::new(file), length) }
+        Self::of(Source::Reader(Box::new(file), length))
     }
 
     /// All that the reader gives, in chunks as it gives it: each `read` is sent at once.
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self { source: Source::Reader(Box::new(reader), None) }
+        Self::of(Source::Reader(Box::new(reader), None))
     }
 
     /// `length` bytes from the reader. Fewer are an error, and more are not read.
     #[must_use]
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
-        Self { source: Source::Reader(Box::new(reader), Some(length)) }
+        Self::of(Source::Reader(Box::new(reader), Some(length)))
     }
 
-    /// Whether it is known to have nothing in it.
-    pub(crate) fn is_surely_empty(&self) -> bool {
-        match &self.source {
-            Source::Bytes(bytes) => bytes.is_empty(),
-            Source::Path(path) => std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() == 0),
-            Source::Reader(_, length) => *length == Some(0),
+    /// Sends `Expect: 100-continue` and waits for the hub's word before the data is sent, but for no longer than a second.
+    ///
+    /// A hub refuses what it can refuse before it takes the data, and without being asked to: its answer is heard in the midst of an upload.
+    /// This saves something only where data is dear, and costs a round trip each time.
+    #[must_use]
+    pub fn expect_continue(self) -> Self {
+        Self { expects: true, ..self }
+    }
+
+    pub(crate) fn expects(&self) -> bool {
+        self.expects
+    }
+
+    /// Refuses lines of `null`, which would cut an input.
+    pub(crate) fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
+    }
+
+    /// How many bytes were handed to the transport so far, for another thread to look at.
+    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent)
+    }
+
+    /// Whether there is nothing in it. Opens a file, and waits for the first data where that is not known.
+    pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
+        match &mut self.source {
+            Source::Bytes(bytes) => Ok(bytes.is_empty()),
+            Source::Path(path) => {
+                let (reader, length) = open(path)?;
+                self.source = Source::Reader(reader, length);
+                self.is_empty()
+            }
+            Source::Reader(_, Some(length)) => Ok(*length == 0),
+            Source::Reader(reader, None) => {
+                let mut first = vec![0; 8 << 10];
+                let read = read_on(reader, &mut first)?;
+                first.truncate(read);
+                let rest = std::mem::replace(reader, Box::new(io::empty()));
+                *reader = Box::new(io::Cursor::new(first).chain(rest));
+                Ok(read == 0)
+            }
         }
     }
 
     pub(crate) fn open(self) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {
+                if self.guarded {
+                    // Before anything is sent.
+                    io::copy(&mut Guarded::new(&*bytes), &mut io::sink())?;
+                }
                 let length = u64::try_from(bytes.len()).ok();
                 (Box::new(io::Cursor::new(bytes)), length)
             }
             Source::Reader(reader, length) => (reader, length),
-            Source::Path(path) => {
-                let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-                let mut file = File::open(&path).map_err(named)?;
-                if file.metadata().map_err(named)?.is_dir() {
-                    return Err(named(io::ErrorKind::IsADirectory.into()));
-                }
-                let length = rest_of(&mut file);
-                (Box::new(file), length)
-            }
+            Source::Path(path) => open(&path)?,
         };
-        Ok(Opened { reader, length, sent: 0, error: None })
+        let reader = if self.guarded { Box::new(Guarded::new(reader)) } else { reader };
+        Ok(Opened { reader, length, sent: 0, told: self.sent, error: None })
     }
+}
+
+/// The content of a file and its length, or an error with its name.
+fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let mut file = File::open(path).map_err(named)?;
+    if file.metadata().map_err(named)?.is_dir() {
+        return Err(named(io::ErrorKind::IsADirectory.into()));
+    }
+    let length = rest_of(&mut file);
+    Ok((Box::new(file), length))
 }
 
 /// What a regular file has left; other files do not know.
@@ -95,6 +149,7 @@ pub(crate) struct Opened {
     reader: Box<dyn Read + Send>,
     length: Option<u64>,
     sent: u64,
+    told: Arc<AtomicU64>,
     error: Option<io::Error>,
 }
 
@@ -112,7 +167,7 @@ impl Opened {
     }
 
     fn fail(&mut self, error: io::Error) -> io::Error {
-        let told = io::Error::new(error.kind(), "the data to upload could not be read");
+        let told = io::Error::new(error.kind(), "the data to upload cannot be used");
         self.error = Some(error);
         told
     }
@@ -126,12 +181,9 @@ impl Read for Opened {
         if buf.is_empty() {
             return Ok(0);
         }
-        let read = loop {
-            match self.reader.read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(error)),
-                Ok(read) => break read,
-            }
+        let read = match read_on(&mut self.reader, buf) {
+            Ok(read) => read,
+            Err(error) => return Err(self.fail(error)),
         };
         if read == 0 {
             if let Some(left) = left {
@@ -140,7 +192,17 @@ impl Read for Opened {
             }
         }
         self.sent += u64::try_from(read).unwrap_or(u64::MAX);
+        self.told.store(self.sent, Ordering::Relaxed);
         Ok(read)
+    }
+}
+
+fn read_on(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
@@ -181,7 +243,7 @@ impl From<&Path> for Upload {
 
 impl From<PathBuf> for Upload {
     fn from(path: PathBuf) -> Self {
-        Self { source: Source::Path(path) }
+        Self::path(path)
     }
 }
 

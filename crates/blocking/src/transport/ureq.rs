@@ -1,16 +1,26 @@
+//! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
+
+mod call;
+mod connect;
+mod socket;
+mod status_line;
+mod watch;
+
 use std::io::{self, Read};
 use std::time::Duration;
 
 use ::ureq::config::ConfigBuilder;
 use ::ureq::typestate::AgentScope;
-use ::ureq::unversioned::resolver::DefaultResolver;
-use ::ureq::unversioned::transport::{Connector, DefaultConnector};
+use ::ureq::unversioned::transport::Connector;
 use ::ureq::{Agent, BodyReader, SendBody};
 use http::{Request, Response, header};
 use scramjet_client_core::RequestError;
 
-use super::watch::{Facts, Watch, watch};
+use self::call::Call;
+use self::connect::{Dial, Later};
+use self::watch::{Lost, Watch};
 use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
+use crate::CallLimits;
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (feature `rustls`) encrypted.
 ///
@@ -67,8 +77,11 @@ impl UreqTransport {
             .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
             // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
             .build();
-        let connector = DefaultConnector::default().chain(Watch);
-        Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()) }
+        #[cfg(feature = "rustls")]
+        let connector = Dial.chain(::ureq::unversioned::transport::RustlsConnector::default()).chain(Watch);
+        #[cfg(not(feature = "rustls"))]
+        let connector = Dial.chain(Watch);
+        Self { agent: Agent::with_parts(config, connector, Later) }
     }
 }
 
@@ -110,27 +123,70 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 impl Transport for UreqTransport {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (mut parts, body) = request.into_parts();
-        let (result, facts) = watch(|| match body {
+        let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
+        let mut unsent = false;
+        let (result, call) = call::make(limits, || match body {
             Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
             Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
-            Outgoing::Reader { mut reader, length: None } => self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader))),
-            Outgoing::Reader { reader, length: Some(length) } => {
-                parts.headers.insert(header::CONTENT_LENGTH, length.into());
-                self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut reader.take(length))))
+            Outgoing::Reader { reader, length } => {
+                if let Some(length) = length {
+                    parts.headers.insert(header::CONTENT_LENGTH, length.into());
+                }
+                let mut wanted = Wanted { reader, left: length, ended: length == Some(0) };
+                let result = self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut wanted)));
+                unsent = !wanted.ended;
+                result
             }
         });
-        match result {
-            Ok(response) => {
+        match (result, call) {
+            // A success, but not of the whole upload.
+            (Ok(response), Call { closed: Some(source), .. }) if response.status().is_success() => {
+                Err(TransportError { phase: Phase::Send, source }.into())
+            }
+            // Asked whether it wants the upload, it did not.
+            (Ok(response), _) if response.status().is_success() && unsent => {
+                let source = io::Error::new(io::ErrorKind::UnexpectedEof, "it was answered with a success before the upload was sent");
+                Err(TransportError { phase: Phase::Send, source: source.into() }.into())
+            }
+            (Ok(response), call) => {
                 let mut response = response.map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
-                if let Some((status, reason)) = facts.status_line {
+                if let Some((status, reason)) = call.status_line {
                     if status == response.status().as_u16() {
                         response.extensions_mut().insert(Reason(reason));
                     }
                 }
                 Ok(response)
             }
-            Err(error) => Err(TransportError { phase: phase(&facts), source: cause(error) }.into()),
+            (Err(error), call) => {
+                let phase = phase(&call);
+                Err(TransportError { phase, source: call.closed.unwrap_or_else(|| cause(error)) }.into())
+            }
         }
+    }
+}
+
+/// The data of an upload, as long as it is wanted: when the other side has answered it ends, or seems to be sent up to its announced length,
+/// and ureq goes on to the answer.
+struct Wanted<'a> {
+    reader: &'a mut (dyn Read + Send),
+    left: Option<u64>,
+    ended: bool,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let enough = call::current(|call| call.enough);
+        let read = match self.left {
+            None if enough => 0,
+            None => self.reader.read(buf)?,
+            Some(left) => {
+                let max = usize::try_from(left).unwrap_or(buf.len()).min(buf.len());
+                if enough { max } else { self.reader.read(buf.get_mut(..max).unwrap_or_default())? }
+            }
+        };
+        self.left = self.left.map(|left| left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX)));
+        self.ended = self.left.map_or(read == 0, |left| left == 0);
+        Ok(read)
     }
 }
 
@@ -142,24 +198,32 @@ impl Read for Incoming {
         self.0.read(buf).map_err(|error| match ::ureq::Error::from(error) {
             // Its word for a connection that ends in the midst of a chunk's length.
             error @ ::ureq::Error::BodyStalled => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-            error => error.into_io(),
+            error => match error.into_io().downcast::<Lost>() {
+                Ok(Lost(error)) => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+                Err(error) => error,
+            },
         })
     }
 }
 
-fn phase(facts: &Facts) -> Phase {
-    match facts {
-        Facts { sending_failed: true, .. } => Phase::Send,
-        Facts { sending: true, .. } => Phase::Wait,
-        Facts { connected: true, .. } => Phase::Send,
+fn phase(call: &Call) -> Phase {
+    match call {
+        Call { sending_failed: true, .. } | Call { closed: Some(_), .. } => Phase::Send,
+        Call { sending: true, .. } => Phase::Wait,
+        Call { connected: true, .. } => Phase::Send,
         _ => Phase::Connect,
     }
 }
 
-/// ureq's own wrapping of an IO error says nothing that the IO error does not.
+/// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.
 fn cause(error: ::ureq::Error) -> BoxError {
     match error {
-        ::ureq::Error::Io(error) => error.into(),
+        ::ureq::Error::Io(error) => match error.downcast::<crate::Stopped>() {
+            Ok(stopped) => stopped.into(),
+            Err(error) => error.downcast::<Lost>().map_or_else(Into::into, |Lost(error)| error.into()),
+        },
+        // Only connecting has a timeout of ureq's.
+        error @ ::ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error).into(),
         error => error.into(),
     }
 }

@@ -1,0 +1,94 @@
+//! What an instance emits, and what is sent to it.
+
+use scramjet_client_core::{Event, EventLines, EventName, LastEvent, NextEvent, ReadEvents, RequestError, SendEvent};
+use serde::Serialize;
+
+use crate::follow::Subject;
+use crate::{Error, EventStream, Follow, InstanceClient};
+
+impl InstanceClient {
+    /// `GET /instance/:id/once/:name`: waits for the next event of this name, for as long as it takes.
+    ///
+    /// It waits for ever for an event that fired before, or where the instance ends meanwhile. For an event that may have
+    /// fired already, such as `ready` after a start, use [`event`](Self::event).
+    ///
+    /// 1.x hubs lose numbers, booleans, `""` and `{}` on the way (they come as `null`), and an object with a member
+    /// `opStatus` is taken for the status of the answer. Emit strings, arrays or objects.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getNextEvent")]
+    pub fn next_event<N>(&self, name: N) -> Result<Event, Error>
+    where
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        self.host.call(&NextEvent { id: &self.id, name: &name })
+    }
+
+    /// `GET /instance/:id/event/:name`: the last event of this name; waits for the first, for as long as it takes.
+    ///
+    /// It waits for ever where the instance ends meanwhile. On 1.x an event with nothing, `null`, `false`, `0` or `""` as
+    /// its data does not count; and see [`next_event`](Self::next_event) for data that 1.x loses.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getEvent")]
+    pub fn event<N>(&self, name: N) -> Result<Event, Error>
+    where
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        self.host.call(&LastEvent { id: &self.id, name: &name })
+    }
+
+    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has answered, so that an
+    /// event that is provoked afterwards is not missed.
+    ///
+    /// It does not end with the instance. 1.x gives data that is `null`, `false`, `0`, `""` or missing as `{}`.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    #[doc(alias = "getEventStream")]
+    pub fn event_stream<N>(&self, name: N) -> Result<EventStream, Error>
+    where
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        self.host.client().items(&ReadEvents { id: &self.id, name: &name })
+    }
+
+    /// `GET /instance/:id/events/:name`, for as long as the instance lives, also over a lost connection. See [`Follow`]. Events
+    /// that are emitted during a gap are not seen.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    pub fn follow_events<N>(&self, name: N) -> Result<Follow<EventLines>, Error>
+    where
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        let id = self.id.clone();
+        Follow::start(&self.host.client, Subject::Instance(self.id.clone()), move |client| {
+            client.items(&ReadEvents { id: &id, name: &name })
+        })
+    }
+
+    /// `POST /instance/:id/_event`: sends an event to the instance. Returns when the hub has queued it; whether it is heard is not told.
+    ///
+    /// The name is any text. The data is anything that serializes to JSON; hubs before 0.39.0 take text alone.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) where the hub takes text alone, before anything is sent (an
+    /// unknown hub is asked for its version first, where the data is not text); [`is_not_found`](Error::is_not_found) where the
+    /// instance is gone. 1.x accepts an event for an instance that ended a short while ago.
+    #[doc(alias = "sendEvent")]
+    pub fn send_event(&self, name: &str, data: impl Serialize) -> Result<(), Error> {
+        let data = serde_json::to_value(data).map_err(|error| RequestError::option("data", &error.to_string()))?;
+        self.host.call(&SendEvent { id: &self.id, name, data: &data })
+    }
+}

@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use scramjet_client_core::{InstanceId, ListInstances};
+
+use super::{Member, Shared, Slot};
+use crate::{CallLimits, Error, HostClient, SequenceClient, kill};
+
+/// How often it is looked which instances still live.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a hub has to answer before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Finds out which instances on this hub have ended, until the pool is over.
+pub(super) fn watch(pool: &Shared, host: &HostClient) {
+    let host = host.with_cancel(&pool.over);
+    every_tick(pool, || {
+        // What is started while the hub answers is not missing.
+        let known: Vec<_> = pool.slots.iter().map(Slot::member).collect();
+        // A hub that does not answer now may do so the next time.
+        let Ok(living) = living(&host) else { return };
+        for member in known.into_iter().filter(|member| member.instance.host().base_url() == host.base_url()) {
+            if !living.contains(member.instance.id()) {
+                member.take();
+            }
+        }
+    });
+}
+
+/// Replaces what is not handed out any more, until the pool is over. Apart from [`watch`], for a start may take long.
+pub(super) fn replace(pool: &Shared) {
+    // Their calls end with the pool.
+    let sequences: Vec<_> = pool.sequences.iter().map(|sequence| sequence.with_cancel(&pool.over)).collect();
+    every_tick(pool, || {
+        for (index, slot) in pool.slots.iter().enumerate() {
+            let member = slot.member();
+            if member.is_out() && !pool.over.is_cancelled() {
+                // Where it cannot be replaced now, it is tried again the next time.
+                if let Some(successor) = successor(pool, &sequences, index, member) {
+                    // Only this thread sets it.
+                    let _ = member.successor.set(Box::new(successor));
+                }
+            }
+        }
+    });
+}
+
+fn successor(pool: &Shared, sequences: &[SequenceClient], index: usize, member: &Member) -> Option<Member> {
+    if !member.gone.load(Ordering::Relaxed) {
+        // It was passed over, and may live.
+        kill::kill(&member.instance.host.client, member.instance.id()).ok()?;
+        member.gone.store(true, Ordering::Relaxed);
+    }
+    // A panic is told where it happens, and must not be the end of all replacing.
+    let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index))).ok()?;
+    let others: Vec<_> = pool.slots.iter().map(Slot::member).filter_map(super::alive).map(|other| other.host().base_url()).collect();
+    let sequence = pool.options.choose(sequences, index, |loads| super::start::least(loads, &others)).ok()?;
+    let mut instance = pool.options.start_one(sequence, &options).ok()?;
+    instance.host.client.options = super::start::options_of(&pool.sequences, &instance);
+    Some(Member::new(instance))
+}
+
+fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
+    let instances = host.client.within(Some(PATIENCE)).call(&ListInstances)?.into_iter();
+    Ok(instances.filter(|info| info.ended.is_none() && info.terminated.is_none()).map(|info| info.id).collect())
+}
+
+fn every_tick(pool: &Shared, mut work: impl FnMut()) {
+    let limits = CallLimits { cancel: Some(pool.over.clone()), ..CallLimits::default() };
+    while limits.pause(TICK).is_ok() {
+        work();
+    }
+}

@@ -1,0 +1,118 @@
+//! Finding a host and connecting to it, within the limits of a call.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::ureq::config::Config;
+use ::ureq::http::Uri;
+use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ::ureq::unversioned::transport::{ConnectionDetails, Connector, LazyBuffers, NextTimeout};
+use ::ureq::{Error, Timeout};
+
+use super::call;
+use super::socket::{Socket, Wire};
+use crate::{CallLimits, Stopped};
+
+/// Finds nothing: ureq asks before it looks for an idle connection, so that each request would pay for a search (`getaddrinfo`, 15 µs
+/// for `localhost`) which only a new connection needs. [`Dial`] asks then.
+#[derive(Debug)]
+pub(super) struct Later;
+
+impl Resolver for Later {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
+    }
+}
+
+/// Opens connections.
+#[derive(Debug)]
+pub(super) struct Dial;
+
+impl Connector for Dial {
+    type Out = Socket;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Socket>, Error> {
+        let host = details.uri.scheme().zip(details.uri.authority());
+        let host = host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
+        let host = host.ok_or_else(|| Error::BadUri(details.uri.to_string()))?;
+        let limits = call::current(|call| call.limits.clone());
+
+        let wire = Wire::new(dial(host, details.timeout, &limits)?);
+        wire.serve(limits);
+        call::current(|call| call.wire = Some(wire.clone()));
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Socket::new(wire, buffers)))
+    }
+}
+
+fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpStream, Error> {
+    let now = Instant::now();
+    let timed_out = Error::Timeout(Timeout::Connect);
+    let theirs = now.checked_add(*timeout.after);
+    // Nothing moves while connecting: the idle timeout counts from its beginning.
+    let (end, timed_out) = match (limits.end_of_wait(now), theirs) {
+        (Some((ours, _)), Some(theirs)) if theirs < ours => (Some(theirs), timed_out),
+        (Some((ours, stopped)), _) => (Some(ours), Error::Io(stopped.into())),
+        (None, theirs) => (theirs, timed_out),
+    };
+    let stream = match &limits.cancel {
+        // The search for a name cannot be bounded; what connects to an address can.
+        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => open(&host, end),
+        _ => open_aside(host, end, limits),
+    };
+    match stream {
+        Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => Err(timed_out),
+        stream => Ok(stream?),
+    }
+}
+
+/// Connects on another thread, so that neither a search for a name nor an address that does not answer can hold this one. Only for
+/// a new connection of a call that may have to be given up at any time. What comes too late is closed.
+fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits) -> io::Result<TcpStream> {
+    let (tell, told) = channel();
+    let _hook = limits.cancel.as_ref().map(|token| {
+        let tell = tell.clone();
+        token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
+    });
+    thread::Builder::new().name("connect".into()).spawn(move || tell.send(open(&host, end)))?;
+    match end {
+        // The other thread always tells.
+        None => told.recv().unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
+        Some(end) => match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(ErrorKind::TimedOut.into()),
+            Ok(result) => result,
+        },
+    }
+}
+
+/// Connects to the first address that answers. Each gets half of the time that is left, so that one which does not answer leaves
+/// some to the next, and the last one gets all of it.
+fn open(host: &str, end: Option<Instant>) -> io::Result<TcpStream> {
+    let mut addresses = host.to_socket_addrs()?.peekable();
+    let mut last = None;
+    while let Some(address) = addresses.next() {
+        let opened = match end {
+            None => TcpStream::connect(address),
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                let left = if addresses.peek().is_some() { left / 2 } else { left };
+                if left < Duration::from_micros(1) {
+                    return Err(last.unwrap_or_else(|| ErrorKind::TimedOut.into()));
+                }
+                TcpStream::connect_timeout(&address, left)
+            }
+        };
+        match opened {
+            Ok(stream) => {
+                // A line that somebody types is to arrive when it is typed.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(ErrorKind::NotFound, format!("{host} has no address"))))
+}

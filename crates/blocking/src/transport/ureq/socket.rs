@@ -1,0 +1,267 @@
+//! A TCP connection that keeps to the limits of the call it serves, and that can be cut from another thread.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use ::ureq::{Error, Timeout};
+
+use super::status_line;
+use crate::cancel::OnCancel;
+use crate::{CallLimits, Stopped};
+
+/// A socket wakes from a wait at least this often where the wait is bounded. Its timeout is then the same from one wait to the next,
+/// and needs no system call, but near the end.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often a blocked upload looks whether the answer is there already. The system does not say when in this time it took what it did
+/// take, so that an idle timeout may come later by as much.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// The shortest timeout: the system takes zero for none.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// The socket, for all who have to do with it: what reads and writes, what watches over the encryption, what cuts it.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: TcpStream,
+    cut: AtomicBool,
+    muted: AtomicBool,
+    serves: Mutex<Serves>,
+}
+
+/// The call that a wire serves.
+#[derive(Debug, Default)]
+struct Serves {
+    limits: CallLimits,
+    /// Cuts the wire when the call is cancelled.
+    _cutting: Option<OnCancel>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
+        Arc::new(Self { stream, cut: AtomicBool::new(false), muted: AtomicBool::new(false), serves: Mutex::default() })
+    }
+
+    fn serves(&self) -> MutexGuard<'_, Serves> {
+        self.serves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it serves a call with these limits.
+    pub(super) fn serve(self: &Arc<Self>, limits: CallLimits) {
+        let wire = Arc::downgrade(self);
+        let cutting = limits.cancel.as_ref().map(|token| token.on_cancel(move || wire.upgrade().into_iter().for_each(|wire| wire.cut())));
+        let before = std::mem::replace(&mut *self.serves(), Serves { limits, _cutting: cutting });
+        drop(before);
+    }
+
+    /// The call is over. After this, cancelling it does not reach the wire any more.
+    pub(super) fn release(&self) {
+        let served = std::mem::take(&mut *self.serves());
+        drop(served);
+    }
+
+    /// Wakes whatever is blocked. The connection is of no use afterwards.
+    fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        // Fails where the other side is gone: then nothing is blocked.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// From now on what is sent is thrown away: the other side has answered, and takes no more.
+    pub(super) fn mute(&self) {
+        self.muted.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::SeqCst)
+    }
+
+    /// Whether the connection may serve another call.
+    fn is_usable(&self) -> bool {
+        !self.is_muted() && !self.cut.load(Ordering::SeqCst) && self.glance(&mut [0]).is_none()
+    }
+
+    /// Whether there is something to read.
+    pub(super) fn is_readable(&self) -> bool {
+        self.glance(&mut [0]).is_some_and(|seen| seen.is_ok_and(|seen| seen > 0))
+    }
+
+    /// Looks at what can be read without waiting and without taking it; `None` where there is nothing.
+    pub(super) fn glance(&self, buf: &mut [u8]) -> Option<io::Result<usize>> {
+        let mut peek = || {
+            self.stream.set_nonblocking(true)?;
+            let seen = self.stream.peek(buf);
+            self.stream.set_nonblocking(false)?;
+            seen
+        };
+        match peek() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            seen => Some(seen),
+        }
+    }
+}
+
+/// How long a read or a write may take.
+struct Patience {
+    limits: CallLimits,
+    /// What ureq asks for: for connecting, and for an interim answer.
+    theirs: Option<(Instant, Timeout)>,
+    quiet_since: Instant,
+}
+
+impl Patience {
+    fn new(wire: &Wire, timeout: NextTimeout) -> Result<Self, Error> {
+        let limits = wire.serves().limits.clone();
+        limits.check().map_err(given_up)?;
+        let now = Instant::now();
+        let theirs = (!timeout.after.is_not_happening()).then(|| now.checked_add(*timeout.after)).flatten();
+        Ok(Self { limits, theirs: theirs.map(|end| (end, timeout.reason)), quiet_since: now })
+    }
+
+    /// How long to wait now; `None` for whenever.
+    fn left(&self) -> Result<Option<Duration>, Error> {
+        let ours = self.limits.end_of_wait(self.quiet_since);
+        let (end, error) = match (ours, self.theirs) {
+            (Some((ours, _)), Some((theirs, reason))) if theirs < ours => (theirs, Error::Timeout(reason)),
+            (Some((end, stopped)), _) => (end, given_up(stopped)),
+            (None, Some((end, reason))) => (end, Error::Timeout(reason)),
+            (None, None) => return Ok(None),
+        };
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => Ok(Some(left)),
+            _ => Err(error),
+        }
+    }
+}
+
+fn given_up(stopped: Stopped) -> Error {
+    Error::Io(stopped.into())
+}
+
+fn stopped(error: &io::Error) -> Option<Stopped> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
+/// A timeout of the socket, as it was last set.
+#[derive(Debug, Default)]
+struct Timer(Option<Duration>);
+
+impl Timer {
+    /// Sees to it that a wait ends within `left` (`None`: whenever), with as few system calls as possible. It may end before.
+    fn set(&mut self, left: Option<Duration>, tick: Duration, set: impl FnOnce(Option<Duration>) -> io::Result<()>) -> io::Result<()> {
+        let wanted = left.map(|left| left.clamp(AT_ONCE, tick));
+        let good = match (self.0, wanted) {
+            (Some(current), Some(wanted)) => current == wanted,
+            // A wait that need not end is simply begun again.
+            (current, None) => current.is_none_or(|current| current >= tick),
+            (None, Some(_)) => false,
+        };
+        if !good {
+            let timer = wanted.or(self.0.map(|_| tick));
+            set(timer)?;
+            self.0 = timer;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    wire: Arc<Wire>,
+    buffers: LazyBuffers,
+    reading: Timer,
+    writing: Timer,
+    /// An upload stood still for too long. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
+    stalled: bool,
+}
+
+impl Socket {
+    pub(super) fn new(wire: Arc<Wire>, buffers: LazyBuffers) -> Self {
+        Self { wire, buffers, reading: Timer::default(), writing: Timer::default(), stalled: false }
+    }
+
+    /// Whether a refusal can be read, in plain text.
+    fn is_refused(&self) -> bool {
+        let mut start = [0; 512];
+        let seen = self.wire.glance(&mut start).and_then(Result::ok).unwrap_or_default();
+        status_line::find(start.get(..seen).unwrap_or_default()).is_some_and(|head| head.status >= 300)
+    }
+
+    /// What an error means, where it means the end.
+    fn judge(&self, error: io::Error) -> Option<Error> {
+        match error.kind() {
+            // The timeout of the socket, which is only a reason to look at the clock.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
+            _ if self.wire.cut.load(Ordering::SeqCst) => Some(given_up(Stopped::Cancelled)),
+            _ => Some(error.into()),
+        }
+    }
+}
+
+impl Transport for Socket {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let mut patience = Patience::new(&self.wire, timeout)?;
+        if self.stalled {
+            return Err(given_up(Stopped::Idle));
+        }
+        let mut sent = 0;
+        while sent < amount && !self.wire.is_muted() {
+            let left = match patience.left() {
+                Ok(left) => left.map_or(GLANCE, |left| left.min(GLANCE)),
+                Err(error) => {
+                    self.stalled = matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Idle));
+                    return Err(error);
+                }
+            };
+            self.writing.set(Some(left), GLANCE, |timer| self.wire.stream.set_write_timeout(timer))?;
+            let rest = self.buffers.output().get(sent..amount).unwrap_or_default();
+            match (&self.wire.stream).write(rest) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(written) => {
+                    sent += written;
+                    patience.quiet_since = Instant::now();
+                }
+                Err(error) => match self.judge(error) {
+                    Some(error) => return Err(error),
+                    // It does not read on because it has answered. (Under encryption this cannot be seen from here.)
+                    None if self.is_refused() => self.wire.mute(),
+                    None => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let patience = Patience::new(&self.wire, timeout)?;
+        loop {
+            let left = patience.left()?;
+            self.reading.set(left, TICK, |timer| self.wire.stream.set_read_timeout(timer))?;
+            match (&self.wire.stream).read(self.buffers.input_append_buf()) {
+                // A wire that was cut reads as if the other side had closed it.
+                Ok(0) if self.wire.cut.load(Ordering::SeqCst) => return Err(given_up(Stopped::Cancelled)),
+                Ok(read) => {
+                    self.buffers.input_appended(read);
+                    return Ok(read > 0);
+                }
+                Err(error) => {
+                    if let Some(error) = self.judge(error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.wire.is_usable()
+    }
+}

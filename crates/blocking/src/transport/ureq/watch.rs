@@ -1,0 +1,160 @@
+//! Looks over ureq's shoulder, above the encryption, for what it does not tell or do: how far a request got, the reason phrase, and an
+//! answer that comes before the end of the upload.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ::ureq::{Error, Timeout};
+
+use super::socket::Wire;
+use super::{call, status_line};
+
+/// Wraps the connection that the connectors before it made.
+#[derive(Debug)]
+pub(super) struct Watch;
+
+impl<In: Transport> Connector<In> for Watch {
+    type Out = Watched<In>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Watched<In>>, Error> {
+        let wire = call::current(|call| {
+            call.connected = chained.is_some();
+            call.wire.take()
+        });
+        Ok(chained.zip(wire).map(|(inner, wire)| Watched { inner, wire, exchange: None }))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Watched<In> {
+    inner: In,
+    wire: Arc<Wire>,
+    /// From the first byte of a request until the connection is free for the next one.
+    exchange: Option<Exchange>,
+}
+
+#[derive(Debug, Default)]
+struct Exchange {
+    /// The answer's status line was noted.
+    told: bool,
+    /// A success came while there was still something to send. Hubs answer so, and go on taking what is sent.
+    welcome: bool,
+    /// ureq was given a whole head that it had passed over, see `await_input`.
+    offered: bool,
+}
+
+impl<In: Transport> Watched<In> {
+    /// Whether there is a refusal already, in the midst of the upload.
+    fn is_refused(&mut self) -> bool {
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.welcome) else { return false };
+        if !self.wire.is_readable() {
+            return false;
+        }
+        // There may be less than it seems, for encryption has messages of its own. An error comes back with the next read.
+        let glance = NextTimeout { after: Duration::from_millis(1).into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+        let _ = self.inner.await_input(glance);
+        let head = status_line::find(self.inner.buffers().input());
+        exchange.welcome = head.as_ref().is_some_and(|head| head.status < 300);
+        head.is_some_and(|head| head.status >= 300)
+    }
+
+    /// What is left to send is not wanted any more.
+    fn stop_sending(&self, closed: Option<Error>) {
+        self.wire.mute();
+        call::current(|call| {
+            call.enough = true;
+            call.closed = closed.map(super::cause);
+        });
+    }
+}
+
+impl<In: Transport> Transport for Watched<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
+            if let Some(head) = status_line::find(self.inner.buffers().input()) {
+                exchange.told = true;
+                call::current(|call| call.status_line = Some((head.status, head.reason)));
+            }
+        }
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let is_head = self.exchange.is_none();
+        if is_head {
+            // ureq would take the first bytes that come for ones which it can use, because it could use the last ones of the exchange before.
+            self.inner.buffers().input_consume(0);
+            self.exchange = Some(Exchange::default());
+            self.wire.serve(call::current(|call| {
+                call.sending = true;
+                call.limits.clone()
+            }));
+        } else if self.wire.is_muted() {
+            return Ok(());
+        } else if self.is_refused() {
+            self.stop_sending(None);
+            return Ok(());
+        }
+        match self.inner.transmit_output(amount, timeout) {
+            Ok(()) if self.wire.is_muted() => self.stop_sending(None),
+            Ok(()) => {}
+            // It may have answered before it closed the connection.
+            Err(Error::Io(error)) if !is_head && is_closed(error.kind()) => self.stop_sending(Some(error.into())),
+            Err(error) => {
+                call::current(|call| call.sending_failed = true);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        // ureq takes input that it has seen and left for a part of something, and waits for the rest. But it leaves an answer that comes in
+        // place of a `100 Continue` although it is whole, and it has not seen what was read here. So it is shown such a head again.
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.offered) {
+            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.whole) {
+                exchange.offered = true;
+                return Ok(true);
+            }
+        }
+        match self.inner.await_input(timeout) {
+            // In a body, ureq takes these for the end that the other side meant, where nothing else tells its length.
+            Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
+                Err(Error::Io(io::Error::other(Lost(error))))
+            }
+            // ureq would ask again and again for the rest of an interim answer.
+            Ok(false) if timeout.reason == Timeout::Await100 => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            result => result,
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Asked when the connection goes back into the pool, and when it is taken out again.
+        self.exchange = None;
+        self.wire.release();
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+/// A connection that was lost, and not closed, in the midst of an answer.
+#[derive(Debug)]
+pub(super) struct Lost(pub(super) io::Error);
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Lost {}
+
+fn is_closed(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
+}
