@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, ReplyError,
-    SequenceClient, StartOptions, StopOptions, Transport, TransportError, Upload,
+    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, Readiness, ReplyError,
+    RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
@@ -37,6 +37,51 @@ fn lost(phase: Phase) -> HostClient {
     })
 }
 
+/// A transport that gives up for this reason, without waiting for it.
+fn stopped(phase: Phase, stopped: Stopped) -> InstanceClient {
+    let host = answered(move || match phase {
+        Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
+        _ => Err(TransportError { phase, source: stopped.into() }.into()),
+    });
+    let host = host.with_deadline(Duration::from_secs(30)).with_idle_timeout(Duration::from_millis(1500));
+    host.instance("x").unwrap()
+}
+
+struct Stops(Stopped);
+
+impl Read for Stops {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+}
+
+/// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
+fn starts(state: &'static str, event: &'static str) -> SequenceClient {
+    let transport = Answering(move |request: Request<Outgoing<'_>>| -> Answer {
+        let path = request.uri().path().to_owned();
+        let body = match path.rsplit('/').next().unwrap() {
+            "start" => r#"{"id":"i"}"#,
+            "i" => state,
+            "_kill" => "{}",
+            name if path.contains("/event/") && event.starts_with(name) => event.split_once(' ').unwrap().1,
+            // What does not come.
+            _ => return Ok(Response::new(Box::new(Waits) as _)),
+        };
+        Ok(Response::builder().body(Box::new(body.as_bytes()) as _)?)
+    });
+    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).build().unwrap().sequence("s").unwrap()
+}
+
+/// For as long as the test runs.
+struct Waits;
+
+impl Read for Waits {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        std::thread::park();
+        Err(io::ErrorKind::Interrupted.into())
+    }
+}
+
 /// An error with a cause of its own.
 #[derive(Debug)]
 struct Layer(io::Error);
@@ -50,6 +95,18 @@ impl std::fmt::Display for Layer {
 impl std::error::Error for Layer {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
+    }
+}
+
+struct Full;
+
+impl io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is full"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -133,8 +190,68 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
         ),
         (
+            stopped(Phase::Connect, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, before it was connected; nothing was sent",
+        ),
+        (
+            stopped(Phase::Wait, Stopped::Deadline).next_event("done").unwrap_err(),
+            "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for, \
+             and the hub may have acted upon the request",
+        ),
+        (
+            stopped(Phase::Wait, Stopped::Deadline).stop(&StopOptions::new(Duration::from_secs(7))).unwrap_err(),
+            "stop instance (POST http://hub:8000/api/v1/instance/x/_stop) was given up after 37s, its deadline, while the answer was waited for, \
+             and the hub may have acted upon the request",
+        ),
+        (
+            stopped(Phase::Read, Stopped::Idle).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was read",
+        ),
+        (
+            stopped(Phase::Send, Stopped::Cancelled).send_input("text").unwrap_err(),
+            "send input (POST http://hub:8000/api/v1/instance/x/input) was cancelled while the request was sent, \
+             and the hub may have received a part of it",
+        ),
+        (
+            starts(r#"{"id":"i","terminated":{"exitcode":101,"reason":"Runner failed"}}"#, "- -")
+                .start_and_wait(&none, &Readiness::event("ready"))
+                .unwrap_err(),
+            "last event (GET http://hub:8000/api/v1/instance/i/event/ready) waits in vain: the instance has ended: Runner failed (exit code 101)",
+        ),
+        (
+            starts(r#"{"id":"i"}"#, r#"error "no such city""#)
+                .start_and_wait(&none, &Readiness::event("ready").fails_on("error"))
+                .unwrap_err(),
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start) failed: the instance says \"error\" with \"no such city\"",
+        ),
+        (
+            replied(503, "restarting")
+                .sequence("x")
+                .unwrap()
+                .start_with_retry(&none, &Readiness::event("ready"), &RetryPolicy::linear(Duration::from_millis(1)))
+                .unwrap_err(),
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start) failed 3 times\n  \
+             caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start) was refused: 503 SERVER_ERROR: restarting",
+        ),
+        (
+            replied(200, "text").instance("x").unwrap().transform("", &mut Full).unwrap_err(),
+            "read stream (GET http://hub:8000/api/v1/instance/x/output) was abandoned: what came could not be written\n  \
+             caused by: the disk is full",
+        ),
+        (
+            reading().instance("x").unwrap().send_input(Input::ndjson(&b"1\nnull\n"[..])).unwrap_err(),
+            "send input (POST http://hub:8000/api/v1/instance/x/input) was abandoned: the data to upload cannot be used\n  \
+             caused by: line 2 is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object",
+        ),
+        (
+            replied(200, "\u{ff}").instance("x").unwrap().output().unwrap().json_lines::<u8>().next().unwrap().unwrap_err(),
+            "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: the reply is not the JSON that was expected; \
+             it begins with \"ÿ\"\n  \
+             caused by: expected value at line 1 column 1",
+        ),
+        (
             reading().send_sequence(Upload::reader(Torn("the tape is torn"))).unwrap_err(),
-            "send sequence (POST http://hub:8000/api/v1/sequence) was abandoned: the data to upload could not be read\n  \
+            "send sequence (POST http://hub:8000/api/v1/sequence) was abandoned: the data to upload cannot be used\n  \
              caused by: the tape is torn",
         ),
         (
@@ -243,9 +360,10 @@ fn every_error_has_a_code() {
             ErrorKind::Request(_) => "BAD_PARAMETERS",
             ErrorKind::Transport { phase: Phase::Read, .. } => "INVALID_RESPONSE",
             ErrorKind::Transport { .. } => "CANNOT_CONNECT",
-            ErrorKind::Upload(_) => "GENERAL_ERROR",
             ErrorKind::Reply(ReplyError::Api(refusal)) => refusal.code.as_str(),
-            _ => "INVALID_RESPONSE",
+            ErrorKind::Reply(_) => "INVALID_RESPONSE",
+            ErrorKind::Attempts(_) => "SERVER_ERROR",
+            _ => "GENERAL_ERROR",
         };
         assert_eq!(error.code().as_str(), code, "{text}");
     }

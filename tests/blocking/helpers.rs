@@ -1,11 +1,13 @@
 //! What several suites need: servers that answer everything, words between threads, a bound for what may hang, a process of one's own.
 
+use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{self, Command, Output};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use scramjet_client_tests::fixture;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -75,9 +77,114 @@ pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<fix
 
 /// Runs the test of this name alone in a process of its own, with these variables, in which it finds out by them what to do.
 pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
+    let (output, text) = child(test, variables);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    print!("{text}");
+}
+
+/// Like [`in_child`], where the test exits with this code, which only it would.
+pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: i32) {
+    let (output, text) = child(test, variables);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+}
+
+fn child(test: &str, variables: &[(&str, &str)]) -> (Output, String) {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args([test, "--exact", "--nocapture"]).envs(variables.iter().copied());
     let output = child.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();
+    (output, text)
+}
+
+/// The most memory that this process ever had, in bytes.
+pub(crate) fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// A folder that is removed with everything in it.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(test: &str) -> Self {
+        let path = env::temp_dir().join(format!("scramjet-client-{test}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Lines of 4 KiB without end, each with its number: no two pieces are the same. ASCII, which no hub damages.
+pub(crate) struct Numbered {
+    line: Vec<u8>,
+    at: usize,
+    number: u64,
+}
+
+impl Numbered {
+    pub(crate) fn new() -> Self {
+        let mut line = vec![b'.'; 4 << 10];
+        line[4095] = b'\n';
+        Self { at: line.len(), line, number: 0 }
+    }
+}
+
+impl Read for Numbered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut rest = &mut *buffer;
+        while !rest.is_empty() {
+            if self.at == self.line.len() {
+                self.line[..16].copy_from_slice(format!("{:016}", self.number).as_bytes());
+                self.number += 1;
+                self.at = 0;
+            }
+            let given = (&self.line[self.at..]).read(rest)?;
+            self.at += given;
+            rest = &mut rest[given..];
+        }
+        Ok(buffer.len())
+    }
+}
+
+/// Takes so many bytes of [`Numbered`], and no others.
+pub(crate) struct SameNumbered {
+    expected: io::Take<Numbered>,
+    buffer: Vec<u8>,
+}
+
+impl SameNumbered {
+    pub(crate) fn new(length: u64) -> Self {
+        Self { expected: Numbered::new().take(length), buffer: Vec::new() }
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.expected.limit()
+    }
+}
+
+impl Write for SameNumbered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.resize(bytes.len(), 0);
+        self.expected.read_exact(&mut self.buffer)?;
+        if self.buffer != bytes {
+            return Err(io::Error::other(format!("other bytes, {} before the end", self.left())));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

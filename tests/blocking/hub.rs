@@ -1,11 +1,11 @@
 //! What a hub can do beside sequences and instances, on a real hub.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 
 use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptions, Version};
 use serde_json::{Value, json};
 
-use crate::live::{Uploaded, has, hub};
+use crate::live::{Uploaded, has, hub, running};
 
 #[test]
 fn the_hub_tells_about_itself() {
@@ -48,6 +48,14 @@ fn what_came_later_works_or_says_since_when_it_would() {
     check("entities", Version::new(0, 31, 4), host.list_entities().map(drop));
     check("create topic", Version::new(0, 35, 0), host.create_topic("made-by-a-test", ContentType::Text).map(drop));
     check("delete topic", Version::new(0, 35, 0), host.delete_topic("made-by-a-test"));
+
+    let (_sequence, instance) = running(&host, "echo");
+    let both = instance.inout("x\n").map(|mut stream| {
+        let mut back = [0; 2];
+        stream.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"x\n");
+    });
+    check("inout", Version::new(0, 29, 0), both);
 
     // Where the version is not known, the hub itself says that there is no such route.
     if !dialect.has(Version::new(0, 19, 2)) {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::core::{Json, Path};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
-    Adapter, Error, ErrorCode, HostClient, Input, InstanceStatus, KillOptions, Operation, OutputStream, RequestError, SequenceClient,
-    SequenceOf, StartOptions, StopOptions, Upload, Version,
+    Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions, Operation, OutputStream, RequestError,
+    SequenceClient, SequenceOf, StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::package;
@@ -41,6 +41,13 @@ impl Uploaded {
     pub(crate) fn sample(host: &HostClient, name: &str) -> Self {
         Self(host.send_sequence(package::sequence(name)).unwrap())
     }
+}
+
+/// An instance of a sample sequence, gone at the end of the test with the sequence.
+pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
+    let sequence = Uploaded::sample(host, name);
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    (sequence, instance)
 }
 
 impl Deref for Uploaded {
@@ -354,7 +361,7 @@ fn kill_ends_what_does_not_stop() {
 }
 
 /// The status that it ended with; `None` where the hub has forgotten it.
-fn wait_until_ended(instance: &scramjet_client_blocking::InstanceClient) -> Option<InstanceStatus> {
+fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
     // The end of its standard output is the end of the process.
     if let Ok(mut stdout) = instance.stdout() {
         std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();

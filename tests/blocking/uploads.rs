@@ -1,42 +1,19 @@
 //! What is uploaded, from wherever it comes: all of it, as it comes, or an error that says whose fault it is.
 
+use std::env;
 use std::error::Error as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::{env, process};
 
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::helpers::{Mailbox, in_child, recording, within};
+use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 use crate::transport::Answering;
-
-/// A folder that is removed with everything in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let path = env::temp_dir().join(format!("scramjet-client-uploads-{test}-{}", process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// What the hub gets where the upload is sent as a sequence.
 fn received(upload: impl Into<Upload>) -> Request {
@@ -175,7 +152,7 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
                 };
                 let error = host.send_sequence(upload).unwrap_err();
                 assert_eq!((cause(&error).kind(), cause(&error).to_string().as_str()), (io::ErrorKind::PermissionDenied, Failing::MESSAGE));
-                let told = format!("send sequence (POST {}/sequence) was abandoned: the data to upload could not be read", server.url());
+                let told = format!("send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used", server.url());
                 assert_eq!(error.to_string(), told);
                 assert!(!whole.take(), "the hub takes what arrived for the whole");
                 // And the client goes on, on another connection.
@@ -280,13 +257,6 @@ fn a_long_upload_takes_no_memory() {
     let long = requests.take();
     assert_eq!(long.header("transfer-encoding"), Some("chunked"));
     assert_eq!(u64::try_from(long.body.len()).unwrap(), LENGTH);
-}
-
-/// The most memory that this process ever had, in bytes.
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
 #[test]

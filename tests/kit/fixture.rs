@@ -217,17 +217,21 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, Headers)> {
 
 /// Decodes a chunked body. What was decoded before a failure stays in `body`.
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let line = read_line(reader)?;
-        let size = line.split(';').next().unwrap_or_default().trim();
-        match u64::from_str_radix(size, 16).ok()? {
-            0 => break,
-            size => read_exactly(reader, size, body)?,
-        }
+    while read_chunk(reader, body)? > 0 {}
+    Some(())
+}
+
+/// Decodes a chunk and gives its size. The one of size 0 is the last, and the trailers belong to it.
+pub(crate) fn read_chunk(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<u64> {
+    let line = read_line(reader)?;
+    let size = u64::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).ok()?;
+    if size == 0 {
+        while !read_line(reader)?.is_empty() {} // trailers
+    } else {
+        read_exactly(reader, size, body)?;
         read_line(reader)?.is_empty().then_some(())?;
     }
-    while !read_line(reader)?.is_empty() {} // trailers
-    Some(())
+    Some(size)
 }
 
 fn read_exactly(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> Option<()> {

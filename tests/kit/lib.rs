@@ -1,8 +1,10 @@
 //! The test kit: a real hub, recorded exchanges replayed over real HTTP, and servers that misbehave on purpose.
 
+pub mod backlog;
 pub mod fixture;
 pub mod hub;
 pub mod package;
 pub mod proxy;
 pub mod replay;
 pub mod scripted;
+mod tls;

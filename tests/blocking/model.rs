@@ -1,0 +1,489 @@
+//! A hub of our own: its starts, events and kills do what the test says, in the manner of 0.18.7 or of 1.0.1.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use scramjet_client_blocking::{HostClient, SequenceClient};
+use scramjet_client_tests::fixture::Request;
+use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
+use serde_json::{Value, json};
+
+/// Longer than any step takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What comes with an event; nothing where JavaScript has `undefined`.
+pub(crate) type Data = Option<Value>;
+
+/// What a start comes to.
+pub(crate) enum Start {
+    /// An instance that has emitted these events.
+    Up(Vec<(&'static str, Data)>),
+    /// The same, and then the connection is closed instead of an answer.
+    UpUnheard(Vec<(&'static str, Data)>),
+    /// The same, answered when the test says so.
+    Held(Vec<(&'static str, Data)>),
+    /// An instance that has ended at once, with this exit code and reason.
+    Ended(i64, &'static str),
+    /// No instance; the connection is closed.
+    Closed,
+    /// No instance; status, headers and body of a refusal.
+    Refused(&'static str, &'static [(&'static str, &'static str)], &'static str),
+}
+
+/// The two ways in which an event reaches a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The answer to a question about the last event.
+    Answer,
+    Stream,
+}
+
+pub(crate) struct Model {
+    server: ScriptedServer,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    version: &'static str,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Ends what waits, and would keep its thread.
+    over: bool,
+    requests: Vec<String>,
+    starts: VecDeque<Start>,
+    released: bool,
+    /// How often kills are refused, and the status of instances meanwhile.
+    unkillable: (usize, &'static str),
+    kills_hang: bool,
+    kills_forbidden: bool,
+    /// The instance ids that starts asked for.
+    asked_ids: Vec<Option<String>>,
+    instances: BTreeMap<String, Instance>,
+    /// What does not go out, for now.
+    held: Option<Way>,
+    /// How many events went out, whichever way.
+    delivered: usize,
+    /// Fired when the instance is asked for next, which has ended then.
+    last_words: Option<(&'static str, Data)>,
+    known_later: Option<&'static str>,
+}
+
+#[derive(Default)]
+struct Instance {
+    fired: Vec<(String, Data)>,
+    listening: usize,
+    ended: Option<Value>,
+}
+
+impl Model {
+    pub(crate) fn start(version: &'static str, starts: Vec<Start>) -> Self {
+        let state = Mutex::new(State { starts: starts.into(), unkillable: (0, "running"), ..State::default() });
+        let shared = Arc::new(Shared { version, state, changed: Condvar::new() });
+        let server = ScriptedServer::start({
+            let shared = Arc::clone(&shared);
+            move |connection| {
+                while let Some(request) = connection.read_request() {
+                    if shared.serve(&request, connection).is_none() {
+                        break;
+                    }
+                }
+            }
+        });
+        Self { server, shared }
+    }
+
+    /// A hub of 1.0.1 with the instance `i`.
+    pub(crate) fn of_1x() -> Self {
+        let model = Self::start("1.0.1", Vec::new());
+        model.add_instance();
+        model
+    }
+
+    /// The instance `i` runs.
+    pub(crate) fn add_instance(&self) {
+        self.change(|state| drop(state.instances.insert("i".into(), Instance::default())));
+    }
+
+    /// This instance is unknown to all routes but its own.
+    pub(crate) fn know_later(&self, id: &'static str) {
+        self.change(|state| state.known_later = Some(id));
+    }
+
+    pub(crate) fn host(&self) -> HostClient {
+        HostClient::new(self.server.url()).unwrap()
+    }
+
+    /// Its sequence `s`.
+    pub(crate) fn sequence(&self) -> SequenceClient {
+        self.host().sequence("s").unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// The instance `i` emits.
+    pub(crate) fn fire(&self, name: &str, data: Data) {
+        self.change(|state| state.instances.get_mut("i").unwrap().fired.push((name.to_owned(), data)));
+    }
+
+    /// The same, and it goes the one way before it goes the other.
+    pub(crate) fn fire_first(&self, way: Way, name: &str, data: Data) {
+        let other = if way == Way::Stream { Way::Answer } else { Way::Stream };
+        self.hold_back(other, || {
+            self.fire(name, data);
+            self.wait_until_delivered(1);
+        });
+    }
+
+    /// Nothing goes this way until that is done.
+    pub(crate) fn hold_back(&self, way: Way, until: impl FnOnce()) {
+        self.change(|state| state.held = Some(way));
+        until();
+        self.change(|state| state.held = None);
+    }
+
+    pub(crate) fn wait_until_delivered(&self, count: usize) {
+        drop(self.when(|state| state.delivered >= count));
+    }
+
+    /// The instance `i` ends, and its info has these members.
+    pub(crate) fn end(&self, info: Value) {
+        self.change(|state| state.instances.get_mut("i").unwrap().ended = Some(info));
+    }
+
+    /// The instance `i` emits when it is asked for next, and has ended.
+    pub(crate) fn end_with(&self, name: &'static str, data: Data) {
+        self.change(|state| state.last_words = Some((name, data)));
+    }
+
+    /// The instance `i` is forgotten.
+    pub(crate) fn forget(&self) {
+        self.change(|state| drop(state.instances.remove("i")));
+    }
+
+    /// So many kills are refused with 400; the status of instances is this one until then.
+    pub(crate) fn refuse_kills(&self, times: usize, status: &'static str) {
+        self.change(|state| state.unkillable = (times, status));
+    }
+
+    /// Kills are not answered.
+    pub(crate) fn hold_kills(&self) {
+        self.change(|state| state.kills_hang = true);
+    }
+
+    /// Kills are refused with 403.
+    pub(crate) fn forbid_kills(&self) {
+        self.change(|state| state.kills_forbidden = true);
+    }
+
+    /// Answers the start that is held.
+    pub(crate) fn release(&self) {
+        self.change(|state| state.released = true);
+    }
+
+    /// Waits until the instance `i` is listened to in so many ways.
+    pub(crate) fn wait_for_listeners(&self, count: usize) {
+        drop(self.when(|state| state.instances["i"].listening >= count));
+    }
+
+    /// Waits until there was such a request; each is method, a blank, and what follows the base.
+    pub(crate) fn wait_for(&self, request: &str) {
+        drop(self.when(|state| state.requests.iter().any(|seen| seen == request)));
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state().requests.clone()
+    }
+
+    /// The starts and the ends of instances, in their order, with the ids where the client did not make them.
+    pub(crate) fn story(&self) -> Vec<String> {
+        let part = |request: &String| {
+            let id = request.split('/').nth(1).unwrap_or_default();
+            let id = if id.len() == 36 { "made" } else { id };
+            match request.rsplit('/').next()? {
+                "start" => Some("start".to_owned()),
+                "_kill" => Some(format!("kill {id}")),
+                "_stop" => Some(format!("stop {id}")),
+                _ => None,
+            }
+        };
+        self.state().requests.iter().filter_map(part).collect()
+    }
+
+    pub(crate) fn asked_ids(&self) -> Vec<Option<String>> {
+        self.state().asked_ids.clone()
+    }
+
+    /// The instances that run.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let state = self.state();
+        state.instances.iter().filter(|(_, instance)| instance.ended.is_none()).map(|(id, _)| id.clone()).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.shared.changed.notify_all();
+    }
+
+    fn when(&self, is: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let (state, waited) = self.shared.changed.wait_timeout_while(self.state(), PATIENCE, |state| !is(state)).unwrap();
+        assert!(!waited.timed_out(), "it never came to that: {:?}", state.requests);
+        state
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // Also where a test has failed with the lock.
+        self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn is_1x(&self) -> bool {
+        self.version.starts_with('1')
+    }
+
+    /// `None` where the connection is over.
+    fn serve(&self, request: &Request, connection: &mut Connection) -> Option<()> {
+        let target = request.target.strip_prefix("/api/v1/")?.to_owned();
+        self.change(|state| state.requests.push(format!("{} {target}", request.method)));
+        let segments: Vec<_> = target.split('/').collect();
+        let reply = match segments[..] {
+            ["version"] => json_reply("200 OK", &json!({ "version": self.version })),
+            ["sequence", _, "start"] => self.serve_start(request)?,
+            ["instance", id] => self.info(id),
+            ["instance", id, "_kill"] => {
+                self.when(|state| (!state.kills_hang).then_some(()))?;
+                self.kill(id)
+            }
+            ["instance", id, "_stop"] => self.stop(id),
+            ["instance", id, "event", name] => self.last_event(id, name)?,
+            ["instance", id, "events", name] => return self.stream(id, name, connection),
+            _ => response("404 Not Found", &[], b""),
+        };
+        connection.send(&reply).then_some(())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state.lock().unwrap());
+        self.changed.notify_all();
+        result
+    }
+
+    /// Waits as long as the test lasts.
+    fn when<T>(&self, mut is: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        let mut state = self.state.lock().unwrap();
+        loop {
+            if state.over {
+                return None;
+            }
+            if let Some(result) = is(&mut state) {
+                return Some(result);
+            }
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
+    fn unknown(&self, id: &str) -> Vec<u8> {
+        // Without a content type, as on a hub.
+        let text = if self.is_1x() { json!({ "error": format!("Instance {id} not found") }).to_string() } else { String::new() };
+        response("404 Not Found", &[], text.as_bytes())
+    }
+
+    fn serve_start(&self, request: &Request) -> Option<Vec<u8>> {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let asked = body.get("instanceId").and_then(Value::as_str).map(str::to_owned);
+        let make = |state: &mut State, fired: Vec<(&str, Data)>, ended| {
+            let id = asked.clone().unwrap_or_else(|| format!("i{}", state.instances.len()));
+            let fired = fired.into_iter().map(|(name, data)| (name.to_owned(), data)).collect();
+            state.instances.insert(id.clone(), Instance { fired, ended, listening: 0 });
+            json_reply("200 OK", &json!({ "id": id }))
+        };
+        let start = self.change(|state| {
+            state.asked_ids.push(asked.clone());
+            let taken = asked.as_ref().is_some_and(|id| state.instances.contains_key(id));
+            if taken { None } else { Some(state.starts.pop_front().expect("one start too many")) }
+        });
+        let Some(start) = start else {
+            return Some(json_reply("409 Conflict", &json!({ "error": "Instance with a given ID already exists" })));
+        };
+        match start {
+            Start::Up(fired) => Some(self.change(|state| make(state, fired, None))),
+            Start::UpUnheard(fired) => {
+                self.change(|state| make(state, fired, None));
+                None
+            }
+            Start::Held(fired) => {
+                self.when(|state| state.released.then_some(()))?;
+                Some(self.change(|state| make(state, fired, None)))
+            }
+            Start::Ended(exitcode, reason) => {
+                let ended = json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
+                Some(self.change(|state| make(state, Vec::new(), Some(ended))))
+            }
+            Start::Closed => None,
+            Start::Refused(status, headers, body) => Some(response(status, headers, body.as_bytes())),
+        }
+    }
+
+    fn info(&self, id: &str) -> Vec<u8> {
+        let is_1x = self.is_1x();
+        let info = self.change(|state| {
+            let (status, last_words) = (state.unkillable.1, state.last_words.take());
+            if state.known_later == Some(id) {
+                state.instances.entry(id.to_owned()).or_default();
+            }
+            let instance = state.instances.get_mut(id)?;
+            if let Some((name, data)) = last_words {
+                instance.fired.push((name.to_owned(), data));
+                instance.ended = Some(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "completed" }));
+            }
+            let mut info = json!({ "id": id, "sequence": "s" });
+            match &instance.ended {
+                // Older hubs forget it.
+                Some(_) if !is_1x => return None,
+                Some(ended) => info.as_object_mut().unwrap().extend(ended.as_object().unwrap().clone()),
+                None if is_1x => info["status"] = json!(status),
+                None => {}
+            }
+            Some(info)
+        });
+        info.map_or_else(|| self.unknown(id), |info| json_reply("200 OK", &info))
+    }
+
+    fn kill(&self, id: &str) -> Vec<u8> {
+        self.change(|state| {
+            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            if state.kills_forbidden {
+                return response("403 Forbidden", &[], b"");
+            }
+            if state.unkillable.0 > 0 || instance.ended.is_some() {
+                state.unkillable.0 = state.unkillable.0.saturating_sub(1);
+                return json_reply("400 Bad Request", &json!({ "error": "Instance not running" }));
+            }
+            instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 137, "reason": "Instance killed" } }));
+            json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "killing" }))
+        })
+    }
+
+    fn stop(&self, id: &str) -> Vec<u8> {
+        self.change(|state| {
+            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 138, "reason": "Instance stopped" } }));
+            json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "stopping" }))
+        })
+    }
+
+    fn last_event(&self, id: &str, name: &str) -> Option<Vec<u8>> {
+        let is_1x = self.is_1x();
+        let mut seen = None;
+        self.when(|state| {
+            let held = state.held == Some(Way::Answer);
+            let Some(instance) = state.instances.get_mut(id) else { return Some(self.unknown(id)) };
+            let first_look = seen.is_none();
+            let seen = *seen.get_or_insert(instance.fired.len());
+            // On 1.x, what JavaScript takes for false was never emitted, to one who comes later.
+            let last = instance.fired[..seen].iter().rfind(|(fired, _)| fired == name).filter(|(_, data)| !is_1x || is_truthy(data));
+            let event = last.or_else(|| instance.fired[seen..].iter().find(|(fired, _)| fired == name)).cloned();
+            if let Some((_, data)) = event.filter(|_| !held) {
+                state.delivered += 1;
+                self.changed.notify_all();
+                return Some(if is_1x { bare_reply(data) } else { json_reply("200 OK", &envelope(name, data)) });
+            }
+            if first_look {
+                instance.listening += 1;
+                self.changed.notify_all();
+            }
+            None
+        })
+    }
+
+    fn stream(&self, id: &str, name: &str, connection: &mut Connection) -> Option<()> {
+        let first = self.change(|state| {
+            let instance = state.instances.get_mut(id)?;
+            instance.listening += 1;
+            Some(instance.fired.len())
+        });
+        let Some(mut next) = first else { return connection.send(&self.unknown(id)).then_some(()) };
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        connection.send(head).then_some(())?;
+        loop {
+            // It does not end with the instance.
+            let fired = self.when(|state| {
+                let fired = state.instances.get(id)?.fired.get(next..)?;
+                (state.held != Some(Way::Stream) && !fired.is_empty()).then(|| fired.to_vec())
+            })?;
+            next += fired.len();
+            for (_, data) in fired.into_iter().filter(|(fired, _)| fired == name) {
+                let line = if self.is_1x() { streamed(data) } else { envelope(name, data) };
+                let line = format!("{line}\n");
+                connection.send(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).then_some(())?;
+                self.change(|state| state.delivered += 1);
+            }
+        }
+    }
+}
+
+fn json_reply(status: &str, body: &Value) -> Vec<u8> {
+    response(status, &[("content-type", "application/json")], body.to_string().as_bytes())
+}
+
+/// How 0.18.7 writes an event.
+fn envelope(name: &str, data: Data) -> Value {
+    let mut envelope = json!({ "eventName": name });
+    if let Some(data) = data {
+        envelope["message"] = data;
+    }
+    envelope
+}
+
+fn is_truthy(data: &Data) -> bool {
+    match data {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// A line of an event stream of 1.0.1.
+fn streamed(data: Data) -> Value {
+    if is_truthy(&data) { data.unwrap() } else { json!({}) }
+}
+
+/// What 1.0.1 answers with the data of one event.
+fn bare_reply(data: Data) -> Vec<u8> {
+    let unwritable = || response("500 Internal Server Error", &[], b"500: Failed to serialize data");
+    match data {
+        None => unwritable(),
+        Some(Value::Null) => b"HTTP/1.1 204 No content\r\ncontent-type: application/json\r\n\r\n".to_vec(),
+        Some(Value::Object(mut object)) if object.contains_key("opStatus") => match object.remove("opStatus") {
+            Some(Value::String(status)) if status == "OK" => json_reply("200 OK", &Value::Object(object)),
+            Some(Value::String(status)) if status == "Not Found" => {
+                object.insert("error".into(), json!(status));
+                json_reply("404 Not Found", &Value::Object(object))
+            }
+            _ => unwritable(),
+        },
+        Some(Value::Object(object)) if object.is_empty() => response("200 OK", &[("content-type", "application/json")], b""),
+        Some(Value::String(text)) if text.is_empty() => response("200 OK", &[("content-type", "application/json")], b""),
+        Some(Value::Bool(_) | Value::Number(_)) => response("200 OK", &[("content-type", "application/json")], b""),
+        Some(data) => json_reply("200 OK", &data),
+    }
+}

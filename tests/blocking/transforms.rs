@@ -1,0 +1,274 @@
+//! Both ways at once on a real hub: however much there is, and whatever fails in the midst of it.
+
+use std::env;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{CancelToken, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, StartOptions, Upload};
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+use serde_json::{Value, json};
+
+use crate::helpers::{Mailbox, Numbered, SameNumbered, in_child, peak_memory, within};
+use crate::live::{Uploaded, hub, running};
+
+fn numbered(length: u64) -> Input {
+    text(Numbered::new().take(length))
+}
+
+fn text(reader: impl Read + Send + 'static) -> Input {
+    Input::bytes(Upload::reader(reader)).content_type(ContentType::Text)
+}
+
+/// This data, and word of the end of its use.
+fn told(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
+    struct Told<R>(R, #[allow(dead_code)] Sender<()>);
+    impl<R: Read> Read for Told<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    let (used, over) = channel();
+    (text(Told(reader, used)), over)
+}
+
+fn endless() -> (Input, Receiver<()>) {
+    told(Numbered::new())
+}
+
+/// Nobody reads on.
+fn assert_given_up(over: &Receiver<()>) {
+    assert_eq!(over.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_transform_takes_no_memory_however_long_it_is() {
+    const HUB: &str = "TEST_TRANSFORM_HUB";
+    let transform = |sequence: &Uploaded, length: u64| {
+        let instance = sequence.start(&StartOptions::new()).unwrap();
+        let mut same = SameNumbered::new(length);
+        let begin = Instant::now();
+        let done = instance.transform(numbered(length), &mut same).unwrap();
+        assert_eq!((done.sent, done.received, done.complete, same.left()), (length, length, true, 0));
+        (begin.elapsed(), peak_memory())
+    };
+    if let Ok(url) = env::var(HUB) {
+        let sequence = Uploaded::sample(&HostClient::new(url).unwrap(), "echo");
+        let (_, little) = transform(&sequence, 1 << 20);
+        let (time, much) = transform(&sequence, 256 << 20);
+        println!("256 MiB both ways in {time:?}; the peak of memory was {} kB, after 1 MiB it was {} kB", much >> 10, little >> 10);
+        assert!(much - little < 16 << 20, "{little} bytes, and then {much}");
+        return;
+    }
+    let Some(host) = hub() else { return };
+    in_child("transforms::a_transform_takes_no_memory_however_long_it_is", &[(HUB, host.base_url())]);
+}
+
+#[test]
+fn a_transform_gives_what_the_sequence_makes_of_the_data() {
+    let Some(host) = hub() else { return };
+    let (sequence, instance) = running(&host, "shout");
+    assert_eq!(instance.transform_bytes("jeden\nżółw\n").unwrap(), "JEDEN\nŻÓŁW\n".as_bytes());
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    assert_eq!(instance.transform_bytes("").unwrap(), b"");
+
+    let (_sequence, instance) = running(&host, "types");
+    let back = instance.transform_bytes(Input::ndjson(b"[1]\nfalse\n".to_vec())).unwrap();
+    let lines: Vec<Value> = back.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_eq!(lines, [json!({ "t": "object", "v": [1] }), json!({ "t": "boolean", "v": false }), json!({ "t": "END" })]);
+}
+
+#[test]
+fn an_output_that_ends_before_the_input_is_all_there_is() {
+    let Some(host) = hub() else { return };
+    let (_sequence, instance) = running(&host, "first-line");
+    let (input, over) = endless();
+    let begin = Instant::now();
+    let (done, output) = within("a transform of which only a line is read", move || {
+        let mut output = Vec::new();
+        (instance.transform(input, &mut output).unwrap(), output)
+    });
+    println!("a transform of which only a line is read took {:?} and {} bytes", begin.elapsed(), done.sent);
+    assert!(!done.complete && done.sent >= 4096 && done.received == 4096, "{done:?}");
+    let mut line = [0; 4096];
+    Numbered::new().read_exact(&mut line).unwrap();
+    assert!(output == line);
+    assert_given_up(&over);
+}
+
+/// Gives or takes so much, and then fails.
+struct Torn(usize);
+
+impl Torn {
+    fn pass(&mut self, length: usize) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(length).ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "the tape is torn"))?;
+        Ok(length)
+    }
+}
+
+impl Read for Torn {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        buffer.fill(b'.');
+        self.pass(buffer.len())
+    }
+}
+
+impl Write for Torn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pass(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pass(1).map(drop)
+    }
+}
+
+fn torn(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::StorageFull && error.to_string() == "the tape is torn"
+}
+
+#[test]
+fn a_transform_ends_with_the_reader_or_the_writer_that_fails() {
+    let Some(host) = hub() else { return };
+    for left in [0, 1 << 20] {
+        let (_sequence, instance) = running(&host, "echo");
+        let error = within("a reader that fails", move || instance.transform(text(Torn(left)), &mut io::sink()).unwrap_err());
+        assert!(matches!(error.kind(), ErrorKind::Upload(error) if torn(error)), "{error:?}");
+
+        let (_sequence, instance) = running(&host, "echo");
+        let (input, over) = endless();
+        let error = within("a writer that fails", move || instance.transform(input, &mut Torn(left)).unwrap_err());
+        assert!(matches!(error.kind(), ErrorKind::Write(error) if torn(error)), "{error:?}");
+        assert_given_up(&over);
+    }
+
+    // It takes all of the output, and cannot keep it.
+    let (_sequence, instance) = running(&host, "first-line");
+    let (input, over) = endless();
+    let error = within("a flush that fails", move || instance.transform(input, &mut Torn(4096)).unwrap_err());
+    assert!(matches!(error.kind(), ErrorKind::Write(error) if torn(error)), "{error:?}");
+    assert_given_up(&over);
+}
+
+#[test]
+fn a_transform_by_nobody_is_not_found() {
+    let Some(host) = hub() else { return };
+    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let (input, over) = endless();
+    let error = instance.transform(input, &mut io::sink()).unwrap_err();
+    assert!(error.is_not_found(), "{error:?}");
+    assert_given_up(&over);
+}
+
+/// Cancels when it is read or written to.
+struct Cancels(CancelToken);
+
+impl Read for Cancels {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.cancel();
+        Ok(0)
+    }
+}
+
+impl Write for Cancels {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.cancel();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The error of a transform without end; nobody reads its input afterwards, and the instance can be asked as before.
+fn ended(
+    what: &str,
+    sample: &str,
+    input: (Input, Receiver<()>),
+    run: impl FnOnce(InstanceClient, Input) -> Error + Send + 'static,
+) -> Error {
+    let Some(host) = hub() else { unreachable!("it was asked for before") };
+    let (_sequence, instance) = running(&host, sample);
+    let (input, over) = input;
+    let error = within(what, {
+        let instance = instance.clone();
+        move || run(instance, input)
+    });
+    assert_given_up(&over);
+    assert!(instance.health().unwrap().healthy, "{what}");
+    error
+}
+
+#[test]
+fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
+    if hub().is_none() {
+        return;
+    }
+    let token = CancelToken::new();
+    let error = ended("cancelled where data flows", "echo", endless(), {
+        move |instance, input| instance.with_cancel(&token).transform(input, &mut Cancels(token)).unwrap_err()
+    });
+    assert!(error.is_cancelled(), "{error:?}");
+
+    let token = CancelToken::new();
+    let input = told(Numbered::new().take(1 << 20).chain(Cancels(token.clone())).chain(Numbered::new()));
+    let error = ended("cancelled where no output comes", "stays", input, move |instance, input| {
+        instance.with_cancel(&token).transform(input, &mut io::sink()).unwrap_err()
+    });
+    assert!(error.is_cancelled(), "{error:?}");
+
+    for sample in ["echo", "stays"] {
+        let error = ended("the deadline passes", sample, endless(), |instance, input| {
+            instance.with_deadline(Duration::from_millis(300)).transform(input, &mut io::sink()).unwrap_err()
+        });
+        assert!(error.is_timeout(), "{error:?}");
+    }
+}
+
+#[test]
+fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent() {
+    let Some(host) = hub() else { return };
+    let (_sequence, instance) = running(&host, "topic-input");
+    instance.event("ready").unwrap();
+    for input in [endless().0, Input::text("a little")] {
+        let instance = instance.clone();
+        let error = within("a refused input", move || instance.transform(input, &mut io::sink()).unwrap_err());
+        let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
+        // Of 1.x and of 0.18.
+        assert!([405, 500].contains(&refusal.status.as_u16()), "{error:?}");
+    }
+    if host.dialect().unwrap().manages_topics() {
+        host.delete_topic("input-of-topic-input").unwrap();
+    }
+}
+
+/// What no hub does on demand: it refuses in the midst of the data, when some of the output is there.
+#[test]
+fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
+    let read = Mailbox::new();
+    let server = ScriptedServer::start({
+        let read = Arc::clone(&read);
+        move |connection| {
+            let Some(request) = connection.read_head() else { return };
+            if request.method == "GET" {
+                connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
+                // And nothing more until the client is gone.
+                connection.read_head();
+            } else {
+                while connection.read_chunk().is_some_and(|chunk| chunk.len() < 1000) {}
+                read.put(());
+                connection.send(&response("507 Insufficient Storage", &[], br#"{"error":"no more of this"}"#));
+                connection.close_after_client();
+            }
+        }
+    });
+    let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+    let (input, over) = endless();
+    let error = within("a refusal", move || instance.transform(input, &mut io::sink()).unwrap_err());
+    read.take();
+    let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
+    assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (507, "no more of this"));
+    assert_given_up(&over);
+}

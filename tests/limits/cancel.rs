@@ -1,0 +1,183 @@
+//! Cancellation, beyond what the table shows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Phase, Upload};
+use scramjet_client_tests::scripted::{Connection, response};
+
+use crate::helpers::{Mailbox, recording, within};
+use crate::scene::{Fed, GRACE, LIMIT, Limit, Scheme, alone, host};
+
+#[test]
+fn what_was_cancelled_before_does_not_connect() {
+    let (server, requests) = recording(b"[]");
+    let token = CancelToken::new();
+    let host = host(&server);
+    let ended = host.with_cancel(&token);
+    token.clone().cancel();
+    let instance = ended.instance("x").unwrap();
+    let (fed, reads) = Fed::new();
+    let calls: [Error; 5] = [
+        ended.list_sequences().unwrap_err(),
+        ended.send_sequence(Upload::reader(fed)).map(drop).unwrap_err(),
+        instance.next_event("e").unwrap_err(),
+        instance.event_stream("e").map(drop).unwrap_err(),
+        instance.output().map(drop).unwrap_err(),
+    ];
+    for error in calls {
+        Limit::Cancel.check(&error, Phase::Connect, LIMIT);
+    }
+    assert!(!reads.go_on(Duration::ZERO), "the data was read");
+    assert!(requests.is_empty());
+    assert_eq!(server.connections(), 0);
+    // Nor does it use a connection that is there.
+    host.list_sequences().unwrap();
+    requests.take();
+    assert!(ended.list_sequences().unwrap_err().is_cancelled());
+    assert!(requests.is_empty());
+}
+
+#[test]
+fn one_token_ends_many_calls_on_many_threads() {
+    const CALLS: usize = 50;
+    let _alone = alone();
+    for scheme in Scheme::BOTH {
+        within("many calls", move || {
+            let arrived = Mailbox::new();
+            let server = scheme.serve({
+                let arrived = Arc::clone(&arrived);
+                move |connection| {
+                    while connection.read_request().is_some() {
+                        arrived.put(());
+                    }
+                }
+            });
+            let token = CancelToken::new();
+            let instance = host(&server).with_cancel(&token).instance("x").unwrap();
+            let wait = |instance: InstanceClient| {
+                let error = instance.next_event("e").unwrap_err();
+                (error, Instant::now())
+            };
+            let calls: Vec<_> = (0..CALLS)
+                .map(|_| {
+                    let instance = instance.clone();
+                    thread::spawn(move || wait(instance))
+                })
+                .collect();
+            for _ in 0..CALLS {
+                arrived.take();
+            }
+            let begin = Instant::now();
+            token.cancel();
+            let mut last = Duration::ZERO;
+            for call in calls {
+                let (error, end) = call.join().unwrap();
+                Limit::Cancel.check(&error, Phase::Wait, LIMIT);
+                last = last.max(end - begin);
+            }
+            println!("{CALLS} calls over {} were cancelled: the last one after {:.1} ms", scheme.name(), last.as_secs_f64() * 1e3);
+            assert!(last <= GRACE, "{last:?}");
+        });
+    }
+}
+
+/// Cancelled before, during or after its answer comes: it succeeds or was cancelled, and no other call ever notices.
+#[test]
+fn cancelling_may_race_with_the_answer() {
+    const ROUNDS: usize = 300;
+    let _alone = alone();
+    for scheme in Scheme::BOTH {
+        within("a race", move || {
+            let arrived = Mailbox::new();
+            let server = scheme.serve({
+                let arrived = Arc::clone(&arrived);
+                move |connection: &mut Connection| {
+                    while let Some(request) = connection.read_request() {
+                        if request.header("x-race").is_some() {
+                            arrived.put(());
+                        }
+                        if !connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)) {
+                            return;
+                        }
+                    }
+                }
+            });
+            let builder = || match server.certificate() {
+                Some(pem) => HostClient::builder(server.url()).ca_certificate_pem(pem),
+                None => HostClient::builder(server.url()),
+            };
+            // Two clients of one pool, of which one is recognised by the server.
+            let transport = Arc::new(transport(server.certificate()));
+            let other = builder().transport(transport.clone()).build().unwrap();
+            let raced = builder().transport(transport).header("x-race", "1").build().unwrap();
+            let cancelled = Arc::new(AtomicUsize::new(0));
+            for round in 0..ROUNDS {
+                let token = CancelToken::new();
+                let canceller = thread::spawn({
+                    let (token, arrived) = (token.clone(), Arc::clone(&arrived));
+                    move || {
+                        // Sometimes together with its beginning, else with its answer.
+                        if round % 4 > 0 {
+                            arrived.take();
+                            (0..round * 10).for_each(|_| std::hint::spin_loop());
+                        }
+                        token.cancel();
+                    }
+                });
+                match raced.with_cancel(&token).version() {
+                    Ok(version) => assert_eq!(version.version, "1.0.1"),
+                    Err(error) => {
+                        assert!(error.is_cancelled(), "{error:?}");
+                        cancelled.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                // Before the canceller is through: the connection may be free again by now, and must not be cut any more.
+                for _ in 0..2 {
+                    other.version().unwrap();
+                }
+                canceller.join().unwrap();
+                other.version().unwrap();
+                while !arrived.is_empty() {}
+            }
+            println!("{} of {ROUNDS} calls over {} lost the race", cancelled.load(Ordering::Relaxed), scheme.name());
+        });
+    }
+}
+
+fn transport(pem: Option<&str>) -> scramjet_client_blocking::UreqTransport {
+    let mut config = scramjet_client_blocking::UreqConfig::default();
+    config.ca_certificates = pem.map(|pem| pem.as_bytes().to_vec());
+    scramjet_client_blocking::UreqTransport::new(&config).unwrap()
+}
+
+/// The call that blocks may be any of a handle's; a child of the token ends alone.
+#[test]
+fn a_child_ends_alone_and_with_its_parent() {
+    let arrived = Mailbox::new();
+    let server = Scheme::Http.serve({
+        let arrived = Arc::clone(&arrived);
+        move |connection| {
+            while connection.read_request().is_some() {
+                arrived.put(());
+            }
+        }
+    });
+    within("children", move || {
+        let parent = CancelToken::new();
+        let children = [parent.child(), parent.child()];
+        let calls = children.each_ref().map(|child| {
+            let instance = host(&server).with_cancel(child).instance("x").unwrap();
+            let call = thread::spawn(move || instance.next_event("e").unwrap_err());
+            arrived.take();
+            call
+        });
+        let [first, second] = calls;
+        children[0].cancel();
+        assert!(first.join().unwrap().is_cancelled() && !second.is_finished());
+        parent.cancel();
+        assert!(second.join().unwrap().is_cancelled());
+    });
+}

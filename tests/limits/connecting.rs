@@ -1,0 +1,137 @@
+//! Limits while there is no connection yet.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Phase, Upload};
+use scramjet_client_tests::backlog::FullBacklog;
+use scramjet_client_tests::scripted::{Connection, ScriptedServer};
+
+use crate::helpers::{Mailbox, within};
+use crate::scene::{Fed, GRACE, LIMIT, Limit, Scheme, alone, assert_in_time, drain, line, timed};
+
+/// An address at which a connection, or the encryption of one, never comes about.
+struct Nowhere {
+    name: &'static str,
+    scheme: Scheme,
+    url: String,
+    /// Tells of each connection that is blocked, where that can be told.
+    arrived: Option<Arc<Mailbox<()>>>,
+    _what: (Option<Arc<FullBacklog>>, Option<ScriptedServer>),
+}
+
+impl Nowhere {
+    fn backlog(name: &'static str, backlog: &Arc<FullBacklog>, scheme: Scheme, host: &str) -> Self {
+        let url = backlog.url().replace("http:", &format!("{}:", scheme.name())).replace("127.0.0.1", host);
+        Self { name, scheme, url, arrived: None, _what: (Some(Arc::clone(backlog)), None) }
+    }
+
+    /// A server that accepts connections and does this with them.
+    fn handshake(name: &'static str, host: &str, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let arrived = Mailbox::new();
+        let server = ScriptedServer::start({
+            let arrived = Arc::clone(&arrived);
+            move |connection| {
+                arrived.put(());
+                handler(connection);
+                drain(connection);
+            }
+        });
+        let url = server.url().replace("http:", "https:").replace("127.0.0.1", host);
+        Self { name, scheme: Scheme::Https, url, arrived: Some(arrived), _what: (None, Some(server)) }
+    }
+}
+
+fn places() -> Vec<Nowhere> {
+    let backlog = Arc::new(FullBacklog::start());
+    let silent = |_: &mut Connection| {};
+    // The beginning of a message of 16 kB.
+    let trickling = |connection: &mut Connection| {
+        connection.send(&[0x16, 3, 3, 0x40, 0]);
+        while connection.send(&[0]) {
+            thread::sleep(Duration::from_millis(25));
+        }
+    };
+    vec![
+        Nowhere::backlog("nobody accepts, an address", &backlog, Scheme::Http, "127.0.0.1"),
+        Nowhere::backlog("nobody accepts, a name", &backlog, Scheme::Http, "localhost"),
+        Nowhere::backlog("nobody accepts, an address", &backlog, Scheme::Https, "127.0.0.1"),
+        Nowhere::backlog("nobody accepts, a name", &backlog, Scheme::Https, "localhost"),
+        Nowhere::handshake("no word of encryption, an address", "127.0.0.1", silent),
+        Nowhere::handshake("no word of encryption, a name", "localhost", silent),
+        Nowhere::handshake("encryption a byte every 25 ms", "localhost", trickling),
+    ]
+}
+
+fn get(host: &HostClient) -> Result<(), Error> {
+    host.list_sequences().map(drop)
+}
+
+fn upload(host: &HostClient) -> Result<(), Error> {
+    let (fed, reads) = Fed::new();
+    let result = host.send_sequence(Upload::reader(fed)).map(drop);
+    assert!(!reads.go_on(Duration::ZERO), "the data was read without a connection");
+    result
+}
+
+#[test]
+fn nothing_waits_longer_for_a_connection_than_it_may() {
+    let _alone = alone();
+    let client = |place: &Nowhere, timeout: Option<Duration>| {
+        HostClient::builder(&place.url).hub_version("1.0.1").connect_timeout(timeout).build().unwrap()
+    };
+    let mut lines = Vec::new();
+    for place in places() {
+        let name = format!("{}, {:?}", place.name, place.scheme);
+        lines.extend(within(&name, move || {
+            let arrived = |_: &str| {
+                if let Some(arrived) = &place.arrived {
+                    arrived.take();
+                }
+            };
+            let mut lines = Vec::new();
+            for call in [get, upload] {
+                let (took, error) = timed(|| call(&client(&place, None).with_deadline(LIMIT)).unwrap_err());
+                Limit::Deadline.check(&error, Phase::Connect, LIMIT);
+                assert_in_time(place.name, took, LIMIT);
+                lines.push(line(place.name, place.scheme, "deadline", &error, took));
+                arrived("deadline");
+
+                // The shorter of the two is what is told.
+                let host = client(&place, Some(LIMIT)).with_deadline(Duration::from_secs(60));
+                let (took, error) = timed(|| call(&host).unwrap_err());
+                assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Connect, .. }), "{error:?}");
+                assert!(error.is_connect() && error.is_timeout() && !error.is_cancelled(), "{error:?}");
+                assert_in_time(place.name, took, LIMIT);
+                lines.push(line(place.name, place.scheme, "connect_timeout", &error, took));
+                arrived("connect_timeout");
+
+                let token = CancelToken::new();
+                let host = client(&place, None).with_cancel(&token);
+                let calling = thread::spawn(move || call(&host).unwrap_err());
+                match &place.arrived {
+                    Some(arrived) => arrived.take(),
+                    // That nothing happens is all that can be seen.
+                    None => thread::sleep(Duration::from_millis(50)),
+                }
+                assert!(!calling.is_finished());
+                let (took, error) = timed(|| {
+                    token.cancel();
+                    calling.join().unwrap()
+                });
+                Limit::Cancel.check(&error, Phase::Connect, LIMIT);
+                assert!(took <= GRACE, "{}: it took {took:?}", place.name);
+                lines.push(line(place.name, place.scheme, "cancel", &error, took));
+            }
+            if place.name.contains("no word") || place.name.contains("nobody") {
+                let (took, error) = timed(|| get(&client(&place, None).with_idle_timeout(LIMIT)).unwrap_err());
+                Limit::Idle.check(&error, Phase::Connect, LIMIT);
+                assert_in_time(place.name, took, LIMIT);
+                lines.push(line(place.name, place.scheme, "idle", &error, took));
+            }
+            lines
+        }));
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+}

@@ -1,0 +1,17 @@
+//! What bounds a call: deadlines, idle timeouts, cancellation, and answers that come before the end of an upload.
+//!
+//! Each is measured. Tests that measure, and tests that keep the machine busy, run one at a time.
+
+mod cancel;
+mod connecting;
+mod deadlines;
+//mod expect;
+#[path = "../blocking/helpers.rs"]
+#[allow(dead_code, reason = "the other suite uses the rest")]
+mod helpers;
+mod idle;
+mod liveness;
+//mod refusals;
+mod scene;
+mod table;
+mod threads;

@@ -1,0 +1,71 @@
+//! What a limit costs: no thread, where nothing but an address has to be connected to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use scramjet_client_blocking::{CancelToken, HostClient};
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+
+use crate::helpers::{in_child, serving, within};
+use crate::scene::alone;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// How many threads this process has.
+fn count() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("Threads:")).expect("a count");
+    line.trim().parse().unwrap()
+}
+
+/// The most threads that there are while it calls, seen from a thread that does nothing but look.
+fn most(host: &HostClient) -> usize {
+    let done = Arc::new(AtomicBool::new(false));
+    let watch = thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(count());
+            }
+            most
+        }
+    });
+    for _ in 0..300 {
+        host.version().unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    watch.join().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn limits_cost_no_thread_for_each_call() {
+    const HUBS: &str = "TEST_THREADS_CHILD_HUBS";
+    if let Ok(hubs) = env::var(HUBS) {
+        within("calls", move || {
+            let (kept, closed) = hubs.split_once(' ').unwrap();
+            for (url, new) in [(kept, false), (closed, true)] {
+                let host = HostClient::new(url).unwrap();
+                let plain = most(&host);
+                let deadline = most(&host.with_deadline(LONG));
+                let idle = most(&host.with_idle_timeout(LONG));
+                // Only a new connection of a call that can be cancelled is made aside: so this would be seen.
+                let cancel = most(&host.with_deadline(LONG).with_cancel(&CancelToken::new()));
+                assert_eq!((deadline, idle, cancel > plain), (plain, plain, new), "new connections: {new}, {plain} without limits");
+            }
+        });
+        return;
+    }
+    let _alone = alone();
+    let version = response("200 OK", &[], br#"{"version":"1.0.1"}"#);
+    let kept = serving(move |_| version.clone());
+    let closed = ScriptedServer::start(|connection| {
+        connection.read_request();
+        connection.send(&response("200 OK", &[("Connection", "close")], br#"{"version":"1.0.1"}"#));
+        connection.close_after_client();
+    });
+    in_child("threads::limits_cost_no_thread_for_each_call", &[(HUBS, &format!("{} {}", kept.url(), closed.url()))]);
+}

@@ -1,0 +1,20 @@
+"use strict";
+
+// Gives back the first line of its text input. The output ends with it, and no more of the input is read.
+
+const { Readable } = require("stream");
+
+module.exports = async function (input) {
+    async function* line() {
+        const items = input[Symbol.asyncIterator]();
+        let text = "";
+        while (!text.includes("\n")) {
+            const { done, value } = await items.next();
+            if (done) break;
+            text += value;
+        }
+        yield text.split("\n")[0] + "\n";
+    }
+
+    return Object.assign(Readable.from(line()), { contentType: "text/plain" });
+};
