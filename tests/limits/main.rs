@@ -11,7 +11,7 @@ mod deadlines;
 mod helpers;
 mod idle;
 mod liveness;
-//mod refusals;
+mod refusals;
 mod scene;
 mod table;
 mod threads;

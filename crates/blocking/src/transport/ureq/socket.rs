@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
-use super::status_line;
 use crate::cancel::OnCancel;
 use crate::{CallLimits, Stopped};
 
@@ -31,6 +30,7 @@ pub(super) struct Wire {
     cut: AtomicBool,
     muted: AtomicBool,
     serves: Mutex<Serves>,
+    sending: Mutex<Sending>,
 }
 
 /// The call that a wire serves.
@@ -41,9 +41,35 @@ struct Serves {
     _cutting: Option<OnCancel>,
 }
 
+/// How it stands with what a wire sends.
+#[derive(Debug, Default)]
+struct Sending {
+    timer: Timer,
+    /// It is a request: the other side may have answered before it takes no more, or is gone.
+    request: bool,
+    /// Whether it has answered is to be looked at as soon as there is something to read.
+    asks: bool,
+    /// What is to be sent after that. Not more than the buffers of those who send, who then wait.
+    postponed: Vec<u8>,
+    /// The other side is gone.
+    closed: Option<io::Error>,
+    /// It stood still for too long. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
+    stalled: bool,
+}
+
 impl Wire {
     pub(super) fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Self { stream, cut: AtomicBool::new(false), muted: AtomicBool::new(false), serves: Mutex::default() })
+        Arc::new(Self {
+            stream,
+            cut: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
+            serves: Mutex::default(),
+            sending: Mutex::default(),
+        })
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serves(&self) -> MutexGuard<'_, Serves> {
@@ -62,6 +88,90 @@ impl Wire {
     pub(super) fn release(&self) {
         let served = std::mem::take(&mut *self.serves());
         drop(served);
+        let mut sending = self.sending();
+        (sending.request, sending.asks) = (false, false);
+    }
+
+    /// From now on what is sent is a request; `asks` as long as nobody knows of an answer.
+    pub(super) fn send_request(&self, asks: bool) {
+        let mut sending = self.sending();
+        (sending.request, sending.asks) = (true, asks);
+    }
+
+    /// Sends, within the limits of the call. Where the other side takes no more of a request and says something instead, the rest is
+    /// postponed until it was looked at; that it is gone is told by [`closed`](Self::closed), for it may have answered before.
+    fn send(&self, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        let sending = &mut *self.sending();
+        if sending.postponed.is_empty() {
+            return self.send_now(sending, bytes, timeout);
+        }
+        sending.postponed.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Whether something was postponed.
+    pub(super) fn has_postponed(&self) -> bool {
+        !self.sending().postponed.is_empty()
+    }
+
+    /// Goes on with what was postponed.
+    pub(super) fn send_on(&self, timeout: NextTimeout) -> Result<(), Error> {
+        let sending = &mut *self.sending();
+        let postponed = std::mem::take(&mut sending.postponed);
+        self.send_now(sending, &postponed, timeout)
+    }
+
+    fn send_now(&self, sending: &mut Sending, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        let mut patience = Patience::new(self, timeout)?;
+        if sending.stalled {
+            return Err(given_up(Stopped::Idle));
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_muted() {
+            let left = match patience.left() {
+                Ok(left) => left.map_or(GLANCE, |left| left.min(GLANCE)),
+                Err(error) => {
+                    sending.stalled = matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Idle));
+                    return Err(error);
+                }
+            };
+            sending.timer.set(Some(left), GLANCE, |timer| self.stream.set_write_timeout(timer))?;
+            match (&self.stream).write(rest) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(written) => {
+                    rest = rest.get(written..).unwrap_or_default();
+                    patience.quiet_since = Instant::now();
+                }
+                Err(error) => match self.judge(error) {
+                    Some(Error::Io(error)) if sending.request && is_closed(error.kind()) => {
+                        sending.closed = Some(error);
+                        self.mute();
+                    }
+                    Some(error) => return Err(error),
+                    None if sending.asks && self.is_readable() => {
+                        sending.postponed = rest.to_vec();
+                        return Ok(());
+                    }
+                    None => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// That the other side is gone, the first time that this is asked.
+    pub(super) fn closed(&self) -> Option<io::Error> {
+        self.sending().closed.take()
+    }
+
+    /// What an error means, where it means the end.
+    fn judge(&self, error: io::Error) -> Option<Error> {
+        match error.kind() {
+            // The timeout of the socket, which is only a reason to look at the clock.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
+            _ if self.cut.load(Ordering::SeqCst) => Some(given_up(Stopped::Cancelled)),
+            _ => Some(error.into()),
+        }
     }
 
     /// Wakes whatever is blocked. The connection is of no use afterwards.
@@ -91,7 +201,7 @@ impl Wire {
     }
 
     /// Looks at what can be read without waiting and without taking it; `None` where there is nothing.
-    pub(super) fn glance(&self, buf: &mut [u8]) -> Option<io::Result<usize>> {
+    fn glance(&self, buf: &mut [u8]) -> Option<io::Result<usize>> {
         let mut peek = || {
             self.stream.set_nonblocking(true)?;
             let seen = self.stream.peek(buf);
@@ -138,6 +248,11 @@ impl Patience {
     }
 }
 
+/// What is said of a connection whose other side is gone.
+pub(super) fn is_closed(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
+}
+
 fn given_up(stopped: Stopped) -> Error {
     Error::Io(stopped.into())
 }
@@ -174,31 +289,11 @@ pub(super) struct Socket {
     wire: Arc<Wire>,
     buffers: LazyBuffers,
     reading: Timer,
-    writing: Timer,
-    /// An upload stood still for too long. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
-    stalled: bool,
 }
 
 impl Socket {
     pub(super) fn new(wire: Arc<Wire>, buffers: LazyBuffers) -> Self {
-        Self { wire, buffers, reading: Timer::default(), writing: Timer::default(), stalled: false }
-    }
-
-    /// Whether a refusal can be read, in plain text.
-    fn is_refused(&self) -> bool {
-        let mut start = [0; 512];
-        let seen = self.wire.glance(&mut start).and_then(Result::ok).unwrap_or_default();
-        status_line::find(start.get(..seen).unwrap_or_default()).is_some_and(|head| head.status >= 300)
-    }
-
-    /// What an error means, where it means the end.
-    fn judge(&self, error: io::Error) -> Option<Error> {
-        match error.kind() {
-            // The timeout of the socket, which is only a reason to look at the clock.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
-            _ if self.wire.cut.load(Ordering::SeqCst) => Some(given_up(Stopped::Cancelled)),
-            _ => Some(error.into()),
-        }
+        Self { wire, buffers, reading: Timer::default() }
     }
 }
 
@@ -208,36 +303,7 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let mut patience = Patience::new(&self.wire, timeout)?;
-        if self.stalled {
-            return Err(given_up(Stopped::Idle));
-        }
-        let mut sent = 0;
-        while sent < amount && !self.wire.is_muted() {
-            let left = match patience.left() {
-                Ok(left) => left.map_or(GLANCE, |left| left.min(GLANCE)),
-                Err(error) => {
-                    self.stalled = matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Idle));
-                    return Err(error);
-                }
-            };
-            self.writing.set(Some(left), GLANCE, |timer| self.wire.stream.set_write_timeout(timer))?;
-            let rest = self.buffers.output().get(sent..amount).unwrap_or_default();
-            match (&self.wire.stream).write(rest) {
-                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
-                Ok(written) => {
-                    sent += written;
-                    patience.quiet_since = Instant::now();
-                }
-                Err(error) => match self.judge(error) {
-                    Some(error) => return Err(error),
-                    // It does not read on because it has answered. (Under encryption this cannot be seen from here.)
-                    None if self.is_refused() => self.wire.mute(),
-                    None => {}
-                },
-            }
-        }
-        Ok(())
+        self.wire.send(self.buffers.output().get(..amount).unwrap_or_default(), timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -253,7 +319,7 @@ impl Transport for Socket {
                     return Ok(read > 0);
                 }
                 Err(error) => {
-                    if let Some(error) = self.judge(error) {
+                    if let Some(error) = self.wire.judge(error) {
                         return Err(error);
                     }
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
-use super::socket::Wire;
+use super::socket::{Wire, is_closed};
 use super::{call, status_line};
 
 /// Wraps the connection that the connectors before it made.
@@ -40,7 +40,7 @@ pub(super) struct Watched<In> {
 struct Exchange {
     /// The answer's status line was noted.
     told: bool,
-    /// A success came while there was still something to send. Hubs answer so, and go on taking what is sent.
+    /// A success came while there was still something to send. Hubs answer so, and go on taking what is sent. Or nothing that can be read.
     welcome: bool,
     /// ureq was given a whole head that it had passed over, see `await_input`.
     offered: bool,
@@ -49,24 +49,46 @@ struct Exchange {
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
     fn is_refused(&mut self) -> bool {
-        let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.welcome) else { return false };
-        if !self.wire.is_readable() {
+        if self.exchange.as_ref().is_none_or(|exchange| exchange.welcome) || !self.wire.is_readable() {
             return false;
         }
         // There may be less than it seems, for encryption has messages of its own. An error comes back with the next read.
         let glance = NextTimeout { after: Duration::from_millis(1).into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
-        let _ = self.inner.await_input(glance);
-        let head = status_line::find(self.inner.buffers().input());
-        exchange.welcome = head.as_ref().is_some_and(|head| head.status < 300);
-        head.is_some_and(|head| head.status >= 300)
+        let (status, over) = loop {
+            let more = self.inner.await_input(glance);
+            match (status_line::find(self.inner.buffers().input()), more) {
+                (None, Ok(true)) => {}
+                (head, more) => break (head.map(|head| head.status), matches!(more, Ok(false))),
+            }
+        };
+        // Also where it says so much else that there is no room for more, or nothing more.
+        let welcome = status.map_or(over, |status| status < 300);
+        if welcome {
+            self.exchange.as_mut().into_iter().for_each(|exchange| exchange.welcome = true);
+            self.wire.send_request(false);
+        }
+        status.is_some_and(|status| status >= 300)
+    }
+
+    /// Sends, and looks for a refusal whenever the other side says something instead of taking what is sent.
+    fn send(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.inner.transmit_output(amount, timeout)?;
+        while self.wire.has_postponed() {
+            if self.is_refused() {
+                self.stop_sending(None);
+                break;
+            }
+            self.wire.send_on(timeout)?;
+        }
+        Ok(())
     }
 
     /// What is left to send is not wanted any more.
-    fn stop_sending(&self, closed: Option<Error>) {
+    fn stop_sending(&self, closed: Option<io::Error>) {
         self.wire.mute();
         call::current(|call| {
             call.enough = true;
-            call.closed = closed.map(super::cause);
+            call.closed = closed.map(Into::into);
         });
     }
 }
@@ -83,8 +105,7 @@ impl<In: Transport> Transport for Watched<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let is_head = self.exchange.is_none();
-        if is_head {
+        if self.exchange.is_none() {
             // ureq would take the first bytes that come for ones which it can use, because it could use the last ones of the exchange before.
             self.inner.buffers().input_consume(0);
             self.exchange = Some(Exchange::default());
@@ -92,21 +113,20 @@ impl<In: Transport> Transport for Watched<In> {
                 call.sending = true;
                 call.limits.clone()
             }));
+            self.wire.send_request(true);
         } else if self.wire.is_muted() {
             return Ok(());
         } else if self.is_refused() {
             self.stop_sending(None);
             return Ok(());
         }
-        match self.inner.transmit_output(amount, timeout) {
-            Ok(()) if self.wire.is_muted() => self.stop_sending(None),
-            Ok(()) => {}
-            // It may have answered before it closed the connection.
-            Err(Error::Io(error)) if !is_head && is_closed(error.kind()) => self.stop_sending(Some(error.into())),
-            Err(error) => {
-                call::current(|call| call.sending_failed = true);
-                return Err(error);
-            }
+        if let Err(error) = self.send(amount, timeout) {
+            call::current(|call| call.sending_failed = true);
+            return Err(error);
+        }
+        // It may have answered before it closed the connection.
+        if let Some(closed) = self.wire.closed() {
+            self.stop_sending(Some(closed));
         }
         Ok(())
     }
@@ -154,7 +174,3 @@ impl fmt::Display for Lost {
 }
 
 impl std::error::Error for Lost {}
-
-fn is_closed(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
-}
