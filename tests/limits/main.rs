@@ -5,7 +5,7 @@
 mod cancel;
 mod connecting;
 mod deadlines;
-//mod expect;
+mod expect;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;

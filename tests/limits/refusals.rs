@@ -5,16 +5,19 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input, Upload};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, Scheme, Signal, alone, drain, host, is_version, line, timed};
+use crate::scene::{Fed, GRACE, Scheme, Signal, alone, drain, host, is_version, line, timed};
 
 /// How much there is to upload.
 const LENGTH: u64 = 100 << 20;
+
+/// Much longer than a refusal takes, and shorter than a server here waits for the client to go.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// What a hub does when it has refused. What was sent meanwhile was not read, or a part of it.
 struct Way {
@@ -29,7 +32,7 @@ fn ways() -> [Way; 7] {
     [
         Way { name: "closes at once", reads: 0, end: closes },
         Way { name: "closes in the midst of it", reads: 10 << 20, end: closes },
-        Way { name: "resets", reads: 0, end: |connection, _| assert!(connection.reset()) },
+        Way { name: "resets", reads: 0, end: |connection, _| _ = connection.reset() },
         Way { name: "keeps open and does not read", reads: 0, end: |_, over| over.wait() },
         Way { name: "keeps open and does not read on", reads: 10 << 20, end: |_, over| over.wait() },
         Way { name: "half-closes and drains", reads: 0, end: |connection, _| connection.close_after_client() },
@@ -169,6 +172,7 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
                             (took, error)
                         });
                         check(&what, &error, &refusal);
+                        assert!(took < PROMPT, "{what}, {scheme:?}: it took {took:?}");
                         if !pooled && kind != "from memory" && refusal.status == 422 {
                             println!("{}", line(&what, scheme, "none", &error, took));
                         }
@@ -257,9 +261,9 @@ fn a_refusal_may_come_in_pieces() {
         for pieces in pieces {
             for chunked in [true, false] {
                 let (took, error) = within(pieces[0], move || {
-                    let (stopped, over) = (Mailbox::new(), Signal::new());
+                    let (stopped, said, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
                     let server = scheme.serve({
-                        let (stopped, over) = (Arc::clone(&stopped), Arc::clone(&over));
+                        let (stopped, said, over) = (Arc::clone(&stopped), Arc::clone(&said), Arc::clone(&over));
                         move |connection| {
                             connection.read_head().unwrap();
                             for piece in pieces {
@@ -267,6 +271,7 @@ fn a_refusal_may_come_in_pieces() {
                                 stopped.take();
                                 connection.send(piece.as_bytes());
                             }
+                            said.put(Instant::now());
                             over.wait();
                         }
                     });
@@ -279,11 +284,13 @@ fn a_refusal_may_come_in_pieces() {
                         }
                     });
                     let upload = if chunked { Upload::reader(fed) } else { Upload::sized_reader(fed, 1 << 30) };
-                    let (took, error) = timed(|| host(&server).send_sequence(upload).map(drop).unwrap_err());
+                    let error = host(&server).send_sequence(upload).map(drop).unwrap_err();
+                    let took = said.take().elapsed();
                     telling.join().unwrap();
                     over.give();
                     (took, error)
                 });
+                assert!(took <= GRACE, "{scheme:?}, {pieces:?}: it took {took:?}");
                 assert_eq!(error.api().map(|api| (api.status.as_u16(), api.message.as_str())), Some((422, "a \u{17c}")), "{error:?}");
                 println!("{}", line("refuses in pieces, and does not read", scheme, "none", &error, took));
             }
@@ -350,7 +357,7 @@ fn a_writer_that_is_refused_learns_why() {
                 (took, error)
             });
             check(way.name, &error, refusal);
-            assert!(took < Duration::from_secs(5));
+            assert!(took < PROMPT, "{}, {scheme:?}: it took {took:?}", way.name);
         }
     }
 }

@@ -13,12 +13,22 @@ pub(super) struct Head {
 pub(super) fn find(mut input: &[u8]) -> Option<Head> {
     loop {
         let (status, reason) = line(input)?;
-        let end = input.windows(4).position(|end| end == b"\r\n\r\n");
+        let length = length(input);
         if status >= 200 {
-            return Some(Head { status, reason, whole: end.is_some() });
+            return Some(Head { status, reason, whole: length.is_some() });
         }
-        input = input.get(end? + 4..)?;
+        input = input.get(length?..)?;
     }
+}
+
+/// The first head, interim or not, where all of it is there: its status and its length.
+pub(super) fn first(input: &[u8]) -> Option<(u16, usize)> {
+    let (status, _) = line(input)?;
+    Some((status, length(input)?))
+}
+
+fn length(input: &[u8]) -> Option<usize> {
+    input.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4)
 }
 
 fn line(input: &[u8]) -> Option<(u16, String)> {
@@ -44,6 +54,14 @@ mod tests {
         assert_eq!(read("garbage\r\n"), None);
         assert_eq!(read("HTTP/1.1 abc\r\n"), None);
         assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn the_first_head_is_found_when_it_is_whole() {
+        assert_eq!(first(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), Some((100, 25)));
+        assert_eq!(first(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"), Some((103, 37)));
+        assert_eq!(first(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n"), None);
+        assert_eq!(first(b"garbage\r\n\r\n"), None);
     }
 
     #[test]

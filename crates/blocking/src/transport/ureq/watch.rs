@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
@@ -49,25 +49,33 @@ struct Exchange {
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
     fn is_refused(&mut self) -> bool {
-        if self.exchange.as_ref().is_none_or(|exchange| exchange.welcome) || !self.wire.is_readable() {
+        if self.exchange.as_ref().is_none_or(|exchange| exchange.welcome) {
             return false;
         }
-        // There may be less than it seems, for encryption has messages of its own. An error comes back with the next read.
-        let glance = NextTimeout { after: Duration::from_millis(1).into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
-        let (status, over) = loop {
-            let more = self.inner.await_input(glance);
-            match (status_line::find(self.inner.buffers().input()), more) {
-                (None, Ok(true)) => {}
-                (head, more) => break (head.map(|head| head.status), matches!(more, Ok(false))),
-            }
-        };
-        // Also where it says so much else that there is no room for more, or nothing more.
-        let welcome = status.map_or(over, |status| status < 300);
-        if welcome {
+        let Some(answer) = self.answer() else { return false };
+        if answer < 300 {
             self.exchange.as_mut().into_iter().for_each(|exchange| exchange.welcome = true);
             self.wire.send_request(false);
         }
-        status.is_some_and(|status| status >= 300)
+        answer >= 300
+    }
+
+    /// The status of an answer that is there already; 0 where nothing more can be read that could be one.
+    fn answer(&mut self) -> Option<u16> {
+        // It may have come with what was read before.
+        let mut head = status_line::find(self.inner.buffers().input());
+        if head.is_none() && self.wire.is_readable() {
+            // There may be less than it seems, for encryption has messages of its own. An error comes back with the next read.
+            let glance = NextTimeout { after: Duration::from_millis(1).into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+            while head.is_none() {
+                match self.inner.await_input(glance) {
+                    Ok(true) => head = status_line::find(self.inner.buffers().input()),
+                    Ok(false) => return Some(0),
+                    Err(_) => return None,
+                }
+            }
+        }
+        head.map(|head| head.status)
     }
 
     /// Sends, and looks for a refusal whenever the other side says something instead of taking what is sent.
@@ -81,6 +89,27 @@ impl<In: Transport> Watched<In> {
             self.wire.send_on(timeout)?;
         }
         Ok(())
+    }
+
+    /// Waits for the word of the other side that it wants the upload, or does not. To ureq only the barest `100 Continue` is such a word, and
+    /// whatever has headers, or comes in pieces, is the answer: so it is shown nothing but an answer, and told that its waiting is over.
+    fn await_word(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let begin = Instant::now();
+        loop {
+            while let Some((status, length)) = status_line::first(self.inner.buffers().input()) {
+                if status >= 200 {
+                    return Ok(true);
+                }
+                self.inner.buffers().input_consume(length);
+                if status == 100 {
+                    return Err(Error::Timeout(Timeout::Await100));
+                }
+            }
+            let left = timeout.after.saturating_sub(begin.elapsed());
+            if !self.inner.await_input(NextTimeout { after: left.into(), ..timeout })? {
+                return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+            }
+        }
     }
 
     /// What is left to send is not wanted any more.
@@ -132,6 +161,9 @@ impl<In: Transport> Transport for Watched<In> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        if timeout.reason == Timeout::Await100 {
+            return self.await_word(timeout);
+        }
         // ureq takes input that it has seen and left for a part of something, and waits for the rest. But it leaves an answer that comes in
         // place of a `100 Continue` although it is whole, and it has not seen what was read here. So it is shown such a head again.
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.offered) {
@@ -145,8 +177,6 @@ impl<In: Transport> Transport for Watched<In> {
             Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
                 Err(Error::Io(io::Error::other(Lost(error))))
             }
-            // ureq would ask again and again for the rest of an interim answer.
-            Ok(false) if timeout.reason == Timeout::Await100 => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
             result => result,
         }
     }
