@@ -15,3 +15,4 @@ mod refusals;
 mod scene;
 mod table;
 mod threads;
+mod together;

@@ -5,7 +5,7 @@ use scramjet_client_core::{Decode, Endpoint, Operation, Reply, Single, Step, Str
 
 use crate::error::Call;
 use crate::options::CallOptions;
-use crate::{ByteStream, CallLimits, Error, Outgoing, Reason, Transport, Upload};
+use crate::{ByteStream, CallLimits, Error, Outgoing, Phase, Reason, Stopped, Transport, Upload};
 
 /// One request on its way.
 pub(crate) struct Exchange<'a, O: Operation> {
@@ -67,6 +67,8 @@ impl<O: Operation<Payload = Streamed>> Exchange<'_, O> {
         let length = upload.length();
         let result = self.send(Outgoing::Reader { reader: &mut upload, length });
         match upload.take_error() {
+            // What is read may be a stream that the same token has ended.
+            Some(_) if self.limits.check() == Err(Stopped::Cancelled) => Err(self.call.stopped(Stopped::Cancelled, Phase::Send)),
             Some(error) => Err(self.call.abandoned(error)),
             None => Ok((self.answered(result?), upload.sent())),
         }
