@@ -200,6 +200,18 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
     });
 }
 
+/// A hub's log has no end of its own: where it ends, the hub did.
+#[test]
+fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
+    within("following", || {
+        let (server, opened) = scenes(&[one_line_and_lost, ends, two_lines_and_open]);
+        let host = HostClient::new(server.url()).unwrap();
+        let seen: Vec<_> = host.follow_log().unwrap().take(6).map(told).collect();
+        assert_eq!(seen, ["one", "gap after 1 attempts", "last", "gap after 1 attempts", "two", "three"]);
+        assert_eq!(opened.load(Ordering::SeqCst), 3);
+    });
+}
+
 #[test]
 fn the_log_and_the_events_of_an_instance_are_followed_to_its_end() {
     let Some(host) = hub() else { return };

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
+use std::time::Instant;
 use std::{env, process, thread};
 
 use scramjet_client_blocking::core::NullLine;
@@ -256,6 +257,83 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it() {
     assert!(error.to_string().contains("was abandoned"), "{error}");
     let number = |n: u8| json!({ "t": "number", "v": n });
     assert_eq!(values, [number(1), json!({ "t": "string", "v": "two" }), number(6), json!({ "t": "END" })]);
+}
+
+/// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
+#[test]
+fn a_line_of_null_that_is_come_upon_ends_what_is_sent() {
+    let (server, bodies) = cut_off();
+    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let instance = host.instance("the-instance").unwrap();
+    let folder = Folder::new("null");
+    let path = folder.file("lines", b"1\n2\nnull\n3\n");
+    let uploads = || [Upload::path(&path), Upload::file(File::open(&path).unwrap()), Upload::reader(File::open(&path).unwrap())];
+    for upload in uploads() {
+        assert_eq!(null_line(&instance.send_input(Input::ndjson(upload)).unwrap_err()), 3);
+        assert_eq!(bodies.take(), "1\n2\n");
+    }
+    for upload in uploads() {
+        assert_eq!(null_line(&host.send_topic("topic", Input::ndjson(upload)).unwrap_err()), 3);
+        assert_eq!(bodies.take(), "1\n2\n");
+    }
+    for upload in uploads() {
+        assert_eq!(null_line(&instance.inout(Input::ndjson(upload)).map(drop).unwrap_err()), 3);
+        assert_eq!(bodies.take(), "1\n2\n");
+    }
+    let mut writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
+    // It may have come upon it before all of it is written.
+    let _ = io::copy(&mut File::open(&path).unwrap(), &mut writer);
+    assert_eq!(null_line(&writer.finish().unwrap_err()), 3);
+    assert_eq!(bodies.take(), "1\n2\n");
+}
+
+/// A server that tells of the bodies which break off.
+fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
+    let bodies = Mailbox::new();
+    let server = ScriptedServer::start({
+        let bodies = Arc::clone(&bodies);
+        move |connection| {
+            let mut request = connection.read_head().unwrap();
+            assert!(!connection.read_body(&mut request), "it is taken for the whole");
+            let body = String::from_utf8(request.body).unwrap();
+            bodies.put(body);
+        }
+    });
+    (server, bodies)
+}
+
+/// Who asks the hub first gets its word, however often it says it, and sends all the same; also where others write meanwhile.
+#[test]
+fn what_asks_first_arrives_all_the_same() {
+    const LENGTH: u64 = 1 << 20;
+    let Some(host) = hub() else { return };
+    let data = || Input::bytes(Upload::reader(Numbered::new().take(LENGTH))).content_type(ContentType::Text).expect_continue();
+    let begin = Instant::now();
+    let (_sequence, instance) = running(&host, "echo");
+    let reading = thread::spawn({
+        let output = instance.output().unwrap();
+        move || all_is_there(output, LENGTH)
+    });
+    assert_eq!(instance.send_input(data()).unwrap().bytes, LENGTH);
+    assert!(reading.join().unwrap());
+    println!("an input that asked first: {:?}", begin.elapsed());
+
+    let begin = Instant::now();
+    let topic = Topic::new(&host, "asked");
+    let mut reader = host.topic(topic.name.as_str(), ContentType::Text).unwrap();
+    thread::scope(|scope| {
+        let writers = [(); 2].map(|()| scope.spawn(|| host.send_topic(topic.name.as_str(), data()).unwrap().bytes));
+        let read = io::copy(&mut reader.by_ref().take(2 * LENGTH), &mut io::sink()).unwrap();
+        assert_eq!(read, 2 * LENGTH);
+        writers.into_iter().for_each(|writer| assert_eq!(writer.join().unwrap(), LENGTH));
+    });
+    println!("two writers to a topic that asked first: {:?}", begin.elapsed());
+
+    // What is refused is refused before it is sent.
+    let nobody = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    assert!(nobody.send_input(data()).unwrap_err().is_not_found());
+    let error = host.send_sequence(Upload::bytes("no package").expect_continue()).unwrap_err();
+    assert_eq!(error.api().map(|api| api.status.as_u16()), Some(422), "{error:?}");
 }
 
 /// A standard input is bytes, whatever they are called.

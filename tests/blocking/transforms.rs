@@ -272,3 +272,26 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
     assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (507, "no more of this"));
     assert_given_up(&over);
 }
+
+/// The hub's own route, as 1.0.1 has it: no word before the first output, and no end.
+#[test]
+fn inout_sends_all_and_then_reads_what_is_there() {
+    let server = ScriptedServer::start(|connection| {
+        let request = connection.read_request().unwrap();
+        assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/api/v1/instance/the-instance/inout"));
+        assert_eq!((request.header("content-type"), request.header("x-end-stream")), (Some("text/plain"), None));
+        assert_eq!(request.body, b"data");
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nDATA\r\n");
+        connection.read_head();
+    });
+    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let instance = host.with_idle_timeout(Duration::from_millis(100)).instance("the-instance").unwrap();
+    within("inout", move || {
+        let (mut stream, mut output) = (instance.inout("data").unwrap(), Vec::new());
+        let error = stream.read_to_end(&mut output).unwrap_err();
+        assert_eq!((error.kind(), output.as_slice()), (io::ErrorKind::TimedOut, &b"DATA"[..]));
+        let old = HostClient::builder(server.url()).hub_version("0.28.2").build().unwrap();
+        assert!(old.instance("the-instance").unwrap().inout("data").unwrap_err().is_unsupported());
+        assert_eq!(server.connections(), 1);
+    });
+}
