@@ -219,14 +219,14 @@ fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
                     let told = (!used && what == "a topic").then(|| format!("{:<72} {:<5}", row.name, scheme.name()));
                     let run = move || (told, within(&name, move || measure(hub, outcome, silent, call, scheme, used)));
                     match silent {
-                        // These do nothing but wait, for a second: all of them at the same time.
+                        // These do little but wait, for a second: those of a row at the same time.
                         true => waiting.push(thread::spawn(run)),
                         false => lines.push(run()),
                     }
                 }
             }
+            lines.extend(waiting.drain(..).map(|run| run.join().unwrap()));
         }
-        lines.extend(waiting.drain(..).map(|run| run.join().unwrap()));
     }
     for (told, took) in lines {
         told.into_iter().for_each(|told| println!("asked by Expect, {told} {:>6.1} ms", took.as_secs_f64() * 1e3));
