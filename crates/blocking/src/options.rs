@@ -80,7 +80,8 @@ macro_rules! call_options {
             }
 
             /// This handle with a token: cancelling it ends each of its calls and streams, and of those of the handles made from it, in
-            /// whatever they wait. It takes the place of another token.
+            /// whatever they wait. It takes the place of another token. A reader that is being uploaded and blocks is not interrupted, unless
+            /// it is a stream with the same token.
             #[must_use]
             pub fn with_cancel(&self, token: &$crate::CancelToken) -> Self {
                 let mut handle = self.clone();
