@@ -53,8 +53,8 @@ struct Sending {
     postponed: Vec<u8>,
     /// The other side is gone.
     closed: Option<io::Error>,
-    /// It stood still for too long. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
-    stalled: bool,
+    /// It was given up. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
+    given_up: Option<Stopped>,
 }
 
 impl Wire {
@@ -122,19 +122,21 @@ impl Wire {
     }
 
     fn send_now(&self, sending: &mut Sending, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
-        let mut patience = Patience::new(self, timeout)?;
-        if sending.stalled {
-            return Err(given_up(Stopped::Idle));
+        if let Some(stopped) = sending.given_up {
+            return Err(given_up(stopped));
         }
+        let result = self.try_to_send(sending, bytes, timeout);
+        if let Err(Error::Io(error)) = &result {
+            sending.given_up = stopped(error);
+        }
+        result
+    }
+
+    fn try_to_send(&self, sending: &mut Sending, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        let mut patience = Patience::new(self, timeout)?;
         let mut rest = bytes;
         while !rest.is_empty() && !self.is_muted() {
-            let left = match patience.left() {
-                Ok(left) => left.map_or(GLANCE, |left| left.min(GLANCE)),
-                Err(error) => {
-                    sending.stalled = matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Idle));
-                    return Err(error);
-                }
-            };
+            let left = patience.left()?.map_or(GLANCE, |left| left.min(GLANCE));
             sending.timer.set(Some(left), GLANCE, |timer| self.stream.set_write_timeout(timer))?;
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
@@ -157,6 +159,11 @@ impl Wire {
             }
         }
         Ok(())
+    }
+
+    /// Whether sending was not given up, also where what is between has swallowed the error.
+    pub(super) fn check_sending(&self) -> Result<(), Error> {
+        self.sending().given_up.map_or(Ok(()), |stopped| Err(given_up(stopped)))
     }
 
     /// That the other side is gone, the first time that this is asked.

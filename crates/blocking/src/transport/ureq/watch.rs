@@ -81,6 +81,7 @@ impl<In: Transport> Watched<In> {
     /// Sends, and looks for a refusal whenever the other side says something instead of taking what is sent.
     fn send(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.inner.transmit_output(amount, timeout)?;
+        self.wire.check_sending()?;
         while self.wire.has_postponed() {
             if self.is_refused() {
                 self.stop_sending(None);
