@@ -152,7 +152,7 @@ pub enum ErrorKind {
         /// The idle timeout.
         limit: Duration,
     },
-    /// The handle's [`CancelToken`](crate::CancelToken) was cancelled.
+    /// The handle's [`CancelToken`](crate::CancelToken) was cancelled, or who was told of the progress has asked for an end.
     #[non_exhaustive]
     Cancelled {
         /// What was being waited for.

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
 
 use crate::error::{Call, ErrorKind};
-use crate::{Error, Items, Stopped};
+use crate::progress::Reporter;
+use crate::{Error, Items, Progress, Stopped};
 
 /// The bytes of a stream, as they come.
 ///
@@ -19,6 +21,7 @@ pub struct ByteStream {
     got: u64,
     expected: Option<u64>,
     lost: Option<Lost>,
+    reporter: Reporter,
 }
 
 /// Why nothing more comes.
@@ -30,7 +33,27 @@ enum Lost {
 
 impl ByteStream {
     pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
-        Self { body, call, got: 0, expected, lost: None }
+        Self { body, call, got: 0, expected, lost: None, reporter: Reporter::default() }
+    }
+
+    /// Tells how far it has come: once before the first byte is waited for, and after each piece that came. The total is known where the hub
+    /// announced it, which it does for none of its own streams. `Break` ends the stream; it then fails with an error of which
+    /// [`is_cancelled`](Error::is_cancelled) is true.
+    ///
+    /// ```no_run
+    /// # use std::ops::ControlFlow;
+    /// # use scramjet_client_blocking::HostClient;
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// let mut output = instance.output()?.progress(|progress| {
+    ///     // No more than 10 MB of it.
+    ///     if progress.bytes > 10_000_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// });
+    /// std::io::copy(&mut output, &mut std::fs::File::create("output")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn progress(self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
+        Self { reporter: Reporter::new(report), ..self }
     }
 
     /// Its lines, without their ends (`\n` or `\r\n`).
@@ -77,6 +100,7 @@ impl ByteStream {
         if buf.is_empty() {
             return Ok(0);
         }
+        self.reporter.begin(self.expected).map_err(|error| self.fail(error))?;
         loop {
             match self.body.read(buf) {
                 Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
@@ -84,6 +108,9 @@ impl ByteStream {
                 }
                 Ok(read) => {
                     self.got = self.got.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+                    if read > 0 {
+                        self.reporter.tell(self.got, self.expected).map_err(|error| self.fail(error))?;
+                    }
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,11 +1,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::Progress;
 use crate::ndjson::Guarded;
+use crate::progress::Reporter;
 
 /// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
 ///
@@ -20,6 +23,7 @@ pub struct Upload {
     sent: Arc<AtomicU64>,
     expects: bool,
     guarded: bool,
+    reporter: Reporter,
 }
 
 enum Source {
@@ -30,7 +34,7 @@ enum Source {
 
 impl Upload {
     fn of(source: Source) -> Self {
-        Self { source, sent: Arc::default(), expects: false, guarded: false }
+        Self { source, sent: Arc::default(), expects: false, guarded: false, reporter: Reporter::default() }
     }
 
     /// These bytes.
@@ -73,6 +77,26 @@ impl Upload {
         Self { expects: true, ..self }
     }
 
+    /// Tells how far it has come: once before the first byte, and after each piece that was handed to the connection. `Break` cancels the
+    /// upload; it then fails with an error of which [`is_cancelled`](crate::Error::is_cancelled) is true.
+    ///
+    /// It is called by the thread that sends, which waits for it.
+    ///
+    /// ```no_run
+    /// # use std::ops::ControlFlow;
+    /// # use scramjet_client_blocking::{HostClient, Upload};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// host.send_sequence(Upload::path("package.tar.gz").progress(|progress| {
+    ///     eprint!("\r{:>3} %", progress.percent().unwrap_or(0));
+    ///     ControlFlow::Continue(())
+    /// }))?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[must_use]
+    pub fn progress(self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
+        Self { reporter: Reporter::new(report), ..self }
+    }
+
     pub(crate) fn expects(&self) -> bool {
         self.expects
     }
@@ -83,7 +107,7 @@ impl Upload {
     }
 
     /// How many bytes were handed to the transport so far, for another thread to look at.
-    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
+    pub(crate) fn sent(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.sent)
     }
 
@@ -122,7 +146,7 @@ impl Upload {
             Source::Path(path) => open(&path)?,
         };
         let reader = if self.guarded { Box::new(Guarded::new(reader)) } else { reader };
-        Ok(Opened { reader, length, sent: 0, told: self.sent, error: None })
+        Ok(Opened { reader, length, sent: 0, told: self.sent, reporter: self.reporter, error: None })
     }
 }
 
@@ -150,6 +174,7 @@ pub(crate) struct Opened {
     length: Option<u64>,
     sent: u64,
     told: Arc<AtomicU64>,
+    reporter: Reporter,
     error: Option<io::Error>,
 }
 
@@ -175,6 +200,7 @@ impl Opened {
 
 impl Read for Opened {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reporter.begin(self.length).map_err(|error| self.fail(error))?;
         let left = self.length.map(|length| length - self.sent);
         let max = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(buf.len()).min(buf.len());
         let buf = buf.get_mut(..max).unwrap_or_default();
@@ -193,6 +219,9 @@ impl Read for Opened {
         }
         self.sent += u64::try_from(read).unwrap_or(u64::MAX);
         self.told.store(self.sent, Ordering::Relaxed);
+        if read > 0 {
+            self.reporter.tell(self.sent, self.length).map_err(|error| self.fail(error))?;
+        }
         Ok(read)
     }
 }

@@ -54,7 +54,7 @@ impl InstanceClient {
         client.options.cancel = Some(token.clone());
 
         let mut stream = client.open(&ReadStream { id: &self.id, stream: OutputStream::Output })?;
-        let sent = input.upload.progress();
+        let sent = input.upload.sent();
         let (tell, told) = channel();
         let (sender, id, ends) = (client, self.id.clone(), token.clone());
         let sending = thread::Builder::new().name("scramjet-input".into()).spawn(move || {
