@@ -100,6 +100,8 @@ mod cancel;
 mod child;
 mod client;
 mod deploy;
+#[cfg(feature = "pack")]
+mod deploy_if_changed;
 mod ended;
 mod error;
 mod exchange;
@@ -116,6 +118,8 @@ mod middleware;
 mod multi_manager;
 mod ndjson;
 mod options;
+#[cfg(feature = "pack")]
+mod pack;
 mod pipe;
 mod platform;
 mod pool;
@@ -133,6 +137,8 @@ pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
 pub use deploy::{Deployment, TopicGuard};
+#[cfg(feature = "pack")]
+pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
 pub use ended::Ended;
 pub use error::{Error, ErrorKind};
 pub use follow::{Follow, Followed, Gap};
@@ -144,6 +150,8 @@ pub use limits::{CallLimits, Stopped};
 pub use manager::ManagerClient;
 pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
+#[cfg(feature = "pack")]
+pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
 pub use pool::{InstancePool, Placement, PoolOptions};
 pub use progress::Progress;
 pub use sequence::SequenceClient;

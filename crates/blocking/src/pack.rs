@@ -1,0 +1,297 @@
+//! Sequence folders become packages.
+
+mod archive;
+mod digest;
+mod error;
+mod glob;
+mod ignore;
+mod links;
+mod manifest;
+mod walk;
+
+pub use digest::Digest;
+pub use error::PackError;
+pub(crate) use error::in_words;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use archive::{Hashing, Tar, compressed};
+use manifest::Manifest;
+use walk::Source;
+
+use crate::Upload;
+
+/// A sequence folder, ready to be packed: it was listed and checked, and nothing of its content is held.
+///
+/// Made from the folder in which `package.json` is. What is packed is a gzip-compressed tar, made while it is sent or written, and always the
+/// same for the same content: sorted, without times, owners, or permissions but whether a file is executable. (The same bytes, that is,
+/// from the same version of this library and the compression that comes with it. [`digest`](Self::digest) is the same with any.)
+///
+/// ```no_run
+/// use scramjet_client_blocking::{HostClient, Package};
+///
+/// let package = Package::from_dir("sequence")?;
+/// for entry in package.entries() {
+///     println!("{:>9} {}", entry.size(), entry.path);
+/// }
+/// let host = HostClient::new("http://localhost:8000/api/v1")?;
+/// let sequence = host.send_sequence(&package)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What is left out
+///
+/// `.git`, and what a `.siignore` file says, itself included. Its lines mean what they mean in a `.gitignore`: `*.log` anywhere, `/secret.env` at
+/// this place only, `logs/` a folder, `docs/**/*.md`, `!keep.log` what is packed all the same, `# a comment`. Nothing can be kept of a
+/// folder that is left out. There may be one in every folder. A rule that git would pass over, as `[a-`, is an error here.
+/// `node_modules` is packed unless it is left out: a hub installs nothing.
+///
+/// # Links and special files
+///
+/// A symbolic link stays one, so that what a package manager has linked together works on the hub as it does here. One that is absolute, leads
+/// out of the folder or to nothing that is packed is an error, and so is a socket, a pipe or a device. A folder is packed for itself
+/// only where it is empty.
+///
+/// # Files that change
+///
+/// One that is not what it was when the folder was listed is an error, also in the midst of an upload: the archive then has no end, and the hub
+/// does not take it.
+#[derive(Clone)]
+pub struct Package {
+    contents: Arc<Contents>,
+}
+
+/// What a package is made of.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    root: PathBuf,
+    manifest: Manifest,
+    sources: Vec<Source>,
+}
+
+/// How a folder is packed. The defaults are for a folder as it should be.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PackOptions {
+    ignore: Vec<String>,
+    max_bytes: u64,
+    max_files: u64,
+}
+
+impl Default for PackOptions {
+    fn default() -> Self {
+        Self { ignore: Vec::new(), max_bytes: Self::MAX_BYTES, max_files: Self::MAX_FILES }
+    }
+}
+
+impl PackOptions {
+    /// 256 MiB. Most packages have less than one, and a hub of 0.18 takes an upload for no longer than five minutes.
+    pub const MAX_BYTES: u64 = 256 << 20;
+
+    /// 50,000: about as many as the largest `node_modules` has that anybody would want to send.
+    pub const MAX_FILES: u64 = 50_000;
+
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves out what matches this rule, which has the form of a line of `.siignore`. It is stronger than all of those, and a later rule
+    /// is stronger than an earlier one.
+    pub fn ignore(mut self, rule: impl Into<String>) -> Self {
+        self.ignore.push(rule.into());
+        self
+    }
+
+    /// How many bytes the files may have together, before compression. Where it is not said, [`MAX_BYTES`](Self::MAX_BYTES).
+    pub fn max_bytes(self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self }
+    }
+
+    /// How many entries there may be. Where it is not said, [`MAX_FILES`](Self::MAX_FILES).
+    pub fn max_files(self, max_files: u64) -> Self {
+        Self { max_files, ..self }
+    }
+}
+
+/// Something in a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PackEntry {
+    /// Where it is in the package: `lib/index.js`.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry of a package is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// A file.
+    #[non_exhaustive]
+    File {
+        /// How many bytes it has.
+        size: u64,
+        /// Whether it can be executed. Never on Windows.
+        executable: bool,
+    },
+    /// A symbolic link.
+    #[non_exhaustive]
+    Link {
+        /// What it points to, seen from where it is.
+        target: String,
+    },
+    /// A folder with nothing in it. Others are there by what they contain.
+    EmptyFolder,
+}
+
+impl PackEntry {
+    /// How many bytes its content has, before compression.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self.kind {
+            EntryKind::File { size, .. } => size,
+            _ => 0,
+        }
+    }
+}
+
+impl Package {
+    /// Lists the folder and checks what is in it: that `package.json` is there and what a hub needs, that its `main` is packed, that links
+    /// lead to something, that it is of a reasonable size (see [`PackOptions`]).
+    ///
+    /// # Errors
+    /// See [`PackError`].
+    pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, PackError> {
+        Self::from_dir_with(dir, &PackOptions::default())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    /// See [`PackError`].
+    pub fn from_dir_with(dir: impl AsRef<Path>, options: &PackOptions) -> Result<Self, PackError> {
+        let root = dir.as_ref().to_path_buf();
+        let found = walk::walk(&root, options)?;
+        let manifest = Manifest::read(&root, &found)?;
+        let sources = found.into_values().collect();
+        Ok(Self { contents: Arc::new(Contents { root, manifest, sources }) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.contents.root
+    }
+
+    /// The name in `package.json`, empty where it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.contents.manifest.name
+    }
+
+    /// The version in `package.json`, empty where it has none.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.contents.manifest.version
+    }
+
+    /// `main` in `package.json`: the file that a hub runs.
+    #[must_use]
+    pub fn main(&self) -> &str {
+        &self.contents.manifest.main
+    }
+
+    /// What is in it, sorted by path.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &PackEntry> {
+        self.contents.sources.iter().map(|source| &source.entry)
+    }
+
+    /// How many bytes its files have together, before compression.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.entries().map(PackEntry::size).sum()
+    }
+
+    /// What tells its content from any other: the SHA-256 of the archive before compression. Reads all files.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has changed.
+    pub fn digest(&self) -> Result<Digest, PackError> {
+        let mut hashing = Hashing::new(self.tar());
+        io::copy(&mut hashing, &mut io::sink()).map_err(|error| self.unread(error))?;
+        Ok(hashing.digest())
+    }
+
+    /// The package itself, made as it is read.
+    pub fn reader(&self) -> impl Read + Send + 'static + use<> {
+        compressed(self.tar())
+    }
+
+    /// Writes the package to a file, which is there when it is complete, and is what it was where that fails. Gives its size.
+    ///
+    /// A file within the folder is packed the next time, unless it is left out.
+    ///
+    /// # Errors
+    /// See [`PackError`].
+    pub fn write_to(&self, path: impl AsRef<Path>) -> Result<u64, PackError> {
+        write_atomically(path.as_ref(), |file| io::copy(&mut self.reader(), file)).map_err(PackError::write(path.as_ref()))
+    }
+
+    /// Fails to upload where the content is not what this digest was taken of.
+    pub(crate) fn upload_of(&self, digest: Digest) -> Upload {
+        Upload::reader(compressed(Hashing::new(self.tar()).expecting(digest)))
+    }
+
+    fn tar(&self) -> Tar {
+        Tar::new(Arc::clone(&self.contents))
+    }
+
+    fn unread(&self, error: io::Error) -> PackError {
+        error.downcast().unwrap_or_else(PackError::read(self.dir()))
+    }
+}
+
+impl From<&Package> for Upload {
+    fn from(package: &Package) -> Self {
+        Self::reader(package.reader())
+    }
+}
+
+impl From<Package> for Upload {
+    fn from(package: Package) -> Self {
+        Self::from(&package)
+    }
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Package").field("dir", &self.dir()).field("entries", &self.entries().len()).field("size", &self.size()).finish()
+    }
+}
+
+/// Writes a file under another name first, so that nobody ever sees a part of it.
+pub(crate) fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut temporary = name.to_os_string();
+    // Of this process: another one may be at it too.
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        let result = write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        Ok(result)
+    })();
+    if written.is_err() {
+        // The error to tell is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}

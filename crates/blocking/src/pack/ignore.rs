@@ -1,0 +1,99 @@
+//! What is left out: `.siignore` files, which are gitignore files by another name.
+
+use std::fs;
+use std::path::Path;
+
+use super::PackError;
+use super::glob::Glob;
+
+pub(crate) const FILE: &str = ".siignore";
+
+/// Never packed, whatever the rules say: neither says anything to a hub.
+const ALWAYS: [&str; 2] = [FILE, ".git"];
+
+/// The rules for a folder and what is below it.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The folder's path with a slash, empty for the root.
+    base: String,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    glob: Glob,
+    /// It is matched against the path, and not against the name alone.
+    of_path: bool,
+    only_folders: bool,
+    keeps: bool,
+}
+
+impl Rules {
+    /// Those of the folder's own file, where it has one.
+    pub(crate) fn read(folder: &Path, base: &str) -> Result<Self, PackError> {
+        let path = folder.join(FILE);
+        let text = fs::read(&path).map_err(PackError::read(&path))?;
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+        let mut rules = Vec::new();
+        for (number, line) in (1_usize..).zip(text.split(|byte| *byte == b'\n')) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            rules.extend(Rule::new(line, || format!("line {number} of {}", path.display()))?);
+        }
+        Ok(Self { base: base.into(), rules })
+    }
+
+    /// Those of the options.
+    pub(crate) fn of_options(lines: &[String]) -> Result<Self, PackError> {
+        let rules = lines.iter().map(|line| Rule::new(line.as_bytes(), || "a rule of the options".into()));
+        let rules = rules.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Self { base: String::new(), rules })
+    }
+
+    /// Whether the last rule that says something of this leaves it out.
+    fn verdict(&self, path: &str, name: &str, is_folder: bool) -> Option<bool> {
+        let below = path.strip_prefix(&self.base)?;
+        let matching = self.rules.iter().rfind(|rule| {
+            let text = if rule.of_path { below } else { name };
+            (is_folder || !rule.only_folders) && rule.glob.matches(text.as_bytes())
+        })?;
+        Some(!matching.keeps)
+    }
+}
+
+impl Rule {
+    /// `None` for a line that says nothing.
+    fn new(line: &[u8], origin: impl FnOnce() -> String) -> Result<Option<Self>, PackError> {
+        if line.starts_with(b"#") {
+            return Ok(None);
+        }
+        let line = without_trailing_blanks(line);
+        let (keeps, rest) = line.strip_prefix(b"!").map_or((false, line), |rest| (true, rest));
+        let (only_folders, rest) = rest.strip_suffix(b"/").map_or((false, rest), |rest| (true, rest));
+        let of_path = rest.contains(&b'/');
+        let pattern = rest.strip_prefix(b"/").unwrap_or(rest);
+        if pattern.is_empty() {
+            return Ok(None);
+        }
+        let rule = || String::from_utf8_lossy(line).into_owned();
+        let glob = Glob::new(pattern).map_err(|problem| PackError::Rule { origin: origin(), rule: rule(), problem })?;
+        Ok(Some(Self { glob, of_path, only_folders, keeps }))
+    }
+}
+
+/// A blank behind a backslash stays.
+fn without_trailing_blanks(line: &[u8]) -> &[u8] {
+    let (mut end, mut escaped) = (0, false);
+    for (at, byte) in line.iter().enumerate() {
+        if *byte != b' ' || escaped {
+            end = at + 1;
+        }
+        escaped = *byte == b'\\' && !escaped;
+    }
+    line.get(..end).unwrap_or(line)
+}
+
+/// Whether this is left out. The rules further down have the last word, those of the options before all.
+pub(crate) fn leaves_out(rules: &[Rules], options: &Rules, path: &str, name: &str, is_folder: bool) -> bool {
+    let verdict = || [options].into_iter().chain(rules.iter().rev()).find_map(|rules| rules.verdict(path, name, is_folder));
+    ALWAYS.contains(&name) || verdict().unwrap_or(false)
+}

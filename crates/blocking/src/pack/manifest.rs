@@ -1,0 +1,76 @@
+//! `package.json`: what a hub needs of it, and hangs or fails late without.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::links::resolve;
+use super::walk::Found;
+use super::{EntryKind, PackError};
+
+const FILE: &str = "package.json";
+
+/// It is read whole. Those of the largest packages have some tens of kilobytes.
+const LARGEST: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) main: String,
+}
+
+impl Manifest {
+    pub(crate) fn read(root: &Path, found: &Found) -> Result<Self, PackError> {
+        let path = root.join(FILE);
+        check(&path, found).map_err(|problem| PackError::Manifest { path: path.clone(), problem: problem.into() })?;
+        let text = fs::read(&path).map_err(PackError::read(&path))?;
+        let manifest = serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"));
+        manifest.and_then(|manifest| Self::of(&manifest, found)).map_err(|problem| PackError::Manifest { path, problem })
+    }
+
+    fn of(manifest: &Value, found: &Found) -> Result<Self, String> {
+        let manifest = manifest.as_object().ok_or("it is JSON, but not an object")?;
+        let text = |key| match manifest.get(key) {
+            None => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(other) => Err(format!("{key:?} is {other}, which is not a text")),
+        };
+        let main = text("main")?;
+        if main.is_empty() {
+            return Err(r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#.into());
+        }
+        let is_file = |path: &str| match found.get(path).map(|source| &source.entry.kind) {
+            Some(EntryKind::File { .. }) => Ok(()),
+            _ => Err("it is not a file"),
+        };
+        let file = |path: &str| resolve(found, "", path).and_then(|path| is_file(&path));
+        // Hubs add the `.js` that is not there.
+        file(&main).or_else(|problem| file(&format!("{main}.js")).map_err(|_| format!(r#""main" is {main:?}: {problem}"#)))?;
+        check_engines(manifest.get("engines"))?;
+        Ok(Self { name: text("name")?, version: text("version")?, main })
+    }
+}
+
+fn check(path: &Path, found: &Found) -> Result<(), &'static str> {
+    match resolve(found, "", FILE).ok().and_then(|file| found.get(&file)).map(|source| &source.entry.kind) {
+        Some(EntryKind::File { size, .. }) if *size > LARGEST => Err("it is larger than 1 MiB"),
+        Some(EntryKind::File { .. }) => Ok(()),
+        Some(_) => Err("it is not a file"),
+        None if path.exists() => Err("it is left out by .siignore or by the options, and a hub needs it"),
+        None => Err("there is none, and a sequence needs one with a name and a \"main\""),
+    }
+}
+
+fn check_engines(engines: Option<&Value>) -> Result<(), String> {
+    let Some(engines) = engines else { return Ok(()) };
+    let versions = engines.as_object().filter(|engines| engines.values().all(Value::is_string));
+    let versions = versions.ok_or_else(|| format!(r#""engines" is {engines}; it should look like {{ "node": ">=16" }}"#))?;
+    // quirk: 0.18.7 never answers the start of such a package.
+    if versions.len() > 1 {
+        let names: Vec<_> = versions.keys().map(String::as_str).collect();
+        return Err(format!(r#""engines" has several ({}), and hubs take one"#, names.join(", ")));
+    }
+    Ok(())
+}

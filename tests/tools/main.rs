@@ -1,0 +1,12 @@
+//! What tools and build scripts need: packing, deploying what has changed, progress, build scripts.
+
+mod build_script;
+mod deploying;
+mod folder;
+#[path = "../blocking/helpers.rs"]
+#[allow(dead_code, reason = "the other suite uses the rest")]
+mod helpers;
+mod ignoring;
+mod packing;
+mod progress;
+mod refusing;
