@@ -95,6 +95,8 @@
 pub mod coming_from_api_client {}
 
 mod about;
+#[cfg(feature = "pack")]
+pub mod build;
 mod builder;
 mod cancel;
 mod child;

@@ -1,0 +1,165 @@
+//! The example of a build script, built by cargo as a program of a user would be.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use std::{env, fs};
+
+use scramjet_client_blocking::HostClient;
+use scramjet_client_tests::fixture::Request;
+use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+use serde_json::json;
+
+use crate::helpers::serving;
+
+/// A copy of the example that can be changed. What was compiled for it stays, for the next time.
+struct Project {
+    dir: PathBuf,
+    target: PathBuf,
+}
+
+impl Project {
+    fn new(test: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let dir = temporary.join(format!("build-script-{test}-{}", std::process::id()));
+        copy(&root.join("crates/blocking/examples/build_script"), &dir);
+        let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+        let library = format!("path = {:?}", root.join("crates/blocking"));
+        let replaced = manifest.replace("path = \"../..\"", &library);
+        assert_ne!(replaced, manifest);
+        fs::write(dir.join("Cargo.toml"), replaced).unwrap();
+        // The versions that this build has, which are on this machine.
+        fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+        // One for each test: cargo lets one build at a time into a folder.
+        Self { dir, target: temporary.join(format!("build-script-{test}")) }
+    }
+
+    fn cargo(&self, hub: Option<&str>) -> Output {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["run", "--offline", "--quiet"]).current_dir(&self.dir).env("CARGO_TARGET_DIR", &self.target);
+        // What cargo has set for this test is not meant for another build.
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR" || name == "SCRAMJET_HUB_URL" {
+                cargo.env_remove(name);
+            }
+        }
+        cargo.envs(hub.map(|hub| ("SCRAMJET_HUB_URL", hub))).output().unwrap()
+    }
+
+    /// What the program says that was built.
+    fn run(&self, hub: Option<&str>) -> String {
+        let output = self.cargo(hub);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// A file of the sequence, written so that cargo cannot take it for one of before.
+    fn write(&self, path: &str, content: &str) {
+        let path = self.dir.join("sequence").join(path);
+        fs::write(&path, content).unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(2)).unwrap();
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
+/// A hub that takes what is sent, and what it was asked.
+fn taking() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let sent = AtomicUsize::new(0);
+    let server = serving({
+        let seen = Arc::clone(&seen);
+        move |request: &Request| {
+            let words = format!("{} {}", request.method, request.target.trim_start_matches("/api/v1/"));
+            seen.lock().unwrap().push(words.clone());
+            let body = match words.as_str() {
+                "GET version" => json!({ "version": "0.18.7" }),
+                "POST sequence" => json!({ "id": format!("s{}", sent.fetch_add(1, Ordering::SeqCst) + 1) }),
+                _ => json!({ "id": request.target.rsplit('/').next(), "config": { "name": "deployed-at-build" } }),
+            };
+            response("200 OK", &[("content-type", "application/json")], body.to_string().as_bytes())
+        }
+    });
+    (server, seen)
+}
+
+#[test]
+fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
+    let project = Project::new("scripted");
+    let (server, seen) = taking();
+    let url = server.url();
+    let seen = || std::mem::take(&mut *seen.lock().unwrap());
+
+    let _ = fs::remove_dir_all(project.target.join("debug/build"));
+    assert!(project.run(None).ends_with(" bytes, not deployed"));
+    assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
+    assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
+
+    // Nothing has changed: the script does not run.
+    assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
+    assert_eq!(seen(), [""; 0]);
+    // What is left out has changed: it runs, and sends nothing.
+    project.write("README.md", "new");
+    assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
+    assert_eq!(seen(), ["GET sequence/s1"]);
+    // There is a new file.
+    project.write("lib.js", "new");
+    assert_eq!(project.run(Some(&url)), format!("sequence s2 on {url}"));
+    assert_eq!(seen(), ["GET sequence/s1", "GET version", "POST sequence", "GET sequence/s2", "DELETE sequence/s1"]);
+
+    // It fails with what to do.
+    project.write("package.json", "{}");
+    let output = project.cargo(Some(&url));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for part in ["Error: the sequence cannot be packed", r#"caused by: "#, r#"it has no "main", the file that a hub runs; add one"#] {
+        assert!(text.contains(part), "{text}");
+    }
+    fs::remove_file(project.dir.join("sequence/package.json")).unwrap();
+    project.write("package.json", r#"{"main":"index.js"}"#);
+    drop(server);
+    let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
+    let told = format!("was not deployed to {url}; start a hub there, or let the build script only pack it");
+    assert!(text.contains(&told) && text.contains("could not connect"), "{text}");
+}
+
+#[test]
+fn a_build_script_deploys_to_a_real_hub() {
+    let Some(hub) = shared() else { return };
+    let project = Project::new("real");
+    let _ = fs::remove_dir_all(project.target.join("debug/build"));
+    let first = project.run(Some(hub.url()));
+    assert_eq!(project.run(Some(hub.url())), first);
+    let id = first.strip_prefix("sequence ").and_then(|rest| rest.split_once(" on ")).unwrap_or_else(|| panic!("{first}")).0;
+    let host = HostClient::new(hub.url()).unwrap();
+    assert_eq!(host.sequence_ids("deployed-at-build").unwrap(), [id]);
+    project.write("index.js", "module.exports = async () => {};\n");
+    let second = project.run(Some(hub.url()));
+    assert_ne!(second, first);
+    let ids = host.sequence_ids("deployed-at-build").unwrap();
+    assert!(ids.len() == 1 && second.contains(ids[0].as_str()), "{second}: {ids:?}");
+    host.delete_sequence(&ids[0]).unwrap();
+}

@@ -1,0 +1,349 @@
+//! What has not changed is not sent again: on a real hub, and on one that replaces in place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::abort;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{env, thread};
+
+use scramjet_client_blocking::{Change, DeployError, Deployed, HostClient, Key, Package, StartOptions, Version};
+use scramjet_client_tests::fixture::Request;
+use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::package;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+use serde_json::{Value, json};
+
+use crate::folder::{add, sequence};
+use crate::helpers::{Folder, in_child_that_exits, serving, within};
+
+/// A hub that keeps packages, and what it was asked. With those of a later version than 0.38, it replaces them.
+struct Keeping {
+    server: ScriptedServer,
+    state: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    seen: Vec<String>,
+    sent: usize,
+    sequences: BTreeMap<String, Vec<u8>>,
+    in_use: Vec<String>,
+    /// Requests that begin so are refused with 500.
+    failing: Option<&'static str>,
+}
+
+impl Keeping {
+    fn start(version: &'static str) -> Self {
+        let state = Arc::<Mutex<Kept>>::default();
+        let server = serving({
+            let state = Arc::clone(&state);
+            move |request| state.lock().unwrap().answer(version, request)
+        });
+        Self { server, state }
+    }
+
+    fn host(&self) -> HostClient {
+        HostClient::new(self.server.url()).unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Kept)) {
+        change(&mut self.state.lock().unwrap());
+    }
+
+    /// What it was asked since the last time.
+    fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().unwrap().seen)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.state.lock().unwrap().sequences.keys().cloned().collect()
+    }
+}
+
+impl Kept {
+    fn answer(&mut self, version: &str, request: &Request) -> Vec<u8> {
+        let words = format!("{} {}", request.method, request.target.strip_prefix("/api/v1/").unwrap());
+        self.seen.push(words.clone());
+        let says = |status, body: Value| response(status, &[("content-type", "application/json")], body.to_string().as_bytes());
+        if self.failing.is_some_and(|failing| words.starts_with(failing)) {
+            return says("500 Internal Server Error", json!({ "error": "it failed" }));
+        }
+        let (method, path) = words.split_once(' ').unwrap();
+        let id = path.strip_prefix("sequence/").unwrap_or_default().to_owned();
+        let unknown = || says("404 Not Found", json!({ "error": "not found" }));
+        match method {
+            "GET" if path == "version" => says("200 OK", json!({ "version": version })),
+            "POST" => {
+                self.sent += 1;
+                let id = format!("s{}", self.sent);
+                self.sequences.insert(id.clone(), request.body.clone());
+                says("200 OK", json!({ "id": id }))
+            }
+            _ if !self.sequences.contains_key(&id) => unknown(),
+            "GET" => {
+                let size = self.sequences[&id].len();
+                says("200 OK", json!({ "id": id, "config": { "name": "a-package", "version": "1", "packageSize": size } }))
+            }
+            "PUT" | "DELETE" if self.in_use.contains(&id) => says("409 Conflict", json!({ "error": "in use" })),
+            "PUT" => {
+                self.sequences.insert(id.clone(), request.body.clone());
+                says("200 OK", json!({ "id": id }))
+            }
+            "DELETE" => {
+                self.sequences.remove(&id);
+                says("200 OK", json!({ "id": id }))
+            }
+            _ => unknown(),
+        }
+    }
+}
+
+/// A folder to deploy, and a key whose file is beside it.
+struct Scene {
+    folder: Folder,
+    _state: Folder,
+    state_file: PathBuf,
+}
+
+impl Scene {
+    fn new(test: &str) -> Self {
+        let state = Folder::new(&format!("{test}-state"));
+        Self { folder: sequence(test, &[]), state_file: state.0.join("new/deployed.json"), _state: state }
+    }
+
+    fn key(&self) -> Key {
+        Key::new("a-name", &self.state_file)
+    }
+
+    fn edit(&self, content: &str) {
+        add(&self.folder, &[("index.js", content)]);
+    }
+
+    fn package(&self) -> Package {
+        Package::from_dir(&self.folder.0).unwrap()
+    }
+
+    fn deploy(&self, host: &HostClient, key: &Key) -> Deployed {
+        host.deploy_if_changed(&self.package(), key).unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    fn fail(&self, host: &HostClient, key: &Key) -> DeployError {
+        host.deploy_if_changed(&self.package(), key).unwrap_err()
+    }
+}
+
+fn assert_is(deployed: &Deployed, id: &str, change: Change, left: &[&str]) {
+    let told: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
+    assert_eq!((deployed.sequence.id().as_str(), deployed.change, told.as_slice()), (id, change, left));
+}
+
+#[test]
+fn the_second_run_sends_no_package() {
+    for version in ["0.18.7", "1.0.1"] {
+        let (hub, scene) = (Keeping::start(version), Scene::new("second"));
+        let host = hub.host();
+        assert_is(&scene.deploy(&host, &scene.key()), "s1", Change::Created, &[]);
+        assert_eq!(hub.seen(), ["POST sequence", "GET sequence/s1"]);
+        assert_is(&scene.deploy(&host, &scene.key()), "s1", Change::Unchanged, &[]);
+        assert_eq!(hub.seen(), ["GET sequence/s1"]);
+        // Nor does another program with the same file, or the same content of a later time.
+        scene.edit(&fs::read_to_string(scene.folder.0.join("index.js")).unwrap());
+        assert_is(&scene.deploy(&hub.host(), &scene.key()), "s1", Change::Unchanged, &[]);
+        assert_eq!(hub.seen(), ["GET sequence/s1"]);
+    }
+}
+
+#[test]
+fn a_hub_that_can_replaces_in_place() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("in-place"));
+    let host = hub.host();
+    scene.deploy(&host, &scene.key());
+    scene.edit("changed");
+    hub.seen();
+    assert_is(&scene.deploy(&host, &scene.key().remove_old()), "s1", Change::Updated, &[]);
+    assert_eq!(hub.seen(), ["GET sequence/s1", "GET version", "PUT sequence/s1", "GET sequence/s1"]);
+    assert_is(&scene.deploy(&host, &scene.key()), "s1", Change::Unchanged, &[]);
+
+    // Not what is in use, and not where it is not wanted.
+    hub.change(|kept| kept.in_use.push("s1".into()));
+    scene.edit("changed again");
+    assert_is(&scene.deploy(&host, &scene.key().remove_old()), "s2", Change::Updated, &["s1"]);
+    hub.change(|kept| kept.in_use.clear());
+    assert_is(&scene.deploy(&host, &scene.key().remove_old()), "s2", Change::Unchanged, &[]);
+    scene.edit("and again");
+    assert_is(&scene.deploy(&host, &scene.key().anew()), "s3", Change::Updated, &["s2"]);
+    assert_eq!(hub.ids(), ["s2", "s3"]);
+}
+
+#[test]
+fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
+    let (hub, scene) = (Keeping::start("0.18.7"), Scene::new("older"));
+    let host = hub.host();
+    scene.deploy(&host, &scene.key());
+    scene.edit("two");
+    assert_is(&scene.deploy(&host, &scene.key()), "s2", Change::Updated, &["s1"]);
+    hub.change(|kept| kept.in_use.push("s2".into()));
+    scene.edit("three");
+    assert_is(&scene.deploy(&host, &scene.key().remove_old()), "s3", Change::Updated, &["s2"]);
+    assert_eq!(hub.ids(), ["s2", "s3"]);
+    hub.change(|kept| kept.in_use.clear());
+    assert_is(&scene.deploy(&host, &scene.key().remove_old()), "s3", Change::Unchanged, &[]);
+    assert_eq!(hub.ids(), ["s3"]);
+}
+
+#[test]
+fn what_is_gone_or_was_replaced_by_another_is_deployed_again() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("gone"));
+    let host = hub.host();
+    scene.deploy(&host, &scene.key());
+    hub.change(|kept| kept.sequences.clear());
+    assert_is(&scene.deploy(&host, &scene.key()), "s2", Change::Created, &[]);
+    hub.change(|kept| drop(kept.sequences.insert("s2".into(), b"of another".to_vec())));
+    assert_is(&scene.deploy(&host, &scene.key()), "s2", Change::Updated, &[]);
+
+    // Other names and other hubs are other deployments, in the same file.
+    let other = Keeping::start("1.0.1");
+    assert_is(&scene.deploy(&host, &Key::new("another", &scene.state_file)), "s3", Change::Created, &[]);
+    assert_is(&scene.deploy(&other.host(), &scene.key()), "s1", Change::Created, &[]);
+    assert_is(&scene.deploy(&host, &scene.key()), "s2", Change::Unchanged, &[]);
+}
+
+#[test]
+fn a_failure_is_never_taken_for_success_by_the_next_run() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("failure"));
+    let host = hub.host();
+    let fails = |request, change| {
+        hub.change(|kept| kept.failing = Some(request));
+        let error = scene.fail(&host, &scene.key());
+        assert!(matches!(&error, DeployError::Hub(error) if error.api().is_some()), "{error:?}");
+        hub.change(|kept| kept.failing = None);
+        assert_eq!(scene.deploy(&host, &scene.key()).change, change, "{request}");
+        assert_eq!(scene.deploy(&host, &scene.key()).change, Change::Unchanged, "{request}");
+    };
+    fails("POST sequence", Change::Created);
+    fails("GET sequence", Change::Unchanged);
+    scene.edit("changed");
+    fails("PUT sequence", Change::Updated);
+    // Also where the content is again what it was before.
+    scene.edit("changed again");
+    hub.change(|kept| kept.failing = Some("PUT"));
+    scene.fail(&host, &scene.key());
+    hub.change(|kept| kept.failing = None);
+    scene.edit("changed");
+    assert_eq!(scene.deploy(&host, &scene.key()).change, Change::Updated);
+}
+
+#[test]
+fn what_is_no_state_file_is_left_alone() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("no-state"));
+    let path = scene.folder.0.join("package.json");
+    let before = fs::read(&path).unwrap();
+    let error = scene.fail(&hub.host(), &Key::new("x", &path));
+    assert_eq!(error.to_string(), format!("cannot use the state file {}", path.display()));
+    let text = format!("{error:?}");
+    assert!(text.contains("caused by: it is not one: ") && text.contains("name another, or delete it"), "{text}");
+    assert_eq!((fs::read(&path).unwrap(), hub.seen().len()), (before, 0));
+}
+
+#[test]
+fn of_many_runs_at_once_one_sends() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("many"));
+    let (package, key, host) = (scene.package(), scene.key(), hub.host());
+    let changes = within("many runs", move || {
+        let run = || host.deploy_if_changed(&package, &key).unwrap().change;
+        thread::scope(|scope| {
+            (0..8).map(|_| scope.spawn(run)).collect::<Vec<_>>().into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+        })
+    });
+    assert_eq!(changes.iter().filter(|change| **change == Change::Created).count(), 1);
+    assert_eq!(hub.seen().iter().filter(|seen| seen.starts_with("POST")).count(), 1);
+}
+
+#[test]
+fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted() {
+    const NAME: &str = "deploying::a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted";
+    const CODE: i32 = 77;
+    if let Ok(state_file) = env::var("STATE_FILE") {
+        // Its hub never answers; it ends with the lock.
+        let server = ScriptedServer::start(move |connection| {
+            connection.read_head();
+            std::process::exit(CODE);
+        });
+        let folder = sequence("crashing", &[]);
+        let _ =
+            HostClient::new(server.url()).unwrap().deploy_if_changed(&Package::from_dir(&folder.0).unwrap(), &Key::new("x", state_file));
+        abort();
+    }
+    let scene = Scene::new("crashes");
+    in_child_that_exits(NAME, &[("STATE_FILE", scene.state_file.to_str().unwrap())], CODE);
+    let hub = Keeping::start("1.0.1");
+    assert_is(&scene.deploy(&hub.host(), &scene.key()), "s1", Change::Created, &[]);
+
+    // One has the lock, and waits for its hub.
+    let (reached, has_lock) = std::sync::mpsc::channel();
+    let hanging = ScriptedServer::start(move |connection| {
+        connection.read_head();
+        let _ = reached.send(());
+        connection.read_head();
+    });
+    let (package, key, host) = (scene.package(), Key::new("hanging", &scene.state_file), HostClient::new(hanging.url()).unwrap());
+    let hangs = thread::spawn(move || host.deploy_if_changed(&package, &key).is_err());
+    has_lock.recv().unwrap();
+    let error = within("a run that has to wait", {
+        let (host, package, key) = (hub.host().with_deadline(Duration::from_millis(100)), scene.package(), scene.key());
+        move || host.deploy_if_changed(&package, &key).unwrap_err()
+    });
+    assert!(matches!(&error, DeployError::Hub(error) if error.is_timeout()), "{error:?}");
+    assert_eq!(error.to_string(), "deploy if changed was given up after 100ms, its deadline, before it was connected; nothing was sent");
+    drop(hanging);
+    assert!(hangs.join().unwrap());
+    assert_is(&scene.deploy(&hub.host(), &scene.key()), "s1", Change::Unchanged, &[]);
+}
+
+#[test]
+fn a_package_that_changes_after_its_digest_was_taken_is_not_deployed() {
+    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("meanwhile"));
+    let package = scene.package();
+    scene.edit("changed");
+    let error = hub.host().deploy_if_changed(&package, &scene.key()).unwrap_err();
+    assert!(matches!(error, DeployError::Pack(_)) && hub.seen().is_empty(), "{error:?}");
+    assert!(!scene.state_file.exists());
+}
+
+#[test]
+fn a_real_hub_is_deployed_to() {
+    let Some(hub) = shared() else { return };
+    let host = HostClient::new(hub.url()).unwrap();
+    let scene = Scene::new("real-deploy");
+    let copy = |name: &str| {
+        for file in ["index.js", "package.json"] {
+            fs::copy(package::sequence_dir(name).join(file), scene.folder.0.join(file)).unwrap();
+        }
+    };
+    copy("stays");
+    let key = scene.key().remove_old();
+    let first = scene.deploy(&host, &key);
+    assert_eq!((first.change, first.sequence.info().unwrap().config.name.as_str()), (Change::Created, "stays"));
+    let second = scene.deploy(&host, &key);
+    assert_eq!((second.change, second.sequence.id()), (Change::Unchanged, first.sequence.id()));
+
+    // In use: it stays, beside the new one.
+    first.sequence.start(&StartOptions::new()).unwrap();
+    copy("prints");
+    let third = scene.deploy(&host, &key);
+    assert_eq!((third.change, third.left.as_slice()), (Change::Updated, &[first.sequence.id().clone()][..]));
+    assert_eq!(third.sequence.info().unwrap().config.name, "prints");
+    first.sequence.force_delete().unwrap();
+    let fourth = scene.deploy(&host, &key);
+    assert_eq!((fourth.change, fourth.sequence.id(), fourth.left.len()), (Change::Unchanged, third.sequence.id(), 0));
+
+    scene.edit("module.exports = async () => {};\n");
+    let fifth = scene.deploy(&host, &key);
+    let in_place = host.dialect().unwrap().has(Version::new(0, 38, 0));
+    assert_eq!((fifth.change, fifth.sequence.id() == third.sequence.id(), fifth.left.len()), (Change::Updated, in_place, 0));
+    fifth.sequence.delete().unwrap();
+    assert_eq!(scene.deploy(&host, &key).change, Change::Created);
+    scene.deploy(&host, &key).sequence.delete().unwrap();
+}
