@@ -75,6 +75,28 @@
 //! # Features
 //!
 //! - `rustls` (default): `https://` addresses, with rustls and the Mozilla root certificates.
+//! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
+//!   only what is not there yet; and the module `build` for build scripts. Compiles 14 crates more.
+//!
+//! # Packing and deploying
+//!
+//! With the feature `pack`, a sequence needs no archive of yours, and is sent only where it has changed:
+//!
+//! ```no_run
+//! # #[cfg(feature = "pack")] {
+//! use scramjet_client_blocking::{HostClient, Key, Package};
+//!
+//! let host = HostClient::new("http://localhost:8000/api/v1")?;
+//! let package = Package::from_dir("sequence")?;
+//! let deployed = host.deploy_if_changed(&package, &Key::new("shout", "target/deployed.json"))?;
+//! println!("{:?}: {}", deployed.change, deployed.sequence.id());
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same content gives the same package on every machine; `.siignore` files leave out what they would as `.gitignore` files. A build
+//! script does it in a line, see the module `build` and the example `build_script`. How far an upload or a download is, tell
+//! [`Upload::progress`] and [`ByteStream::progress`].
 //!
 //! # The platform
 //!

@@ -1,0 +1,61 @@
+//! Packs a sequence folder and sees to it that it is on the hub. Run it twice: the second time it sends nothing.
+//!
+//! `cargo run --release --example deploy_if_changed -- FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]`
+//!
+//! `--list` shows what would be packed, and asks no hub. Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine for as long as it
+//! runs, and deploys to it twice. The state file is `target/deployed.json` where no other is named.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::time::Instant;
+
+use scramjet_client_blocking::{Change, HostClient, Key, Package};
+use scramjet_client_tests::hub;
+
+const USAGE: &str = "usage: deploy_if_changed FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut folder, mut named, mut state) = (None, None, "target/deployed.json".to_owned());
+    let (mut remove_old, mut list) = (false, false);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--hub" => named = Some(args.next().ok_or(USAGE)?),
+            "--state" => state = args.next().ok_or(USAGE)?,
+            "--remove-old" => remove_old = true,
+            "--list" => list = true,
+            path if folder.is_none() && !path.starts_with("--") => folder = Some(path.to_owned()),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    // Whatever is wrong with it is told before the hub is asked.
+    let package = Package::from_dir(folder.ok_or(USAGE)?)?;
+    if list {
+        for entry in package.entries() {
+            println!("{:>10} {}", entry.size(), entry.path);
+        }
+        println!("{:>10} bytes in {} entries, digest {}", package.size(), package.entries().len(), package.digest()?);
+        return Ok(());
+    }
+
+    let key = Key::new(if package.name().is_empty() { "sequence" } else { package.name() }, state);
+    let key = if remove_old { key.remove_old() } else { key };
+    let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
+    let hub = hub::any(named)?;
+    let host = HostClient::new(hub.url())?;
+    for _ in 0..if is_local { 2 } else { 1 } {
+        let begin = Instant::now();
+        let deployed = host.deploy_if_changed(&package, &key)?;
+        let done = match deployed.change {
+            Change::Unchanged => "is there already; nothing was sent",
+            Change::Updated => "was sent, in place of another",
+            _ => "was sent",
+        };
+        println!("sequence {} {done} ({:.0?})", deployed.sequence.id(), begin.elapsed());
+        for id in &deployed.left {
+            println!("sequence {id} of before is still there");
+        }
+    }
+    Ok(())
+}
