@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, thread};
 
-use scramjet_client_blocking::{Change, DeployError, Deployed, HostClient, Key, Package, StartOptions, Version};
+use scramjet_client_blocking::{Change, DeployError, Deployed, ErrorKind, HostClient, Key, Package, StartOptions, Version};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;
@@ -310,6 +310,32 @@ fn a_package_that_changes_after_its_digest_was_taken_is_not_deployed() {
     let error = hub.host().deploy_if_changed(&package, &scene.key()).unwrap_err();
     assert!(matches!(error, DeployError::Pack(_)) && hub.seen().is_empty(), "{error:?}");
     assert!(!scene.state_file.exists());
+}
+
+#[test]
+fn what_is_sent_has_the_digest_that_is_kept() {
+    let scene = Scene::new("swapped");
+    let file = scene.folder.0.join("index.js");
+    // It is asked for the sequence when the digest has been taken: the content is then another, and nothing else tells of it.
+    let swap = file.clone();
+    let hub = serving(move |request| match request.method.as_str() {
+        "GET" if request.target.ends_with("/version") => response("200 OK", &[], br#"{"version":"0.18.7"}"#),
+        "GET" => {
+            let before = fs::metadata(&swap).unwrap();
+            let length = usize::try_from(before.len()).unwrap();
+            fs::write(&swap, "z".repeat(length)).unwrap();
+            fs::File::options().append(true).open(&swap).unwrap().set_modified(before.modified().unwrap()).unwrap();
+            response("200 OK", &[], br#"{"id":"s1"}"#)
+        }
+        _ => response("200 OK", &[], br#"{"id":"s1"}"#),
+    });
+    let host = HostClient::new(hub.url()).unwrap();
+    scene.deploy(&host, &scene.key());
+    scene.edit("this is sent next");
+    let error = scene.fail(&host, &scene.key());
+    let DeployError::Hub(error) = error else { panic!("{error:?}") };
+    let text = format!("{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::Upload(_)) && text.contains("changed while it was packed"), "{text}");
 }
 
 #[test]

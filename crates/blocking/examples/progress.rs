@@ -100,7 +100,9 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         match &self.bar {
-            Some(bar) => bar.finish(),
+            // Where it is: that may be before the end.
+            Some(bar) => bar.abandon(),
+            None if self.bytes == 0 => {}
             None => eprintln!("sent {}", HumanBytes(self.bytes)),
         }
     }

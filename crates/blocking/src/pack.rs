@@ -177,6 +177,10 @@ impl Package {
     /// See [`PackError`].
     pub fn from_dir_with(dir: impl AsRef<Path>, options: &PackOptions) -> Result<Self, PackError> {
         let root = dir.as_ref().to_path_buf();
+        if root.is_dir() {
+            // First: of a wrong folder, nothing else is of interest.
+            manifest::expect(&root)?;
+        }
         let found = walk::walk(&root, options)?;
         let manifest = Manifest::read(&root, &found)?;
         let sources = found.into_values().collect();

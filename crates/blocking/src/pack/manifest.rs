@@ -1,6 +1,7 @@
 //! `package.json`: what a hub needs of it, and hangs or fails late without.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
@@ -21,10 +22,22 @@ pub(crate) struct Manifest {
     pub(crate) main: String,
 }
 
+/// That there is one at all.
+pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
+    let path = root.join(FILE);
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let problem = r#"there is none, and a sequence needs one with a name and a "main""#.into();
+            Err(PackError::Manifest { path, problem })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Manifest {
     pub(crate) fn read(root: &Path, found: &Found) -> Result<Self, PackError> {
         let path = root.join(FILE);
-        check(&path, found).map_err(|problem| PackError::Manifest { path: path.clone(), problem: problem.into() })?;
+        check(found).map_err(|problem| PackError::Manifest { path: path.clone(), problem: problem.into() })?;
         let text = fs::read(&path).map_err(PackError::read(&path))?;
         let manifest = serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"));
         manifest.and_then(|manifest| Self::of(&manifest, found)).map_err(|problem| PackError::Manifest { path, problem })
@@ -53,13 +66,12 @@ impl Manifest {
     }
 }
 
-fn check(path: &Path, found: &Found) -> Result<(), &'static str> {
+fn check(found: &Found) -> Result<(), &'static str> {
     match resolve(found, "", FILE).ok().and_then(|file| found.get(&file)).map(|source| &source.entry.kind) {
         Some(EntryKind::File { size, .. }) if *size > LARGEST => Err("it is larger than 1 MiB"),
         Some(EntryKind::File { .. }) => Ok(()),
         Some(_) => Err("it is not a file"),
-        None if path.exists() => Err("it is left out by .siignore or by the options, and a hub needs it"),
-        None => Err("there is none, and a sequence needs one with a name and a \"main\""),
+        None => Err("it is left out by .siignore or by the options, and a hub needs it"),
     }
 }
 
