@@ -25,17 +25,29 @@ impl Project {
     fn new(test: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let dir = temporary.join(format!("build-script-{test}-{}", std::process::id()));
+        let dir = temporary.join(format!("build-script-{test}"));
+        // What a run before this one has left.
+        let _ = fs::remove_dir_all(&dir);
         copy(&root.join("crates/blocking/examples/build_script"), &dir);
-        let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+        let mut manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
         let library = format!("path = {:?}", root.join("crates/blocking"));
-        let replaced = manifest.replace("path = \"../..\"", &library);
-        assert_ne!(replaced, manifest);
-        fs::write(dir.join("Cargo.toml"), replaced).unwrap();
+        let name = format!("deployed-at-build-{test}");
+        for (from, to) in [("path = \"../..\"", library.as_str()), ("deployed-at-build", &name)] {
+            assert!(manifest.contains(from));
+            manifest = manifest.replace(from, to);
+        }
+        fs::write(dir.join("Cargo.toml"), manifest).unwrap();
         // The versions that this build has, which are on this machine.
         fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
-        // One for each test: cargo lets one build at a time into a folder.
-        Self { dir, target: temporary.join(format!("build-script-{test}")) }
+        // Apart from that of the build that this belongs to, for cargo lets one build at a time into a folder.
+        let project = Self { dir, target: temporary.join("build-script") };
+        for entry in fs::read_dir(project.target.join("debug/build")).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)) {
+                fs::remove_dir_all(path).unwrap();
+            }
+        }
+        project
     }
 
     fn cargo(&self, hub: Option<&str>) -> Output {
@@ -113,7 +125,6 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     let url = server.url();
     let seen = || std::mem::take(&mut *seen.lock().unwrap());
 
-    let _ = fs::remove_dir_all(project.target.join("debug/build"));
     assert!(project.run(None).ends_with(" bytes, not deployed"));
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
@@ -150,7 +161,6 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
 fn a_build_script_deploys_to_a_real_hub() {
     let Some(hub) = shared() else { return };
     let project = Project::new("real");
-    let _ = fs::remove_dir_all(project.target.join("debug/build"));
     let first = project.run(Some(hub.url()));
     assert_eq!(project.run(Some(hub.url())), first);
     let id = first.strip_prefix("sequence ").and_then(|rest| rest.split_once(" on ")).unwrap_or_else(|| panic!("{first}")).0;
