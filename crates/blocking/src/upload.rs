@@ -77,8 +77,8 @@ impl Upload {
         Self { expects: true, ..self }
     }
 
-    /// Tells how far it has come: once before the first byte (where there is one), and after each piece that was handed to the connection. `Break` cancels the
-    /// upload; it then fails with an error of which [`is_cancelled`](crate::Error::is_cancelled) is true.
+    /// Tells how far it has come: once before the first byte (where there is one), and after each piece that was handed to the connection.
+    /// `Break` cancels the upload; it then fails with an error of which [`is_cancelled`](crate::Error::is_cancelled) is true.
     ///
     /// It is called by the thread that sends, which waits for it.
     ///
