@@ -14,6 +14,7 @@ mod pools;
 mod program;
 mod replay;
 mod retrying;
+mod running;
 mod stand_in;
 mod starting;
 mod streams;

@@ -17,8 +17,12 @@ pub(crate) enum Scene {
     Usual,
     /// This answer.
     Answer(Vec<u8>),
+    /// This answer, and the connection is closed.
+    Last(Vec<u8>),
     /// None; the connection is closed when the client goes.
     Silence,
+    /// None; the connection is closed at once.
+    Cut,
 }
 
 #[derive(Default)]
@@ -63,6 +67,11 @@ impl StandIn {
                             connection.send(&answer);
                             return connection.close_after_client();
                         }
+                        Scene::Last(answer) => {
+                            connection.send(&answer);
+                            return;
+                        }
+                        Scene::Cut => return,
                         _ => return silent(connection),
                     }
                 }

@@ -1,14 +1,23 @@
 //! Running a sequence like a command.
 
+mod run;
+
 use std::fmt;
-use std::sync::mpsc::channel;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use scramjet_client_core::{GetInstance, InstanceId, OutputStream, StartOptions, StopInstance, StopOptions};
+use scramjet_client_core::{InstanceId, OutputStream, StartOptions, StopInstance, StopOptions};
 
-use crate::error::Call;
-use crate::{ByteStream, Ended, Error, ErrorKind, Input, InstanceClient, SequenceClient, StreamWriter, TransportError, WriteOptions, kill};
+pub use run::Output;
+
+use crate::instance::ended;
+use crate::{ByteStream, Ended, Error, InstanceClient, SequenceClient, StreamWriter, WriteOptions, kill};
+
+/// How long an instance may take to end when its time is over, before it is killed once more: one that has called `keepAlive`, or hangs, is
+/// left alone by a hub of 1.x.
+const MOMENT: Duration = Duration::from_secs(3);
+
+/// A hub removes an instance by force 15 seconds after it was killed, if its process has not gone by then.
+const FORCED: Duration = Duration::from_secs(30);
 
 /// An instance that belongs to this program, like [`std::process::Child`]: its streams are open from the start, and it is killed when
 /// this is dropped.
@@ -16,7 +25,26 @@ use crate::{ByteStream, Ended, Error, ErrorKind, Input, InstanceClient, Sequence
 /// Dropping it waits for the hub to accept the killing, for up to 10 seconds where the hub does not answer, and tells nobody of a
 /// failure; [`kill`](Self::kill) and [`stop`](Self::stop) do. [`keep`](Self::keep) lets the instance live on.
 ///
-/// A stream that is neither read nor taken out and dropped holds up the instance when some kB are in it.
+/// A stream that is neither read nor taken out and dropped holds up the instance when some kB are in it. Its [`input`](Self::input) is opened when
+/// it is asked for, because the hub wants to know what comes. A sequence that reads it to its end waits for that: finish it, with nothing
+/// where there is nothing.
+///
+/// ```no_run
+/// use std::io::Write;
+/// # use scramjet_client_blocking::{ContentType, HostClient, StartOptions};
+/// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
+/// let mut child = sequence.spawn(&StartOptions::new())?;
+/// // What it prints is of no interest, and must not pile up.
+/// drop((child.stdout.take(), child.stderr.take()));
+/// let mut input = child.input(ContentType::Text)?;
+/// writeln!(input, "some text")?;
+/// input.finish()?;
+/// for line in child.output.take().into_iter().flat_map(|output| output.lines()) {
+///     println!("{}", line?);
+/// }
+/// println!("{}", child.wait()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Child {
     /// What the sequence returns.
@@ -26,20 +54,6 @@ pub struct Child {
     /// What its process prints to standard error.
     pub stderr: Option<ByteStream>,
     guard: Guard,
-}
-
-/// What an instance that has ended has left, like [`std::process::Output`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Output {
-    /// How it has ended.
-    pub ended: Ended,
-    /// What the sequence returned.
-    pub output: Vec<u8>,
-    /// What its process printed.
-    pub stdout: Vec<u8>,
-    /// What its process printed to standard error.
-    pub stderr: Vec<u8>,
 }
 
 /// Kills an instance when it is dropped.
@@ -52,7 +66,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `kill` is for those who want to know.
-            let _ = kill::kill(&self.instance.host.client, self.instance.id());
+            let _ = kill::give_up(&self.instance.host.client, self.instance.id());
         }
     }
 }
@@ -71,56 +85,6 @@ impl SequenceClient {
     pub fn spawn(&self, options: &StartOptions) -> Result<Child, Error> {
         Child::new(self.start_owned(options)?)
     }
-
-    /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance, sends it all of the input, collects
-    /// what it writes, and waits until it has ended. All of that is held in memory. The handle's limits hold for the whole; a run that is given up, or
-    /// fails, kills what it started.
-    ///
-    /// A hub keeps an instance for 10 seconds after the sequence has come to its end, and the run takes as long: who needs the output
-    /// alone, takes it from a [`spawn`](Self::spawn)ed [`Child`]. Hubs before 0.27.0 do not tell how an instance has ended.
-    ///
-    /// # Errors
-    /// See [`Error`]. An instance that ends badly is none: see [`Output::ended`]. Neither is an input that is not read to its end.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, StartOptions};
-    /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
-    /// let run = sequence.run(&StartOptions::new().arg("!"), "some text\n")?;
-    /// println!("{}, and said {:?}", run.ended, String::from_utf8_lossy(&run.output));
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    pub fn run(&self, options: &StartOptions, input: impl Into<Input>) -> Result<Output, Error> {
-        let mut this = self.begin();
-        let outer = this.host.client.options.cancel.take().unwrap_or_default();
-        let token = outer.child();
-        this.host.client.options.cancel = Some(token.clone());
-        let child = this.spawn(options)?;
-
-        let (instance, input, ends) = (child.instance().clone(), input.into(), token.clone());
-        let (tell, told) = channel();
-        spawn(move || {
-            if let Err(error) = instance.send_input(input) {
-                if !is_nobodys_fault(&error) {
-                    // Received, or the run is over.
-                    let _ = tell.send(error);
-                    ends.cancel();
-                }
-            }
-        })?;
-        let result = child.wait_with_output();
-        // What the instance has not read by now, it never will.
-        token.cancel();
-        match result {
-            // An input that cannot be sent has ended the run.
-            Err(error) if error.is_cancelled() && !outer.is_cancelled() => Err(told.try_recv().unwrap_or(error)),
-            result => result,
-        }
-    }
-}
-
-/// An input has its end when the instance does.
-fn is_nobodys_fault(error: &Error) -> bool {
-    error.is_not_found() || error.is_cancelled() || matches!(error.kind(), ErrorKind::Transport { .. })
 }
 
 impl Child {
@@ -171,23 +135,21 @@ impl Child {
         Ok(ended)
     }
 
-    /// Reads its streams to their ends, as far as they were not taken out, and waits until it has ended.
+    /// How it has ended; nothing where it has not. `GET /instance/:id`.
     ///
     /// # Errors
-    /// See [`Error`]. The instance is killed then.
-    pub fn wait_with_output(mut self) -> Result<Output, Error> {
-        let collecting = [self.stdout.take(), self.stderr.take()].map(|stream| stream.map(collect).transpose());
-        let output = self.output.take().map_or(Ok(Vec::new()), read_to_end)?;
-        let [stdout, stderr] = collecting.map(|stream| stream?.map_or(Ok(Vec::new()), join));
-        let (stdout, stderr) = (stdout?, stderr?);
-        Ok(Output { ended: self.wait()?, output, stdout, stderr })
+    /// See [`Error`].
+    pub fn try_wait(&mut self) -> Result<Option<Ended>, Error> {
+        let ended = ended(&self.guard.instance.host.client, self.guard.instance.id())?;
+        self.guard.armed &= ended.is_none();
+        Ok(ended)
     }
 
-    /// Kills it. Returns when the hub has accepted that.
+    /// Kills it. Returns when the hub has accepted that; [`wait`](Self::wait) tells when it is gone.
     ///
     /// # Errors
-    /// See [`Error`]. That it has ended already is none.
-    pub fn kill(mut self) -> Result<(), Error> {
+    /// See [`Error`]. That it has ended already is none. It is not tried again when this is dropped.
+    pub fn kill(&mut self) -> Result<(), Error> {
         self.guard.armed = false;
         kill::kill(&self.guard.instance.host.client, self.guard.instance.id())
     }
@@ -195,15 +157,29 @@ impl Child {
     /// Asks it to stop, has it killed when the time is over, and waits until it has ended. Takes as long as `grace`, also where it ends before.
     ///
     /// # Errors
-    /// See [`Error`]. That it has ended already is none. Where this fails it is killed.
-    pub fn stop(mut self, grace: Duration) -> Result<Ended, Error> {
+    /// See [`Error`]. That it has ended already is none. Where this fails, the instance is killed when this is dropped.
+    pub fn stop(&mut self, grace: Duration) -> Result<Ended, Error> {
         let instance = &self.guard.instance;
         let client = instance.host.client.begin();
-        match client.call(&StopInstance { id: instance.id(), options: &StopOptions::new(grace) }) {
+        let operation = StopInstance { id: instance.id(), options: &StopOptions::new(grace) };
+        match client.call(&operation) {
             Err(error) if error.is_not_found() => {}
             result => drop(result?),
         }
-        self.wait()
+        let wait_for = |time| {
+            let mut waiting = instance.clone();
+            waiting.host.client = client.within(Some(time));
+            waiting.wait_ended()
+        };
+        let ended = match wait_for(MOMENT) {
+            Err(error) if error.is_timeout() && client.limits_of(&operation).is_ok() => {
+                kill::kill(&client, instance.id())?;
+                wait_for(FORCED)?
+            }
+            result => result?,
+        };
+        self.guard.armed = false;
+        Ok(ended)
     }
 
     /// Lets the instance live on.
@@ -212,28 +188,4 @@ impl Child {
         self.guard.armed = false;
         self.guard.instance.clone()
     }
-}
-
-fn collect(stream: ByteStream) -> Result<JoinHandle<Result<Vec<u8>, Error>>, Error> {
-    spawn(move || read_to_end(stream))
-}
-
-fn read_to_end(mut stream: ByteStream) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let mut buf = vec![0; 64 << 10];
-    loop {
-        match stream.pull(&mut buf)? {
-            0 => return Ok(bytes),
-            read => bytes.extend_from_slice(buf.get(..read).unwrap_or_default()),
-        }
-    }
-}
-
-fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, Error> {
-    let thread = thread::Builder::new().name("scramjet-stream".into()).spawn(work);
-    thread.map_err(|error| Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error).into()))
-}
-
-fn join<T>(thread: JoinHandle<T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

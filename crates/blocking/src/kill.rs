@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_core::{InstanceId, KillInstance, KillOptions, StopInstance, StopOptions};
+use scramjet_client_core::{GetInstance, InstanceId, KillInstance, KillOptions, StopInstance, StopOptions};
 
 use crate::Error;
 use crate::client::Client;
@@ -43,8 +43,16 @@ pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
     }
 }
 
-/// The same on a thread of its own, which goes on where it takes longer than a moment.
-pub(crate) fn kill_behind(client: &Client, id: &InstanceId) -> Result<(), Error> {
+/// The same, and where the limits of the call that it belonged to are reached, it is only begun.
+pub(crate) fn give_up(client: &Client, id: &InstanceId) -> Result<(), Error> {
+    match client.limits_of(&GetInstance { id }) {
+        Ok(_) => kill(client, id),
+        Err(_) => kill_behind(client, id),
+    }
+}
+
+/// On a thread of its own, which goes on where it takes longer than a moment.
+fn kill_behind(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let (tell, told) = channel();
     let (killer, victim) = (client.clone(), id.clone());
     let thread = thread::Builder::new().name("scramjet-kill".into()).spawn(move || {

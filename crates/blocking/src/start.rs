@@ -203,15 +203,8 @@ impl SequenceClient {
             }
             Err(error) => error,
         };
-        let killed = if error.ended().is_none() { self.kill(instance.id()) } else { Ok(()) };
+        let killed = if error.ended().is_none() { kill::give_up(&self.host.client, instance.id()) } else { Ok(()) };
         Err(Unready { error, not_killed: killed.err() })
-    }
-
-    /// Kills an instance; only begins to where the time for the call is over.
-    fn kill(&self, id: &InstanceId) -> Result<(), Error> {
-        let client = &self.host.client;
-        let in_time = client.limits_of(&StartSequence { id: self.id(), options: &StartOptions::new() }).is_ok();
-        if in_time { kill::kill(client, id) } else { kill::kill_behind(client, id) }
     }
 }
 
@@ -266,7 +259,7 @@ impl<'a> Starting<'a> {
     /// What may have been started without being heard of is killed, if it has an id that nobody else has chosen.
     fn give_up(self) {
         if let (Some(Ok(id)), None) = (self.lost.as_deref().map(InstanceId::try_from), self.options.chosen_id()) {
-            let _ = self.sequence.kill(&id);
+            let _ = kill::give_up(&self.sequence.host.client, &id);
         }
     }
 
