@@ -1,0 +1,277 @@
+//! What is on a hub for as long as it is needed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{
+    CancelToken, ContentType, Deployment, Error, HostClient, KillOptions, SequenceId, StartOptions, TopicName, Upload, Version,
+};
+use scramjet_client_tests::package;
+use serde_json::json;
+
+use crate::helpers::within;
+use crate::live::{has, hub};
+use crate::stand_in::{Scene, StandIn, says};
+
+fn deploy(host: &HostClient, sample: &str) -> Deployment {
+    host.deploy(package::sequence(sample)).unwrap()
+}
+
+fn is_there(host: &HostClient, id: &SequenceId) -> bool {
+    match host.sequence_info(id) {
+        Ok(_) => true,
+        Err(error) if error.is_not_found() => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// No instance of it runs any more: what has ended may be listed for a while.
+fn nothing_of(host: &HostClient, id: &SequenceId) {
+    assert!(!is_there(host, id));
+    let of_it = |info: &scramjet_client_blocking::InstanceInfo| info.sequence.as_ref().is_some_and(|sequence| sequence.id() == id);
+    for info in host.list_instances().unwrap().into_iter().filter(of_it) {
+        assert!(info.ended.is_some() || info.terminated.is_some(), "{info:?}");
+    }
+}
+
+/// One row for each way in which a deployment comes to its end, with an instance that does not stop when it is asked to.
+#[test]
+fn a_deployment_takes_its_instances_with_it() {
+    let Some(host) = hub() else { return };
+    within("deploying", move || {
+        let ends: [fn(Deployment); 4] = [
+            drop,
+            |deployment| deployment.close().unwrap(),
+            |deployment| drop(catch_unwind(AssertUnwindSafe(move || panic!("with {deployment:?}"))).unwrap_err()),
+            |deployment| {
+                // Somebody else was quicker.
+                deployment.force_delete().unwrap();
+                deployment.close().unwrap();
+            },
+        ];
+        for end in ends {
+            let deployment = deploy(&host, "stays");
+            let id = deployment.id().clone();
+            let started = deployment.start(&StartOptions::new()).unwrap();
+            started.wait_event("ready").unwrap();
+            end(deployment);
+            nothing_of(&host, &id);
+        }
+    });
+}
+
+#[test]
+fn a_deployment_is_deleted_although_its_limits_were_reached() {
+    let Some(host) = hub() else { return };
+    within("deploying", move || {
+        let token = CancelToken::new();
+        let deployment = deploy(&host.with_cancel(&token).with_deadline(Duration::from_secs(20)), "stays");
+        let id = deployment.id().clone();
+        let _instance = deployment.start(&StartOptions::new()).unwrap();
+        token.cancel();
+        assert!(deployment.info().unwrap_err().is_cancelled());
+        drop(deployment);
+        nothing_of(&host, &id);
+    });
+}
+
+#[test]
+fn what_is_kept_stays() {
+    let Some(host) = hub() else { return };
+    let kept = deploy(&host, "stays").keep();
+    assert!(is_there(&host, kept.id()));
+    kept.force_delete().unwrap();
+    nothing_of(&host, kept.id());
+}
+
+#[derive(Debug)]
+enum Mine {
+    Library(Error),
+    Own,
+}
+
+impl From<Error> for Mine {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// One row for each way in which the function ends.
+#[test]
+fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
+    let Some(host) = hub() else { return };
+    within("deploying", move || {
+        let mut ids = Vec::new();
+        let package = || package::sequence("stays");
+
+        let id = host
+            .deploy_and_run(package(), |sequence| {
+                sequence.start(&StartOptions::new())?;
+                Ok::<_, Error>(sequence.id().clone())
+            })
+            .unwrap();
+        ids.push(id);
+
+        let own = host.deploy_and_run(package(), |sequence| {
+            ids.push(sequence.id().clone());
+            sequence.start(&StartOptions::new())?;
+            Err::<(), _>(Mine::Own)
+        });
+        assert!(matches!(own, Err(Mine::Own)), "{own:?}");
+
+        let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
+            ids.push(sequence.id().clone());
+            let instance = sequence.start(&StartOptions::new())?;
+            instance.kill(&KillOptions::new())?;
+            Err(instance.with_deadline(Duration::ZERO).info().unwrap_err().into())
+        });
+        assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
+
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            host.deploy_and_run(package(), |sequence| -> Result<(), Error> {
+                ids.push(sequence.id().clone());
+                sequence.start(&StartOptions::new())?;
+                panic!("in the midst of it")
+            })
+        }));
+        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"in the midst of it"));
+
+        assert_eq!(ids.len(), 4);
+        for id in ids {
+            nothing_of(&host, &id);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_uploaded_is_not_deployed() {
+    let Some(host) = hub() else { return };
+    for (what, package) in package::garbage_packages() {
+        let error =
+            host.deploy_and_run(package.clone(), |_| -> Result<(), Error> { panic!("{what}: there is nothing to run") }).unwrap_err();
+        assert_eq!(error.api().unwrap().status, 422, "{what}");
+        assert_eq!(host.deploy(package).unwrap_err().api().unwrap().status, 422, "{what}");
+    }
+    let error = host.deploy(Upload::path("/nowhere/package.tar.gz")).unwrap_err();
+    assert!(error.to_string().contains("the data to upload cannot be used"), "{error}");
+}
+
+/// By force where the hub can, and otherwise what runs is killed first.
+#[test]
+fn a_deployment_is_deleted_in_the_manner_of_its_hub() {
+    within("deploying", || {
+        for (version, seen) in [
+            ("1.0.1", &["DELETE /sequence/the-sequence by force"][..]),
+            ("0.18.7", &["DELETE /sequence/the-sequence", "POST /instance/instance-0/_kill", "DELETE /sequence/the-sequence"]),
+        ] {
+            let hub = StandIn::start(version, |_| Scene::Usual);
+            let deployment = hub.host().deploy(vec![1]).unwrap();
+            deployment.start(&StartOptions::new()).unwrap();
+            drop(deployment);
+            assert!(hub.living().is_empty());
+            let mut deleting = hub.seen("");
+            deleting.retain(|words| words.starts_with("DELETE") || words.ends_with("_kill"));
+            assert_eq!(deleting, seen, "{version}");
+        }
+    });
+}
+
+#[test]
+fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
+    within("deploying", || {
+        let refusing = || {
+            StandIn::start("1.0.1", |words| match words {
+                "DELETE /sequence/the-sequence by force" => {
+                    says("500 Internal Server Error", &json!({ "error": "Error removing Sequence" }))
+                }
+                _ => Scene::Usual,
+            })
+        };
+        let hub = refusing();
+        let error = hub.host().deploy(vec![1]).unwrap().close().unwrap_err();
+        assert_eq!((error.api().unwrap().status.as_u16(), error.operation()), (500, Some("delete sequence")));
+        // And not again when it is dropped.
+        assert_eq!(hub.seen("DELETE").len(), 1);
+
+        // Where the function has succeeded, that is the error; where it has not, its own is.
+        let hub = refusing();
+        let error = hub.host().deploy_and_run(vec![1], |_| Ok::<_, Mine>(())).unwrap_err();
+        assert!(matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence")));
+        let error = hub.host().deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own)).unwrap_err();
+        assert!(matches!(error, Mine::Own));
+        assert_eq!(hub.seen("DELETE").len(), 2);
+
+        // Nobody is told of it otherwise.
+        let hub = refusing();
+        drop(hub.host().deploy(vec![1]).unwrap());
+        assert_eq!(hub.seen("DELETE").len(), 1);
+    });
+}
+
+#[test]
+fn a_topic_goes_with_its_guard() {
+    let Some(host) = hub() else { return };
+    let name = format!("guarded-{}", std::process::id());
+    let listed = |name: &TopicName| host.list_topics().unwrap().iter().any(|topic| topic.name == name.as_str());
+    match host.deploy_topic(name.as_str(), ContentType::Ndjson) {
+        Err(error) => {
+            assert!(error.is_unsupported(), "{error:?}");
+            assert!(!has(&host, "a topic goes with its guard", Version::new(0, 35, 0)));
+        }
+        Ok(topic) => {
+            let name = topic.name().clone();
+            assert!(listed(&name));
+            topic.close().unwrap();
+            assert!(!listed(&name));
+        }
+    }
+    assert!(host.deploy_topic("a/b", ContentType::Text).is_err());
+}
+
+#[test]
+fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
+    within("deploying", || {
+        let topic = |hub: &StandIn| hub.host().deploy_topic("a-topic", ContentType::Ndjson).unwrap();
+        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        drop(topic(&hub));
+        topic(&hub).close().unwrap();
+        let guarded = topic(&hub);
+        catch_unwind(AssertUnwindSafe(move || panic!("with {guarded:?}"))).unwrap_err();
+        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+        assert_eq!(topic(&hub).keep().as_str(), "a-topic");
+        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+
+        // Also where its limits were reached before.
+        let token = CancelToken::new();
+        let guarded = hub.host().with_cancel(&token).deploy_topic("a-topic", ContentType::Ndjson).unwrap();
+        token.cancel();
+        drop(guarded);
+        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 4);
+
+        // One that is gone is as good as deleted; another refusal is told, and not repeated.
+        for (status, told) in [("404 Not Found", false), ("500 Internal Server Error", true)] {
+            let hub = StandIn::start("1.0.1", move |words| match words {
+                "DELETE /topics/a-topic" => says(status, &json!({ "error": "Topic a-topic not found" })),
+                _ => Scene::Usual,
+            });
+            assert_eq!(topic(&hub).close().is_err(), told, "{status}");
+            assert_eq!(hub.seen("DELETE").len(), 1, "{status}");
+        }
+    });
+}
+
+/// Neither a guard nor a child hangs where the hub is gone.
+#[test]
+fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
+    within("deploying", || {
+        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        let (host, begin) = (hub.host(), Instant::now());
+        let deployment = host.deploy(vec![1]).unwrap();
+        let child = deployment.spawn(&StartOptions::new()).unwrap();
+        let topic = host.deploy_topic("a-topic", ContentType::Text).unwrap();
+        drop(hub);
+        drop((child, topic));
+        assert!(deployment.close().unwrap_err().is_connect());
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    });
+}
