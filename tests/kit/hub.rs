@@ -197,6 +197,16 @@ pub fn any(named: Option<String>) -> Result<AnyHub, HubError> {
     Ok(AnyHub { url: hub.url.clone(), _local: Some(hub) })
 }
 
+/// The same for an example that takes `--hub URL` and nothing else.
+pub fn asked_for() -> Result<AnyHub, Box<dyn std::error::Error>> {
+    let args: Vec<_> = env::args().skip(1).collect();
+    match args.as_slice() {
+        [] => Ok(any(None)?),
+        [name, url] if name == "--hub" => Ok(any(Some(url.clone()))?),
+        _ => Err("the only argument is --hub URL".into()),
+    }
+}
+
 fn url_from_env() -> Option<String> {
     env::var("SCRAMJET_HUB_URL").ok().filter(|url| !url.is_empty())
 }

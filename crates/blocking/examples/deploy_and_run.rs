@@ -32,11 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let hub = hub::any(named)?;
     let host = HostClient::new(hub.url())?;
-    let sequence = host.send_sequence(Upload::path(package))?;
-    let outcome = run(&sequence, &options, input);
-    // By force: also takes an instance with it that a failed step left running.
-    sequence.force_delete()?;
-    outcome
+    // Whatever happens in the function, the sequence is deleted after it, and takes its instances with it.
+    host.deploy_and_run(Upload::path(package), |sequence| run(sequence, &options, input))
 }
 
 fn run(sequence: &SequenceClient, options: &StartOptions, input: Option<String>) -> Result<(), Box<dyn Error>> {

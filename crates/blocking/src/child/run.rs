@@ -142,7 +142,7 @@ impl Collecting {
         let (tell, told) = channel();
         let movement = Movement {
             idle: instance.host.client.options.idle,
-            sent: input.map(|input| input.upload.progress()),
+            sent: input.map(|input| input.upload.sent()),
             last: Mutex::new((Instant::now(), 0)),
         };
         Self { tell, told, movement: Arc::new(movement), log: None }

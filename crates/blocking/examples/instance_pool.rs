@@ -1,0 +1,41 @@
+//! Shares work among several instances.
+//!
+//! `cargo run --release --example instance_pool -- [--hub URL]`
+//!
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use scramjet_client_blocking::{HostClient, Input, PoolOptions, Readiness, StartOptions};
+use scramjet_client_tests::{hub, package};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = hub::asked_for()?;
+    let host = HostClient::new(hub.url())?;
+    let deployment = host.deploy(package::sequence("shout"))?;
+
+    let pool = PoolOptions::new(3)
+        .at_once(3)
+        .readiness(Readiness::event("ready").within(Duration::from_secs(30)))
+        .replace(true)
+        .start([(*deployment).clone()], |index| StartOptions::new().arg(format!(" said by {index}")))?;
+    let outputs = pool.instances().map(|instance| instance.output()).collect::<Result<Vec<_>, _>>()?;
+
+    for work in ["one", "two", "three", "four", "five", "six"] {
+        let instance = pool.next().ok_or("no instance is left")?;
+        instance.send_input(Input::text(format!("{work}\n")).end(false))?;
+    }
+    for output in outputs {
+        for line in output.lines().take(2) {
+            println!("{}", line?);
+        }
+    }
+    for (id, stopped) in pool.shutdown(Duration::from_millis(200)) {
+        println!("{id}: {}", stopped?);
+    }
+    deployment.close()?;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Starts instances one after another, each when the one before is ready.
+//!
+//! `cargo run --release --example sequential_start -- [--hub URL]`
+//!
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{HostClient, Readiness, StartOptions};
+use scramjet_client_tests::{hub, package};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = hub::asked_for()?;
+    let host = HostClient::new(hub.url())?;
+    // The sequence goes with all its instances when the function returns.
+    host.deploy_and_run(package::sequence("shout"), |sequence| -> Result<(), Box<dyn Error>> {
+        let readiness = Readiness::event("ready").fails_on("error").within(Duration::from_secs(30));
+        for shard in 0..3 {
+            let begin = Instant::now();
+            let options = StartOptions::new().arg(format!(" from shard {shard}"));
+            let ready = sequence.start_and_wait(&options, &readiness)?;
+            println!("{} is ready after {:.0?}: {}", ready.instance.id(), begin.elapsed(), ready.event.data);
+        }
+        Ok(())
+    })
+}

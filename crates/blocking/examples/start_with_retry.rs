@@ -1,0 +1,38 @@
+//! Starts an instance until it is ready: one that does not get ready is killed, and another one is started.
+//!
+//! `cargo run --release --example start_with_retry -- [--hub URL]`
+//!
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use scramjet_client_blocking::{HostClient, Readiness, RetryPolicy, StartOptions};
+use scramjet_client_tests::{hub, package};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = hub::asked_for()?;
+    let host = HostClient::new(hub.url())?;
+    host.deploy_and_run(package::sequence("acts"), |sequence| -> Result<(), Box<dyn Error>> {
+        let readiness = Readiness::event("ready").fails_on("error").within(Duration::from_secs(10));
+
+        // Waits 100 ms, then 200 ms, and so on, with jitter.
+        let policy = RetryPolicy::exponential(Duration::from_millis(100)).attempts(5);
+        let works = StartOptions::new().app_config(json!({ "steps": [{ "emit": "ready", "data": "here I am" }] }));
+        let ready = sequence.start_with_retry(&works, &readiness, &policy)?;
+        println!("{} is ready: {}", ready.instance.id(), ready.event.data);
+
+        // This one says each time that it has failed.
+        let fails = StartOptions::new().app_config(json!({ "steps": [{ "emit": "error", "data": "no database" }] }));
+        let policy = RetryPolicy::linear(Duration::from_millis(50)).attempts(3);
+        let error = sequence.start_with_retry(&fails, &readiness, &policy).err().ok_or("it got ready")?;
+        println!("{error}:");
+        for (number, attempt) in (1..).zip(error.attempts()) {
+            println!("  attempt {number}: {attempt}");
+        }
+        Ok(())
+    })
+}
