@@ -60,11 +60,15 @@ fn values_of_every_json_type_come_back() {
     let lines: String = values.iter().map(|(_, value)| format!("{value}\n")).collect();
     instance.send_input(Input::ndjson(lines.into_bytes())).unwrap();
     let mut output = instance.output().unwrap().json_lines::<Value>();
-    for (kind, value) in values {
-        assert_eq!(output.next().unwrap().unwrap(), json!({ "t": kind, "v": value }));
+    let expected = values.map(|(kind, value)| json!({ "t": kind, "v": value }));
+    for line in &expected {
+        assert_eq!(output.next().unwrap().unwrap(), *line);
     }
-    assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
-    assert!(output.next().is_none());
+    let mut rest: Vec<_> = output.map(Result::unwrap).collect();
+    assert_eq!(rest.pop().unwrap(), json!({ "t": "END" }));
+    // A runner of 0.18 that reads the first data together with its content type hands out items of it again.
+    assert!(rest.is_empty() || host.version().unwrap().version.starts_with("0.18."), "{rest:?}");
+    assert!(rest.iter().all(|line| expected.contains(line)), "{rest:?}");
 }
 
 #[test]
