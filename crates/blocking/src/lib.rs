@@ -60,6 +60,12 @@
 //! | stderr | damaged | not known |
 //! | topics | damaged | kept |
 //!
+//! # Patterns
+//!
+//! What is usually done around a sequence is a call, which leaves nothing behind and does not wait for what cannot come:
+//! [`InstanceClient::wait_any`], [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`], [`SequenceClient::run`],
+//! [`InstancePool`], [`HostClient::deploy`]. [`patterns`] shows each beside what it takes the place of.
+//!
 //! # Errors
 //!
 //! All calls fail with an [`Error`]: what was being done, to which address, and what happened. A refusal of the hub is an
@@ -115,6 +121,9 @@
 
 #[doc = include_str!("coming_from_api_client.md")]
 pub mod coming_from_api_client {}
+
+#[doc = include_str!("patterns.md")]
+pub mod patterns {}
 
 mod about;
 #[cfg(feature = "pack")]
