@@ -50,6 +50,14 @@ pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
     (sequence, instance)
 }
 
+/// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
+pub(crate) fn listening(instance: &InstanceClient) {
+    if instance.host().version().unwrap().version.starts_with("0.18.") {
+        let mut log = instance.log_lines().unwrap().map(Result::unwrap);
+        assert!(log.any(|line| line.msg.starts_with("Sequence loaded")), "it does not say so");
+    }
+}
+
 impl Deref for Uploaded {
     type Target = SequenceClient;
 
@@ -277,6 +285,7 @@ fn every_line_is_answered_before_the_next_is_sent() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "shout");
     let instance = sequence.start(&StartOptions::new().app_config(json!({ "greeting": "> " })).arg("!")).unwrap();
+    listening(&instance);
     let mut output = BufReader::new(instance.output().unwrap());
     for (line, answer) in [("one\n", "> ONE!\n"), ("żółw\n", "> ŻÓŁW!\n"), ("three\n", "> THREE!\n")] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();

@@ -34,8 +34,8 @@ impl InstanceClient {
     /// Returns when all of it was written *and* the hub has taken it, so that a program may end right afterwards. Blocks
     /// while the sequence does not read. To an input that has already ended, it may wait for ever.
     ///
-    /// On hubs of 0.18, a sequence may get values of the first lines of JSON twice: it happens in the instance's own process, where that reads
-    /// the data together with its content type.
+    /// On hubs of 0.18, a sequence may get the first data twice where that comes before its instance listens, in the moment after the start:
+    /// wait for an event of the sequence before anything is sent.
     ///
     /// # Errors
     /// See [`Error`]; refused where the sequence takes its input from a topic.
