@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{HostClient, HubVersion};
+use scramjet_client_tests::bench::process::stay_on_one_processor;
 use scramjet_client_tests::bench::raw::Raw;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, tell, thread_time};
@@ -20,12 +21,12 @@ const RAW: &str = "TcpStream + serde_json";
 
 fn main() {
     let bench = Bench::start(&[]);
-    let server = Server::start();
-    if bench.wants("sequential") {
-        sequential(&bench, &server);
-    }
     if bench.wants("threads") {
-        threads(&bench, &server);
+        threads(&bench, &Server::start());
+    }
+    if bench.wants("sequential") {
+        stay_on_one_processor();
+        sequential(&bench, &Server::start());
     }
 }
 

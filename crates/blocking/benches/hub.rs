@@ -23,7 +23,9 @@ fn main() {
     let hub = hub::any(None).unwrap();
     let host = HostClient::new(hub.url()).unwrap();
     let (agent, url) = (bare::agent(), hub.url());
-    let get = |url: &str| drop(bare::value::<IgnoredAny>(agent.get(url).call()));
+    let get = |url: &str| {
+        let IgnoredAny = bare::value(agent.get(url).call());
+    };
     let post = |url: &str| agent.post(url).header("content-type", "application/json").send("{}");
 
     if bench.wants("sequential") {
@@ -50,7 +52,7 @@ fn main() {
         let ureq = || {
             let Started { id } = bare::value(post(&format!("{url}/sequence/{}/start", sequence.id())));
             get(&format!("{url}/instance/{id}/event/ready"));
-            drop(bare::value::<IgnoredAny>(post(&format!("{url}/instance/{id}/_kill"))));
+            let IgnoredAny = bare::value(post(&format!("{url}/instance/{id}/_kill")));
         };
         let compared = bench.compare(
             "hub, cycle: start, until it is ready, kill",

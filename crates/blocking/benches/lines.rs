@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 
 use scramjet_client_blocking::{ByteStream, HostClient};
+use scramjet_client_tests::bench::process::stay_on_one_processor;
 use scramjet_client_tests::bench::raw::BUFFER;
 use scramjet_client_tests::bench::server::{Server, lines};
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
@@ -30,6 +31,7 @@ struct Record {
 
 fn main() {
     let bench = Bench::start(&[]);
+    stay_on_one_processor();
     let server = Server::start();
     let block = lines();
     // As many as the server sends.

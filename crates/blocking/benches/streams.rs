@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use scramjet_client_blocking::{HostClient, InstanceClient, Upload};
-use scramjet_client_tests::bench::process::{Part, Running, memory};
+use scramjet_client_tests::bench::process::{Part, Running, memory, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::{BUFFER, Raw};
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, tell};
@@ -22,6 +22,7 @@ const RAW: &str = "TcpStream";
 
 fn main() {
     let bench = Bench::start(&[Part { name: "memory", run: memory_of }]);
+    stay_on_one_processor();
     let server = Server::start();
     let bytes = bench.scaled(1 << 30);
     for kind in ["sized", "chunked"] {
@@ -66,7 +67,9 @@ fn upload(bench: &Bench, server: &Server, kind: &str, bytes: u64, file: &Path) {
     let open = || File::open(file).unwrap();
     let data = || io::repeat(7).take(bytes);
 
-    let answered = |answer| drop(bare::value::<IgnoredAny>(answer));
+    let answered = |answer| {
+        let IgnoredAny = bare::value(answer);
+    };
     let (title, sides) = match kind {
         "sized" => (
             "up sized: a file of",

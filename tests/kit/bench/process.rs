@@ -80,6 +80,18 @@ impl Drop for Running {
     }
 }
 
+/// Keeps this process, and those that it starts from now on, to one processor (with `taskset`, where that is there).
+///
+/// Two that take turns are otherwise on one processor at times and on two at others. To wake the other one takes longer than all that is
+/// measured, and the caches are the one's or the other's.
+pub fn stay_on_one_processor() {
+    let mut taskset = Command::new("taskset");
+    let pinned = taskset.args(["-acp", "0", &process::id().to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !pinned.is_ok_and(|status| status.success()) {
+        eprintln!("taskset cannot be used: the figures will vary more");
+    }
+}
+
 /// Ends this process when its input does: what started it is gone.
 pub(super) fn end_with_input() {
     thread::spawn(|| {
