@@ -3,9 +3,9 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{ApiError, ErrorCode, Event, Operation, ReplyError, RequestError};
+use scramjet_client_core::{ApiError, ErrorCode, Event, ReplyError, RequestError};
 
-use crate::{BoxError, Ended, Phase, Stopped, TransportError};
+use crate::{BoxError, Ended, Phase};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -29,89 +29,22 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    request: Option<Call>,
+    request: Option<Request>,
 }
 
 /// The request that an error is about.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    operation: &'static str,
+pub(crate) struct Request {
+    pub(crate) operation: &'static str,
     /// Method and URL; none where the request could not be built.
-    line: Option<(Method, String)>,
-    /// How long it had, where it was limited.
-    pub(crate) deadline: Duration,
-    pub(crate) idle: Duration,
+    pub(crate) line: Option<(Method, String)>,
+    /// Sending it twice does not do more than sending it once.
+    pub(crate) idempotent: bool,
+    /// How many times it was handed to the transport.
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
 }
 
-impl Call {
-    pub(crate) fn unbuilt<O: Operation>() -> Self {
-        Self::in_general(O::NAME)
-    }
-
-    /// For what is no request.
-    pub(crate) fn in_general(what: &'static str) -> Self {
-        Self { operation: what, line: None, deadline: Duration::ZERO, idle: Duration::ZERO }
-    }
-
-    pub(crate) fn of<O: Operation>(uri: &http::Uri) -> Self {
-        Self { line: Some((O::METHOD, uri.to_string())), ..Self::unbuilt::<O>() }
-    }
-
-    pub(crate) fn failed(&self, kind: impl Into<ErrorKind>) -> Error {
-        Error(Box::new(Inner { kind: kind.into(), request: Some(self.clone()) }))
-    }
-
-    pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
-        self.failed(match stopped {
-            Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
-            Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },
-            Stopped::Cancelled => ErrorKind::Cancelled { phase },
-        })
-    }
-
-    /// One attempt is its own error.
-    pub(crate) fn of_attempts(&self, mut errors: Vec<Error>) -> Error {
-        match errors.pop() {
-            Some(only) if errors.is_empty() => only,
-            last => {
-                errors.extend(last);
-                self.failed(ErrorKind::Attempts(errors))
-            }
-        }
-    }
-
-    /// What a transport reports instead of an answer.
-    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
-        let (phase, source) = match error.downcast::<TransportError>() {
-            Ok(error) => (error.phase, error.source),
-            // A transport that does not say how far it got may have sent everything.
-            Err(source) => (Phase::Wait, source),
-        };
-        match source.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(*stopped, phase),
-            Err(source) => self.failed(ErrorKind::Transport { phase, source }),
-        }
-    }
-
-    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
-    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
-        match error.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Read),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
-            Err(error) => self.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
-        }
-    }
-
-    /// What an upload reports instead of data.
-    pub(crate) fn abandoned(&self, error: io::Error) -> Error {
-        match error.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Send),
-            Err(error) => self.failed(ErrorKind::Upload(error)),
-        }
-    }
-}
-
-impl fmt::Display for Call {
+impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation)?;
         match &self.line {
@@ -185,24 +118,63 @@ impl From<ReplyError> for ErrorKind {
 }
 
 impl Error {
+    pub(crate) fn new(kind: ErrorKind, request: Option<Request>) -> Self {
+        Self(Box::new(Inner { kind, request }))
+    }
+
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
+    /// Of several attempts the last one.
+    fn last(&self) -> &Self {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors.last().map_or(self, Self::last),
+            _ => self,
+        }
+    }
+
     /// What happened, of several attempts in the last one.
     fn decisive(&self) -> &ErrorKind {
-        match &self.0.kind {
-            ErrorKind::Attempts(errors) => errors.last().map_or(&self.0.kind, Self::decisive),
-            kind => kind,
-        }
+        &self.last().0.kind
     }
 
     /// What was being done, for example `start sequence`, where it was a request.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
-        self.0.request.as_ref().map(|call| call.operation)
+        self.0.request.as_ref().map(|request| request.operation)
+    }
+
+    /// How far the exchange got, where there was one.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        match self.decisive() {
+            ErrorKind::Transport { phase, .. }
+            | ErrorKind::Deadline { phase, .. }
+            | ErrorKind::Idle { phase, .. }
+            | ErrorKind::Cancelled { phase } => Some(*phase),
+            ErrorKind::Upload(_) => Some(Phase::Send),
+            ErrorKind::Write(_) | ErrorKind::Reply(_) => Some(Phase::Read),
+            ErrorKind::Request(_) | ErrorKind::Ended(_) | ErrorKind::Failed(_) | ErrorKind::Attempts(_) => None,
+        }
+    }
+
+    /// How many times the request was sent, or was tried to be: more than once where the client has repeated it on its own, see
+    /// [`HostClientBuilder::retry`](crate::HostClientBuilder::retry). 0 where it was given up before.
+    #[must_use]
+    pub fn attempt_count(&self) -> u32 {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors.iter().map(Self::attempt_count).sum(),
+            _ => self.0.request.as_ref().map_or(0, |request| request.attempts),
+        }
+    }
+
+    /// How long it took from the beginning of the call until it failed.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.request.as_ref().map_or(Duration::ZERO, |request| request.elapsed)
     }
 
     /// The request's URL, where one was built.
@@ -261,7 +233,7 @@ impl Error {
     /// No connection could be made; nothing was sent.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Connect, .. })
+        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. })
     }
 
     /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
@@ -299,6 +271,52 @@ impl Error {
         }
     }
 
+    /// Trying again may help, and does nothing twice: what was in the way may pass, and the hub has surely not acted upon the request, or
+    /// acting upon it again changes nothing (`GET`, `PUT`, `DELETE`).
+    ///
+    /// That is so where the connection could not be made, or was lost during such a request; where such a request took too long; and where
+    /// the hub is overloaded, or something in front of it does not reach it. [`retry_after`](Self::retry_after) may say when.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let error = self.last();
+        match &error.0.kind {
+            ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase < Phase::Send || error.is_idempotent(),
+            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
+                // Something in front of the hub has not heard its answer.
+                502 | 504 => error.is_idempotent(),
+                _ => refusal.is_overloaded() || refusal.is_passing(),
+            },
+            _ => error.is_lost(),
+        }
+    }
+
+    /// The connection was at fault, and the request may be sent again on another.
+    pub(crate) fn is_lost(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Transport { phase, source } => {
+                let kind = source.downcast_ref().map(io::Error::kind);
+                match phase {
+                    Phase::Resolve | Phase::Connect => true,
+                    // A certificate does not get better.
+                    Phase::Tls => kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut),
+                    Phase::Send | Phase::Wait | Phase::Read => self.is_idempotent() && kind.is_some_and(is_closed),
+                }
+            }
+            ErrorKind::Reply(ReplyError::Truncated { .. }) => self.is_idempotent(),
+            _ => false,
+        }
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.0.request.as_ref().is_some_and(|request| request.idempotent)
+    }
+
+    /// How long to wait before trying again, where the answer says so (`Retry-After`).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.api().and_then(|refusal| refusal.retry_after).map(Duration::from_secs)
+    }
+
     /// It was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -312,26 +330,28 @@ impl Error {
     }
 
     fn line(&self) -> Option<&(Method, String)> {
-        self.0.request.as_ref().and_then(|call| call.line.as_ref())
+        self.0.request.as_ref().and_then(|request| request.line.as_ref())
     }
 }
 
 impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
-        Self(Box::new(Inner { kind: error.into(), request: None }))
+        Self::new(error.into(), None)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(call) = &self.0.request {
-            write!(f, "{call} ")?;
+        if let Some(request) = &self.0.request {
+            write!(f, "{request} ")?;
         }
         match (&self.0.kind, &self.0.request) {
             (ErrorKind::Request(error), None) => write!(f, "{error}"),
             (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
             (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
+                Phase::Resolve => "could not find the host; is the address right?",
                 Phase::Connect => "could not connect; is the hub running at this address?",
+                Phase::Tls => "could not agree on encryption with what is at this address, and nothing was sent",
                 Phase::Send => "was interrupted while the request was sent, and the hub may have received a part of it",
                 Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
                 Phase::Read => "was interrupted while the answer was read",
@@ -346,13 +366,27 @@ impl fmt::Display for Error {
             (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
             (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
             (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
+        }?;
+        match &self.0.request {
+            Some(Request { attempts, elapsed, .. }) if *attempts > 1 => {
+                write!(f, " ({attempts} attempts in {:?})", Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
+            }
+            _ => Ok(()),
         }
     }
 }
 
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof)
+}
+
 fn doing(phase: Phase) -> &'static str {
     match phase {
+        Phase::Resolve => "while the host was looked for; nothing was sent",
         Phase::Connect => "before it was connected; nothing was sent",
+        Phase::Tls => "while encryption was agreed upon; nothing was sent",
         Phase::Send => "while the request was sent, and the hub may have received a part of it",
         Phase::Wait => "while the answer was waited for, and the hub may have acted upon the request",
         Phase::Read => "while the answer was read",

@@ -129,6 +129,7 @@ mod about;
 #[cfg(feature = "pack")]
 pub mod build;
 mod builder;
+mod call;
 mod cancel;
 mod child;
 mod client;
@@ -150,6 +151,7 @@ mod manager;
 mod middleware;
 mod multi_manager;
 mod ndjson;
+mod observer;
 mod options;
 #[cfg(feature = "pack")]
 mod pack;
@@ -183,6 +185,7 @@ pub use limits::{CallLimits, Stopped};
 pub use manager::ManagerClient;
 pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
+pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
 pub use pool::{InstancePool, Placement, PoolOptions};
@@ -190,7 +193,7 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
-pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqConfig, UreqTransport};
+pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 

@@ -10,6 +10,7 @@ use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transpor
 use ::ureq::{Error, Timeout};
 
 use crate::cancel::OnCancel;
+use crate::error::is_closed;
 use crate::{CallLimits, Stopped};
 
 /// A socket wakes from a wait at least this often where the wait is bounded. Its timeout is then the same from one wait to the next,
@@ -47,6 +48,8 @@ struct Sending {
     timer: Timer,
     /// It is a request: the other side may have answered before it takes no more, or is gone.
     request: bool,
+    /// Something of the request was handed to the system.
+    begun: bool,
     /// Whether it has answered is to be looked at as soon as there is something to read.
     asks: bool,
     /// What is to be sent after that. Not more than the buffers of those who send, who then wait.
@@ -95,7 +98,12 @@ impl Wire {
     /// From now on what is sent is a request; `asks` as long as nobody knows of an answer.
     pub(super) fn send_request(&self, asks: bool) {
         let mut sending = self.sending();
-        (sending.request, sending.asks) = (true, asks);
+        (sending.request, sending.asks, sending.begun) = (true, asks, sending.begun && !asks);
+    }
+
+    /// Whether the other side may have received something of the request.
+    pub(super) fn has_sent(&self) -> bool {
+        self.sending().begun
     }
 
     /// Sends, within the limits of the call. Where the other side takes no more of a request and says something instead, the rest is
@@ -141,6 +149,7 @@ impl Wire {
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => {
+                    sending.begun = true;
                     rest = rest.get(written..).unwrap_or_default();
                     patience.quiet_since = Instant::now();
                 }
@@ -253,11 +262,6 @@ impl Patience {
             _ => Err(error),
         }
     }
-}
-
-/// What is said of a connection whose other side is gone.
-pub(super) fn is_closed(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
 }
 
 fn given_up(stopped: Stopped) -> Error {
