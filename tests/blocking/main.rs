@@ -8,6 +8,7 @@ mod follow;
 mod helpers;
 mod hub;
 mod inputs;
+mod keeping;
 mod live;
 mod model;
 mod observing;

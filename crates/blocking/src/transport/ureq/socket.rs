@@ -342,3 +342,47 @@ impl Transport for Socket {
         self.wire.is_usable()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A wire whose other side has gone, which is known to the system.
+    fn dead() -> io::Result<Arc<Wire>> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let mut stream = TcpStream::connect(listener.local_addr()?)?;
+        stream.write_all(b"never read")?;
+        let (other, _) = listener.accept()?;
+        // Not before what it does not read is there, so that it resets the connection.
+        other.peek(&mut [0])?;
+        drop(other);
+        // Waits for that.
+        let _ = stream.read(&mut [0]);
+        Ok(Wire::new(stream))
+    }
+
+    #[test]
+    fn of_what_was_not_begun_nothing_was_sent() -> io::Result<()> {
+        let wire = dead()?;
+        wire.send_request(true);
+        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        // It may have answered before it closed: that is for others to find out.
+        assert!(wire.closed().is_some() && !wire.has_sent());
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_sent_before_a_request_is_not_of_it() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let wire = Wire::new(TcpStream::connect(listener.local_addr()?)?);
+        assert!(wire.send(b"agreeing on encryption", NextTimeout::default()).is_ok());
+        assert!(wire.has_sent());
+        wire.send_request(true);
+        assert!(!wire.has_sent());
+        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        assert!(wire.has_sent());
+        Ok(())
+    }
+}
