@@ -24,7 +24,7 @@ use crate::{Error, Timings};
 /// let host = HostClient::builder("http://localhost:8000/api/v1")
 ///     .observer(|request: &RequestInfo<'_>, event: &Observed<'_>| match event {
 ///         Observed::Head { status, .. } => eprintln!("#{} {} {}: {status}", request.number, request.method, request.url),
-///         Observed::Failed { error } => eprintln!("#{}: {error}", request.number),
+///         Observed::Failed { error, .. } => eprintln!("#{}: {error}", request.number),
 ///         _ => {}
 ///     })
 ///     .build()?;
