@@ -1,5 +1,7 @@
 //! The head of an answer, as far as this needs to know it.
 
+use std::time::Duration;
+
 /// The beginning of the answer that counts.
 #[derive(Debug, PartialEq)]
 pub(super) struct Head {
@@ -7,6 +9,8 @@ pub(super) struct Head {
     pub(super) reason: String,
     /// The rest of the head is there as well.
     pub(super) whole: bool,
+    /// How long the other side says that it keeps an idle connection.
+    pub(super) keep_alive: Option<Duration>,
 }
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
@@ -15,7 +19,8 @@ pub(super) fn find(mut input: &[u8]) -> Option<Head> {
         let (status, reason) = line(input)?;
         let length = length(input);
         if status >= 200 {
-            return Some(Head { status, reason, whole: length.is_some() });
+            let keep_alive = length.and_then(|length| keep_alive(input.get(..length)?));
+            return Some(Head { status, reason, whole: length.is_some(), keep_alive });
         }
         input = input.get(length?..)?;
     }
@@ -29,6 +34,17 @@ pub(super) fn first(input: &[u8]) -> Option<(u16, usize)> {
 
 fn length(input: &[u8]) -> Option<usize> {
     input.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4)
+}
+
+/// Reads `Keep-Alive: timeout=5, max=100`.
+fn keep_alive(head: &[u8]) -> Option<Duration> {
+    const NAME: &[u8] = b"keep-alive:";
+    let mut lines = head.split(|&byte| byte == b'\n');
+    let line = lines.find(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)))?;
+    let parameters = std::str::from_utf8(line.get(NAME.len()..)?).ok()?;
+    let timeout = parameters.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
+    // Longer than anything is kept, in any case.
+    Some(Duration::from_secs(timeout.trim().parse::<u32>().ok()?.into()))
 }
 
 fn line(input: &[u8]) -> Option<(u16, String)> {
@@ -54,6 +70,22 @@ mod tests {
         assert_eq!(read("garbage\r\n"), None);
         assert_eq!(read("HTTP/1.1 abc\r\n"), None);
         assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn the_time_that_connections_are_kept_is_read() {
+        let read = |header: &str| {
+            let head = find(format!("HTTP/1.1 200 OK\r\nDate: today\r\n{header}\r\n\r\n").as_bytes());
+            head.and_then(|head| head.keep_alive).map(|limit| limit.as_secs())
+        };
+        assert_eq!(read("Keep-Alive: timeout=5"), Some(5));
+        assert_eq!(read("keep-alive:max=100, timeout=1"), Some(1));
+        assert_eq!(read("Keep-Alive: timeout=0"), Some(0));
+        for other in
+            ["X-Keep-Alive: timeout=5", "Connection: keep-alive", "Keep-Alive: max=5", "Keep-Alive: timeout=-1", "Keep-Alive: timeout=x"]
+        {
+            assert_eq!(read(other), None, "{other}");
+        }
     }
 
     #[test]
