@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench lines`
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use scramjet_client_blocking::{ByteStream, HostClient};
 use scramjet_client_tests::bench::process::stay_on_one_processor;
@@ -17,6 +17,7 @@ const READ_UNTIL: &str = "BufRead::read_until";
 const STD_LINES: &str = "BufRead::lines";
 const JSON_LINES: &str = "json_lines()";
 const FROM_SLICE: &str = "from_slice of lines at hand";
+const BOTH: &str = "the same, and read the stream";
 
 /// A line of the server's.
 #[derive(Deserialize)]
@@ -67,9 +68,19 @@ fn main() {
             vec![
                 side(JSON_LINES, || Cost::of(|| all(stream().json_lines::<Record>().map(|value| drop(value.unwrap())).count() as u64)).0),
                 side(FROM_SLICE, || Cost::of(|| all(parse())).0),
+                side(BOTH, || {
+                    Cost::of(|| {
+                        drain(stream());
+                        all(parse());
+                    })
+                    .0
+                }),
             ],
         );
         compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
+        compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
+        compared.cpu(JSON_LINES, BOTH, Goal::Told);
+        compared.speed(BOTH, FROM_SLICE, Goal::Told);
         compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
     }
 }
@@ -86,4 +97,10 @@ fn read_until(stream: ByteStream) -> u64 {
         count += 1;
     }
     count
+}
+
+/// Without looking at it.
+fn drain(mut stream: ByteStream) {
+    let mut buf = vec![0; BUFFER];
+    while stream.read(&mut buf).unwrap() > 0 {}
 }
