@@ -4,6 +4,7 @@
 
 mod tools;
 
+use scramjet_client_tests::bench::process::stay_on_one_processor;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Goal};
 
@@ -11,8 +12,9 @@ use self::tools::{CURL, OURS, Tool, UREQ};
 
 fn main() {
     let bench = Bench::start(&[]);
-    let server = Server::start();
     let tools = [Tool::built(OURS, "cold_client"), Tool::built(UREQ, "cold_ureq"), Tool::curl()];
+    stay_on_one_processor();
+    let server = Server::start();
     let compared = tools::compare_time(&bench, &server, &tools);
     compared.time(OURS, UREQ, Goal::AtMost(1.10));
     compared.time(OURS, CURL, Goal::AtMost(1.0));
