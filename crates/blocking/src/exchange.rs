@@ -119,7 +119,9 @@ impl<O: Operation> Exchange<'_, O> {
 
     /// How long to wait before the next attempt, if there is to be one.
     fn delay(&self, error: &Error, payload: &Payload) -> Option<Duration> {
-        let policy = self.retry.as_ref().filter(|_| error.is_lost() && payload.is_whole())?;
+        // Who has set a limit for connecting does not want to wait three times as long.
+        let lost = error.is_lost() && !error.is_timeout();
+        let policy = self.retry.as_ref().filter(|_| lost && payload.is_whole())?;
         policy.delay(self.call.attempts, self.call.began.elapsed(), random())
     }
 }
