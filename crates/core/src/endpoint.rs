@@ -4,7 +4,7 @@ use alloc::string::String;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use url::Url;
 
-use crate::{Dialect, Operation, Path, Reply, RequestError};
+use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
 
 /// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
 ///
@@ -39,11 +39,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
-    /// operations; and where all headers together are longer than 16 kB.
+    /// operations; for a value that begins or ends with white space, which would not arrive; and where all headers together are longer
+    /// than 16 kB.
     pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
         }
+        headers::check_value(&name, &value)?;
         let others = self.headers.iter().filter(|(other, _)| *other != name);
         let length: usize = others.map(|(name, value)| name.as_str().len() + value.len()).sum();
         if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
@@ -142,8 +144,12 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
     } else {
-        let text = String::from(url);
-        return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
+        // What a URL may hold and a request may not: requests are made of it, and have to go to the same host.
+        if url.as_str().parse().is_ok_and(|uri: Uri| uri.host() == url.host_str()) {
+            let text = String::from(url);
+            return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
+        }
+        "its host or path holds a character that HTTP does not allow there, or it is too long"
     };
     Err(RequestError::base_url(url.as_str(), mistake))
 }
@@ -180,6 +186,7 @@ mod tests {
             ("http://user:secret@example.com/api", "user name or password"),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("http://example.com:99999/", "port"),
+            ("http://exam}ple.com/", "HTTP does not allow"),
         ] {
             let error = parse_base(given).err().map(|error| alloc::string::ToString::to_string(&error)).unwrap_or_default();
             assert!(error.contains(reason), "{given}: {error:?}");

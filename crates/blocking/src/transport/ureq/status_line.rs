@@ -36,7 +36,7 @@ fn line(input: &[u8]) -> Option<(u16, String)> {
     let end = rest.iter().position(|&byte| byte == b'\n')?;
     let line = String::from_utf8_lossy(rest.get(..end)?);
     let mut parts = line.trim_end().splitn(3, ' ').skip(1);
-    let status = parts.next()?.parse().ok()?;
+    let status = parts.next().filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
     Some((status, parts.next().unwrap_or_default().to_owned()))
 }
 
@@ -52,7 +52,9 @@ mod tests {
         assert_eq!(read("HTTP/1.1 200 \r\n"), Some((200, String::new(), false)));
         assert_eq!(read("HTTP/1.1 400 Could not par"), None);
         assert_eq!(read("garbage\r\n"), None);
-        assert_eq!(read("HTTP/1.1 abc\r\n"), None);
+        for none in ["abc", "99", "1000", "65535", "+20", "20a", "²00", ""] {
+            assert_eq!(read(&format!("HTTP/1.1 {none} OK\r\n")), None, "{none:?}");
+        }
         assert_eq!(read(""), None);
     }
 
