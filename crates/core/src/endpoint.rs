@@ -128,14 +128,13 @@ const FRAMING: [HeaderName; 10] = [
 fn parse_base(given: &str) -> Result<String, RequestError> {
     let mut url = Url::parse(given).map_err(|source| {
         let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
-        // A password would stand before an `@`.
-        RequestError::base_url(given.rsplit('@').next().unwrap_or_default(), &hint)
+        refusal(given, &hint)
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         // Neither call can fail for a URL that has a user name.
         let _ = (url.set_username(""), url.set_password(None));
         let hint = "it holds a user name or password, which would end up in messages and logs; send credentials as a header";
-        return Err(RequestError::base_url(url.as_str(), hint));
+        return Err(refusal(url.as_str(), hint));
     }
     let mistake = if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
@@ -151,7 +150,15 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
         }
         "its host or path holds a character that HTTP does not allow there, or it is too long"
     };
-    Err(RequestError::base_url(url.as_str(), mistake))
+    Err(refusal(url.as_str(), mistake))
+}
+
+/// A password would stand before an `@`, also where the address was mistyped: `user:secret@example.com` has the scheme `user`.
+fn refusal(url: &str, problem: &str) -> RequestError {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => RequestError::base_url(&format!("…@{rest}"), problem),
+        None => RequestError::base_url(url, problem),
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +192,8 @@ mod tests {
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
             ("http://user:secret@exa mple.com/api", "domain"),
+            ("user:secret@example.com/api", "scheme"),
+            ("htp:/user:secret@example.com/api", "scheme"),
             ("http://example.com:99999/", "port"),
             ("http://exam}ple.com/", "HTTP does not allow"),
         ] {
