@@ -12,8 +12,8 @@
 use std::fmt::Debug;
 
 use scramjet_client_core::{
-    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId, InstanceInfo, Json, JsonLines, LastEvent,
-    Lines, LogLine, NdjsonGuard, Operation, ReadEvents, Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
+    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId, InstanceInfo, Json, JsonLines,
+    LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents, Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
 };
 use serde_json::Value;
 
@@ -126,7 +126,8 @@ fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole
 fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
     let whole = outcome(&mut make(), body, Cut::Whole, true);
     let seed = u32::from(seed);
-    let cuts = [Cut::Every(1), Cut::Hesitant(1), Cut::Every(1 + seed as usize), Cut::Ragged(seed), Cut::Ragged(seed.wrapping_mul(0x9e37_79b9))];
+    let cuts =
+        [Cut::Every(1), Cut::Hesitant(1), Cut::Every(1 + seed as usize), Cut::Ragged(seed), Cut::Ragged(seed.wrapping_mul(0x9e37_79b9))];
     for cut in cuts {
         assert_eq!(outcome(&mut make(), body, cut, true), whole, "{cut:?}");
     }

@@ -11,7 +11,7 @@ pub(super) struct Head {
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
 pub(super) fn find(mut input: &[u8]) -> Option<Head> {
-    loop {
+    for _ in 0..=MOST_INTERIM {
         let (status, reason) = line(input)?;
         let length = length(input);
         if status >= 200 {
@@ -19,7 +19,12 @@ pub(super) fn find(mut input: &[u8]) -> Option<Head> {
         }
         input = input.get(length?..)?;
     }
+    None
 }
+
+/// So many interim answers are looked through at a time. Hubs send one at most; a server that sends them without end is not to have each looked
+/// at again for every one that follows.
+const MOST_INTERIM: usize = 16;
 
 /// The first head, interim or not, where all of it is there: its status and its length.
 pub(super) fn first(input: &[u8]) -> Option<(u16, usize)> {
@@ -72,5 +77,7 @@ mod tests {
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\n"), None);
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 202 Accepted\r\n"), Some(202));
         assert_eq!(read("HTTP/1.1 100 Continue\r\nX: y\r\nHTTP/1.1 202 Accepted\r\n"), None);
+        let after = |interim: usize| read(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(interim) + "HTTP/1.1 202 Accepted\r\n"));
+        assert_eq!((after(MOST_INTERIM), after(MOST_INTERIM + 1)), (Some(202), None));
     }
 }

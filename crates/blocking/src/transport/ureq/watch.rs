@@ -44,7 +44,12 @@ struct Exchange {
     welcome: bool,
     /// ureq was given a whole head that it had passed over, see `await_input`.
     offered: bool,
+    /// How many bytes came while there was no answer in them.
+    unanswered: usize,
 }
+
+/// So many bytes may come before an answer, in heads of interim ones: twice what ureq takes for one head. It would read them for ever.
+const MOST_UNANSWERED: usize = 128 << 10;
 
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
@@ -173,7 +178,17 @@ impl<In: Transport> Transport for Watched<In> {
                 return Ok(true);
             }
         }
-        match self.inner.await_input(timeout) {
+        let untold = self.exchange.as_ref().is_some_and(|exchange| !exchange.told);
+        if untold && self.exchange.as_ref().is_some_and(|exchange| exchange.unanswered > MOST_UNANSWERED) {
+            let error = "interim answers came without end, and no answer";
+            return Err(io::Error::new(ErrorKind::InvalidData, error).into());
+        }
+        let before = self.inner.buffers().input().len();
+        let result = self.inner.await_input(timeout);
+        if let Some(exchange) = self.exchange.as_mut().filter(|_| untold) {
+            exchange.unanswered += self.inner.buffers().input().len().saturating_sub(before);
+        }
+        match result {
             // In a body, ureq takes these for the end that the other side meant, where nothing else tells its length.
             Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
                 Err(Error::Io(io::Error::other(Lost(error))))
