@@ -98,11 +98,17 @@ pub(crate) fn out_of_turn() -> Vec<Case> {
     let reply = ok(&["Content-Length: 2"], "[]");
     let other = ok(&["Content-Length: 19"], r#"{"version":"6.6.6"}"#);
     let both = [reply.clone(), other.clone()].concat();
+    // As long as a record of TLS can be.
+    let record =
+        ok(&["Content-Length: 16000", &format!("X-Padding: {}", "x".repeat((16 << 10) - 16_055))], &format!("[]{}", " ".repeat(15_998)));
+    assert_eq!(record.len(), 16 << 10);
+    let long = ok(&["Content-Length: 16019"], &format!("{}{}", r#"{"version":"6.6.6"}"#, " ".repeat(16_000)));
     let chunks = ok(&["Transfer-Encoding: chunked"], "2\r\n[]\r\n0\r\n\r\n");
     vec![
         Case::gives("an answer before the request", Fault::at_once(Act::Send(reply.clone())), EMPTY),
         Case::gives("a second answer behind the first", Fault::reply(&both), EMPTY),
-        Case::gives("a second answer after the first", Fault::reply(&reply).and(Act::Send(other.clone())), EMPTY),
+        // Encrypted, each is a record of its own: both have arrived when the first is read, and the second is not decrypted yet.
+        Case::gives("a long answer behind a long one", Fault::reply([record, long].concat()), EMPTY),
         Case::gives("a second answer behind chunks", Fault::reply([chunks.clone(), other.clone()].concat()), EMPTY),
         Case::gives("half of a second answer", Fault::reply(&both[..both.len() - 5]), EMPTY),
         Case::gives(
