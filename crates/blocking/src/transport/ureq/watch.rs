@@ -118,6 +118,13 @@ impl<In: Transport> Watched<In> {
         }
     }
 
+    /// Whether something was read ahead, and perhaps not decrypted yet: what nobody has asked for must not be the answer to the next request. Looks
+    /// at nothing but what is in memory, as there is no time to wait; an end, or what cannot be decrypted, makes no usable connection either.
+    fn holds_more(&mut self) -> bool {
+        let no_time = NextTimeout { after: Duration::ZERO.into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+        !matches!(self.inner.await_input(no_time), Err(Error::Timeout(_)))
+    }
+
     /// What is left to send is not wanted any more.
     fn stop_sending(&self, closed: Option<io::Error>) {
         self.wire.mute();
@@ -201,7 +208,7 @@ impl<In: Transport> Transport for Watched<In> {
         // Asked when the connection goes back into the pool, and when it is taken out again.
         self.exchange = None;
         self.wire.release();
-        self.inner.is_open()
+        self.inner.is_open() && !self.holds_more()
     }
 
     fn is_tls(&self) -> bool {
