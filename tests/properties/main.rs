@@ -2,6 +2,8 @@
 
 mod corpus;
 mod decoding;
+mod generated;
 mod heads;
 mod replying;
 mod requesting;
+mod wire;
