@@ -65,7 +65,12 @@ struct Exchange {
     welcome: bool,
     /// ureq was given a whole head that it had passed over, see `await_input`.
     offered: bool,
+    /// How many bytes came while there was no answer in them.
+    unanswered: usize,
 }
+
+/// So many bytes may come before an answer, in heads of interim ones: twice what ureq takes for one head. It would read them for ever.
+const MOST_UNANSWERED: usize = 128 << 10;
 
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
@@ -136,6 +141,13 @@ impl<In: Transport> Watched<In> {
         }
     }
 
+    /// Whether something was read ahead, and perhaps not decrypted yet: what nobody has asked for must not be the answer to the next request. Looks
+    /// at nothing but what is in memory, as there is no time to wait; an end, or what cannot be decrypted, makes no usable connection either.
+    fn holds_more(&mut self) -> bool {
+        let no_time = NextTimeout { after: Duration::ZERO.into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+        !matches!(self.inner.await_input(no_time), Err(Error::Timeout(_)))
+    }
+
     /// What is left to send is not wanted any more.
     fn stop_sending(&self, closed: Option<io::Error>) {
         self.wire.mute();
@@ -201,7 +213,17 @@ impl<In: Transport> Transport for Watched<In> {
                 return Ok(true);
             }
         }
-        match self.inner.await_input(timeout) {
+        let untold = self.exchange.as_ref().is_some_and(|exchange| !exchange.told);
+        if untold && self.exchange.as_ref().is_some_and(|exchange| exchange.unanswered > MOST_UNANSWERED) {
+            let error = "interim answers came without end, and no answer";
+            return Err(io::Error::new(ErrorKind::InvalidData, error).into());
+        }
+        let before = self.inner.buffers().input().len();
+        let result = self.inner.await_input(timeout);
+        if let Some(exchange) = self.exchange.as_mut().filter(|_| untold) {
+            exchange.unanswered += self.inner.buffers().input().len().saturating_sub(before);
+        }
+        match result {
             // In a body, ureq takes these for the end that the other side meant, where nothing else tells its length.
             Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
                 Err(Error::Io(io::Error::other(Lost(error))))
@@ -219,7 +241,7 @@ impl<In: Transport> Transport for Watched<In> {
             return !self.wire.is_spent();
         }
         let good = self.idle_since.elapsed() < self.idle_limit && !call::current(|call| call.fresh);
-        good && self.inner.is_open()
+        good && self.inner.is_open() && !self.holds_more()
     }
 
     fn is_tls(&self) -> bool {
