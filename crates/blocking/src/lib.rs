@@ -136,6 +136,7 @@ mod client;
 mod deploy;
 #[cfg(feature = "pack")]
 mod deploy_if_changed;
+mod dry_run;
 mod ended;
 mod error;
 mod exchange;
@@ -200,12 +201,12 @@ pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost, ContentType, CreatedTopic,
-    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventLines, EventName, Extra,
-    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, JsonLines, KillOptions,
-    Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId,
-    SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
-    Timestamp, TopicInfo, TopicName, Version, http,
+    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines,
+    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus,
+    JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
+    MultiManagerInfo, NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit,
+    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
+    Terminated, TextLines, Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]
