@@ -7,7 +7,9 @@ pub(super) struct Word<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match printable(self.0) {
+        // Of what a command prints, the last line breaks are lost.
+        let ends_line = || core::str::from_utf8(self.0).ok().filter(|text| text.ends_with('\n'));
+        match printable(self.0).or_else(ends_line) {
             Some(text) if !text.is_empty() && text.bytes().all(means_itself) => f.write_str(text),
             Some(text) => {
                 f.write_char('\'')?;
@@ -80,6 +82,7 @@ mod tests {
             ("$HOME `id` \\ \"", "'$HOME `id` \\ \"'"),
             ("zażółć", "'zażółć'"),
             ("a\tb", r#""$(printf 'a\tb')""#),
+            ("\ta\n", "'\ta\n'"),
             ("100%\u{202e}'", r#""$(printf '100%%\342\200\256\047')""#),
         ] {
             assert_eq!(Word(word.as_bytes()).to_string(), quoted);
