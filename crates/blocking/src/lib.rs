@@ -133,6 +133,7 @@ mod call;
 mod cancel;
 mod child;
 mod client;
+mod config;
 mod deploy;
 #[cfg(feature = "pack")]
 mod deploy_if_changed;
@@ -143,6 +144,7 @@ mod exchange;
 mod follow;
 mod force;
 mod host;
+mod in_words;
 mod input;
 mod instance;
 mod items;
@@ -172,6 +174,7 @@ mod writer;
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
+pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};

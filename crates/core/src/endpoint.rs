@@ -126,8 +126,9 @@ const FRAMING: [HeaderName; 10] = [
 fn parse_base(given: &str) -> Result<String, RequestError> {
     let mut url = Url::parse(given).map_err(|source| {
         let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
-        // A password would stand before an `@`.
-        RequestError::base_url(given.rsplit('@').next().unwrap_or_default(), &hint)
+        // A password would stand before an `@`, a token after a `?`.
+        let shown = given.rsplit('@').next().and_then(|rest| rest.split('?').next());
+        RequestError::base_url(shown.unwrap_or_default(), &hint)
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         // Neither call can fail for a URL that has a user name.
@@ -138,6 +139,8 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     let mistake = if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
     } else if url.query().is_some() {
+        // There may be a token in it.
+        url.set_query(None);
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
@@ -174,7 +177,8 @@ mod tests {
             ("", "relative URL"),
             ("ftp://example.com/", "scheme"),
             ("http://", "empty host"),
-            ("http://example.com/api?token=x", "query"),
+            ("http://example.com/api?token=secret", "query"),
+            ("http://exa mple.com/api?token=secret", "domain"),
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
