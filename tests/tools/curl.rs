@@ -15,9 +15,9 @@ use scramjet_client_blocking::core::{Endpoint, Streamed};
 use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
 use scramjet_client_blocking::{Dialect, DryRun, DryRunBody, HostClient, Operation, RequestError, Upload, core};
 use scramjet_client_tests::fixture::Request;
-use scramjet_client_tests::scripted::ScriptedServer;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::helpers::{Folder, Mailbox, recording};
+use crate::helpers::{Folder, Mailbox, recording, serving};
 
 /// More than a pipe holds, with all that text is not.
 fn upload() -> Vec<u8> {
@@ -185,6 +185,21 @@ fn the_command_sends_what_the_client_sends() {
             );
         }
     }
+}
+
+#[test]
+fn the_command_is_that_for_the_version_of_the_hub_where_it_is_known() {
+    let stop = core::StopInstance { id: &"i".try_into().unwrap(), options: &core::StopOptions::default() };
+    let coded = |host: &HostClient| host.instance("i").unwrap().dry_run(&stop).unwrap().to_string().contains("'[4001,");
+    let server = serving(|_| response("200 OK", &[], br#"{"version":"0.18.7"}"#));
+    let host = HostClient::new(server.url()).unwrap();
+    assert!(!coded(&host) && server.connections() == 0, "it is not asked for");
+    host.dialect().unwrap();
+    assert!(coded(&host));
+
+    let overwrite = core::OverwriteSequence { id: &"s".try_into().unwrap() };
+    let error = host.dry_run(&overwrite).unwrap_err();
+    assert!(error.is_unsupported() && error.operation() == Some("overwrite sequence"), "{error}");
 }
 
 #[test]

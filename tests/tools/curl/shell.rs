@@ -157,6 +157,13 @@ fn a_body_of_any_length_gets_through() {
 }
 
 #[test]
+fn a_head_is_asked_for_as_curl_does_it() {
+    let head = |body: &[u8]| DryRun::new(request(Method::HEAD, Uri::from_static("http://h/"), HeaderMap::new(), body.to_vec())).to_string();
+    assert_eq!(head(b""), "curl http://h/ --head -H accept:");
+    assert_eq!(head(b"x"), "curl http://h/ -X HEAD -H accept: -H content-type: --data-binary x");
+}
+
+#[test]
 fn a_name_that_breaks_lines_does_not_get_out_of_the_comment() {
     let body = br#"{"\n: > /dev/full; x-token":"secret"}"#.to_vec();
     let dry_run = DryRun::new(request(Method::POST, Uri::from_static("http://h/{a}"), HeaderMap::new(), body));
