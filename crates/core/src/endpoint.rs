@@ -139,6 +139,8 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     let mistake = if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
     } else if url.query().is_some() {
+        // There may be a token in it.
+        url.set_query(None);
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
@@ -153,8 +155,10 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     Err(refusal(url.as_str(), mistake))
 }
 
-/// A password would stand before an `@`, also where the address was mistyped: `user:secret@example.com` has the scheme `user`.
+/// A password would stand before an `@`, also where the address was mistyped: `user:secret@example.com` has the scheme `user`. A token would
+/// stand after a `?`.
 fn refusal(url: &str, problem: &str) -> RequestError {
+    let url = url.split('?').next().unwrap_or_default();
     match url.rsplit_once('@') {
         Some((_, rest)) => RequestError::base_url(&format!("…@{rest}"), problem),
         None => RequestError::base_url(url, problem),
@@ -187,7 +191,8 @@ mod tests {
             ("", "relative URL"),
             ("ftp://example.com/", "scheme"),
             ("http://", "empty host"),
-            ("http://example.com/api?token=x", "query"),
+            ("http://example.com/api?token=secret", "query"),
+            ("http://exa mple.com/api?token=secret", "domain"),
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
