@@ -82,6 +82,15 @@ pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
     print!("{text}");
 }
 
+/// Like [`in_child`], in a process that can have so many files open, sockets included.
+pub(crate) fn in_child_with_files(test: &str, variables: &[(&str, &str)], files: u32) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]).arg(env::current_exe().unwrap());
+    let (output, text) = run(shell, test, variables);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    print!("{text}");
+}
+
 /// Like [`in_child`], where the test exits with this code, which only it would.
 pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: i32) {
     let (output, text) = child(test, variables);
@@ -89,7 +98,10 @@ pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: 
 }
 
 fn child(test: &str, variables: &[(&str, &str)]) -> (Output, String) {
-    let mut child = Command::new(env::current_exe().unwrap());
+    run(Command::new(env::current_exe().unwrap()), test, variables)
+}
+
+fn run(mut child: Command, test: &str, variables: &[(&str, &str)]) -> (Output, String) {
     child.args([test, "--exact", "--nocapture"]).envs(variables.iter().copied());
     let output = child.output().unwrap();
     let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();

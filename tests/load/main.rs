@@ -3,6 +3,8 @@
 //! Sockets, threads and memory are counted in processes that do nothing else. Tests that measure, and tests that keep the machine busy, run
 //! one at a time.
 
+mod connections;
+mod crooked;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
