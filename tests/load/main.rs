@@ -8,5 +8,6 @@ mod crooked;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
+mod repeats;
 mod scene;
 mod stale;
