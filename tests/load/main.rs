@@ -10,4 +10,5 @@ mod crooked;
 mod helpers;
 mod repeats;
 mod scene;
+mod soak;
 mod stale;

@@ -1,6 +1,6 @@
 //! What the tests share: one at a time, and what a process holds.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -11,16 +11,16 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many sockets this process has.
-pub(crate) fn sockets() -> usize {
+/// What this process has open.
+pub(crate) fn files() -> Vec<PathBuf> {
     let files = fs::read_dir("/proc/self/fd").unwrap();
-    // The folder itself is among them, and closed by then.
-    let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-    targets.filter(|target| is_socket(target)).count()
+    // The folder itself is among them, and what others close meanwhile.
+    files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).collect()
 }
 
-fn is_socket(target: &Path) -> bool {
-    target.to_str().is_some_and(|target| target.starts_with("socket:"))
+/// How many sockets this process has.
+pub(crate) fn sockets() -> usize {
+    files().iter().filter(|target| target.to_str().is_some_and(|target| target.starts_with("socket:"))).count()
 }
 
 /// How many threads this process has.
