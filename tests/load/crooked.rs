@@ -9,7 +9,7 @@ use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 /// How many clients the route `gather` waits for before it answers them.
 pub(crate) const GATHERED: usize = 64;
 
-/// The ids that are no more than strange names for others.
+/// Over http.
 pub(crate) fn start() -> ScriptedServer {
     serve(ScriptedServer::start)
 }
@@ -64,12 +64,8 @@ fn treat(connection: &mut Connection, request: &mut Request, open: &AtomicUsize,
             connection.send(&response("422 Unprocessable Entity", &[("Connection", "close")], br#"{"error":"Not this one"}"#));
             false
         }
-        // The same, where the connection stays open until the client closes it.
-        "full" => {
-            connection.send(&response("413 Payload Too Large", &[], br#"{"error":"Too much"}"#));
-            connection.close_after_client();
-            false
-        }
+        // The same, where the connection stays open for as long as the client sends on.
+        "full" => connection.send(&response("413 Payload Too Large", &[], br#"{"error":"Too much"}"#)) && connection.read_body(request),
         "missing" => connection.read_body(request) && connection.send(&response("404 Not Found", &[], br#"{"error":"No such thing"}"#)),
         "gather" => {
             gathering.wait();
