@@ -126,16 +126,11 @@ const FRAMING: [HeaderName; 10] = [
 fn parse_base(given: &str) -> Result<String, RequestError> {
     let mut url = Url::parse(given).map_err(|source| {
         let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
-        // A password would stand before an `@`.
-        RequestError::base_url(given.rsplit('@').next().unwrap_or_default(), &hint)
+        RequestError::base_url(without_secrets(given), &hint)
     })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Neither call can fail for a URL that has a user name.
-        let _ = (url.set_username(""), url.set_password(None));
-        let hint = "it holds a user name or password, which would end up in messages and logs; send credentials as a header";
-        return Err(RequestError::base_url(url.as_str(), hint));
-    }
-    let mistake = if !matches!(url.scheme(), "http" | "https") {
+    let mistake = if !url.username().is_empty() || url.password().is_some() {
+        "it holds a user name or password, which would end up in messages and logs; send credentials as a header"
+    } else if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
     } else if url.query().is_some() {
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
@@ -145,7 +140,30 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
         let text = String::from(url);
         return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
     };
+    // What may be a secret is not shown.
+    let shown = without_secrets(given);
+    if url.cannot_be_a_base() || shown.is_empty() {
+        // Where somebody has forgotten the scheme, a user name looks like one; and where a password holds a `#`, like a host.
+        return Err(RequestError::base_url(shown, mistake));
+    }
+    // These cannot fail for a URL that has a user name.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
     Err(RequestError::base_url(url.as_str(), mistake))
+}
+
+/// What is shown of text that is not the URL it should be: no password, which would stand before an `@`, and no query or fragment. Where it
+/// may be either, nothing.
+fn without_secrets(given: &str) -> &str {
+    match given.find(['?', '#']).and_then(|end| given.split_at_checked(end)) {
+        Some((_, rest)) if rest.contains('@') => "",
+        Some((address, _)) => address,
+        None => given,
+    }
+    .rsplit('@')
+    .next()
+    .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -178,6 +196,13 @@ mod tests {
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
+            ("http://user@example.com/api?secret#secret", "user name or password"),
+            ("http://example.com/api?token=secret", "\"http://example.com/api\" as the base URL of a hub: it holds a query"),
+            ("http://example.com/a@b#secret", "\"http://example.com/a@b\" as the base URL of a hub: it holds a fragment"),
+            ("user:secret@example.com/api", "\"example.com/api\" as the base URL of a hub: its scheme"),
+            ("http://example.com:port/api?secret", "\"http://example.com:port/api\" as the base URL of a hub: invalid port"),
+            ("http://user:x#secret@example.com", "\"\" as the base URL of a hub: invalid port"),
+            ("http://user:1#secret@example.com", "\"\" as the base URL of a hub: it holds a fragment"),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("http://example.com:99999/", "port"),
         ] {
