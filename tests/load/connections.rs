@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use scramjet_client_blocking::{CancelToken, ContentType, Error, HostClient, Host
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::crooked::{GATHERED, start, start_tls};
-use crate::helpers::in_child_with_files;
+use crate::helpers::in_child_of;
 use crate::scene::{alone, settles, sockets, threads};
 
 /// Where the server is, for the process in which the client is.
@@ -29,9 +30,12 @@ fn client(url: &str) -> HostClientBuilder {
     host
 }
 
+/// A process that can have so many files open, sockets included.
 fn in_child(test: &str, server: &ScriptedServer, files: u32) {
     let (url, certificate) = (server.url(), server.certificate().unwrap_or_default());
-    in_child_with_files(&format!("connections::{test}"), &[(HUB, &url), (CERTIFICATE, certificate)], files);
+    let mut bounded = Command::new("sh");
+    bounded.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]).arg(env::current_exe().unwrap());
+    in_child_of(bounded, &format!("connections::{test}"), &[(HUB, &url), (CERTIFICATE, certificate)]);
 }
 
 /// One of the usual calls, each of which is answered.
