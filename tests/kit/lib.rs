@@ -3,6 +3,8 @@
 pub mod backlog;
 pub mod fixture;
 pub mod hub;
+pub mod keep_alive;
+mod node;
 pub mod package;
 pub mod proxy;
 pub mod replay;

@@ -51,7 +51,7 @@ pub(super) struct Watched<In> {
     wire: Arc<Wire>,
     /// From the first byte of a request until the connection is free for the next one.
     exchange: Option<Exchange>,
-    /// When it became free.
+    /// When the last answer began to come. From then on the other side may have been done, however long it took to read it.
     idle_since: Instant,
     /// How long it may be free and still be used again.
     idle_limit: Duration,
@@ -163,6 +163,7 @@ impl<In: Transport> Transport for Watched<In> {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
             if let Some(head) = status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some()) {
                 exchange.told = true;
+                self.idle_since = Instant::now();
                 self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
                 call::current(|call| call.answered(head.status, head.reason));
             }
@@ -236,7 +237,6 @@ impl<In: Transport> Transport for Watched<In> {
         // Asked when the connection goes back into the pool, and when it is taken out again. What has come meanwhile shows the second time: looking
         // the first time as well would cost three of the eight system calls of a small request.
         if self.exchange.take().is_some() {
-            self.idle_since = Instant::now();
             self.wire.release();
             return !self.wire.is_spent();
         }
