@@ -149,6 +149,19 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
     }
 }
 
+/// The limit for connecting is one for the call.
+#[test]
+fn what_has_taken_too_long_is_not_repeated() {
+    for (what, _, call) in calls() {
+        for phase in [Phase::Connect, Phase::Tls] {
+            let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
+            let error = result.unwrap_err();
+            assert_eq!((attempts, error.attempt_count()), (1, 1), "{what}: {error:?}");
+            assert!(error.is_timeout() && error.is_retryable(), "{what}: {error:?}");
+        }
+    }
+}
+
 #[test]
 fn the_answer_to_a_later_attempt_is_the_answer() {
     let lost = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);

@@ -4,6 +4,8 @@ pub mod backlog;
 pub mod bench;
 pub mod fixture;
 pub mod hub;
+pub mod keep_alive;
+mod node;
 pub mod package;
 pub mod proxy;
 pub mod replay;

@@ -154,7 +154,7 @@ pub enum ReplyError {
 
 impl ReplyError {
     pub(crate) fn body(source: serde_json::Error, body: &[u8]) -> Self {
-        Self::Body { start: message::start_of(body), source }
+        Self::Body { start: message::start_of(body), source: message::in_short(source) }
     }
 
     pub(crate) fn text(source: Utf8Error, text: &[u8]) -> Self {

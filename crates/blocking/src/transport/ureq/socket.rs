@@ -207,9 +207,14 @@ impl Wire {
         self.muted.load(Ordering::SeqCst)
     }
 
-    /// Whether the connection may serve another call.
+    /// Whether something was done to the connection after which it cannot serve another call.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_muted() || self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Whether the connection may serve another call: nothing is there to be read, not even its end.
     fn is_usable(&self) -> bool {
-        !self.is_muted() && !self.cut.load(Ordering::SeqCst) && self.glance(&mut [0]).is_none()
+        !self.is_spent() && self.glance(&mut [0]).is_none()
     }
 
     /// Whether there is something to read.
