@@ -13,6 +13,7 @@ use ::ureq::unversioned::transport::{ConnectionDetails, Connector, LazyBuffers, 
 use ::ureq::{Error, Timeout};
 
 use super::call;
+use super::proxy::{Proxies, ProxyError};
 use super::socket::{Socket, Wire};
 use crate::{CallLimits, Stopped};
 
@@ -27,9 +28,11 @@ impl Resolver for Later {
     }
 }
 
-/// Opens connections.
+/// Opens connections, to the hub or through a proxy.
 #[derive(Debug)]
-pub(super) struct Dial;
+pub(super) struct Dial {
+    pub(super) proxies: Proxies,
+}
 
 impl Connector for Dial {
     type Out = Socket;
@@ -39,12 +42,21 @@ impl Connector for Dial {
         let host = host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
         let host = host.ok_or_else(|| Error::BadUri(details.uri.to_string()))?;
         let limits = call::current(|call| call.limits.clone());
+        let (proxy, begin) = (self.proxies.to(details.uri)?, Instant::now());
 
-        let wire = Wire::new(dial(host, details.timeout, &limits)?);
+        let stream = match proxy {
+            None => dial(host.clone(), details.timeout, &limits)?,
+            Some(proxy) => dial(proxy.host_and_port(), details.timeout, &limits).map_err(|error| ProxyError::unreachable(proxy, error))?,
+        };
+        let wire = Wire::new(stream);
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Socket::new(wire, buffers)))
+        let mut socket = Socket::new(wire, buffers);
+        if let Some(proxy) = proxy {
+            proxy.lead(&mut socket, &host, details.timeout, begin)?;
+        }
+        Ok(Some(socket))
     }
 }
 

@@ -1,0 +1,119 @@
+//! The settings of a [`UreqTransport`](super::UreqTransport), and the agent that they make.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::ureq::Agent;
+use ::ureq::unversioned::transport::Connector;
+use scramjet_client_core::RequestError;
+
+use super::connect::{Dial, Later};
+use super::proxy::{Proxies, Proxy};
+use super::tls::{self, ClientCertificate, Encrypt, TlsBackend};
+use super::watch::Watch;
+
+/// Settings of a [`UreqTransport`](crate::UreqTransport).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct UreqConfig {
+    /// How long connecting may take, the way through a proxy and encryption included, for all addresses of the host together.
+    /// `None` leaves it to the operating system. 10 seconds where nothing is said.
+    pub connect_timeout: Option<Duration>,
+    /// Certificates to trust (PEM, one or more), and no others. `None` trusts those of Mozilla with rustls, and those of the
+    /// operating system with native-tls.
+    pub ca_certificates: Option<Vec<u8>>,
+    /// What the client shows to hubs that ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Takes any certificate for good: an expired one, one for another host, one that nobody vouches for. Whoever is on the way to
+    /// the hub can then read and change everything, credentials included.
+    pub danger_accept_invalid_certs: bool,
+    /// What encrypts. `None` is rustls where it was compiled in, and otherwise native-tls.
+    pub tls_backend: Option<TlsBackend>,
+    /// Through which proxy connections are made. None, where nothing is said.
+    pub proxy: Proxy,
+}
+
+impl Default for UreqConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(Duration::from_secs(10)),
+            ca_certificates: None,
+            client_certificate: None,
+            danger_accept_invalid_certs: false,
+            tls_backend: None,
+            proxy: Proxy::None,
+        }
+    }
+}
+
+impl UreqConfig {
+    /// A setting about how to get to the hub that is not as it would be by itself.
+    pub(crate) fn set(&self) -> Option<&'static str> {
+        self.tls_setting().or_else(|| (self.proxy != Proxy::None).then_some("proxy"))
+    }
+
+    /// A setting about encryption that is not as it would be by itself.
+    pub(super) fn tls_setting(&self) -> Option<&'static str> {
+        [
+            (self.ca_certificates.is_some(), "ca_certificates"),
+            (self.client_certificate.is_some(), "client_certificate"),
+            (self.danger_accept_invalid_certs, "danger_accept_invalid_certs"),
+            (self.tls_backend.is_some(), "tls_backend"),
+        ]
+        .into_iter()
+        .find_map(|(is_set, name)| is_set.then_some(name))
+    }
+}
+
+/// Without the content of certificates, and without what a proxy's URL may hold.
+impl fmt::Debug for UreqConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqConfig")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("ca_certificates", &self.ca_certificates.as_ref().map(|pem| format!("{} bytes", pem.len())))
+            .field("client_certificate", &self.client_certificate)
+            .field("danger_accept_invalid_certs", &self.danger_accept_invalid_certs)
+            .field("tls_backend", &self.tls_backend)
+            .field("proxy", &self.proxy)
+            .finish()
+    }
+}
+
+/// The agent that is made of these settings.
+pub(super) fn agent(config: &UreqConfig) -> Result<Agent, RequestError> {
+    Ok(with(config.connect_timeout, tls::settings(config)?, Proxies::of(&config.proxy)?))
+}
+
+/// The agent where nothing is said.
+pub(super) fn default_agent() -> Agent {
+    with(UreqConfig::default().connect_timeout, tls::Settings::default(), Proxies::default())
+}
+
+fn with(connect_timeout: Option<Duration>, tls: tls::Settings, proxies: Proxies) -> Agent {
+    let config = tls
+        .apply(Agent::config_builder())
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // What goes through a proxy is for `Dial` to say.
+        .proxy(None)
+        .accept_encoding("")
+        .user_agent(USER_AGENT)
+        // Node announces 5 seconds. A request that is written while the hub closes is lost, and which of the two came
+        // first cannot be seen from here: so stay well away from that moment.
+        .max_idle_age(Duration::from_secs(3))
+        .max_idle_connections(32)
+        .max_idle_connections_per_host(16)
+        .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
+        // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
+        .build();
+    let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);
+    Agent::with_parts(config, connector, Later)
+}
+
+pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
+
+/// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The shortest timeout: ureq takes zero for none.
+const AT_ONCE: Duration = Duration::from_millis(1);

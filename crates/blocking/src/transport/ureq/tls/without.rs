@@ -1,0 +1,49 @@
+//! What is left of it where this is built without encryption.
+
+use std::io::{self, ErrorKind};
+
+use ::ureq::Error;
+use ::ureq::config::ConfigBuilder;
+use ::ureq::typestate::AgentScope;
+use ::ureq::unversioned::transport::{ConnectionDetails, Connector};
+use scramjet_client_core::RequestError;
+
+use super::super::UreqConfig;
+use super::super::socket::Socket;
+use super::plain::Plain;
+use super::{TlsError, TlsProblem};
+
+const PROBLEM: &str = "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
+
+/// None.
+#[derive(Default)]
+pub(in super::super) struct Settings(());
+
+impl Settings {
+    pub(in super::super) fn apply(self, agent: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+        agent
+    }
+}
+
+/// Refuses what cannot be had.
+pub(in super::super) fn settings(config: &UreqConfig) -> Result<Settings, RequestError> {
+    match config.tls_setting() {
+        Some(setting) => Err(RequestError::setting(setting, PROBLEM)),
+        None => Ok(Settings(())),
+    }
+}
+
+/// Encrypts nothing, and so does not let through what should be.
+#[derive(Debug, Default)]
+pub(in super::super) struct Encrypt(());
+
+impl Connector<Socket> for Encrypt {
+    type Out = Plain;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<Socket>) -> Result<Option<Plain>, Error> {
+        if details.needs_tls() {
+            return Err(Error::Io(io::Error::new(ErrorKind::Unsupported, TlsError::new(TlsProblem::Unsupported, PROBLEM))));
+        }
+        Ok(chained.map(Plain::new))
+    }
+}
