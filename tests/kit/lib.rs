@@ -1,7 +1,9 @@
 //! The test kit: a real hub, recorded exchanges replayed over real HTTP, and servers that misbehave on purpose.
 
+pub mod authority;
 pub mod backlog;
 pub mod fixture;
+pub mod forward;
 pub mod hub;
 pub mod package;
 pub mod proxy;

@@ -9,6 +9,7 @@ use ::ureq::unversioned::transport::NativeTlsConnector;
 use ::ureq::unversioned::transport::RustlsConnector;
 use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
 
+use super::super::call::{self, Call};
 use super::super::socket::{Socket, is_closed};
 use super::plain::Plain;
 use super::words::Moment;
@@ -33,7 +34,7 @@ impl Connector<Socket> for Encrypt {
         }
         let shaking = Moment { shaking: true, client_certificate: details.config.tls_config().client_cert().is_some() };
         let inner = self.encrypt(details, socket.boxed()).map_err(|error| tell(error, shaking))?;
-        Ok(Some(Either::B(Encrypted { inner, moment: Moment { shaking: false, ..shaking } })))
+        Ok(Some(Either::B(Encrypted { inner, moment: Moment { shaking: false, ..shaking }, refused: false })))
     }
 }
 
@@ -54,6 +55,8 @@ impl Encrypt {
 pub(in super::super) struct Encrypted {
     inner: Box<dyn Transport>,
     moment: Moment,
+    /// The hub does not accept this client.
+    refused: bool,
 }
 
 impl Transport for Encrypted {
@@ -66,7 +69,17 @@ impl Transport for Encrypted {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.inner.await_input(timeout).map_err(|error| tell(error, self.moment))
+        if self.refused {
+            // Who looked for an early answer has not told of it.
+            unmake_the_call();
+            return Err(io_error(TlsError::client_certificate(self.moment)));
+        }
+        let result = self.inner.await_input(timeout).map_err(|error| tell(error, self.moment));
+        self.refused = result.as_ref().is_err_and(is_refusal);
+        if self.refused {
+            unmake_the_call();
+        }
+        result
     }
 
     fn is_open(&mut self) -> bool {
@@ -76,6 +89,23 @@ impl Transport for Encrypted {
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }
+}
+
+/// Whether the hub does not accept this client. It may find so when the client takes the two to have agreed, and has sent its request;
+/// but then it looks at none.
+fn is_refusal(error: &Error) -> bool {
+    let Error::Io(error) = error else { return false };
+    let told = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>());
+    told.is_some_and(|told| told.problem() == TlsProblem::ClientCertificate)
+}
+
+/// What became known of the call counts no more: it has had no connection.
+fn unmake_the_call() {
+    call::current(|call| *call = Call { limits: std::mem::take(&mut call.limits), ..Call::default() });
+}
+
+fn io_error(told: TlsError) -> Error {
+    Error::Io(io::Error::new(ErrorKind::InvalidData, told))
 }
 
 /// Says in our words what the library that encrypts says in its own; what others say stays as it is.
@@ -89,7 +119,7 @@ fn tell(error: Error, moment: Moment) -> Error {
         Error::Io(error) => return Error::Io(tell_of_io(error, moment).unwrap_or_else(|error| error)),
         error => return error,
     };
-    Error::Io(io::Error::new(ErrorKind::InvalidData, told))
+    io_error(told)
 }
 
 /// What is told of it, or the error itself.

@@ -12,7 +12,7 @@ use crate::{BoxError, Error};
 pub struct TlsError {
     problem: TlsProblem,
     words: String,
-    pub(super) source: Option<BoxError>,
+    source: Option<BoxError>,
 }
 
 /// What is wrong with the encryption of a connection, for a program.
@@ -48,6 +48,14 @@ impl TlsError {
 
     pub(super) fn new(problem: TlsProblem, words: impl Into<String>) -> Self {
         Self { problem, words: words.into(), source: None }
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+impl TlsError {
+    pub(super) fn because(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
     }
 }
 

@@ -1,7 +1,6 @@
 //! The sentences about what the library that encrypts has found.
 
 use super::{TlsError, TlsProblem};
-use crate::BoxError;
 
 /// When something went wrong, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +12,6 @@ pub(super) struct Moment {
 }
 
 impl TlsError {
-    pub(super) fn because(self, source: impl Into<BoxError>) -> Self {
-        Self { source: Some(source.into()), ..self }
-    }
-
     /// `ago` is in seconds.
     pub(super) fn expired(ago: Option<u64>) -> Self {
         let when = ago.map_or_else(|| "has expired".to_owned(), |ago| format!("expired {} ago", roughly(ago)));
