@@ -59,21 +59,29 @@ pub(in super::super) struct Encrypted {
     refused: bool,
 }
 
+impl Encrypted {
+    /// Who looked for an early answer, and met a refusal, has not told of it.
+    fn check(&self) -> Result<(), Error> {
+        if self.refused {
+            unmake_the_call();
+            return Err(io_error(TlsError::client_certificate(self.moment)));
+        }
+        Ok(())
+    }
+}
+
 impl Transport for Encrypted {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.check()?;
         self.inner.transmit_output(amount, timeout).map_err(|error| tell(error, self.moment))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if self.refused {
-            // Who looked for an early answer has not told of it.
-            unmake_the_call();
-            return Err(io_error(TlsError::client_certificate(self.moment)));
-        }
+        self.check()?;
         let result = self.inner.await_input(timeout).map_err(|error| tell(error, self.moment));
         self.refused = result.as_ref().is_err_and(is_refusal);
         if self.refused {
