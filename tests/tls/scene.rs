@@ -90,5 +90,6 @@ pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
 }
 
 pub(crate) fn nothing_was_sent(error: &Error) -> bool {
+    let error = error.attempts().last().unwrap_or(error);
     matches!(error.kind(), ErrorKind::Transport { phase, .. } if !matches!(phase, Phase::Send | Phase::Wait | Phase::Read))
 }
