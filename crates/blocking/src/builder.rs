@@ -156,3 +156,29 @@ impl fmt::Debug for HostClientBuilder {
         shown.finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(feature = "ureq")))]
+mod tests {
+    use std::io::Read;
+    use std::sync::Arc;
+
+    use http::{Request, Response};
+
+    use crate::{BoxError, HostClient, Outgoing, Transport};
+
+    struct Answering;
+
+    impl Transport for Answering {
+        fn send(&self, _: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+            Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
+        }
+    }
+
+    #[test]
+    fn a_transport_has_to_be_given() {
+        let error = HostClient::new("http://localhost:8000/api/v1").unwrap_err().to_string();
+        assert!(error.starts_with("the setting \"transport\" cannot be used: none was given") && error.contains("`rustls`"), "{error}");
+        let given = HostClient::builder("https://localhost:8000/api/v1").transport(Arc::new(Answering)).build().unwrap();
+        assert_eq!(given.version().unwrap().version, "1.0.1");
+    }
+}

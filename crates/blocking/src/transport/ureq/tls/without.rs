@@ -47,3 +47,32 @@ impl Connector<Socket> for Encrypt {
         Ok(chained.map(Plain::new))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use http::Request;
+
+    use crate::{HostClient, Outgoing, TlsBackend, Transport, TransportError, UreqTransport};
+
+    #[test]
+    fn what_should_be_encrypted_is_refused() {
+        for builder in [
+            HostClient::builder("https://localhost/api/v1"),
+            HostClient::builder("http://localhost/api/v1").ca_certificate_pem("x"),
+            HostClient::builder("http://localhost/api/v1").client_certificate_pem("x", "x"),
+            HostClient::builder("http://localhost/api/v1").danger_accept_invalid_certs(true),
+            HostClient::builder("http://localhost/api/v1").tls_backend(TlsBackend::Rustls),
+        ] {
+            let error = builder.build().unwrap_err().to_string();
+            assert!(error.ends_with(super::PROBLEM), "{error}");
+        }
+        assert!(HostClient::new("http://localhost/api/v1").is_ok());
+
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let request = Request::get(format!("https://{}/", server.local_addr().unwrap())).body(Outgoing::Empty).unwrap();
+        let error = UreqTransport::default().send(request).map(drop).unwrap_err();
+        assert_eq!(error.downcast::<TransportError>().unwrap().source.to_string(), super::PROBLEM);
+    }
+}
