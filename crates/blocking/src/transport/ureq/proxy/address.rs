@@ -112,9 +112,8 @@ mod tests {
             ("http://a:b:c@proxy", "http://proxy:80", Some("Basic YTpiOmM=")),
         ];
         for (url, shown, authorization) in rows {
-            let address = Address::parse(url).unwrap();
-            assert_eq!((address.to_string().as_str(), address.authorization.as_deref()), (shown, authorization), "{url}");
-            assert_eq!(format!("{address:?}"), shown);
+            let read = Address::parse(url).map(|address| (address.to_string(), format!("{address:?}"), address.authorization));
+            assert_eq!(read, Ok((shown.into(), shown.into(), authorization.map(Into::into))), "{url}");
         }
     }
 
@@ -135,7 +134,7 @@ mod tests {
             ("http://user:secret\r\nX: secret@proxy", "it is not the URL of a proxy"),
             ("", "it is not the URL of a proxy"),
         ] {
-            let problem = Address::parse(url).unwrap_err();
+            let problem = Address::parse(url).err().unwrap_or_default();
             assert!(problem.contains(says) && !problem.contains("secret"), "{url}: {problem}");
         }
     }

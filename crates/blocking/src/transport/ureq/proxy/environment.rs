@@ -60,7 +60,7 @@ mod tests {
     /// Through which proxy this hub is reached with these variables.
     fn proxy(variables: &[(&str, &str)], hub: &str) -> String {
         let environment = Environment::read(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-        match environment.to(&hub.parse().unwrap()) {
+        match environment.to(&hub.parse().unwrap_or_default()) {
             Ok(None) => "none".into(),
             Ok(Some(address)) => address.to_string().trim_start_matches("http://").into(),
             Err(error) => error.to_string(),

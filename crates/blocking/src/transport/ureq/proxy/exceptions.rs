@@ -131,7 +131,7 @@ mod tests {
             for (hubs, expected) in [(those, true), (others, false)] {
                 for hub in hubs {
                     let url = if hub.contains("://") { (*hub).to_owned() } else { format!("http://{hub}") };
-                    let (host, port) = host_of(&url.parse().unwrap());
+                    let (host, port) = host_of(&url.parse().unwrap_or_default());
                     assert_eq!(exceptions.has(&host, port), expected, "{list:?}: {hub}");
                 }
             }

@@ -57,7 +57,8 @@ fn tell_of_certificate(error: CertificateError) -> TlsError {
         Certificate::UnknownIssuer => TlsError::unknown_issuer(),
         Certificate::NotValidForNameContext { expected, presented } => {
             let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            TlsError::wrong_host(&expected.to_str(), &names)
+            let names = if names.is_empty() { "no host at all".to_owned() } else { names.join(", ") };
+            TlsError::new(TlsProblem::WrongHost, format!("the hub's certificate is for {names}, and not for {}", expected.to_str()))
         }
         Certificate::Expired => TlsError::expired(None),
         Certificate::NotValidYet => TlsError::not_yet_valid(None),

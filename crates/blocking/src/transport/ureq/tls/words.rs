@@ -31,11 +31,6 @@ impl TlsError {
         )
     }
 
-    pub(super) fn wrong_host(wanted: &str, names: &[&str]) -> Self {
-        let names = if names.is_empty() { "no host at all".to_owned() } else { names.join(", ") };
-        Self::new(TlsProblem::WrongHost, format!("the hub's certificate is for {names}, and not for {wanted}"))
-    }
-
     pub(super) fn client_certificate(moment: Moment) -> Self {
         let words = if moment.client_certificate {
             "the hub does not accept the client's certificate"
