@@ -1,12 +1,13 @@
 //! What is there in place of a hub that encrypts, or of one that does not.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use scramjet_client_blocking::{HostClient, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
-use crate::helpers::within;
+use crate::helpers::{Mailbox, within};
 use crate::scene::{BACKENDS, Hub, fails, nothing_was_sent};
 
 /// What a server does with a connection on which a handshake begins.
@@ -112,19 +113,29 @@ fn a_hub_that_encrypts_is_told_at_an_http_address() {
 /// The first byte of an alert, as data.
 #[test]
 fn what_looks_like_encryption_later_is_not_taken_for_it() {
-    within("a call", || {
-        let server = ScriptedServer::start(|connection| {
-            while connection.read_request().is_some() {
-                for piece in [&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"[..], b"\x15", b"\x15\x03"] {
-                    connection.send(piece);
+    within("calls", || {
+        let go_on = Mailbox::new();
+        let server = ScriptedServer::start({
+            let go_on = Arc::clone(&go_on);
+            move |connection| {
+                while connection.read_request().is_some() {
+                    for piece in [&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx"[..], b"\x15", b"\x15"] {
+                        connection.send(piece);
+                        go_on.take();
+                    }
                 }
             }
         });
         let host = HostClient::new(server.url()).unwrap();
         for _ in 0..2 {
-            let mut data = Vec::new();
-            host.instance("x").unwrap().stdout().unwrap().read_to_end(&mut data).unwrap();
-            assert_eq!(data, b"\x15\x15\x03");
+            let mut stream = host.instance("x").unwrap().stdout().unwrap();
+            for expected in *b"x\x15\x15" {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [expected]);
+                go_on.put(());
+            }
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         }
         assert_eq!(server.connections(), 1);
     });
