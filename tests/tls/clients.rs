@@ -98,7 +98,7 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
         let scene = Scene::new();
         each(&scene, |what, hub, backend| {
             let host = scene.client(hub, backend).build().unwrap();
-            let upload = Upload::reader(std::io::repeat(b' ').take(32 << 20));
+            let upload = Upload::reader(std::io::repeat(b' ').take(4 << 20));
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(tls.to_string().contains("asks for a certificate of the client"), "{what}: {error:?}");

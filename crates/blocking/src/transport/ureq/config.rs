@@ -47,9 +47,10 @@ impl Default for UreqConfig {
 }
 
 impl UreqConfig {
-    /// A setting about how to get to the hub that is not as it would be by itself.
+    /// A setting that is not as it would be by itself.
     pub(crate) fn set(&self) -> Option<&'static str> {
-        self.tls_setting().or_else(|| (self.proxy != Proxy::None).then_some("proxy"))
+        let timeout = (self.connect_timeout != Self::default().connect_timeout).then_some("connect_timeout");
+        timeout.or(self.tls_setting()).or((self.proxy != Proxy::None).then_some("proxy"))
     }
 
     /// A setting about encryption that is not as it would be by itself.
