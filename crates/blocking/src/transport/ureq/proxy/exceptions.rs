@@ -66,25 +66,17 @@ impl Exception {
                 Some(rest) => rest.ends_with('.'),
                 None => false,
             },
-            (Self::Net(net, count), Ok(address)) => match (net, address) {
-                (IpAddr::V4(net), IpAddr::V4(address)) => begin_alike(net.octets().as_slice(), &address.octets(), *count),
-                (IpAddr::V6(net), IpAddr::V6(address)) => begin_alike(net.octets().as_slice(), &address.octets(), *count),
-                _ => false,
-            },
+            (Self::Net(net, bits), Ok(address)) => {
+                let (same, all) = match (net, address) {
+                    (IpAddr::V4(net), IpAddr::V4(address)) => ((net.to_bits() ^ address.to_bits()).leading_zeros(), 32),
+                    (IpAddr::V6(net), IpAddr::V6(address)) => ((net.to_bits() ^ address.to_bits()).leading_zeros(), 128),
+                    _ => return false,
+                };
+                same >= all.min(u32::from(*bits))
+            }
             _ => false,
         }
     }
-}
-
-/// Whether their first so many bits are the same, or all that there are.
-fn begin_alike(one: &[u8], other: &[u8], count: u8) -> bool {
-    let same: u32 = one
-        .iter()
-        .zip(other)
-        .map(|(one, other)| (one ^ other).leading_zeros())
-        .scan(true, |go_on, zeros| std::mem::replace(go_on, *go_on && zeros == 8).then_some(zeros))
-        .sum();
-    usize::try_from(same).is_ok_and(|same| same >= usize::from(count).min(one.len() * 8))
 }
 
 fn bare(address: &str) -> &str {

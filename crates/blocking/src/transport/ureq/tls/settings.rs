@@ -106,3 +106,26 @@ impl TlsBackend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::ureq::tls::{RootCerts, TlsProvider};
+
+    use super::{Settings, settings};
+    use crate::{TlsBackend, UreqConfig};
+
+    #[test]
+    fn public_authorities_are_trusted_where_nothing_is_said() {
+        for made in [Some(Settings::default()), settings(&UreqConfig::default()).ok()].into_iter().flatten() {
+            let trusted = (made.0.provider(), made.0.root_certs());
+            assert!(
+                match TlsBackend::default() {
+                    TlsBackend::Rustls => matches!(trusted, (TlsProvider::Rustls, RootCerts::WebPki)),
+                    TlsBackend::NativeTls => matches!(trusted, (TlsProvider::NativeTls, RootCerts::PlatformVerifier)),
+                },
+                "{trusted:?}"
+            );
+            assert!(!made.0.disable_verification() && made.0.client_cert().is_none());
+        }
+    }
+}
