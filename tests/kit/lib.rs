@@ -2,9 +2,12 @@
 
 pub mod authority;
 pub mod backlog;
+pub mod bench;
 pub mod fixture;
 pub mod forward;
 pub mod hub;
+pub mod keep_alive;
+mod node;
 pub mod package;
 pub mod proxy;
 pub mod replay;

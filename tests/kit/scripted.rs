@@ -40,20 +40,25 @@ struct Shared {
 impl ScriptedServer {
     /// The connection is closed when the handler returns.
     pub fn start(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(None, handler)
+        Self::listen(0, None, handler)
+    }
+
+    /// The same at a port of this machine at which nobody listens.
+    pub fn start_at(port: u16, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        Self::listen(port, None, handler)
     }
 
     /// The same over https, with a certificate for `localhost` that [`certificate`](Self::certificate) vouches for. The
     /// handler gets the connections whose handshake succeeded.
     pub fn start_tls(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let mut server = Self::listen(Some(tls::config()), handler);
+        let mut server = Self::listen(0, Some(tls::config()), handler);
         server.pem = Some(tls::pem());
         server
     }
 
     /// Over https with this certificate, in TLS 1.3 and 1.2.
     pub fn start_tls_as(identity: &Identity, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(Some(tls::config_of(identity, None, ALL_VERSIONS)), handler)
+        Self::listen(0, Some(tls::config_of(identity, None, ALL_VERSIONS)), handler)
     }
 
     /// Over https with this certificate, for clients that have one which the authority vouches for, in TLS 1.3 or only in 1.2.
@@ -64,11 +69,11 @@ impl ScriptedServer {
         handler: impl Fn(&mut Connection) + Send + Sync + 'static,
     ) -> Self {
         let versions: tls::Versions = if only_1_2 { &[&TLS12] } else { &[&TLS13] };
-        Self::listen(Some(tls::config_of(identity, Some(clients), versions)), handler)
+        Self::listen(0, Some(tls::config_of(identity, Some(clients), versions)), handler)
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    fn listen(port: u16, tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free loopback port");
         let address = listener.local_addr().expect("an address of the listener");
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({

@@ -102,6 +102,7 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(tls.to_string().contains("asks for a certificate of the client"), "{what}: {error:?}");
+            assert!(nothing_was_sent(&error), "{what}: {error:?}");
             assert!(hub.requests.is_empty(), "{what}");
         });
     });

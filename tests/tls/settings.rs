@@ -212,6 +212,7 @@ fn settings_of_the_default_transport_are_refused_beside_another() {
     assert!(given().danger_accept_invalid_certs(false).build().is_ok());
     for (builder, setting) in [
         (given().connect_timeout(None), "connect_timeout"),
+        (given().max_idle_connections(0), "max_idle_connections"),
         (given().ca_certificate_pem(pem), "ca_certificates"),
         (given().client_certificate_pem(identity.pem(), identity.key_pem()), "client_certificate"),
         (given().danger_accept_invalid_certs(true), "danger_accept_invalid_certs"),

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
+use scramjet_client_core::{Dialect, Endpoint, RequestError, RetryPolicy, Version};
 
 use crate::client::Client;
-use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport};
+use crate::options::RETRY;
+use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Observer, Transport};
 #[cfg(feature = "ureq")]
 use crate::{UreqConfig, UreqTransport};
 
@@ -21,6 +22,8 @@ pub struct HostClientBuilder {
     ureq: UreqConfig,
     version: Option<String>,
     transport: Option<Arc<dyn Transport>>,
+    observer: Option<Arc<dyn Observer>>,
+    retry: Option<RetryPolicy>,
 }
 
 impl HostClientBuilder {
@@ -32,6 +35,8 @@ impl HostClientBuilder {
             ureq: UreqConfig::default(),
             version: None,
             transport: None,
+            observer: None,
+            retry: Some(RETRY),
         }
     }
 
@@ -46,6 +51,33 @@ impl HostClientBuilder {
     /// Sends `Authorization: Bearer <token>` with every request of this client.
     pub fn bearer_token(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", format!("Bearer {}", token.as_ref()))
+    }
+
+    /// How requests are repeated on their own whose connection could not be made, or was lost; `None` for not at all. Where it is not said:
+    /// at most two times, some 50 and 100 milliseconds later, and no more when 2 seconds have passed.
+    ///
+    /// What the hub may have acted upon is never repeated, unless acting upon it again changes nothing (`GET`, `PUT`, `DELETE`; the second
+    /// `DELETE` may find nothing more). So an instance is not started twice, and an event not sent twice: a `POST` is repeated only where
+    /// surely nothing of it was sent. Nor is an upload repeated of which something was read, a stream that was begun, a call that was given up
+    /// for its limits, or any request because of what it was answered.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::{HostClient, RetryPolicy};
+    ///
+    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).attempts(8).within(Duration::from_secs(30));
+    /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(patient).build()?;
+    /// let once = host.with_retry(None);
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
+        Self { retry: policy.into(), ..self }
+    }
+
+    /// Tells this observer of every request of this client and all its handles. See [`Observer`].
+    #[doc(alias = "addLogger")]
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
@@ -108,7 +140,7 @@ impl HostClientBuilder {
             Some(transport) => self.given(transport)?,
             None => self.default_transport(&endpoint)?,
         };
-        Ok(Client::new(transport, endpoint))
+        Ok(Client::new(transport, endpoint, self.observer, self.retry))
     }
 
     /// The transport that was given, and no settings for the one that it takes the place of.

@@ -21,6 +21,19 @@ impl HostClientBuilder {
         self
     }
 
+    /// How many connections are kept for later when nobody uses them; 0 for none. Where it is not said, 64. See
+    /// [`UreqConfig::max_idle_connections`](crate::UreqConfig::max_idle_connections).
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// let host = HostClient::builder("http://localhost:8000/api/v1").max_idle_connections(4).build()?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn max_idle_connections(mut self, connections: usize) -> Self {
+        self.ureq.max_idle_connections = connections;
+        self
+    }
+
     /// Trusts these certificates (PEM, one or more) for `https`, and no others. Where it is not said, those of Mozilla are trusted with
     /// rustls, and those of the operating system with native-tls.
     ///

@@ -1,6 +1,7 @@
 //! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
 
 mod base64;
+mod buffers;
 mod call;
 mod config;
 mod connect;
@@ -23,13 +24,14 @@ use scramjet_client_core::RequestError;
 
 use self::call::Call;
 use self::watch::Lost;
-use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
+use super::{BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError};
 use crate::CallLimits;
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
 ///
-/// A connection is used again for 3 seconds after its last answer; hubs close theirs after 5. At most 16 idle ones are kept
-/// for a host. The environment's proxy settings are not looked at, unless [`Proxy::Environment`] asks for it.
+/// A connection is used again for 3 seconds after its last answer, for hubs announce that they close theirs after 5; where another time is
+/// announced, for three fifths of it. At most 64 idle ones are kept, see [`UreqConfig::max_idle_connections`]. The environment's proxy
+/// settings are not looked at, unless [`Proxy::Environment`] asks for it.
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
@@ -55,8 +57,9 @@ impl Transport for UreqTransport {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
+        let fresh = parts.extensions.remove::<Fresh>().is_some();
         let mut unsent = false;
-        let (result, call) = call::make(limits, || match body {
+        let (result, call) = call::make(limits, fresh, || match body {
             Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
             Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
             Outgoing::Reader { reader, length } => {
@@ -86,12 +89,10 @@ impl Transport for UreqTransport {
                         response.extensions_mut().insert(Reason(reason));
                     }
                 }
+                response.extensions_mut().insert(call.timings);
                 Ok(response)
             }
-            (Err(error), call) => {
-                let phase = phase(&call);
-                Err(TransportError { phase, source: call.closed.unwrap_or_else(|| cause(error)) }.into())
-            }
+            (Err(error), call) => Err(unanswered(cause(error), call).into()),
         }
     }
 }
@@ -137,13 +138,12 @@ impl Read for Incoming {
     }
 }
 
-fn phase(call: &Call) -> Phase {
-    match call {
-        Call { sending_failed: true, .. } | Call { closed: Some(_), .. } => Phase::Send,
-        Call { sending: true, .. } => Phase::Wait,
-        Call { connected: true, .. } => Phase::Send,
-        _ => Phase::Connect,
+/// How far a call got that has no answer, and why it has none.
+fn unanswered(source: BoxError, call: Call) -> TransportError {
+    if tls::is_refusal(&*source) {
+        return TransportError { phase: Phase::Tls, source };
     }
+    TransportError { phase: call.phase, source: call.closed.unwrap_or(source) }
 }
 
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.

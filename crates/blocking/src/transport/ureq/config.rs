@@ -10,7 +10,7 @@ use scramjet_client_core::RequestError;
 use super::connect::{Dial, Later};
 use super::proxy::{Proxies, Proxy};
 use super::tls::{self, ClientCertificate, Encrypt, TlsBackend};
-use super::watch::Watch;
+use super::watch::{LONGEST_IDLE, Watch};
 
 /// Settings of a [`UreqTransport`](crate::UreqTransport).
 #[derive(Clone)]
@@ -31,6 +31,9 @@ pub struct UreqConfig {
     pub tls_backend: Option<TlsBackend>,
     /// Through which proxy connections are made. None, where nothing is said.
     pub proxy: Proxy,
+    /// How many connections are kept for later when nobody uses them; 0 for none. As many calls as one likes can be made at the same time, but
+    /// what they open beyond this number is closed after them. 64 where nothing is said.
+    pub max_idle_connections: usize,
 }
 
 impl Default for UreqConfig {
@@ -42,6 +45,7 @@ impl Default for UreqConfig {
             danger_accept_invalid_certs: false,
             tls_backend: None,
             proxy: Proxy::None,
+            max_idle_connections: 64,
         }
     }
 }
@@ -49,8 +53,13 @@ impl Default for UreqConfig {
 impl UreqConfig {
     /// A setting that is not as it would be by itself.
     pub(crate) fn set(&self) -> Option<&'static str> {
-        let timeout = (self.connect_timeout != Self::default().connect_timeout).then_some("connect_timeout");
-        timeout.or(self.tls_setting()).or((self.proxy != Proxy::None).then_some("proxy"))
+        let default = Self::default();
+        let others = [
+            (self.connect_timeout != default.connect_timeout, "connect_timeout"),
+            (self.proxy != default.proxy, "proxy"),
+            (self.max_idle_connections != default.max_idle_connections, "max_idle_connections"),
+        ];
+        self.tls_setting().or_else(|| others.into_iter().find_map(|(is_set, name)| is_set.then_some(name)))
     }
 
     /// A setting about encryption that is not as it would be by itself.
@@ -76,21 +85,23 @@ impl fmt::Debug for UreqConfig {
             .field("danger_accept_invalid_certs", &self.danger_accept_invalid_certs)
             .field("tls_backend", &self.tls_backend)
             .field("proxy", &self.proxy)
+            .field("max_idle_connections", &self.max_idle_connections)
             .finish()
     }
 }
 
 /// The agent that is made of these settings.
 pub(super) fn agent(config: &UreqConfig) -> Result<Agent, RequestError> {
-    Ok(with(config.connect_timeout, tls::settings(config)?, Proxies::of(&config.proxy)?))
+    Ok(with(config, tls::settings(config)?, Proxies::of(&config.proxy)?))
 }
 
 /// The agent where nothing is said.
 pub(super) fn default_agent() -> Agent {
-    with(UreqConfig::default().connect_timeout, tls::Settings::default(), Proxies::default())
+    with(&UreqConfig::default(), tls::Settings::default(), Proxies::default())
 }
 
-fn with(connect_timeout: Option<Duration>, tls: tls::Settings, proxies: Proxies) -> Agent {
+fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
+    let connect_timeout = config.connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE));
     let config = tls
         .apply(Agent::config_builder())
         .http_status_as_error(false)
@@ -99,12 +110,11 @@ fn with(connect_timeout: Option<Duration>, tls: tls::Settings, proxies: Proxies)
         .proxy(None)
         .accept_encoding("")
         .user_agent(USER_AGENT)
-        // Node announces 5 seconds. A request that is written while the hub closes is lost, and which of the two came
-        // first cannot be seen from here: so stay well away from that moment.
-        .max_idle_age(Duration::from_secs(3))
-        .max_idle_connections(32)
-        .max_idle_connections_per_host(16)
-        .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
+        // Each connection knows how long it may be idle: see `Watched`.
+        .max_idle_age(LONGEST_IDLE)
+        .max_idle_connections(config.max_idle_connections)
+        .max_idle_connections_per_host(config.max_idle_connections)
+        .timeout_connect(connect_timeout)
         // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
         .build();
     let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);

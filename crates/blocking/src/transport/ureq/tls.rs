@@ -26,7 +26,8 @@ pub(super) use self::{
     settings::{Settings, settings},
 };
 
-use std::fmt;
+use std::error::Error as StdError;
+use std::{fmt, io};
 
 /// What encrypts connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,4 +62,11 @@ impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCertificate").finish_non_exhaustive()
     }
+}
+
+/// Whether the hub does not accept this client. It may find so when the client takes the two to have agreed, and has sent its request;
+/// but then it looks at none.
+pub(super) fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+    let told = error.downcast_ref().and_then(io::Error::get_ref).and_then(|error| error.downcast_ref());
+    told.is_some_and(|error: &TlsError| error.problem() == TlsProblem::ClientCertificate)
 }

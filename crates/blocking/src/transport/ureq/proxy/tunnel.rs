@@ -7,9 +7,10 @@ use ::ureq::Error;
 use ::ureq::unversioned::transport::{NextTimeout, Transport};
 
 use super::super::config::USER_AGENT;
-use super::super::socket::{Socket, is_closed};
+use super::super::socket::Socket;
 use super::super::status_line;
 use super::{Address, ProxyError};
+use crate::error::is_closed;
 
 /// An answer to a `CONNECT` is not longer than this.
 const LONGEST_HEAD: usize = 16 << 10;
@@ -32,7 +33,7 @@ impl Address {
         }
         loop {
             let input = socket.buffers().input();
-            match status_line::first(input) {
+            match status_line::first(input).and_then(|head| Some((head.status, head.length?))) {
                 Some((status, length)) => {
                     socket.buffers().input_consume(length);
                     match status {

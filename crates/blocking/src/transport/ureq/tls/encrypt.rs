@@ -9,11 +9,11 @@ use ::ureq::unversioned::transport::NativeTlsConnector;
 use ::ureq::unversioned::transport::RustlsConnector;
 use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
 
-use super::super::call::{self, Call};
-use super::super::socket::{Socket, is_closed};
+use super::super::socket::Socket;
 use super::plain::Plain;
 use super::words::Moment;
-use super::{TlsError, TlsProblem};
+use super::{TlsError, TlsProblem, is_refusal};
+use crate::error::is_closed;
 
 /// Encrypts the connections to `https` hubs.
 #[derive(Debug, Default)]
@@ -63,7 +63,6 @@ impl Encrypted {
     /// Who looked for an early answer, and met a refusal, has not told of it.
     fn check(&self) -> Result<(), Error> {
         if self.refused {
-            unmake_the_call();
             return Err(io_error(TlsError::client_certificate(self.moment)));
         }
         Ok(())
@@ -83,10 +82,7 @@ impl Transport for Encrypted {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.check()?;
         let result = self.inner.await_input(timeout).map_err(|error| tell(error, self.moment));
-        self.refused = result.as_ref().is_err_and(is_refusal);
-        if self.refused {
-            unmake_the_call();
-        }
+        self.refused = matches!(&result, Err(Error::Io(error)) if is_refusal(error));
         result
     }
 
@@ -97,19 +93,6 @@ impl Transport for Encrypted {
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }
-}
-
-/// Whether the hub does not accept this client. It may find so when the client takes the two to have agreed, and has sent its request;
-/// but then it looks at none.
-fn is_refusal(error: &Error) -> bool {
-    let Error::Io(error) = error else { return false };
-    let told = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>());
-    told.is_some_and(|told| told.problem() == TlsProblem::ClientCertificate)
-}
-
-/// What became known of the call counts no more: it has had no connection.
-fn unmake_the_call() {
-    call::current(|call| *call = Call { limits: std::mem::take(&mut call.limits), ..Call::default() });
 }
 
 fn io_error(told: TlsError) -> Error {
