@@ -182,7 +182,9 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqConfig, UreqTransport};
+pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+#[cfg(feature = "ureq")]
+pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 

@@ -1,8 +1,10 @@
 //! The one place that does IO.
 
+#[cfg(feature = "ureq")]
 mod ureq;
 
-pub use self::ureq::{UreqConfig, UreqTransport};
+#[cfg(feature = "ureq")]
+pub use self::ureq::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 
 use std::fmt;
 use std::io::Read;
