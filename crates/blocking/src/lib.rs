@@ -162,7 +162,7 @@ mod sequence;
 mod start;
 mod stream;
 mod topics;
-mod transport;
+pub mod transport;
 mod upload;
 mod writer;
 
@@ -190,6 +190,7 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
+#[doc(inline)]
 pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};

@@ -1,5 +1,17 @@
-//! The one place that does IO.
+//! The one place that does IO: what carries requests to a hub and replies back.
+//!
+//! Programs need none of it. [`Transport`] is for those who go another way than plain HTTP, and says what has to be kept. With the feature
+//! `testing` there are also [`script`], which answers without a network, [`replay`], which plays recorded exchanges, and [`conformance`],
+//! which tells whether a transport keeps its contract.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+mod http1;
+#[cfg(feature = "testing")]
+pub mod replay;
+#[cfg(feature = "testing")]
+pub mod script;
 mod ureq;
 
 pub use self::ureq::{UreqConfig, UreqTransport};
