@@ -54,6 +54,7 @@ pub(super) const ALL: &[Case] = &[
     needs(&[Ability::Idle], "an idle timeout ends a wait for the answer", limits::silence_ends_a_wait),
     needs(&[Ability::Idle], "an idle timeout ends an upload", limits::silence_ends_an_upload),
     needs(&[Ability::Idle], "after an idle timeout a body is read on", limits::bodies_are_read_on_after_silence),
+    needs(&[Ability::Idle], "after an idle timeout nothing is lost", limits::nothing_is_lost_after_silence),
     needs(&[Ability::Cancel], "what was cancelled before sends nothing", limits::cancelled_before_sends_nothing),
     needs(&[Ability::Cancel], "cancelling ends a wait for the answer", limits::cancelling_ends_a_wait),
     needs(&[Ability::Cancel], "cancelling ends a body", limits::cancelling_ends_a_body),

@@ -199,6 +199,35 @@ pub(super) fn bodies_are_read_on_after_silence(stage: &Stage) -> Checked {
     same("what came afterwards", text(answered)?.as_str(), " and more")
 }
 
+/// Wherever the silence is, also between the bytes of the framing.
+pub(super) fn nothing_is_lost_after_silence(stage: &Stage) -> Checked {
+    let pieces = ["8\r\nsome", " tex\r\n", "0", "f\r", "\n, and more of i\r", "\n2\r\nt.\r\n0\r", "\n\r\n"];
+    let (go_on, may_go_on) = Hear::new();
+    let scene = stage.wire(move |connection| {
+        connection.request()?;
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        for piece in pieces {
+            connection.send(piece)?;
+            may_go_on.hear()?;
+        }
+        Ok(())
+    })?;
+    let mut body = scene.limited(&limits(Stopped::Idle, LIMIT), Outgoing::Empty)?.into_body();
+    let (mut text, mut buffer, mut silences) = (Vec::new(), [0; 3], 0);
+    loop {
+        match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => text.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+            error => {
+                same("why", why_body(error), Err(Some(Stopped::Idle)))?;
+                silences += 1;
+                go_on.send(())?;
+            }
+        }
+    }
+    same("what came", (String::from_utf8_lossy(&text).as_ref(), silences), ("some tex, and more of it.", pieces.len() - 1))
+}
+
 pub(super) fn cancelled_before_sends_nothing(stage: &Stage) -> Checked {
     let token = CancelToken::new();
     token.cancel();
