@@ -26,6 +26,7 @@ mod stage;
 
 pub use self::report::{Outcome, Report, Row, table};
 
+use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub enum Ability {
     Reuse,
     /// Tells the [`Reason`](crate::Reason) of an answer.
     Reason,
+    /// Returns a refusal also where the connection was reset right after it, in the midst of an upload. One that is only closed is no such case.
+    ResetRefusal,
     /// Tells by a [`TransportError`](crate::TransportError) how far a request got.
     Phase,
 }
@@ -127,7 +130,7 @@ impl Suite {
             Ok(Ok(())) => Outcome::Passed,
             Ok(Err(error)) => match error.downcast::<Unsupported>() {
                 Ok(unsupported) => Outcome::Unsupported(unsupported.to_string()),
-                Err(error) => Outcome::Failed(error.to_string()),
+                Err(error) => Outcome::Failed(with_causes(&*error)),
             },
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Outcome::Failed("it hangs".into()),
         }
@@ -138,6 +141,11 @@ impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suite").field("name", &self.name).field("lacks", &self.lacks).field("only", &self.only).finish_non_exhaustive()
     }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}\ncaused by: {cause}"))
 }
 
 /// A rule, and how it is checked.

@@ -39,7 +39,7 @@ pub(super) const ALL: &[Case] = &[
     case("an upload that cannot be read is an error, and not its end", uploads::unreadable_uploads_are_errors),
     case("an upload goes on after an early success", uploads::uploads_go_on_after_an_early_success),
     case("an early refusal is what is returned", uploads::early_refusals_are_returned),
-    case("an early refusal wins over a reset connection", uploads::refusals_win_over_resets),
+    needs(&[Ability::ResetRefusal], "an early refusal wins over a reset connection", uploads::refusals_win_over_resets),
     case("an early refusal wins over an upload that stands still", uploads::refusals_win_over_standstill),
     case("requests do not wait for each other", connections::requests_do_not_wait_for_each_other),
     case("dropping a body closes its connection", connections::dropping_a_body_closes_the_connection),

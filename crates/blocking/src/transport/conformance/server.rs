@@ -153,7 +153,9 @@ impl Connection {
             let whole = sent.complete || !sent.announces_body();
             tell(sent);
             if error.is_some() || !whole {
-                return Ok(());
+                // What is closed with bytes unread is reset, and the client may lose what it has not read yet.
+                self.stream.shutdown(Shutdown::Write)?;
+                return self.drain();
             }
         }
         Ok(())
