@@ -23,7 +23,7 @@ type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
     let transport = Answering(move |_: Request<Outgoing<'_>>| answer());
-    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).build().unwrap()
+    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(None).build().unwrap()
 }
 
 fn replied(status: u16, body: &'static str) -> HostClient {
@@ -153,6 +153,27 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         (
             old.sequence("x".repeat(70_000)).unwrap().info().unwrap_err(),
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
+        ),
+        (
+            lost(Phase::Resolve).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) could not find the host; is the address right?\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            lost(Phase::Tls).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) could not agree on encryption with what is at this address, and nothing was sent\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            stopped(Phase::Resolve, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the host was looked for; \
+             nothing was sent",
+        ),
+        (
+            stopped(Phase::Tls, Stopped::Cancelled).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while encryption was agreed upon; nothing was sent",
         ),
         (
             lost(Phase::Connect).version().unwrap_err(),
@@ -319,7 +340,7 @@ fn no_layer_repeats_another() {
 fn real_errors_are_told_in_full() {
     let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
-    let error = told(&url, HostClient::new(&url).unwrap().version().unwrap_err());
+    let error = told(&url, HostClient::builder(&url).retry(None).build().unwrap().version().unwrap_err());
     // What the operating system calls it is its own affair.
     let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
     assert_eq!(told_by_us, "get version (GET <hub>/version) could not connect; is the hub running at this address?");
@@ -330,7 +351,7 @@ fn real_errors_are_told_in_full() {
             connection.read_request().unwrap();
             connection.send(reply);
         });
-        told(&server.url(), HostClient::new(server.url()).unwrap().version().unwrap_err())
+        told(&server.url(), HostClient::builder(server.url()).retry(None).build().unwrap().version().unwrap_err())
     };
     assert_eq!(
         cut(b""),

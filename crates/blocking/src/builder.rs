@@ -3,10 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
+use scramjet_client_core::{Dialect, Endpoint, RequestError, RetryPolicy, Version};
 
 use crate::client::Client;
-use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport, UreqConfig, UreqTransport};
+use crate::options::RETRY;
+use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Observer, Transport, UreqConfig, UreqTransport};
 
 /// Settings of a [`HostClient`], or of a client of the platform. Whatever is wrong with them is reported by [`build`](Self::build).
 #[must_use]
@@ -16,11 +17,14 @@ pub struct HostClientBuilder {
     ureq: UreqConfig,
     version: Option<String>,
     transport: Option<Arc<dyn Transport>>,
+    observer: Option<Arc<dyn Observer>>,
+    retry: Option<RetryPolicy>,
 }
 
 impl HostClientBuilder {
     pub(crate) fn new(base_url: String) -> Self {
-        Self { base_url, headers: Vec::new(), ureq: UreqConfig::default(), version: None, transport: None }
+        let (headers, ureq) = (Vec::new(), UreqConfig::default());
+        Self { base_url, headers, ureq, version: None, transport: None, observer: None, retry: Some(RETRY) }
     }
 
     /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
@@ -48,6 +52,40 @@ impl HostClientBuilder {
     pub fn ca_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ureq.ca_certificates = Some(pem.into());
         self
+    }
+
+    /// How many connections are kept for later when nobody uses them; 0 for none. Where it is not said, 64. See
+    /// [`UreqConfig::max_idle_connections`]. Goes to the default transport.
+    pub fn max_idle_connections(mut self, connections: usize) -> Self {
+        self.ureq.max_idle_connections = connections;
+        self
+    }
+
+    /// How requests are repeated on their own whose connection could not be made, or was lost; `None` for not at all. Where it is not said:
+    /// at most two times, some 50 and 100 milliseconds later, and no more when 2 seconds have passed.
+    ///
+    /// What the hub may have acted upon is never repeated, unless acting upon it again changes nothing (`GET`, `PUT`, `DELETE`; the second
+    /// `DELETE` may find nothing more). So an instance is not started twice, and an event not sent twice: a `POST` is repeated only where
+    /// surely nothing of it was sent. Nor is an upload repeated of which something was read, a stream that was begun, a call that was given up
+    /// for its limits, or any request because of what it was answered.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::{HostClient, RetryPolicy};
+    ///
+    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).attempts(8).within(Duration::from_secs(30));
+    /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(patient).build()?;
+    /// let once = host.with_retry(None);
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
+        Self { retry: policy.into(), ..self }
+    }
+
+    /// Tells this observer of every request of this client and all its handles. See [`Observer`].
+    #[doc(alias = "addLogger")]
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
@@ -114,7 +152,7 @@ impl HostClientBuilder {
             }
             None => Arc::new(UreqTransport::new(&self.ureq)?),
         };
-        Ok(Client::new(transport, endpoint))
+        Ok(Client::new(transport, endpoint, self.observer, self.retry))
     }
 }
 

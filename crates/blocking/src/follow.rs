@@ -83,7 +83,7 @@ impl<D: Decode> Follow<D> {
         subject: Subject,
         open: impl Fn(&Client) -> Result<Items<D>, Error> + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut client = client.begin();
+        let mut client = client.begin().once();
         let ticks = matches!(subject, Subject::Instance(_)) && client.options.idle.is_none();
         if ticks {
             client.options.idle = Some(TICK);

@@ -56,6 +56,12 @@ impl<D: Decode> Reply<D> {
         self.expected
     }
 
+    /// How many bytes of the body have come.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.got
+    }
+
     /// The decoder of a success, for a driver that hands the bytes of the body on itself. `None` for a refusal, and after the end.
     #[must_use]
     pub fn into_decoder(self) -> Option<D> {

@@ -19,13 +19,13 @@ use scramjet_client_core::RequestError;
 use self::call::Call;
 use self::connect::{Dial, Later};
 use self::watch::{Lost, Watch};
-use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
+use super::{BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError};
 use crate::CallLimits;
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (feature `rustls`) encrypted.
 ///
-/// A connection is used again for 3 seconds after its last answer; hubs close theirs after 5. At most 16 idle ones are kept
-/// for a host. The environment's proxy settings are not looked at.
+/// A connection is used again for 3 seconds after its last answer, for hubs announce that they close theirs after 5; where another time is
+/// announced, for three fifths of it. At most 64 idle ones are kept, see [`UreqConfig::max_idle_connections`]. The environment's proxy settings are not looked at.
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
@@ -40,11 +40,14 @@ pub struct UreqConfig {
     pub connect_timeout: Option<Duration>,
     /// Certificates to trust (PEM), and not those of Mozilla. Needs the feature `rustls`.
     pub ca_certificates: Option<Vec<u8>>,
+    /// How many connections are kept for later when nobody uses them; 0 for none. As many calls as one likes can be made at the same time, but
+    /// what they open beyond this number is closed after them. 64 where nothing is said.
+    pub max_idle_connections: usize,
 }
 
 impl Default for UreqConfig {
     fn default() -> Self {
-        Self { connect_timeout: Some(Duration::from_secs(10)), ca_certificates: None }
+        Self { connect_timeout: Some(Duration::from_secs(10)), ca_certificates: None, max_idle_connections: 64 }
     }
 }
 
@@ -59,22 +62,22 @@ impl UreqTransport {
             Some(pem) => trust(agent, pem)?,
             None => agent,
         };
-        Ok(Self::with(agent, config.connect_timeout))
+        Ok(Self::with(agent, config))
     }
 
-    fn with(agent: ConfigBuilder<AgentScope>, connect_timeout: Option<Duration>) -> Self {
+    fn with(agent: ConfigBuilder<AgentScope>, config: &UreqConfig) -> Self {
+        let connect_timeout = config.connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE));
         let config = agent
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .accept_encoding("")
             .user_agent(concat!("scramjet-client/", env!("CARGO_PKG_VERSION")))
-            // Node announces 5 seconds. A request that is written while the hub closes is lost, and which of the two came
-            // first cannot be seen from here: so stay well away from that moment.
-            .max_idle_age(Duration::from_secs(3))
-            .max_idle_connections(32)
-            .max_idle_connections_per_host(16)
-            .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
+            // Each connection knows how long it may be idle: see `Watched`.
+            .max_idle_age(watch::LONGEST_IDLE)
+            .max_idle_connections(config.max_idle_connections)
+            .max_idle_connections_per_host(config.max_idle_connections)
+            .timeout_connect(connect_timeout)
             // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
             .build();
         #[cfg(feature = "rustls")]
@@ -87,7 +90,7 @@ impl UreqTransport {
 
 impl Default for UreqTransport {
     fn default() -> Self {
-        Self::with(Agent::config_builder(), UreqConfig::default().connect_timeout)
+        Self::with(Agent::config_builder(), &UreqConfig::default())
     }
 }
 
@@ -124,8 +127,9 @@ impl Transport for UreqTransport {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
+        let fresh = parts.extensions.remove::<Fresh>().is_some();
         let mut unsent = false;
-        let (result, call) = call::make(limits, || match body {
+        let (result, call) = call::make(limits, fresh, || match body {
             Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
             Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
             Outgoing::Reader { reader, length } => {
@@ -155,12 +159,10 @@ impl Transport for UreqTransport {
                         response.extensions_mut().insert(Reason(reason));
                     }
                 }
+                response.extensions_mut().insert(call.timings);
                 Ok(response)
             }
-            (Err(error), call) => {
-                let phase = phase(&call);
-                Err(TransportError { phase, source: call.closed.unwrap_or_else(|| cause(error)) }.into())
-            }
+            (Err(error), call) => Err(TransportError { phase: call.phase, source: call.closed.unwrap_or_else(|| cause(error)) }.into()),
         }
     }
 }
@@ -203,15 +205,6 @@ impl Read for Incoming {
                 Err(error) => error,
             },
         })
-    }
-}
-
-fn phase(call: &Call) -> Phase {
-    match call {
-        Call { sending_failed: true, .. } | Call { closed: Some(_), .. } => Phase::Send,
-        Call { sending: true, .. } => Phase::Wait,
-        Call { connected: true, .. } => Phase::Send,
-        _ => Phase::Connect,
     }
 }
 
