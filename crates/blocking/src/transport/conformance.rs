@@ -1,16 +1,13 @@
 //! Whether a transport keeps the contract of [`Transport`]: one suite, which runs any of them through the same cases.
 //!
-//! ```
-//! # #[cfg(feature = "ureq")] {
+//! ```no_run
+//! # use scramjet_client_blocking::transport::script::Script as MyTransport;
 //! use std::sync::Arc;
-//! use scramjet_client_blocking::UreqTransport;
-//! use scramjet_client_blocking::transport::conformance::Suite;
+//! use scramjet_client_blocking::transport::conformance::{Ability, Suite};
 //!
-//! // In a test, in place of this one your own.
-//! let suite = Suite::new("ureq", Arc::new(UreqTransport::default()));
-//! # let suite = suite.only("every status is Ok");
+//! // In a test of your own transport, which here makes a connection for each request.
+//! let suite = Suite::new("mine", Arc::new(MyTransport::new())).without(Ability::Reuse);
 //! suite.run().assert_conforms();
-//! # }
 //! ```
 //!
 //! The suite serves what it needs itself, on ports of the loopback interface, over plain HTTP/1.1; a transport that goes elsewhere must be

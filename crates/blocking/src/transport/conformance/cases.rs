@@ -45,6 +45,8 @@ pub(super) const ALL: &[Case] = &[
     case("dropping a body closes its connection", connections::dropping_a_body_closes_the_connection),
     case("a closed connection is not used", connections::closed_connections_are_not_used),
     needs(&[Ability::Reuse], "connections are used again", connections::connections_are_used_again),
+    needs(&[Ability::Reuse], "a request that was sent in vain has a new connection", connections::fresh_connections_are_made),
+    case("a request is sent once", connections::requests_are_sent_once),
     needs(&[Ability::Phase], "errors say how far the request got", connections::errors_say_how_far_the_request_got),
     needs(&[Ability::Deadline], "a deadline that has passed sends nothing", limits::passed_deadlines_send_nothing),
     needs(&[Ability::Deadline], "a deadline ends a wait for the answer", limits::deadlines_end_a_wait),

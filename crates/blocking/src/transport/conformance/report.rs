@@ -42,9 +42,10 @@ impl Report {
     /// For tests.
     ///
     /// # Panics
-    /// The transport breaks a rule. The message is the table.
+    /// The transport breaks a rule, or there was no case. The message is the table.
     #[track_caller]
     pub fn assert_conforms(&self) {
+        assert!(!self.rows.is_empty(), "{}: no case has this in its name", self.transport);
         assert!(self.conforms(), "{} breaks the contract of Transport\n{self}", self.transport);
     }
 }

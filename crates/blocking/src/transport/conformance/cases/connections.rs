@@ -9,7 +9,7 @@ use crate::transport::conformance::server::refused_url;
 use crate::transport::conformance::stage::{Answered, Hear, Say, Stage, heard, text};
 use crate::transport::conformance::{Checked, check, same};
 use crate::transport::script::Answer;
-use crate::{Outgoing, Phase, TransportError};
+use crate::{Fresh, Outgoing, Phase, TransportError};
 
 pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
     let (say, arrived) = Say::new();
@@ -90,6 +90,43 @@ pub(super) fn connections_are_used_again(stage: &Stage) -> Checked {
         text(scene.send(Method::POST, path, Outgoing::Reader { reader: &mut &b"data"[..], length: None })?)?;
     }
     same("the number of connections", scene.connections(), 1)
+}
+
+pub(super) fn fresh_connections_are_made(stage: &Stage) -> Checked {
+    let scene = stage.wire(|connection| {
+        loop {
+            connection.request()?;
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", connection.index))?;
+        }
+    })?;
+    same("the first connection", text(scene.get("/x")?)?.as_str(), "0")?;
+    let mut request = scene.request(Method::GET, "/x", Outgoing::Empty)?;
+    request.extensions_mut().insert(Fresh);
+    same("the connection of a request that was sent before in vain", text(scene.transport.send(request)?)?.as_str(), "1")
+}
+
+pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
+    let (say, arrived) = Say::new();
+    let scene = stage.wire(move |connection| {
+        loop {
+            let sent = connection.request()?;
+            say.say(format!("{} {}", sent.method, sent.target));
+            if sent.target == "/lost" {
+                return Ok(());
+            }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        }
+    })?;
+    for (method, body) in [(Method::GET, Outgoing::Empty), (Method::PUT, Outgoing::Bytes(b"{}")), (Method::POST, Outgoing::Bytes(b"{}"))] {
+        // On a connection that was used before, where they are.
+        text(scene.get("/before")?)?;
+        check(scene.send(method.clone(), "/lost", body).is_err(), format_args!("{method}: there was an answer"))?;
+        text(scene.get("/after")?)?;
+        for expected in ["GET /before".to_owned(), format!("{method} /lost"), "GET /after".to_owned()] {
+            same("what arrived", heard(&arrived, &expected)?, expected)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
