@@ -8,6 +8,12 @@ mod scripted;
 
 // Each is a file of its own, over public API only.
 #[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/reqwest.rs"]
+mod core_reqwest;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/tcp.rs"]
+mod core_tcp;
+#[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/curl_transport.rs"]
 mod curl_transport;
 #[allow(dead_code, reason = "its main function is not run here")]

@@ -163,7 +163,8 @@ impl Process {
     /// Sends what the reader gives, piece by piece as curl takes them, until there is a refusal.
     fn upload(&mut self, reader: &mut dyn Read) -> Result<Response<()>, TransportError> {
         let sending = |error| failed(Phase::Send, error);
-        let mut stdin = self.child.lock().ok().and_then(|mut child| child.stdin.take()).ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
+        let mut stdin =
+            self.child.lock().ok().and_then(|mut child| child.stdin.take()).ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
         let (feed, fed) = sync_channel::<Vec<u8>>(0);
         let tell = self.tell.clone();
         thread::spawn(move || {
@@ -220,7 +221,9 @@ impl Process {
     fn why(&self, phase: Phase, error: io::Error) -> TransportError {
         match self.exit() {
             // The name, the connection, the encryption.
-            Err((Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91), words)) => failed(Phase::Connect, io::Error::other(words)),
+            Err((Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91), words)) => {
+                failed(Phase::Connect, io::Error::other(words))
+            }
             Err((_, words)) if !words.is_empty() => failed(phase, io::Error::other(words)),
             _ => failed(phase, error),
         }

@@ -154,7 +154,12 @@ fn left(limits: &CallLimits, begin: Instant) -> io::Result<Option<Duration>> {
 type Answer = io::Result<Response<Incoming>>;
 
 /// Sends the request, and waits for the answer that another thread reads.
-fn exchange(wire: &Wire, head: &mut Vec<u8>, body: Outgoing<'_>, told: &Receiver<Answer>) -> Result<Response<Incoming>, (Phase, io::Error)> {
+fn exchange(
+    wire: &Wire,
+    head: &mut Vec<u8>,
+    body: Outgoing<'_>,
+    told: &Receiver<Answer>,
+) -> Result<Response<Incoming>, (Phase, io::Error)> {
     let unsent = match write_request(wire, head, body) {
         Ok(()) => None,
         // It may have been refused before it broke off.
