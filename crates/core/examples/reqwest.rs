@@ -6,16 +6,18 @@
 
 use std::error::Error;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt, stream};
 use hyper::ext::ReasonPhrase;
 use reqwest::{Body, Client, Response, redirect};
 use scramjet_client_core::http::Request;
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, EventName, GetVersion, KillInstance, KillOptions, LastEvent, Operation, ReadEvents, Reply, SendEvent,
-    SendSequence, Single, StartOptions, StartSequence, Step, Streamed,
+    Decode, DeleteSequence, Endpoint, EventName, GetVersion, KillInstance, KillOptions, LastEvent, Operation, ReadEvents, Reply,
+    ReplyError, SendEvent, SendSequence, Single, StartOptions, StartSequence, Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
+use tokio::time::sleep;
 
 fn main() -> Result<(), Failure> {
     let hub = hub::any(std::env::args().nth(1))?;
@@ -43,7 +45,13 @@ async fn run(url: &str) -> Result<(), Failure> {
     println!("event      {:?}", events.try_next().await?.map(|event| event.data));
 
     hub.call(&KillInstance { id: &instance, options: &KillOptions::new() }).await?;
-    hub.call(&DeleteSequence { id: &sequence, force: false }).await?;
+    // It takes the hub a moment to see that the process is gone.
+    while let Err(error) = hub.call(&DeleteSequence { id: &sequence, force: false }).await {
+        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
+            Some(refusal) if refusal.is_conflict() => sleep(Duration::from_millis(50)).await,
+            _ => return Err(error),
+        }
+    }
     Ok(())
 }
 

@@ -7,11 +7,13 @@
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation, OutputStream, ReadStream, Reply, SendSequence,
-    Single, StartOptions, StartSequence, Step, Streamed,
+    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation, OutputStream, ReadStream, Reply, ReplyError,
+    SendSequence, Single, StartOptions, StartSequence, Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -29,7 +31,13 @@ fn main() -> Result<(), Failure> {
     println!("stdout     {} bytes at first", stdout.next().transpose()?.map_or(0, |piece| piece.len()));
     drop(stdout);
     call(&hub, &KillInstance { id: &instance, options: &KillOptions::new() })?;
-    call(&hub, &DeleteSequence { id: &sequence, force: false })?;
+    // It takes the hub a moment to see that the process is gone.
+    while let Err(error) = call(&hub, &DeleteSequence { id: &sequence, force: false }) {
+        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
+            Some(refusal) if refusal.is_conflict() => thread::sleep(Duration::from_millis(50)),
+            _ => return Err(error),
+        }
+    }
     Ok(())
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Exchange {
     pub(super) name: String,
     request: Head,
     body: Vec<u8>,
+    /// Whether that is all of it. A request that is refused need not be sent to its end.
+    whole: bool,
     reply: Vec<u8>,
 }
 
@@ -44,10 +46,14 @@ impl Exchange {
         let request = Head::read(&mut reader).and_then(|head| head.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
         let request = request.map_err(unreadable)?;
         let mut body = Vec::new();
-        Body { reader, left: request.left(Left::Bytes(0)) }.read_to_end(&mut body).map_err(unreadable)?;
+        let whole = match (Body { reader, left: request.left(Left::Bytes(0)) }).read_to_end(&mut body) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(unreadable(error)),
+        };
         let path = folder.join(format!("{name}.http"));
         let reply = fs::read(&path).map_err(|error| told(&path, &error))?;
-        Ok(Self { name: name.to_owned(), request, body, reply })
+        Ok(Self { name: name.to_owned(), request, body, whole, reply })
     }
 
     /// What is not as it was recorded.
@@ -61,12 +67,20 @@ impl Exchange {
             ("target", target.to_owned(), sent.target.clone())
         } else if check >= Check::ContentType && recorded_type.is_some() && recorded_type != sent_type {
             ("content-type", format!("{recorded_type:?}"), format!("{sent_type:?}"))
-        } else if check >= Check::Body && !same_content(&self.body, &sent.body) {
+        } else if check >= Check::Body && !self.is_body(&sent.body) {
             ("body", String::from_utf8_lossy(&self.body).into_owned(), sent.text())
         } else {
             return None;
         };
         Some(format!("{}: the request differs\n  {what}\n    recorded {recorded}\n    received {received}", self.name))
+    }
+
+    fn is_body(&self, received: &[u8]) -> bool {
+        let value = |bytes| serde_json::from_slice::<Value>(bytes).ok();
+        match self.whole {
+            true => self.body == received || value(&self.body).is_some_and(|recorded| Some(recorded) == value(received)),
+            false => received.starts_with(&self.body),
+        }
     }
 
     pub(super) fn answer(self) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
@@ -90,9 +104,4 @@ impl Exchange {
             return Ok(response);
         }
     }
-}
-
-fn same_content(recorded: &[u8], received: &[u8]) -> bool {
-    let value = |bytes| serde_json::from_slice::<Value>(bytes).ok();
-    recorded == received || (value(recorded).is_some() && value(recorded) == value(received))
 }
