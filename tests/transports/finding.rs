@@ -14,8 +14,9 @@ use crate::tcp_transport::Tcp;
 
 type Body = Box<dyn Read + Send>;
 type Answered = Result<Response<Body>, BoxError>;
+type Sending = fn(Request<Outgoing<'_>>) -> Answered;
 
-fn faulty(send: fn(Request<Outgoing<'_>>) -> Answered) -> Arc<dyn Transport> {
+fn faulty(send: Sending) -> Arc<dyn Transport> {
     Arc::new(from_fn(send))
 }
 
@@ -241,7 +242,7 @@ fn never_fresh(mut request: Request<Outgoing<'_>>) -> Answered {
 }
 
 /// The rule, and how it is broken.
-const FAULTS: &[(&str, fn(Request<Outgoing<'_>>) -> Answered)] = &[
+const FAULTS: &[(&str, Sending)] = &[
     ("every status is Ok, with its body", with_errors_for_refusals),
     ("interim answers are passed over", dropping_headers),
     ("a reply is read as it comes", collecting_replies),
@@ -294,7 +295,7 @@ const FAULTS: &[(&str, fn(Request<Outgoing<'_>>) -> Answered)] = &[
     ("cancelling ends a wait for the answer", without_cancellation),
 ];
 
-fn run(rule: &'static str, fault: fn(Request<Outgoing<'_>>) -> Answered) -> Outcome {
+fn run(rule: &'static str, fault: Sending) -> Outcome {
     let report = Suite::new("faulty", faulty(fault)).only(rule).run();
     report.rows.iter().find(|row| row.name == rule).unwrap_or_else(|| panic!("there is no case {rule:?}")).outcome.clone()
 }

@@ -8,6 +8,9 @@ mod scripted;
 
 // Each is a file of its own, over public API only.
 #[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/forty_lines.rs"]
+mod core_forty_lines;
+#[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/core/examples/reqwest.rs"]
 mod core_reqwest;
 #[allow(dead_code, reason = "its main function is not run here")]

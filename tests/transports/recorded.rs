@@ -80,7 +80,7 @@ fn recordings_of_hubs_are_played() {
     let silent = fixture::load("1.0.1", "event-once-ended");
     let replay = Replay::of(fixtures("1.0.1"), ["event-once-ended"]).unwrap();
     let instance = replay.client().hub_version("1.0.1").retry(None).build().unwrap().instance(silent.id_after("instance")).unwrap();
-    let error = instance.next_event(&silent.request.target.rsplit('/').next().unwrap().to_owned()).unwrap_err();
+    let error = instance.next_event(silent.request.target.rsplit('/').next().unwrap()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Wait, .. }), "{error:?}");
     assert!(format!("{error:?}").ends_with("event-once-ended: no answer was recorded"), "{error:?}");
 }

@@ -10,8 +10,8 @@ use scramjet_client_blocking::http::Method;
 use scramjet_client_blocking::transport::script::{Answer, Script};
 use scramjet_client_blocking::{Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload};
 use scramjet_client_core::{
-    Dialect, Endpoint, EventName, GetInstance, GetVersion, InstanceId, Json, KillInstance, KillOptions, LastEvent, ListSequences,
-    OutputStream, Path, ReadEvents, ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
+    Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json, KillInstance, KillOptions, LastEvent,
+    ListSequences, OutputStream, Path, ReadEvents, ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
 };
 use scramjet_client_tests::hub::{SharedHub, shared};
 use scramjet_client_tests::package;
@@ -20,7 +20,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 use crate::conforming::is_curl_here;
 use crate::curl_transport::Curl;
 use crate::tcp_transport::Tcp;
-use crate::{core_reqwest, core_tcp};
+use crate::{core_forty_lines, core_reqwest, core_tcp};
 
 /// Every shape of reply: how it is delimited, what its body is, and what it means.
 fn answer(method: &str, target: &str) -> Vec<u8> {
@@ -69,7 +69,9 @@ fn serve() -> ScriptedServer {
                 }
                 _ => answer(&request.method, &request.target),
             };
-            let closes = answer.windows(17).any(|window| window == b"Connection: close") || answer.ends_with(b"broken");
+            let closes = request.header("connection") == Some("close")
+                || answer.windows(17).any(|window| window == b"Connection: close")
+                || answer.ends_with(b"broken");
             if !connection.send(&answer) || closes {
                 return;
             }
@@ -292,7 +294,7 @@ fn scripted() -> Script {
                 pieces.push(piece[..size].to_vec());
                 rest = piece.get(size + 2..).unwrap_or_default();
             }
-            let whole = !chunked || pieces.pop_if(|last| last.is_empty()).is_some();
+            let whole = !chunked || pieces.last().is_some_and(Vec::is_empty);
             let answer = match chunked {
                 true => Answer::pieces(pieces).with_status(status.parse().unwrap()),
                 false if head.contains("close") && !head.contains("Length") => Answer::pieces([rest]),
@@ -305,6 +307,40 @@ fn scripted() -> Script {
             });
             if whole { answer } else { answer.lost() }
         })
+}
+
+/// Those of one value, which is what its forty lines run.
+#[test]
+fn the_transport_of_the_readme_gives_the_same_values() {
+    let server = serve();
+    let hub = Endpoint::new(&server.url()).unwrap().with_dialect(Dialect::LATEST);
+    let (tcp, sequence) = (OverTcp(hub.clone()), SequenceId::new("s").unwrap());
+    fn same<O: Operation<Payload = Vec<u8>, Decoder: Single<Item: Debug>>>(hub: &Endpoint, tcp: &OverTcp, operation: &O) {
+        let value = core_forty_lines::call(hub, operation).map_err(|error| told(&*error));
+        assert_eq!(format!("{value:?}"), format!("{:?}", tcp.call(operation)), "{}", O::NAME);
+    }
+    same(&hub, &tcp, &GetVersion);
+    same(&hub, &tcp, &KillInstance { id: &InstanceId::new("i").unwrap(), options: &KillOptions::new() });
+    for id in ["none", "proxy", "moved", "words", "long", "short", "garbage"] {
+        same(&hub, &tcp, &GetInstance { id: &InstanceId::new(id).unwrap() });
+    }
+    let Some(url) = shared().map(SharedHub::url) else { return };
+    let hub = Endpoint::new(url).unwrap();
+    assert_eq!(core_forty_lines::call(&hub, &GetVersion).unwrap(), core_tcp::call(&hub, &GetVersion).unwrap());
+    // A hub says this with a body in chunks, where it is asked in HTTP/1.1.
+    let refused = core_forty_lines::call(&hub, &GetSequence { id: &sequence }).map_err(|error| told(&*error));
+    assert_eq!(format!("{refused:?}"), format!("{:?}", OverTcp(hub).call(&GetSequence { id: &sequence })));
+}
+
+#[test]
+fn the_readme_shows_what_is_compiled() {
+    let [readme, file] = ["README.md", "examples/forty_lines.rs"]
+        .map(|path| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/core").join(path)).unwrap());
+    let start = file.find("pub type Failure").unwrap();
+    let code = &file[start..file.find("\nfn main").unwrap()];
+    assert!(readme.contains(code.trim_end()), "the README of core does not show what is in examples/forty_lines.rs");
+    let lines = code[code.find("pub fn call").unwrap()..].lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 40, "{lines} lines");
 }
 
 /// A short life of a sequence on a real hub, with what every hub makes anew left out.

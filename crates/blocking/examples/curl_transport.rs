@@ -288,9 +288,10 @@ impl Read for Process {
 /// Reads what curl writes: the heads, and the body without its framing.
 fn receive(mut stdout: impl BufRead, tell: &Sender<Event>, give: &SyncSender<Vec<u8>>) {
     let head = read_head(&mut stdout);
-    let answered = head.is_ok();
-    let _ = tell.send(Event::Head(head));
-    while answered {
+    if tell.send(Event::Head(head)).is_err() {
+        return;
+    }
+    loop {
         let piece = stdout.fill_buf().unwrap_or_default().to_vec();
         stdout.consume(piece.len());
         if piece.is_empty() || give.send(piece).is_err() {
