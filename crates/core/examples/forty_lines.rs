@@ -46,13 +46,11 @@ where
             Step::NeedData => {}
             Step::End => return Err("a reply without its value".into()),
         }
-        let piece = lines.fill_buf()?;
-        let length = piece.len();
-        if length == 0 {
-            reply.end()?
-        } else {
-            reply.feed(piece)
+        match lines.fill_buf()? {
+            [] => reply.end()?,
+            piece => reply.feed(piece),
         }
+        let length = lines.buffer().len();
         lines.consume(length);
     }
 }
