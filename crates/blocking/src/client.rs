@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, Operation, RequestError, RetryPolicy, Single, Streamed,
+    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation, RequestError, RetryPolicy, Single, Streamed,
 };
 
 use crate::call::Call;
@@ -106,6 +106,14 @@ impl Client {
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
         self.endpoint().request(operation).map_or_else(|_| Call::unbuilt::<O>(), |request| Call::of::<O>(request.uri()))
+    }
+
+    /// The request for an operation, which is not sent.
+    pub(crate) fn dry_run<O>(&self, operation: &O) -> Result<DryRun, Error>
+    where
+        O: Operation<Payload: Into<DryRunBody>>,
+    {
+        Ok(DryRun::new(self.endpoint().request(operation).map_err(|error| Call::unbuilt::<O>().failed(error))?))
     }
 
     /// Asks the hub for its version, and remembers how it speaks.

@@ -8,6 +8,7 @@ use std::{fmt, io};
 use http::Method;
 use scramjet_client_core::{Event, ReplyError, RequestError};
 
+use crate::in_words::in_words;
 use crate::{BoxError, Ended, Phase};
 
 /// Why a call failed: which request, what happened, and what the hub said.
@@ -220,13 +221,7 @@ impl StdError for Error {
 /// The sentence and its causes: what `unwrap` and a `main` that returns an error print.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        in_words(self, f)
     }
 }
 

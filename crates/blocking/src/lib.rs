@@ -117,9 +117,11 @@ mod call;
 mod cancel;
 mod child;
 mod client;
+mod config;
 mod deploy;
 #[cfg(feature = "pack")]
 mod deploy_if_changed;
+mod dry_run;
 mod ended;
 mod error;
 mod exchange;
@@ -127,6 +129,7 @@ mod follow;
 mod force;
 pub mod guide;
 mod host;
+mod in_words;
 mod input;
 mod instance;
 mod items;
@@ -156,6 +159,7 @@ mod writer;
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
+pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
@@ -186,12 +190,12 @@ pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost, ContentType, CreatedTopic,
-    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventLines, EventName, Extra,
-    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, JsonLines, KillOptions,
-    Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId,
-    SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
-    Timestamp, TopicInfo, TopicName, Version, http,
+    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines,
+    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus,
+    JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
+    MultiManagerInfo, NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit,
+    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
+    Terminated, TextLines, Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

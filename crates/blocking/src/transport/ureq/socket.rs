@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
+use super::buffers::Sparse;
 use crate::cancel::OnCancel;
 use crate::error::is_closed;
 use crate::{CallLimits, Stopped};
@@ -303,12 +304,12 @@ impl Timer {
 #[derive(Debug)]
 pub(super) struct Socket {
     wire: Arc<Wire>,
-    buffers: LazyBuffers,
+    buffers: Sparse,
     reading: Timer,
 }
 
 impl Socket {
-    pub(super) fn new(wire: Arc<Wire>, buffers: LazyBuffers) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, buffers: Sparse) -> Self {
         Self { wire, buffers, reading: Timer::default() }
     }
 }

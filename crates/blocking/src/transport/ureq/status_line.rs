@@ -15,14 +15,19 @@ pub(super) struct Head {
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
 pub(super) fn find(mut input: &[u8]) -> Option<Head> {
-    loop {
+    for _ in 0..=MOST_INTERIM {
         let head = first(input)?;
         if head.status >= 200 {
             return Some(head);
         }
         input = input.get(head.length?..)?;
     }
+    None
 }
+
+/// So many interim answers are looked through at a time. Hubs send one at most; a server that sends them without end is not to have each looked
+/// at again for every one that follows.
+const MOST_INTERIM: usize = 16;
 
 /// The first head, interim or not.
 pub(super) fn first(input: &[u8]) -> Option<Head> {
@@ -32,7 +37,7 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
     let mut line = begin..ends.next()?;
     let text = String::from_utf8_lossy(input.get(line.clone())?);
     let mut words = text.trim_end().splitn(3, ' ').skip(1);
-    let status = words.next()?.parse().ok()?;
+    let status = words.next().filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
     let reason = words.next().unwrap_or_default().to_owned();
     let mut head = Head { status, reason, length: None, keep_alive: None };
     for end in ends {
@@ -70,7 +75,9 @@ mod tests {
         assert_eq!(read("HTTP/1.1 200 \r\n"), Some((200, String::new(), false)));
         assert_eq!(read("HTTP/1.1 400 Could not par"), None);
         assert_eq!(read("garbage\r\n"), None);
-        assert_eq!(read("HTTP/1.1 abc\r\n"), None);
+        for none in ["abc", "99", "1000", "65535", "+20", "20a", "²00", ""] {
+            assert_eq!(read(&format!("HTTP/1.1 {none} OK\r\n")), None, "{none:?}");
+        }
         assert_eq!(read(""), None);
     }
 
@@ -106,5 +113,7 @@ mod tests {
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\n"), None);
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 202 Accepted\r\n"), Some(202));
         assert_eq!(read("HTTP/1.1 100 Continue\r\nX: y\r\nHTTP/1.1 202 Accepted\r\n"), None);
+        let after = |interim: usize| read(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(interim) + "HTTP/1.1 202 Accepted\r\n"));
+        assert_eq!((after(MOST_INTERIM), after(MOST_INTERIM + 1)), (Some(202), None));
     }
 }
