@@ -79,7 +79,7 @@ fn recordings_of_hubs_are_played() {
     // And one that never began.
     let silent = fixture::load("1.0.1", "event-once-ended");
     let replay = Replay::of(fixtures("1.0.1"), ["event-once-ended"]).unwrap();
-    let instance = replay.client().hub_version("1.0.1").retry(None).build().unwrap().instance(silent.id_after("instance")).unwrap();
+    let instance = replay.client().hub_version("1.0.1").build().unwrap().instance(silent.id_after("instance")).unwrap();
     let error = instance.next_event(silent.request.target.rsplit('/').next().unwrap()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Wait, .. }), "{error:?}");
     assert!(format!("{error:?}").ends_with("event-once-ended: no answer was recorded"), "{error:?}");
@@ -98,7 +98,7 @@ fn a_request_is_compared_with_its_recording() {
     let play = |check: Option<Check>, act: &dyn Fn(&HostClient) -> bool| {
         let replay = Replay::open(&folder.0).unwrap();
         let replay = if let Some(check) = check { replay.checking(check) } else { replay };
-        let well = act(&replay.client().hub_version("1.0.1").retry(None).build().unwrap());
+        let well = act(&replay.client().hub_version("1.0.1").build().unwrap());
         (well, catch_unwind(AssertUnwindSafe(|| replay.finish())).err().map(|panic| *panic.downcast::<String>().unwrap()))
     };
     let starts = |id: &'static str, arg: &'static str| {
@@ -163,7 +163,7 @@ fn exchanges_may_come_in_any_order() {
         folder.write(&format!("{name}.http"), format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{{\"id\":\"{id}\"}}"));
     }
     let asked = |replay: &Replay| {
-        let host = replay.client().retry(None).build().unwrap();
+        let host = replay.client().build().unwrap();
         ["b", "a"].map(|id| host.instance(id).unwrap().info().map(|info| info.id == id).unwrap_or_default())
     };
     let replay = Replay::open(&folder.0).unwrap().in_any_order();
@@ -260,7 +260,7 @@ fn what_has_no_answer_is_recorded_as_that() {
     let files = folder.content();
     assert_eq!(files.iter().filter(|(name, text)| name.ends_with(".http") && text.is_empty()).count(), 2);
     let replay = Replay::open(&folder.0).unwrap();
-    let host = replay.client().retry(None).build().unwrap();
+    let host = replay.client().build().unwrap();
     host.version().unwrap_err();
     host.send_sequence(b"a package".as_slice()).unwrap_err();
     replay.finish();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::transport::script::{Answer, Script};
-use scramjet_client_blocking::{CancelToken, ErrorKind, KillOptions, Phase, StartOptions, Stopped, TransportError, Upload};
+use scramjet_client_blocking::{CancelToken, ErrorKind, KillOptions, Phase, RetryPolicy, StartOptions, Stopped, TransportError, Upload};
 
 /// What it complains of at its end.
 fn complaints(script: Script) -> String {
@@ -34,7 +34,7 @@ fn what_was_expected_is_answered_in_its_order() {
 #[test]
 fn what_was_not_expected_fails_and_is_told_of() {
     let script = Script::new().then("GET", "instance/x", Answer::ok(r#"{"id":"x"}"#));
-    let host = script.client().retry(None).build().unwrap();
+    let host = script.client().build().unwrap();
     let error = format!("{:?}", host.sequence("s").unwrap().start(&StartOptions::new()).unwrap_err());
     assert!(error.ends_with("POST /api/v1/sequence/s/start: was not expected, GET instance/x was"), "{error}");
     host.instance("x").unwrap().info().unwrap();
@@ -132,7 +132,7 @@ fn errors_are_those_of_the_script() {
         .then("GET", "version", Answer::status(1000, ""))
         .then("GET", "version", Answer::ok("").header("not a name", ""))
         .then("GET", "version", Answer::pieces([r#"{"version":"#]).lost());
-    let host = script.client().retry(None).build().unwrap();
+    let host = script.client().build().unwrap();
     assert!(host.version().unwrap_err().is_connect());
     assert!(format!("{:?}", host.version().unwrap_err()).ends_with("caused by: no such luck"));
     assert!(format!("{:?}", host.version().unwrap_err()).ends_with("caused by: invalid status code"));
@@ -142,12 +142,25 @@ fn errors_are_those_of_the_script() {
     script.finish();
 }
 
+/// Unless the client is told to, nothing is sent again, which the script would have to expect.
+#[test]
+fn clients_may_be_told_to_try_again() {
+    let lost = || Answer::error(TransportError { phase: Phase::Connect, source: "the cable is cut".into() });
+    let script = Script::new().then("GET", "version", lost()).then("GET", "version", Answer::ok(r#"{"version":"1.0.1"}"#));
+    script.client().build().unwrap().version().unwrap_err();
+    assert_eq!(script.requests().len(), 1);
+    script.client().build().unwrap().version().unwrap();
+    let script = Script::new().then("GET", "version", lost()).then("GET", "version", Answer::ok(r#"{"version":"1.0.1"}"#));
+    script.client().retry(RetryPolicy::default()).build().unwrap().version().unwrap();
+    script.finish();
+}
+
 #[test]
 fn an_answer_is_held_until_the_test_says_so() {
     let (answer, live) = Answer::live();
     let (lost, never) = Answer::live();
     let script = Script::new().then("GET", "version", answer.with_status(503)).then("GET", "version", lost);
-    let host = script.client().retry(None).build().unwrap();
+    let host = script.client().build().unwrap();
     let (tell, told) = channel();
     let caller = thread::spawn(move || {
         tell.send(host.version().unwrap_err()).unwrap();

@@ -119,9 +119,10 @@ impl Replay {
         self
     }
 
-    /// A builder of clients to which this is the hub. They ask it for its version where they need it, unless they are told one.
+    /// A builder of clients to which this is the hub. They ask it for its version where they need it, unless they are told one, and
+    /// send nothing again, unless they are told to.
     pub fn client(&self) -> HostClientBuilder {
-        HostClientBuilder::new(Script::URL.into()).transport(Arc::new(self.clone()))
+        HostClientBuilder::new(Script::URL.into()).retry(None).transport(Arc::new(self.clone()))
     }
 
     /// Ends the replay.

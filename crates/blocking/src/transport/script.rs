@@ -126,10 +126,10 @@ impl Script {
         self
     }
 
-    /// A builder of clients that send through this script. They speak as the newest hub does, and do not ask for its version, unless they are
-    /// told another one.
+    /// A builder of clients that send through this script. They speak as the newest hub does and do not ask for its version, and send nothing
+    /// again, unless they are told otherwise.
     pub fn client(&self) -> HostClientBuilder {
-        HostClientBuilder::new(Self::URL.into()).hub_version("1.0.1").transport(Arc::new(self.clone()))
+        HostClientBuilder::new(Self::URL.into()).hub_version("1.0.1").retry(None).transport(Arc::new(self.clone()))
     }
 
     /// What was sent so far, in the order of its arrival; also what was not expected.
