@@ -191,7 +191,7 @@ fn a_success_without_a_body_is_one() {
         let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
         let instance = host.instance("i").unwrap();
         instance.kill(&KillOptions::new()).unwrap();
-        instance.send_event("e", &json!({ "a": 1 })).unwrap();
+        instance.send_event("e", json!({ "a": 1 })).unwrap();
         host.delete_sequence("x").unwrap();
     }
 }
@@ -240,7 +240,7 @@ fn nothing_is_printed() {
         });
         let host = HostClient::builder(server.url()).bearer_token("secret").build().unwrap();
         let instance = host.send_sequence(vec![b'x'; 100_000]).unwrap().start(&StartOptions::new()).unwrap();
-        instance.send_event("e", &json!("x")).unwrap();
+        instance.send_event("e", json!("x")).unwrap();
         instance.send_input(Input::text("hey")).unwrap();
         instance.stream(OutputStream::Stdout).unwrap();
         HostClient::new(refused_url()).unwrap().version().unwrap_err();

@@ -130,19 +130,19 @@ pub(crate) fn bodies() -> Vec<Case> {
         ),
         Case::fails(
             "an explanation that is cut off",
-            { Fault::cut(status("404 Not Found", &["Content-Length: 100"], b"{\"error\":\"Not fo")) },
+            Fault::cut(status("404 Not Found", &["Content-Length: 100"], b"{\"error\":\"Not fo")),
             refused::<404>,
             r#"404 NOT_FOUND: {"error":"Not fo"#,
         ),
         Case::fails(
             "an explanation that is damaged",
-            { Fault::cut(status("404 Not Found", &["Transfer-Encoding: chunked"], b"zz\r\n")) },
+            Fault::cut(status("404 Not Found", &["Transfer-Encoding: chunked"], b"zz\r\n")),
             refused::<404>,
             "404 NOT_FOUND: Not Found",
         ),
         Case::fails(
             "an explanation that breaks off in a chunk",
-            { Fault::cut(status("409 Conflict", &["Transfer-Encoding: chunked"], b"10\r\nStill in")) },
+            Fault::cut(status("409 Conflict", &["Transfer-Encoding: chunked"], b"10\r\nStill in")),
             refused::<409>,
             "409 CONFLICT: Still in",
         ),

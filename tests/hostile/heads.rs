@@ -69,13 +69,13 @@ pub(crate) fn slow() -> Vec<Case> {
         ),
         Case::never_ends(
             "a body, a byte at a time, that never ends",
-            { Fault::reply(ok(&["Content-Length: 9999"], "")).and(Act::Slowly(vec![b' '; 2000])) },
+            Fault::reply(ok(&["Content-Length: 9999"], "")).and(Act::Slowly(vec![b' '; 2000])),
             Phase::Read,
         ),
         // A refusal is one, however little of its explanation came in time.
         Case::fails(
             "an explanation, a byte at a time, that never ends",
-            { Fault::reply(status("500 Oh", &["Content-Length: 9999"], b"")).and(Act::Slowly(vec![b' '; 2000])) },
+            Fault::reply(status("500 Oh", &["Content-Length: 9999"], b"")).and(Act::Slowly(vec![b' '; 2000])),
             refused::<500>,
             "500 SERVER_ERROR: Oh",
         )

@@ -36,7 +36,7 @@ pub(crate) fn statuses() -> Vec<Case> {
         Case::fails("interim answers without end", Fault::endless("", interim("100 Continue").repeat(100)), unread, "got no answer"),
         Case::fails(
             "hints without end",
-            { Fault::endless("", status("103 Early Hints", &["Link: </x>"], b"").repeat(100)) },
+            Fault::endless("", status("103 Early Hints", &["Link: </x>"], b"").repeat(100)),
             unread,
             "got no answer",
         ),
@@ -117,7 +117,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
         Case::fails("a redirect without a target", Fault::reply(status("302 Found", TWO, b"[]")), refused::<302>, "302 UNKNOWN_ERROR"),
         Case::fails(
             "a page that refreshes itself",
-            { Fault::reply(status("200 OK", &[&format!("Refresh: 0; url={target}"), "Content-Length: 6"], b"<html>")) },
+            Fault::reply(status("200 OK", &[&format!("Refresh: 0; url={target}"), "Content-Length: 6"], b"<html>")),
             useless,
             "<html>",
         ),
