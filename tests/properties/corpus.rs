@@ -36,6 +36,11 @@ fn what_was_found_for_decoders() {
 }
 
 #[test]
+fn what_was_found_for_the_limits_of_decoders() {
+    replay("limits", 20, decoding::check_limits);
+}
+
+#[test]
 fn what_was_found_for_replies() {
     replay("replies", 1500, replying::check);
 }
