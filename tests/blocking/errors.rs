@@ -290,7 +290,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             answered(|| Ok(Response::new(Box::new(io::repeat(b' '))))).list_sequences().unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply is longer than 8388608 bytes, \
+            "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply is longer than 4194304 bytes, \
              more than a hub sends here; it was not read further",
         ),
     ]

@@ -19,6 +19,7 @@ mod repeating;
 mod replay;
 mod retrying;
 mod running;
+mod secrets;
 mod stand_in;
 mod starting;
 mod streams;

@@ -133,15 +133,31 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
         Fate::Answered(404),
         Fate::Answered(419),
         Fate::Answered(500),
+        Fate::Answered(502),
         Fate::Answered(503),
+        Fate::Answered(504),
     ];
-    for (what, _, call) in calls() {
+    for (what, method, call) in calls() {
         for fate in fates {
             let (result, attempts) = attempts_at(call, &[fate]);
             let error = result.unwrap_err();
             assert_eq!((attempts, error.attempt_count()), (1, 1), "{what}, {fate:?}");
-            let passing = matches!(fate, Fate::Answered(419 | 503));
+            // Something in front of the hub may have heard nothing of what the hub did.
+            let passing = matches!(fate, Fate::Answered(419 | 503)) || method != Method::POST && matches!(fate, Fate::Answered(502 | 504));
             assert_eq!(error.is_retryable(), passing, "{what}, {fate:?}: {error:?}");
+        }
+    }
+}
+
+/// The limit for connecting is one for the call.
+#[test]
+fn what_has_taken_too_long_is_not_repeated() {
+    for (what, _, call) in calls() {
+        for phase in [Phase::Connect, Phase::Tls] {
+            let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
+            let error = result.unwrap_err();
+            assert_eq!((attempts, error.attempt_count()), (1, 1), "{what}: {error:?}");
+            assert!(error.is_timeout() && error.is_retryable(), "{what}: {error:?}");
         }
     }
 }

@@ -301,7 +301,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
 fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
     let reply = |status, reason| Head::new(status, reason).reply(&hub(), &GetVersion);
     let refused = |status, reason, body: &str| read(reply(status, reason), [body.as_bytes()]).expect_err("a refusal");
-    let large = vec![b' '; (8 << 20) + 1];
+    let large = vec![b' '; (4 << 20) + 1];
     let page = "<!DOCTYPE html>\n".to_owned() + &"é".repeat(200);
     let mut not_text = TextLines::default();
     not_text.feed(b"caf\xe9 au lait\n");
@@ -331,7 +331,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the reply is longer than 8388608 bytes, more than a hub sends here; it was not read further",
+            "the reply is longer than 4194304 bytes, more than a hub sends here; it was not read further",
             &[],
         ),
         (ReplyError::truncated(3, Some(5)), "the reply was cut off after 3 of 5 bytes", &[]),

@@ -1,8 +1,11 @@
 //! The test kit: a real hub, recorded exchanges replayed over real HTTP, and servers that misbehave on purpose.
 
 pub mod backlog;
+pub mod bench;
 pub mod fixture;
 pub mod hub;
+pub mod keep_alive;
+mod node;
 pub mod package;
 pub mod proxy;
 pub mod replay;

@@ -35,17 +35,22 @@ struct Shared {
 impl ScriptedServer {
     /// The connection is closed when the handler returns.
     pub fn start(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(None, handler)
+        Self::listen(0, None, handler)
+    }
+
+    /// The same at a port of this machine at which nobody listens.
+    pub fn start_at(port: u16, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        Self::listen(port, None, handler)
     }
 
     /// The same over https, with a certificate for `localhost` that [`certificate`](Self::certificate) vouches for. The
     /// handler gets the connections whose handshake succeeded.
     pub fn start_tls(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(Some(tls::config()), handler)
+        Self::listen(0, Some(tls::config()), handler)
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    fn listen(port: u16, tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free loopback port");
         let address = listener.local_addr().expect("an address of the listener");
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({

@@ -119,7 +119,9 @@ impl<O: Operation> Exchange<'_, O> {
 
     /// How long to wait before the next attempt, if there is to be one.
     fn delay(&self, error: &Error, payload: &Payload) -> Option<Duration> {
-        let policy = self.retry.as_ref().filter(|_| error.is_lost() && payload.is_whole())?;
+        // Who has set a limit for connecting does not want to wait three times as long.
+        let lost = error.is_lost() && !error.is_timeout();
+        let policy = self.retry.as_ref().filter(|_| lost && payload.is_whole())?;
         policy.delay(self.call.attempts, self.call.began.elapsed(), random())
     }
 }
@@ -139,14 +141,14 @@ pub(crate) struct Answered<D> {
 impl<D: Decode> Answered<D> {
     /// Reads on to the next item. `None` is the end.
     fn next(&mut self) -> Result<Option<D::Item>, Error> {
+        // Long enough for nearly every reply of a hub, which come in one piece; and no longer, for it is filled with zeros each time.
+        let mut buf = [0; 4 << 10];
         loop {
             match self.reply.next_item().map_err(|error| self.call.failed(error))? {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}
             }
-            // Long enough for nearly every reply of a hub, which come in one piece.
-            let mut buf = [0; 8 << 10];
             match self.body.read(&mut buf) {
                 Ok(0) => self.reply.end().map_err(|error| self.call.failed(error))?,
                 Ok(read) => self.reply.feed(buf.get(..read).unwrap_or_default()),

@@ -17,30 +17,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Waiting, deadlines, cancellation
+//! The [`guide`] leads from nothing to a running sequence in five minutes, and through errors, limits, hubs and transports.
 //!
-//! Every call blocks until the hub has answered in full. Some wait for long by nature: [`SequenceClient::start`] until the
-//! process is up, [`InstanceClient::stop`] for as long as its timeout, [`InstanceClient::next_event`] and reads of a
-//! [`ByteStream`] for ever. Nothing has a time limit unless it is asked for, but connecting (10 seconds, see
-//! [`HostClientBuilder::connect_timeout`]). Every handle takes limits, and hands them on to the handles made from it:
+//! # Limits
 //!
-//! ```no_run
-//! # use std::time::Duration;
-//! # use scramjet_client_blocking::{CancelToken, HostClient};
-//! # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
-//! // All of the call, to the last byte of the answer.
-//! let info = instance.with_deadline(Duration::from_secs(2)).info()?;
-//! // No byte for so long.
-//! let log = instance.with_idle_timeout(Duration::from_secs(60)).log()?;
-//! // Until another thread says so.
-//! let token = CancelToken::new();
-//! let event = instance.with_cancel(&token).next_event("done");
-//! # Ok::<(), scramjet_client_blocking::Error>(())
-//! ```
-//!
-//! See [`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout), [`with_cancel`](HostClient::with_cancel). What is given
-//! up fails with an error of its own kind, which says what was being waited for and for how long: [`Error::is_timeout`],
-//! [`Error::is_cancelled`].
+//! Every call blocks until the hub has answered in full, and nothing has a time limit unless it is asked for, but connecting (10 seconds). Every
+//! handle takes a deadline, an idle timeout and a cancel token ([`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout),
+//! [`with_cancel`](HostClient::with_cancel)), and hands them on to the handles made from it. See [`guide::limits`].
 //!
 //! # Streams
 //!
@@ -69,14 +52,15 @@
 //! # Errors
 //!
 //! All calls fail with an [`Error`]: what was being done, to which address, and what happened. A refusal of the hub is an
-//! [`ApiError`] with its status, [`ErrorCode`] and words, see [`Error::api`]. What cannot be sent is refused before anything is.
+//! [`ApiError`] with its status, [`ErrorCode`] and words, see [`Error::api`]. What cannot be sent is refused before anything is. What was
+//! surely not sent because of its connection, or may be sent twice, is sent again: [`HostClientBuilder::retry`]. An [`Observer`] is
+//! told of every request. See [`guide::errors`].
 //!
 //! # Hub versions
 //!
 //! Hubs from 0.18 to 1.x differ on the wire, and this crate speaks to each in its way. It asks a hub for its version when the
-//! first operation depends on it, once for a client and all handles made from it, unless it was told with
-//! [`HostClientBuilder::hub_version`]. An operation that the hub is too old for fails without being sent, with
-//! [`Error::is_unsupported`].
+//! first operation depends on it, unless it was told with [`HostClientBuilder::hub_version`]. An operation that the hub is too old for fails
+//! without being sent, with [`Error::is_unsupported`]. See [`guide::hubs`].
 //!
 //! # Features
 //!
@@ -143,6 +127,7 @@ mod error;
 mod exchange;
 mod follow;
 mod force;
+pub mod guide;
 mod host;
 mod in_words;
 mod input;

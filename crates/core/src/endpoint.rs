@@ -4,7 +4,7 @@ use alloc::string::String;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use url::Url;
 
-use crate::{Dialect, Operation, Path, Reply, RequestError};
+use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
 
 /// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
 ///
@@ -39,11 +39,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
-    /// operations; and where all headers together are longer than 16 kB.
+    /// operations; for a value that begins or ends with white space, which would not arrive; and where all headers together are longer
+    /// than 16 kB.
     pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
         }
+        headers::check_value(&name, &value)?;
         let others = self.headers.iter().filter(|(other, _)| *other != name);
         let length: usize = others.map(|(name, value)| name.as_str().len() + value.len()).sum();
         if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
@@ -124,31 +126,37 @@ const FRAMING: [HeaderName; 10] = [
 ];
 
 fn parse_base(given: &str) -> Result<String, RequestError> {
-    let mut url = Url::parse(given).map_err(|source| {
+    let url = Url::parse(given).map_err(|source| {
         let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
-        // A password would stand before an `@`, a token after a `?`.
-        let shown = given.rsplit('@').next().and_then(|rest| rest.split('?').next());
-        RequestError::base_url(shown.unwrap_or_default(), &hint)
+        refusal(given, &hint)
     })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Neither call can fail for a URL that has a user name.
-        let _ = (url.set_username(""), url.set_password(None));
-        let hint = "it holds a user name or password, which would end up in messages and logs; send credentials as a header";
-        return Err(RequestError::base_url(url.as_str(), hint));
-    }
-    let mistake = if !matches!(url.scheme(), "http" | "https") {
+    let mistake = if !url.username().is_empty() || url.password().is_some() {
+        "it holds a user name or password, which would end up in messages and logs; send credentials as a header"
+    } else if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
     } else if url.query().is_some() {
-        // There may be a token in it.
-        url.set_query(None);
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
-    } else {
+    } else if url.as_str().parse().is_ok_and(|uri: Uri| uri.host() == url.host_str()) {
         let text = String::from(url);
         return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
+    } else {
+        // What a URL may hold and a request may not: requests are made of it, and have to go to the same host.
+        "its host or path holds a character that HTTP does not allow there, or it is too long"
     };
-    Err(RequestError::base_url(url.as_str(), mistake))
+    Err(refusal(given, mistake))
+}
+
+/// Shows neither what stands before an `@`, which may be a password (also where the address was mistyped: `user:secret@example.com` has the
+/// scheme `user`), nor what stands after a `?` or `#`, which may be a token. Where it may be either, nothing.
+fn refusal(given: &str, problem: &str) -> RequestError {
+    let (address, rest) = given.split_at_checked(given.find(['?', '#']).unwrap_or(given.len())).unwrap_or_default();
+    match address.rsplit_once('@') {
+        _ if rest.contains('@') => RequestError::base_url("…", problem),
+        Some((_, place)) => RequestError::base_url(&format!("…@{place}"), problem),
+        None => RequestError::base_url(address, problem),
+    }
 }
 
 #[cfg(test)]
@@ -182,8 +190,18 @@ mod tests {
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
+            ("http://user@example.com/api?secret#secret", "user name or password"),
+            ("http://example.com/api?token=secret", "\"http://example.com/api\" as the base URL of a hub: it holds a query"),
+            ("http://example.com/a@b#secret", "\"…@b\" as the base URL of a hub: it holds a fragment"),
+            ("user:secret@example.com/api", "\"…@example.com/api\" as the base URL of a hub: its scheme"),
+            ("http://example.com:port/api?secret", "\"http://example.com:port/api\" as the base URL of a hub: invalid port"),
+            ("http://user:x#secret@example.com", "\"…\" as the base URL of a hub: invalid port"),
+            ("http://user:1#secret@example.com", "\"…\" as the base URL of a hub: it holds a fragment"),
             ("http://user:secret@exa mple.com/api", "domain"),
+            ("user:secret@example.com/api", "scheme"),
+            ("htp:/user:secret@example.com/api", "scheme"),
             ("http://example.com:99999/", "port"),
+            ("http://exam}ple.com/", "HTTP does not allow"),
         ] {
             let error = parse_base(given).err().map(|error| alloc::string::ToString::to_string(&error)).unwrap_or_default();
             assert!(error.contains(reason), "{given}: {error:?}");

@@ -10,7 +10,8 @@ pub(crate) use message::refusal_in_words;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{FromUtf8Error, String};
+use alloc::string::String;
+use core::str::Utf8Error;
 
 use crate::Version;
 
@@ -129,7 +130,7 @@ pub enum ReplyError {
         /// The beginning of the body, or of the line, at most 120 characters.
         start: String,
         /// Where it is wrong.
-        source: core::str::Utf8Error,
+        source: Utf8Error,
     },
 
     /// The body is longer than this operation's reply can be.
@@ -153,11 +154,11 @@ pub enum ReplyError {
 
 impl ReplyError {
     pub(crate) fn body(source: serde_json::Error, body: &[u8]) -> Self {
-        Self::Body { start: message::start_of(body), source }
+        Self::Body { start: message::start_of(body), source: message::in_short(source) }
     }
 
-    pub(crate) fn text(error: &FromUtf8Error) -> Self {
-        Self::Text { start: message::start_of(error.as_bytes()), source: error.utf8_error() }
+    pub(crate) fn text(source: Utf8Error, text: &[u8]) -> Self {
+        Self::Text { start: message::start_of(text), source }
     }
 
     /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::RequestError;
+
 pub(crate) fn json(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
@@ -16,4 +18,11 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
         let value = HeaderValue::from_static(if end { "true" } else { "false" });
         headers.insert(HeaderName::from_static("x-end-stream"), value);
     }
+}
+
+/// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value.
+pub(crate) fn check_value(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
+    let value = value.as_bytes();
+    let problem = "its value begins or ends with white space, which would not arrive (was something to be put in there, and is missing?)";
+    if value == value.trim_ascii() { Ok(()) } else { Err(RequestError::header(name.as_str(), problem)) }
 }

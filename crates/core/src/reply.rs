@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,7 +19,7 @@ pub struct Reply<D> {
 
 enum Reading<D> {
     Success(D),
-    Refusal(Refusal),
+    Refusal(Box<Refusal>),
     Over,
 }
 
@@ -34,14 +35,13 @@ struct Refusal {
 impl<D: Decode> Reply<D> {
     pub(crate) fn new(status: StatusCode, reason: &str, headers: &HeaderMap, decoder: D, correct: fn(ApiError) -> ApiError) -> Self {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let chunked = headers.contains_key(header::TRANSFER_ENCODING);
         let reading = if status.is_success() {
             Reading::Success(decoder)
         } else {
             let (reason, headers) = (reason.to_string(), headers.clone());
-            Reading::Refusal(Refusal { status, reason, headers, body: Vec::new(), complete: false, correct })
+            Reading::Refusal(Box::new(Refusal { status, reason, headers, body: Vec::new(), complete: false, correct }))
         };
-        Self { reading, got: 0, expected: length.filter(|_| !chunked) }
+        Self { reading, got: 0, expected: length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING)) }
     }
 
     /// Whether the status says success.
@@ -110,17 +110,10 @@ impl<D: Decode> Reply<D> {
     /// # Errors
     /// [`ReplyError::Api`] for a refusal, or what the decoder reports.
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
-        match core::mem::replace(&mut self.reading, Reading::Over) {
-            Reading::Success(mut decoder) => {
-                let step = decoder.next_item();
-                self.reading = Reading::Success(decoder);
-                step
-            }
-            Reading::Refusal(refusal) if refusal.complete => Err(refusal.into_error()),
-            Reading::Refusal(refusal) => {
-                self.reading = Reading::Refusal(refusal);
-                Ok(Step::NeedData)
-            }
+        match &mut self.reading {
+            Reading::Success(decoder) => decoder.next_item(),
+            Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
+            Reading::Refusal(_) => Ok(Step::NeedData),
             Reading::Over => Ok(Step::End),
         }
     }

@@ -1,5 +1,6 @@
 //! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
 
+mod buffers;
 mod call;
 mod connect;
 mod socket;

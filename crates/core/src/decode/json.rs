@@ -21,9 +21,10 @@ enum State {
 }
 
 impl<T> Json<T> {
-    /// The longest body that is read: 8 MiB. The longest reply of a hub is its list of instances, at about 600 bytes each;
-    /// this has room for 13,000 of them, and even while the buffer grows a hostile server cannot claim more than twice that much memory.
-    pub const LIMIT: usize = 8 << 20;
+    /// The longest body that is read: 4 MiB. The longest reply of a hub is its list of instances, at about 600 bytes each, and each a process;
+    /// this has room for 6,500 of them. A server that means harm can claim that much for the buffer and twice as much while it grows, and a
+    /// hundred times as much for a value of nothing but the smallest members.
+    pub const LIMIT: usize = 4 << 20;
 }
 
 impl<T> Default for Json<T> {

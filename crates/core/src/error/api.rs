@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::ErrorCode;
-use super::message::Words;
+use super::message::{Words, said};
 
 /// The other side received the request and refused it.
 ///
@@ -40,10 +40,8 @@ impl ApiError {
         let json = serde_json::from_slice::<Value>(&body).ok();
         let words = Words::of(status, json.as_ref(), &body);
         let meant = words.status.unwrap_or(status);
-        let message = redirection(status, headers).or(words.message).unwrap_or_else(|| match reason.trim() {
-            "" => describe(status).to_string(),
-            reason => reason.to_string(),
-        });
+        let message = redirection(status, headers).or(words.message).or_else(|| said(reason));
+        let message = message.unwrap_or_else(|| describe(status).to_string());
         let retry_after = headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         Self {
             status: meant,
@@ -109,7 +107,7 @@ impl ApiError {
 
 fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     let target = headers.get(http::header::LOCATION).filter(|_| status.is_redirection())?;
-    let target = String::from_utf8_lossy(target.as_bytes());
+    let target = said(&String::from_utf8_lossy(target.as_bytes()))?;
     Some(format!("it redirects to {target}, and redirects are not followed; if that is the hub, make it the base URL"))
 }
 

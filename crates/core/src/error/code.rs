@@ -84,10 +84,10 @@ impl ErrorCode {
         }
     }
 
-    /// Reads the `code` member of an error body; three codes are also declared as numbers.
+    /// Reads the `code` member of an error body; three codes are also declared as numbers. What is no single word is no code.
     pub(crate) fn of_member(code: &Value) -> Option<Self> {
         Some(match code {
-            Value::String(text) => Self::from(text.clone()),
+            Value::String(text) if is_word(text) => Self::from(text.clone()),
             Value::Number(number) => match number.as_u64() {
                 Some(1001) => Self::NotAuthorized,
                 Some(1002) => Self::InsufficientResources,
@@ -97,4 +97,9 @@ impl ErrorCode {
             _ => return None,
         })
     }
+}
+
+/// The longest codes that are known have 24 characters.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -2,8 +2,10 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::fmt::{self, Write};
 
 use http::StatusCode;
+use serde::de;
 use serde_json::Value;
 
 use super::ErrorCode;
@@ -63,8 +65,8 @@ impl Words {
         }
         let lower = text.get(..512).unwrap_or(text).to_ascii_lowercase();
         if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-            let title = lower.find("<title>").and_then(|at| text.get(at + 7..)?.split('<').next()).map(str::trim);
-            let title = title.filter(|title| !title.is_empty()).unwrap_or("without a title");
+            let title = lower.find("<title>").and_then(|at| said(text.get(at + 7..)?.split('<').next()?));
+            let title = title.as_deref().unwrap_or("without a title");
             let message = format!("an HTML page ({title}); a proxy or another web server answered instead of the hub");
             return Self { message: Some(message), ..Self::default() };
         }
@@ -93,9 +95,36 @@ pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
 /// At most this many characters of what another side wrote go into a message.
 const MAX_MESSAGE: usize = 500;
 
-fn said(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| shorten(text, MAX_MESSAGE))
+/// What another side wrote, as it goes into a message: not all of it, and nothing that a terminal would take for a command. `None` for nothing.
+pub(super) fn said(text: &str) -> Option<String> {
+    let is_text = |c: &char| matches!(c, '\n' | '\t') || !c.is_control();
+    let text: String = text.trim().chars().filter(is_text).take(MAX_MESSAGE + 1).collect();
+    (!text.is_empty()).then(|| shorten(&text, MAX_MESSAGE))
+}
+
+/// The parser's error, which quotes all of a text that it did not expect: in short where that is long.
+pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
+    let mut beginning = Beginning(String::new());
+    match write!(beginning, "{error}") {
+        Ok(()) => error,
+        // The parser finds the place again in these words.
+        Err(_) => de::Error::custom(format_args!("{}… at line {} column {}", beginning.0, error.line(), error.column())),
+    }
+}
+
+/// Takes as much as goes into a message, and no more.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.0.len() >= MAX_MESSAGE {
+                return Err(fmt::Error);
+            }
+            self.0.push(c);
+        }
+        Ok(())
+    }
 }
 
 /// The beginning of a body, for a message.

@@ -152,8 +152,10 @@ impl Operation for RevokeAccessKey<'_> {
         headers::json(headers);
         let problem = || RequestError::header("x-revoke", "the key is empty, or holds a character that HTTP does not allow");
         let mut key = HeaderValue::from_str(self.key).ok().filter(|key| !key.is_empty()).ok_or_else(problem)?;
+        let name = HeaderName::from_static("x-revoke");
+        headers::check_value(&name, &key)?;
         key.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-revoke"), key);
+        headers.insert(name, key);
         Ok(())
     }
 }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use ::ureq::config::Config;
 use ::ureq::http::Uri;
 use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ::ureq::unversioned::transport::{ConnectionDetails, Connector, LazyBuffers, NextTimeout};
+use ::ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 use ::ureq::{Error, Timeout};
 
+use super::buffers::Sparse;
 use super::call;
 use super::socket::{Socket, Wire};
 use crate::{CallLimits, Phase, Stopped};
@@ -52,7 +53,7 @@ impl Connector for Dial {
                 call.pass(Phase::Tls, Instant::now());
             }
         });
-        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        let buffers = Sparse::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Socket::new(wire, buffers)))
     }
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
+use super::buffers::Sparse;
 use crate::cancel::OnCancel;
 use crate::error::is_closed;
 use crate::{CallLimits, Stopped};
@@ -206,9 +207,14 @@ impl Wire {
         self.muted.load(Ordering::SeqCst)
     }
 
-    /// Whether the connection may serve another call.
+    /// Whether something was done to the connection after which it cannot serve another call.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_muted() || self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Whether the connection may serve another call: nothing is there to be read, not even its end.
     fn is_usable(&self) -> bool {
-        !self.is_muted() && !self.cut.load(Ordering::SeqCst) && self.glance(&mut [0]).is_none()
+        !self.is_spent() && self.glance(&mut [0]).is_none()
     }
 
     /// Whether there is something to read.
@@ -298,12 +304,12 @@ impl Timer {
 #[derive(Debug)]
 pub(super) struct Socket {
     wire: Arc<Wire>,
-    buffers: LazyBuffers,
+    buffers: Sparse,
     reading: Timer,
 }
 
 impl Socket {
-    pub(super) fn new(wire: Arc<Wire>, buffers: LazyBuffers) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, buffers: Sparse) -> Self {
         Self { wire, buffers, reading: Timer::default() }
     }
 }

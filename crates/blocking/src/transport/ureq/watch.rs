@@ -51,7 +51,7 @@ pub(super) struct Watched<In> {
     wire: Arc<Wire>,
     /// From the first byte of a request until the connection is free for the next one.
     exchange: Option<Exchange>,
-    /// When it became free.
+    /// When the last answer began to come. From then on the other side may have been done, however long it took to read it.
     idle_since: Instant,
     /// How long it may be free and still be used again.
     idle_limit: Duration,
@@ -65,7 +65,12 @@ struct Exchange {
     welcome: bool,
     /// ureq was given a whole head that it had passed over, see `await_input`.
     offered: bool,
+    /// How many bytes came while there was no answer in them.
+    unanswered: usize,
 }
+
+/// So many bytes may come before an answer, in heads of interim ones: twice what ureq takes for one head. It would read them for ever.
+const MOST_UNANSWERED: usize = 128 << 10;
 
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
@@ -118,7 +123,9 @@ impl<In: Transport> Watched<In> {
     fn await_word(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
-            while let Some((status, length)) = status_line::first(self.inner.buffers().input()) {
+            while let Some((status, length)) =
+                status_line::first(self.inner.buffers().input()).and_then(|head| Some((head.status, head.length?)))
+            {
                 if status >= 200 {
                     return Ok(true);
                 }
@@ -134,6 +141,13 @@ impl<In: Transport> Watched<In> {
         }
     }
 
+    /// Whether something was read ahead, and perhaps not decrypted yet: what nobody has asked for must not be the answer to the next request. Looks
+    /// at nothing but what is in memory, as there is no time to wait; an end, or what cannot be decrypted, makes no usable connection either.
+    fn holds_more(&mut self) -> bool {
+        let no_time = NextTimeout { after: Duration::ZERO.into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+        !matches!(self.inner.await_input(no_time), Err(Error::Timeout(_)))
+    }
+
     /// What is left to send is not wanted any more.
     fn stop_sending(&self, closed: Option<io::Error>) {
         self.wire.mute();
@@ -147,8 +161,9 @@ impl<In: Transport> Watched<In> {
 impl<In: Transport> Transport for Watched<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
-            if let Some(head) = status_line::find(self.inner.buffers().input()).filter(|head| head.whole) {
+            if let Some(head) = status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some()) {
                 exchange.told = true;
+                self.idle_since = Instant::now();
                 self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
                 call::current(|call| call.answered(head.status, head.reason));
             }
@@ -194,12 +209,22 @@ impl<In: Transport> Transport for Watched<In> {
         // ureq takes input that it has seen and left for a part of something, and waits for the rest. But it leaves an answer that comes in
         // place of a `100 Continue` although it is whole, and it has not seen what was read here. So it is shown such a head again.
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.offered) {
-            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.whole) {
+            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.length.is_some()) {
                 exchange.offered = true;
                 return Ok(true);
             }
         }
-        match self.inner.await_input(timeout) {
+        let untold = self.exchange.as_ref().is_some_and(|exchange| !exchange.told);
+        if untold && self.exchange.as_ref().is_some_and(|exchange| exchange.unanswered > MOST_UNANSWERED) {
+            let error = "interim answers came without end, and no answer";
+            return Err(io::Error::new(ErrorKind::InvalidData, error).into());
+        }
+        let before = self.inner.buffers().input().len();
+        let result = self.inner.await_input(timeout);
+        if let Some(exchange) = self.exchange.as_mut().filter(|_| untold) {
+            exchange.unanswered += self.inner.buffers().input().len().saturating_sub(before);
+        }
+        match result {
             // In a body, ureq takes these for the end that the other side meant, where nothing else tells its length.
             Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
                 Err(Error::Io(io::Error::other(Lost(error))))
@@ -209,14 +234,14 @@ impl<In: Transport> Transport for Watched<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        // Asked when the connection goes back into the pool, and when it is taken out again.
+        // Asked when the connection goes back into the pool, and when it is taken out again. What has come meanwhile shows the second time: looking
+        // the first time as well would cost three of the eight system calls of a small request.
         if self.exchange.take().is_some() {
-            self.idle_since = Instant::now();
-        } else if self.idle_since.elapsed() >= self.idle_limit || call::current(|call| call.fresh) {
-            return false;
+            self.wire.release();
+            return !self.wire.is_spent();
         }
-        self.wire.release();
-        self.inner.is_open()
+        let good = self.idle_since.elapsed() < self.idle_limit && !call::current(|call| call.fresh);
+        good && self.inner.is_open() && !self.holds_more()
     }
 
     fn is_tls(&self) -> bool {

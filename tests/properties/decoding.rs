@@ -1,0 +1,307 @@
+//! Every decoder, fed any bytes.
+//!
+//! Holds for all of them, whatever the bytes are:
+//!
+//! - nothing panics, and nothing comes out of nowhere: an item or an error for a byte at most, and one for the end;
+//! - the same items and the same errors come however the bytes are cut, with nothing between them or not;
+//! - a body that was cut off gives the beginning of what the whole one gives, and no end;
+//! - a decoder at its end stays there;
+//! - what is held at once is bounded by the decoder's limit and the piece that was fed, and not by the body; where JSON is made of it, by what
+//!   that one value takes. All that is ever asked for grows no faster than the body.
+
+use std::fmt::Debug;
+
+use scramjet_client_core::{
+    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId, InstanceInfo, Json, JsonLines,
+    LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents, Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
+};
+use serde_json::Value;
+
+/// How a body is cut into pieces.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Whole,
+    /// Pieces of this length.
+    Every(usize),
+    /// The same with an empty piece after each.
+    Hesitant(usize),
+    /// Pieces of all lengths, in an order that depends on this.
+    Ragged(u32),
+}
+
+impl Cut {
+    fn pieces(self, body: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let mut rest = body;
+        let mut state = match self {
+            Self::Ragged(seed) => seed | 1,
+            _ => 0,
+        };
+        let mut empty = false;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            if empty && matches!(self, Self::Hesitant(_)) {
+                empty = false;
+                return Some(&[][..]);
+            }
+            empty = true;
+            let length = match self {
+                Self::Whole => rest.len(),
+                Self::Every(length) | Self::Hesitant(length) => length,
+                Self::Ragged(_) => {
+                    // Xorshift: mostly short pieces, now and then one of some kB.
+                    state ^= state << 13;
+                    state ^= state >> 17;
+                    state ^= state << 5;
+                    (state as usize % 17).min(rest.len()) << (state >> 28)
+                }
+            };
+            let (piece, after) = rest.split_at(length.clamp(1, rest.len()));
+            rest = after;
+            Some(piece)
+        })
+    }
+}
+
+/// What came out, in words, and whether the end was reached.
+type Outcome = (Vec<Result<String, String>>, bool);
+
+/// Feeds the pieces, pulls after each, and ends the body where `whole` says so. `view` is called with each item.
+fn drive<'a, D: Decode>(
+    decoder: &mut D,
+    pieces: impl Iterator<Item = &'a [u8]>,
+    whole: bool,
+    mut view: impl FnMut(Result<D::Item, ReplyError>),
+) -> bool {
+    let mut fed = 0;
+    let mut results = 0;
+    let mut failed = false;
+    let mut pull = |decoder: &mut D, fed: usize, ended: bool| loop {
+        match decoder.next_item() {
+            Ok(Step::NeedData) => {
+                assert!(!ended, "a complete body needs no more data");
+                return false;
+            }
+            Ok(Step::End) => {
+                assert!(ended || failed, "an end before the end of the body");
+                return true;
+            }
+            Ok(Step::Item(item)) => view(Ok(item)),
+            Err(error) => {
+                failed = true;
+                view(Err(error));
+            }
+        }
+        results += 1;
+        assert!(results <= fed + 1, "more comes out than went in");
+    };
+    for piece in pieces {
+        fed += piece.len();
+        decoder.feed(piece);
+        if pull(decoder, fed, false) {
+            break;
+        }
+    }
+    if !whole {
+        return false;
+    }
+    decoder.end();
+    assert!(pull(decoder, fed, true));
+    for _ in 0..3 {
+        assert!(matches!(decoder.next_item(), Ok(Step::End)), "a decoder at its end stays there");
+    }
+    true
+}
+
+fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole: bool) -> Outcome {
+    let mut results = Vec::new();
+    let ended = drive(decoder, cut.pieces(body), whole, |result| {
+        results.push(result.map(|item| format!("{item:?}")).map_err(|error| format!("{error:?}: {error}")));
+    });
+    (results, ended)
+}
+
+/// The same for every cut, and a beginning of it for what is cut off.
+fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
+    let whole = outcome(&mut make(), body, Cut::Whole, true);
+    let seed = u32::from(seed);
+    let cuts =
+        [Cut::Every(1), Cut::Hesitant(1), Cut::Every(1 + seed as usize), Cut::Ragged(seed), Cut::Ragged(seed.wrapping_mul(0x9e37_79b9))];
+    for cut in cuts {
+        assert_eq!(outcome(&mut make(), body, cut, true), whole, "{cut:?}");
+    }
+    let at = body.len() * seed as usize / 255;
+    let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), false);
+    assert!(whole.0.starts_with(&some), "cut off at {at}: {some:?}, of {whole:?}");
+}
+
+/// What a decoder may hold: so many bytes, and so many times the longest piece of the body that it reads as one.
+struct Allowance {
+    limit: usize,
+    of_each_byte: usize,
+}
+
+/// A decoder that keeps no more than this, however long the body is.
+const fn keeps(limit: usize) -> Allowance {
+    Allowance { limit, of_each_byte: 0 }
+}
+
+/// A decoder of lines: of each there is a copy.
+const fn hands_out(limit: usize) -> Allowance {
+    Allowance { limit, of_each_byte: 1 }
+}
+
+/// A decoder that makes small values of lines: of each there is a copy, and what the parser says of it, who quotes it.
+const fn makes_values(limit: usize) -> Allowance {
+    Allowance { limit, of_each_byte: 1 + GROWTH }
+}
+
+/// A decoder that makes JSON of it: an empty object in a list takes 3 bytes of a body and hundreds in memory.
+const fn makes_json(limit: usize) -> Allowance {
+    Allowance { limit, of_each_byte: 700 }
+}
+
+/// A buffer that grows is twice as long as what is in it at most, and there for a moment beside the one before.
+const GROWTH: usize = 3;
+
+/// What errors and small buffers take.
+const SMALL: usize = 16 << 10;
+
+/// Memory for each cut: most at once, and all together.
+fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
+    let seed = u32::from(seed);
+    for cut in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)] {
+        let longest = cut.pieces(body).map(<[u8]>::len).max().unwrap_or(0);
+        let pieces = cut.pieces(body).count();
+        let mut decoder = make();
+        let used = allocation_counter::measure(|| {
+            drive(&mut decoder, cut.pieces(body), true, drop);
+        });
+        let json = allowance.of_each_byte * body.len().min(allowance.limit + longest);
+        let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL;
+        assert!(used.bytes_max <= most as u64, "{cut:?}: {} bytes at once, where {most} are enough", used.bytes_max);
+        let all = (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL;
+        let errors_and_lines = 1200 * body.len();
+        assert!(used.bytes_total <= (all + errors_and_lines) as u64, "{cut:?}: {} bytes in all", used.bytes_total);
+    }
+}
+
+fn check_with<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
+    // In words, long bodies take longer than all else here.
+    if body.len() <= 4 << 10 {
+        every_cut(&make, body, seed);
+    }
+    bounded(&make, body, seed, allowance);
+}
+
+fn check_default<D: Decode<Item: Debug> + Default>(body: &[u8], seed: u8, allowance: &Allowance) {
+    check_with(D::default, body, seed, allowance);
+}
+
+/// Pieces are the items here: what matters is what they are together.
+fn check_chunks(body: &[u8], seed: u8) {
+    for cut in [Cut::Whole, Cut::Every(1), Cut::Hesitant(1), Cut::Ragged(u32::from(seed))] {
+        let mut all = Vec::new();
+        drive(&mut Chunks::default(), cut.pieces(body), true, |piece| all.extend(piece.expect("no chunk is wrong")));
+        assert_eq!(all, body, "{cut:?}");
+    }
+    bounded(Chunks::default, body, seed, &keeps(0));
+}
+
+/// What goes out is what came in, up to a line `null`.
+fn check_guard(body: &[u8], seed: u8) {
+    let passed = |cut: Cut| {
+        let (mut guard, mut out) = (NdjsonGuard::default(), Vec::new());
+        let mut held = 0;
+        for piece in cut.pieces(body) {
+            let before = out.len();
+            held += piece.len();
+            if let Err(refused) = guard.pass(piece, &mut out) {
+                assert_eq!(guard.pass(b"1\n", &mut out), Err(refused), "nothing comes after it");
+                return (out, Some(refused.line));
+            }
+            held -= out.len() - before;
+            assert!(held <= NdjsonGuard::LIMIT, "{held} bytes are held back");
+        }
+        let end = guard.end(&mut out).err().map(|refused| refused.line);
+        (out, end)
+    };
+    let (out, refused) = passed(Cut::Whole);
+    for cut in [Cut::Every(1), Cut::Hesitant(1), Cut::Every(2), Cut::Ragged(u32::from(seed))] {
+        assert_eq!(passed(cut), (out.clone(), refused), "{cut:?}");
+    }
+    assert!(body.starts_with(&out));
+    let blank = |byte: &u8| b" \t\r".contains(byte);
+    let is_null = |line: &[u8]| {
+        let begin = line.iter().position(|byte| !blank(byte)).unwrap_or(line.len());
+        let after = line[begin..].strip_prefix(b"null");
+        // With more of it than can be held back, it counts as one.
+        after.is_some_and(|after| after.iter().take(NdjsonGuard::LIMIT - 3).all(blank))
+    };
+    let first = body.split(|byte| *byte == b'\n').position(is_null).map(|line| line as u64 + 1);
+    match refused {
+        Some(line) => assert_eq!(Some(line), first),
+        None => assert!(first.is_none() && out == body, "line {first:?} was let through"),
+    }
+}
+
+/// A body with so much of one byte in it that it comes near the limit, or goes beyond.
+fn expanded(input: &[u8], limit: usize) -> Vec<u8> {
+    let [times, byte, rest @ ..] = input else { return Vec::new() };
+    let (before, after) = rest.split_at(rest.len() * usize::from(times & 7) / 8);
+    // From exactly the limit, without what stands around it, up to a little more than it.
+    let many = vec![*byte; limit - rest.len().min(limit) + usize::from(times >> 3) * 256];
+    [before, &many, after].concat()
+}
+
+/// The first byte says which decoder, the second how the bytes are cut; the rest is the body. From 248 on, it is one that is as long as the
+/// decoder's limit.
+pub(crate) fn check(input: &[u8]) {
+    let [which, seed, body @ ..] = input else { return };
+    let seed = *seed;
+    let (json, line) = (Json::<Value>::LIMIT, Lines::LIMIT);
+    let which = match which {
+        248.. => {
+            assert_eq!(Discard::LIMIT, line);
+            let body = &expanded(body, line);
+            return match which % 8 {
+                0 => check_default::<Discard>(body, seed, &keeps(0)),
+                1 => check_default::<Lines>(body, seed, &hands_out(line)),
+                2 => check_default::<TextLines>(body, seed, &hands_out(line)),
+                3 => check_chunks(body, seed),
+                4 => check_default::<Receipt>(body, seed, &keeps(1024)),
+                5 => check_default::<JsonLines<u8>>(body, seed, &makes_values(line)),
+                6 => check_default::<JsonLines<String>>(body, seed, &makes_values(line)),
+                _ => check_guard(body, seed),
+            };
+        }
+        which => which,
+    };
+    let id = InstanceId::new("i").expect("an id");
+    let name = EventName::new("e").expect("a name");
+    let [old, new] = [Dialect::of(Version::new(0, 18, 7)), Dialect::LATEST];
+    match which % 22 {
+        0 => check_default::<Json<Value>>(body, seed, &makes_json(json)),
+        1 => check_default::<Json<Vec<InstanceInfo>>>(body, seed, &makes_json(json)),
+        2 => check_default::<Json<SequenceInfo>>(body, seed, &makes_json(json)),
+        3 => check_default::<Json<Started>>(body, seed, &makes_json(json)),
+        4 => check_default::<Json<Acknowledged>>(body, seed, &makes_json(json)),
+        5 => check_default::<Json<HubConfig>>(body, seed, &makes_json(json)),
+        6 => check_default::<Json<String>>(body, seed, &makes_json(json)),
+        7 => check_default::<Discard>(body, seed, &keeps(0)),
+        8 => check_default::<Receipt>(body, seed, &makes_json(1024)),
+        9 => check_chunks(body, seed),
+        10 => check_default::<Lines>(body, seed, &hands_out(line)),
+        11 => check_default::<TextLines>(body, seed, &hands_out(line)),
+        12 => check_default::<JsonLines<Value>>(body, seed, &makes_json(line)),
+        13 => check_default::<JsonLines<LogLine>>(body, seed, &makes_json(line)),
+        14 => check_default::<JsonLines<AuditRecord>>(body, seed, &makes_json(line)),
+        15 => check_default::<JsonLines<f64>>(body, seed, &makes_json(line)),
+        16 => check_with(|| ReadEvents { id: &id, name: &name }.decoder(old), body, seed, &makes_json(line)),
+        17 => check_with(|| ReadEvents { id: &id, name: &name }.decoder(new), body, seed, &makes_json(line)),
+        18 => check_with(|| LastEvent { id: &id, name: &name }.decoder(old), body, seed, &makes_json(json)),
+        19 => check_with(|| LastEvent { id: &id, name: &name }.decoder(new), body, seed, &makes_json(json)),
+        _ => check_guard(body, seed),
+    }
+}

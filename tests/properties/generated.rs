@@ -1,0 +1,262 @@
+//! The same for generated values: 10,000 for each property, always the same ones.
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::sample::select;
+use proptest::string::string_regex;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+
+use crate::requesting::Hub;
+use crate::{decoding, heads, replying, requesting};
+
+/// How many values each property is checked for.
+const CASES: u32 = 10_000;
+
+/// Checks so many values. Nothing is written down: a value that fails is printed, the shortest that was found, and gets a row of its own.
+pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Value)) {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 10_000, ..Config::default() };
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, b"what anybody may pass, and more.");
+    let mut runner = TestRunner::new_with_rng(config, random);
+    let checked = std::cell::Cell::new(0);
+    let result = runner.run(&values, |value| {
+        checked.set(checked.get() + 1);
+        check(value);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    assert!(checked.get() >= cases, "only {} cases", checked.get());
+}
+
+/// What has a meaning in a path, a head or a body, where it should have none.
+const FRAGMENTS: [&str; 60] = [
+    "..",
+    ".",
+    "/",
+    "//",
+    "\\",
+    "?",
+    "#",
+    "%",
+    "%2e",
+    "%2E%2e",
+    "%2f",
+    "%00",
+    "%0d%0a",
+    "%u002e",
+    "@",
+    ":",
+    ":80",
+    "user:pass@",
+    "http://",
+    "\r\n",
+    "\n",
+    "\r",
+    "\0",
+    "\t",
+    " ",
+    "X-A: b",
+    "\r\nX-A: b\r\n",
+    "Host: elsewhere",
+    "HTTP/1.1",
+    "Content-Length: 0",
+    "chunked",
+    "0\r\n\r\n",
+    "\u{1b}[2J",
+    "\u{7f}",
+    "\u{80}",
+    "\u{9b}",
+    "\u{a0}",
+    "\u{ad}",
+    "\u{202e}",
+    "\u{2028}",
+    "\u{feff}",
+    "\u{fffd}",
+    "ż",
+    "ﬀ",
+    "𝒳",
+    "İ",
+    "。",
+    "／",
+    "toString",
+    "__proto__",
+    "constructor",
+    "null",
+    "\"",
+    "'",
+    "{}",
+    "[1,2]",
+    "<",
+    ">",
+    "|",
+    "^",
+];
+
+/// Any text, with a preference for what should have no meaning.
+fn texts() -> impl Strategy<Value = String> {
+    let pieces = || vec(select(&FRAGMENTS[..]).prop_map(str::to_owned), 1..5);
+    let mixed = vec(
+        proptest::prop_oneof![select(&FRAGMENTS[..]).prop_map(str::to_owned), string_regex("[a-z0-9-]{1,6}").expect("a pattern")],
+        1..8,
+    );
+    proptest::prop_oneof![
+        3 => any::<String>(),
+        3 => string_regex("[A-Za-z0-9._~!$&'()*+,;=:@%-]{1,40}").expect("a pattern"),
+        1 => string_regex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").expect("a pattern"),
+        1 => string_regex("[ -~]{0,60}").expect("a pattern"),
+        2 => pieces().prop_map(|pieces| pieces.concat()),
+        3 => mixed.prop_map(|pieces| pieces.concat()),
+    ]
+}
+
+/// The same, with a preference for what can stand in a route.
+pub(crate) fn ids() -> impl Strategy<Value = String> {
+    proptest::prop_oneof![2 => string_regex("[A-Za-z0-9._~!$&'()*+,;=:@-]{1,40}").expect("a pattern"), 1 => texts()]
+}
+
+/// Headers that have a meaning already.
+const KNOWN: [&str; 9] =
+    ["Host", "content-length", "Transfer-Encoding", "connection", "TE", "accept", "authorization", "user-agent", "cookie"];
+
+/// Names and values of headers, with a preference for those that can be sent.
+pub(crate) fn headers() -> impl Strategy<Value = (String, String)> {
+    let names = proptest::prop_oneof![
+        4 => string_regex("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}").expect("a pattern"),
+        1 => select(&KNOWN[..]).prop_map(str::to_owned),
+        2 => texts(),
+    ];
+    let values = proptest::prop_oneof![
+        3 => string_regex("[!-~]([ \t!-~]{0,40}[!-~])?").expect("a pattern"),
+        1 => string_regex("\\PC{0,30}").expect("a pattern"),
+        1 => string_regex("[a-z]{1,3}").expect("a pattern").prop_map(|unit| unit.repeat(6000)),
+        3 => texts(),
+    ];
+    (names, values)
+}
+
+fn urls() -> impl Strategy<Value = String> {
+    let schemes =
+        select(&["http://", "https://", "HTTP://", "http:", "http:/", "http:///", "ftp://", "//", "", "file://", "ws://", "user:"][..]);
+    let hosts = proptest::prop_oneof![
+        3 => select(&["localhost", "127.0.0.1", "[::1]", "example.com", "0x7f.1", "żółw.pl", "a.b.c.", "EXAMPLE.com", "[::ffff:1.2.3.4]"][..])
+            .prop_map(str::to_owned),
+        2 => string_regex("[a-z0-9.-]{1,12}").expect("a pattern"),
+        1 => texts(),
+    ];
+    let ports = select(&["", "", ":80", ":443", ":8000", ":0", ":65535", ":65536", ":-1", ":x"][..]);
+    let paths = proptest::prop_oneof![
+        2 => string_regex("(/[a-z0-9%._~-]{0,6}){0,4}/?").expect("a pattern"),
+        2 => texts().prop_map(|text| format!("/{text}")),
+    ];
+    let whole = (schemes, hosts, ports, paths).prop_map(|(scheme, host, port, path)| format!("{scheme}{host}{port}{path}"));
+    proptest::prop_oneof![5 => whole, 1 => texts()]
+}
+
+/// JSON of any shape, four levels deep at most.
+pub(crate) fn json() -> impl Strategy<Value = Value> {
+    let leaf = proptest::prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        texts().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        let members = vec((texts(), inner.clone()), 0..5).prop_map(|members| Value::Object(members.into_iter().collect()));
+        proptest::prop_oneof![vec(inner, 0..5).prop_map(Value::from), members]
+    })
+}
+
+#[test]
+fn sequence_ids_stand_in_their_route_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_sequence_id(&Hub::usual(), &text));
+}
+
+#[test]
+fn instance_ids_stand_in_their_route_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_instance_id(&Hub::usual(), &text));
+}
+
+#[test]
+fn names_of_events_that_are_waited_for_stand_in_their_route_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_event_name(&Hub::usual(), &text));
+}
+
+#[test]
+fn names_of_topics_stand_in_their_route_with_each_content_type_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_topic_name(&Hub::usual(), &text));
+}
+
+#[test]
+fn ids_of_the_platform_stand_in_their_route_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_platform_id(&Hub::usual(), &text));
+}
+
+#[test]
+fn base_urls_lead_where_they_say_or_are_refused() {
+    for_all(CASES, (urls(), texts()), |(url, text)| requesting::check_base(&url, &text));
+}
+
+#[test]
+fn headers_are_what_was_given_or_are_refused() {
+    for_all(CASES, headers(), |(name, value)| drop(requesting::check_header(&name, &value)));
+}
+
+#[test]
+fn events_are_sent_with_any_name_and_any_data() {
+    for_all(CASES, (texts(), json()), |(name, data)| requesting::check_event(&Hub::usual(), &name, &data));
+}
+
+#[test]
+fn options_of_a_start_are_sent_as_they_are_or_are_refused() {
+    for_all(CASES, (json(), texts(), texts()), |(value, text, member)| requesting::check_options(&Hub::usual(), &value, &text, &member));
+}
+
+#[test]
+fn access_keys_are_sent_as_they_are_or_are_refused() {
+    for_all(CASES, texts(), |text| requesting::check_key(&Hub::usual(), &text));
+}
+
+/// Bytes that look like what hubs send, up to some place.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let lines = vec(proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()], 0..4);
+    proptest::prop_oneof![
+        vec(any::<u8>(), 0..80),
+        json().prop_map(|value| value.to_string().into_bytes()),
+        (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines, end)| lines.join(end).into_bytes()),
+        (json(), any::<u8>()).prop_map(|(value, at)| {
+            let mut text = value.to_string().into_bytes();
+            text.truncate(usize::from(at));
+            text
+        }),
+    ]
+}
+
+#[test]
+fn decoders_make_the_same_of_a_body_however_it_is_cut() {
+    for_all(CASES, (0_u8..247, any::<u8>(), bodies()), |(which, seed, body)| decoding::check(&[&[which, seed], &body[..]].concat()));
+}
+
+#[test]
+fn replies_are_the_same_however_they_are_cut() {
+    let lines = vec((headers(), select(&["content-length:5", "transfer-encoding:chunked", "location:/x", "retry-after:7", ""][..])), 0..4);
+    for_all(CASES, (any::<[u8; 4]>(), texts(), lines, bodies()), |(choices, reason, lines, body)| {
+        let lines: Vec<String> = lines.into_iter().map(|((name, value), line)| format!("{line}\u{fe}{name}:{value}")).collect();
+        let head: Vec<u8> =
+            lines.join("\u{fe}").chars().map(|c| if c == '\u{fe}' { 0xfe } else { u8::try_from(c).unwrap_or(b'?') }).collect();
+        replying::check(&[&choices[..], reason.as_bytes(), &[0xff], &head, &[0xff], &body].concat());
+    });
+}
+
+#[test]
+fn heads_are_found_at_the_same_place_however_they_come() {
+    let interim = select(&["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"][..]);
+    let lines = string_regex("HTTP/1\\.[01x] {0,2}[0-9+a]{1,4} ?[ -~\\x80-\\xff]{0,12}\r?\n").expect("a pattern");
+    let rest = string_regex("([A-Za-z-]{1,5}: ?[!-~]{0,5}\r?\n){0,3}(\r\n)?").expect("a pattern");
+    for_all(CASES, (interim, lines, rest, texts()), |(interim, line, rest, text)| {
+        heads::check(format!("{interim}{line}{rest}{text}").as_bytes())
+    });
+}

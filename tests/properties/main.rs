@@ -1,0 +1,9 @@
+//! What holds for any bytes of a server and any value of a caller: checked for the inputs that fuzzing has found, and for generated ones.
+
+mod corpus;
+mod decoding;
+mod generated;
+mod heads;
+mod replying;
+mod requesting;
+mod wire;
