@@ -12,3 +12,4 @@ mod repeats;
 mod scene;
 mod soak;
 mod stale;
+mod traits;
