@@ -8,6 +8,7 @@ mod crooked;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
+mod naive;
 mod repeats;
 mod scene;
 mod soak;
