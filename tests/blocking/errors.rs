@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, Readiness, ReplyError,
     RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
@@ -14,7 +15,6 @@ use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{Mailbox, recording, serving};
-use crate::transport::Answering;
 
 const HUB: &str = "http://hub:8000/api/v1";
 
@@ -22,7 +22,7 @@ type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = Answering(move |_: Request<Outgoing<'_>>| answer());
+    let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
     HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(None).build().unwrap()
 }
 
@@ -57,7 +57,7 @@ impl Read for Stops {
 
 /// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
-    let transport = Answering(move |request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
         let body = match path.rsplit('/').next().unwrap() {
             "start" => r#"{"id":"i"}"#,
@@ -298,7 +298,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 
 /// A client whose uploads are read, and whose transport passes their errors on.
 fn reading() -> HostClient {
-    let transport = Answering(|request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(|request: Request<Outgoing<'_>>| -> Answer {
         if let Outgoing::Reader { reader, .. } = request.into_body() {
             io::copy(reader, &mut io::sink())?;
         }

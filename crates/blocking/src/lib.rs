@@ -152,7 +152,7 @@ mod sequence;
 mod start;
 mod stream;
 mod topics;
-mod transport;
+pub mod transport;
 mod upload;
 mod writer;
 
@@ -182,7 +182,11 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqConfig, UreqTransport};
+#[doc(inline)]
+pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+#[cfg(feature = "ureq")]
+#[doc(inline)]
+pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 

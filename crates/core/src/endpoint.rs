@@ -40,8 +40,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
-    /// operations; for a value that begins or ends with white space, which would not arrive; and where all headers together are longer
-    /// than 16 kB.
+    /// operations; for a value that would not arrive as it is, because white space is around it or a letter outside ASCII in it; and where all
+    /// headers together are longer than 16 kB.
     pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
