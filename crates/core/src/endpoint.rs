@@ -1,7 +1,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
@@ -92,13 +93,17 @@ impl Endpoint {
             dialect.require(O::NAME, O::SINCE)?;
         }
         let payload = operation.payload(self.dialect.unwrap_or(Dialect::LATEST))?;
-        let uri: Uri = format!("{}/{}", self.base, operation.path().into_text()?).try_into().map_err(http::Error::from)?;
-        let mut request = Request::new(payload);
-        *request.method_mut() = O::METHOD;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.clone();
-        operation.headers(request.headers_mut())?;
-        Ok(request)
+        let mut head = self.head(O::METHOD, operation.path())?;
+        operation.headers(&mut head.headers)?;
+        Ok(Request::from_parts(head, payload))
+    }
+
+    /// What is alike for all operations: compiled once, and not for each.
+    fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+        let uri: Uri = format!("{}/{}", self.base, path.into_text()?).try_into().map_err(http::Error::from)?;
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
+        Ok(head)
     }
 
     /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put
