@@ -100,7 +100,13 @@ impl Endpoint {
 
     /// What is alike for all operations: compiled once, and not for each.
     fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
-        let uri: Uri = format!("{}/{}", self.base, path.into_text()?).try_into().map_err(http::Error::from)?;
+        let path = path.into_text()?;
+        // As long as it will be: it is made into the bytes of the URI, which does not copy it then.
+        let mut uri = String::with_capacity(self.base.len() + 1 + path.len());
+        uri.push_str(&self.base);
+        uri.push('/');
+        uri.push_str(&path);
+        let uri: Uri = uri.try_into().map_err(http::Error::from)?;
         let (mut head, ()) = Request::new(()).into_parts();
         (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
         Ok(head)
