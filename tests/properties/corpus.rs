@@ -37,7 +37,7 @@ fn what_was_found_for_decoders() {
 
 #[test]
 fn what_was_found_for_the_limits_of_decoders() {
-    replay("limits", 80, decoding::check_limits);
+    replay("limits", 20, decoding::check_limits);
 }
 
 #[test]
