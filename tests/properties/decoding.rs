@@ -203,7 +203,7 @@ impl fmt::Write for Digest {
 fn some_cuts<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
     let digest = |cut: Cut| {
         let mut digest = Digest::default();
-        drive(&mut make(), cut.pieces(body), true, |result| write!(digest, "{result:?}\n").expect("it takes everything"));
+        drive(&mut make(), cut.pieces(body), true, |result| writeln!(digest, "{result:?}").expect("it takes everything"));
         digest.0.finish()
     };
     let whole = digest(Cut::Whole);
