@@ -1,20 +1,21 @@
 //! What errors say, and what they must not; and mistakes that are found before anything is sent.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, Readiness, ReplyError,
-    RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
+    RequestError, RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{Mailbox, recording, serving};
-use crate::transport::Answering;
 
 const HUB: &str = "http://hub:8000/api/v1";
 
@@ -22,7 +23,7 @@ type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = Answering(move |_: Request<Outgoing<'_>>| answer());
+    let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
     HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(None).build().unwrap()
 }
 
@@ -57,7 +58,7 @@ impl Read for Stops {
 
 /// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
-    let transport = Answering(move |request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
         let body = match path.rsplit('/').next().unwrap() {
             "start" => r#"{"id":"i"}"#,
@@ -96,6 +97,12 @@ impl std::error::Error for Layer {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
     }
+}
+
+/// The error for a line that is not text.
+fn not_text() -> Error {
+    let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
+    host.instance("x").unwrap().output().unwrap().lines().next().unwrap().unwrap_err()
 }
 
 struct Full;
@@ -211,6 +218,35 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
         ),
         (
+            stopped(Phase::Tls, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while encryption was agreed upon; \
+             nothing was sent",
+        ),
+        (
+            stopped(Phase::Send, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the request was sent, \
+             and the hub may have received a part of it",
+        ),
+        (
+            stopped(Phase::Read, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the answer was read",
+        ),
+        (
+            stopped(Phase::Wait, Stopped::Idle).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was waited for, \
+             and the hub may have acted upon the request",
+        ),
+        (
+            HostClient::builder(HUB).header("host", "elsewhere").build().unwrap_err(),
+            "the header \"host\" cannot be sent: it describes the connection or the body, and is set by this library",
+        ),
+        (
+            not_text(),
+            "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: the reply is not the UTF-8 text that was expected; \
+             it begins with \"\u{fffd}\"\n  \
+             caused by: invalid utf-8 sequence of 1 bytes from index 0",
+        ),
+        (
             stopped(Phase::Connect, Stopped::Deadline).info().unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, before it was connected; nothing was sent",
         ),
@@ -298,7 +334,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 
 /// A client whose uploads are read, and whose transport passes their errors on.
 fn reading() -> HostClient {
-    let transport = Answering(|request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(|request: Request<Outgoing<'_>>| -> Answer {
         if let Outgoing::Reader { reader, .. } = request.into_body() {
             io::copy(reader, &mut io::sink())?;
         }
@@ -319,6 +355,42 @@ fn errors_are_told_in_full() {
         assert_eq!(format!("{error:?}"), told);
         assert_eq!(chain(&error).join("\n  caused by: "), told);
         assert_eq!(error.to_string().lines().next(), told.lines().next());
+    }
+}
+
+/// What a new kind, or a new phase, has to be added to.
+#[test]
+fn every_kind_and_phase_is_among_them() {
+    let kind = |error: &Error| match error.kind() {
+        ErrorKind::Request(RequestError::BaseUrl { .. }) => "base url",
+        ErrorKind::Request(RequestError::Segment { .. }) => "segment",
+        ErrorKind::Request(RequestError::Header { .. }) => "header",
+        ErrorKind::Request(RequestError::Option { .. }) => "option",
+        ErrorKind::Request(RequestError::Unsupported { .. }) => "unsupported",
+        ErrorKind::Request(RequestError::Http(_)) => "http",
+        ErrorKind::Transport { .. } => "transport",
+        ErrorKind::Deadline { .. } => "deadline",
+        ErrorKind::Idle { .. } => "idle",
+        ErrorKind::Cancelled { .. } => "cancelled",
+        ErrorKind::Ended(_) => "ended",
+        ErrorKind::Failed(_) => "failed",
+        ErrorKind::Attempts(_) => "attempts",
+        ErrorKind::Upload(_) => "upload",
+        ErrorKind::Write(_) => "write",
+        ErrorKind::Reply(ReplyError::Api(_)) => "api",
+        ErrorKind::Reply(ReplyError::Body { .. }) => "body",
+        ErrorKind::Reply(ReplyError::Text { .. }) => "text",
+        ErrorKind::Reply(ReplyError::TooLarge { .. }) => "too large",
+        ErrorKind::Reply(ReplyError::Truncated { .. }) => "truncated",
+        other => panic!("{other:?}"),
+    };
+    let snapshots = snapshots();
+    let kinds: BTreeSet<_> = snapshots.iter().map(|(error, _)| kind(error)).collect();
+    assert_eq!(kinds.len(), 20, "{kinds:?}");
+    for what in ["transport", "deadline"] {
+        let phases: BTreeSet<_> =
+            snapshots.iter().filter(|(error, _)| kind(error) == what).filter_map(|(error, _)| error.phase()).collect();
+        assert_eq!(phases.len(), 6, "{what}: {phases:?}");
     }
 }
 

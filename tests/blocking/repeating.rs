@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
+use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, CancelToken, Error, ErrorKind, Fresh, HostClient, Observed, Outgoing, Phase, RequestInfo, RetryPolicy, StartOptions,
     TransportError, Upload,
 };
-
-use crate::transport::Answering;
 
 const HUB: &str = "http://hub:8000/api/v1";
 
@@ -62,7 +61,7 @@ impl Read for Failing {
 /// connection that was used before.
 fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
     let (attempts, fates) = (Arc::<AtomicU32>::default(), fates.to_vec());
-    let transport = Answering({
+    let transport = from_fn({
         let attempts = Arc::clone(&attempts);
         move |request: Request<Outgoing<'_>>| {
             let attempt = usize::try_from(attempts.fetch_add(1, Ordering::Relaxed)).unwrap();
@@ -225,7 +224,7 @@ fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
 #[test]
 fn by_default_it_is_tried_three_times_within_two_seconds() {
     let attempts = Arc::<AtomicU32>::default();
-    let transport = Answering({
+    let transport = from_fn({
         let attempts = Arc::clone(&attempts);
         move |_: Request<Outgoing<'_>>| {
             attempts.fetch_add(1, Ordering::Relaxed);
@@ -265,7 +264,7 @@ fn limits_hold_for_all_attempts_together() {
         }
     };
     let transport =
-        Answering(|_: Request<Outgoing<'_>>| Err(TransportError { phase: Phase::Connect, source: "nobody is there".into() }.into()));
+        from_fn(|_: Request<Outgoing<'_>>| Err(TransportError { phase: Phase::Connect, source: "nobody is there".into() }.into()));
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
     let host = HostClient::builder(HUB).transport(Arc::new(transport)).retry(hour).observer(cancelling).build().unwrap();
     let error = host.with_cancel(&token).version().unwrap_err();

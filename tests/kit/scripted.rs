@@ -138,6 +138,9 @@ where
         }
         // Without delay, so that each write is a segment of its own. An error means that the client is gone again.
         let Ok(stream) = stream.and_then(|stream| stream.set_nodelay(true).map(|()| Arc::new(stream))) else { continue };
+        // A thread that has ended keeps its stack until it is forgotten, and a process has not so many.
+        handlers.retain(|handler: &JoinHandle<()>| !handler.is_finished());
+        open.retain(|stream| stream.strong_count() > 0);
         open.push(Arc::downgrade(&stream));
         let index = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let (handler, tls) = (Arc::clone(handler), tls.cloned());

@@ -64,9 +64,14 @@
 //!
 //! # Features
 //!
-//! - `rustls` (default): `https://` addresses, with rustls and the Mozilla root certificates.
+//! - `rustls` (default, with `ureq`): `https://` addresses, with rustls and the root certificates of Mozilla.
+//! - `native-tls` (with `ureq`): the same with what the operating system encrypts with and trusts.
+//! - `ureq`: the default transport. Without it, a client is given a [`Transport`] of yours.
 //! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
 //!   only what is not there yet; and the module `build` for build scripts. Compiles 14 crates more.
+//! - `testing`: scripts and replays for tests without a hub, and a suite for transports of one's own, in [`transport`].
+//!
+//! What a build pays for each is in [`guide::costs`].
 //!
 //! # Packing and deploying
 //!
@@ -152,7 +157,7 @@ mod sequence;
 mod start;
 mod stream;
 mod topics;
-mod transport;
+pub mod transport;
 mod upload;
 mod writer;
 
@@ -182,8 +187,10 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
+#[doc(inline)]
 pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
 #[cfg(feature = "ureq")]
+#[doc(inline)]
 pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};

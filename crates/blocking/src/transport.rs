@@ -1,5 +1,17 @@
-//! The one place that does IO.
+//! The one place that does IO: what carries requests to a hub and replies back.
+//!
+//! Programs need none of it. [`Transport`] is for those who go another way than plain HTTP, and says what has to be kept. With the feature
+//! `testing` there are three modules more: `script` answers without a network, `replay` plays recorded exchanges, and `conformance` tells
+//! whether a transport keeps its contract.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+mod http1;
+#[cfg(feature = "testing")]
+pub mod replay;
+#[cfg(feature = "testing")]
+pub mod script;
 #[cfg(feature = "ureq")]
 mod ureq;
 
@@ -40,6 +52,34 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
 /// - The error is a [`TransportError`] where it is known how far the request got.
+///
+/// The module `transport::conformance` (feature `testing`) runs any transport through a case for each of these sentences.
+///
+/// # Example
+/// A transport is often another one with something around it:
+///
+/// ```
+/// use std::io::Read;
+/// use std::sync::Arc;
+/// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
+/// use scramjet_client_blocking::{BoxError, Outgoing, Transport};
+///
+/// /// Asks for a new token for each request.
+/// struct SignedIn<F> {
+///     token: F,
+///     inner: Arc<dyn Transport>,
+/// }
+///
+/// impl<F: Fn() -> String + Send + Sync> Transport for SignedIn<F> {
+///     fn send(&self, mut request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))?;
+///         // Kept out of everything that shows headers.
+///         value.set_sensitive(true);
+///         request.headers_mut().insert("authorization", value);
+///         self.inner.send(request)
+///     }
+/// }
+/// ```
 pub trait Transport: Send + Sync {
     /// Sends one request and receives the head of its reply.
     ///
