@@ -25,6 +25,7 @@ mod starting;
 mod streams;
 mod transforms;
 mod transport;
+mod traps;
 mod uploads;
 mod waiting;
 mod waiting_1x;

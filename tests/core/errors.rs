@@ -190,6 +190,47 @@ fn a_redirection_names_its_target() {
     assert_eq!(error.message, "Not Found", "a refusal does not redirect");
 }
 
+/// Whatever the other side writes, and wherever: a message is short, and a terminal only shows it.
+#[test]
+fn messages_are_short_and_move_no_cursor() {
+    let long = "x".repeat(60_000);
+    let escapes = "a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}";
+    let plain = "a[2J31m\n\tb";
+    for (wild, tame) in [(long.as_str(), format!("{}…", &long[..500])), (escapes, plain.to_owned())] {
+        let text = format!("{wild}.");
+        let tame = if wild == long { tame } else { format!("{tame}.") };
+        assert_eq!(refusal_of(&Head::new(500, "Oh"), text.as_bytes()).message, tame, "a text");
+        let json = serde_json::json!({ "error": text }).to_string();
+        assert_eq!(refusal_of(&Head::new(500, "Oh"), json.as_bytes()).message, tame, "JSON");
+        assert_eq!(refusal_of(&Head::new(500, &text), b"").message, tame, "a reason");
+        let page = format!("<html><title>{text}</title>");
+        assert!(refusal_of(&Head::new(500, "Oh"), page.as_bytes()).message.starts_with(&format!("an HTML page ({tame})")), "a title");
+        let code = serde_json::json!({ "error": { "code": text, "message": "m" } }).to_string();
+        let error = refusal_of(&Head::new(500, "Oh"), code.as_bytes());
+        assert_eq!((error.to_string().as_str(), error.code), ("500 SERVER_ERROR: m", ErrorCode::ServerError), "no code");
+    }
+    let error = refusal_of(&Head::new(302, "Found").header("location", &format!("http://x/{long}")), b"");
+    assert!(error.message.len() < 700 && error.message.starts_with("it redirects to http://x/xxx"), "{}", error.message.len());
+}
+
+fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
+    let error = read(head.reply(&hub(), &GetVersion), [body]).expect_err("a refusal");
+    error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
+}
+
+/// The parser quotes a text that it did not expect, however long it is.
+#[test]
+fn what_the_parser_says_is_short() {
+    let source = |body: &str| {
+        let error = read(Head::new(200, "OK").reply(&hub(), &GetVersion), [body.as_bytes()]).expect_err("no version");
+        error.source().expect("the parser's error").to_string()
+    };
+    assert_eq!(source(r#""xy""#), r#"invalid type: string "xy", expected struct HubVersion at line 1 column 4"#);
+    let long = source(&format!("\n{:?}", "x".repeat(1_000_000)));
+    assert!(long.starts_with(r#"invalid type: string "xxx"#) && long.ends_with("x… at line 2 column 1000002"), "{long}");
+    assert!(long.len() < 600, "{} bytes", long.len());
+}
+
 #[test]
 fn retry_after_is_read() {
     for (value, seconds) in [
@@ -287,6 +328,11 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         (
             option.expect_err("not an object"),
             "the option \"appConfig\" cannot be sent: it is not a JSON object; a sequence's configuration has to be one",
+            &[],
+        ),
+        (
+            RequestError::setting("ca_certificates", "there is no certificate in it"),
+            "the setting \"ca_certificates\" cannot be used: there is no certificate in it",
             &[],
         ),
         (

@@ -296,6 +296,16 @@ fn headers_that_are_not_the_callers_are_refused() {
     for name in ["authorization", "cookie", "accept", "user-agent", "x-mw-billable"] {
         hub().set_header(HeaderName::from_static(name), value()).unwrap_or_else(|error| panic!("{error}"));
     }
+    // What would arrive as another value.
+    for value in [" x", "x ", "\tx", "Bearer ", " ", "żółw"] {
+        let value = HeaderValue::try_from(value).expect("HTTP allows it");
+        let error = hub().set_header(HeaderName::from_static("x-a"), value).expect_err("it would not arrive");
+        assert!(matches!(&error, RequestError::Header { name, .. } if name == "x-a"), "{error:?}");
+    }
+    for value in ["", "a b", "a\tb"] {
+        let value = HeaderValue::try_from(value).expect("HTTP allows it");
+        hub().set_header(HeaderName::from_static("x-a"), value).unwrap_or_else(|error| panic!("{error}"));
+    }
     // Long ones, one by one and together; a value that is replaced does not count.
     let long = || HeaderValue::try_from("x".repeat(9000)).expect("a value");
     let mut hub = hub();

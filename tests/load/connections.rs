@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
+use std::panic::{catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::Barrier;
 use std::thread::scope;
@@ -148,10 +149,19 @@ impl Read for Cancels {
     }
 }
 
+/// Panics as one does who must not be noticed.
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        resume_unwind(Box::new("lost"))
+    }
+}
+
 const MEGABYTE: u64 = 1 << 20;
 
 /// Calls that end in the midst.
-type Ends = [(&'static str, fn(&HostClient)); 14];
+type Ends = [(&'static str, fn(&HostClient)); 15];
 
 fn ends() -> Ends {
     [
@@ -174,7 +184,7 @@ fn ends() -> Ends {
             assert!(error.api().is_some(), "{error:?}");
         }),
         ("a refused upload on a connection that stays open", |host| {
-            let upload = Upload::sized_reader(io::repeat(b'.'), 8 * MEGABYTE);
+            let upload = Upload::sized_reader(io::repeat(b'.'), 2 * MEGABYTE);
             let error = host.sequence("full").unwrap().overwrite(upload).unwrap_err();
             assert!(error.api().is_some(), "{error:?}");
         }),
@@ -187,6 +197,10 @@ fn ends() -> Ends {
         ("an upload whose data ends too soon", |host| {
             let error = host.sequence("x").unwrap().overwrite(Upload::sized_reader(&b"half"[..], 8)).unwrap_err();
             assert!(error.api().is_none(), "{error:?}");
+        }),
+        ("an upload whose data is lost in a panic", |host| {
+            let upload = || Upload::reader(io::repeat(b'.').take(MEGABYTE).chain(Panics));
+            assert!(catch_unwind(|| host.sequence("x").unwrap().overwrite(upload())).is_err());
         }),
         ("a body that is cut", |host| assert!(host.sequence_info("cut").is_err())),
         ("a body that is cut in a chunk", |host| assert!(host.sequence_info("torn").is_err())),
@@ -210,7 +224,7 @@ fn ends() -> Ends {
 #[test]
 #[cfg(target_os = "linux")]
 fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
-    const TIMES: usize = 40;
+    const TIMES: usize = 20;
     if let Ok(url) = env::var(HUB) {
         let before = threads();
         let host = client(&url).retry(RetryPolicy::linear(Duration::ZERO).attempts(2)).build().unwrap();

@@ -8,7 +8,9 @@ mod crooked;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
+mod naive;
 mod repeats;
 mod scene;
 mod soak;
 mod stale;
+mod traits;

@@ -106,7 +106,7 @@ impl Caller {
             12 => cancelled(instance("silent").with_cancel(&self.token()).next_event("e")),
             13 => {
                 let stream = instance("endless").with_cancel(&self.token()).stdout();
-                let read = stream.and_then(|mut stream| Ok(io::copy(&mut stream, &mut io::sink()).map_err(told)?));
+                let read = stream.and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told));
                 cancelled(read)
             }
             14 => refused(host.sequence("refuses").unwrap().overwrite(megabyte())),

@@ -1,7 +1,7 @@
 //! A call never fails because the other side has closed an idle connection.
 //!
 //! Calls are spaced around the moment at which it does, on a server of Node.js that keeps connections for a second, on one that is busy with
-//! something else much of its time, and on a real hub. Nothing is repeated: a call that meets a closed connection fails.
+//! something else much of its time, and on a real hub. Half of the clients repeat nothing: there a call that meets a closed connection fails.
 //!
 //! This is a small version. The whole one is 2,000 calls on each, in three minutes:
 //!
@@ -9,18 +9,19 @@
 //! SCRAMJET_TEST_STALE_CALLS=2000 cargo test -p scramjet-client-tests --test load stale -- --nocapture
 //! ```
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, scope};
-use std::time::{Duration, Instant};
-use std::{env, fmt};
+use std::time::Duration;
+use std::{env, fmt, io};
 
-use scramjet_client_blocking::{Error, HostClient, StartOptions, Upload};
+use scramjet_client_blocking::{Error, HostClient, Observed, RequestInfo, StartOptions, Upload};
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::keep_alive::KeepAliveServer;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
+use crate::naive::{Keeps, Naive, around};
 use crate::scene::alone;
 
 /// Clients that call around the moment at which the other side closes, each on a connection of its own.
@@ -31,106 +32,6 @@ const EARLY_CLIENTS: u32 = 20;
 
 /// Clients that only look whether the connection is closed already.
 const NAIVE_CLIENTS: u32 = 60;
-
-/// How far from the moment the calls are, at most.
-const SPREAD: Duration = Duration::from_millis(15);
-
-/// One time after another, around a moment, on both sides.
-fn around(moment: Duration, client: u32, round: u32) -> Duration {
-    let step = (client * 97 + round * 37) % 301;
-    moment - SPREAD + SPREAD * step / 150
-}
-
-/// How a server treats idle connections.
-#[derive(Clone, Copy)]
-struct Keeps {
-    announced: Duration,
-    /// After how long they are closed.
-    closes: Duration,
-}
-
-impl Keeps {
-    /// Waits for what a server does.
-    fn seen(url: &str) -> Self {
-        let all: Vec<_> = scope(|scope| {
-            let waiting: Vec<_> = (0..5).map(|_| scope.spawn(|| Self::seen_once(url))).collect();
-            waiting.into_iter().map(|waiting| waiting.join().unwrap()).collect()
-        });
-        *all.iter().min_by_key(|keeps| keeps.closes).unwrap()
-    }
-
-    fn seen_once(url: &str) -> Self {
-        let mut naive = Naive::connect(url);
-        let head = naive.exchange("GET", "version").unwrap();
-        let begin = Instant::now();
-        naive.0.read_to_end(&mut Vec::new()).unwrap();
-        let closes = begin.elapsed();
-        let announced = head.to_lowercase().split("keep-alive: timeout=").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
-        Self { announced: Duration::from_secs(announced.expect("an announcement")), closes }
-    }
-
-    /// From when on the client does not use a connection again.
-    fn retired(self) -> Duration {
-        Duration::from_secs(3).min(self.announced * 3 / 5)
-    }
-}
-
-/// A client that sends on a connection which it does not see closed.
-struct Naive(TcpStream);
-
-impl Naive {
-    fn connect(url: &str) -> Self {
-        let address = url.trim_start_matches("http://").split('/').next().unwrap();
-        let socket = TcpStream::connect(address).unwrap();
-        socket.set_nodelay(true).unwrap();
-        Self(socket)
-    }
-
-    /// Gives the head of an answer that comes whole; `None` where the connection is lost.
-    fn exchange(&mut self, method: &str, path: &str) -> Option<String> {
-        let request = format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: hub\r\nContent-Length: 0\r\n\r\n");
-        self.0.write_all(request.as_bytes()).ok()?;
-        let (mut answer, mut piece) = (String::new(), [0; 4096]);
-        loop {
-            let read = self.0.read(&mut piece).ok().filter(|&read| read > 0)?;
-            answer.push_str(&String::from_utf8_lossy(&piece[..read]));
-            if let Some((head, body)) = answer.split_once("\r\n\r\n") {
-                let length = head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-                let whole = length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length: usize| body.len() >= length);
-                if whole {
-                    return Some(head.to_owned());
-                }
-            }
-        }
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.set_nonblocking(true).unwrap();
-        let seen = self.0.peek(&mut [0]);
-        self.0.set_nonblocking(false).unwrap();
-        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Calls in these intervals. Gives how many calls went over a connection that was used before, and how many of those were lost.
-    fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> (u32, u32) {
-        let (mut reused, mut lost) = (0, 0);
-        let mut naive = Self::connect(url);
-        for round in 0..rounds {
-            if naive.exchange("POST", &format!("sequence/naive-{client}-{round}/start")).is_none() {
-                lost += 1;
-                naive = Self::connect(url);
-                continue;
-            }
-            thread::sleep(around(moment, client, round));
-            if naive.is_open() {
-                reused += 1;
-            } else {
-                naive = Self::connect(url);
-            }
-        }
-        (reused, lost)
-    }
-}
 
 /// The calls of one client after one another, so that any of them may follow any.
 fn call(host: &HostClient, client: u32, round: u32) -> Result<(), Error> {
@@ -152,17 +53,19 @@ struct Outcome {
     calls: u32,
     early: u32,
     failures: Vec<String>,
+    /// How many requests went over a connection that was used before.
+    reused: u32,
     naive: (u32, u32),
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keeps, calls, early, failures, naive: (reused, lost) } = self;
+        let Self { keeps, calls, early, failures, reused, naive: (naive_reused, naive_lost) } = self;
         let milliseconds = |time: Duration| time.as_millis();
         write!(
             f,
-            "announces {} ms and closes after {} ms: {calls} calls around that and {early} around {} ms, {} failed; \
-             of a client that only looks whether it is closed {reused} on a used connection, {lost} failed",
+            "announces {} ms and closes after {} ms: {calls} calls around that and {early} around {} ms, {} failed, {reused} on a used connection; \
+             of clients that only look whether it is closed {naive_lost} of {naive_reused} on a used connection failed",
             milliseconds(keeps.announced),
             milliseconds(keeps.closes),
             milliseconds(keeps.retired()),
@@ -171,33 +74,48 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Has many clients call the server, with pauses around its idle limit and around what the client makes of that.
-fn run(url: &str, rounds: u32) -> Outcome {
-    let keeps = Keeps::seen(url);
-    // Not the same numbers for both.
-    let client = |client: u32, moment: Duration, rounds: u32| -> Vec<String> {
-        let host = HostClient::builder(url).retry(None).build().unwrap();
-        // Where it is asked, nothing is waited for.
-        host.dialect().unwrap();
-        let answered = |round| match call(&host, client, round) {
+fn client(url: &str, number: u32, reused: &Arc<AtomicU32>) -> HostClient {
+    let reused = Arc::clone(reused);
+    let observer = move |_: &RequestInfo<'_>, event: &Observed<'_>| {
+        if let Observed::Head { timings, .. } = event {
+            reused.fetch_add(u32::from(timings.reused == Some(true)), Ordering::Relaxed);
+        }
+    };
+    let host = HostClient::builder(url).observer(observer).build().unwrap();
+    // No call needs to be repeated; and where they may be, none arrives twice.
+    if number % 2 == 0 { host.with_retry(None) } else { host }
+}
+
+/// Calls in these intervals. Gives what failed.
+fn call_around(moment: Duration, host: &HostClient, number: u32, rounds: u32) -> Vec<String> {
+    // Where it is asked, nothing is waited for.
+    host.dialect().unwrap();
+    let failures = (0..=rounds).filter_map(|round| {
+        if round > 0 {
+            thread::sleep(around(moment, number, round));
+        }
+        match call(host, number, round) {
             // A refusal is an answer.
             Err(error) if error.api().is_none() => Some(format!("{moment:?}, call {round}: {error:?}")),
             _ => None,
-        };
-        let calls = (0..=rounds).filter_map(|round| {
-            if round > 0 {
-                thread::sleep(around(moment, client, round));
-            }
-            answered(round)
-        });
-        calls.collect()
-    };
+        }
+    });
+    failures.collect()
+}
+
+/// Has many clients call the server, with pauses around its idle limit and around what the client makes of that.
+fn run(url: &str, rounds: u32) -> Outcome {
+    let keeps = Keeps::seen(url);
     // They take as long as the others.
     let early_rounds = rounds * u32::try_from(keeps.closes.as_millis() / keeps.retired().as_millis()).unwrap();
-    let (naive_reused, naive_lost) = (AtomicU32::new(0), AtomicU32::new(0));
+    let [reused, naive_reused, naive_lost] = [(); 3].map(|()| Arc::<AtomicU32>::default());
     let failures = scope(|scope| {
-        let late = (0..CLIENTS).map(|number| scope.spawn(move || client(number, keeps.closes, rounds)));
-        let early = (CLIENTS..CLIENTS + EARLY_CLIENTS).map(|number| scope.spawn(move || client(number, keeps.retired(), early_rounds)));
+        let reused = &reused;
+        let start = |numbers: Range<u32>, moment, rounds| {
+            numbers.map(move |number| scope.spawn(move || call_around(moment, &client(url, number, reused), number, rounds)))
+        };
+        let late = start(0..CLIENTS, keeps.closes, rounds);
+        let early = start(CLIENTS..CLIENTS + EARLY_CLIENTS, keeps.retired(), early_rounds);
         let clients: Vec<_> = late.chain(early).collect();
         for number in 0..NAIVE_CLIENTS {
             let (naive_reused, naive_lost) = (&naive_reused, &naive_lost);
@@ -214,7 +132,8 @@ fn run(url: &str, rounds: u32) -> Outcome {
         calls: CLIENTS * rounds,
         early: EARLY_CLIENTS * early_rounds,
         failures,
-        naive: (naive_reused.into_inner(), naive_lost.into_inner()),
+        reused: reused.load(Ordering::Relaxed),
+        naive: (naive_reused.load(Ordering::Relaxed), naive_lost.load(Ordering::Relaxed)),
     }
 }
 
@@ -226,13 +145,17 @@ fn rounds(short: u32) -> u32 {
 
 fn check_node(name: &str, busy: u32) {
     let server = KeepAliveServer::start(1000, busy);
-    let outcome = run(server.url(), rounds(8));
+    check(name, &run(server.url(), rounds(8)));
     let seen = server.seen();
-    println!("{name} {outcome}; {} requests on {} connections", seen.requests, seen.connections);
-    assert!(outcome.failures.is_empty(), "{name}: {:#?}", outcome.failures);
+    println!("{name} has seen {} requests on {} connections, and no POST twice", seen.requests, seen.connections);
     assert!(seen.twice.is_empty(), "{name}: {:?}", seen.twice);
+}
+
+fn check(name: &str, outcome: &Outcome) {
+    println!("{name} {outcome}");
+    assert!(outcome.failures.is_empty(), "{name}: {:#?}", outcome.failures);
     // Connections are used again, up to their limit.
-    assert!(seen.connections < seen.requests, "{name}: {seen:?}");
+    assert!(outcome.reused > 0, "{name}");
 }
 
 #[test]
@@ -242,11 +165,7 @@ fn no_call_meets_a_closed_connection() {
     scope(|scope| {
         scope.spawn(|| check_node("Node.js", 0));
         scope.spawn(|| check_node("Node.js, busy 15 of 40 ms,", 15));
-        scope.spawn(|| {
-            let outcome = run(hub.url(), rounds(2));
-            println!("The hub {outcome}");
-            assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
-        });
+        scope.spawn(|| check("The hub", &run(hub.url(), rounds(2))));
     });
 }
 

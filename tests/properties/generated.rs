@@ -154,19 +154,23 @@ fn urls() -> impl Strategy<Value = String> {
     proptest::prop_oneof![5 => whole, 1 => texts()]
 }
 
-/// JSON of any shape, four levels deep at most.
+/// JSON of any shape, three levels deep at most.
 pub(crate) fn json() -> impl Strategy<Value = Value> {
+    let words = || {
+        let letters = string_regex("[ -~]{0,8}").expect("a pattern");
+        proptest::prop_oneof![select(&FRAGMENTS[..]).prop_map(str::to_owned), letters, any::<char>().prop_map(String::from)]
+    };
     let leaf = proptest::prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        texts().prop_map(Value::from),
+        words().prop_map(Value::from),
     ];
-    leaf.prop_recursive(4, 24, 5, |inner| {
-        let members = vec((texts(), inner.clone()), 0..5).prop_map(|members| Value::Object(members.into_iter().collect()));
-        proptest::prop_oneof![vec(inner, 0..5).prop_map(Value::from), members]
+    leaf.prop_recursive(3, 8, 3, move |inner| {
+        let members = vec((words(), inner.clone()), 0..4).prop_map(|members| Value::Object(members.into_iter().collect()));
+        proptest::prop_oneof![vec(inner, 0..4).prop_map(Value::from), members]
     })
 }
 

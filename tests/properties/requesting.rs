@@ -229,8 +229,8 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
     let (Ok(key), Ok(content)) = (key, content) else { return None };
     let framing = FRAMING.split(' ').any(|framing| framing.eq_ignore_ascii_case(name));
     let fits = name.len() + value.len() + if name.eq_ignore_ascii_case("accept") { 0 } else { "accept*/*".len() } <= 16 << 10;
-    // White space around it would not arrive.
-    let whole = value.trim_matches([' ', '\t']) == value;
+    // White space around it would not arrive, and other letters as others.
+    let whole = value.trim_matches([' ', '\t']) == value && value.is_ascii();
     let set = hub.endpoint.set_header(key.clone(), content.clone());
     assert_eq!(set.is_ok(), !framing && fits && whole, "{name:?}: {value:?}: {set:?}");
     if let Err(error) = set {
@@ -330,7 +330,7 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
 pub(crate) fn check_key(hub: &Hub, text: &str) {
     let space = &SpaceId::new("p").expect("an id");
     let route = ["space", "p", "apikey"];
-    let is_value = !text.is_empty() && text.trim_matches([' ', '\t']) == text && text.chars().all(|c| c == '\t' || !c.is_ascii_control());
+    let is_value = !text.is_empty() && text.trim_matches([' ', '\t']) == text && text.chars().all(|c| c == '\t' || matches!(c, ' '..='~'));
     let own = [JSON, ("x-revoke", text)];
     let own: &[_] = if is_value { &own } else { &[] };
     match hub.sent(&RevokeAccessKey { space, key: text }, &route, own) {

@@ -4,15 +4,23 @@
 
 mod tools;
 
+use scramjet_client_tests::bench::process::stay_on_one_processor;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Goal};
 
-use self::tools::{CURL, OURS, Tool, UREQ};
+use self::tools::Tool;
+
+const OURS: &str = "tool with scramjet-client";
+const UREQ: &str = "tool with ureq";
+const CURL: &str = "curl";
 
 fn main() {
     let bench = Bench::start(&[]);
+    let args = ["--silent", "--noproxy", "*"].map(String::from).into();
+    let curl = Tool { name: CURL, program: "curl".into(), args, path: "/version" };
+    let tools = [Tool::built(OURS, "cold_client"), Tool::built(UREQ, "cold_ureq"), curl];
+    stay_on_one_processor();
     let server = Server::start();
-    let tools = [Tool::built(OURS, "cold_client"), Tool::built(UREQ, "cold_ureq"), Tool::curl()];
     let compared = tools::compare_time(&bench, &server, &tools);
     compared.time(OURS, UREQ, Goal::AtMost(1.10));
     compared.time(OURS, CURL, Goal::AtMost(1.0));

@@ -9,10 +9,6 @@ use scramjet_client_tests::bench::process::memory;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Compared, Cost, Unit, side};
 
-pub const OURS: &str = "tool with scramjet-client";
-pub const UREQ: &str = "tool with ureq";
-pub const CURL: &str = "curl";
-
 /// A program. It is given the address of the API, or with curl that of the request, as its last argument.
 pub struct Tool {
     pub name: &'static str,
@@ -22,11 +18,12 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// One of the tools that are built like a benchmark, and then stripped of nothing.
+    /// One that is built like a benchmark.
     pub fn built(name: &'static str, target: &str) -> Self {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["bench", "--no-run", "--quiet", "--message-format=json", "-p", "scramjet-client-tests", "--bench", target]);
+        // Of the whole workspace, as this was: otherwise much would be built again, with other features.
+        build.args(["bench", "--workspace", "--no-run", "--quiet", "--message-format=json", "--bench", target]);
         let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{target} cannot be built");
         let messages = String::from_utf8(output.stdout).unwrap();
@@ -35,10 +32,6 @@ impl Tool {
             (message["target"]["name"] == *target).then(|| message["executable"].as_str().map(PathBuf::from))?
         });
         Self { name, program: program.unwrap(), args: Vec::new(), path: "" }
-    }
-
-    pub fn curl() -> Self {
-        Self { name: CURL, program: "curl".into(), args: vec!["--silent".into(), "--noproxy".into(), "*".into()], path: "/version" }
     }
 
     fn command(&self, url: &str) -> Command {

@@ -1,4 +1,5 @@
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ pub(crate) struct Client {
     observer: Option<Arc<dyn Observer>>,
     pub(crate) options: CallOptions,
 }
+
+/// A panic in the midst of a call, of a reader for example, costs its connection and nothing else.
+impl UnwindSafe for Client {}
+impl RefUnwindSafe for Client {}
 
 /// An endpoint before and after the hub's version is known.
 struct Speaking {

@@ -113,7 +113,7 @@ impl<D: Decode> Follow<D> {
             Subject::Hub => Ok(false),
             Subject::Instance(ref id) => {
                 // The hub learns of the end a moment after its streams.
-                for _ in 0..10 {
+                for _ in 0..20 {
                     if self.is_gone()? {
                         return Ok(true);
                     }

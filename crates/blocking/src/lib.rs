@@ -183,7 +183,10 @@ pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 #[doc(inline)]
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqConfig, UreqTransport};
+pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+#[cfg(feature = "ureq")]
+#[doc(inline)]
+pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 

@@ -12,9 +12,11 @@ mod http1;
 pub mod replay;
 #[cfg(feature = "testing")]
 pub mod script;
+#[cfg(feature = "ureq")]
 mod ureq;
 
-pub use self::ureq::{UreqConfig, UreqTransport};
+#[cfg(feature = "ureq")]
+pub use self::ureq::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 
 use std::fmt;
 use std::io::Read;

@@ -1,7 +1,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
@@ -39,8 +40,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
-    /// operations; for a value that begins or ends with white space, which would not arrive; and where all headers together are longer
-    /// than 16 kB.
+    /// operations; for a value that would not arrive as it is, because white space is around it or a letter outside ASCII in it; and where all
+    /// headers together are longer than 16 kB.
     pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
@@ -92,13 +93,17 @@ impl Endpoint {
             dialect.require(O::NAME, O::SINCE)?;
         }
         let payload = operation.payload(self.dialect.unwrap_or(Dialect::LATEST))?;
-        let uri: Uri = format!("{}/{}", self.base, operation.path().into_text()?).try_into().map_err(http::Error::from)?;
-        let mut request = Request::new(payload);
-        *request.method_mut() = O::METHOD;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.clone();
-        operation.headers(request.headers_mut())?;
-        Ok(request)
+        let mut head = self.head(O::METHOD, operation.path())?;
+        operation.headers(&mut head.headers)?;
+        Ok(Request::from_parts(head, payload))
+    }
+
+    /// What is alike for all operations: compiled once, and not for each.
+    fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+        let uri: Uri = format!("{}/{}", self.base, path.into_text()?).try_into().map_err(http::Error::from)?;
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
+        Ok(head)
     }
 
     /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put

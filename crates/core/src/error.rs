@@ -61,6 +61,16 @@ pub enum RequestError {
         problem: String,
     },
 
+    /// A setting of a client cannot be used.
+    #[error("the setting {setting:?} cannot be used: {problem}")]
+    #[non_exhaustive]
+    Setting {
+        /// The setting: `ca_certificates`.
+        setting: String,
+        /// What is wrong with it. Its value may be a secret and is not kept.
+        problem: String,
+    },
+
     /// The hub is older than the operation, or than an option of it.
     #[error("this hub (version {hub}) does not have {operation:?}, which came with version {since}")]
     #[non_exhaustive]
@@ -95,6 +105,12 @@ impl RequestError {
     #[must_use]
     pub fn option(option: &str, problem: &str) -> Self {
         Self::Option { option: option.into(), problem: problem.into() }
+    }
+
+    /// A [`Setting`](Self::Setting) error, for clients and transports that check what they are given.
+    #[must_use]
+    pub fn setting(setting: &str, problem: &str) -> Self {
+        Self::Setting { setting: setting.into(), problem: problem.into() }
     }
 }
 

@@ -20,9 +20,16 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     }
 }
 
-/// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value.
+/// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value; and what is not ASCII
+/// is read as other letters.
 pub(crate) fn check_value(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
     let value = value.as_bytes();
-    let problem = "its value begins or ends with white space, which would not arrive (was something to be put in there, and is missing?)";
-    if value == value.trim_ascii() { Ok(()) } else { Err(RequestError::header(name.as_str(), problem)) }
+    let problem = if value != value.trim_ascii() {
+        "its value begins or ends with white space, which would not arrive (was something to be put in there, and is missing?)"
+    } else if !value.is_ascii() {
+        "its value holds a letter outside ASCII, which hubs and proxies read as others"
+    } else {
+        return Ok(());
+    };
+    Err(RequestError::header(name.as_str(), problem))
 }

@@ -49,6 +49,8 @@ impl Read {
                 b"-T" => read.file = arguments.next(),
                 b"--data-binary" => {
                     let data = arguments.next().unwrap();
+                    assert!(data.len() < 128 << 10, "no program can be given this on Linux");
+                    assert!(data == b"@-" || data.first() != Some(&b'@'), "the name of a file");
                     read.body = Some(if data == b"@-" { input.clone() } else { data });
                 }
                 _ => {
@@ -153,6 +155,18 @@ fn a_body_of_any_length_gets_through() {
         assert!(read.body.is_some_and(|read| read == body), "{length}");
         let asks = if length > 1_024 { vec!["accept:", "content-type:", "expect:"] } else { vec!["accept:", "content-type:"] };
         assert_eq!(read.headers, asks.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_file_has_any_name() {
+    let command = |file: &str| {
+        let dry_run = DryRun::new(request(Method::PUT, Uri::from_static("http://h/"), HeaderMap::new(), Streamed::default()));
+        dry_run.with_file(file).to_string().replace("curl http://h/ -H accept: -H expect: -T ", "")
+    };
+    let names = [("-", "./-"), (".", "./."), ("a/b.gz", "a/b.gz"), ("it's", r"'it'\''s'"), ("", "''")];
+    for (file, word) in names {
+        assert_eq!(command(file), word);
     }
 }
 

@@ -6,7 +6,9 @@ use http::HeaderValue;
 use scramjet_client_core::{Endpoint, RequestError, Version};
 
 use super::ConfigError;
-use crate::{HostClient, HostClientBuilder, UreqConfig, UreqTransport};
+use crate::{HostClient, HostClientBuilder};
+#[cfg(feature = "ureq")]
+use crate::{UreqConfig, UreqTransport};
 
 const HUB_URL: &str = "SCRAMJET_HUB_URL";
 const TOKEN: &str = "SCRAMJET_TOKEN";
@@ -32,9 +34,8 @@ impl HostClientBuilder {
     /// `SCRAMJET_HUB_URL` is not set, a variable cannot be used, or the file cannot be read.
     ///
     /// ```no_run
-    /// # use std::time::Duration;
     /// # use scramjet_client_blocking::HostClientBuilder;
-    /// let host = HostClientBuilder::from_env()?.connect_timeout(Duration::from_secs(2)).build()?;
+    /// let host = HostClientBuilder::from_env()?.header("x-team", "blue").build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -50,10 +51,8 @@ impl HostClientBuilder {
             let unreadable =
                 |source| ConfigError::Variable { variable: CA_FILE, problem: format!("{file} cannot be read"), source: Some(source) };
             let pem = fs::read(&file).map_err(unreadable)?;
-            // Nobody keeps it: only whether it can be made is of interest.
-            UreqTransport::new(&UreqConfig { ca_certificates: Some(pem.clone()), ..UreqConfig::default() })
-                .map_err(|error| ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error))))?;
-            builder = builder.ca_certificate_pem(pem);
+            let unusable = |error| ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error)));
+            builder = trusting(builder, pem).map_err(unusable)?;
         }
         if let Some(version) = variable(HUB_VERSION)? {
             let problem = || ConfigError::variable(HUB_VERSION, format_args!("{version:?} is not a version; one looks like 1.0.1"));
@@ -62,6 +61,18 @@ impl HostClientBuilder {
         }
         Ok(builder)
     }
+}
+
+#[cfg(feature = "ureq")]
+fn trusting(builder: HostClientBuilder, pem: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
+    // Nobody keeps it: only whether it can be made is of interest.
+    UreqTransport::new(&UreqConfig { ca_certificates: Some(pem.clone()), ..UreqConfig::default() })?;
+    Ok(builder.ca_certificate_pem(pem))
+}
+
+#[cfg(not(feature = "ureq"))]
+fn trusting(_: HostClientBuilder, _: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
+    Err(RequestError::setting("ca_certificates", "this program was built without a transport that could trust them"))
 }
 
 /// A hub from the environment.
@@ -90,9 +101,10 @@ impl HostClient {
 /// What is wrong, without what it is wrong with.
 pub(super) fn without_value(error: &RequestError) -> String {
     match error {
-        RequestError::BaseUrl { problem, .. } | RequestError::Option { problem, .. } | RequestError::Header { problem, .. } => {
-            problem.clone()
-        }
+        RequestError::BaseUrl { problem, .. }
+        | RequestError::Option { problem, .. }
+        | RequestError::Setting { problem, .. }
+        | RequestError::Header { problem, .. } => problem.clone(),
         error => error.to_string(),
     }
 }

@@ -87,6 +87,11 @@ mod tests {
         ] {
             assert_eq!(Word(word.as_bytes()).to_string(), quoted);
         }
+        for special in b' '..0x7f {
+            let word = [b'a', special, b'b'];
+            let alone = special.is_ascii_alphanumeric() || b"-_./:@+,".contains(&special);
+            assert_eq!(Word(&word).to_string().len() == 3, alone, "{}", char::from(special));
+        }
         assert_eq!(Word(b"\xff1").to_string(), r#""$(printf '\3771')""#);
         assert_eq!(Printf(b"-e-\n").to_string(), r"printf '\055e-\n'");
         assert_eq!(Printf(b"\0\x01\\7\n").to_string(), r"printf '\000\001\\7\n'");

@@ -83,3 +83,50 @@ impl Buffers for Sparse {
         !self.filled.is_empty() && self.progress
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &[u8]) -> Sparse {
+        let mut buffers = Sparse::new(8, 4);
+        buffers.input_append_buf().iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        buffers.input_appended(text.len());
+        buffers
+    }
+
+    #[test]
+    fn nothing_is_taken_up_before_it_is_needed() {
+        let mut buffers = Sparse::new(8, 4);
+        assert_eq!((buffers.input.capacity(), buffers.output.capacity()), (0, 0));
+        assert_eq!(buffers.output().len(), 4);
+        assert_eq!(buffers.input.capacity(), 0);
+        assert_eq!(buffers.input_append_buf().len(), 8);
+    }
+
+    #[test]
+    fn what_is_there_stays_until_it_was_used() {
+        let mut buffers = filled(b"abcdef");
+        assert!(!buffers.can_use_input(), "nobody has looked at it");
+        buffers.input_consume(2);
+        assert_eq!((buffers.input(), buffers.can_use_input()), (&b"cdef"[..], true));
+        buffers.input_consume(0);
+        assert!(!buffers.can_use_input(), "it is too little for who looked at it");
+        // It makes room for more, and goes on after what is there.
+        assert_eq!(buffers.input_append_buf().len(), 4);
+        buffers.input_append_buf().fill(b'x');
+        buffers.input_appended(4);
+        assert_eq!(buffers.input(), b"cdefxxxx");
+        buffers.input_consume(8);
+        assert_eq!((buffers.input(), buffers.can_use_input()), (&b""[..], false));
+        assert_eq!(buffers.input_append_buf().len(), 8);
+    }
+
+    #[test]
+    fn an_upload_has_room_beside_what_came_before_it() {
+        let mut buffers = filled(b"abcdefgh");
+        let (free, output) = buffers.tmp_and_output();
+        assert_eq!((free.len(), output.len()), (10 << 10, 4));
+        assert_eq!(buffers.input(), b"abcdefgh");
+    }
+}

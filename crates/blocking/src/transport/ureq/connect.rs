@@ -15,6 +15,7 @@ use ::ureq::{Error, Timeout};
 
 use super::buffers::Sparse;
 use super::call;
+use super::proxy::{Address, Proxies, ProxyError};
 use super::socket::{Socket, Wire};
 use crate::{CallLimits, Phase, Stopped};
 
@@ -29,9 +30,11 @@ impl Resolver for Later {
     }
 }
 
-/// Opens connections.
+/// Opens connections, to the hub or through a proxy.
 #[derive(Debug)]
-pub(super) struct Dial;
+pub(super) struct Dial {
+    pub(super) proxies: Proxies,
+}
 
 impl Connector for Dial {
     type Out = Socket;
@@ -41,20 +44,28 @@ impl Connector for Dial {
         let host = host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
         let host = host.ok_or_else(|| Error::BadUri(details.uri.to_string()))?;
         let limits = call::current(|call| call.limits.clone());
+        let (proxy, begin) = (self.proxies.to(details.uri)?, Instant::now());
 
         let resolved = Arc::<OnceLock<Instant>>::default();
-        let stream = dial(host, details.timeout, &limits, &resolved);
+        let target = proxy.map_or_else(|| host.clone(), Address::host_and_port);
+        let stream = dial(target, details.timeout, &limits, &resolved);
         call::current(|call| resolved.get().into_iter().for_each(|at| call.pass(Phase::Connect, *at)));
+        let stream = stream.map_err(|error| match proxy {
+            Some(proxy) => ProxyError::unreachable(proxy, error),
+            None => error,
+        });
         let wire = Wire::new(stream?);
         wire.serve(limits);
-        call::current(|call| {
-            call.wire = Some(wire.clone());
-            if details.needs_tls() {
-                call.pass(Phase::Tls, Instant::now());
-            }
-        });
+        call::current(|call| call.wire = Some(wire.clone()));
         let buffers = Sparse::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Socket::new(wire, buffers)))
+        let mut socket = Socket::new(wire, buffers);
+        if let Some(proxy) = proxy {
+            proxy.lead(&mut socket, &host, details.timeout, begin)?;
+        }
+        if details.needs_tls() {
+            call::current(|call| call.pass(Phase::Tls, Instant::now()));
+        }
+        Ok(Some(socket))
     }
 }
 
