@@ -150,9 +150,7 @@ impl Read for PipeReader {
         state.bytes.drain(..read);
         state.asking = false;
         if was_full {
-            shared.tell_writer(state)
-        } else {
-            drop(state)
+            shared.tell_writer(state);
         }
         Ok(read)
     }
@@ -168,6 +166,7 @@ impl Drop for PipeReader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{TryRecvError, channel};
     use std::thread;
     use std::time::Duration;
 
@@ -203,12 +202,54 @@ mod tests {
         assert_eq!(reading.join().ok(), Some(vec![b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]));
     }
 
+    /// Returns when the writer waits.
+    fn until_waiting(shared: &Shared) {
+        while !shared.state().waiting {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn flush_does_not_return_while_the_reader_is_busy() {
+        let (mut writer, mut reader) = pipe(&CallLimits::default());
+        assert!(writer.write_all(b"one").is_ok());
+        assert_eq!(reader.read(&mut [0; 16]).ok(), Some(3));
+        let (tell, told) = channel();
+        let flushing = thread::spawn(move || tell.send(writer.flush().is_ok()).is_ok());
+        while !reader.shared.state().waiting {
+            assert_eq!(told.try_recv(), Err(TryRecvError::Empty), "the reader has not come back for more");
+            thread::yield_now();
+        }
+        // What ends the wait of both: the one's by the other's.
+        assert_eq!(reader.read(&mut [0; 16]).ok(), Some(0));
+        assert!(flushing.join().is_ok() && told.recv() == Ok(true));
+    }
+
+    #[test]
+    fn a_writer_goes_on_as_soon_as_there_is_room() {
+        let (mut writer, mut reader) = pipe(&CallLimits::default());
+        let (tell, told) = channel();
+        thread::spawn(move || tell.send((writer.write_all(&vec![0; CAPACITY + 1]).is_ok(), writer)).is_ok());
+        until_waiting(&reader.shared);
+        assert_eq!(reader.read(&mut [0; 16]).ok(), Some(16));
+        let written = told.recv_timeout(Duration::from_secs(10)).map(|(written, _)| written);
+        assert_eq!(written, Ok(true), "nobody has told it of the room");
+    }
+
     #[test]
     fn a_reader_that_is_gone_is_told_also_to_one_who_waits_for_it() {
-        let (mut writer, reader) = pipe(&CallLimits::default());
-        let writing = thread::spawn(move || (writer.write_all(&vec![0; 2 * CAPACITY]).is_err(), writer.flush().is_err()));
-        drop(reader);
-        assert_eq!(writing.join().ok(), Some((true, true)));
+        for flushes in [false, true] {
+            let (mut writer, reader) = pipe(&CallLimits::default());
+            let shared = Arc::clone(&reader.shared);
+            let (tell, told) = channel();
+            thread::spawn(move || {
+                let written = writer.write_all(&vec![0; if flushes { 1 } else { 2 * CAPACITY }]);
+                tell.send((written.is_ok(), writer.flush().is_err()))
+            });
+            until_waiting(&shared);
+            drop(reader);
+            assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok((flushes, true)));
+        }
     }
 
     #[test]
