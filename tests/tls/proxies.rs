@@ -203,6 +203,10 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 
 /// An error that names the proxy, and nothing that is secret.
 fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
+    let told = error.to_string();
+    assert!(told.contains("could not connect through the proxy, and nothing was sent to the hub"), "{told}");
+    let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
+    assert_eq!(error.is_retryable(), may_change, "{error:?}");
     let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
     assert_eq!((told.problem(), told.to_string()), (problem, says.replace("<proxy>", proxy)), "{what}");
     assert!(error.phase() == Some(Phase::Connect) && error.is_connect(), "{what}: {error:?}");
