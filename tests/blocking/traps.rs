@@ -77,7 +77,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &["bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them", "characters_that_are_cut_anywhere_come_back_whole"],
     ),
     ("P11", "each request opens a session", &["a_thousand_calls_share_a_connection"]),
-    ("P12", "a connector of one's own works once", &["a_client_works_over_a_transport_of_ones_own"]),
+    ("P12", "a connector of one's own works once", &["every_driver_gives_the_same_values"]),
     ("P13", "the program of the README does not run", &["the_program_runs"]),
     (
         "P14",
