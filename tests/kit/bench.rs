@@ -153,7 +153,8 @@ impl Compared {
                 Unit::Whole => format!("{} ms", spread(&|cost| time(cost) * 1e3)),
                 Unit::Memory => format!("{} MiB", spread(&|cost| cost.bytes as f64 / MIB)),
             };
-            let known = self.rounds.iter().all(|costs| !costs[index].cpu.is_zero());
+            // The system counts it in ticks of some milliseconds.
+            let known = self.rounds.iter().all(|costs| costs[index].cpu > Duration::from_millis(40));
             let cpu = if known { format!("CPU {}", costs(|cost| cost.cpu.as_secs_f64())) } else { String::new() };
             println!("  {name:<28} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64()));
         }
