@@ -32,12 +32,12 @@ fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
 
 #[test]
 fn what_was_found_for_decoders() {
-    replay("decoders", 150, decoding::check);
+    replay("decoders", 1000, decoding::check);
 }
 
 #[test]
 fn what_was_found_for_the_limits_of_decoders() {
-    replay("limits", 20, decoding::check_limits);
+    replay("limits", 80, decoding::check_limits);
 }
 
 #[test]
@@ -52,5 +52,5 @@ fn what_was_found_for_requests() {
 
 #[test]
 fn what_was_found_for_heads() {
-    replay("heads", 20, heads::check);
+    replay("heads", 25, heads::check);
 }
