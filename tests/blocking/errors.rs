@@ -1,20 +1,21 @@
 //! What errors say, and what they must not; and mistakes that are found before anything is sent.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, Readiness, ReplyError,
-    RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
+    RequestError, RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{Mailbox, recording, serving};
-use crate::transport::Answering;
 
 const HUB: &str = "http://hub:8000/api/v1";
 
@@ -22,8 +23,8 @@ type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = Answering(move |_: Request<Outgoing<'_>>| answer());
-    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).build().unwrap()
+    let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
+    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(None).build().unwrap()
 }
 
 fn replied(status: u16, body: &'static str) -> HostClient {
@@ -57,7 +58,7 @@ impl Read for Stops {
 
 /// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
-    let transport = Answering(move |request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
         let body = match path.rsplit('/').next().unwrap() {
             "start" => r#"{"id":"i"}"#,
@@ -96,6 +97,12 @@ impl std::error::Error for Layer {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
     }
+}
+
+/// The error for a line that is not text.
+fn not_text() -> Error {
+    let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
+    host.instance("x").unwrap().output().unwrap().lines().next().unwrap().unwrap_err()
 }
 
 struct Full;
@@ -155,6 +162,27 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
+            lost(Phase::Resolve).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) could not find the host; is the address right?\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            lost(Phase::Tls).version().unwrap_err(),
+            "get version (GET http://hub:8000/api/v1/version) could not agree on encryption with what is at this address, and nothing was sent\n  \
+             caused by: the tunnel collapsed\n  \
+             caused by: the cable is cut",
+        ),
+        (
+            stopped(Phase::Resolve, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the host was looked for; \
+             nothing was sent",
+        ),
+        (
+            stopped(Phase::Tls, Stopped::Cancelled).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while encryption was agreed upon; nothing was sent",
+        ),
+        (
             lost(Phase::Connect).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address?\n  \
              caused by: the tunnel collapsed\n  \
@@ -188,6 +216,35 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         (
             breaks_off(io::ErrorKind::UnexpectedEof).list_sequences().unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
+        ),
+        (
+            stopped(Phase::Tls, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while encryption was agreed upon; \
+             nothing was sent",
+        ),
+        (
+            stopped(Phase::Send, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the request was sent, \
+             and the hub may have received a part of it",
+        ),
+        (
+            stopped(Phase::Read, Stopped::Deadline).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the answer was read",
+        ),
+        (
+            stopped(Phase::Wait, Stopped::Idle).info().unwrap_err(),
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was waited for, \
+             and the hub may have acted upon the request",
+        ),
+        (
+            HostClient::builder(HUB).header("host", "elsewhere").build().unwrap_err(),
+            "the header \"host\" cannot be sent: it describes the connection or the body, and is set by this library",
+        ),
+        (
+            not_text(),
+            "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: the reply is not the UTF-8 text that was expected; \
+             it begins with \"\u{fffd}\"\n  \
+             caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
         (
             stopped(Phase::Connect, Stopped::Deadline).info().unwrap_err(),
@@ -277,7 +334,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 
 /// A client whose uploads are read, and whose transport passes their errors on.
 fn reading() -> HostClient {
-    let transport = Answering(|request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(|request: Request<Outgoing<'_>>| -> Answer {
         if let Outgoing::Reader { reader, .. } = request.into_body() {
             io::copy(reader, &mut io::sink())?;
         }
@@ -301,6 +358,42 @@ fn errors_are_told_in_full() {
     }
 }
 
+/// What a new kind, or a new phase, has to be added to.
+#[test]
+fn every_kind_and_phase_is_among_them() {
+    let kind = |error: &Error| match error.kind() {
+        ErrorKind::Request(RequestError::BaseUrl { .. }) => "base url",
+        ErrorKind::Request(RequestError::Segment { .. }) => "segment",
+        ErrorKind::Request(RequestError::Header { .. }) => "header",
+        ErrorKind::Request(RequestError::Option { .. }) => "option",
+        ErrorKind::Request(RequestError::Unsupported { .. }) => "unsupported",
+        ErrorKind::Request(RequestError::Http(_)) => "http",
+        ErrorKind::Transport { .. } => "transport",
+        ErrorKind::Deadline { .. } => "deadline",
+        ErrorKind::Idle { .. } => "idle",
+        ErrorKind::Cancelled { .. } => "cancelled",
+        ErrorKind::Ended(_) => "ended",
+        ErrorKind::Failed(_) => "failed",
+        ErrorKind::Attempts(_) => "attempts",
+        ErrorKind::Upload(_) => "upload",
+        ErrorKind::Write(_) => "write",
+        ErrorKind::Reply(ReplyError::Api(_)) => "api",
+        ErrorKind::Reply(ReplyError::Body { .. }) => "body",
+        ErrorKind::Reply(ReplyError::Text { .. }) => "text",
+        ErrorKind::Reply(ReplyError::TooLarge { .. }) => "too large",
+        ErrorKind::Reply(ReplyError::Truncated { .. }) => "truncated",
+        other => panic!("{other:?}"),
+    };
+    let snapshots = snapshots();
+    let kinds: BTreeSet<_> = snapshots.iter().map(|(error, _)| kind(error)).collect();
+    assert_eq!(kinds.len(), 20, "{kinds:?}");
+    for what in ["transport", "deadline"] {
+        let phases: BTreeSet<_> =
+            snapshots.iter().filter(|(error, _)| kind(error) == what).filter_map(|(error, _)| error.phase()).collect();
+        assert_eq!(phases.len(), 6, "{what}: {phases:?}");
+    }
+}
+
 #[test]
 fn no_layer_repeats_another() {
     for (error, _) in snapshots() {
@@ -319,7 +412,7 @@ fn no_layer_repeats_another() {
 fn real_errors_are_told_in_full() {
     let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
-    let error = told(&url, HostClient::new(&url).unwrap().version().unwrap_err());
+    let error = told(&url, HostClient::builder(&url).retry(None).build().unwrap().version().unwrap_err());
     // What the operating system calls it is its own affair.
     let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
     assert_eq!(told_by_us, "get version (GET <hub>/version) could not connect; is the hub running at this address?");
@@ -330,7 +423,7 @@ fn real_errors_are_told_in_full() {
             connection.read_request().unwrap();
             connection.send(reply);
         });
-        told(&server.url(), HostClient::new(server.url()).unwrap().version().unwrap_err())
+        told(&server.url(), HostClient::builder(server.url()).retry(None).build().unwrap().version().unwrap_err())
     };
     assert_eq!(
         cut(b""),

@@ -73,7 +73,7 @@ fn assert_about(error: &Error, operation: &str, url: &str) {
 #[test]
 fn a_refused_connection_says_so() {
     let url = refused_url();
-    let host = HostClient::new(&url).unwrap();
+    let host = HostClient::builder(&url).retry(None).build().unwrap();
     for _ in 0..2 {
         let error = host.list_sequences().unwrap_err();
         assert_about(&error, "list sequences", &format!("{url}/sequences"));

@@ -77,19 +77,23 @@ pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<fix
 
 /// Runs the test of this name alone in a process of its own, with these variables, in which it finds out by them what to do.
 pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
-    let (output, text) = child(test, variables);
+    in_child_of(Command::new(env::current_exe().unwrap()), test, variables);
+}
+
+/// The same by a command of which this program is the last argument, if it is not the program itself.
+pub(crate) fn in_child_of(command: Command, test: &str, variables: &[(&str, &str)]) {
+    let (output, text) = child(command, test, variables);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     print!("{text}");
 }
 
 /// Like [`in_child`], where the test exits with this code, which only it would.
 pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: i32) {
-    let (output, text) = child(test, variables);
+    let (output, text) = child(Command::new(env::current_exe().unwrap()), test, variables);
     assert_eq!(output.status.code(), Some(code), "{text}");
 }
 
-fn child(test: &str, variables: &[(&str, &str)]) -> (Output, String) {
-    let mut child = Command::new(env::current_exe().unwrap());
+fn child(mut child: Command, test: &str, variables: &[(&str, &str)]) -> (Output, String) {
     child.args([test, "--exact", "--nocapture"]).envs(variables.iter().copied());
     let output = child.output().unwrap();
     let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();

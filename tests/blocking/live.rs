@@ -43,15 +43,22 @@ impl Uploaded {
     }
 }
 
-/// An instance of a sample sequence, gone at the end of the test with the sequence.
+/// An instance of a sample sequence that listens to its input, gone at the end of the test with the sequence.
 pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
+    let (sequence, instance) = started(host, name);
+    listening(&instance);
+    (sequence, instance)
+}
+
+/// The same, when it was just started, and nobody has read its log.
+pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.start(&StartOptions::new()).unwrap();
     (sequence, instance)
 }
 
 /// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
-pub(crate) fn listening(instance: &InstanceClient) {
+fn listening(instance: &InstanceClient) {
     if instance.host().version().unwrap().version.starts_with("0.18.") {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
         assert!(log.any(|line| line.msg.starts_with("Sequence loaded")), "it does not say so");

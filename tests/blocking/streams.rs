@@ -11,7 +11,7 @@ use scramjet_client_blocking::{
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, within};
-use crate::live::{hub, listening, running};
+use crate::live::{hub, running, started};
 
 #[test]
 fn characters_that_are_cut_anywhere_come_back_whole() {
@@ -44,7 +44,6 @@ fn characters_that_are_cut_anywhere_come_back_whole() {
 fn values_of_every_json_type_come_back() {
     let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "types");
-    listening(&instance);
     let values = [
         ("string", json!("")),
         ("string", json!("null\n\"żółw\" 🐢")),
@@ -153,7 +152,7 @@ fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for() {
 #[test]
 fn a_log_is_read_as_records() {
     let Some(host) = hub() else { return };
-    let (_sequence, instance) = running(&host, "events");
+    let (_sequence, instance) = started(&host, "events");
     instance.event("ready").unwrap();
     let lines: Vec<LogLine> = instance.log_lines().unwrap().take(3).map(Result::unwrap).collect();
     assert!(lines.iter().all(|line| !line.msg.is_empty() && line.level.is_some()), "{lines:?}");

@@ -58,6 +58,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ("T17", "options of a call are passed over", &["requests_are_the_golden_ones", "inout_sends_all_and_then_reads_what_is_there"]),
     ("T18", "options that were passed are changed, and leak into the next call", &["nothing_of_a_call_is_left_for_the_next"]),
     ("T19", "the published types cannot be used without what they import", &["core_depends_on_nothing_new"]),
+    ("T20", "who wants to look on is never told", &["each_request_is_told_from_its_beginning_to_its_end"]),
     ("P1", "requests are printed", &["nothing_is_printed"]),
     ("P2", "nothing can be sent to the standard input", &["standard_input_reaches_the_process"]),
     ("P3", "events cannot be streamed", &["events_are_sent_and_streamed"]),
@@ -77,7 +78,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &["bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them", "characters_that_are_cut_anywhere_come_back_whole"],
     ),
     ("P11", "each request opens a session", &["a_thousand_calls_share_a_connection"]),
-    ("P12", "a connector of one's own works once", &["a_client_works_over_a_transport_of_ones_own"]),
+    ("P12", "a connector of one's own works once", &["every_driver_gives_the_same_values"]),
     ("P13", "the program of the README does not run", &["the_program_runs"]),
     (
         "P14",
@@ -110,7 +111,7 @@ fn every_trap_has_a_test() {
         }
     }
     let numbers = |kind: char| TRAPS.iter().filter(|(trap, ..)| trap.starts_with(kind)).count();
-    assert_eq!((numbers('T'), numbers('P')), (19, 15));
+    assert_eq!((numbers('T'), numbers('P')), (20, 15));
 }
 
 #[test]

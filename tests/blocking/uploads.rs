@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
-use crate::transport::Answering;
 
 /// What the hub gets where the upload is sent as a sequence.
 fn received(upload: impl Into<Upload>) -> Request {
@@ -326,7 +326,7 @@ fn sent_is_said_at_the_end_of_the_answer() {
         }
     }
     let reads = Arc::new(AtomicUsize::new(0));
-    let transport = Answering({
+    let transport = from_fn({
         let reads = Arc::clone(&reads);
         move |_: http::Request<Outgoing<'_>>| Ok(http::Response::new(Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>))
     });

@@ -331,6 +331,11 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
             &[],
         ),
         (
+            RequestError::setting("ca_certificates", "there is no certificate in it"),
+            "the setting \"ca_certificates\" cannot be used: there is no certificate in it",
+            &[],
+        ),
+        (
             unsupported.expect_err("old"),
             "this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
             &[],

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, Endpoint, EventName, GetInstance, GetSequence, InOut, InstanceId, KillInstance, KillOptions,
-    LastEvent, Limits, NextEvent, Operation, OverwriteSequence, RequestError, SequenceId, StartOptions, StartSequence, StopInstance,
-    StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, Endpoint, EventName, GetInstance, GetSequence, InOut, InstanceId, KillInstance,
+    KillOptions, LastEvent, Limits, NextEvent, Operation, OverwriteSequence, RequestError, RevokeAccessKey, SequenceId, SpaceId,
+    StartOptions, StartSequence, StopInstance, StopOptions, Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -317,4 +317,15 @@ fn headers_that_are_not_the_callers_are_refused() {
     assert!(!format!("{error:?} {error}").contains("xxx"), "a value may be a secret");
     let request = hub.request(&scramjet_client_core::GetVersion).expect("a request");
     assert!(!request.headers().contains_key("x-b"));
+}
+
+#[test]
+fn keys_are_not_shown_with_the_operation() {
+    let space = &SpaceId::new("s").expect("an id");
+    for shown in [format!("{:?}", RevokeAccessKey { space, key: "secret" }), format!("{:?}", DisconnectHubs::access_key("secret").limit(7))]
+    {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    let shown = format!("{:?}", DisconnectHubs::id("h").limit(7));
+    assert!(shown.contains("\"h\"") && shown.contains('7'), "{shown}");
 }

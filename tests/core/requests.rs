@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use scramjet_client_core::{Endpoint, Operation, Streamed};
 
-use crate::drive::{blessing, core_sources, here};
+use crate::drive::{blessing, core_sources, here, hub};
 use every::goldens;
 
 /// A request as text.

@@ -4,7 +4,6 @@
 //! closed, also when this process is killed. See `tests/hub/hub.js`.
 
 mod install;
-mod process;
 
 use std::{
     env, error, fmt, fs, io,
@@ -14,8 +13,10 @@ use std::{
     sync::OnceLock,
 };
 
-use install::{check_node, install};
-use process::HubProcess;
+pub(crate) use install::check_node;
+use install::install;
+
+use crate::node::NodeProcess;
 
 /// A hub of its own, for a test that needs one nobody else uses.
 ///
@@ -24,7 +25,7 @@ use process::HubProcess;
 pub struct Hub {
     url: String,
     dir: PathBuf,
-    process: HubProcess,
+    process: NodeProcess,
 }
 
 impl Hub {
@@ -62,11 +63,16 @@ impl Hub {
         check_node()?;
         install()?;
 
-        let mut process = HubProcess::spawn(overloaded).map_err(|error| match error.kind() {
+        let overloaded = [("SCRAMJET_TEST_HUB_OVERLOADED", if overloaded { "1" } else { "0" })];
+        let mut process = NodeProcess::spawn(&hub_dir().join("hub.js"), [], overloaded).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => HubError::NoNode,
             _ => HubError::Start(format!("cannot run node: {error}")),
         })?;
-        match process.announcement() {
+        let told = process.announcement().and_then(|told| match (told["url"].as_str(), told["dir"].as_str()) {
+            (Some(url), Some(dir)) => Ok((url.to_owned(), dir.into())),
+            _ => Err(format!("not what it should print: {told}")),
+        });
+        match told {
             Ok((url, dir)) => Ok(Self { url, dir, process }),
             Err(what) => {
                 let _ = process.end();
@@ -216,7 +222,7 @@ fn hub_dir() -> PathBuf {
 }
 
 /// On stderr whether or not the test's output is captured.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

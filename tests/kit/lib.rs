@@ -1,8 +1,13 @@
 //! The test kit: a real hub, recorded exchanges replayed over real HTTP, and servers that misbehave on purpose.
 
+pub mod authority;
 pub mod backlog;
+pub mod bench;
 pub mod fixture;
+pub mod forward;
 pub mod hub;
+pub mod keep_alive;
+mod node;
 pub mod package;
 pub mod proxy;
 pub mod replay;

@@ -10,9 +10,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustls::ServerConfig;
+use rustls::{
+    ALL_VERSIONS, ServerConfig,
+    version::{TLS12, TLS13},
+};
 
 use crate::{
+    authority::{Authority, Identity},
     fixture::{self, Request},
     tls::{self, Stream},
 };
@@ -22,6 +26,7 @@ use crate::{
 pub struct ScriptedServer {
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
+    pem: Option<&'static str>,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
@@ -35,24 +40,47 @@ struct Shared {
 impl ScriptedServer {
     /// The connection is closed when the handler returns.
     pub fn start(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(None, handler)
+        Self::listen(0, None, handler)
+    }
+
+    /// The same at a port of this machine at which nobody listens.
+    pub fn start_at(port: u16, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        Self::listen(port, None, handler)
     }
 
     /// The same over https, with a certificate for `localhost` that [`certificate`](Self::certificate) vouches for. The
     /// handler gets the connections whose handshake succeeded.
     pub fn start_tls(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(Some(tls::config()), handler)
+        let mut server = Self::listen(0, Some(tls::config()), handler);
+        server.pem = Some(tls::pem());
+        server
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    /// Over https with this certificate, in TLS 1.3 and 1.2.
+    pub fn start_tls_as(identity: &Identity, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        Self::listen(0, Some(tls::config_of(identity, None, ALL_VERSIONS)), handler)
+    }
+
+    /// Over https with this certificate, for clients that have one which the authority vouches for, in TLS 1.3 or only in 1.2.
+    pub fn start_tls_for(
+        clients: &Authority,
+        identity: &Identity,
+        only_1_2: bool,
+        handler: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Self {
+        let versions: tls::Versions = if only_1_2 { &[&TLS12] } else { &[&TLS13] };
+        Self::listen(0, Some(tls::config_of(identity, Some(clients), versions)), handler)
+    }
+
+    fn listen(port: u16, tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free loopback port");
         let address = listener.local_addr().expect("an address of the listener");
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({
             let (shared, tls) = (Arc::clone(&shared), tls.clone());
             move || accept(&listener, &shared, tls.as_ref(), &Arc::new(handler))
         });
-        Self { address, tls, shared, acceptor: Some(acceptor) }
+        Self { address, tls, pem: None, shared, acceptor: Some(acceptor) }
     }
 
     /// The base address, in the form in which clients take it.
@@ -63,9 +91,9 @@ impl ScriptedServer {
         }
     }
 
-    /// The certificate to trust in PEM, where it speaks https.
+    /// The certificate to trust in PEM, where it speaks https with one of its own.
     pub fn certificate(&self) -> Option<&str> {
-        self.tls.as_ref().map(|_| tls::pem())
+        self.pem
     }
 
     /// How many connections were accepted so far, whatever became of their handshakes.
@@ -110,6 +138,9 @@ where
         }
         // Without delay, so that each write is a segment of its own. An error means that the client is gone again.
         let Ok(stream) = stream.and_then(|stream| stream.set_nodelay(true).map(|()| Arc::new(stream))) else { continue };
+        // A thread that has ended keeps its stack until it is forgotten, and a process has not so many.
+        handlers.retain(|handler: &JoinHandle<()>| !handler.is_finished());
+        open.retain(|stream| stream.strong_count() > 0);
         open.push(Arc::downgrade(&stream));
         let index = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let (handler, tls) = (Arc::clone(handler), tls.cloned());

@@ -2,15 +2,18 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     sync::{Arc, OnceLock},
 };
 
 use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
+
+use crate::authority::{Authority, Identity};
 
 /// A certificate for `localhost`, which all servers of this process have.
 struct Certificate {
@@ -37,13 +40,35 @@ pub(crate) fn pem() -> &'static str {
 /// How one server speaks TLS. No other takes the tickets that it gives out.
 pub(crate) fn config() -> Arc<ServerConfig> {
     let Certificate { public, private, .. } = Certificate::get();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![public.clone()], private.clone_key().into())
-        .expect("a certificate and its key");
-    Arc::new(config)
+    server(rustls::ALL_VERSIONS, None, vec![public.clone()], private.clone_key().into())
+}
+
+/// How a server speaks TLS that shows this certificate, and that asks for one which this authority vouches for.
+pub(crate) fn config_of(identity: &Identity, clients: Option<&Authority>, versions: Versions) -> Arc<ServerConfig> {
+    server(versions, clients, identity.chain.clone(), identity.key())
+}
+
+/// Versions of TLS.
+pub(crate) type Versions<'a> = &'a [&'static SupportedProtocolVersion];
+
+fn server(
+    versions: Versions,
+    clients: Option<&Authority>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).expect("protocol versions");
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).expect("a usable certificate");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.expect("a verifier"))
+        }
+    };
+    Arc::new(builder.with_single_cert(chain, key).expect("a certificate and its key"))
 }
 
 /// An accepted connection. Dropped, it closes the socket and says nothing; over TLS, clients take that for a cut.
@@ -63,7 +88,12 @@ impl Stream {
         // Byte by byte, so that what the client sends after the handshake stays in the socket.
         let mut tls = StreamOwned::new(connection, Socket { stream: socket, at_once: 1 });
         // A flush sends what there is to say, and that begins with the handshake.
-        tls.flush().ok()?;
+        if tls.flush().is_err() {
+            // It has told the client why. With something unread, the client would get a reset in place of it.
+            let _ = tls.sock.stream.shutdown(Shutdown::Write);
+            let _ = io::copy(&mut tls.sock, &mut io::sink());
+            return None;
+        }
         tls.sock.at_once = usize::MAX;
         Some(Self::Tls(Box::new(tls)))
     }
@@ -138,7 +168,7 @@ impl Write for Socket {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::pem::PemObject};
+    use rustls::{ClientConfig, ClientConnection, pki_types::pem::PemObject};
 
     use super::*;
 

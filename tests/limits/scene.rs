@@ -198,6 +198,7 @@ impl Limit {
         assert_eq!((error.is_cancelled(), error.is_timeout()), (self == Self::Cancel, self != Self::Cancel), "{error:?}");
         let waiting = match phase {
             Phase::Connect => "before it was connected; nothing was sent",
+            Phase::Tls => "while encryption was agreed upon; nothing was sent",
             Phase::Send => "while the request was sent",
             Phase::Wait => "while the answer was waited for",
             Phase::Read => "while the answer was read",

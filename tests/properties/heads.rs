@@ -8,33 +8,36 @@
 #[allow(dead_code, unreachable_pub)]
 mod status_line;
 
-use status_line::{find, first};
+use status_line::{Head, find, first};
 
 pub(crate) fn check(input: &[u8]) {
-    let mut found = None;
-    let mut interim = None;
+    let mut found: Option<Head> = None;
+    let mut interim: Option<Head> = None;
     // Byte by byte, as a slow server sends it; of a long one, the beginning and some places.
     let step = input.len() / 512 + 1;
     for end in (0..=input.len()).filter(|end| end % step == 0 || *end == input.len()) {
-        let head = find(&input[..end]).map(|head| (head.status, head.reason, head.whole));
-        match (&found, &head) {
-            (Some((_, _, true)), _) => assert_eq!(found, head, "a head that was whole at another place"),
-            (Some((status, reason, false)), Some(head)) => assert!((status, reason) == (&head.0, &head.1), "another head at {end}"),
-            (Some(_), None) => panic!("the head is gone at {end}"),
-            (None, _) => {}
-        }
-        if let Some((status, ..)) = &head {
-            assert!((200..=999).contains(status), "{status} is no status");
-        }
+        let head = find(&input[..end]);
+        compare("answer", found.as_ref(), head.as_ref(), &input[..end]);
+        assert!(head.as_ref().is_none_or(|head| head.status >= 200), "{head:?} is no answer");
         found = head;
         let head = first(&input[..end]);
-        if interim.is_some() {
-            assert_eq!(head, interim);
-        }
-        if let Some((status, length)) = head {
-            assert!(status <= 999 && length <= end);
-            assert!(input[..length].ends_with(b"\r\n\r\n"));
+        compare("first head", interim.as_ref(), head.as_ref(), &input[..end]);
+        if let Some(length) = head.as_ref().and_then(|head| head.length) {
+            assert!(input[..length].ends_with(b"\n\r\n") || input[..length].ends_with(b"\n\n"));
         }
         interim = head;
+    }
+}
+
+/// What was read before, and what is read now that there is more.
+fn compare(what: &str, before: Option<&Head>, now: Option<&Head>, input: &[u8]) {
+    match (before, now) {
+        (Some(before), _) if before.length.is_some() => assert_eq!(Some(before), now, "the {what} was whole at another place"),
+        (Some(before), Some(now)) => assert_eq!((before.status, &before.reason), (now.status, &now.reason), "another {what}"),
+        (Some(_), None) => panic!("the {what} is gone"),
+        (None, _) => {}
+    }
+    if let Some(head) = now {
+        assert!(head.status <= 999 && head.length.is_none_or(|length| length <= input.len()), "{head:?}");
     }
 }

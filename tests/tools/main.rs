@@ -1,6 +1,8 @@
 //! What tools and build scripts need: packing, deploying what has changed, progress, build scripts.
 
 mod build_script;
+mod configured;
+mod curl;
 mod deploying;
 mod folder;
 #[path = "../blocking/helpers.rs"]

@@ -39,7 +39,7 @@ use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use crate::pack::in_words;
+use crate::in_words::in_words;
 use crate::{DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions, Package};
 
 /// A sequence folder, relative to the crate's own.

@@ -1,26 +1,43 @@
+#[cfg(feature = "ureq")]
+mod connecting;
+
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use scramjet_client_core::{Dialect, Endpoint, RequestError, Version};
+use scramjet_client_core::{Dialect, Endpoint, RequestError, RetryPolicy, Version};
 
 use crate::client::Client;
-use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Transport, UreqConfig, UreqTransport};
+use crate::options::RETRY;
+use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Observer, Transport};
+#[cfg(feature = "ureq")]
+use crate::{UreqConfig, UreqTransport};
 
 /// Settings of a [`HostClient`], or of a client of the platform. Whatever is wrong with them is reported by [`build`](Self::build).
 #[must_use]
 pub struct HostClientBuilder {
     base_url: String,
     headers: Vec<(String, String)>,
+    #[cfg(feature = "ureq")]
     ureq: UreqConfig,
     version: Option<String>,
     transport: Option<Arc<dyn Transport>>,
+    observer: Option<Arc<dyn Observer>>,
+    retry: Option<RetryPolicy>,
 }
 
 impl HostClientBuilder {
     pub(crate) fn new(base_url: String) -> Self {
-        Self { base_url, headers: Vec::new(), ureq: UreqConfig::default(), version: None, transport: None }
+        Self {
+            base_url,
+            headers: Vec::new(),
+            #[cfg(feature = "ureq")]
+            ureq: UreqConfig::default(),
+            version: None,
+            transport: None,
+            observer: None,
+            retry: Some(RETRY),
+        }
     }
 
     /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
@@ -36,18 +53,31 @@ impl HostClientBuilder {
         self.header("authorization", format!("Bearer {}", token.as_ref()))
     }
 
-    /// How long connecting may take, encryption included; `None` leaves it to the operating system. Where it is not said, 10 seconds.
-    /// Goes to the default transport: one that is given with [`transport`](Self::transport) has its own.
-    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.ureq.connect_timeout = timeout.into();
-        self
+    /// How requests are repeated on their own whose connection could not be made, or was lost; `None` for not at all. Where it is not said:
+    /// at most two times, some 50 and 100 milliseconds later, and no more when 2 seconds have passed.
+    ///
+    /// What the hub may have acted upon is never repeated, unless acting upon it again changes nothing (`GET`, `PUT`, `DELETE`; the second
+    /// `DELETE` may find nothing more). So an instance is not started twice, and an event not sent twice: a `POST` is repeated only where
+    /// surely nothing of it was sent. Nor is an upload repeated of which something was read, a stream that was begun, a call that was given up
+    /// for its limits, or any request because of what it was answered.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::{HostClient, RetryPolicy};
+    ///
+    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).attempts(8).within(Duration::from_secs(30));
+    /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(patient).build()?;
+    /// let once = host.with_retry(None);
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
+        Self { retry: policy.into(), ..self }
     }
 
-    /// Trusts these certificates (PEM, one or more) for `https`, and not those of Mozilla. Goes to the default transport.
-    #[doc(alias = "ca")]
-    pub fn ca_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ureq.ca_certificates = Some(pem.into());
-        self
+    /// Tells this observer of every request of this client and all its handles. See [`Observer`].
+    #[doc(alias = "addLogger")]
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
@@ -56,7 +86,7 @@ impl HostClientBuilder {
         Self { version: Some(version.into()), ..self }
     }
 
-    /// Sends through this transport, and not through a new [`UreqTransport`]. Clients that are given clones of one transport
+    /// Sends through this transport, and not through a new `UreqTransport`. Clients that are given clones of one transport
     /// share its connections.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
         Self { transport: Some(transport), ..self }
@@ -103,28 +133,85 @@ impl HostClientBuilder {
             endpoint.set_header(key, value)?;
         }
         if let Some(version) = &self.version {
-            let problem = || RequestError::option("hub_version", &format!("{version:?} is not a version; one looks like 1.0.1"));
+            let problem = || RequestError::setting("hub_version", &format!("{version:?} is not a version; one looks like 1.0.1"));
             endpoint.set_dialect(Dialect::of(Version::parse(version).ok_or_else(problem)?));
         }
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None if cfg!(not(feature = "rustls")) && endpoint.base_url().starts_with("https:") => {
-                let problem = "this program was built without encryption; enable the feature `rustls` of scramjet-client-blocking";
-                return Err(RequestError::base_url(endpoint.base_url(), problem).into());
-            }
-            None => Arc::new(UreqTransport::new(&self.ureq)?),
+        let transport = match &self.transport {
+            Some(transport) => self.given(transport)?,
+            None => self.default_transport(&endpoint)?,
         };
-        Ok(Client::new(transport, endpoint))
+        Ok(Client::new(transport, endpoint, self.observer, self.retry))
+    }
+
+    /// The transport that was given, and no settings for the one that it takes the place of.
+    #[cfg(feature = "ureq")]
+    fn given(&self, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Transport>, RequestError> {
+        match self.ureq.set() {
+            Some(setting) => Err(RequestError::setting(
+                setting,
+                "it is one of the default transport, and another transport was given, with settings of its own",
+            )),
+            None => Ok(Arc::clone(transport)),
+        }
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    fn given(&self, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Transport>, RequestError> {
+        Ok(Arc::clone(transport))
+    }
+
+    #[cfg(feature = "ureq")]
+    fn default_transport(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, RequestError> {
+        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && endpoint.base_url().starts_with("https:") {
+            let problem =
+                "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
+            return Err(RequestError::base_url(endpoint.base_url(), problem));
+        }
+        Ok(Arc::new(UreqTransport::new(&self.ureq)?))
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    fn default_transport(&self, _: &Endpoint) -> Result<Arc<dyn Transport>, RequestError> {
+        let problem = "none was given, and this program was built without one; enable the feature `rustls`, `native-tls` or `ureq` of \
+                       scramjet-client-blocking, or give one";
+        Err(RequestError::setting("transport", problem))
     }
 }
 
 impl fmt::Debug for HostClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("HostClientBuilder")
-            .field("headers", &headers)
-            .field("connect_timeout", &self.ureq.connect_timeout)
-            .field("hub_version", &self.version)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("HostClientBuilder");
+        shown.field("headers", &headers).field("hub_version", &self.version);
+        #[cfg(feature = "ureq")]
+        shown.field("ureq", &self.ureq);
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(feature = "ureq")))]
+mod tests {
+    use std::io::Read;
+    use std::sync::Arc;
+
+    use http::{Request, Response};
+
+    use crate::{BoxError, HostClient, Outgoing, Transport};
+
+    struct Answering;
+
+    impl Transport for Answering {
+        fn send(&self, _: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+            Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
+        }
+    }
+
+    #[test]
+    fn a_transport_has_to_be_given() -> Result<(), crate::Error> {
+        let error = HostClient::new("http://localhost:8000/api/v1").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with("the setting \"transport\" cannot be used: none was given") && error.contains("`rustls`"), "{error}");
+        let given = HostClient::builder("https://localhost:8000/api/v1").transport(Arc::new(Answering)).build()?;
+        assert_eq!(given.version()?.version, "1.0.1");
+        Ok(())
     }
 }

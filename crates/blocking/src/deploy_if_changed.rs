@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use scramjet_client_core::{SequenceId, SequenceInfo};
 
-use crate::pack::in_words;
+use crate::in_words::in_words;
 use crate::{Digest, Error, HostClient, PackError, Package, SequenceClient};
 use lock::Lock;
 use state::{Deployment, Seen, State};

@@ -1,11 +1,15 @@
+mod questions;
+mod text;
+
 use std::error::Error as StdError;
 use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{ApiError, ErrorCode, Event, Operation, ReplyError, RequestError};
+use scramjet_client_core::{Event, ReplyError, RequestError};
 
-use crate::{BoxError, Ended, Phase, Stopped, TransportError};
+use crate::in_words::in_words;
+use crate::{BoxError, Ended, Phase};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -29,96 +33,19 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    request: Option<Call>,
+    request: Option<Request>,
 }
 
 /// The request that an error is about.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    operation: &'static str,
+pub(crate) struct Request {
+    pub(crate) operation: &'static str,
     /// Method and URL; none where the request could not be built.
-    line: Option<(Method, String)>,
-    /// How long it had, where it was limited.
-    pub(crate) deadline: Duration,
-    pub(crate) idle: Duration,
-}
-
-impl Call {
-    pub(crate) fn unbuilt<O: Operation>() -> Self {
-        Self::in_general(O::NAME)
-    }
-
-    /// For what is no request.
-    pub(crate) fn in_general(what: &'static str) -> Self {
-        Self { operation: what, line: None, deadline: Duration::ZERO, idle: Duration::ZERO }
-    }
-
-    pub(crate) fn of<O: Operation>(uri: &http::Uri) -> Self {
-        Self { line: Some((O::METHOD, uri.to_string())), ..Self::unbuilt::<O>() }
-    }
-
-    pub(crate) fn failed(&self, kind: impl Into<ErrorKind>) -> Error {
-        Error(Box::new(Inner { kind: kind.into(), request: Some(self.clone()) }))
-    }
-
-    pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
-        self.failed(match stopped {
-            Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
-            Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },
-            Stopped::Cancelled => ErrorKind::Cancelled { phase },
-        })
-    }
-
-    /// One attempt is its own error.
-    pub(crate) fn of_attempts(&self, mut errors: Vec<Error>) -> Error {
-        match errors.pop() {
-            Some(only) if errors.is_empty() => only,
-            last => {
-                errors.extend(last);
-                self.failed(ErrorKind::Attempts(errors))
-            }
-        }
-    }
-
-    /// What a transport reports instead of an answer.
-    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
-        let (phase, source) = match error.downcast::<TransportError>() {
-            Ok(error) => (error.phase, error.source),
-            // A transport that does not say how far it got may have sent everything.
-            Err(source) => (Phase::Wait, source),
-        };
-        match source.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(*stopped, phase),
-            Err(source) => self.failed(ErrorKind::Transport { phase, source }),
-        }
-    }
-
-    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
-    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
-        match error.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Read),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
-            Err(error) => self.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
-        }
-    }
-
-    /// What an upload reports instead of data.
-    pub(crate) fn abandoned(&self, error: io::Error) -> Error {
-        match error.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Send),
-            Err(error) => self.failed(ErrorKind::Upload(error)),
-        }
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        match &self.line {
-            Some((method, url)) => write!(f, " ({method} {url})"),
-            None => Ok(()),
-        }
-    }
+    pub(crate) line: Option<(Method, String)>,
+    /// Sending it twice does not do more than sending it once.
+    pub(crate) idempotent: bool,
+    /// How many times it was handed to the transport.
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
 }
 
 /// What happened.
@@ -185,24 +112,63 @@ impl From<ReplyError> for ErrorKind {
 }
 
 impl Error {
+    pub(crate) fn new(kind: ErrorKind, request: Option<Request>) -> Self {
+        Self(Box::new(Inner { kind, request }))
+    }
+
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
+    /// Of several attempts the last one.
+    fn last(&self) -> &Self {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors.last().map_or(self, Self::last),
+            _ => self,
+        }
+    }
+
     /// What happened, of several attempts in the last one.
     fn decisive(&self) -> &ErrorKind {
-        match &self.0.kind {
-            ErrorKind::Attempts(errors) => errors.last().map_or(&self.0.kind, Self::decisive),
-            kind => kind,
-        }
+        &self.last().0.kind
     }
 
     /// What was being done, for example `start sequence`, where it was a request.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
-        self.0.request.as_ref().map(|call| call.operation)
+        self.0.request.as_ref().map(|request| request.operation)
+    }
+
+    /// How far the exchange got, where there was one.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        match self.decisive() {
+            ErrorKind::Transport { phase, .. }
+            | ErrorKind::Deadline { phase, .. }
+            | ErrorKind::Idle { phase, .. }
+            | ErrorKind::Cancelled { phase } => Some(*phase),
+            ErrorKind::Upload(_) => Some(Phase::Send),
+            ErrorKind::Write(_) | ErrorKind::Reply(_) => Some(Phase::Read),
+            ErrorKind::Request(_) | ErrorKind::Ended(_) | ErrorKind::Failed(_) | ErrorKind::Attempts(_) => None,
+        }
+    }
+
+    /// How many times the request was sent, or was tried to be: more than once where the client has repeated it on its own, see
+    /// [`HostClientBuilder::retry`](crate::HostClientBuilder::retry). 0 where it was given up before.
+    #[must_use]
+    pub fn attempt_count(&self) -> u32 {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors.iter().map(Self::attempt_count).sum(),
+            _ => self.0.request.as_ref().map_or(0, |request| request.attempts),
+        }
+    }
+
+    /// How long it took from the beginning of the call until it failed.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.request.as_ref().map_or(Duration::ZERO, |request| request.elapsed)
     }
 
     /// The request's URL, where one was built.
@@ -217,146 +183,21 @@ impl Error {
         self.line().map(|(method, _)| method)
     }
 
-    /// What kind of failure it is, in the words of the hub and of its TypeScript client: a refusal's own code, `CANNOT_CONNECT`
-    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent, `GENERAL_ERROR`
-    /// for what was given up on this side.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
-        match self.decisive() {
-            ErrorKind::Request(_) => ErrorCode::BadParameters,
-            ErrorKind::Transport { phase: Phase::Read, .. } => ErrorCode::InvalidResponse,
-            ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
-            ErrorKind::Reply(error) => error.api().map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
-            _ => ErrorCode::GeneralError,
-        }
-    }
-
-    /// The refusal, where the hub (or something in front of it) refused.
-    #[must_use]
-    pub fn api(&self) -> Option<&ApiError> {
-        match self.decisive() {
-            ErrorKind::Reply(error) => error.api(),
-            _ => None,
-        }
-    }
-
-    /// No such sequence, instance or route (404).
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.api().is_some_and(ApiError::is_not_found)
-    }
-
-    /// In use, or already there (409).
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        self.api().is_some_and(ApiError::is_conflict)
-    }
-
-    /// The hub has no room for another instance at the moment (419).
-    #[must_use]
-    pub fn is_overloaded(&self) -> bool {
-        self.api().is_some_and(ApiError::is_overloaded)
-    }
-
-    /// No connection could be made; nothing was sent.
-    #[must_use]
-    pub fn is_connect(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Connect, .. })
-    }
-
-    /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        match self.decisive() {
-            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
-            ErrorKind::Transport { source, .. } => {
-                source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-            }
-            _ => false,
-        }
-    }
-
-    /// Nothing moved for as long as the idle timeout.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Idle { .. })
-    }
-
-    /// How the instance has ended that was waited for, where that is what happened.
-    #[must_use]
-    pub fn ended(&self) -> Option<&Ended> {
-        match self.decisive() {
-            ErrorKind::Ended(ended) => Some(ended),
-            _ => None,
-        }
-    }
-
-    /// The errors of all attempts, where there were several.
-    #[must_use]
-    pub fn attempts(&self) -> &[Error] {
-        match &self.0.kind {
-            ErrorKind::Attempts(errors) => errors,
-            _ => &[],
-        }
-    }
-
-    /// It was cancelled.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Cancelled { .. })
-    }
-
-    /// The hub is too old for the operation, or for an option of it; nothing was sent.
-    #[must_use]
-    pub fn is_unsupported(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Request(RequestError::Unsupported { .. }))
-    }
-
     fn line(&self) -> Option<&(Method, String)> {
-        self.0.request.as_ref().and_then(|call| call.line.as_ref())
+        self.0.request.as_ref().and_then(|request| request.line.as_ref())
     }
 }
 
 impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
-        Self(Box::new(Inner { kind: error.into(), request: None }))
+        Self::new(error.into(), None)
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(call) = &self.0.request {
-            write!(f, "{call} ")?;
-        }
-        match (&self.0.kind, &self.0.request) {
-            (ErrorKind::Request(error), None) => write!(f, "{error}"),
-            (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
-            (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
-                Phase::Connect => "could not connect; is the hub running at this address?",
-                Phase::Send => "was interrupted while the request was sent, and the hub may have received a part of it",
-                Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
-                Phase::Read => "was interrupted while the answer was read",
-            }),
-            (ErrorKind::Deadline { phase, limit }, _) => write!(f, "was given up after {limit:?}, its deadline, {}", doing(*phase)),
-            (ErrorKind::Idle { phase, limit }, _) => write!(f, "was given up after {limit:?} in which nothing moved, {}", doing(*phase)),
-            (ErrorKind::Cancelled { phase }, _) => write!(f, "was cancelled {}", doing(*phase)),
-            (ErrorKind::Ended(ended), _) => write!(f, "waits in vain: {ended}"),
-            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
-            (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
-            (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
-            (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
-            (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
-            (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
-        }
-    }
-}
-
-fn doing(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Connect => "before it was connected; nothing was sent",
-        Phase::Send => "while the request was sent, and the hub may have received a part of it",
-        Phase::Wait => "while the answer was waited for, and the hub may have acted upon the request",
-        Phase::Read => "while the answer was read",
-    }
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof)
 }
 
 impl StdError for Error {
@@ -380,13 +221,7 @@ impl StdError for Error {
 /// The sentence and its causes: what `unwrap` and a `main` that returns an error print.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        in_words(self, f)
     }
 }
 

@@ -1,78 +1,133 @@
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read};
+use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
-use scramjet_client_core::{Decode, Endpoint, Operation, Reply, Single, Step, Streamed};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, Single, Step};
 
-use crate::error::Call;
-use crate::options::CallOptions;
-use crate::{ByteStream, CallLimits, Error, Outgoing, Phase, Reason, Stopped, Transport, Upload};
+use crate::call::Call;
+use crate::transport::{Fresh, Timings};
+use crate::upload::Opened;
+use crate::{ByteStream, CallLimits, Error, Observed, Outgoing, Phase, Reason, Stopped, Transport};
 
-/// One request on its way.
-pub(crate) struct Exchange<'a, O: Operation> {
-    transport: &'a dyn Transport,
-    endpoint: &'a Endpoint,
-    operation: &'a O,
-    request: Request<O::Payload>,
-    limits: CallLimits,
-    call: Call,
+/// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
+/// would be compiled for each operation, and programs pay for that when they are built.
+pub(crate) struct Exchange<'a> {
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) limits: CallLimits,
+    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) call: Call,
 }
 
-impl<'a, O: Operation> Exchange<'a, O> {
-    pub(crate) fn new(
-        transport: &'a dyn Transport,
-        endpoint: &'a Endpoint,
-        operation: &'a O,
-        options: &CallOptions,
-    ) -> Result<Self, Error> {
-        let request = endpoint.request(operation).map_err(|error| Call::unbuilt::<O>().failed(error))?;
-        let mut call = Call::of::<O>(request.uri());
-        let limits = options.limits(operation.waiting_time(), &mut call)?;
-        Ok(Self { transport, endpoint, operation, request, limits, call })
+/// The body of a request.
+pub(crate) enum Payload {
+    Inline(Vec<u8>),
+    Upload(Opened),
+}
+
+impl Payload {
+    /// As what a transport is given.
+    fn outgoing(&mut self, method: &Method) -> Outgoing<'_> {
+        match self {
+            Self::Inline(bytes) if bytes.is_empty() && matches!(*method, Method::GET | Method::HEAD | Method::DELETE) => Outgoing::Empty,
+            Self::Inline(bytes) => Outgoing::Bytes(bytes),
+            Self::Upload(upload) => Outgoing::Reader { length: upload.length(), reader: upload },
+        }
     }
 
-    /// Hands the request to the transport.
-    fn send(&mut self, body: Outgoing<'_>) -> Result<Response<Box<dyn Read + Send>>, Error> {
-        let mut request = std::mem::take(&mut self.request).map(|_| body);
+    /// Whether it can be sent from its beginning.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Inline(_) => true,
+            Self::Upload(upload) => !upload.is_begun(),
+        }
+    }
+
+    /// How many bytes of it were sent.
+    fn sent(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Upload(upload) => upload.sent(),
+        }
+    }
+}
+
+/// A head, and a body that is still to be read.
+pub(crate) type Incoming = Response<Box<dyn Read + Send>>;
+
+impl Exchange<'_> {
+    /// Hands the answer to `finish`, and gives how many bytes were sent. `again` makes the request anew.
+    pub(crate) fn run(
+        mut self,
+        mut request: Request<()>,
+        mut payload: Payload,
+        again: &dyn Fn() -> Result<Request<()>, RequestError>,
+        finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        self.call.tell(&Observed::Built);
+        loop {
+            let error = match self.attempt(request, &mut payload).and_then(|response| finish(response, self.call.clone())) {
+                Ok(()) => return Ok(payload.sent()),
+                Err(error) => error,
+            };
+            let Some(delay) = self.delay(&error, &payload) else {
+                self.call.tell(&Observed::Failed { error: &error });
+                return Err(error);
+            };
+            self.call.tell(&Observed::Retry { attempt: self.call.attempts, error: &error, delay });
+            self.limits.pause(delay).map_err(|stopped| self.call.stopped(stopped, Phase::Connect))?;
+            request = again().map_err(|error| self.call.failed(error))?;
+        }
+    }
+
+    fn attempt(&mut self, request: Request<()>, payload: &mut Payload) -> Result<Incoming, Error> {
+        self.call.attempts += 1;
+        self.call.tell(&Observed::Attempt { attempt: self.call.attempts });
+        let expects = matches!(payload, Payload::Upload(upload) if upload.expects());
+        let (head, ()) = request.into_parts();
+        let body = payload.outgoing(&head.method);
+        let mut request = Request::from_parts(head, body);
+        if expects {
+            request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
         if !self.limits.is_none() {
             request.extensions_mut().insert(self.limits.clone());
         }
-        self.transport.send(request).map_err(|error| self.call.unanswered(error))
+        if self.call.attempts > 1 {
+            request.extensions_mut().insert(Fresh);
+        }
+        let response = self.transport.send(request).map_err(|error| self.call.unanswered(error));
+        if let Payload::Upload(upload) = payload {
+            match upload.take_error() {
+                // What is read may be a stream that the same token has ended.
+                Some(_) if self.limits.check() == Err(Stopped::Cancelled) => {
+                    return Err(self.call.stopped(Stopped::Cancelled, Phase::Send));
+                }
+                Some(error) => return Err(self.call.abandoned(error)),
+                None => {}
+            }
+        }
+        let response = response?;
+        if self.call.observing.is_some() {
+            let timings = response.extensions().get::<Timings>().copied().unwrap_or_default();
+            self.call.tell(&Observed::Head { attempt: self.call.attempts, status: response.status(), sent: payload.sent(), timings });
+        }
+        Ok(response)
     }
 
-    fn answered(self, response: Response<Box<dyn Read + Send>>) -> Answered<O::Decoder> {
-        let (head, body) = response.into_parts();
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
-        let reply = self.endpoint.reply(self.operation, head.status, reason, &head.headers);
-        Answered { reply, body, call: self.call }
+    /// How long to wait before the next attempt, if there is to be one.
+    fn delay(&self, error: &Error, payload: &Payload) -> Option<Duration> {
+        // Who has set a limit for connecting does not want to wait three times as long.
+        let lost = error.is_lost() && !error.is_timeout();
+        let policy = self.retry.as_ref().filter(|_| lost && payload.is_whole())?;
+        policy.delay(self.call.attempts, self.call.began.elapsed(), random())
     }
 }
 
-impl<O: Operation<Payload = Vec<u8>>> Exchange<'_, O> {
-    pub(crate) fn without_upload(mut self) -> Result<Answered<O::Decoder>, Error> {
-        let payload = std::mem::take(self.request.body_mut());
-        let bodiless = matches!(*self.request.method(), Method::GET | Method::HEAD | Method::DELETE);
-        let outgoing = if payload.is_empty() && bodiless { Outgoing::Empty } else { Outgoing::Bytes(&payload) };
-        let response = self.send(outgoing)?;
-        Ok(self.answered(response))
-    }
-}
-
-impl<O: Operation<Payload = Streamed>> Exchange<'_, O> {
-    /// Gives also how many bytes were sent.
-    pub(crate) fn with_upload(mut self, upload: Upload) -> Result<(Answered<O::Decoder>, u64), Error> {
-        if upload.expects() {
-            self.request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
-        }
-        let mut upload = upload.open().map_err(|error| self.call.abandoned(error))?;
-        let length = upload.length();
-        let result = self.send(Outgoing::Reader { reader: &mut upload, length });
-        match upload.take_error() {
-            // What is read may be a stream that the same token has ended.
-            Some(_) if self.limits.check() == Err(Stopped::Cancelled) => Err(self.call.stopped(Stopped::Cancelled, Phase::Send)),
-            Some(error) => Err(self.call.abandoned(error)),
-            None => Ok((self.answered(result?), upload.sent())),
-        }
-    }
+/// A number that nobody foresees, from what the standard library seeds its hash maps with.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// A reply whose head is there. The only driver of [`Reply`].
@@ -82,17 +137,26 @@ pub(crate) struct Answered<D> {
     call: Call,
 }
 
+impl<D> Answered<D> {
+    /// `reply` is given status, reason and headers.
+    pub(crate) fn new(response: Incoming, call: Call, reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>) -> Self {
+        let (head, body) = response.into_parts();
+        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
+        Self { reply: reply(head.status, reason, &head.headers), body, call }
+    }
+}
+
 impl<D: Decode> Answered<D> {
     /// Reads on to the next item. `None` is the end.
     fn next(&mut self) -> Result<Option<D::Item>, Error> {
+        // Long enough for nearly every reply of a hub, which come in one piece; and no longer, for it is filled with zeros each time.
+        let mut buf = [0; 4 << 10];
         loop {
             match self.reply.next_item().map_err(|error| self.call.failed(error))? {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}
             }
-            // Long enough for nearly every reply of a hub, which come in one piece.
-            let mut buf = [0; 8 << 10];
             match self.body.read(&mut buf) {
                 Ok(0) => self.reply.end().map_err(|error| self.call.failed(error))?,
                 Ok(read) => self.reply.feed(buf.get(..read).unwrap_or_default()),
@@ -126,7 +190,10 @@ impl<D: Decode> Answered<D> {
         D: Single,
     {
         match self.next()? {
-            Some(item) => Ok(item),
+            Some(item) => {
+                self.call.tell(&Observed::Body { bytes: self.reply.received(), complete: true });
+                Ok(item)
+            }
             // Only a decoder that breaks its promise comes here.
             None => Err(self.call.failed(self.reply.cut_off())),
         }

@@ -83,7 +83,7 @@ impl<D: Decode> Follow<D> {
         subject: Subject,
         open: impl Fn(&Client) -> Result<Items<D>, Error> + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut client = client.begin();
+        let mut client = client.begin().once();
         let ticks = matches!(subject, Subject::Instance(_)) && client.options.idle.is_none();
         if ticks {
             client.options.idle = Some(TICK);
@@ -113,7 +113,7 @@ impl<D: Decode> Follow<D> {
             Subject::Hub => Ok(false),
             Subject::Instance(ref id) => {
                 // The hub learns of the end a moment after its streams.
-                for _ in 0..10 {
+                for _ in 0..20 {
                     if self.is_gone()? {
                         return Ok(true);
                     }

@@ -13,6 +13,8 @@ use crate::{ByteStream, Error};
 pub struct Items<D> {
     stream: ByteStream,
     decoder: D,
+    /// What is read at a time, from the first read on. (On the stack it would be filled with zeros for each.)
+    buf: Vec<u8>,
     over: bool,
     until_error: bool,
 }
@@ -22,7 +24,7 @@ pub type EventStream = Items<EventLines>;
 
 impl<D: Decode> Items<D> {
     pub(crate) fn new(stream: ByteStream, decoder: D) -> Self {
-        Self { stream, decoder, over: false, until_error: false }
+        Self { stream, decoder, buf: Vec::new(), over: false, until_error: false }
     }
 
     /// Ends after the first error, whatever it is.
@@ -53,10 +55,10 @@ impl<D: Decode> Items<D> {
                 Step::End => return Ok(None),
                 Step::NeedData => {}
             }
-            let mut buf = [0; 16 << 10];
-            match self.stream.pull(&mut buf)? {
+            self.buf.resize(16 << 10, 0);
+            match self.stream.pull(&mut self.buf)? {
                 0 => self.decoder.end(),
-                read => self.decoder.feed(buf.get(..read).unwrap_or_default()),
+                read => self.decoder.feed(self.buf.get(..read).unwrap_or_default()),
             }
         }
     }

@@ -17,30 +17,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Waiting, deadlines, cancellation
+//! The [`guide`] leads from nothing to a running sequence in five minutes, and through errors, limits, hubs and transports.
 //!
-//! Every call blocks until the hub has answered in full. Some wait for long by nature: [`SequenceClient::start`] until the
-//! process is up, [`InstanceClient::stop`] for as long as its timeout, [`InstanceClient::next_event`] and reads of a
-//! [`ByteStream`] for ever. Nothing has a time limit unless it is asked for, but connecting (10 seconds, see
-//! [`HostClientBuilder::connect_timeout`]). Every handle takes limits, and hands them on to the handles made from it:
+//! # Limits
 //!
-//! ```no_run
-//! # use std::time::Duration;
-//! # use scramjet_client_blocking::{CancelToken, HostClient};
-//! # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
-//! // All of the call, to the last byte of the answer.
-//! let info = instance.with_deadline(Duration::from_secs(2)).info()?;
-//! // No byte for so long.
-//! let log = instance.with_idle_timeout(Duration::from_secs(60)).log()?;
-//! // Until another thread says so.
-//! let token = CancelToken::new();
-//! let event = instance.with_cancel(&token).next_event("done");
-//! # Ok::<(), scramjet_client_blocking::Error>(())
-//! ```
-//!
-//! See [`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout), [`with_cancel`](HostClient::with_cancel). What is given
-//! up fails with an error of its own kind, which says what was being waited for and for how long: [`Error::is_timeout`],
-//! [`Error::is_cancelled`].
+//! Every call blocks until the hub has answered in full, and nothing has a time limit unless it is asked for, but connecting (10 seconds). Every
+//! handle takes a deadline, an idle timeout and a cancel token ([`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout),
+//! [`with_cancel`](HostClient::with_cancel)), and hands them on to the handles made from it. See [`guide::limits`].
 //!
 //! # Streams
 //!
@@ -69,20 +52,26 @@
 //! # Errors
 //!
 //! All calls fail with an [`Error`]: what was being done, to which address, and what happened. A refusal of the hub is an
-//! [`ApiError`] with its status, [`ErrorCode`] and words, see [`Error::api`]. What cannot be sent is refused before anything is.
+//! [`ApiError`] with its status, [`ErrorCode`] and words, see [`Error::api`]. What cannot be sent is refused before anything is. What was
+//! surely not sent because of its connection, or may be sent twice, is sent again: [`HostClientBuilder::retry`]. An [`Observer`] is
+//! told of every request. See [`guide::errors`].
 //!
 //! # Hub versions
 //!
 //! Hubs from 0.18 to 1.x differ on the wire, and this crate speaks to each in its way. It asks a hub for its version when the
-//! first operation depends on it, once for a client and all handles made from it, unless it was told with
-//! [`HostClientBuilder::hub_version`]. An operation that the hub is too old for fails without being sent, with
-//! [`Error::is_unsupported`].
+//! first operation depends on it, unless it was told with [`HostClientBuilder::hub_version`]. An operation that the hub is too old for fails
+//! without being sent, with [`Error::is_unsupported`]. See [`guide::hubs`].
 //!
 //! # Features
 //!
-//! - `rustls` (default): `https://` addresses, with rustls and the Mozilla root certificates.
+//! - `rustls` (default, with `ureq`): `https://` addresses, with rustls and the root certificates of Mozilla.
+//! - `native-tls` (with `ureq`): the same with what the operating system encrypts with and trusts.
+//! - `ureq`: the default transport. Without it, a client is given a [`Transport`] of yours.
 //! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
 //!   only what is not there yet; and the module `build` for build scripts. Compiles 14 crates more.
+//! - `testing`: scripts and replays for tests without a hub, and a suite for transports of one's own, in [`transport`].
+//!
+//! What a build pays for each is in [`guide::costs`].
 //!
 //! # Packing and deploying
 //!
@@ -129,18 +118,23 @@ mod about;
 #[cfg(feature = "pack")]
 pub mod build;
 mod builder;
+mod call;
 mod cancel;
 mod child;
 mod client;
+mod config;
 mod deploy;
 #[cfg(feature = "pack")]
 mod deploy_if_changed;
+mod dry_run;
 mod ended;
 mod error;
 mod exchange;
 mod follow;
 mod force;
+pub mod guide;
 mod host;
+mod in_words;
 mod input;
 mod instance;
 mod items;
@@ -150,6 +144,7 @@ mod manager;
 mod middleware;
 mod multi_manager;
 mod ndjson;
+mod observer;
 mod options;
 #[cfg(feature = "pack")]
 mod pack;
@@ -162,13 +157,14 @@ mod sequence;
 mod start;
 mod stream;
 mod topics;
-mod transport;
+pub mod transport;
 mod upload;
 mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
+pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
@@ -183,6 +179,7 @@ pub use limits::{CallLimits, Stopped};
 pub use manager::ManagerClient;
 pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
+pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
 pub use pool::{InstancePool, Placement, PoolOptions};
@@ -190,19 +187,23 @@ pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
-pub use transport::{BoxError, Outgoing, Phase, Reason, Transport, TransportError, UreqConfig, UreqTransport};
+#[doc(inline)]
+pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+#[cfg(feature = "ureq")]
+#[doc(inline)]
+pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost, ContentType, CreatedTopic,
-    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, Entities, ErrorCode, Event, EventLines, EventName, Extra,
-    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus, JsonLines, KillOptions,
-    Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId,
-    SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
-    Timestamp, TopicInfo, TopicName, Version, http,
+    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines,
+    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus,
+    JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
+    MultiManagerInfo, NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit,
+    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
+    Terminated, TextLines, Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Call;
+use scramjet_client_core::RetryPolicy;
+
+use crate::call::Call;
 use crate::{
     CallLimits, CancelToken, Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient, MultiManagerClient, Phase, SequenceClient,
 };
@@ -13,7 +15,12 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) idle: Option<Duration>,
     pub(crate) cancel: Option<CancelToken>,
+    /// How what may be sent again is.
+    pub(crate) retry: Option<RetryPolicy>,
 }
+
+/// What is done where nothing else is asked for: enough for a hub that restarts a connection, and over before a person wonders.
+pub(crate) const RETRY: RetryPolicy = RetryPolicy::exponential(Duration::from_millis(50)).within(Duration::from_secs(2));
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deadline {
@@ -86,6 +93,15 @@ macro_rules! call_options {
             pub fn with_cancel(&self, token: &$crate::CancelToken) -> Self {
                 let mut handle = self.clone();
                 handle.$($client).+.options.cancel = Some(token.clone());
+                handle
+            }
+
+            /// This handle with another policy for requests that are repeated on their own, `None` for not at all. See
+            /// [`HostClientBuilder::retry`](crate::HostClientBuilder::retry).
+            #[must_use]
+            pub fn with_retry(&self, policy: impl Into<Option<$crate::RetryPolicy>>) -> Self {
+                let mut handle = self.clone();
+                handle.$($client).+.options.retry = policy.into();
                 handle
             }
         }

@@ -11,7 +11,6 @@ mod walk;
 
 pub use digest::Digest;
 pub use error::PackError;
-pub(crate) use error::in_words;
 
 use std::fmt;
 use std::fs::{self, File};

@@ -23,7 +23,7 @@ impl HostClient {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn wait_ready(&self, limit: impl Into<Option<Duration>>) -> Result<HubVersion, Error> {
-        let client = self.client.within(limit.into());
+        let client = self.client.within(limit.into()).once();
         let mut pause = FIRST_PAUSE;
         let mut errors: Vec<Error> = Vec::new();
         loop {

@@ -2,12 +2,11 @@
 
 mod handover;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{Event, EventName, InstanceId, RequestError, RetryPolicy, RunnerExit, StartOptions, StartSequence};
 
+use crate::exchange::random;
 use crate::{Error, ErrorKind, InstanceClient, Phase, SequenceClient, kill};
 
 /// How long to wait between two attempts to start on a hub that is full and does not say for how long.
@@ -150,7 +149,8 @@ impl SequenceClient {
         let operation = StartSequence { id: this.id(), options };
         let client = &this.host.client;
         let began = Instant::now();
-        let mut starting = Starting::new(&this, options);
+        let once = this.once();
+        let mut starting = Starting::new(&once, options);
         let mut errors = Vec::new();
         for attempt in 1.. {
             let result = starting.start().map_err(Unready::from).and_then(|instance| this.ready(instance, names.clone(), readiness));
@@ -165,7 +165,10 @@ impl SequenceClient {
                 errors.push(not_killed);
                 break;
             }
-            if client.limits_of(&operation).is_err() {
+            if let Err(stopped) = client.limits_of(&operation) {
+                // It may have ended the attempt itself, which then says so.
+                let known = errors.last().is_some_and(|error| error.is_timeout() || error.is_cancelled());
+                errors.extend(Some(stopped).filter(|_| !known));
                 break;
             }
             let Some(delay) = policy.delay(attempt, began.elapsed(), random()).filter(|_| again) else { break };
@@ -188,6 +191,13 @@ impl SequenceClient {
     pub(crate) fn begin(&self) -> Self {
         let mut this = self.clone();
         this.host.client = this.host.client.begin();
+        this
+    }
+
+    /// This handle, for requests that are repeated by the caller's policy alone.
+    fn once(&self) -> Self {
+        let mut this = self.clone();
+        this.host.client = this.host.client.once();
         this
     }
 
@@ -278,15 +288,10 @@ impl<'a> Starting<'a> {
 /// Whether the hub may have done what it was asked to, without the answer being heard.
 fn may_have_worked(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Transport { phase, .. } | ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase != Phase::Connect,
+        ErrorKind::Transport { phase, .. } | ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase >= Phase::Send,
         ErrorKind::Reply(_) => error.api().is_none(),
         _ => false,
     }
-}
-
-/// A number that nobody foresees, from what the standard library seeds its hash maps with.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// A random UUID (version 4).

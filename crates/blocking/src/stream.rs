@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
 
-use crate::error::{Call, ErrorKind};
+use crate::call::Call;
 use crate::progress::Reporter;
-use crate::{Error, Items, Progress, Stopped};
+use crate::{Error, ErrorKind, Items, Observed, Progress, Stopped};
 
 /// The bytes of a stream, as they come.
 ///
@@ -22,6 +22,8 @@ pub struct ByteStream {
     expected: Option<u64>,
     lost: Option<Lost>,
     reporter: Reporter,
+    /// What became of it was told to the observer.
+    told: bool,
 }
 
 /// Why nothing more comes.
@@ -33,7 +35,7 @@ enum Lost {
 
 impl ByteStream {
     pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
-        Self { body, call, got: 0, expected, lost: None, reporter: Reporter::default() }
+        Self { body, call, got: 0, expected, lost: None, reporter: Reporter::default(), told: false }
     }
 
     /// Tells how far it has come: once before the first byte is waited for, and after each piece that came. The total is known where the hub
@@ -52,8 +54,9 @@ impl ByteStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn progress(self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
-        Self { reporter: Reporter::new(report), ..self }
+    pub fn progress(mut self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
+        self.reporter = Reporter::new(report);
+        self
     }
 
     /// Its lines, without their ends (`\n` or `\r\n`).
@@ -106,11 +109,13 @@ impl ByteStream {
                 Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
                     return Err(self.fail(io::ErrorKind::UnexpectedEof.into()));
                 }
+                Ok(0) => {
+                    self.tell_end(true);
+                    return Ok(0);
+                }
                 Ok(read) => {
                     self.got = self.got.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                    if read > 0 {
-                        self.reporter.tell(self.got, self.expected).map_err(|error| self.fail(error))?;
-                    }
+                    self.reporter.tell(self.got, self.expected).map_err(|error| self.fail(error))?;
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -125,7 +130,17 @@ impl ByteStream {
             Some(stopped) => Some(Lost::Stopped(*stopped)),
             None => Some(Lost::Broken(error.kind())),
         };
-        self.call.interrupted(error, ReplyError::truncated(self.got, self.expected))
+        let error = self.call.interrupted(error, ReplyError::truncated(self.got, self.expected));
+        if self.is_lost() && !std::mem::replace(&mut self.told, true) {
+            self.call.tell(&Observed::Failed { error: &error });
+        }
+        error
+    }
+
+    fn tell_end(&mut self, complete: bool) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.call.tell(&Observed::Body { bytes: self.got, complete });
+        }
     }
 
     /// Whether there is nothing more to come.
@@ -147,6 +162,12 @@ impl ByteStream {
     }
 }
 
+impl Drop for ByteStream {
+    fn drop(&mut self) {
+        self.tell_end(false);
+    }
+}
+
 impl Read for ByteStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.pull(buf).map_err(io::Error::from)
@@ -155,6 +176,6 @@ impl Read for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteStream").field("of", &self.call.to_string()).field("got", &self.got).finish_non_exhaustive()
+        f.debug_struct("ByteStream").field("of", &self.call.request().to_string()).field("got", &self.got).finish_non_exhaustive()
     }
 }

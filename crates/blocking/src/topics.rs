@@ -4,8 +4,8 @@ use scramjet_client_core::{
     Chunks, ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic, RequestError, SendTopic, TopicInfo, TopicName,
 };
 
+use crate::call::Call;
 use crate::client::Client;
-use crate::error::Call;
 use crate::follow::Subject;
 use crate::{ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions};
 
@@ -106,6 +106,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getTopics")]
+    #[inline]
     pub fn list_topics(&self) -> Result<Vec<TopicInfo>, Error> {
         self.call(&ListTopics)
     }

@@ -1,11 +1,26 @@
-//! The one place that does IO.
+//! The one place that does IO: what carries requests to a hub and replies back.
+//!
+//! Programs need none of it. [`Transport`] is for those who go another way than plain HTTP, and says what has to be kept. With the feature
+//! `testing` there are three modules more: `script` answers without a network, `replay` plays recorded exchanges, and `conformance` tells
+//! whether a transport keeps its contract.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+mod http1;
+#[cfg(feature = "testing")]
+pub mod replay;
+#[cfg(feature = "testing")]
+pub mod script;
+#[cfg(feature = "ureq")]
 mod ureq;
 
-pub use self::ureq::{UreqConfig, UreqTransport};
+#[cfg(feature = "ureq")]
+pub use self::ureq::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
 
 use std::fmt;
 use std::io::Read;
+use std::time::Duration;
 
 use http::{Request, Response};
 
@@ -31,9 +46,40 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///   blocked in. The source of the error is a [`Stopped`](crate::Stopped), also inside the [`io::Error`](std::io::Error) of a body.
 ///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
 /// - Dropping the body releases the connection, at once and without reading the rest.
-/// - A connection that the other side has closed while it was idle is not used.
+/// - A connection that the other side has closed while it was idle is not used; and for a request with [`Fresh`] in its extensions, which is
+///   one that was sent before in vain, none that was used before.
+/// - A request is sent once: whether it may be sent again is for who asked for it to say.
 /// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
+/// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
 /// - The error is a [`TransportError`] where it is known how far the request got.
+///
+/// The module `transport::conformance` (feature `testing`) runs any transport through a case for each of these sentences.
+///
+/// # Example
+/// A transport is often another one with something around it:
+///
+/// ```
+/// use std::io::Read;
+/// use std::sync::Arc;
+/// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
+/// use scramjet_client_blocking::{BoxError, Outgoing, Transport};
+///
+/// /// Asks for a new token for each request.
+/// struct SignedIn<F> {
+///     token: F,
+///     inner: Arc<dyn Transport>,
+/// }
+///
+/// impl<F: Fn() -> String + Send + Sync> Transport for SignedIn<F> {
+///     fn send(&self, mut request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))?;
+///         // Kept out of everything that shows headers.
+///         value.set_sensitive(true);
+///         request.headers_mut().insert("authorization", value);
+///         self.inner.send(request)
+///     }
+/// }
+/// ```
 pub trait Transport: Send + Sync {
     /// Sends one request and receives the head of its reply.
     ///
@@ -71,6 +117,28 @@ impl fmt::Debug for Outgoing<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(pub String);
 
+/// As a request extension: the request was sent before in vain, and is to have a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fresh;
+
+/// How long the parts of an exchange took, up to the head of the answer, as a response extension. What is not known, or was not done, is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timings {
+    /// Whether the connection had served before.
+    pub reused: Option<bool>,
+    /// Finding the host's address.
+    pub resolve: Option<Duration>,
+    /// Connecting.
+    pub connect: Option<Duration>,
+    /// Agreeing on encryption.
+    pub tls: Option<Duration>,
+    /// Sending, with the time that a reader took which is uploaded.
+    pub send: Option<Duration>,
+    /// Waiting for the head of the answer.
+    pub wait: Option<Duration>,
+}
+
 /// No head was received, and how far the request got.
 #[derive(Debug)]
 pub struct TransportError {
@@ -89,7 +157,9 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
+            Phase::Resolve => "the host was not found",
             Phase::Connect => "could not connect",
+            Phase::Tls => "could not agree on encryption",
             Phase::Send => "the request could not be sent to its end",
             Phase::Wait => "no answer came that can be read",
             Phase::Read => "the answer could not be read",
@@ -103,12 +173,16 @@ impl std::error::Error for TransportError {
     }
 }
 
-/// The part of an exchange in which something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The part of an exchange in which something happened, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Finding the host, connecting, agreeing on encryption. Nothing of the request was sent.
+    /// Finding the host's address. Nothing of the request was sent.
+    Resolve,
+    /// Connecting, or finding that a connection is of no use. Nothing of the request was sent.
     Connect,
+    /// Agreeing on encryption. Nothing of the request was sent.
+    Tls,
     /// Sending the request. The hub may have received a part of it.
     Send,
     /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.

@@ -97,10 +97,6 @@ impl Upload {
         Self { reporter: Reporter::new(report), ..self }
     }
 
-    pub(crate) fn expects(&self) -> bool {
-        self.expects
-    }
-
     /// Refuses lines of `null`, which would cut an input.
     pub(crate) fn guarded(self) -> Self {
         Self { guarded: true, ..self }
@@ -146,7 +142,7 @@ impl Upload {
             Source::Path(path) => open(&path)?,
         };
         let reader = if self.guarded { Box::new(Guarded::new(reader)) } else { reader };
-        Ok(Opened { reader, length, sent: 0, told: self.sent, reporter: self.reporter, error: None })
+        Ok(Opened { reader, length, expects: self.expects, begun: false, sent: 0, told: self.sent, reporter: self.reporter, error: None })
     }
 }
 
@@ -172,6 +168,8 @@ fn rest_of(file: &mut File) -> Option<u64> {
 pub(crate) struct Opened {
     reader: Box<dyn Read + Send>,
     length: Option<u64>,
+    expects: bool,
+    begun: bool,
     sent: u64,
     told: Arc<AtomicU64>,
     reporter: Reporter,
@@ -179,12 +177,22 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// Whether the other side is to be asked first.
+    pub(crate) fn expects(&self) -> bool {
+        self.expects
+    }
+
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Whether something of it was read, or could not be.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     pub(crate) fn take_error(&mut self) -> Option<io::Error> {
@@ -200,6 +208,7 @@ impl Opened {
 
 impl Read for Opened {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.begun = true;
         self.reporter.begin(self.length).map_err(|error| self.fail(error))?;
         let left = self.length.map(|length| length - self.sent);
         let max = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(buf.len()).min(buf.len());

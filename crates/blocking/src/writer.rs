@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use scramjet_client_core::{ContentType, Operation, Streamed};
 use serde::Serialize;
 
+use crate::call::Call;
 use crate::client::Client;
-use crate::error::Call;
 use crate::pipe::{PipeWriter, pipe};
 use crate::{Error, Input, Sent, TransportError, Upload};
 

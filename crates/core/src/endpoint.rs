@@ -1,7 +1,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
@@ -92,13 +93,17 @@ impl Endpoint {
             dialect.require(O::NAME, O::SINCE)?;
         }
         let payload = operation.payload(self.dialect.unwrap_or(Dialect::LATEST))?;
-        let uri: Uri = format!("{}/{}", self.base, operation.path().into_text()?).try_into().map_err(http::Error::from)?;
-        let mut request = Request::new(payload);
-        *request.method_mut() = O::METHOD;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.clone();
-        operation.headers(request.headers_mut())?;
-        Ok(request)
+        let mut head = self.head(O::METHOD, operation.path())?;
+        operation.headers(&mut head.headers)?;
+        Ok(Request::from_parts(head, payload))
+    }
+
+    /// What is alike for all operations: compiled once, and not for each.
+    fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+        let uri: Uri = format!("{}/{}", self.base, path.into_text()?).try_into().map_err(http::Error::from)?;
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
+        Ok(head)
     }
 
     /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put
@@ -126,38 +131,36 @@ const FRAMING: [HeaderName; 10] = [
 ];
 
 fn parse_base(given: &str) -> Result<String, RequestError> {
-    let mut url = Url::parse(given).map_err(|source| {
+    let url = Url::parse(given).map_err(|source| {
         let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
         refusal(given, &hint)
     })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Neither call can fail for a URL that has a user name.
-        let _ = (url.set_username(""), url.set_password(None));
-        let hint = "it holds a user name or password, which would end up in messages and logs; send credentials as a header";
-        return Err(refusal(url.as_str(), hint));
-    }
-    let mistake = if !matches!(url.scheme(), "http" | "https") {
+    let mistake = if !url.username().is_empty() || url.password().is_some() {
+        "it holds a user name or password, which would end up in messages and logs; send credentials as a header"
+    } else if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
     } else if url.query().is_some() {
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
+    } else if url.as_str().parse().is_ok_and(|uri: Uri| uri.host() == url.host_str()) {
+        let text = String::from(url);
+        return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
     } else {
         // What a URL may hold and a request may not: requests are made of it, and have to go to the same host.
-        if url.as_str().parse().is_ok_and(|uri: Uri| uri.host() == url.host_str()) {
-            let text = String::from(url);
-            return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
-        }
         "its host or path holds a character that HTTP does not allow there, or it is too long"
     };
-    Err(refusal(url.as_str(), mistake))
+    Err(refusal(given, mistake))
 }
 
-/// A password would stand before an `@`, also where the address was mistyped: `user:secret@example.com` has the scheme `user`.
-fn refusal(url: &str, problem: &str) -> RequestError {
-    match url.rsplit_once('@') {
-        Some((_, rest)) => RequestError::base_url(&format!("…@{rest}"), problem),
-        None => RequestError::base_url(url, problem),
+/// Shows neither what stands before an `@`, which may be a password (also where the address was mistyped: `user:secret@example.com` has the
+/// scheme `user`), nor what stands after a `?` or `#`, which may be a token. Where it may be either, nothing.
+fn refusal(given: &str, problem: &str) -> RequestError {
+    let (address, rest) = given.split_at_checked(given.find(['?', '#']).unwrap_or(given.len())).unwrap_or_default();
+    match address.rsplit_once('@') {
+        _ if rest.contains('@') => RequestError::base_url("…", problem),
+        Some((_, place)) => RequestError::base_url(&format!("…@{place}"), problem),
+        None => RequestError::base_url(address, problem),
     }
 }
 
@@ -187,10 +190,18 @@ mod tests {
             ("", "relative URL"),
             ("ftp://example.com/", "scheme"),
             ("http://", "empty host"),
-            ("http://example.com/api?token=x", "query"),
+            ("http://example.com/api?token=secret", "query"),
+            ("http://exa mple.com/api?token=secret", "domain"),
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
             ("http://user:secret@example.com/api", "user name or password"),
+            ("http://user@example.com/api?secret#secret", "user name or password"),
+            ("http://example.com/api?token=secret", "\"http://example.com/api\" as the base URL of a hub: it holds a query"),
+            ("http://example.com/a@b#secret", "\"…@b\" as the base URL of a hub: it holds a fragment"),
+            ("user:secret@example.com/api", "\"…@example.com/api\" as the base URL of a hub: its scheme"),
+            ("http://example.com:port/api?secret", "\"http://example.com:port/api\" as the base URL of a hub: invalid port"),
+            ("http://user:x#secret@example.com", "\"…\" as the base URL of a hub: invalid port"),
+            ("http://user:1#secret@example.com", "\"…\" as the base URL of a hub: it holds a fragment"),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("user:secret@example.com/api", "scheme"),
             ("htp:/user:secret@example.com/api", "scheme"),

@@ -10,7 +10,8 @@ pub(crate) use message::refusal_in_words;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{FromUtf8Error, String};
+use alloc::string::String;
+use core::str::Utf8Error;
 
 use crate::Version;
 
@@ -60,6 +61,16 @@ pub enum RequestError {
         problem: String,
     },
 
+    /// A setting of a client cannot be used.
+    #[error("the setting {setting:?} cannot be used: {problem}")]
+    #[non_exhaustive]
+    Setting {
+        /// The setting: `ca_certificates`.
+        setting: String,
+        /// What is wrong with it. Its value may be a secret and is not kept.
+        problem: String,
+    },
+
     /// The hub is older than the operation, or than an option of it.
     #[error("this hub (version {hub}) does not have {operation:?}, which came with version {since}")]
     #[non_exhaustive]
@@ -95,6 +106,12 @@ impl RequestError {
     pub fn option(option: &str, problem: &str) -> Self {
         Self::Option { option: option.into(), problem: problem.into() }
     }
+
+    /// A [`Setting`](Self::Setting) error, for clients and transports that check what they are given.
+    #[must_use]
+    pub fn setting(setting: &str, problem: &str) -> Self {
+        Self::Setting { setting: setting.into(), problem: problem.into() }
+    }
 }
 
 /// So that a value which needs no check can stand where one that does is expected.
@@ -129,7 +146,7 @@ pub enum ReplyError {
         /// The beginning of the body, or of the line, at most 120 characters.
         start: String,
         /// Where it is wrong.
-        source: core::str::Utf8Error,
+        source: Utf8Error,
     },
 
     /// The body is longer than this operation's reply can be.
@@ -156,8 +173,8 @@ impl ReplyError {
         Self::Body { start: message::start_of(body), source: message::in_short(source) }
     }
 
-    pub(crate) fn text(error: &FromUtf8Error) -> Self {
-        Self::Text { start: message::start_of(error.as_bytes()), source: error.utf8_error() }
+    pub(crate) fn text(source: Utf8Error, text: &[u8]) -> Self {
+        Self::Text { start: message::start_of(text), source }
     }
 
     /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.

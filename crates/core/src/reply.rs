@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,7 +19,7 @@ pub struct Reply<D> {
 
 enum Reading<D> {
     Success(D),
-    Refusal(Refusal),
+    Refusal(Box<Refusal>),
     Over,
 }
 
@@ -31,17 +32,24 @@ struct Refusal {
     correct: fn(ApiError) -> ApiError,
 }
 
+impl Refusal {
+    fn new(status: StatusCode, reason: &str, headers: &HeaderMap, correct: fn(ApiError) -> ApiError) -> Box<Self> {
+        let (reason, headers) = (reason.to_string(), headers.clone());
+        Box::new(Self { status, reason, headers, body: Vec::new(), complete: false, correct })
+    }
+}
+
+/// How long the head says that the body is.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
+}
+
 impl<D: Decode> Reply<D> {
     pub(crate) fn new(status: StatusCode, reason: &str, headers: &HeaderMap, decoder: D, correct: fn(ApiError) -> ApiError) -> Self {
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-        let reading = if status.is_success() {
-            Reading::Success(decoder)
-        } else {
-            let (reason, headers) = (reason.to_string(), headers.clone());
-            Reading::Refusal(Refusal { status, reason, headers, body: Vec::new(), complete: false, correct })
-        };
-        Self { reading, got: 0, expected: length.filter(|_| !chunked) }
+        let reading =
+            if status.is_success() { Reading::Success(decoder) } else { Reading::Refusal(Refusal::new(status, reason, headers, correct)) };
+        Self { reading, got: 0, expected: announced(headers) }
     }
 
     /// Whether the status says success.
@@ -54,6 +62,12 @@ impl<D: Decode> Reply<D> {
     #[must_use]
     pub fn announced(&self) -> Option<u64> {
         self.expected
+    }
+
+    /// How many bytes of the body have come.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.got
     }
 
     /// The decoder of a success, for a driver that hands the bytes of the body on itself. `None` for a refusal, and after the end.
@@ -104,17 +118,10 @@ impl<D: Decode> Reply<D> {
     /// # Errors
     /// [`ReplyError::Api`] for a refusal, or what the decoder reports.
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
-        match core::mem::replace(&mut self.reading, Reading::Over) {
-            Reading::Success(mut decoder) => {
-                let step = decoder.next_item();
-                self.reading = Reading::Success(decoder);
-                step
-            }
-            Reading::Refusal(refusal) if refusal.complete => Err(refusal.into_error()),
-            Reading::Refusal(refusal) => {
-                self.reading = Reading::Refusal(refusal);
-                Ok(Step::NeedData)
-            }
+        match &mut self.reading {
+            Reading::Success(decoder) => decoder.next_item(),
+            Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
+            Reading::Refusal(_) => Ok(Step::NeedData),
             Reading::Over => Ok(Step::End),
         }
     }

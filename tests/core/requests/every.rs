@@ -6,8 +6,7 @@ use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::*;
 use serde_json::{Value, json};
 
-use super::{Golden, golden};
-use crate::drive::hub;
+use super::{Golden, golden, hub};
 
 pub(crate) fn goldens() -> Vec<Golden> {
     let hub = hub();

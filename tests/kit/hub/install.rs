@@ -13,7 +13,7 @@ use super::{HubError, hub_dir, say};
 const MARKER: &str = ".installed-from.json";
 
 /// Whether `node` can be run, and is 18 or newer.
-pub(super) fn check_node() -> Result<(), HubError> {
+pub(crate) fn check_node() -> Result<(), HubError> {
     let output = Command::new("node").arg("--version").output().map_err(|_| HubError::NoNode)?;
     // v20.20.2
     let version = String::from_utf8_lossy(&output.stdout);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::{GetInstance, OutputStream, RunnerExit, StartOptions};
 
 use super::Child;
-use crate::error::Call;
+use crate::call::Call;
 use crate::instance::ended;
 use crate::{ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient, TransportError};
 
@@ -268,7 +268,7 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
     match error.kind() {
         // The limits are those of the whole run, which tells of them.
         ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } => true,
-        ErrorKind::Transport { phase, .. } if *phase != Phase::Connect => {
+        ErrorKind::Transport { phase, .. } if *phase >= Phase::Send => {
             let mut instance = instance.clone();
             instance.host.client = client.within(Some(MOMENT));
             instance.wait_ended().map_or_else(|error| error.is_cancelled(), |_| true)

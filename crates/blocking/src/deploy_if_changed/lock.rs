@@ -9,8 +9,8 @@ use fs4::fs_std::FileExt;
 
 use super::DeployError;
 use crate::Phase;
+use crate::call::Call;
 use crate::client::Client;
-use crate::error::Call;
 
 /// Between two looks at a lock that somebody has: nothing beside an upload.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scramjet_client_core::{InOut, OutputStream, ReadStream};
 
 use super::input::send_input;
-use crate::error::Call;
+use crate::call::Call;
 use crate::{ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Sent, TransportError};
 
 /// What went through an instance.

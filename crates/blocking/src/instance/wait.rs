@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::{Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::client::Client;
-use crate::error::Call;
 use crate::{CancelToken, Ended, Error, ErrorKind, InstanceClient, TransportError};
 
 /// How long to wait before an instance is asked for the first time whether it still lives, and how long at most between two times.

@@ -1,6 +1,7 @@
-use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
+
+use crate::in_words::in_words;
 
 /// Why a folder cannot be packed. Found before anything is sent, but for [`Changed`](Self::Changed) and [`Read`](Self::Read), which may come
 /// in the midst of an upload and end it: what arrived is no package then, and the hub does not take it for one.
@@ -131,17 +132,6 @@ impl fmt::Debug for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         in_words(self, f)
     }
-}
-
-/// What `unwrap` and a `main` that returns an error print.
-pub(crate) fn in_words(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        write!(f, "\n  caused by: {error}")?;
-        cause = error.source();
-    }
-    Ok(())
 }
 
 impl From<PackError> for io::Error {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use scramjet_client_core::{GetLoadCheck, RequestError, StartOptions};
 
 use super::{InstancePool, Shared, Slot, watch};
-use crate::error::Call;
+use crate::call::Call;
 use crate::options::CallOptions;
 use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, TransportError, kill};
 

@@ -1,131 +1,65 @@
 //! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
 
+mod base64;
+mod buffers;
 mod call;
+mod config;
 mod connect;
+mod found;
+mod proxy;
 mod socket;
 mod status_line;
+mod tls;
 mod watch;
 
-use std::io::{self, Read};
-use std::time::Duration;
+pub use self::config::UreqConfig;
+pub use self::proxy::{Proxy, ProxyError, ProxyProblem};
+pub use self::tls::{ClientCertificate, TlsBackend, TlsError, TlsProblem};
 
-use ::ureq::config::ConfigBuilder;
-use ::ureq::typestate::AgentScope;
-use ::ureq::unversioned::transport::Connector;
+use std::io::{self, Read};
+
 use ::ureq::{Agent, BodyReader, SendBody};
 use http::{Request, Response, header};
 use scramjet_client_core::RequestError;
 
 use self::call::Call;
-use self::connect::{Dial, Later};
-use self::watch::{Lost, Watch};
-use super::{BoxError, Outgoing, Phase, Reason, Transport, TransportError};
+use self::watch::Lost;
+use super::{BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError};
 use crate::CallLimits;
 
-/// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (feature `rustls`) encrypted.
+/// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
 ///
-/// A connection is used again for 3 seconds after its last answer; hubs close theirs after 5. At most 16 idle ones are kept
-/// for a host. The environment's proxy settings are not looked at.
+/// A connection is used again for 3 seconds after its last answer, for hubs announce that they close theirs after 5; where another time is
+/// announced, for three fifths of it. At most 64 idle ones are kept, see [`UreqConfig::max_idle_connections`]. The environment's proxy
+/// settings are not looked at, unless [`Proxy::Environment`] asks for it.
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
-}
-
-/// Settings of a [`UreqTransport`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UreqConfig {
-    /// How long connecting may take, encryption included, for all addresses of the host together. `None` leaves it to the
-    /// operating system. 10 seconds where nothing is said.
-    pub connect_timeout: Option<Duration>,
-    /// Certificates to trust (PEM), and not those of Mozilla. Needs the feature `rustls`.
-    pub ca_certificates: Option<Vec<u8>>,
-}
-
-impl Default for UreqConfig {
-    fn default() -> Self {
-        Self { connect_timeout: Some(Duration::from_secs(10)), ca_certificates: None }
-    }
 }
 
 impl UreqTransport {
     /// A transport with a pool of its own.
     ///
     /// # Errors
-    /// The certificates cannot be read, or the feature that they need is not there.
+    /// A certificate, a key or a proxy's URL cannot be used, or the feature that they need is not there.
     pub fn new(config: &UreqConfig) -> Result<Self, RequestError> {
-        let agent = Agent::config_builder();
-        let agent = match &config.ca_certificates {
-            Some(pem) => trust(agent, pem)?,
-            None => agent,
-        };
-        Ok(Self::with(agent, config.connect_timeout))
-    }
-
-    fn with(agent: ConfigBuilder<AgentScope>, connect_timeout: Option<Duration>) -> Self {
-        let config = agent
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .accept_encoding("")
-            .user_agent(concat!("scramjet-client/", env!("CARGO_PKG_VERSION")))
-            // Node announces 5 seconds. A request that is written while the hub closes is lost, and which of the two came
-            // first cannot be seen from here: so stay well away from that moment.
-            .max_idle_age(Duration::from_secs(3))
-            .max_idle_connections(32)
-            .max_idle_connections_per_host(16)
-            .timeout_connect(connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE)))
-            // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
-            .build();
-        #[cfg(feature = "rustls")]
-        let connector = Dial.chain(::ureq::unversioned::transport::RustlsConnector::default()).chain(Watch);
-        #[cfg(not(feature = "rustls"))]
-        let connector = Dial.chain(Watch);
-        Self { agent: Agent::with_parts(config, connector, Later) }
+        Ok(Self { agent: config::agent(config)? })
     }
 }
 
 impl Default for UreqTransport {
     fn default() -> Self {
-        Self::with(Agent::config_builder(), UreqConfig::default().connect_timeout)
+        Self { agent: config::default_agent() }
     }
 }
-
-#[cfg(feature = "rustls")]
-fn trust(agent: ConfigBuilder<AgentScope>, pem: &[u8]) -> Result<ConfigBuilder<AgentScope>, RequestError> {
-    use ::ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(RequestError::option("ca_certificates", &error.to_string())),
-        }
-    }
-    if certificates.is_empty() {
-        return Err(RequestError::option("ca_certificates", "there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----"));
-    }
-    Ok(agent.tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build()))
-}
-
-#[cfg(not(feature = "rustls"))]
-fn trust(_: ConfigBuilder<AgentScope>, _: &[u8]) -> Result<ConfigBuilder<AgentScope>, RequestError> {
-    Err(RequestError::option("ca_certificates", "this program was built without encryption; enable the feature `rustls`"))
-}
-
-/// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// The shortest timeout: ureq takes zero for none.
-const AT_ONCE: Duration = Duration::from_millis(1);
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
+        let fresh = parts.extensions.remove::<Fresh>().is_some();
         let mut unsent = false;
-        let (result, call) = call::make(limits, || match body {
+        let (result, call) = call::make(limits, fresh, || match body {
             Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
             Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
             Outgoing::Reader { reader, length } => {
@@ -155,12 +89,10 @@ impl Transport for UreqTransport {
                         response.extensions_mut().insert(Reason(reason));
                     }
                 }
+                response.extensions_mut().insert(call.timings);
                 Ok(response)
             }
-            (Err(error), call) => {
-                let phase = phase(&call);
-                Err(TransportError { phase, source: call.closed.unwrap_or_else(|| cause(error)) }.into())
-            }
+            (Err(error), call) => Err(unanswered(cause(error), call).into()),
         }
     }
 }
@@ -206,13 +138,12 @@ impl Read for Incoming {
     }
 }
 
-fn phase(call: &Call) -> Phase {
-    match call {
-        Call { sending_failed: true, .. } | Call { closed: Some(_), .. } => Phase::Send,
-        Call { sending: true, .. } => Phase::Wait,
-        Call { connected: true, .. } => Phase::Send,
-        _ => Phase::Connect,
+/// How far a call got that has no answer, and why it has none.
+fn unanswered(source: BoxError, call: Call) -> TransportError {
+    if tls::is_refusal(&*source) {
+        return TransportError { phase: Phase::Tls, source };
     }
+    TransportError { phase: call.phase, source: call.closed.unwrap_or(source) }
 }
 
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.

@@ -37,13 +37,13 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
 
     fn next_item(&mut self) -> Result<Step<T>, ReplyError> {
         loop {
-            let line = match self.lines.next_item()? {
+            let line = match self.lines.next_line()? {
                 Step::Item(line) => line,
                 Step::NeedData => return Ok(Step::NeedData),
                 Step::End => return Ok(Step::End),
             };
             if !line.trim_ascii().is_empty() {
-                return serde_json::from_slice(&line).map(Step::Item).map_err(|source| ReplyError::body(source, &line));
+                return serde_json::from_slice(line).map(Step::Item).map_err(|source| ReplyError::body(source, line));
             }
         }
     }

@@ -23,14 +23,33 @@ impl Lines {
     /// hundred bytes; what sequences write, they can divide.
     pub const LIMIT: usize = 1 << 20;
 
-    fn take(&mut self, end: usize, next: usize) -> Result<Step<Vec<u8>>, ReplyError> {
+    /// The next line, where it stands.
+    pub(super) fn next_line(&mut self) -> Result<Step<&[u8]>, ReplyError> {
+        let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
+        if let Some(found) = memchr::memchr(b'\n', unsearched) {
+            let end = self.searched + found;
+            return self.take(end, end + 1);
+        }
+        self.searched = self.buffer.len();
+        let rest = self.buffer.len() - self.start;
+        // One more than the limit may still be a line of just that length and its `\r`.
+        if rest > Self::LIMIT + 1 {
+            self.buffer = Vec::new();
+            (self.start, self.searched, self.skipping) = (0, 0, true);
+            return Err(ReplyError::TooLarge { limit: Self::LIMIT });
+        }
+        match self.ended {
+            false => Ok(Step::NeedData),
+            true if rest == 0 => Ok(Step::End),
+            true => self.take(self.buffer.len(), self.buffer.len()),
+        }
+    }
+
+    fn take(&mut self, end: usize, next: usize) -> Result<Step<&[u8]>, ReplyError> {
         let line = self.buffer.get(self.start..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let result =
-            if line.len() > Self::LIMIT { Err(ReplyError::TooLarge { limit: Self::LIMIT }) } else { Ok(Step::Item(line.to_vec())) };
-        self.start = next;
-        self.searched = next;
-        result
+        (self.start, self.searched) = (next, next);
+        if line.len() > Self::LIMIT { Err(ReplyError::TooLarge { limit: Self::LIMIT }) } else { Ok(Step::Item(line)) }
     }
 }
 
@@ -57,23 +76,10 @@ impl Decode for Lines {
     }
 
     fn next_item(&mut self) -> Result<Step<Vec<u8>>, ReplyError> {
-        let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
-        if let Some(found) = memchr::memchr(b'\n', unsearched) {
-            let end = self.searched + found;
-            return self.take(end, end + 1);
-        }
-        self.searched = self.buffer.len();
-        let rest = self.buffer.len() - self.start;
-        // One more than the limit may still be a line of just that length and its `\r`.
-        if rest > Self::LIMIT + 1 {
-            self.buffer = Vec::new();
-            (self.start, self.searched, self.skipping) = (0, 0, true);
-            return Err(ReplyError::TooLarge { limit: Self::LIMIT });
-        }
-        match self.ended {
-            false => Ok(Step::NeedData),
-            true if rest == 0 => Ok(Step::End),
-            true => self.take(self.buffer.len(), self.buffer.len()),
-        }
+        Ok(match self.next_line()? {
+            Step::Item(line) => Step::Item(line.to_vec()),
+            Step::NeedData => Step::NeedData,
+            Step::End => Step::End,
+        })
     }
 }

@@ -22,8 +22,8 @@ impl Decode for TextLines {
     }
 
     fn next_item(&mut self) -> Result<Step<String>, ReplyError> {
-        Ok(match self.lines.next_item()? {
-            Step::Item(line) => Step::Item(String::from_utf8(line).map_err(|error| ReplyError::text(&error))?),
+        Ok(match self.lines.next_line()? {
+            Step::Item(line) => Step::Item(core::str::from_utf8(line).map_err(|source| ReplyError::text(source, line))?.into()),
             Step::NeedData => Step::NeedData,
             Step::End => Step::End,
         })

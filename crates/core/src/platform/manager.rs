@@ -122,7 +122,7 @@ pub struct ManagerTopic {
 }
 
 /// `POST /disconnect`: disconnects hubs from a Manager, by id, by access key, or some of them.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DisconnectHubs {
@@ -132,9 +132,15 @@ pub struct DisconnectHubs {
     /// At most so many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Those that came with this access key.
+    /// Those that came with this access key. A secret: it is not shown in `Debug` output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key: Option<String>,
+}
+
+impl core::fmt::Debug for DisconnectHubs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DisconnectHubs").field("id", &self.id).field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 impl DisconnectHubs {

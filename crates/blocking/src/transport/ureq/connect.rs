@@ -3,18 +3,21 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ::ureq::config::Config;
 use ::ureq::http::Uri;
 use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ::ureq::unversioned::transport::{ConnectionDetails, Connector, LazyBuffers, NextTimeout};
+use ::ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 use ::ureq::{Error, Timeout};
 
+use super::buffers::Sparse;
 use super::call;
+use super::proxy::{Address, Proxies, ProxyError};
 use super::socket::{Socket, Wire};
-use crate::{CallLimits, Stopped};
+use crate::{CallLimits, Phase, Stopped};
 
 /// Finds nothing: ureq asks before it looks for an idle connection, so that each request would pay for a search (`getaddrinfo`, 15 µs
 /// for `localhost`) which only a new connection needs. [`Dial`] asks then.
@@ -27,9 +30,11 @@ impl Resolver for Later {
     }
 }
 
-/// Opens connections.
+/// Opens connections, to the hub or through a proxy.
 #[derive(Debug)]
-pub(super) struct Dial;
+pub(super) struct Dial {
+    pub(super) proxies: Proxies,
+}
 
 impl Connector for Dial {
     type Out = Socket;
@@ -39,16 +44,33 @@ impl Connector for Dial {
         let host = host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
         let host = host.ok_or_else(|| Error::BadUri(details.uri.to_string()))?;
         let limits = call::current(|call| call.limits.clone());
+        let (proxy, begin) = (self.proxies.to(details.uri)?, Instant::now());
 
-        let wire = Wire::new(dial(host, details.timeout, &limits)?);
+        let resolved = Arc::<OnceLock<Instant>>::default();
+        let target = proxy.map_or_else(|| host.clone(), Address::host_and_port);
+        let stream = dial(target, details.timeout, &limits, &resolved);
+        call::current(|call| resolved.get().into_iter().for_each(|at| call.pass(Phase::Connect, *at)));
+        let stream = stream.map_err(|error| match proxy {
+            Some(proxy) => ProxyError::unreachable(proxy, error),
+            None => error,
+        });
+        let wire = Wire::new(stream?);
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
-        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Socket::new(wire, buffers)))
+        let buffers = Sparse::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        let mut socket = Socket::new(wire, buffers);
+        if let Some(proxy) = proxy {
+            proxy.lead(&mut socket, &host, details.timeout, begin)?;
+        }
+        if details.needs_tls() {
+            call::current(|call| call.pass(Phase::Tls, Instant::now()));
+        }
+        Ok(Some(socket))
     }
 }
 
-fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpStream, Error> {
+/// Tells in `resolved` when the host was found.
+fn dial(host: String, timeout: NextTimeout, limits: &CallLimits, resolved: &Arc<OnceLock<Instant>>) -> Result<TcpStream, Error> {
     let now = Instant::now();
     let timed_out = Error::Timeout(Timeout::Connect);
     let theirs = now.checked_add(*timeout.after);
@@ -60,8 +82,8 @@ fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpSt
     };
     let stream = match &limits.cancel {
         // The search for a name cannot be bounded; what connects to an address can.
-        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => open(&host, end),
-        _ => open_aside(host, end, limits),
+        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => open(&host, end, resolved),
+        _ => open_aside(host, end, limits, Arc::clone(resolved)),
     };
     match stream {
         Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => Err(timed_out),
@@ -71,13 +93,13 @@ fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpSt
 
 /// Connects on another thread, so that neither a search for a name nor an address that does not answer can hold this one. Only for
 /// a new connection of a call that may have to be given up at any time. What comes too late is closed.
-fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits) -> io::Result<TcpStream> {
+fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits, resolved: Arc<OnceLock<Instant>>) -> io::Result<TcpStream> {
     let (tell, told) = channel();
     let _hook = limits.cancel.as_ref().map(|token| {
         let tell = tell.clone();
         token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
     });
-    thread::Builder::new().name("connect".into()).spawn(move || tell.send(open(&host, end)))?;
+    thread::Builder::new().name("connect".into()).spawn(move || tell.send(open(&host, end, &resolved)))?;
     match end {
         // The other thread always tells.
         None => told.recv().unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
@@ -90,8 +112,13 @@ fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits) -> io::Re
 
 /// Connects to the first address that answers. Each gets half of the time that is left, so that one which does not answer leaves
 /// some to the next, and the last one gets all of it.
-fn open(host: &str, end: Option<Instant>) -> io::Result<TcpStream> {
+fn open(host: &str, end: Option<Instant>, resolved: &OnceLock<Instant>) -> io::Result<TcpStream> {
     let mut addresses = host.to_socket_addrs()?.peekable();
+    if addresses.peek().is_none() {
+        return Err(io::Error::new(ErrorKind::NotFound, format!("{host} has no address")));
+    }
+    // Nobody else sets it.
+    let _ = resolved.set(Instant::now());
     let mut last = None;
     while let Some(address) = addresses.next() {
         let opened = match end {
@@ -114,5 +141,5 @@ fn open(host: &str, end: Option<Instant>) -> io::Result<TcpStream> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(ErrorKind::NotFound, format!("{host} has no address"))))
+    Err(last.unwrap_or_else(|| ErrorKind::NotFound.into()))
 }

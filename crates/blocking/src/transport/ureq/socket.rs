@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
+use super::buffers::Sparse;
 use crate::cancel::OnCancel;
+use crate::error::is_closed;
 use crate::{CallLimits, Stopped};
 
 /// A socket wakes from a wait at least this often where the wait is bounded. Its timeout is then the same from one wait to the next,
@@ -47,6 +49,8 @@ struct Sending {
     timer: Timer,
     /// It is a request: the other side may have answered before it takes no more, or is gone.
     request: bool,
+    /// Something of the request was handed to the system.
+    begun: bool,
     /// Whether it has answered is to be looked at as soon as there is something to read.
     asks: bool,
     /// What is to be sent after that. Not more than the buffers of those who send, who then wait.
@@ -95,7 +99,12 @@ impl Wire {
     /// From now on what is sent is a request; `asks` as long as nobody knows of an answer.
     pub(super) fn send_request(&self, asks: bool) {
         let mut sending = self.sending();
-        (sending.request, sending.asks) = (true, asks);
+        (sending.request, sending.asks, sending.begun) = (true, asks, sending.begun && !asks);
+    }
+
+    /// Whether the other side may have received something of the request.
+    pub(super) fn has_sent(&self) -> bool {
+        self.sending().begun
     }
 
     /// Sends, within the limits of the call. Where the other side takes no more of a request and says something instead, the rest is
@@ -141,6 +150,7 @@ impl Wire {
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => {
+                    sending.begun = true;
                     rest = rest.get(written..).unwrap_or_default();
                     patience.quiet_since = Instant::now();
                 }
@@ -197,9 +207,14 @@ impl Wire {
         self.muted.load(Ordering::SeqCst)
     }
 
-    /// Whether the connection may serve another call.
+    /// Whether something was done to the connection after which it cannot serve another call.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_muted() || self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Whether the connection may serve another call: nothing is there to be read, not even its end.
     fn is_usable(&self) -> bool {
-        !self.is_muted() && !self.cut.load(Ordering::SeqCst) && self.glance(&mut [0]).is_none()
+        !self.is_spent() && self.glance(&mut [0]).is_none()
     }
 
     /// Whether there is something to read.
@@ -255,11 +270,6 @@ impl Patience {
     }
 }
 
-/// What is said of a connection whose other side is gone.
-pub(super) fn is_closed(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
-}
-
 fn given_up(stopped: Stopped) -> Error {
     Error::Io(stopped.into())
 }
@@ -294,12 +304,12 @@ impl Timer {
 #[derive(Debug)]
 pub(super) struct Socket {
     wire: Arc<Wire>,
-    buffers: LazyBuffers,
+    buffers: Sparse,
     reading: Timer,
 }
 
 impl Socket {
-    pub(super) fn new(wire: Arc<Wire>, buffers: LazyBuffers) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, buffers: Sparse) -> Self {
         Self { wire, buffers, reading: Timer::default() }
     }
 }
@@ -336,5 +346,49 @@ impl Transport for Socket {
 
     fn is_open(&mut self) -> bool {
         self.wire.is_usable()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A wire whose other side has gone, which is known to the system.
+    fn dead() -> io::Result<Arc<Wire>> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let mut stream = TcpStream::connect(listener.local_addr()?)?;
+        stream.write_all(b"never read")?;
+        let (other, _) = listener.accept()?;
+        // Not before what it does not read is there, so that it resets the connection.
+        other.peek(&mut [0])?;
+        drop(other);
+        // Waits for that.
+        let _ = stream.read(&mut [0]);
+        Ok(Wire::new(stream))
+    }
+
+    #[test]
+    fn of_what_was_not_begun_nothing_was_sent() -> io::Result<()> {
+        let wire = dead()?;
+        wire.send_request(true);
+        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        // It may have answered before it closed: that is for others to find out.
+        assert!(wire.closed().is_some() && !wire.has_sent());
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_sent_before_a_request_is_not_of_it() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let wire = Wire::new(TcpStream::connect(listener.local_addr()?)?);
+        assert!(wire.send(b"agreeing on encryption", NextTimeout::default()).is_ok());
+        assert!(wire.has_sent());
+        wire.send_request(true);
+        assert!(!wire.has_sent());
+        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        assert!(wire.has_sent());
+        Ok(())
     }
 }

@@ -9,8 +9,19 @@ use std::time::{Duration, Instant};
 use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
-use super::socket::{Wire, is_closed};
+use super::socket::Wire;
 use super::{call, status_line};
+use crate::Phase;
+use crate::error::is_closed;
+
+/// Node announces that it keeps a connection for 5 seconds. A request that is written while the hub closes is lost, and which of the two came
+/// first cannot be seen from here: so stay well away from that moment.
+pub(super) const LONGEST_IDLE: Duration = Duration::from_secs(3);
+
+/// The same for a server that announces another time.
+fn idle_limit(announced: Duration) -> Duration {
+    LONGEST_IDLE.min(announced * 3 / 5)
+}
 
 /// Wraps the connection that the connectors before it made.
 #[derive(Debug)]
@@ -21,10 +32,16 @@ impl<In: Transport> Connector<In> for Watch {
 
     fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Watched<In>>, Error> {
         let wire = call::current(|call| {
-            call.connected = chained.is_some();
+            call.pass(call.phase, Instant::now());
             call.wire.take()
         });
-        Ok(chained.zip(wire).map(|(inner, wire)| Watched { inner, wire, exchange: None }))
+        Ok(chained.zip(wire).map(|(inner, wire)| Watched {
+            inner,
+            wire,
+            exchange: None,
+            idle_since: Instant::now(),
+            idle_limit: LONGEST_IDLE,
+        }))
     }
 }
 
@@ -34,11 +51,15 @@ pub(super) struct Watched<In> {
     wire: Arc<Wire>,
     /// From the first byte of a request until the connection is free for the next one.
     exchange: Option<Exchange>,
+    /// When the last answer began to come. From then on the other side may have been done, however long it took to read it.
+    idle_since: Instant,
+    /// How long it may be free and still be used again.
+    idle_limit: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Exchange {
-    /// The answer's status line was noted.
+    /// The head of the answer was noted.
     told: bool,
     /// A success came while there was still something to send. Hubs answer so, and go on taking what is sent. Or nothing that can be read.
     welcome: bool,
@@ -102,7 +123,9 @@ impl<In: Transport> Watched<In> {
     fn await_word(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
-            while let Some((status, length)) = status_line::first(self.inner.buffers().input()) {
+            while let Some((status, length)) =
+                status_line::first(self.inner.buffers().input()).and_then(|head| Some((head.status, head.length?)))
+            {
                 if status >= 200 {
                     return Ok(true);
                 }
@@ -138,9 +161,11 @@ impl<In: Transport> Watched<In> {
 impl<In: Transport> Transport for Watched<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
-            if let Some(head) = status_line::find(self.inner.buffers().input()) {
+            if let Some(head) = status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some()) {
                 exchange.told = true;
-                call::current(|call| call.status_line = Some((head.status, head.reason)));
+                self.idle_since = Instant::now();
+                self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
+                call::current(|call| call.answered(head.status, head.reason));
             }
         }
         self.inner.buffers()
@@ -152,7 +177,7 @@ impl<In: Transport> Transport for Watched<In> {
             self.inner.buffers().input_consume(0);
             self.exchange = Some(Exchange::default());
             self.wire.serve(call::current(|call| {
-                call.sending = true;
+                call.begin_sending();
                 call.limits.clone()
             }));
             self.wire.send_request(true);
@@ -162,15 +187,19 @@ impl<In: Transport> Transport for Watched<In> {
             self.stop_sending(None);
             return Ok(());
         }
-        if let Err(error) = self.send(amount, timeout) {
-            call::current(|call| call.sending_failed = true);
-            return Err(error);
-        }
+        let sent = self.send(amount, timeout);
         // It may have answered before it closed the connection.
-        if let Some(closed) = self.wire.closed() {
-            self.stop_sending(Some(closed));
+        let closed = self.wire.closed();
+        call::current(|call| match (&sent, &closed) {
+            (Ok(()), None) => call.sent(),
+            // Of what was not begun, the other side knows nothing.
+            _ if self.wire.has_sent() => call.phase = Phase::Send,
+            _ => {}
+        });
+        if closed.is_some() {
+            self.stop_sending(closed);
         }
-        Ok(())
+        sent
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -180,7 +209,7 @@ impl<In: Transport> Transport for Watched<In> {
         // ureq takes input that it has seen and left for a part of something, and waits for the rest. But it leaves an answer that comes in
         // place of a `100 Continue` although it is whole, and it has not seen what was read here. So it is shown such a head again.
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.offered) {
-            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.whole) {
+            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.length.is_some()) {
                 exchange.offered = true;
                 return Ok(true);
             }
@@ -205,10 +234,14 @@ impl<In: Transport> Transport for Watched<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        // Asked when the connection goes back into the pool, and when it is taken out again.
-        self.exchange = None;
-        self.wire.release();
-        self.inner.is_open() && !self.holds_more()
+        // Asked when the connection goes back into the pool, and when it is taken out again. What has come meanwhile shows the second time: looking
+        // the first time as well would cost three of the eight system calls of a small request.
+        if self.exchange.take().is_some() {
+            self.wire.release();
+            return !self.wire.is_spent();
+        }
+        let good = self.idle_since.elapsed() < self.idle_limit && !call::current(|call| call.fresh);
+        good && self.inner.is_open() && !self.holds_more()
     }
 
     fn is_tls(&self) -> bool {

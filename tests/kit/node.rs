@@ -1,10 +1,10 @@
-//! The process of a hub, before and after it has said where it can be reached.
+//! A script that Node.js runs for the tests: it says on stdout where it can be reached, and ends when its stdin is closed.
 
 use std::{
     collections::VecDeque,
     io::{self, BufRead as _, BufReader, Read},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use super::{hub_dir, say};
+use crate::hub::say;
 
 /// Takes about a second; this is for a machine that is busy with something else.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Takes some milliseconds. After this the hub is killed from here.
+/// Takes some milliseconds. After this it is killed from here.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// As many of the last lines on stderr as an error shows: a stack trace and the end of the hub's log.
@@ -28,28 +28,33 @@ const TAIL_LINES: usize = 40;
 
 /// The process, before and after it has said where it can be reached.
 #[derive(Debug)]
-pub(super) struct HubProcess {
-    pub(super) child: Child,
-    /// Closing it is what ends the hub.
+pub(crate) struct NodeProcess {
+    pub(crate) child: Child,
+    /// Closing it is what ends the script.
     stdin: Option<ChildStdin>,
-    /// The lines of stdout; disconnected when the hub is gone, since nothing else has its stdout.
+    /// The lines of stdout; disconnected when the process is gone, since nothing else has its stdout.
     stdout: Receiver<String>,
-    pub(super) stderr: Stderr,
+    pub(crate) stderr: Stderr,
 }
 
-impl HubProcess {
-    pub(super) fn spawn(overloaded: bool) -> io::Result<Self> {
+impl NodeProcess {
+    pub(crate) fn spawn<'a>(
+        script: &Path,
+        arguments: impl IntoIterator<Item = &'a str>,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> io::Result<Self> {
         let mut command = Command::new("node");
         command
-            .arg(hub_dir().join("hub.js"))
-            // Signals for this process are not for the hub, and the hub can kill all its own as a group.
+            .arg(script)
+            .args(arguments)
+            // Signals for this process are not for the script, and a hub can kill all its own as a group.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env("NODE_NO_WARNINGS", "1")
-            .env("SCRAMJET_TEST_HUB_OVERLOADED", if overloaded { "1" } else { "0" });
-        // These make another hub of it, with other routes.
+            .envs(variables);
+        // These make another hub of one, with other routes.
         for name in ["DEVELOPMENT", "SCRAMJET_DEVELOPMENT", "PRODUCTION"] {
             command.env_remove(name);
         }
@@ -61,23 +66,19 @@ impl HubProcess {
         Ok(Self { child, stdin, stdout: lines, stderr: Stderr::read(stderr) })
     }
 
-    /// Waits for the hub to be up: its address and its folder.
-    pub(super) fn announcement(&mut self) -> Result<(String, PathBuf), String> {
+    /// Waits for it to be up, and gives what it says then.
+    pub(crate) fn announcement(&mut self) -> Result<serde_json::Value, String> {
         let line = self.stdout.recv_timeout(START_TIMEOUT).map_err(|error| match error {
             RecvTimeoutError::Timeout => format!("it did not answer within {} s", START_TIMEOUT.as_secs()),
             RecvTimeoutError::Disconnected => "it ended before it was up".to_owned(),
         })?;
-        let told = || {
-            let json: serde_json::Value = serde_json::from_str(&line).ok()?;
-            Some((json.get("url")?.as_str()?.to_owned(), json.get("dir")?.as_str()?.into()))
-        };
-        let announcement = told().ok_or_else(|| format!("not what it should print: {line:?}"))?;
+        let announcement = serde_json::from_str(&line).map_err(|_| format!("not what it should print: {line:?}"))?;
         self.stderr.show();
         Ok(announcement)
     }
 
     /// Ends it, if it has not been ended already. On return it is gone in any case.
-    pub(super) fn end(&mut self) -> Result<(), String> {
+    pub(crate) fn end(&mut self) -> Result<(), String> {
         if self.stdin.take().is_none() {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl HubProcess {
 
 /// What the hub says on stderr: kept for an error while it starts, shown from then on.
 #[derive(Debug)]
-pub(super) struct Stderr {
+pub(crate) struct Stderr {
     tail: Arc<Mutex<VecDeque<String>>>,
     shown: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -144,7 +145,7 @@ impl Stderr {
         }
     }
 
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }

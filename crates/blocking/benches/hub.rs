@@ -1,0 +1,69 @@
+//! A real hub, which the test kit installs and starts: what a program waits for when it starts a sequence, and what of that is the client's.
+//!
+//! `cargo bench --bench hub`. `SCRAMJET_HUB_URL` makes it a hub that runs already.
+
+mod bare;
+
+use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
+use scramjet_client_tests::{hub, package};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+const OURS: &str = "scramjet-client";
+const UREQ: &str = "ureq + serde_json";
+
+#[derive(Deserialize)]
+struct Started {
+    id: String,
+}
+
+fn main() {
+    let bench = Bench::start(&[]);
+    let hub = hub::any(None).unwrap();
+    let host = HostClient::new(hub.url()).unwrap();
+    let (agent, url) = (bare::agent(), hub.url());
+    let get = |url: &str| {
+        let IgnoredAny = bare::value(agent.get(url).call());
+    };
+    let post = |url: &str| agent.post(url).header("content-type", "application/json").send("{}");
+
+    if bench.wants("sequential") {
+        let requests = bench.scaled(2_000);
+        let compared = bench.compare(
+            &format!("hub, sequential: version(), {requests} times"),
+            Unit::Each(requests, "request"),
+            vec![
+                side(OURS, || Cost::of(|| (0..requests).for_each(|_| drop(host.version().unwrap()))).0),
+                side(UREQ, || Cost::of(|| (0..requests).for_each(|_| get(&format!("{url}/version")))).0),
+            ],
+        );
+        compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
+        compared.cpu(OURS, UREQ, Goal::AtMost(1.15));
+    }
+    if bench.wants("cycle") {
+        const CYCLES: u64 = 4;
+        let sequence = host.send_sequence(package::sequence("stays")).unwrap();
+        let ours = || {
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            assert_eq!(instance.event("ready").unwrap().data, "stays");
+            instance.kill(&KillOptions::new()).unwrap();
+        };
+        let ureq = || {
+            let Started { id } = bare::value(post(&format!("{url}/sequence/{}/start", sequence.id())));
+            get(&format!("{url}/instance/{id}/event/ready"));
+            let IgnoredAny = bare::value(post(&format!("{url}/instance/{id}/_kill")));
+        };
+        let compared = bench.compare(
+            "hub, cycle: start, until it is ready, kill",
+            Unit::Each(CYCLES, "cycle"),
+            vec![
+                side(OURS, || Cost::of(|| (0..CYCLES).for_each(|_| ours())).0),
+                side(UREQ, || Cost::of(|| (0..CYCLES).for_each(|_| ureq())).0),
+            ],
+        );
+        compared.time(OURS, UREQ, Goal::AtMost(1.02));
+        compared.cpu(OURS, UREQ, Goal::Told);
+        sequence.force_delete().unwrap();
+    }
+}

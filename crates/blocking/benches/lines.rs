@@ -1,0 +1,106 @@
+//! Streams of lines: what it costs to cut them, and to read them as values.
+//!
+//! `cargo bench --bench lines`
+
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use scramjet_client_blocking::{ByteStream, HostClient};
+use scramjet_client_tests::bench::process::stay_on_one_processor;
+use scramjet_client_tests::bench::raw::BUFFER;
+use scramjet_client_tests::bench::server::{Server, lines};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
+use serde::Deserialize;
+
+const LINES: &str = "lines()";
+const BYTE_LINES: &str = "byte_lines()";
+const READ_UNTIL: &str = "BufRead::read_until";
+const STD_LINES: &str = "BufRead::lines";
+const JSON_LINES: &str = "json_lines()";
+const FROM_SLICE: &str = "from_slice of lines at hand";
+const BOTH: &str = "the same, and read the stream";
+
+/// A line of the server's.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "nobody looks at them")]
+struct Record {
+    level: String,
+    ts: u64,
+    from: String,
+    id: String,
+    msg: String,
+}
+
+fn main() {
+    let bench = Bench::start(&[]);
+    stay_on_one_processor();
+    let server = Server::start();
+    let block = lines();
+    // As many as the server sends.
+    let blocks = bench.scaled(1 << 30).div_ceil(block.len() as u64);
+    let bytes = blocks * block.len() as u64;
+    let count = blocks * block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
+    let instance = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap().instance(format!("lines-{bytes}")).unwrap();
+    let stream = || instance.output().unwrap();
+    let all = |counted: u64| assert_eq!(counted, count);
+
+    if bench.wants("text") {
+        let compared = bench.compare(
+            &format!("text: {count} lines, {} MiB, of {} bytes on average", bytes >> 20, bytes / count),
+            Unit::Bytes(bytes),
+            vec![
+                side(LINES, || Cost::of(|| all(stream().lines().map(|line| drop(line.unwrap())).count() as u64)).0),
+                side(READ_UNTIL, || Cost::of(|| all(read_until(stream()))).0),
+                side(BYTE_LINES, || Cost::of(|| all(stream().byte_lines().map(|line| drop(line.unwrap())).count() as u64)).0),
+                side(STD_LINES, || Cost::of(|| all(buffered(stream()).lines().map(|line| drop(line.unwrap())).count() as u64)).0),
+            ],
+        );
+        compared.speed(LINES, READ_UNTIL, Goal::AtLeast(0.95));
+        compared.cpu(LINES, READ_UNTIL, Goal::Told);
+        compared.speed(BYTE_LINES, READ_UNTIL, Goal::Told);
+        compared.speed(LINES, STD_LINES, Goal::Told);
+    }
+    if bench.wants("json") {
+        let at_hand: Vec<_> = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
+        let compared = bench.compare(
+            &format!("json: {count} values, {} MiB", bytes >> 20),
+            Unit::Bytes(bytes),
+            vec![
+                side(JSON_LINES, || Cost::of(|| all(stream().json_lines::<Record>().map(|value| drop(value.unwrap())).count() as u64)).0),
+                side(FROM_SLICE, || Cost::of(|| all(parse())).0),
+                side(BOTH, || {
+                    Cost::of(|| {
+                        drain(stream());
+                        all(parse());
+                    })
+                    .0
+                }),
+            ],
+        );
+        compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
+        compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
+        compared.cpu(JSON_LINES, BOTH, Goal::Told);
+        compared.speed(BOTH, FROM_SLICE, Goal::Told);
+        compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
+    }
+}
+
+fn buffered(stream: ByteStream) -> BufReader<ByteStream> {
+    BufReader::with_capacity(BUFFER, stream)
+}
+
+/// Into one buffer, which is the least that can be done.
+fn read_until(stream: ByteStream) -> u64 {
+    let (mut reader, mut line, mut count) = (buffered(stream), Vec::new(), 0);
+    while reader.read_until(b'\n', &mut line).unwrap() > 0 {
+        line.clear();
+        count += 1;
+    }
+    count
+}
+
+/// Without looking at it.
+fn drain(mut stream: ByteStream) {
+    let mut buf = vec![0; BUFFER];
+    while stream.read(&mut buf).unwrap() > 0 {}
+}

@@ -1,0 +1,83 @@
+//! A thousand threads, each of which waits for an event: what one needs, and how long it takes until all have been told to give up.
+//!
+//! `cargo bench --bench waiting`
+
+use std::process::exit;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{CancelToken, HostClient};
+use scramjet_client_tests::bench::process::{Part, Running, memory};
+use scramjet_client_tests::bench::raw;
+use scramjet_client_tests::bench::server::Server;
+use scramjet_client_tests::bench::{Bench, Goal, Spread, tell};
+
+const THREADS: usize = 1000;
+
+fn main() {
+    let bench = Bench::start(&[Part { name: "ours", run: ours }, Part { name: "raw", run: socket }]);
+    let server = Server::start();
+    println!("\n== {THREADS} threads, each waiting for an event: {} rounds", bench.rounds());
+    let (mut threads, mut waiters, mut cancelling) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.rounds() {
+        let [raw, _] = measured(&server, "raw");
+        let [ours, time] = measured(&server, "ours");
+        threads.push(raw / 1024.0);
+        waiters.push((ours - raw) / 1024.0);
+        cancelling.push(time);
+    }
+    tell("KiB for each thread that waits for a TcpStream", Spread::of(threads), Goal::Told);
+    tell("KiB more for each that waits for an event", Spread::of(waiters), Goal::AtMost(64.0));
+    tell("seconds until all that were cancelled have ended", Spread::of(cancelling), Goal::AtMost(1.0));
+}
+
+/// Bytes for each thread, and seconds.
+fn measured(server: &Server, part: &str) -> [f64; 2] {
+    let mut process = Running::part(part, &[&server.url(), &server.address().to_string()]);
+    assert_eq!(process.line(), "waiting");
+    while server.held() < THREADS {
+        thread::sleep(Duration::from_millis(10));
+    }
+    use std::io::Write as _;
+    process.stdin().write_all(b"\n").unwrap();
+    let bytes = process.line().parse::<f64>().unwrap() / THREADS as f64;
+    let time = process.line().parse().unwrap();
+    process.wait();
+    while server.held() > 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    [bytes, time]
+}
+
+fn ours(args: &[String]) {
+    let token = CancelToken::new();
+    let host = HostClient::builder(&args[0]).hub_version("1.0.1").build().unwrap().with_cancel(&token);
+    let before = memory("self", "VmRSS");
+    let waiting: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let instance = host.instance("x").unwrap();
+            thread::spawn(move || assert!(instance.next_event("done").unwrap_err().is_cancelled()))
+        })
+        .collect();
+    tell_memory(before);
+    let begin = Instant::now();
+    token.cancel();
+    waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    println!("{}", begin.elapsed().as_secs_f64());
+}
+
+fn socket(args: &[String]) {
+    let address = args[1].parse().unwrap();
+    let before = memory("self", "VmRSS");
+    let _waiting: Vec<JoinHandle<()>> = (0..THREADS).map(|_| thread::spawn(move || raw::wait(address, "/instance/x/once/done"))).collect();
+    tell_memory(before);
+    println!("0");
+    exit(0);
+}
+
+/// When all wait, as the other side knows.
+fn tell_memory(before: u64) {
+    println!("waiting");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    println!("{}", memory("self", "VmRSS") - before);
+}

@@ -1,0 +1,78 @@
+//! One line into an input that is open: how long until the server has it.
+//!
+//! `cargo bench --bench writing`
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{ContentType, HostClient};
+use scramjet_client_tests::bench::raw::{Raw, each_chunk};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
+
+const OURS: &str = "input_writer";
+const RAW: &str = "a chunk into a TcpStream";
+const LINE: &str = "a line that somebody typed\n";
+
+/// The server is in this process, for both to have the same clock. It tells when it has a line.
+fn main() {
+    let bench = Bench::start(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, arrived) = channel();
+    let (open, opened) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let tell = tell.clone();
+            open.send(stream.try_clone().unwrap()).unwrap();
+            thread::spawn(move || each_chunk(stream, |_| tell.send(Instant::now()).unwrap()));
+        }
+    });
+
+    let host = HostClient::builder(format!("http://{address}/api/v1")).hub_version("1.0.1").build().unwrap();
+    let mut writer = host.instance("x").unwrap().input_writer(ContentType::Text).unwrap();
+    writer.write_all(LINE.as_bytes()).and_then(|()| writer.flush()).unwrap();
+    let ours = opened.recv().unwrap();
+    arrived.recv().unwrap();
+    let mut raw = Raw::connect(address).begin_chunked("/instance/x/input");
+    opened.recv().unwrap();
+
+    for (name, pause) in [("typed", Duration::from_millis(2)), ("burst", Duration::ZERO)] {
+        if !bench.wants(name) {
+            continue;
+        }
+        let lines = if pause.is_zero() { bench.scaled(8_000) } else { bench.scaled(400).max(100) };
+        let compared = bench.compare(
+            &format!("{name}: a line, {lines} times, {} ms after the one before; medians", pause.as_millis()),
+            Unit::Each(1, "line"),
+            vec![
+                side(OURS, || {
+                    median(lines, pause, &arrived, || {
+                        writer.write_all(LINE.as_bytes()).unwrap();
+                        writer.flush().unwrap();
+                    })
+                }),
+                side(RAW, || {
+                    let chunk = format!("{:x}\r\n{LINE}\r\n", LINE.len());
+                    median(lines, pause, &arrived, || raw.write_all(chunk.as_bytes()).unwrap())
+                }),
+            ],
+        );
+        compared.time(OURS, RAW, Goal::AtMost(1.5));
+    }
+    // What ends the writer's request.
+    ours.shutdown(std::net::Shutdown::Both).unwrap();
+}
+
+/// From before a line is written to when it is there.
+fn median(lines: u64, pause: Duration, arrived: &Receiver<Instant>, mut write: impl FnMut()) -> Cost {
+    let times = (0..lines).map(|_| {
+        thread::sleep(pause);
+        let begin = Instant::now();
+        write();
+        (arrived.recv().unwrap() - begin).as_secs_f64()
+    });
+    Cost::time(Duration::from_secs_f64(Spread::of(times).median))
+}

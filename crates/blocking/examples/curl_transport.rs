@@ -1,0 +1,324 @@
+//! A transport over the `curl` program: a process for each request.
+//!
+//! `cargo run --example curl_transport -- [HUB-URL]`
+//!
+//! For what only the installed curl can do: its certificates, its proxies, its ways to sign in. It keeps the contract of `Transport`, which
+//! `tests/transports` shows, with deadlines, idle timeouts and cancellation; connections are not used again.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use scramjet_client_blocking::http::{Request, Response, request};
+use scramjet_client_blocking::{
+    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped, Transport, TransportError,
+};
+use scramjet_client_tests::{hub, package};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = hub::any(std::env::args().nth(1))?;
+    let host = HostClient::builder(hub.url()).transport(Arc::new(Curl)).build()?;
+    println!("hub        {}, version {}", host.base_url(), host.version()?.version);
+    let sequence = host.send_sequence(package::sequence("prints"))?;
+    let instance = sequence.start(&StartOptions::new())?;
+    println!("stdout     {:?}", instance.stdout()?.lines().next().transpose()?);
+    sequence.force_delete()?;
+    Ok(())
+}
+
+/// The transport.
+#[derive(Debug)]
+pub struct Curl;
+
+type Body = Box<dyn Read + Send>;
+
+impl Transport for Curl {
+    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, BoxError> {
+        let (head, body) = request.into_parts();
+        let limits = head.extensions.get::<CallLimits>().cloned().unwrap_or_default();
+        limits.check().map_err(|stopped| failed(Phase::Connect, stopped.into()))?;
+        let settings = Settings::write(&head, &body).map_err(|error| failed(Phase::Connect, error))?;
+        let mut curl = Process::start(&settings, limits).map_err(|error| failed(Phase::Connect, error))?;
+        let response = match body {
+            Outgoing::Empty => curl.answer(Phase::Wait),
+            Outgoing::Bytes(mut bytes) => curl.upload(&mut bytes),
+            Outgoing::Reader { reader, length } => curl.upload(&mut reader.take(length.unwrap_or(u64::MAX))),
+        };
+        Ok(response?.map(|()| -> Body { Box::new(curl) }))
+    }
+}
+
+fn failed(phase: Phase, error: io::Error) -> TransportError {
+    let source = error.downcast::<Stopped>().map_or_else(BoxError::from, BoxError::from);
+    TransportError { phase, source }
+}
+
+/// What curl is told: in a file that nobody else can read, because anyone may see its arguments.
+struct Settings(PathBuf);
+
+impl Settings {
+    fn write(head: &request::Parts, body: &Outgoing<'_>) -> io::Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("scramjet-client-curl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let settings = Self(std::env::temp_dir().join(name));
+        let mut file = options.write(true).create_new(true).open(&settings.0)?;
+
+        let mut text = b"silent\nshow-error\ndump-header = -\nno-buffer\nhttp1.1\ngloboff\npath-as-is\nnoproxy = *\n".to_vec();
+        let mut set = |option: &str, value: &[u8]| {
+            text.extend([option.as_bytes(), b" = \""].concat());
+            text.extend(value.iter().flat_map(|byte| match byte {
+                b'"' | b'\\' => vec![b'\\', *byte],
+                _ => vec![*byte],
+            }));
+            text.extend(b"\"\n");
+        };
+        set("url", head.uri.to_string().as_bytes());
+        set("request", head.method.as_str().as_bytes());
+        // What it would add.
+        for name in ["accept", "expect"].into_iter().filter(|name| !head.headers.contains_key(*name)) {
+            set("header", format!("{name}:").as_bytes());
+        }
+        for (name, value) in &head.headers {
+            set("header", &[name.as_str().as_bytes(), b": ", value.as_bytes()].concat());
+        }
+        let length = match body {
+            Outgoing::Empty => None,
+            Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
+            Outgoing::Reader { length, .. } => *length,
+        };
+        if let Some(length) = length {
+            set("header", b"transfer-encoding:");
+            set("header", format!("content-length: {length}").as_bytes());
+        }
+        if !matches!(body, Outgoing::Empty) {
+            set("upload-file", b"-");
+        }
+        file.write_all(&text)?;
+        Ok(settings)
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A running curl. As a [`Read`], it is the body of the answer.
+struct Process {
+    child: Arc<Mutex<Child>>,
+    limits: CallLimits,
+    events: Receiver<Event>,
+    tell: Sender<Event>,
+    pieces: Receiver<Vec<u8>>,
+    piece: io::Cursor<Vec<u8>>,
+    _hook: Option<OnCancel>,
+}
+
+/// What the threads at its pipes tell.
+enum Event {
+    Head(io::Result<Response<()>>),
+    /// A piece of the upload was taken.
+    Taken,
+    /// No more of it is.
+    Full,
+}
+
+impl Process {
+    fn start(settings: &Settings, limits: CallLimits) -> io::Result<Self> {
+        let mut curl = Command::new("curl");
+        // The first option keeps it from reading the user's own settings.
+        curl.args(["--disable", "--config"]).arg(&settings.0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = curl.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, "there is no program `curl`; install it"),
+            _ => error,
+        })?;
+        let stdout = child.stdout.take().ok_or(ErrorKind::BrokenPipe)?;
+        let child = Arc::new(Mutex::new(child));
+        // The end of the process wakes whatever waits for it.
+        let hook = limits.cancel.as_ref().map(|token| {
+            let child = Arc::clone(&child);
+            token.on_cancel(move || end(&child))
+        });
+        let (tell, events) = channel();
+        // Holds nothing: what is not read stays with curl, and so with the hub.
+        let (give, pieces) = sync_channel(0);
+        let told = tell.clone();
+        thread::spawn(move || receive(BufReader::new(stdout), &told, &give));
+        Ok(Self { child, limits, events, tell, pieces, piece: io::Cursor::default(), _hook: hook })
+    }
+
+    /// Sends what the reader gives, piece by piece as curl takes them, until there is a refusal.
+    fn upload(&mut self, reader: &mut dyn Read) -> Result<Response<()>, TransportError> {
+        let sending = |error| failed(Phase::Send, error);
+        let mut stdin =
+            self.child.lock().ok().and_then(|mut child| child.stdin.take()).ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
+        let (feed, fed) = sync_channel::<Vec<u8>>(0);
+        let tell = self.tell.clone();
+        thread::spawn(move || {
+            while let Ok(piece) = fed.recv() {
+                let event = if stdin.write_all(&piece).is_ok() { Event::Taken } else { Event::Full };
+                if tell.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let (mut piece, mut accepted) = ([0; 16 << 10], None);
+        loop {
+            let read = match reader.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) => {
+                    // Before its input ends, or it would take that for the end of the upload.
+                    end(&self.child);
+                    return Err(sending(error));
+                }
+            };
+            feed.send(piece[..read].to_vec()).map_err(|error| sending(io::Error::other(error)))?;
+            loop {
+                match next(&self.limits, &self.events).map_err(sending)? {
+                    Some(Event::Taken) => break,
+                    Some(Event::Head(Ok(head))) if head.status().is_success() => accepted = Some(head),
+                    Some(Event::Head(Ok(head))) => return Ok(head),
+                    Some(Event::Head(Err(error))) => return Err(self.why(Phase::Send, error)),
+                    Some(Event::Full) | None => {
+                        let refusal = self.answer(Phase::Send)?;
+                        let success = || sending(io::Error::other("it was answered with a success before all of it was sent"));
+                        return if refusal.status().is_success() { Err(success()) } else { Ok(refusal) };
+                    }
+                }
+            }
+        }
+        drop(feed);
+        accepted.map_or_else(|| self.answer(Phase::Wait), Ok)
+    }
+
+    /// Waits for the head of the answer.
+    fn answer(&self, phase: Phase) -> Result<Response<()>, TransportError> {
+        loop {
+            match next(&self.limits, &self.events).map_err(|error| failed(phase, error))? {
+                Some(Event::Head(Ok(head))) => return Ok(head),
+                Some(Event::Head(Err(error))) => return Err(self.why(phase, error)),
+                Some(Event::Taken | Event::Full) => {}
+                None => return Err(failed(phase, ErrorKind::BrokenPipe.into())),
+            }
+        }
+    }
+
+    /// Why there is no answer, in curl's words where it has some.
+    fn why(&self, phase: Phase, error: io::Error) -> TransportError {
+        match self.exit() {
+            // The name, the connection, the encryption.
+            Err((Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91), words)) => {
+                failed(Phase::Connect, io::Error::other(words))
+            }
+            Err((_, words)) if !words.is_empty() => failed(phase, io::Error::other(words)),
+            _ => failed(phase, error),
+        }
+    }
+
+    /// How curl ended: its code and its words where it was not well.
+    fn exit(&self) -> Result<(), (Option<i32>, String)> {
+        let Ok(mut child) = self.child.lock() else { return Err((None, String::new())) };
+        let mut words = String::new();
+        child.stderr.take().into_iter().for_each(|mut stderr| drop(stderr.read_to_string(&mut words)));
+        match child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            status => Err((status.ok().and_then(|status| status.code()), words.trim().to_owned())),
+        }
+    }
+}
+
+/// What comes next, within the limits. `None` when nothing more does.
+fn next<T>(limits: &CallLimits, from: &Receiver<T>) -> io::Result<Option<T>> {
+    limits.check()?;
+    let next = match limits.end_of_wait(Instant::now()) {
+        None => from.recv().ok(),
+        Some((end, stopped)) => match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(next) => Some(next),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => return Err(stopped.into()),
+        },
+    };
+    limits.check()?;
+    Ok(next)
+}
+
+fn end(child: &Mutex<Child>) {
+    // It has ended already where that fails.
+    let _ = child.lock().map(|mut child| child.kill());
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        end(&self.child);
+        let _ = self.child.lock().map(|mut child| child.wait());
+    }
+}
+
+impl Read for Process {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.limits.check()?;
+        loop {
+            let read = self.piece.read(buf)?;
+            if read > 0 || buf.is_empty() {
+                return Ok(read);
+            }
+            match next(&self.limits, &self.pieces)? {
+                Some(piece) => self.piece = io::Cursor::new(piece),
+                // It knows where the body has to end.
+                None => return self.exit().map(|()| 0).map_err(|(_, words)| io::Error::new(ErrorKind::UnexpectedEof, words)),
+            }
+        }
+    }
+}
+
+/// Reads what curl writes: the heads, and the body without its framing.
+fn receive(mut stdout: impl BufRead, tell: &Sender<Event>, give: &SyncSender<Vec<u8>>) {
+    let head = read_head(&mut stdout);
+    if tell.send(Event::Head(head)).is_err() {
+        return;
+    }
+    loop {
+        let piece = stdout.fill_buf().unwrap_or_default().to_vec();
+        stdout.consume(piece.len());
+        if piece.is_empty() || give.send(piece).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_head(stdout: &mut impl BufRead) -> io::Result<Response<()>> {
+    let mut line = || -> io::Result<String> {
+        let mut line = Vec::new();
+        stdout.read_until(b'\n', &mut line)?;
+        let line = line.strip_suffix(b"\n").ok_or(ErrorKind::UnexpectedEof)?;
+        Ok(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned())
+    };
+    loop {
+        let first = line()?;
+        let mut words = first.splitn(3, ' ').skip(1);
+        let status: u16 = words.next().and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+        let mut response = Response::builder().status(status).extension(Reason(words.next().unwrap_or_default().to_owned()));
+        loop {
+            let line = line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            response = response.header(name, value.trim());
+        }
+        if status >= 200 {
+            return response.body(()).map_err(io::Error::other);
+        }
+    }
+}

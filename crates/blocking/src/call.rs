@@ -1,0 +1,127 @@
+//! A call as errors and observers know it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use http::{Method, Uri};
+use scramjet_client_core::{Operation, ReplyError};
+
+use crate::error::Request;
+use crate::observer::Observing;
+use crate::{BoxError, Error, ErrorKind, Observed, Phase, Stopped, TransportError};
+
+/// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) operation: &'static str,
+    /// Where the request goes; none where it could not be built.
+    target: Option<(Method, Uri)>,
+    /// Sending it twice does not do more than sending it once.
+    idempotent: bool,
+    pub(crate) began: Instant,
+    /// How many times it was handed to the transport.
+    pub(crate) attempts: u32,
+    /// How long it had, where it was limited.
+    pub(crate) deadline: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) observing: Option<Observing>,
+}
+
+impl Call {
+    pub(crate) fn unbuilt<O: Operation>() -> Self {
+        Self::in_general(O::NAME)
+    }
+
+    /// For what is no request.
+    pub(crate) fn in_general(what: &'static str) -> Self {
+        Self {
+            operation: what,
+            target: None,
+            idempotent: false,
+            began: Instant::now(),
+            attempts: 0,
+            deadline: Duration::ZERO,
+            idle: Duration::ZERO,
+            observing: None,
+        }
+    }
+
+    pub(crate) fn of(operation: &'static str, method: &Method, uri: &Uri) -> Self {
+        Self { target: Some((method.clone(), uri.clone())), idempotent: method.is_idempotent(), ..Self::in_general(operation) }
+    }
+
+    /// Method and URL.
+    pub(crate) fn line(&self) -> Option<(&Method, String)> {
+        self.target.as_ref().map(|(method, uri)| (method, uri.to_string()))
+    }
+
+    pub(crate) fn tell(&self, event: &Observed<'_>) {
+        if let Some(observing) = &self.observing {
+            observing.tell(self, event);
+        }
+    }
+
+    /// The request as errors tell of it.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            operation: self.operation,
+            line: self.line().map(|(method, url)| (method.clone(), url)),
+            idempotent: self.idempotent,
+            attempts: self.attempts,
+            elapsed: self.began.elapsed(),
+        }
+    }
+
+    pub(crate) fn failed(&self, kind: impl Into<ErrorKind>) -> Error {
+        Error::new(kind.into(), Some(self.request()))
+    }
+
+    pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
+        self.failed(match stopped {
+            Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
+            Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },
+            Stopped::Cancelled => ErrorKind::Cancelled { phase },
+        })
+    }
+
+    /// One attempt is its own error.
+    pub(crate) fn of_attempts(&self, mut errors: Vec<Error>) -> Error {
+        match errors.pop() {
+            Some(only) if errors.is_empty() => only,
+            last => {
+                errors.extend(last);
+                self.failed(ErrorKind::Attempts(errors))
+            }
+        }
+    }
+
+    /// What a transport reports instead of an answer.
+    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
+        let (phase, source) = match error.downcast::<TransportError>() {
+            Ok(error) => (error.phase, error.source),
+            // A transport that does not say how far it got may have sent everything.
+            Err(source) => (Phase::Wait, source),
+        };
+        match source.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(*stopped, phase),
+            Err(source) => self.failed(ErrorKind::Transport { phase, source }),
+        }
+    }
+
+    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
+    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
+        match error.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(stopped, Phase::Read),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
+            Err(error) => self.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
+        }
+    }
+
+    /// What an upload reports instead of data.
+    pub(crate) fn abandoned(&self, error: io::Error) -> Error {
+        match error.downcast::<Stopped>() {
+            Ok(stopped) => self.stopped(stopped, Phase::Send),
+            Err(error) => self.failed(ErrorKind::Upload(error)),
+        }
+    }
+}

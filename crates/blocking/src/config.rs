@@ -1,0 +1,8 @@
+//! Where a client's settings come from when the program does not say them.
+
+mod env;
+mod error;
+mod si;
+
+pub use error::ConfigError;
+pub use si::SiProfile;

@@ -1,0 +1,58 @@
+//! What a handle would send.
+
+use scramjet_client_core::{DryRun, DryRunBody, Operation};
+
+use crate::{Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient, MultiManagerClient, SequenceClient};
+
+/// Gives a handle the method that shows a request. After the colon, where it keeps its client.
+macro_rules! dry_run {
+    ($handle:ident: $($client:ident).+) => {
+        /// Requests that are not sent.
+        impl $handle {
+            /// What this handle would send for an operation, to look at or to print as a command of `curl`. Nothing is sent, and the
+            /// secrets are taken out.
+            ///
+            /// The operation of a method is named in its documentation by method and path, and is a struct in [`core`](crate::core):
+            /// [`start`](crate::SequenceClient::start) sends a [`StartSequence`](crate::core::StartSequence), for example.
+            ///
+            /// Where it depends on the version of the hub and that is neither told nor asked for yet, the newest is assumed.
+            ///
+            /// # Errors
+            /// The operation's values cannot be sent, or the hub is known to be too old for it.
+            ///
+            /// ```
+            /// # #[cfg(feature = "ureq")] {
+            /// use scramjet_client_blocking::core::{SendSequence, StartSequence};
+            /// use scramjet_client_blocking::{HostClient, StartOptions};
+            ///
+            /// let host = HostClient::builder("http://localhost:8000/api/v1").bearer_token("s3cret").build()?;
+            /// println!("{}", host.dry_run(&SendSequence)?.with_file("package.tar.gz"));
+            ///
+            /// // Of sequence.start(&options):
+            /// let (sequence, options) = (host.sequence("shout")?, StartOptions::new().arg("it's"));
+            /// let dry_run = sequence.dry_run(&StartSequence { id: sequence.id(), options: &options })?;
+            /// assert_eq!(
+            ///     dry_run.to_string(),
+            ///     "curl http://localhost:8000/api/v1/sequence/shout/start -H 'authorization: Bearer ***' \
+            ///      -H 'content-type: application/json' --data-binary '{\"args\":[\"it'\\''s\"]}'"
+            /// );
+            /// # }
+            /// # Ok::<(), scramjet_client_blocking::Error>(())
+            /// ```
+            #[doc(alias = "curl")]
+            pub fn dry_run<O>(&self, operation: &O) -> Result<DryRun, Error>
+            where
+                O: Operation<Payload: Into<DryRunBody>>,
+            {
+                self.$($client).+.dry_run(operation)
+            }
+        }
+    };
+}
+
+dry_run!(HostClient: client);
+dry_run!(SequenceClient: host.client);
+dry_run!(InstanceClient: host.client);
+dry_run!(ManagerClient: client);
+dry_run!(MultiManagerClient: client);
+dry_run!(MiddlewareClient: client);

@@ -1,0 +1,175 @@
+//! What a program asks of an error.
+
+use std::io;
+use std::time::Duration;
+
+use scramjet_client_core::{ApiError, ErrorCode, ReplyError, RequestError};
+
+use super::is_closed;
+use crate::{Ended, Error, ErrorKind, Phase};
+
+/// What to do about it.
+impl Error {
+    /// What kind of failure it is, in the words of the hub and of its TypeScript client: a refusal's own code, `CANNOT_CONNECT`
+    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent, `GENERAL_ERROR`
+    /// for what was given up on this side.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self.decisive() {
+            ErrorKind::Request(_) => ErrorCode::BadParameters,
+            ErrorKind::Transport { phase: Phase::Read, .. } => ErrorCode::InvalidResponse,
+            ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
+            ErrorKind::Reply(error) => error.api().map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
+            _ => ErrorCode::GeneralError,
+        }
+    }
+
+    /// The refusal, where the hub (or something in front of it) refused.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match self.decisive() {
+            ErrorKind::Reply(error) => error.api(),
+            _ => None,
+        }
+    }
+
+    /// No such sequence, instance or route (404).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.api().is_some_and(ApiError::is_not_found)
+    }
+
+    /// In use, or already there (409).
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.api().is_some_and(ApiError::is_conflict)
+    }
+
+    /// The hub has no room for another instance at the moment (419).
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.api().is_some_and(ApiError::is_overloaded)
+    }
+
+    /// No connection could be made; nothing was sent.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. })
+    }
+
+    /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self.decisive() {
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
+            ErrorKind::Transport { source, .. } => {
+                source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+            }
+            _ => false,
+        }
+    }
+
+    /// Nothing moved for as long as the idle timeout.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Idle { .. })
+    }
+
+    /// How the instance has ended that was waited for, where that is what happened.
+    #[must_use]
+    pub fn ended(&self) -> Option<&Ended> {
+        match self.decisive() {
+            ErrorKind::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    /// The errors of all attempts, where there were several.
+    #[must_use]
+    pub fn attempts(&self) -> &[Error] {
+        match &self.0.kind {
+            ErrorKind::Attempts(errors) => errors,
+            _ => &[],
+        }
+    }
+
+    /// Trying again may help, and does nothing twice: what was in the way may pass, and the hub has surely not acted upon the request, or
+    /// acting upon it again changes nothing (`GET`, `PUT`, `DELETE`).
+    ///
+    /// That is so where the connection could not be made, or was lost during such a request; where such a request took too long; and where
+    /// the hub is overloaded, or something in front of it does not reach it. [`retry_after`](Self::retry_after) may say when.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let error = self.last();
+        match &error.0.kind {
+            ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase < Phase::Send || error.is_idempotent(),
+            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
+                // Something in front of the hub has not heard its answer.
+                502 | 504 => error.is_idempotent(),
+                _ => refusal.is_overloaded() || refusal.is_passing(),
+            },
+            _ => error.is_lost(),
+        }
+    }
+
+    /// The connection was at fault, and the request may be sent again on another.
+    pub(crate) fn is_lost(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Transport { phase, source } => {
+                let kind = source.downcast_ref().map(io::Error::kind);
+                match phase {
+                    Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
+                    // A certificate does not get better.
+                    Phase::Tls => kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut),
+                    Phase::Send | Phase::Wait | Phase::Read => self.is_idempotent() && kind.is_some_and(is_closed),
+                }
+            }
+            ErrorKind::Reply(ReplyError::Truncated { .. }) => self.is_idempotent(),
+            _ => false,
+        }
+    }
+
+    /// A proxy that knows the hub, but does not let this client through, will say so again.
+    #[cfg(feature = "ureq")]
+    fn is_forbidden_by_a_proxy(&self) -> bool {
+        let problem = self.proxy().map(crate::ProxyError::problem);
+        matches!(problem, Some(crate::ProxyProblem::Refused(status)) if status.is_client_error())
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    fn is_forbidden_by_a_proxy(&self) -> bool {
+        false
+    }
+
+    /// Whether it is a proxy that is at fault, and not the hub.
+    #[cfg(feature = "ureq")]
+    pub(super) fn goes_by_a_proxy(&self) -> bool {
+        self.proxy().is_some()
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    pub(super) fn goes_by_a_proxy(&self) -> bool {
+        false
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.0.request.as_ref().is_some_and(|request| request.idempotent)
+    }
+
+    /// How long to wait before trying again, where the answer says so (`Retry-After`).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.api().and_then(|refusal| refusal.retry_after).map(Duration::from_secs)
+    }
+
+    /// It was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Cancelled { .. })
+    }
+
+    /// The hub is too old for the operation, or for an option of it; nothing was sent.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.decisive(), ErrorKind::Request(RequestError::Unsupported { .. }))
+    }
+}

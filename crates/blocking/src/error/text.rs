@@ -1,0 +1,69 @@
+//! What an error says.
+
+use std::fmt;
+use std::time::Duration;
+
+use scramjet_client_core::ReplyError;
+
+use super::Request;
+use crate::{Error, ErrorKind, Phase};
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation)?;
+        match &self.line {
+            Some((method, url)) => write!(f, " ({method} {url})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(request) = &self.0.request {
+            write!(f, "{request} ")?;
+        }
+        match (&self.0.kind, &self.0.request) {
+            (ErrorKind::Request(error), None) => write!(f, "{error}"),
+            (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
+            (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
+                Phase::Resolve | Phase::Connect if self.goes_by_a_proxy() => {
+                    "could not connect through the proxy, and nothing was sent to the hub"
+                }
+                Phase::Resolve => "could not find the host; is the address right?",
+                Phase::Connect => "could not connect; is the hub running at this address?",
+                Phase::Tls => "could not agree on encryption with what is at this address, and nothing was sent",
+                Phase::Send => "was interrupted while the request was sent, and the hub may have received a part of it",
+                Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
+                Phase::Read => "was interrupted while the answer was read",
+            }),
+            (ErrorKind::Deadline { phase, limit }, _) => write!(f, "was given up after {limit:?}, its deadline, {}", doing(*phase)),
+            (ErrorKind::Idle { phase, limit }, _) => write!(f, "was given up after {limit:?} in which nothing moved, {}", doing(*phase)),
+            (ErrorKind::Cancelled { phase }, _) => write!(f, "was cancelled {}", doing(*phase)),
+            (ErrorKind::Ended(ended), _) => write!(f, "waits in vain: {ended}"),
+            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
+            (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
+            (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
+            (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
+            (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
+            (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
+        }?;
+        match &self.0.request {
+            Some(Request { attempts, elapsed, .. }) if *attempts > 1 => {
+                write!(f, " ({attempts} attempts in {:?})", Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Resolve => "while the host was looked for; nothing was sent",
+        Phase::Connect => "before it was connected; nothing was sent",
+        Phase::Tls => "while encryption was agreed upon; nothing was sent",
+        Phase::Send => "while the request was sent, and the hub may have received a part of it",
+        Phase::Wait => "while the answer was waited for, and the hub may have acted upon the request",
+        Phase::Read => "while the answer was read",
+    }
+}

@@ -1,0 +1,29 @@
+//! The guide: from the first program to a transport of one's own.
+//!
+//! 1. [Five minutes](five_minutes): a sequence from nothing to its output.
+//! 2. [Patterns](crate::patterns): what is usually done around a sequence, each beside what it takes the place of.
+//! 3. [Errors](errors): what they say, what to ask them, what is tried again.
+//! 4. [Limits](limits): deadlines, idle timeouts and cancellation.
+//! 5. [Hubs](hubs): addresses, credentials, proxies, and the versions from 0.18 to 1.x.
+//! 6. [Transports](transports): what carries the requests, and how to write another.
+//! 7. [Costs](costs): what a build and a call pay.
+//!
+//! Who comes from the TypeScript client finds all its methods in [`coming_from_api_client`](crate::coming_from_api_client).
+
+#[doc = include_str!("guide/five_minutes.md")]
+pub mod five_minutes {}
+
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("guide/limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("guide/hubs.md")]
+pub mod hubs {}
+
+#[doc = include_str!("guide/transports.md")]
+pub mod transports {}
+
+#[doc = include_str!("guide/costs.md")]
+pub mod costs {}

@@ -1,0 +1,130 @@
+//! The settings of a [`UreqTransport`](super::UreqTransport), and the agent that they make.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::ureq::Agent;
+use ::ureq::unversioned::transport::Connector;
+use scramjet_client_core::RequestError;
+
+use super::connect::{Dial, Later};
+use super::proxy::{Proxies, Proxy};
+use super::tls::{self, ClientCertificate, Encrypt, TlsBackend};
+use super::watch::{LONGEST_IDLE, Watch};
+
+/// Settings of a [`UreqTransport`](crate::UreqTransport).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct UreqConfig {
+    /// How long connecting may take, the way through a proxy and encryption included, for all addresses of the host together.
+    /// `None` leaves it to the operating system. 10 seconds where nothing is said.
+    pub connect_timeout: Option<Duration>,
+    /// Certificates to trust (PEM, one or more), and no others. `None` trusts those of Mozilla with rustls, and those of the
+    /// operating system with native-tls.
+    pub ca_certificates: Option<Vec<u8>>,
+    /// What the client shows to hubs that ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Takes any certificate for good: an expired one, one for another host, one that nobody vouches for. Whoever is on the way to
+    /// the hub can then read and change everything, credentials included.
+    pub danger_accept_invalid_certs: bool,
+    /// What encrypts. `None` is rustls where it was compiled in, and otherwise native-tls.
+    pub tls_backend: Option<TlsBackend>,
+    /// Through which proxy connections are made. None, where nothing is said.
+    pub proxy: Proxy,
+    /// How many connections are kept for later when nobody uses them; 0 for none. As many calls as one likes can be made at the same time, but
+    /// what they open beyond this number is closed after them. 64 where nothing is said.
+    pub max_idle_connections: usize,
+}
+
+impl Default for UreqConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(Duration::from_secs(10)),
+            ca_certificates: None,
+            client_certificate: None,
+            danger_accept_invalid_certs: false,
+            tls_backend: None,
+            proxy: Proxy::None,
+            max_idle_connections: 64,
+        }
+    }
+}
+
+impl UreqConfig {
+    /// A setting that is not as it would be by itself.
+    pub(crate) fn set(&self) -> Option<&'static str> {
+        let default = Self::default();
+        let others = [
+            (self.connect_timeout != default.connect_timeout, "connect_timeout"),
+            (self.proxy != default.proxy, "proxy"),
+            (self.max_idle_connections != default.max_idle_connections, "max_idle_connections"),
+        ];
+        self.tls_setting().or_else(|| others.into_iter().find_map(|(is_set, name)| is_set.then_some(name)))
+    }
+
+    /// A setting about encryption that is not as it would be by itself.
+    pub(super) fn tls_setting(&self) -> Option<&'static str> {
+        [
+            (self.ca_certificates.is_some(), "ca_certificates"),
+            (self.client_certificate.is_some(), "client_certificate"),
+            (self.danger_accept_invalid_certs, "danger_accept_invalid_certs"),
+            (self.tls_backend.is_some(), "tls_backend"),
+        ]
+        .into_iter()
+        .find_map(|(is_set, name)| is_set.then_some(name))
+    }
+}
+
+/// Without the content of certificates, and without what a proxy's URL may hold.
+impl fmt::Debug for UreqConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqConfig")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("ca_certificates", &self.ca_certificates.as_ref().map(|pem| format!("{} bytes", pem.len())))
+            .field("client_certificate", &self.client_certificate)
+            .field("danger_accept_invalid_certs", &self.danger_accept_invalid_certs)
+            .field("tls_backend", &self.tls_backend)
+            .field("proxy", &self.proxy)
+            .field("max_idle_connections", &self.max_idle_connections)
+            .finish()
+    }
+}
+
+/// The agent that is made of these settings.
+pub(super) fn agent(config: &UreqConfig) -> Result<Agent, RequestError> {
+    Ok(with(config, tls::settings(config)?, Proxies::of(&config.proxy)?))
+}
+
+/// The agent where nothing is said.
+pub(super) fn default_agent() -> Agent {
+    with(&UreqConfig::default(), tls::Settings::default(), Proxies::default())
+}
+
+fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
+    let connect_timeout = config.connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE));
+    let config = tls
+        .apply(Agent::config_builder())
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // What goes through a proxy is for `Dial` to say.
+        .proxy(None)
+        .accept_encoding("")
+        .user_agent(USER_AGENT)
+        // Each connection knows how long it may be idle: see `Watched`.
+        .max_idle_age(LONGEST_IDLE)
+        .max_idle_connections(config.max_idle_connections)
+        .max_idle_connections_per_host(config.max_idle_connections)
+        .timeout_connect(connect_timeout)
+        // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
+        .build();
+    let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);
+    Agent::with_parts(config, connector, Later)
+}
+
+pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
+
+/// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The shortest timeout: ureq takes zero for none.
+const AT_ONCE: Duration = Duration::from_millis(1);

@@ -1,0 +1,131 @@
+//! What is wrong with a proxy, for a person.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use http::StatusCode;
+
+use super::super::found::find;
+use super::Address;
+use crate::{BoxError, Error, Stopped};
+
+/// What is wrong with a proxy, in a sentence that names it without user name and password. Nothing was sent to the hub. Found in an error by
+/// [`Error::proxy`].
+#[derive(Debug)]
+pub struct ProxyError {
+    problem: ProxyProblem,
+    words: String,
+    source: Option<BoxError>,
+}
+
+/// What is wrong with a proxy, for a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProxyProblem {
+    /// It cannot be connected to, or does not answer in time.
+    Unreachable,
+    /// It does not connect to the hub, and answers with this status: 407 where it wants to know who asks.
+    Refused(StatusCode),
+    /// What is at its address closes the connection, or does not answer as proxies do.
+    NotAProxy,
+    /// The variable of the environment that names it cannot be used.
+    Setting,
+}
+
+impl ProxyError {
+    /// What it is, for a program.
+    #[must_use]
+    pub fn problem(&self) -> ProxyProblem {
+        self.problem
+    }
+
+    fn new(problem: ProxyProblem, words: String) -> Self {
+        Self { problem, words, source: None }
+    }
+
+    /// What became of the attempt to connect to it. That the caller has ended it is told as it is.
+    pub(in super::super) fn unreachable(proxy: &Address, error: ::ureq::Error) -> ::ureq::Error {
+        let (kind, words, source) = match error {
+            ::ureq::Error::Timeout(_) => (ErrorKind::TimedOut, "did not answer in time", None),
+            ::ureq::Error::Io(error) if error.get_ref().is_some_and(|error| error.is::<Stopped>() || error.is::<Self>()) => {
+                return ::ureq::Error::Io(error);
+            }
+            ::ureq::Error::Io(error) => (error.kind(), "cannot be reached", Some(error.into())),
+            error => return error,
+        };
+        let words = format!("the proxy {proxy} {words}");
+        ::ureq::Error::Io(io::Error::new(kind, Self { source, ..Self::new(ProxyProblem::Unreachable, words) }))
+    }
+
+    pub(super) fn refused(proxy: &Address, hub: &str, status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let words = match &proxy.authorization {
+            None if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                format!("the proxy {proxy} wants a user name and a password (407), which its URL can hold: http://user:password@...")
+            }
+            Some(_) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                format!(
+                    "the proxy {proxy} does not accept the user name and the password of its URL (407), or wants them in another way than Basic"
+                )
+            }
+            _ => format!("the proxy {proxy} refused to connect to {hub}: {status}"),
+        };
+        Self::new(ProxyProblem::Refused(status), words)
+    }
+
+    pub(super) fn closed(proxy: &Address) -> Self {
+        Self::new(ProxyProblem::NotAProxy, format!("the proxy {proxy} closed the connection instead of answering"))
+    }
+
+    pub(super) fn nonsense(proxy: &Address) -> Self {
+        Self::new(ProxyProblem::NotAProxy, format!("what is at {proxy} does not answer as a proxy does"))
+    }
+
+    pub(super) fn unusable(variable: &str, problem: &str) -> Self {
+        Self::new(ProxyProblem::Setting, format!("the environment's {variable} cannot be used: {problem}"))
+    }
+}
+
+impl From<ProxyError> for ::ureq::Error {
+    fn from(error: ProxyError) -> Self {
+        let kind = match error.problem {
+            ProxyProblem::Unreachable | ProxyProblem::Refused(_) => ErrorKind::ConnectionRefused,
+            ProxyProblem::NotAProxy => ErrorKind::InvalidData,
+            ProxyProblem::Setting => ErrorKind::InvalidInput,
+        };
+        Self::Io(io::Error::new(kind, error))
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl StdError for ProxyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| -> &(dyn StdError + 'static) { source })
+    }
+}
+
+impl Error {
+    /// What is wrong with the proxy, where that is what happened. Nothing was sent to the hub.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
+    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
+    /// if let Err(error) = host.version() {
+    ///     match error.proxy().map(|proxy| proxy.problem()) {
+    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
+    ///         _ => return Err(error),
+    ///     }
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(&self) -> Option<&ProxyError> {
+        find(self)
+    }
+}

@@ -1,0 +1,135 @@
+//! Requests that are built and replies that are read, by core and by hand: time and allocations.
+//!
+//! `cargo bench --bench protocol`
+
+use std::hint::black_box;
+
+use scramjet_client_core::http::{HeaderMap, Method, Request, StatusCode, header};
+use scramjet_client_core::{
+    Decode, Endpoint, GetVersion, HubVersion, InstanceInfo, ListInstances, Operation, SequenceId, StartOptions, StartSequence, Step,
+};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+const CORE: &str = "core";
+const BY_HAND: &str = "by hand";
+
+const BASE: &str = "http://127.0.0.1:8000/api/v1";
+
+const VERSION: &str = r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
+
+fn main() {
+    let bench = Bench::start(&[]);
+    let endpoint = Endpoint::new(BASE).unwrap();
+
+    compare(
+        &bench,
+        "build: the request for the version",
+        || drop(black_box(endpoint.request(&GetVersion).unwrap())),
+        || drop(black_box(request(Method::GET, format!("{BASE}/version")).body(Vec::<u8>::new()).unwrap())),
+    );
+
+    let id = SequenceId::new("5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1").unwrap();
+    let options = StartOptions::new().app_config(json!({ "city": "Berlin", "limit": 10 })).arg("x").arg(3);
+    let body = json!({ "appConfig": { "city": "Berlin", "limit": 10 }, "args": ["x", 3] });
+    compare(
+        &bench,
+        "build: the request for a start",
+        || drop(black_box(endpoint.request(&StartSequence { id: &id, options: &options }).unwrap())),
+        || {
+            let request = request(Method::POST, format!("{BASE}/sequence/{id}/start")).header(header::CONTENT_TYPE, "application/json");
+            drop(black_box(request.body(serde_json::to_vec(&body).unwrap()).unwrap()));
+        },
+    );
+
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    headers.insert(header::CONTENT_LENGTH, VERSION.len().into());
+    let read = |bytes: &[u8]| black_box(reply::<_, HubVersion>(&endpoint, &GetVersion, &headers, bytes));
+    compare(
+        &bench,
+        "decode: the version",
+        || drop(read(VERSION.as_bytes())),
+        || drop(black_box(serde_json::from_slice::<HubVersion>(VERSION.as_bytes()).unwrap())),
+    );
+
+    // What a program would write that needs nothing but the version.
+    #[derive(Deserialize)]
+    struct Version {
+        #[expect(dead_code, reason = "nobody looks at it")]
+        version: String,
+    }
+    compare(
+        &bench,
+        "decode: the version, of which by hand nothing else is kept",
+        || drop(read(VERSION.as_bytes())),
+        || drop(black_box(serde_json::from_slice::<Version>(VERSION.as_bytes()).unwrap())),
+    );
+
+    let instances = json!((0..100).map(instance).collect::<Vec<_>>()).to_string();
+    headers.insert(header::CONTENT_LENGTH, instances.len().into());
+    compare(
+        &bench,
+        "decode: a list of 100 instances",
+        || drop(black_box(reply::<_, Vec<InstanceInfo>>(&endpoint, &ListInstances, &headers, instances.as_bytes()))),
+        || drop(black_box(serde_json::from_slice::<Vec<InstanceInfo>>(instances.as_bytes()).unwrap())),
+    );
+}
+
+fn compare(bench: &Bench, title: &str, core: impl Fn(), by_hand: impl Fn()) {
+    if !bench.wants(title) {
+        return;
+    }
+    // Each round takes about as long, whatever it is.
+    let (cost, ()) = Cost::of(|| (0..100).for_each(|_| core()));
+    let times = (bench.scaled(10_000_000) / u64::try_from(cost.wall.as_nanos()).unwrap_or(1).max(1)).max(1) * 100;
+    let compared = bench.compare(
+        title,
+        Unit::Each(times, "time"),
+        vec![
+            side(CORE, || Cost::of(|| (0..times).for_each(|_| core())).0),
+            side(BY_HAND, || Cost::of(|| (0..times).for_each(|_| by_hand())).0),
+        ],
+    );
+    compared.time(CORE, BY_HAND, Goal::AtMost(1.3));
+    for (name, work) in [(CORE, &core as &dyn Fn()), (BY_HAND, &by_hand)] {
+        let allocated = allocation_counter::measure(work);
+        println!("  {name:<28} {} allocations of {} bytes in all", allocated.count_total, allocated.bytes_total);
+    }
+}
+
+fn request(method: Method, uri: String) -> scramjet_client_core::http::request::Builder {
+    Request::builder().method(method).uri(uri).header(header::ACCEPT, "*/*")
+}
+
+/// What a driver does, where the body comes in one piece.
+fn reply<O, T: DeserializeOwned>(endpoint: &Endpoint, operation: &O, headers: &HeaderMap, body: &[u8]) -> T
+where
+    O: Operation<Decoder: Decode<Item = T>>,
+{
+    let mut reply = endpoint.reply(operation, StatusCode::OK, "OK", headers);
+    assert!(matches!(reply.next_item().unwrap(), Step::NeedData));
+    reply.feed(body);
+    assert!(matches!(reply.next_item().unwrap(), Step::NeedData));
+    reply.end().unwrap();
+    match reply.next_item().unwrap() {
+        Step::Item(item) => item,
+        Step::NeedData | Step::End => unreachable!("the body is complete"),
+    }
+}
+
+fn instance(number: usize) -> serde_json::Value {
+    json!({
+        "id": format!("{number:08}-6c42-4c0f-a3a3-7d2c39d0e2a1"),
+        "sequence": { "id": "5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1", "config": { "name": "shout", "version": "1.0.0", "main": "index.js" } },
+        "status": "running",
+        "appConfig": {},
+        "args": ["Berlin"],
+        "created": "2026-01-01T00:00:00.000Z",
+        "started": "2026-01-01T00:00:01.000Z",
+        "provides": "",
+        "requires": "",
+    })
+}

@@ -1,0 +1,206 @@
+//! Operations of core over a `TcpStream`: HTTP/1.1 by hand, and nothing else between the two.
+//!
+//! `cargo run --example core_tcp -- [HUB-URL]`
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
+use scramjet_client_core::{
+    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation, OutputStream, ReadStream, Reply, ReplyError,
+    SendSequence, Single, StartOptions, StartSequence, Step, Streamed,
+};
+use scramjet_client_tests::{hub, package};
+
+fn main() -> Result<(), Failure> {
+    let started = hub::any(std::env::args().nth(1))?;
+    let mut hub = Endpoint::new(started.url())?;
+    let version = call(&hub, &GetVersion)?;
+    hub.set_dialect(version.dialect());
+    println!("hub        {}, version {}", started.url(), version.version);
+
+    let sequence = send(&hub, &SendSequence, &mut package::sequence("prints").as_slice())?.id;
+    let options = StartOptions::new();
+    let instance = call(&hub, &StartSequence { id: &sequence, options: &options })?.id;
+    let mut stdout = items(&hub, &ReadStream { id: &instance, stream: OutputStream::Stdout })?;
+    println!("stdout     {} bytes at first", stdout.next().transpose()?.map_or(0, |piece| piece.len()));
+    drop(stdout);
+    call(&hub, &KillInstance { id: &instance, options: &KillOptions::new() })?;
+    // It takes the hub a moment to see that the process is gone.
+    while let Err(error) = call(&hub, &DeleteSequence { id: &sequence, force: false }) {
+        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
+            Some(refusal) if refusal.is_conflict() => thread::sleep(Duration::from_millis(50)),
+            _ => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What can go wrong: a `RequestError` or a `ReplyError` of core, or an IO error.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// Runs an operation whose reply is one value.
+pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
+where
+    O: Operation<Payload = Vec<u8>, Decoder: Single>,
+{
+    items(hub, operation)?.next().ok_or("a reply of one item had none")?
+}
+
+/// Runs an operation that uploads what the reader gives, as it gives it.
+pub fn send<O>(hub: &Endpoint, operation: &O, upload: &mut dyn Read) -> Result<<O::Decoder as Decode>::Item, Failure>
+where
+    O: Operation<Payload = Streamed, Decoder: Single>,
+{
+    let (head, _) = hub.request(operation)?.into_parts();
+    let mut connection = open(&Request::from_parts(head, ()), "transfer-encoding: chunked")?;
+    let mut piece = [0; 8 << 10];
+    loop {
+        let read = upload.read(&mut piece)?;
+        connection.write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat())?;
+        if read == 0 {
+            break;
+        }
+    }
+    answer(hub, operation, connection)?.next().ok_or("a reply of one item had none")?
+}
+
+/// Runs an operation whose reply is a stream of items. A refusal is the first item.
+pub fn items<O>(hub: &Endpoint, operation: &O) -> Result<Items<O::Decoder>, Failure>
+where
+    O: Operation<Payload = Vec<u8>>,
+{
+    let (head, body) = hub.request(operation)?.into_parts();
+    let mut connection = open(&Request::from_parts(head, ()), &format!("content-length: {}", body.len()))?;
+    connection.write_all(&body)?;
+    answer(hub, operation, connection)
+}
+
+/// Connects and sends the head.
+fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let (authority, target) = uri.authority().zip(uri.path_and_query()).ok_or("the address has no host")?;
+    let mut head =
+        format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{framing}\r\n", request.method()).into_bytes();
+    for (name, value) in headers {
+        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    head.extend(b"\r\n");
+    let mut connection = TcpStream::connect((uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80)))?;
+    connection.write_all(&head)?;
+    Ok(connection)
+}
+
+fn answer<O: Operation>(hub: &Endpoint, operation: &O, connection: TcpStream) -> Result<Items<O::Decoder>, Failure> {
+    let mut body = BufReader::new(connection);
+    let (status, reason, headers) = loop {
+        let line = line(&mut body)?;
+        let mut words = line.splitn(3, ' ').skip(1);
+        let status: StatusCode = words.next().unwrap_or_default().parse()?;
+        let headers = read_headers(&mut body)?;
+        if !status.is_informational() {
+            break (status, words.next().unwrap_or_default().to_owned(), headers);
+        }
+    };
+    let left = match headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()) {
+        _ if headers.contains_key(header::TRANSFER_ENCODING) => Left::Chunks,
+        _ if status == StatusCode::NO_CONTENT => Left::Bytes(0),
+        length => Left::Bytes(length.unwrap_or(u64::MAX)),
+    };
+    Ok(Items { reply: hub.reply(operation, status, &reason, &headers), body, left })
+}
+
+fn read_headers(from: &mut impl BufRead) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    loop {
+        match line(from)?.split_once(':') {
+            Some((name, value)) => headers.append(name.parse::<HeaderName>()?, value.trim().parse()?),
+            None => return Ok(headers),
+        };
+    }
+}
+
+fn line(from: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+/// The items of a reply, as they come.
+pub struct Items<D> {
+    reply: Reply<D>,
+    body: BufReader<TcpStream>,
+    left: Left,
+}
+
+enum Left {
+    Bytes(u64),
+    /// So many bytes of a chunk, the end of its line, the size of the next one.
+    Chunk(u64),
+    ChunkEnd,
+    Chunks,
+}
+
+impl<D: Decode> Iterator for Items<D> {
+    type Item = Result<D::Item, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.reply.next_item() {
+                Ok(Step::Item(item)) => return Some(Ok(item)),
+                Ok(Step::End) => return None,
+                Err(error) => return Some(Err(error.into())),
+                Ok(Step::NeedData) => {}
+            }
+            match self.read() {
+                Ok(piece) if piece.is_empty() => {
+                    if let Err(error) = self.reply.end() {
+                        return Some(Err(error.into()));
+                    }
+                }
+                Ok(piece) => self.reply.feed(&piece),
+                Err(_) => return Some(Err(self.reply.cut_off().into())),
+            }
+        }
+    }
+}
+
+impl<D> Items<D> {
+    /// The next bytes of the body; none at its end.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        if let Left::ChunkEnd = self.left {
+            line(&mut self.body)?;
+            self.left = Left::Chunks;
+        }
+        if let Left::Chunks = self.left {
+            let size = line(&mut self.body)?;
+            let size = u64::from_str_radix(size.split(';').next().unwrap_or_default(), 16).map_err(io::Error::other)?;
+            self.left = Left::Chunk(size);
+            if size == 0 {
+                while !line(&mut self.body)?.is_empty() {}
+                self.left = Left::Bytes(0);
+            }
+        }
+        let (Left::Bytes(left) | Left::Chunk(left)) = self.left else { return Ok(Vec::new()) };
+        let mut piece = Vec::new();
+        if left > 0 {
+            let there = self.body.fill_buf()?;
+            piece.extend(&there[..there.len().min(usize::try_from(left).unwrap_or(usize::MAX))]);
+            self.body.consume(piece.len());
+        }
+        let rest = left - u64::try_from(piece.len()).unwrap_or_default();
+        self.left = match self.left {
+            Left::Chunk(_) if piece.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Left::Chunk(_) if rest == 0 => Left::ChunkEnd,
+            Left::Chunk(_) => Left::Chunk(rest),
+            // Whether that is all which was announced, core knows.
+            _ => Left::Bytes(rest),
+        };
+        Ok(piece)
+    }
+}

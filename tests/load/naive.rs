@@ -1,0 +1,106 @@
+//! What a server does with idle connections, and a client that does not know of it.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::thread::{self, scope};
+use std::time::{Duration, Instant};
+
+/// How far from the moment the calls are, at most.
+const SPREAD: Duration = Duration::from_millis(15);
+
+/// One time after another, around a moment, on both sides.
+pub(crate) fn around(moment: Duration, client: u32, round: u32) -> Duration {
+    let step = (client * 97 + round * 37) % 301;
+    moment - SPREAD + SPREAD * step / 150
+}
+
+/// How a server treats idle connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Keeps {
+    pub(crate) announced: Duration,
+    /// After how long they are closed.
+    pub(crate) closes: Duration,
+}
+
+impl Keeps {
+    /// Waits for what a server does.
+    pub(crate) fn seen(url: &str) -> Self {
+        let all: Vec<_> = scope(|scope| {
+            let waiting: Vec<_> = (0..20).map(|_| scope.spawn(|| Self::seen_once(url))).collect();
+            waiting.into_iter().map(|waiting| waiting.join().unwrap()).collect()
+        });
+        *all.iter().min_by_key(|keeps| keeps.closes).unwrap()
+    }
+
+    fn seen_once(url: &str) -> Self {
+        let mut naive = Naive::connect(url);
+        let head = naive.exchange("GET", "version").unwrap();
+        let begin = Instant::now();
+        naive.0.read_to_end(&mut Vec::new()).unwrap();
+        let closes = begin.elapsed();
+        let announced = head.to_lowercase().split("keep-alive: timeout=").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
+        Self { announced: Duration::from_secs(announced.expect("an announcement")), closes }
+    }
+
+    /// From when on the client does not use a connection again.
+    pub(crate) fn retired(self) -> Duration {
+        Duration::from_secs(3).min(self.announced * 3 / 5)
+    }
+}
+
+/// A client that sends on a connection which it does not see closed.
+pub(crate) struct Naive(TcpStream);
+
+impl Naive {
+    fn connect(url: &str) -> Self {
+        let address = url.trim_start_matches("http://").split('/').next().unwrap();
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self(socket)
+    }
+
+    /// Gives the head of an answer that comes whole; `None` where the connection is lost.
+    fn exchange(&mut self, method: &str, path: &str) -> Option<String> {
+        let request = format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: hub\r\nContent-Length: 0\r\n\r\n");
+        self.0.write_all(request.as_bytes()).ok()?;
+        let (mut answer, mut piece) = (String::new(), [0; 4096]);
+        loop {
+            let read = self.0.read(&mut piece).ok().filter(|&read| read > 0)?;
+            answer.push_str(&String::from_utf8_lossy(&piece[..read]));
+            if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+                let length = head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+                let whole = length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length: usize| body.len() >= length);
+                if whole {
+                    return Some(head.to_owned());
+                }
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let seen = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).unwrap();
+        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Calls in these intervals. Gives how many calls went over a connection that was used before, and how many of those were lost.
+    pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> (u32, u32) {
+        let (mut reused, mut lost) = (0, 0);
+        let mut naive = Self::connect(url);
+        for round in 0..rounds {
+            if naive.exchange("POST", &format!("sequence/naive-{client}-{round}/start")).is_none() {
+                lost += 1;
+                naive = Self::connect(url);
+                continue;
+            }
+            thread::sleep(around(moment, client, round));
+            if naive.is_open() {
+                reused += 1;
+            } else {
+                naive = Self::connect(url);
+            }
+        }
+        (reused, lost)
+    }
+}

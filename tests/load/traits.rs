@@ -1,0 +1,78 @@
+//! What can be shared between threads, or given to another one. That this compiles is the test.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use scramjet_client_blocking::core::Chunks;
+use scramjet_client_blocking::*;
+
+fn shared<T: Send + Sync + 'static>() {}
+
+fn cloned<T: Clone + Send + Sync + 'static>() {}
+
+fn given<T: Send + 'static>() {}
+
+fn survives_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
+
+#[test]
+fn handles_are_cloned_and_shared() {
+    cloned::<HostClient>();
+    cloned::<SequenceClient>();
+    cloned::<InstanceClient>();
+    cloned::<ManagerClient>();
+    cloned::<MultiManagerClient>();
+    cloned::<MiddlewareClient>();
+    cloned::<CancelToken>();
+    cloned::<CallLimits>();
+    cloned::<Stopped>();
+    cloned::<UreqConfig>();
+    cloned::<RetryPolicy>();
+    cloned::<StartOptions>();
+    cloned::<StopOptions>();
+    cloned::<KillOptions>();
+    cloned::<WriteOptions>();
+}
+
+#[test]
+fn what_is_there_once_is_shared() {
+    shared::<HostClientBuilder>();
+    shared::<UreqTransport>();
+    shared::<Error>();
+    shared::<ErrorKind>();
+    shared::<TransportError>();
+    shared::<OnCancel>();
+    shared::<InstancePool>();
+    shared::<Deployment>();
+    shared::<TopicGuard>();
+    shared::<Ended>();
+    shared::<Ready>();
+    shared::<Sent>();
+    shared::<Output>();
+}
+
+/// What reads and writes is for one thread at a time, and any.
+#[test]
+fn streams_are_given_to_another_thread() {
+    given::<ByteStream>();
+    given::<EventStream>();
+    given::<Items<Chunks>>();
+    given::<Follow<Chunks>>();
+    given::<Followed<Vec<u8>>>();
+    given::<StreamWriter>();
+    given::<JsonLinesWriter>();
+    given::<Upload>();
+    given::<Input>();
+    given::<Child>();
+}
+
+#[test]
+fn a_panic_leaves_them_as_they_are() {
+    survives_a_panic::<HostClient>();
+    survives_a_panic::<SequenceClient>();
+    survives_a_panic::<InstanceClient>();
+    survives_a_panic::<ManagerClient>();
+    survives_a_panic::<MultiManagerClient>();
+    survives_a_panic::<MiddlewareClient>();
+    survives_a_panic::<CancelToken>();
+    survives_a_panic::<RetryPolicy>();
+    survives_a_panic::<StartOptions>();
+}

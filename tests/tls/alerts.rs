@@ -1,0 +1,142 @@
+//! What is there in place of a hub that encrypts, or of one that does not.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
+use scramjet_client_tests::authority::Authority;
+use scramjet_client_tests::scripted::{Connection, ScriptedServer};
+
+use crate::helpers::{Mailbox, within};
+use crate::scene::{BACKENDS, Hub, fails};
+
+/// What a server does with a connection on which a handshake begins.
+type Handler = fn(&mut Connection);
+
+fn hello(connection: &mut Connection) {
+    let mut head = [0; 5];
+    connection.stream().read_exact(&mut head).unwrap();
+    let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+    connection.stream().read_exact(&mut hello).unwrap();
+}
+
+fn alert<const ALERT: u8>(connection: &mut Connection) {
+    hello(connection);
+    connection.send(&[0x15, 3, 3, 0, 2, 2, ALERT]);
+    connection.close_after_client();
+}
+
+fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
+    vec![
+        (
+            "an http server",
+            |connection| {
+                hello(connection);
+                connection.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+                connection.close_after_client();
+            },
+            TlsProblem::NoTls,
+            "what answers there does not speak TLS; perhaps the address should begin with http://",
+        ),
+        (
+            "another server",
+            |connection| {
+                connection.send(b"SSH-2.0-OpenSSH_9.6\r\n");
+                connection.close_after_client();
+            },
+            TlsProblem::NoTls,
+            "does not speak TLS",
+        ),
+        (
+            "a server that closes",
+            |connection| {
+                hello(connection);
+                connection.close_after_client();
+            },
+            TlsProblem::Other,
+            "the other side closed the connection before the two had agreed on encryption",
+        ),
+        (
+            "a server that resets",
+            |connection| assert!(connection.reset()),
+            TlsProblem::Other,
+            "the other side closed the connection before the two had agreed on encryption",
+        ),
+        (
+            "certificate_required",
+            alert::<116>,
+            TlsProblem::ClientCertificate,
+            "the hub asks for a certificate of the client, and none was given",
+        ),
+        ("bad_certificate", alert::<42>, TlsProblem::ClientCertificate, "the hub asks for a certificate of the client, and none was given"),
+        (
+            "handshake_failure",
+            alert::<40>,
+            TlsProblem::Other,
+            "the hub refused to encrypt: it asks for a certificate of the client, or has no cipher in common with it",
+        ),
+        ("protocol_version", alert::<70>, TlsProblem::Other, "the hub and this client have no version of TLS, or no cipher, in common"),
+        ("internal_error", alert::<80>, TlsProblem::Other, "the two could not agree on encryption"),
+    ]
+}
+
+#[test]
+fn what_does_not_encrypt_is_told() {
+    within("handshakes", || {
+        for (name, handler, problem, says) in rows() {
+            for &backend in BACKENDS {
+                let what = format!("{name} with {backend:?}");
+                let server = ScriptedServer::start(handler);
+                let error = fails(&what, HostClient::builder(server.url().replace("http:", "https:")).tls_backend(backend));
+                let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
+                assert_eq!(tls.problem(), problem, "{what}: {error:?}");
+                assert!(tls.to_string().contains(says), "{what}: {error:?}");
+                assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_hub_that_encrypts_is_told_at_an_http_address() {
+    within("a call", || {
+        let hub = Hub::tls(&Authority::new("ours").identity(&["localhost"]));
+        let error = fails("http", HostClient::builder(hub.url("localhost").replace("https:", "http:")));
+        assert_eq!(error.tls().unwrap().problem(), TlsProblem::OnlyTls, "{error:?}");
+        assert!(
+            format!("{error:?}").ends_with("\n  caused by: what answers there speaks TLS; the address should begin with https://"),
+            "{error:?}"
+        );
+    });
+}
+
+/// The first byte of an alert, as data.
+#[test]
+fn what_looks_like_encryption_later_is_not_taken_for_it() {
+    within("calls", || {
+        let go_on = Mailbox::new();
+        let server = ScriptedServer::start({
+            let go_on = Arc::clone(&go_on);
+            move |connection| {
+                while connection.read_request().is_some() {
+                    for piece in [&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx"[..], b"\x15", b"\x15"] {
+                        connection.send(piece);
+                        go_on.take();
+                    }
+                }
+            }
+        });
+        let host = HostClient::new(server.url()).unwrap();
+        for _ in 0..2 {
+            let mut stream = host.instance("x").unwrap().stdout().unwrap();
+            for expected in *b"x\x15\x15" {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [expected]);
+                go_on.put(());
+            }
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        }
+        assert_eq!(server.connections(), 1);
+    });
+}

@@ -1,0 +1,104 @@
+//! Proxies that the environment names. Each test that looks at it has a process of its own.
+
+use std::env;
+
+use scramjet_client_blocking::{HostClient, ProxyProblem};
+use scramjet_client_tests::authority::Authority;
+use scramjet_client_tests::forward::ForwardProxy;
+
+use crate::helpers::{in_child, within};
+use crate::scene::{Hub, NAME, fails, succeeds};
+
+const HUB: &str = "TEST_PROXY_CHILD_HUB";
+const CA: &str = "TEST_PROXY_CHILD_CA";
+
+const ESTABLISHED: &str = "HTTP/1.1 200 OK\r\n\r\n";
+
+/// All that could be set where this runs.
+const NONE: [(&str, &str); 9] = [
+    ("HTTP_PROXY", ""),
+    ("http_proxy", ""),
+    ("HTTPS_PROXY", ""),
+    ("https_proxy", ""),
+    ("ALL_PROXY", ""),
+    ("all_proxy", ""),
+    ("NO_PROXY", ""),
+    ("no_proxy", ""),
+    ("REQUEST_METHOD", ""),
+];
+
+#[test]
+fn the_environment_names_proxies_by_scheme() {
+    if let (Ok(hub), Ok(ca)) = (env::var(HUB), env::var(CA)) {
+        within("calls", move || {
+            succeeds("http", HostClient::builder(format!("http://{NAME}:8000/api/v1")).proxy_from_environment());
+            succeeds("https", HostClient::builder(format!("https://{NAME}/api/v1")).ca_certificate_pem(ca).proxy_from_environment());
+            succeeds("this machine", HostClient::builder(hub).proxy_from_environment());
+        });
+        return;
+    }
+    let authority = Authority::new("ours");
+    let (http, https) = (Hub::plain(), Hub::tls(&authority.identity(&[NAME])));
+    let for_http = ForwardProxy::start("hub.invalid:8000", &http.server.url(), ESTABLISHED);
+    let for_https = ForwardProxy::start("hub.invalid:443", &https.server.url(), ESTABLISHED);
+    let (url, ca) = (http.server.url(), authority.pem());
+    let (one, other) = (format!("http://user:secret@{}", for_http.address()), for_https.address());
+    let mut variables = NONE.to_vec();
+    variables.extend([
+        ("HTTP_PROXY", one.as_str()),
+        ("all_proxy", &other),
+        ("NO_PROXY", "x, invalid.hub ,.hub.invalid"),
+        (HUB, &url),
+        (CA, &ca),
+    ]);
+    in_child("environment::the_environment_names_proxies_by_scheme", &variables);
+    assert_eq!((for_http.connections(), for_https.connections(), http.server.connections()), (1, 1, 2));
+    assert_eq!(for_http.asked()[0].header("proxy-authorization"), Some("Basic dXNlcjpzZWNyZXQ="));
+    assert_eq!(for_https.asked()[0].header("proxy-authorization"), None);
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
+    if let Ok(hub) = env::var(HUB) {
+        within("calls", || {
+            let error = fails("socks", HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment());
+            let told = error.proxy().unwrap();
+            assert_eq!(told.problem(), ProxyProblem::Setting);
+            assert_eq!(
+                told.to_string(),
+                "the environment's ALL_PROXY cannot be used: only proxies with an http:// address can be used, and this is one with socks5://"
+            );
+            assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
+            succeeds("this machine", HostClient::builder(hub).proxy_from_environment());
+        });
+        return;
+    }
+    let hub = Hub::plain();
+    let url = hub.server.url();
+    let mut variables = NONE.to_vec();
+    variables.extend([("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"), (HUB, &url)]);
+    in_child("environment::a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it", &variables);
+}
+
+/// This machine, by an address which does not say so; nobody listens at these ports.
+const THIS: &str = "[::ffff:7f00:1]";
+
+#[test]
+fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
+    if env::var(HUB).is_ok() {
+        within("a call", || {
+            let error = fails("excepted", HostClient::builder(format!("http://{THIS}:1/api/v1")).proxy_from_environment());
+            assert!(error.proxy().is_none() && error.is_connect(), "{error:?}");
+            let error = fails("not excepted", HostClient::builder(format!("http://{THIS}:2/api/v1")).proxy_from_environment());
+            assert_eq!(error.proxy().unwrap().problem(), ProxyProblem::NotAProxy, "{error:?}");
+        });
+        return;
+    }
+    let proxy = ForwardProxy::scripted(|_, _| {});
+    let excepted = "x , [::FFFF:127.0.0.1]:1";
+    let address = proxy.address();
+    let mut variables = NONE.to_vec();
+    variables.extend([("http_proxy", address.as_str()), ("NO_PROXY", excepted), (HUB, "x")]);
+    in_child("environment::a_hub_that_is_excepted_is_not_sought_at_a_proxy", &variables);
+    assert_eq!(proxy.asked().iter().map(|asked| asked.target.clone()).collect::<Vec<_>>(), [format!("{THIS}:2")]);
+}

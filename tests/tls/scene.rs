@@ -1,0 +1,90 @@
+//! Hubs that are encrypted in some way, and what is expected of a call to one.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use scramjet_client_blocking::{Error, HostClient, HostClientBuilder, TlsBackend};
+use scramjet_client_tests::authority::{Authority, Identity};
+use scramjet_client_tests::fixture::Request;
+use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
+
+use crate::helpers::Mailbox;
+
+/// What can encrypt here.
+pub(crate) const BACKENDS: &[TlsBackend] = &[
+    #[cfg(feature = "rustls")]
+    TlsBackend::Rustls,
+    #[cfg(feature = "native-tls")]
+    TlsBackend::NativeTls,
+];
+
+/// A name that nobody has.
+pub(crate) const NAME: &str = "hub.invalid";
+
+/// A server that answers each request like a hub, and passes it on.
+pub(crate) struct Hub {
+    pub(crate) server: ScriptedServer,
+    pub(crate) requests: Arc<Mailbox<Request>>,
+}
+
+impl Hub {
+    pub(crate) fn plain() -> Self {
+        Self::start(|handler| ScriptedServer::start(handler))
+    }
+
+    pub(crate) fn tls(identity: &Identity) -> Self {
+        Self::start(|handler| ScriptedServer::start_tls_as(identity, handler))
+    }
+
+    /// One for clients that this authority vouches for.
+    pub(crate) fn tls_for(clients: &Authority, identity: &Identity, only_1_2: bool) -> Self {
+        Self::start(|handler| ScriptedServer::start_tls_for(clients, identity, only_1_2, handler))
+    }
+
+    fn start(start: impl FnOnce(Box<dyn Fn(&mut Connection) + Send + Sync>) -> ScriptedServer) -> Self {
+        let requests = Mailbox::new();
+        let server = start(Box::new({
+            let requests = Arc::clone(&requests);
+            move |connection| {
+                while let Some(request) = connection.read_request() {
+                    requests.put(request);
+                    if !connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)) {
+                        break;
+                    }
+                }
+            }
+        }));
+        Self { server, requests }
+    }
+
+    /// A client of it that calls it by this name or address.
+    pub(crate) fn client(&self, host: &str, backend: TlsBackend) -> HostClientBuilder {
+        HostClient::builder(self.url(host)).tls_backend(backend)
+    }
+
+    pub(crate) fn url(&self, host: &str) -> String {
+        let url = self.server.url();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (_, port) = rest.split_once(':').unwrap();
+        format!("{scheme}://{host}:{port}")
+    }
+}
+
+/// A call that comes through.
+pub(crate) fn succeeds(what: &str, builder: HostClientBuilder) {
+    let version = builder.build().unwrap().version();
+    assert_eq!(version.unwrap_or_else(|error| panic!("{what}: {error:?}")).version, "1.0.1", "{what}");
+}
+
+/// The error of a call that does not, as it is told.
+pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
+    let result = builder.retry(None).build().unwrap().version();
+    let error = result.map(|version| panic!("{what}: it succeeded with {version:?}")).unwrap_err();
+    // Each layer says something of its own.
+    let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
+    let told: Vec<String> = [error.to_string()].into_iter().chain(causes).collect();
+    for (position, one) in told.iter().enumerate() {
+        assert!(told.iter().skip(position + 1).all(|other| !one.contains(other.as_str()) && !other.contains(one.as_str())), "{error:?}");
+    }
+    error
+}

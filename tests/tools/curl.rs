@@ -1,0 +1,220 @@
+//! Requests as commands of `curl`: their text, what a shell makes of it, and what arrives when they are run.
+
+#[path = "../core/requests/every.rs"]
+mod every;
+mod shell;
+
+use std::fs;
+use std::io::{Cursor, Write, stderr};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use scramjet_client_blocking::core::{Endpoint, Streamed};
+use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
+use scramjet_client_blocking::{Dialect, DryRun, DryRunBody, HostClient, Operation, RequestError, Upload, core};
+use scramjet_client_tests::fixture::Request;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+
+use crate::helpers::{Folder, Mailbox, recording, serving};
+
+/// More than a pipe holds, with all that text is not.
+fn upload() -> Vec<u8> {
+    (0..100_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+/// An operation that was described by core: the command for it, and what the client sends for it.
+struct Golden {
+    name: String,
+    dry_run: DryRun,
+    by_client: Request,
+}
+
+fn hub() -> Endpoint {
+    Endpoint::new("http://hub.example:8000/api/v1").unwrap()
+}
+
+/// Where requests arrive.
+fn arrivals() -> &'static (ScriptedServer, Arc<Mailbox<Request>>) {
+    static ARRIVALS: OnceLock<(ScriptedServer, Arc<Mailbox<Request>>)> = OnceLock::new();
+    ARRIVALS.get_or_init(|| recording(b"{}"))
+}
+
+fn root_of_arrivals() -> String {
+    arrivals().0.url().replace("/api/v1", "")
+}
+
+/// How an operation of this payload is sent by the client.
+trait Sent: Sized + Default + Into<DryRunBody> {
+    fn send<O: Operation<Payload = Self>>(self, request: Description<()>, operation: PhantomData<O>);
+}
+
+impl Sent for Vec<u8> {
+    fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
+        client().call(&Same::<O> { request, payload: self, operation: PhantomData }).unwrap();
+    }
+}
+
+impl Sent for Streamed {
+    fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
+        let same = Same::<O> { request, payload: self, operation: PhantomData };
+        client().send(&same, Upload::reader(Cursor::new(upload()))).unwrap();
+    }
+}
+
+fn client() -> HostClient {
+    HostClient::builder(root_of_arrivals()).hub_version("1.0.1").build().unwrap()
+}
+
+/// The request of an operation, with a reply that is not looked at.
+struct Same<O: Operation> {
+    request: Description<()>,
+    payload: O::Payload,
+    operation: PhantomData<O>,
+}
+
+impl<O: Operation<Payload: Clone>> Operation for Same<O> {
+    const NAME: &'static str = O::NAME;
+    const METHOD: Method = O::METHOD;
+    type Payload = O::Payload;
+    type Decoder = core::Discard;
+
+    fn path(&self) -> core::Path {
+        core::Path::new(self.request.uri().path().trim_start_matches('/').to_owned().leak())
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        headers.extend(self.request.headers().clone());
+        Ok(())
+    }
+
+    fn payload(&self, _: Dialect) -> Result<O::Payload, RequestError> {
+        Ok(self.payload.clone())
+    }
+
+    fn decoder(&self, _: Dialect) -> core::Discard {
+        core::Discard::default()
+    }
+}
+
+/// Every operation. Made once, before anything else arrives.
+fn goldens() -> &'static [Golden] {
+    static GOLDENS: OnceLock<Vec<Golden>> = OnceLock::new();
+    GOLDENS.get_or_init(every::goldens)
+}
+
+/// What is in the list of every operation.
+fn golden<O: Operation<Payload: Sent>>(variant: &str, hub: &Endpoint, operation: &O) -> Golden {
+    let (head, payload) = hub.request(operation).unwrap().into_parts();
+    payload.send::<O>(Description::from_parts(head, ()), PhantomData);
+    let dry_run = DryRun::new(hub.request(operation).unwrap());
+    Golden { name: format!("{} {variant}", O::NAME).trim_end().to_owned(), dry_run, by_client: arrivals().1.take() }
+}
+
+/// Where the command is sent, and with the secrets.
+fn at_arrivals(command: &str) -> String {
+    let mut command = command.to_owned();
+    for (shown, meant) in [
+        ("http://hub.example:8000", root_of_arrivals().as_str()),
+        ("https://example.com", &root_of_arrivals()),
+        ("Bearer ***", "Bearer s3cret"),
+        ("x-revoke: ***", "x-revoke: KEY"),
+        (r#""accessKey":"***""#, r#""accessKey":"K""#),
+    ] {
+        command = command.replace(shown, meant);
+    }
+    assert!(!command.contains("***"), "{command}");
+    command
+}
+
+/// Runs it in a shell with nothing to configure curl, and gives what arrived.
+fn run(command: &str, input: &[u8]) -> Request {
+    let nothing = Folder::new("curl-home");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &nothing.0);
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // What needs no input may be over before it is given.
+    let _ = shell.stdin.take().unwrap().write_all(input);
+    let output = shell.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    arrivals().1.take()
+}
+
+/// What has to be the same: all but the name of the program, and the spelling of names that is not looked at.
+fn essence(mut request: Request) -> Request {
+    request.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+    request.headers.retain(|(name, _)| name != "user-agent");
+    request.headers.sort();
+    request
+}
+
+fn value(body: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(body).unwrap()
+}
+
+fn has_curl() -> bool {
+    let found = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        // Not captured, as print would be.
+        let _ = writeln!(stderr(), "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get install curl)");
+    }
+    found
+}
+
+#[test]
+fn the_command_sends_what_the_client_sends() {
+    if !has_curl() {
+        return;
+    }
+    assert!(goldens().len() > 100);
+    for Golden { name, dry_run, by_client } in goldens() {
+        let expected = essence(by_client.clone());
+        // Over several lines where it says most.
+        let forms = [Some(format!("{dry_run}")), (!dry_run.hidden().is_empty()).then(|| format!("{dry_run:#}"))];
+        for form in forms.into_iter().flatten() {
+            let command = at_arrivals(&form.replace("# *** stands", "# secrets stand"));
+            let by_curl = essence(run(&command, &upload()));
+            // What was written anew, without a secret, may have its members in another order.
+            let same = by_curl.body == expected.body || dry_run.hidden() == ["accessKey"] && value(&by_curl.body) == value(&expected.body);
+            assert!(same, "{name}: {command}: another body");
+            assert_eq!(
+                (by_curl.method, by_curl.target, by_curl.headers),
+                (expected.method.clone(), expected.target.clone(), expected.headers.clone()),
+                "{name}: {command}; left: curl, right: the client"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_command_is_that_for_the_version_of_the_hub_where_it_is_known() {
+    let stop = core::StopInstance { id: &"i".try_into().unwrap(), options: &core::StopOptions::default() };
+    let coded = |host: &HostClient| host.instance("i").unwrap().dry_run(&stop).unwrap().to_string().contains("'[4001,");
+    let server = serving(|_| response("200 OK", &[], br#"{"version":"0.18.7"}"#));
+    let host = HostClient::new(server.url()).unwrap();
+    assert!(!coded(&host) && server.connections() == 0, "it is not asked for");
+    host.dialect().unwrap();
+    assert!(coded(&host));
+
+    let overwrite = core::OverwriteSequence { id: &"s".try_into().unwrap() };
+    let error = host.dry_run(&overwrite).unwrap_err();
+    assert!(error.is_unsupported() && error.operation() == Some("overwrite sequence"), "{error}");
+}
+
+#[test]
+fn the_commands_are_the_golden_ones() {
+    let text: String = goldens().iter().map(|golden| format!("# {}\n{}\n", golden.name, golden.dry_run)).collect();
+    for secret in ["s3cret", "KEY", "\"K\""] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/curl.sh");
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        fs::write(&file, &text).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap();
+    for (line, expected) in text.lines().zip(committed.lines()) {
+        assert_eq!(line, expected, "left: now, right: fixtures/curl.sh; BLESS=1 takes the new one");
+    }
+    assert_eq!(text.lines().count(), committed.lines().count());
+}

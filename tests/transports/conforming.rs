@@ -1,0 +1,65 @@
+//! One suite for all of them.
+
+use std::io::{self, Write};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use scramjet_client_blocking::transport::conformance::{Ability, Outcome, Suite, table};
+
+use crate::curl_transport::Curl;
+use crate::tcp_transport::Tcp;
+
+/// Whether there is a curl. Where there is none it is said, and what would have used it is left out.
+pub(crate) fn is_curl_here() -> bool {
+    let is_here = Command::new("curl").arg("--version").output().is_ok();
+    if !is_here {
+        // Past the test harness, which shows nothing of a test that passes.
+        let _ = writeln!(io::stderr(), "SKIPPED: the transport over `curl`, because there is no such program on this machine; install it");
+    }
+    is_here
+}
+
+fn suites() -> Vec<Suite> {
+    let mut suites = Vec::new();
+    #[cfg(feature = "ureq")]
+    {
+        use scramjet_client_blocking::{UreqConfig, UreqTransport};
+        let mut patient = UreqConfig::default();
+        patient.connect_timeout = None;
+        suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));
+        suites.push(Suite::new("ureq, unhurried", Arc::new(UreqTransport::new(&patient).unwrap())));
+    }
+    suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
+    if is_curl_here() {
+        suites.push(Suite::new("curl", Arc::new(Curl)).without(Ability::Reuse).without(Ability::ResetRefusal));
+    }
+    suites.extend([Suite::of_script(), Suite::of_replay()]);
+    suites
+}
+
+#[test]
+fn every_transport_keeps_the_contract() {
+    let suites: Vec<_> = suites().into_iter().map(|suite| thread::spawn(move || suite.run())).collect();
+    let reports: Vec<_> = suites.into_iter().map(|suite| suite.join().unwrap()).collect();
+    println!("{}", table(&reports));
+    for report in &reports {
+        report.assert_conforms();
+    }
+    // What is not supported is what was stated, and what there is no network for.
+    let unsupported: Vec<_> = reports
+        .iter()
+        .map(|report| report.rows.iter().filter(|row| matches!(row.outcome, Outcome::Unsupported(_))).count())
+        .zip(&reports)
+        .map(|(count, report)| (report.transport.as_str(), count))
+        .collect();
+    for (transport, count) in unsupported {
+        let stated = match transport {
+            "tcp" => 2,
+            "curl" => 3,
+            "script" | "replay" => continue,
+            _ => 0,
+        };
+        assert_eq!(count, stated, "{transport}");
+    }
+}

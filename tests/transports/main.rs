@@ -1,0 +1,24 @@
+//! Transports of every kind, through the same cases and with the same operations.
+
+mod conforming;
+mod finding;
+mod recorded;
+mod same_values;
+mod scripted;
+
+// Each is a file of its own, over public API only.
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/forty_lines.rs"]
+mod core_forty_lines;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/reqwest.rs"]
+mod core_reqwest;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/tcp.rs"]
+mod core_tcp;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/blocking/examples/curl_transport.rs"]
+mod curl_transport;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/blocking/examples/tcp_transport.rs"]
+mod tcp_transport;
