@@ -24,7 +24,8 @@ fn main() {
     let compared = tools::compare_time(&bench, &server, &tools);
     compared.time(OURS, UREQ, Goal::AtMost(1.10));
     compared.time(OURS, CURL, Goal::AtMost(1.0));
-    let memory = tools::compare_memory(&bench, &server, &tools);
+    let memory = tools::compare_memory(&bench, &server, &tools, "VmHWM");
     memory.memory(OURS, UREQ, Goal::AtMost(1.10));
     memory.memory(OURS, CURL, Goal::AtMost(1.0));
+    tools::compare_memory(&bench, &server, &tools, "RssAnon").memory(OURS, UREQ, Goal::Told);
 }

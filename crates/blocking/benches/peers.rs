@@ -31,7 +31,7 @@ fn main() {
         let program = Tool { name: TYPESCRIPT, program: "node".into(), args: vec![dir.join("once.js").display().to_string()], path: "" };
         let tools = [Tool::built(OURS, "cold_client"), program];
         tools::compare_time(&bench, &server, &tools).time(OURS, TYPESCRIPT, Goal::AtMost(0.1));
-        tools::compare_memory(&bench, &server, &tools).memory(OURS, TYPESCRIPT, Goal::AtMost(0.1));
+        tools::compare_memory(&bench, &server, &tools, "VmHWM").memory(OURS, TYPESCRIPT, Goal::AtMost(0.1));
     }
 }
 
