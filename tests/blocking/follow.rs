@@ -108,6 +108,22 @@ fn an_instance_that_went_in_the_gap_is_a_gap_and_the_end() {
     });
 }
 
+/// As where the connection is closed when the stream has ended, and the client has not seen that yet.
+fn ends_and_hears_no_more(connection: &mut Connection) {
+    ends(connection);
+    connection.read_head();
+}
+
+#[test]
+fn that_a_connection_is_closed_after_a_stream_is_no_gap() {
+    within("following", || {
+        let (server, opened) = scenes(&[ends_and_hears_no_more]);
+        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        assert_eq!(seen, ["last"]);
+        assert_eq!(opened.load(Ordering::SeqCst), 1);
+    });
+}
+
 #[test]
 fn a_stream_that_ends_with_its_instance_has_no_gap() {
     within("following", || {

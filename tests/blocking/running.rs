@@ -127,8 +127,7 @@ impl Read for Failing {
 fn a_run_that_fails_kills_what_it_started() {
     let Some(host) = hub() else { return };
     let uploaded = Uploaded::sample(&host, "acts");
-    let elsewhere = Uploaded::sample(&host, "topic-input");
-    let (sequence, by_topic) = (host.sequence(uploaded.id()).unwrap(), host.sequence(elsewhere.id()).unwrap());
+    let sequence = host.sequence(uploaded.id()).unwrap();
     within("running", move || {
         let stays = acts(json!([{ "emit": "up" }]));
         // Before the answer to the start, about when it comes, and when all is open.
@@ -167,11 +166,6 @@ fn a_run_that_fails_kills_what_it_started() {
         let error = sequence.run(&stays, Input::ndjson(&b"1\nnull\n2\n"[..])).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Upload(_)), "{error:?}");
         until_gone(&sequence);
-
-        // It takes its input from elsewhere.
-        let error = by_topic.run(&StartOptions::new(), "some").unwrap_err();
-        assert!(error.api().is_some() && error.operation() == Some("send input"), "{error:?}");
-        until_gone(&by_topic);
     });
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Case {
     /// Over https, where it is another one: an encrypted connection tells an end from a cut.
     pub(crate) encrypted: Option<Outcome>,
     pub(crate) deadline: Duration,
+    /// The next call is made when the server has sent all that it has to send: what comes later than that call, nobody can tell from its answer.
+    pub(crate) settles: bool,
 }
 
 /// Longer than any of them takes, also on a busy machine: a case that needs its deadline says so.
@@ -74,7 +76,7 @@ const SHORT: Duration = Duration::from_millis(400);
 
 impl Case {
     pub(crate) fn gives(name: &'static str, fault: Fault, what: &'static str) -> Self {
-        Self { name, ask: Ask::Sequences, fault, outcome: Outcome::Gives(what), encrypted: None, deadline: ENOUGH }
+        Self { name, ask: Ask::Sequences, fault, outcome: Outcome::Gives(what), encrypted: None, deadline: ENOUGH, settles: false }
     }
 
     pub(crate) fn fails(name: &'static str, fault: Fault, kind: fn(&ErrorKind) -> bool, says: &'static str) -> Self {

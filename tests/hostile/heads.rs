@@ -104,7 +104,7 @@ pub(crate) fn out_of_turn() -> Vec<Case> {
     assert_eq!(record.len(), 16 << 10);
     let long = ok(&["Content-Length: 16019"], &format!("{}{}", r#"{"version":"6.6.6"}"#, " ".repeat(16_000)));
     let chunks = ok(&["Transfer-Encoding: chunked"], "2\r\n[]\r\n0\r\n\r\n");
-    vec![
+    let cases = vec![
         Case::gives("an answer before the request", Fault::at_once(Act::Send(reply.clone())), EMPTY),
         Case::gives("a second answer behind the first", Fault::reply(&both), EMPTY),
         // Encrypted, each is a record of its own: both have arrived when the first is read, and the second is not decrypted yet.
@@ -120,5 +120,6 @@ pub(crate) fn out_of_turn() -> Vec<Case> {
         Case::gives("an answer behind a 204", Fault::reply([status("204 No Content", &[], b""), other].concat()), "deleted")
             .asking(Ask::Deletion),
         Case::gives("a line end behind the answer", Fault::reply([reply, b"\r\n".to_vec()].concat()), EMPTY),
-    ]
+    ];
+    cases.into_iter().map(|case| Case { settles: true, ..case }).collect()
 }

@@ -1,7 +1,8 @@
 //! A server with a fault, until it is told to behave.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -69,9 +70,10 @@ impl Fault {
         self
     }
 
-    /// Starts the server. It has the fault on every connection, until `calm`: then it answers everything as a hub of 1.0.1 does.
-    pub(crate) fn serve(self, encrypted: bool, calm: &Arc<AtomicBool>) -> ScriptedServer {
-        let calm = Arc::clone(calm);
+    /// Starts the server. It has the fault on every connection, until `calm`: then it answers everything as a hub of 1.0.1 does. `done` is told
+    /// when all was done that follows a request.
+    pub(crate) fn serve(self, encrypted: bool, calm: &Arc<AtomicBool>, done: Sender<()>) -> ScriptedServer {
+        let (calm, done) = (Arc::clone(calm), Mutex::new(done));
         let handler = move |connection: &mut Connection| {
             if !calm.load(Ordering::SeqCst) && !self.before.iter().all(|act| act.play(connection)) {
                 return;
@@ -80,7 +82,10 @@ impl Fault {
                 let go_on = if calm.load(Ordering::SeqCst) {
                     connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                 } else {
-                    self.then.iter().all(|act| act.play(connection))
+                    let go_on = self.then.iter().all(|act| act.play(connection));
+                    // Not every row waits for it.
+                    let _ = done.lock().expect("nobody panics with it").send(());
+                    go_on
                 };
                 if !go_on {
                     return;

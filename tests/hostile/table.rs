@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use std::{error::Error as _, fs};
 
@@ -60,7 +61,8 @@ struct Played {
 
 fn play(case: &Case, encrypted: bool) -> Played {
     let calm = Arc::new(AtomicBool::new(false));
-    let server = case.fault.clone().serve(encrypted, &calm);
+    let (tell, done) = channel();
+    let server = case.fault.clone().serve(encrypted, &calm, tell);
     let host = client(&server);
     forget_peak();
     let before = memory("VmRSS");
@@ -90,6 +92,9 @@ fn play(case: &Case, encrypted: bool) -> Played {
     assert!(time < case.deadline + Duration::from_secs(10), "it took {time:?}, with a deadline of {:?}", case.deadline);
     assert!(used < MOST_MEMORY, "{used} bytes of memory");
 
+    if case.settles {
+        done.recv_timeout(case.deadline).expect("all is sent");
+    }
     calm.store(true, Ordering::SeqCst);
     let version = host.with_deadline(Duration::from_secs(20)).version();
     assert_eq!(version.map(|version| version.version).map_err(|error| in_full(&error)), Ok("1.0.1".to_owned()), "the client is of no use");

@@ -12,7 +12,7 @@ use scramjet_client_blocking::{CancelToken, ContentType, Error, HostClient, Host
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::crooked::{GATHERED, start, start_tls};
-use crate::helpers::in_child_of;
+use crate::helpers::{in_child_of, within};
 use crate::scene::{alone, settles, sockets, threads};
 
 /// Where the server is, for the process in which the client is.
@@ -39,6 +39,12 @@ fn in_child(test: &str, server: &ScriptedServer, files: u32) {
     in_child_of(bounded, &format!("connections::{test}"), &[(HUB, &url), (CERTIFICATE, certificate)]);
 }
 
+/// Does the work of that process in it, which must not hang.
+fn is_child(work: fn(&str)) -> bool {
+    let url = env::var(HUB);
+    url.map(|url| within("the client", move || work(&url))).is_ok()
+}
+
 /// One of the usual calls, each of which is answered.
 fn call(host: &HostClient, number: usize) -> Result<(), Error> {
     match number % 8 {
@@ -63,8 +69,8 @@ fn call(host: &HostClient, number: usize) -> Result<(), Error> {
 #[cfg(target_os = "linux")]
 fn ten_thousand_calls_after_one_another_have_one_socket() {
     const CALLS: usize = 10_000;
-    if let Ok(url) = env::var(HUB) {
-        let host = client(&url).build().unwrap();
+    if is_child(|url| {
+        let host = client(url).build().unwrap();
         for number in 0..CALLS {
             call(&host, number).unwrap();
             if number % 100 == 0 {
@@ -78,6 +84,7 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
         assert_eq!(sockets(), 1);
         drop(host);
         assert_eq!(sockets(), 0);
+    }) {
         return;
     }
     let _alone = alone();
@@ -92,11 +99,12 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
 #[test]
 #[cfg(target_os = "linux")]
 fn clients_that_are_dropped_leave_no_socket() {
-    if let Ok(url) = env::var(HUB) {
+    if is_child(|url| {
         for number in 0..800 {
-            call(&client(&url).build().unwrap(), number).unwrap();
+            call(&client(url).build().unwrap(), number).unwrap();
             assert_eq!(sockets(), 0);
         }
+    }) {
         return;
     }
     in_child("clients_that_are_dropped_leave_no_socket", &start(), FEW_FILES);
@@ -105,9 +113,9 @@ fn clients_that_are_dropped_leave_no_socket() {
 #[test]
 #[cfg(target_os = "linux")]
 fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
-    if let Ok(url) = env::var(HUB) {
+    if is_child(|url| {
         for (pool, calls) in [(None, 200), (Some(8), 40), (Some(0), 10), (Some(1000), 40)] {
-            let host = pool.map_or(client(&url), |pool| client(&url).max_idle_connections(pool)).build().unwrap();
+            let host = pool.map_or(client(url), |pool| client(url).max_idle_connections(pool)).build().unwrap();
             let left = pool.unwrap_or(64).min(GATHERED);
             let together = Barrier::new(GATHERED);
             let most = scope(|scope| {
@@ -131,6 +139,7 @@ fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
             let open = || host.version().unwrap().build.unwrap().parse::<usize>().unwrap();
             assert!(settles(|| open() == left.max(1)), "pool: {pool:?}, {} open", open());
         }
+    }) {
         return;
     }
     let _alone = alone();
@@ -225,9 +234,9 @@ fn ends() -> Ends {
 #[cfg(target_os = "linux")]
 fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     const TIMES: usize = 20;
-    if let Ok(url) = env::var(HUB) {
+    if is_child(|url| {
         let before = threads();
-        let host = client(&url).retry(RetryPolicy::linear(Duration::ZERO).attempts(2)).build().unwrap();
+        let host = client(url).retry(RetryPolicy::linear(Duration::ZERO).attempts(2)).build().unwrap();
         for (name, end) in ends() {
             for _ in 0..TIMES {
                 end(&host);
@@ -241,6 +250,7 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
         }
         let open = || host.version().unwrap().build.unwrap();
         assert!(settles(|| open() == "1"), "{} open", open());
+    }) {
         return;
     }
     let _alone = alone();

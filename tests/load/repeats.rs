@@ -208,6 +208,10 @@ fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
         let host = client(&server.url()).with_retry(often).with_deadline(Duration::from_millis(500));
         let error = ask(&host).unwrap_err();
         assert!(error.is_timeout() && error.attempt_count() > 3, "{error:?}");
+        // Nor is it waited beyond it.
+        let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
+        let error = ask(&host.with_retry(hour)).unwrap_err();
+        assert!(error.is_timeout() && error.attempt_count() == 1, "{error:?}");
         let connections = server.connections();
         let error = start(&host).unwrap_err();
         assert!(!error.is_timeout(), "{error:?}");

@@ -32,7 +32,7 @@ fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
 
 #[test]
 fn what_was_found_for_decoders() {
-    replay("decoders", 150, decoding::check);
+    replay("decoders", 1000, decoding::check);
 }
 
 #[test]
@@ -52,5 +52,5 @@ fn what_was_found_for_requests() {
 
 #[test]
 fn what_was_found_for_heads() {
-    replay("heads", 20, heads::check);
+    replay("heads", 25, heads::check);
 }

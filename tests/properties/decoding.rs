@@ -277,8 +277,9 @@ fn check_guard(body: &[u8], seed: u8) {
 fn expanded(input: &[u8], limit: usize) -> Vec<u8> {
     let [times, byte, rest @ ..] = input else { return Vec::new() };
     let (before, after) = rest.split_at(rest.len() * usize::from(times & 7) / 8);
-    // From exactly the limit, without what stands around it, up to a little more than it.
-    let many = vec![*byte; limit - rest.len().min(limit) + usize::from(times >> 3) * 256];
+    // From exactly the limit, with what stands around it, up to a little more than it; or three times as much.
+    let more = if *times >= 248 { 2 * limit } else { usize::from(times >> 3) * 256 };
+    let many = vec![*byte; limit - rest.len().min(limit) + more];
     [before, &many, after].concat()
 }
 

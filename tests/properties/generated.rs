@@ -227,7 +227,9 @@ fn access_keys_are_sent_as_they_are_or_are_refused() {
 /// Bytes that look like what hubs send, up to some place.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lines = vec(proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()], 0..4);
+    let nearly_null = vec(select(&["null", "nul", "l", " ", "\t", "\r", "\n", "\r\n", "\u{c}", "1", "{}"][..]), 0..12);
     proptest::prop_oneof![
+        nearly_null.prop_map(|pieces| pieces.concat().into_bytes()),
         vec(any::<u8>(), 0..80),
         json().prop_map(|value| value.to_string().into_bytes()),
         (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines, end)| lines.join(end).into_bytes()),

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{HostClient, TlsProblem};
+use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{BACKENDS, Hub, fails, nothing_was_sent};
+use crate::scene::{BACKENDS, Hub, fails};
 
 /// What a server does with a connection on which a handshake begins.
 type Handler = fn(&mut Connection);
@@ -91,7 +91,7 @@ fn what_does_not_encrypt_is_told() {
                 let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
                 assert_eq!(tls.problem(), problem, "{what}: {error:?}");
                 assert!(tls.to_string().contains(says), "{what}: {error:?}");
-                assert!(nothing_was_sent(&error), "{what}: {error:?}");
+                assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
             }
         }
     });

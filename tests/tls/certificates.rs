@@ -1,10 +1,10 @@
 //! Which certificates of hubs are taken.
 
-use scramjet_client_blocking::{TlsBackend, TlsProblem};
+use scramjet_client_blocking::{Phase, TlsBackend, TlsProblem};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
-use crate::scene::{BACKENDS, Hub, fails, nothing_was_sent, succeeds};
+use crate::scene::{BACKENDS, Hub, fails, succeeds};
 
 /// A certificate, what the hub is called by and which authorities are trusted: with what outcome, and what is said of it.
 struct Row {
@@ -99,7 +99,7 @@ fn certificates_are_taken_or_refused() {
                             assert_eq!(tls.problem(), problem, "{what}");
                             // The others do not tell which names there are, nor since when.
                             assert!(backend != TlsBackend::Rustls || tls.to_string().starts_with(says), "{what}: {tls}");
-                            assert!(nothing_was_sent(&error), "{what}: {error:?}");
+                            assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
                         }
                         assert!(hub.requests.is_empty(), "{what}: something was sent");
                         succeeds(&what, builder().danger_accept_invalid_certs(true));

@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use scramjet_client_blocking::{Error, HostClientBuilder, TlsBackend, TlsProblem, Upload};
+use scramjet_client_blocking::{Error, HostClientBuilder, Phase, TlsBackend, TlsProblem, Upload};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
-use crate::scene::{BACKENDS, Hub, fails, nothing_was_sent, succeeds};
+use crate::scene::{BACKENDS, Hub, fails, succeeds};
 
 /// The authorities of hubs and of their clients.
 struct Scene {
@@ -78,13 +78,13 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
         let expired = scene.clients.identity_between(&["somebody"], 2020, 2021);
         each(&scene, |what, hub, backend| {
             let error = fails(what, scene.client(hub, backend));
-            assert!(nothing_was_sent(&error), "{what}: {error:?}");
+            assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
             let problem = check(what, hub, error, "asks for a certificate of the client");
             assert!(problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"), "{what}");
             for other in [&stranger, &expired] {
                 let builder = scene.client(hub, backend).client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
-                assert!(nothing_was_sent(&error), "{what}: {error:?}");
+                assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
                 check(what, hub, error, "does not accept the client's certificate");
             }
         });
@@ -102,7 +102,7 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(tls.to_string().contains("asks for a certificate of the client"), "{what}: {error:?}");
-            assert!(nothing_was_sent(&error), "{what}: {error:?}");
+            assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
             assert!(hub.requests.is_empty(), "{what}");
         });
     });

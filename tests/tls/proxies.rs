@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, ProxyProblem, TlsProblem, Upload};
+use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, ProxyProblem, TlsProblem, Upload};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::forward::ForwardProxy;
 use scramjet_client_tests::scripted::{Connection, refused_url};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{BACKENDS, Hub, NAME, fails, nothing_was_sent, succeeds};
+use crate::scene::{BACKENDS, Hub, NAME, fails, succeeds};
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -80,7 +80,7 @@ fn https_hubs_are_reached_through_a_proxy() {
                 asked_for(url, &proxy, target);
                 let error = fails("a certificate behind a proxy", client());
                 assert_eq!(error.tls().unwrap().problem(), TlsProblem::UnknownIssuer, "{error:?}");
-                assert!(error.proxy().is_none() && nothing_was_sent(&error), "{error:?}");
+                assert!(error.proxy().is_none() && error.phase() == Some(Phase::Tls), "{error:?}");
             }
         }
     });
@@ -203,9 +203,13 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 
 /// An error that names the proxy, and nothing that is secret.
 fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
+    let told = error.to_string();
+    assert!(told.contains("could not connect through the proxy, and nothing was sent to the hub"), "{told}");
+    let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
+    assert_eq!(error.is_retryable(), may_change, "{error:?}");
     let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
     assert_eq!((told.problem(), told.to_string()), (problem, says.replace("<proxy>", proxy)), "{what}");
-    assert!(nothing_was_sent(error) && error.is_connect(), "{what}: {error:?}");
+    assert!(error.phase() == Some(Phase::Connect) && error.is_connect(), "{what}: {error:?}");
     for text in [format!("{error:?}"), format!("{:?}", error.kind()), format!("{told:?}")] {
         assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{what}: {text}");
     }

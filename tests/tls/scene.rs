@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase, TlsBackend};
+use scramjet_client_blocking::{Error, HostClient, HostClientBuilder, TlsBackend};
 use scramjet_client_tests::authority::{Authority, Identity};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
@@ -87,8 +87,4 @@ pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
         assert!(told.iter().skip(position + 1).all(|other| !one.contains(other.as_str()) && !other.contains(one.as_str())), "{error:?}");
     }
     error
-}
-
-pub(crate) fn nothing_was_sent(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Transport { phase, .. } if !matches!(phase, Phase::Send | Phase::Wait | Phase::Read))
 }

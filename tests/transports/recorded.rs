@@ -218,6 +218,7 @@ fn what_is_recorded_is_played_the_same() {
     let recorder = Recorder::new(Arc::new(hub.clone()), &folder.0).unwrap();
     let builder = HostClient::builder(Script::URL).bearer_token("a-secret").header("x-key", "a-secret").transport(Arc::new(recorder));
     let recorded = told(&builder.build().unwrap());
+    assert!(recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"), "{recorded:#?}");
     hub.finish();
 
     let files = folder.content();

@@ -198,6 +198,24 @@ fn limits_end_what_nobody_answers() {
 }
 
 #[test]
+fn an_upload_ends_with_its_token() {
+    struct Cancelling(CancelToken);
+    impl Read for Cancelling {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.cancel();
+            buf.fill(b'.');
+            Ok(buf.len())
+        }
+    }
+    let script = Script::new().whenever("POST", "sequence", |_| Answer::ok(r#"{"id":"s"}"#));
+    let token = CancelToken::new();
+    let host = script.client().build().unwrap().with_cancel(&token);
+    let error = host.send_sequence(Upload::reader(Cancelling(token))).map(drop).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Cancelled { phase: Phase::Send, .. }), "{error:?}");
+    assert!(!script.requests()[0].complete);
+}
+
+#[test]
 fn a_reader_with_an_error_of_its_own_is_told_of() {
     struct Stops;
     impl Read for Stops {

@@ -14,6 +14,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getStatus")]
+    #[inline]
     pub fn status(&self) -> Result<HubStatus, Error> {
         self.call(&GetStatus)
     }
@@ -23,6 +24,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getConfig")]
+    #[inline]
     pub fn config(&self) -> Result<HubConfig, Error> {
         self.call(&GetConfig)
     }
@@ -32,6 +34,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLoadCheck")]
+    #[inline]
     pub fn load_check(&self) -> Result<LoadCheck, Error> {
         self.call(&GetLoadCheck)
     }
@@ -41,6 +44,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLogStream")]
+    #[inline]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.open(&ReadLog)
     }
@@ -58,6 +62,7 @@ impl HostClient {
     ///
     /// # Errors
     /// See [`Error`].
+    #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         Follow::start(&self.client, Subject::Hub, |client| Ok(client.open(&ReadLog)?.json_lines()))
     }
@@ -75,6 +80,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getAuditStream")]
+    #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.open(&ReadAudit)
     }
@@ -84,6 +90,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "listEntities")]
+    #[inline]
     pub fn list_entities(&self) -> Result<Entities, Error> {
         self.call(&ListEntities)
     }

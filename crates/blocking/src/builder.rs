@@ -61,7 +61,7 @@ impl HostClientBuilder {
     /// surely nothing of it was sent. Nor is an upload repeated of which something was read, a stream that was begun, a call that was given up
     /// for its limits, or any request because of what it was answered.
     ///
-    /// ```
+    /// ```no_run
     /// use std::time::Duration;
     /// use scramjet_client_blocking::{HostClient, RetryPolicy};
     ///

@@ -46,8 +46,8 @@ impl Call {
         }
     }
 
-    pub(crate) fn of<O: Operation>(uri: &Uri) -> Self {
-        Self { target: Some((O::METHOD, uri.clone())), idempotent: O::METHOD.is_idempotent(), ..Self::unbuilt::<O>() }
+    pub(crate) fn of(operation: &'static str, method: &Method, uri: &Uri) -> Self {
+        Self { target: Some((method.clone(), uri.clone())), idempotent: method.is_idempotent(), ..Self::in_general(operation) }
     }
 
     /// Method and URL.

@@ -21,6 +21,7 @@ macro_rules! dry_run {
             /// The operation's values cannot be sent, or the hub is known to be too old for it.
             ///
             /// ```
+            /// # #[cfg(feature = "ureq")] {
             /// use scramjet_client_blocking::core::{SendSequence, StartSequence};
             /// use scramjet_client_blocking::{HostClient, StartOptions};
             ///
@@ -35,6 +36,7 @@ macro_rules! dry_run {
             ///     "curl http://localhost:8000/api/v1/sequence/shout/start -H 'authorization: Bearer ***' \
             ///      -H 'content-type: application/json' --data-binary '{\"args\":[\"it'\\''s\"]}'"
             /// );
+            /// # }
             /// # Ok::<(), scramjet_client_blocking::Error>(())
             /// ```
             #[doc(alias = "curl")]

@@ -3,19 +3,18 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
-use scramjet_client_core::{Decode, Endpoint, Operation, Reply, RetryPolicy, Single, Step};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, Single, Step};
 
 use crate::call::Call;
 use crate::transport::{Fresh, Timings};
 use crate::upload::Opened;
 use crate::{ByteStream, CallLimits, Error, Observed, Outgoing, Phase, Reason, Stopped, Transport};
 
-/// One call: its request, sent until it is answered or should not be sent again.
-pub(crate) struct Exchange<'a, O: Operation> {
+/// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
+/// would be compiled for each operation, and programs pay for that when they are built.
+pub(crate) struct Exchange<'a> {
     pub(crate) transport: &'a dyn Transport,
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) operation: &'a O,
     pub(crate) limits: CallLimits,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) call: Call,
@@ -54,18 +53,22 @@ impl Payload {
     }
 }
 
-impl<O: Operation> Exchange<'_, O> {
-    /// Gives what `finish` makes of the answer, and how many bytes were sent.
-    pub(crate) fn run<T>(
+/// A head, and a body that is still to be read.
+pub(crate) type Incoming = Response<Box<dyn Read + Send>>;
+
+impl Exchange<'_> {
+    /// Hands the answer to `finish`, and gives how many bytes were sent. `again` makes the request anew.
+    pub(crate) fn run(
         mut self,
         mut request: Request<()>,
         mut payload: Payload,
-        finish: impl Fn(Answered<O::Decoder>) -> Result<T, Error>,
-    ) -> Result<(T, u64), Error> {
+        again: &dyn Fn() -> Result<Request<()>, RequestError>,
+        finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
         self.call.tell(&Observed::Built);
         loop {
-            let error = match self.attempt(request, &mut payload).and_then(&finish) {
-                Ok(value) => return Ok((value, payload.sent())),
+            let error = match self.attempt(request, &mut payload).and_then(|response| finish(response, self.call.clone())) {
+                Ok(()) => return Ok(payload.sent()),
                 Err(error) => error,
             };
             let Some(delay) = self.delay(&error, &payload) else {
@@ -74,15 +77,17 @@ impl<O: Operation> Exchange<'_, O> {
             };
             self.call.tell(&Observed::Retry { attempt: self.call.attempts, error: &error, delay });
             self.limits.pause(delay).map_err(|stopped| self.call.stopped(stopped, Phase::Connect))?;
-            request = self.endpoint.request(self.operation).map_err(|error| self.call.failed(error))?.map(drop);
+            request = again().map_err(|error| self.call.failed(error))?;
         }
     }
 
-    fn attempt(&mut self, request: Request<()>, payload: &mut Payload) -> Result<Answered<O::Decoder>, Error> {
+    fn attempt(&mut self, request: Request<()>, payload: &mut Payload) -> Result<Incoming, Error> {
         self.call.attempts += 1;
         self.call.tell(&Observed::Attempt { attempt: self.call.attempts });
         let expects = matches!(payload, Payload::Upload(upload) if upload.expects());
-        let mut request = request.map(|()| payload.outgoing(&O::METHOD));
+        let (head, ()) = request.into_parts();
+        let body = payload.outgoing(&head.method);
+        let mut request = Request::from_parts(head, body);
         if expects {
             request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
         }
@@ -103,18 +108,12 @@ impl<O: Operation> Exchange<'_, O> {
                 None => {}
             }
         }
-        Ok(self.answered(response?, payload.sent()))
-    }
-
-    fn answered(&self, response: Response<Box<dyn Read + Send>>, sent: u64) -> Answered<O::Decoder> {
-        let (head, body) = response.into_parts();
+        let response = response?;
         if self.call.observing.is_some() {
-            let timings = head.extensions.get::<Timings>().copied().unwrap_or_default();
-            self.call.tell(&Observed::Head { attempt: self.call.attempts, status: head.status, sent, timings });
+            let timings = response.extensions().get::<Timings>().copied().unwrap_or_default();
+            self.call.tell(&Observed::Head { attempt: self.call.attempts, status: response.status(), sent: payload.sent(), timings });
         }
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
-        let reply = self.endpoint.reply(self.operation, head.status, reason, &head.headers);
-        Answered { reply, body, call: self.call.clone() }
+        Ok(response)
     }
 
     /// How long to wait before the next attempt, if there is to be one.
@@ -136,6 +135,15 @@ pub(crate) struct Answered<D> {
     reply: Reply<D>,
     body: Box<dyn Read + Send>,
     call: Call,
+}
+
+impl<D> Answered<D> {
+    /// `reply` is given status, reason and headers.
+    pub(crate) fn new(response: Incoming, call: Call, reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>) -> Self {
+        let (head, body) = response.into_parts();
+        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
+        Self { reply: reply(head.status, reason, &head.headers), body, call }
+    }
 }
 
 impl<D: Decode> Answered<D> {

@@ -83,13 +83,13 @@ impl<D: Decode> Follow<D> {
         subject: Subject,
         open: impl Fn(&Client) -> Result<Items<D>, Error> + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut client = client.begin().once();
+        let mut client = client.begin();
         let ticks = matches!(subject, Subject::Instance(_)) && client.options.idle.is_none();
         if ticks {
             client.options.idle = Some(TICK);
         }
         let items = loop {
-            match open(&client) {
+            match open(&client.once()) {
                 // An instance that is not up yet is not answered for, and it is not the caller who is impatient.
                 Err(error) if ticks && error.is_idle() => {}
                 result => break result?,
@@ -132,7 +132,7 @@ impl<D: Decode> Follow<D> {
             self.client.pause(&GetVersion, pause)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempts += 1;
-            match (self.open)(&self.client) {
+            match (self.open)(&self.client.once()) {
                 Ok(items) => self.items = Some(items),
                 Err(error) if error.is_not_found() && matches!(self.subject, Subject::Instance(_)) => {}
                 Err(error) if is_passing(&error) => continue,

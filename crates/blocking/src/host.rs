@@ -103,6 +103,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "listSequences")]
+    #[inline]
     pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.call(&ListSequences)
     }
@@ -112,6 +113,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "listInstances")]
+    #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
         self.call(&ListInstances)
     }

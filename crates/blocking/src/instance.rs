@@ -70,6 +70,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where it is gone: on 0.18 as soon as it ended, on 1.x some minutes later.
     #[doc(alias = "getInfo")]
+    #[inline]
     pub fn info(&self) -> Result<InstanceInfo, Error> {
         self.host.call(&GetInstance { id: &self.id })
     }
@@ -79,6 +80,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[doc(alias = "getHealth")]
+    #[inline]
     pub fn health(&self) -> Result<InstanceHealth, Error> {
         self.host.call(&GetInstanceHealth { id: &self.id })
     }
@@ -90,6 +92,7 @@ impl InstanceClient {
     ///
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    #[inline]
     pub fn stop(&self, options: &StopOptions) -> Result<Acknowledged, Error> {
         self.host.call(&StopInstance { id: &self.id, options })
     }
@@ -99,6 +102,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone. 1.x refuses with 400 (`Instance not
     /// running`) where it has ended, and in the moment after its start.
+    #[inline]
     pub fn kill(&self, options: &KillOptions) -> Result<Acknowledged, Error> {
         self.host.call(&KillInstance { id: &self.id, options })
     }
@@ -107,6 +111,7 @@ impl InstanceClient {
     ///
     /// # Errors
     /// See [`Error`]; a rate of zero, which instances take for a thousand, is refused before it is sent.
+    #[inline]
     pub fn set_monitoring_rate(&self, per_second: u32) -> Result<(), Error> {
         self.host.call(&SetMonitoringRate { id: &self.id, rate: per_second })
     }

@@ -43,6 +43,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getHosts")]
+    #[inline]
     pub fn list_hubs(&self) -> Result<Vec<HubInfo>, Error> {
         self.client.call(&ListHubs)
     }
@@ -61,6 +62,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLoad")]
+    #[inline]
     pub fn load(&self) -> Result<LoadCheck, Error> {
         self.client.call(&GetLoad)
     }
@@ -70,6 +72,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getConfig")]
+    #[inline]
     pub fn config(&self) -> Result<ManagerConfig, Error> {
         self.client.call(&GetManagerConfig)
     }
@@ -79,6 +82,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getSequences")]
+    #[inline]
     pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListSequences)
     }
@@ -88,6 +92,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getAllSequences")]
+    #[inline]
     pub fn list_all_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListAllSequences)
     }
@@ -97,6 +102,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getInstances")]
+    #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
         self.client.call(&ListInstances)
     }
@@ -106,6 +112,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getTopics")]
+    #[inline]
     pub fn list_topics(&self) -> Result<Vec<ManagerTopic>, Error> {
         self.client.call(&ListManagerTopics)
     }
@@ -115,6 +122,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getStoreItems")]
+    #[inline]
     pub fn list_store_items(&self) -> Result<Vec<StoreItem>, Error> {
         self.client.call(&ListStoreItems)
     }
@@ -161,6 +169,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "clearStore")]
+    #[inline]
     pub fn clear_store(&self) -> Result<(), Error> {
         self.client.call(&ClearStore)
     }
@@ -193,6 +202,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLogStream")]
+    #[inline]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadLog)
     }
@@ -202,6 +212,7 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getAuditStream")]
+    #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadAudit)
     }

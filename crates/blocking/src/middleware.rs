@@ -46,6 +46,7 @@ impl MiddlewareClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getManagers")]
+    #[inline]
     pub fn list_spaces(&self) -> Result<Vec<SpaceInfo>, Error> {
         self.client.call(&ListSpaces)
     }
@@ -64,6 +65,7 @@ impl MiddlewareClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getAuditStream")]
+    #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadAudit)
     }

@@ -47,6 +47,7 @@ impl MultiManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getManagers")]
+    #[inline]
     pub fn list_managers(&self) -> Result<Vec<ManagerInfo>, Error> {
         self.client.call(&ListManagers)
     }
@@ -65,6 +66,7 @@ impl MultiManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLoad")]
+    #[inline]
     pub fn load(&self) -> Result<LoadCheck, Error> {
         self.client.call(&GetLoad)
     }
@@ -74,6 +76,7 @@ impl MultiManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getInfo")]
+    #[inline]
     pub fn info(&self) -> Result<MultiManagerInfo, Error> {
         self.client.call(&GetMultiManagerInfo)
     }
@@ -83,6 +86,7 @@ impl MultiManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getLogStream")]
+    #[inline]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadLog)
     }

@@ -18,7 +18,7 @@ use crate::{Error, Timings};
 /// an answer, [`Head`](Observed::Head); between two attempts [`Retry`](Observed::Retry); and in the end [`Body`](Observed::Body) or
 /// [`Failed`](Observed::Failed), for a stream when it is read to its end or dropped. What is refused before it is a request is not observed.
 ///
-/// ```
+/// ```no_run
 /// use scramjet_client_blocking::{HostClient, Observed, RequestInfo};
 ///
 /// let host = HostClient::builder("http://localhost:8000/api/v1")

@@ -61,6 +61,7 @@ impl SequenceClient {
     /// let instance = sequence.start(&options)?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
+    #[inline]
     pub fn start(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         let started = self.host.call(&StartSequence { id: &self.id, options })?;
         Ok(InstanceClient::started_as(started, &self.host))
@@ -71,6 +72,7 @@ impl SequenceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the sequence is gone.
     #[doc(alias = "listInstances")]
+    #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceId>, Error> {
         self.host.call(&ListSequenceInstances { id: &self.id })
     }
@@ -106,6 +108,7 @@ impl SequenceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the sequence is gone.
     #[doc(alias = "getInfo")]
+    #[inline]
     pub fn info(&self) -> Result<SequenceInfo, Error> {
         self.host.call(&GetSequence { id: &self.id })
     }

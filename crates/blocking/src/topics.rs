@@ -106,6 +106,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "getTopics")]
+    #[inline]
     pub fn list_topics(&self) -> Result<Vec<TopicInfo>, Error> {
         self.call(&ListTopics)
     }

@@ -32,16 +32,24 @@ struct Refusal {
     correct: fn(ApiError) -> ApiError,
 }
 
+impl Refusal {
+    fn new(status: StatusCode, reason: &str, headers: &HeaderMap, correct: fn(ApiError) -> ApiError) -> Box<Self> {
+        let (reason, headers) = (reason.to_string(), headers.clone());
+        Box::new(Self { status, reason, headers, body: Vec::new(), complete: false, correct })
+    }
+}
+
+/// How long the head says that the body is.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
+}
+
 impl<D: Decode> Reply<D> {
     pub(crate) fn new(status: StatusCode, reason: &str, headers: &HeaderMap, decoder: D, correct: fn(ApiError) -> ApiError) -> Self {
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let reading = if status.is_success() {
-            Reading::Success(decoder)
-        } else {
-            let (reason, headers) = (reason.to_string(), headers.clone());
-            Reading::Refusal(Box::new(Refusal { status, reason, headers, body: Vec::new(), complete: false, correct }))
-        };
-        Self { reading, got: 0, expected: length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING)) }
+        let reading =
+            if status.is_success() { Reading::Success(decoder) } else { Reading::Refusal(Refusal::new(status, reason, headers, correct)) };
+        Self { reading, got: 0, expected: announced(headers) }
     }
 
     /// Whether the status says success.

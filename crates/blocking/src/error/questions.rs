@@ -117,7 +117,7 @@ impl Error {
             ErrorKind::Transport { phase, source } => {
                 let kind = source.downcast_ref().map(io::Error::kind);
                 match phase {
-                    Phase::Resolve | Phase::Connect => true,
+                    Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     // A certificate does not get better.
                     Phase::Tls => kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut),
                     Phase::Send | Phase::Wait | Phase::Read => self.is_idempotent() && kind.is_some_and(is_closed),
@@ -126,6 +126,29 @@ impl Error {
             ErrorKind::Reply(ReplyError::Truncated { .. }) => self.is_idempotent(),
             _ => false,
         }
+    }
+
+    /// A proxy that knows the hub, but does not let this client through, will say so again.
+    #[cfg(feature = "ureq")]
+    fn is_forbidden_by_a_proxy(&self) -> bool {
+        let problem = self.proxy().map(crate::ProxyError::problem);
+        matches!(problem, Some(crate::ProxyProblem::Refused(status)) if status.is_client_error())
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    fn is_forbidden_by_a_proxy(&self) -> bool {
+        false
+    }
+
+    /// Whether it is a proxy that is at fault, and not the hub.
+    #[cfg(feature = "ureq")]
+    pub(super) fn goes_by_a_proxy(&self) -> bool {
+        self.proxy().is_some()
+    }
+
+    #[cfg(not(feature = "ureq"))]
+    pub(super) fn goes_by_a_proxy(&self) -> bool {
+        false
     }
 
     fn is_idempotent(&self) -> bool {

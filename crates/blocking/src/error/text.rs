@@ -27,6 +27,9 @@ impl fmt::Display for Error {
             (ErrorKind::Request(error), None) => write!(f, "{error}"),
             (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
             (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
+                Phase::Resolve | Phase::Connect if self.goes_by_a_proxy() => {
+                    "could not connect through the proxy, and nothing was sent to the hub"
+                }
                 Phase::Resolve => "could not find the host; is the address right?",
                 Phase::Connect => "could not connect; is the hub running at this address?",
                 Phase::Tls => "could not agree on encryption with what is at this address, and nothing was sent",

@@ -15,6 +15,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[doc(alias = "getStream")]
+    #[inline]
     pub fn stream(&self, stream: OutputStream) -> Result<ByteStream, Error> {
         self.host.open(&ReadStream { id: &self.id, stream })
     }
@@ -66,6 +67,7 @@ impl InstanceClient {
     ///
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         let id = self.id.clone();
         Follow::start(&self.host.client, Subject::Instance(self.id.clone()), move |client| {
