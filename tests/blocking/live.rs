@@ -41,12 +41,19 @@ impl Uploaded {
     pub(crate) fn sample(host: &HostClient, name: &str) -> Self {
         Self(host.send_sequence(package::sequence(name)).unwrap())
     }
+
+    /// Starts an instance that listens to its input.
+    pub(crate) fn listening(&self, options: &StartOptions) -> InstanceClient {
+        let instance = self.start(options).unwrap();
+        listening(&instance);
+        instance
+    }
 }
 
 /// An instance of a sample sequence that listens to its input, gone at the end of the test with the sequence.
 pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
-    let (sequence, instance) = started(host, name);
-    listening(&instance);
+    let sequence = Uploaded::sample(host, name);
+    let instance = sequence.listening(&StartOptions::new());
     (sequence, instance)
 }
 
@@ -58,8 +65,8 @@ pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
 }
 
 /// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
-fn listening(instance: &InstanceClient) {
-    if instance.host().version().unwrap().version.starts_with("0.18.") {
+pub(crate) fn listening(instance: &InstanceClient) {
+    if instance.host().dialect().unwrap().doubles_early_input() {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
         assert!(log.any(|line| line.msg.starts_with("Sequence loaded")), "it does not say so");
     }
@@ -291,8 +298,7 @@ fn the_last_event_is_there_and_the_next_is_waited_for() {
 fn every_line_is_answered_before_the_next_is_sent() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "shout");
-    let instance = sequence.start(&StartOptions::new().app_config(json!({ "greeting": "> " })).arg("!")).unwrap();
-    listening(&instance);
+    let instance = sequence.listening(&StartOptions::new().app_config(json!({ "greeting": "> " })).arg("!"));
     let mut output = BufReader::new(instance.output().unwrap());
     for (line, answer) in [("one\n", "> ONE!\n"), ("żółw\n", "> ŻÓŁW!\n"), ("three\n", "> THREE!\n")] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
-use crate::live::{Uploaded, hub};
+use crate::live::{Uploaded, hub, listening};
 use crate::stand_in::{Scene, StandIn, says, until_gone};
 use crate::waiting::acts;
 
@@ -190,6 +190,7 @@ fn a_child_is_talked_to_as_it_goes() {
         let sequence = sequence.clone();
         move || {
             let mut child = sequence.spawn(&StartOptions::new()).unwrap();
+            listening(child.instance());
             let mut input = child.input(ContentType::Text).unwrap();
             let mut answers = child.output.take().unwrap().lines();
             for line in ["one", "two", "drugi: żółw"] {
@@ -266,6 +267,7 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept() {
                 }
             }
             let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
+            listening(&kept);
             kept.send_input("still there").unwrap();
             let mut output = String::new();
             kept.output().unwrap().read_to_string(&mut output).unwrap();
@@ -307,6 +309,38 @@ fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on(
         assert!(run.ended.to_string().contains("Instance completed"), "{}", run.ended);
         // It has ended by itself.
         assert!(hub.seen("_kill").is_empty() && hub.seen("/log").len() == 1);
+    });
+}
+
+/// A runner of 0.18 hands out twice what comes before.
+#[test]
+fn a_run_on_0_18_sends_its_input_when_it_is_listened_to() {
+    within("running", || {
+        let (early, (sent, comes)) = (Arc::new(AtomicBool::new(false)), channel());
+        let (sent, comes) = (Mutex::new(sent), Mutex::new(comes));
+        let hub = StandIn::start("0.18.7", {
+            let early = Arc::clone(&early);
+            move |words| match words.rsplit('/').next() {
+                Some("log") => {
+                    early.store(comes.lock().unwrap().recv_timeout(Duration::from_millis(300)).is_ok(), Ordering::SeqCst);
+                    // It goes on.
+                    let line = "{\"level\":\"INFO\",\"msg\":\"Sequence loaded, functions count\",\"data\":[1]}\n";
+                    let log = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n", line.len());
+                    Scene::Answer(log.into_bytes())
+                }
+                Some("input") => {
+                    sent.lock().unwrap().send(()).unwrap();
+                    Scene::Answer(response("200 OK", &[], b""))
+                }
+                Some("output" | "stdout" | "stderr") => Scene::Answer(response("200 OK", &[], b"")),
+                Some("instance-0") => Scene::Answer(response("404 Not Found", &[], b"")),
+                _ => Scene::Usual,
+            }
+        });
+        let begin = Instant::now();
+        let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
+        assert!(!early.load(Ordering::SeqCst) && hub.seen("/input").len() == 1 && run.log.is_none());
+        assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     });
 }
 

@@ -46,7 +46,7 @@ fn assert_given_up(over: &Receiver<()>) {
 fn a_transform_takes_no_memory_however_long_it_is() {
     const HUB: &str = "TEST_TRANSFORM_HUB";
     let transform = |sequence: &Uploaded, length: u64| {
-        let instance = sequence.start(&StartOptions::new()).unwrap();
+        let instance = sequence.listening(&StartOptions::new());
         let mut same = SameNumbered::new(length);
         let begin = Instant::now();
         let done = instance.transform(numbered(length), &mut same).unwrap();
@@ -70,7 +70,7 @@ fn a_transform_gives_what_the_sequence_makes_of_the_data() {
     let Some(host) = hub() else { return };
     let (sequence, instance) = running(&host, "shout");
     assert_eq!(instance.transform_bytes("jeden\nżółw\n").unwrap(), "JEDEN\nŻÓŁW\n".as_bytes());
-    let instance = sequence.start(&StartOptions::new()).unwrap();
+    let instance = sequence.listening(&StartOptions::new());
     assert_eq!(instance.transform_bytes("").unwrap(), b"");
 
     let (_sequence, instance) = running(&host, "types");

@@ -117,7 +117,8 @@ impl Child {
         self.guard.instance.id()
     }
 
-    /// Its input, to write to. See [`InstanceClient::input_writer`].
+    /// Its input, to write to. See [`InstanceClient::input_writer`], and of what is written right after the start,
+    /// [`send_input`](InstanceClient::send_input).
     ///
     /// # Errors
     /// See [`InstanceClient::input_writer`].

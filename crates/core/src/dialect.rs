@@ -150,6 +150,13 @@ impl Dialect {
         self.has(Version::new(1, 0, 1))
     }
 
+    /// Whether an instance may get the first data of its input twice, where that comes before it listens: in the moment after the start. Seen on
+    /// 0.18.7, and taken to be so before 0.19.0; of later hubs it is not known.
+    #[must_use]
+    pub fn doubles_early_input(self) -> bool {
+        !self.has(Version::new(0, 19, 0))
+    }
+
     /// Whether it tells how an instance ended. Since 0.27.0; an older hub forgets an instance when it ends.
     #[must_use]
     pub fn remembers_ended_instances(self) -> bool {

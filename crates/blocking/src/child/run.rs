@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
 use scramjet_client_core::{GetInstance, OutputStream, RunnerExit, StartOptions};
 
 use super::Child;
@@ -23,6 +24,12 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 /// How long a log may go on after the instance has ended: hubs of 1.x never end it.
 const ECHO: Duration = Duration::from_millis(500);
+
+/// How a runner says in its log that it listens to the input.
+const LISTENS: &[u8] = br#""msg":"Sequence loaded"#;
+
+/// How long it may take until it does. A hub may keep such lines out of its logs.
+const LOADING: Duration = Duration::from_secs(10);
 
 /// What an instance that has ended has left, like [`std::process::Output`].
 #[derive(Clone, Debug)]
@@ -55,7 +62,8 @@ impl SequenceClient {
     ///
     /// A hub keeps an instance for 10 seconds after the sequence has come to its end, and the run takes as long: who needs the output
     /// alone, takes it from a [`spawn`](Self::spawn)ed [`Child`]. Hubs before 0.27.0 do not tell how an instance has ended. A reader that
-    /// still blocks when the run is over is left behind on its thread.
+    /// still blocks when the run is over is left behind on its thread. On hubs of 0.18, the input is sent when the instance's log says that it
+    /// is listened to: before that, it may be handed out twice.
     ///
     /// # Errors
     /// See [`Error`]. An instance that ends badly is none: see [`Output::ended`]. Neither is an input that is not read to its end; one that
@@ -88,10 +96,9 @@ impl SequenceClient {
         let _over = CancelledInTheEnd(token);
         let mut child = this.spawn(options)?;
         let mut collecting = Collecting::new(child.instance(), Some(&input));
-        collecting.feed(child.instance(), input)?;
-        if with_log {
-            collecting.read_log(child.instance())?;
-        }
+        let waits = child.instance().host.dialect()?.doubles_early_input();
+        let listens = if with_log || waits { Some(collecting.read_log(child.instance(), with_log)?) } else { None };
+        collecting.feed(child.instance(), input, listens.filter(|_| waits))?;
         collecting.collect(&mut child)
     }
 }
@@ -133,6 +140,8 @@ enum Came {
 
 /// A log that is being read.
 struct Log {
+    /// It is kept.
+    wanted: bool,
     ends: CancelToken,
     read: Receiver<Result<Vec<u8>, Error>>,
 }
@@ -148,10 +157,12 @@ impl Collecting {
         Self { tell, told, movement: Arc::new(movement), log: None }
     }
 
-    fn feed(&self, instance: &InstanceClient, input: Input) -> Result<(), Error> {
+    /// Sends the input, after word that it is listened to, or that there will be none.
+    fn feed(&self, instance: &InstanceClient, input: Input, listens: Option<Receiver<()>>) -> Result<(), Error> {
         // It may stand still while something moves elsewhere.
         let instance = instance.with_idle_timeout(None);
         self.beside(move || {
+            let _ = listens.map(|listens| listens.recv_timeout(LOADING));
             let error = instance.send_input(input).err()?;
             (!is_nobodys_fault(&instance, &error)).then_some(Came::Failed(error))
         })
@@ -161,22 +172,35 @@ impl Collecting {
         let movement = Arc::clone(&self.movement);
         self.beside(move || {
             let mut bytes = Vec::new();
-            let read = read_to_end(&mut stream, &mut bytes, &movement);
+            let read = read_to_end(&mut stream, &movement, |piece| bytes.extend_from_slice(piece));
             Some(read.map_or_else(Came::Failed, |()| Came::Bytes(which, bytes)))
         })
     }
 
-    fn read_log(&mut self, instance: &InstanceClient) -> Result<(), Error> {
+    /// Reads the log, which is kept where it is wanted, and tells when the instance listens to its input.
+    fn read_log(&mut self, instance: &InstanceClient, wanted: bool) -> Result<Receiver<()>, Error> {
         let ends = instance.host.client.options.cancel.clone().unwrap_or_default().child();
         let log = match instance.with_cancel(&ends).with_idle_timeout(None).log() {
             Err(error) if error.is_not_found() => None,
             log => Some(log?),
         };
         let (tell, read) = channel();
+        let (loaded, listens) = channel();
         let movement = Arc::clone(&self.movement);
         self.beside(move || {
-            let mut bytes = Vec::new();
-            let result = match log.map(|mut log| read_to_end(&mut log, &mut bytes, &movement)) {
+            let (mut bytes, mut loaded) = (Vec::new(), Some(loaded));
+            let take = |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                let latest = bytes.get(bytes.len().saturating_sub(piece.len() + LISTENS.len())..).unwrap_or_default();
+                if loaded.is_some() && memmem::find(latest, LISTENS).is_some() {
+                    // Nobody waits for it on a hub of which it need not be known.
+                    let _ = loaded.take().map(|loaded| loaded.send(()));
+                }
+                if !wanted {
+                    bytes.drain(..bytes.len().saturating_sub(LISTENS.len()));
+                }
+            };
+            let result = match log.map(|mut log| read_to_end(&mut log, &movement, take)) {
                 Some(Err(error)) if !error.is_cancelled() => Err(error),
                 _ => Ok(bytes),
             };
@@ -184,8 +208,8 @@ impl Collecting {
             let _ = tell.send(result);
             None
         })?;
-        self.log = Some(Log { ends, read });
-        Ok(())
+        self.log = Some(Log { wanted, ends, read });
+        Ok(listens)
     }
 
     fn beside(&self, work: impl FnOnce() -> Option<Came> + Send + 'static) -> Result<(), Error> {
@@ -233,7 +257,7 @@ impl Collecting {
             }
         }
         let ended = child.wait()?;
-        let log = self.log.map(Log::finish).transpose()?;
+        let log = self.log.filter(|log| log.wanted).map(Log::finish).transpose()?;
         Ok(Output { ended, output, stdout, stderr, log })
     }
 }
@@ -247,14 +271,14 @@ impl Log {
     }
 }
 
-fn read_to_end(stream: &mut ByteStream, bytes: &mut Vec<u8>, movement: &Movement) -> Result<(), Error> {
+fn read_to_end(stream: &mut ByteStream, movement: &Movement, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
     let mut buf = vec![0; 64 << 10];
     loop {
         match stream.pull(&mut buf) {
             Ok(0) => return Ok(()),
             Ok(read) => {
                 movement.note(Duration::ZERO);
-                bytes.extend_from_slice(buf.get(..read).unwrap_or_default());
+                take(buf.get(..read).unwrap_or_default());
             }
             Err(error) if error.is_idle() && movement.goes_on() => {}
             Err(error) => return Err(error),
