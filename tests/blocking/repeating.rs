@@ -177,6 +177,50 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
     }
 }
 
+/// The hub that has heard the first attempt may be gone when the second one is made.
+#[test]
+fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
+    let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
+    let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
+    for (what, _, call) in calls().into_iter().filter(|(_, method, _)| *method != Method::POST) {
+        let (result, attempts) = attempts_at(call, &[lost, refused]);
+        let error = result.unwrap_err();
+        assert!(attempts == 3 && !error.is_connect() && error.is_retryable(), "{what}: {error:?}");
+        assert_eq!(error.phase(), Some(Phase::Wait), "{what}");
+        let told = error.to_string();
+        assert!(told.contains("could not connect; is the hub running at this address? (3 attempts in "), "{told}");
+        assert!(told.ends_with("; one before the last was sent, and the hub may have acted upon it)"), "{told}");
+    }
+}
+
+/// Nor where the time is over in the pause between two attempts; then the first one tells why it came to this.
+#[test]
+fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
+    let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
+    for (fate, phase, says) in [
+        (Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset), Phase::Wait, "the hub may have acted upon the request"),
+        (Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused), Phase::Connect, "nothing was sent"),
+    ] {
+        let (failed, told) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let observer = {
+            let (failed, told) = (Arc::clone(&failed), Arc::clone(&told));
+            move |_: &RequestInfo<'_>, event: &Observed<'_>| {
+                told.fetch_add(1, Ordering::Relaxed);
+                failed.fetch_add(u32::from(matches!(event, Observed::Failed { .. })), Ordering::Relaxed);
+            }
+        };
+        let transport = from_fn(move |request: Request<Outgoing<'_>>| fate.happen(request.into_body()));
+        let host = HostClient::builder(HUB).transport(Arc::new(transport)).retry(hour).observer(observer).build().unwrap();
+        let error = host.with_deadline(Duration::from_millis(50)).version().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Deadline { phase: said, .. } if *said == phase), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.starts_with("get version (GET http://hub:8000/api/v1/version) "), "{error:?}");
+        // Built, attempted, to be repeated, failed.
+        assert_eq!((told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)), (4, 1), "{error:?}");
+    }
+}
+
 #[test]
 fn an_answer_that_is_cut_off_is_asked_for_again() {
     let (host, attempts) = client(&[Fate::CutOff]);

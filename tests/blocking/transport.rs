@@ -2,10 +2,11 @@
 
 use std::env;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{HostClient, Outgoing, Phase, Reason, Transport, TransportError, UreqTransport};
+use scramjet_client_blocking::{HostClient, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqTransport};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{in_child, recording, serving, within};
@@ -55,6 +56,26 @@ fn an_upload_may_make_calls_of_its_own() {
         let mut once = io::Cursor::new(b"data").chain(After(|| drop(calling.read(&mut []))));
         let response = transport.send(upload(&outer, &mut once)).unwrap();
         assert_eq!(response.extensions().get(), Some(&Reason("Outer Words".into())));
+    });
+}
+
+/// A reader that goes on after a call of its own has panicked leaves the call around it as it was.
+#[test]
+fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
+    struct Panicking;
+    impl Read for Panicking {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("the reader panics")
+        }
+    }
+    within("nested calls", || {
+        let transport = UreqTransport::default();
+        let [inner, outer] = [(); 2].map(|()| serving(|_| response("200 OK", &[], b"")));
+        // The inner one has a connection already.
+        text(get(&transport, &inner));
+        let mut panics = After(|| drop(catch_unwind(AssertUnwindSafe(|| transport.send(upload(&inner, &mut Panicking)).map(drop)))));
+        let response = transport.send(upload(&outer, &mut panics)).unwrap();
+        assert_eq!(response.extensions().get::<Timings>().and_then(|timings| timings.reused), Some(false));
     });
 }
 

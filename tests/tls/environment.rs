@@ -69,6 +69,10 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
                 "the environment's ALL_PROXY cannot be used: only proxies with an http:// address can be used, and this is one with socks5://"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
+            // It would be the same again.
+            let host = HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment().build().unwrap();
+            let error = host.version().unwrap_err();
+            assert!(error.attempt_count() == 1 && !error.is_retryable(), "{error:?}");
             succeeds("this machine", HostClient::builder(hub).proxy_from_environment());
         });
         return;

@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) began: Instant,
     /// How many times it was handed to the transport.
     pub(crate) attempts: u32,
+    /// How far an attempt got that has failed.
+    pub(crate) reached: Phase,
     /// How long it had, where it was limited.
     pub(crate) deadline: Duration,
     pub(crate) idle: Duration,
@@ -40,6 +42,7 @@ impl Call {
             idempotent: false,
             began: Instant::now(),
             attempts: 0,
+            reached: Phase::Resolve,
             deadline: Duration::ZERO,
             idle: Duration::ZERO,
             observing: None,
@@ -68,6 +71,7 @@ impl Call {
             line: self.line().map(|(method, url)| (method.clone(), url)),
             idempotent: self.idempotent,
             attempts: self.attempts,
+            reached: self.reached,
             elapsed: self.began.elapsed(),
         }
     }
@@ -77,6 +81,8 @@ impl Call {
     }
 
     pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
+        // What an attempt before this one has sent stays sent.
+        let phase = phase.max(self.reached);
         self.failed(match stopped {
             Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
             Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },

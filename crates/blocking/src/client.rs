@@ -103,10 +103,15 @@ impl Client {
         Ok((limits, call))
     }
 
-    /// Waits between two attempts at an operation.
+    /// Waits between two attempts at an operation, of which the hub has done nothing so far.
     pub(crate) fn pause<O: Operation>(&self, operation: &O, pause: Duration) -> Result<(), Error> {
+        self.pause_in(Phase::Connect, operation, pause)
+    }
+
+    /// Waits in the midst of an operation that takes several requests, of which some have got so far.
+    pub(crate) fn pause_in<O: Operation>(&self, phase: Phase, operation: &O, pause: Duration) -> Result<(), Error> {
         let (limits, call) = self.limits_of(operation)?;
-        limits.pause(pause).map_err(|stopped| call.stopped(stopped, Phase::Connect))
+        limits.pause(pause).map_err(|stopped| call.stopped(stopped, phase))
     }
 
     /// An operation as errors name it.

@@ -34,6 +34,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     request: Option<Request>,
+    /// The attempt before, where there is nothing else to say why it came to this.
+    before: Option<Error>,
 }
 
 /// The request that an error is about.
@@ -45,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) idempotent: bool,
     /// How many times it was handed to the transport.
     pub(crate) attempts: u32,
+    /// How far an attempt got that was not the last.
+    pub(crate) reached: Phase,
     pub(crate) elapsed: Duration,
 }
 
@@ -113,7 +117,15 @@ impl From<ReplyError> for ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, request: Option<Request>) -> Self {
-        Self(Box::new(Inner { kind, request }))
+        Self(Box::new(Inner { kind, request, before: None }))
+    }
+
+    /// With the error of the attempt before as its cause, where it has none of its own.
+    pub(crate) fn after(mut self, before: &mut Option<Self>) -> Self {
+        if matches!(self.0.kind, ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. }) {
+            self.0.before = before.take();
+        }
+        self
     }
 
     /// What happened.
@@ -141,10 +153,10 @@ impl Error {
         self.0.request.as_ref().map(|request| request.operation)
     }
 
-    /// How far the exchange got, where there was one.
+    /// How far the exchange got, where there was one; of several attempts that the client made on its own, the one that got furthest.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
-        match self.decisive() {
+        let last = match self.decisive() {
             ErrorKind::Transport { phase, .. }
             | ErrorKind::Deadline { phase, .. }
             | ErrorKind::Idle { phase, .. }
@@ -152,7 +164,13 @@ impl Error {
             ErrorKind::Upload(_) => Some(Phase::Send),
             ErrorKind::Write(_) | ErrorKind::Reply(_) => Some(Phase::Read),
             ErrorKind::Request(_) | ErrorKind::Ended(_) | ErrorKind::Failed(_) | ErrorKind::Attempts(_) => None,
-        }
+        };
+        last.map(|last| last.max(self.last().reached()))
+    }
+
+    /// How far an attempt got that was not the last.
+    fn reached(&self) -> Phase {
+        self.0.request.as_ref().map_or(Phase::Resolve, |request| request.reached)
     }
 
     /// How many times the request was sent, or was tried to be: more than once where the client has repeated it on its own, see
@@ -206,11 +224,10 @@ impl StdError for Error {
         match &self.0.kind {
             ErrorKind::Request(error) => error.source(),
             ErrorKind::Transport { source, .. } => Some(&**source),
-            ErrorKind::Deadline { .. }
-            | ErrorKind::Idle { .. }
-            | ErrorKind::Cancelled { .. }
-            | ErrorKind::Ended(_)
-            | ErrorKind::Failed(_) => None,
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. } => {
+                self.0.before.as_ref().map(|error| -> &(dyn StdError + 'static) { error })
+            }
+            ErrorKind::Ended(_) | ErrorKind::Failed(_) => None,
             ErrorKind::Attempts(errors) => errors.last().map(|error| -> &(dyn StdError + 'static) { error }),
             ErrorKind::Upload(error) | ErrorKind::Write(error) => Some(error),
             ErrorKind::Reply(error) => error.source(),

@@ -60,23 +60,33 @@ impl Exchange<'_> {
     /// Hands the answer to `finish`, and gives how many bytes were sent. `again` makes the request anew.
     pub(crate) fn run(
         mut self,
+        request: Request<()>,
+        payload: Payload,
+        again: &dyn Fn() -> Result<Request<()>, RequestError>,
+        finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        self.call.tell(&Observed::Built);
+        self.attempts(request, payload, again, finish).inspect_err(|error| self.call.tell(&Observed::Failed { error }))
+    }
+
+    fn attempts(
+        &mut self,
         mut request: Request<()>,
         mut payload: Payload,
         again: &dyn Fn() -> Result<Request<()>, RequestError>,
         finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        self.call.tell(&Observed::Built);
+        let mut before = None;
         loop {
             let error = match self.attempt(request, &mut payload).and_then(|response| finish(response, self.call.clone())) {
                 Ok(()) => return Ok(payload.sent()),
-                Err(error) => error,
+                Err(error) => error.after(&mut before),
             };
-            let Some(delay) = self.delay(&error, &payload) else {
-                self.call.tell(&Observed::Failed { error: &error });
-                return Err(error);
-            };
+            let Some(delay) = self.delay(&error, &payload) else { return Err(error) };
             self.call.tell(&Observed::Retry { attempt: self.call.attempts, error: &error, delay });
-            self.limits.pause(delay).map_err(|stopped| self.call.stopped(stopped, Phase::Connect))?;
+            self.call.reached = self.call.reached.max(error.phase().unwrap_or(Phase::Resolve));
+            before = Some(error);
+            self.limits.pause(delay).map_err(|stopped| self.call.stopped(stopped, Phase::Connect).after(&mut before))?;
             request = again().map_err(|error| self.call.failed(error))?;
         }
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::{DeleteSequence, KillInstance, KillOptions, ListSequenceInstances, SequenceId};
 
-use crate::Error;
 use crate::client::Client;
+use crate::{Error, Phase};
 
 /// A hub removes an instance by force 11 seconds after it was killed, if its process has not gone by then.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ pub(crate) fn kill_and_delete(client: &Client, id: &SequenceId) -> Result<(), Er
         if Instant::now() + pause > deadline {
             return Err(conflict);
         }
-        client.pause(&deletion, pause)?;
+        client.pause_in(Phase::Wait, &deletion, pause)?;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

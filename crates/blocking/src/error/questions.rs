@@ -51,10 +51,10 @@ impl Error {
         self.api().is_some_and(ApiError::is_overloaded)
     }
 
-    /// No connection could be made; nothing was sent.
+    /// No connection could be made; nothing was sent, in no attempt.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Transport { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. })
+        matches!(self.decisive(), ErrorKind::Transport { .. }) && self.phase().is_some_and(|phase| phase < Phase::Send)
     }
 
     /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
@@ -128,11 +128,15 @@ impl Error {
         }
     }
 
-    /// A proxy that knows the hub, but does not let this client through, will say so again.
+    /// A proxy that knows the hub, but does not let this client through, will say so again; and its address in the environment does not get
+    /// better.
     #[cfg(feature = "ureq")]
     fn is_forbidden_by_a_proxy(&self) -> bool {
         let problem = self.proxy().map(crate::ProxyError::problem);
-        matches!(problem, Some(crate::ProxyProblem::Refused(status)) if status.is_client_error())
+        match problem {
+            Some(crate::ProxyProblem::Refused(status)) => status.is_client_error(),
+            problem => problem == Some(crate::ProxyProblem::Setting),
+        }
     }
 
     #[cfg(not(feature = "ureq"))]

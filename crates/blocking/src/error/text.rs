@@ -50,10 +50,21 @@ impl fmt::Display for Error {
         }?;
         match &self.0.request {
             Some(Request { attempts, elapsed, .. }) if *attempts > 1 => {
-                write!(f, " ({attempts} attempts in {:?})", Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
+                write!(f, " ({attempts} attempts in {:?}", Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))?;
+                if self.is_sent_before() {
+                    f.write_str("; one before the last was sent, and the hub may have acted upon it")?;
+                }
+                f.write_str(")")
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Error {
+    /// The last attempt was not sent, and one before it was.
+    fn is_sent_before(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Transport { phase, .. } if phase < Phase::Send) && self.reached() >= Phase::Send
     }
 }
 

@@ -83,10 +83,17 @@ thread_local! {
 
 /// Makes a call and gives what became known of it.
 pub(super) fn make<T>(limits: CallLimits, fresh: bool, call: impl FnOnce() -> T) -> (T, Call) {
+    /// What is known of the call around this one, which it gets back also where a reader panics.
+    struct Outer(Call);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            CALL.set(std::mem::take(&mut self.0));
+        }
+    }
     // An upload's reader may make a call of its own in the midst of this one: what is known of the outer one is set aside.
-    let outer = CALL.replace(Call { limits, fresh, ..Call::default() });
+    let _outer = Outer(CALL.replace(Call { limits, fresh, ..Call::default() }));
     let result = call();
-    (result, CALL.replace(outer))
+    (result, CALL.take())
 }
 
 /// Looks at the call that this thread makes, or notes something.
