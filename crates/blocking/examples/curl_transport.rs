@@ -2,13 +2,14 @@
 //!
 //! `cargo run --example curl_transport -- [HUB-URL]`
 //!
-//! For what only the installed curl can do: its certificates, its proxies, its ways to sign in. It keeps the contract of `Transport`, which
-//! `tests/transports` shows, with deadlines, idle timeouts and cancellation; connections are not used again.
+//! For where only curl gets through: what it can do about certificates, proxies and ways to sign in is told it in `Settings`; of the user's own
+//! settings, and of proxies in the environment, it sees nothing. It keeps the contract of `Transport`, which `tests/transports` shows, with
+//! deadlines, idle timeouts and cancellation; connections are not used again. Trailers, which no hub sends, would come after the body.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 use std::error::Error;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -67,15 +68,10 @@ struct Settings(PathBuf);
 
 impl Settings {
     fn write(head: &request::Parts, body: &Outgoing<'_>) -> io::Result<Self> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("scramjet-client-curl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let settings = Self(std::env::temp_dir().join(name));
-        let mut file = options.write(true).create_new(true).open(&settings.0)?;
-
+        let (settings, mut file) = Self::create()?;
         let mut text = b"silent\nshow-error\ndump-header = -\nno-buffer\nhttp1.1\ngloboff\npath-as-is\nnoproxy = *\n".to_vec();
+        // It would give up connecting after five minutes.
+        text.extend(b"connect-timeout = 604800\n");
         let mut set = |option: &str, value: &[u8]| {
             text.extend([option.as_bytes(), b" = \""].concat());
             text.extend(value.iter().flat_map(|byte| match byte {
@@ -91,7 +87,9 @@ impl Settings {
             set("header", format!("{name}:").as_bytes());
         }
         for (name, value) in &head.headers {
-            set("header", &[name.as_str().as_bytes(), b": ", value.as_bytes()].concat());
+            // Of a header without a value it wants to be told so.
+            let between: &[u8] = if value.is_empty() { b";" } else { b": " };
+            set("header", &[name.as_str().as_bytes(), between, value.as_bytes()].concat());
         }
         let length = match body {
             Outgoing::Empty => None,
@@ -107,6 +105,24 @@ impl Settings {
         }
         file.write_all(&text)?;
         Ok(settings)
+    }
+
+    fn create() -> io::Result<(Self, File)> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.write(true).create_new(true);
+        loop {
+            let name = format!("scramjet-client-curl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+            let path = std::env::temp_dir().join(name);
+            match options.open(&path) {
+                Ok(file) => return Ok((Self(path), file)),
+                // Left by a process of this number that was killed.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -180,6 +196,7 @@ impl Process {
             let read = match reader.read(&mut piece) {
                 Ok(0) => break,
                 Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
                     // Before its input ends, or it would take that for the end of the upload.
                     end(&self.child);
@@ -194,9 +211,10 @@ impl Process {
                     Some(Event::Head(Ok(head))) => return Ok(head),
                     Some(Event::Head(Err(error))) => return Err(self.why(Phase::Send, error)),
                     Some(Event::Full) | None => {
-                        let refusal = self.answer(Phase::Send)?;
+                        // There is one answer.
+                        let answer = accepted.map_or_else(|| self.answer(Phase::Send), Ok)?;
                         let success = || sending(io::Error::other("it was answered with a success before all of it was sent"));
-                        return if refusal.status().is_success() { Err(success()) } else { Ok(refusal) };
+                        return if answer.status().is_success() { Err(success()) } else { Ok(answer) };
                     }
                 }
             }

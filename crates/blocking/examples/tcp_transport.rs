@@ -56,16 +56,25 @@ impl Transport for Tcp {
                 }
                 let _ = tell.send(answer.map(|answer| answer.map(|left| Incoming { reader, left, line: Vec::new() })));
             });
-            let answered = exchange(&wire, &mut request, body, &told);
-            if answered.is_err() {
-                let _ = wire.stream.shutdown(Shutdown::Both);
-            }
-            let answered = answered.map_err(|(phase, error)| failed(phase, error))?;
+            // Without an answer, also where the reader of an upload panics, there is nothing for the other thread to wait for.
+            let closes = Closes(&wire.stream);
+            let answered = exchange(&wire, &mut request, body, &told).map_err(|(phase, error)| failed(phase, error))?;
+            std::mem::forget(closes);
             Ok(answered.map(|mut body| -> Body {
                 body.reader.get_mut().limits = wire.limits;
                 Box::new(body)
             }))
         })
+    }
+}
+
+/// Closes a connection when it is dropped.
+struct Closes<'a>(&'a TcpStream);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        // It is closed already where that fails.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
@@ -88,10 +97,13 @@ impl Wire {
         let host = host.ok_or_else(|| io::Error::other("this transport goes to http:// addresses only"))?;
         let mut last = io::Error::other("the host has no address");
         for address in (host.trim_matches(['[', ']']), head.uri.port_u16().unwrap_or(80)).to_socket_addrs()? {
-            let stream = match left(&limits, Instant::now())? {
+            let begin = Instant::now();
+            let stream = match left(&limits, begin)? {
                 Some(left) => TcpStream::connect_timeout(&address, left),
                 None => TcpStream::connect(address),
             };
+            // Whether that was the limit.
+            left(&limits, begin)?;
             match stream {
                 Ok(stream) => {
                     let stream = Arc::new(stream);
@@ -105,7 +117,6 @@ impl Wire {
                 Err(error) => last = error,
             }
         }
-        limits.check()?;
         Err(last)
     }
 
@@ -217,7 +228,10 @@ fn write_request(mut wire: &Wire, head: &mut Vec<u8>, body: Outgoing<'_>) -> Res
     let mut reader = reader.take(length.unwrap_or(u64::MAX));
     let mut piece = [0; 16 << 10];
     loop {
-        let read = reader.read(&mut piece).map_err(Broken::Reader)?;
+        let read = match reader.read(&mut piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.map_err(Broken::Reader)?,
+        };
         let sent = match length {
             Some(_) => wire.write_all(&piece[..read]),
             // A chunk of no bytes is the end.
@@ -246,8 +260,9 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
         }
         if status >= 200 {
             let response = response.body(()).map_err(io::Error::other)?;
-            let length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            let left = match length {
+            let length =
+                response.headers().get(header::CONTENT_LENGTH).map(|length| length.to_str().ok().and_then(|length| length.parse().ok()));
+            let left = match length.map(|length| length.ok_or_else(malformed)).transpose()? {
                 _ if matches!(status, 204 | 304) => Left::Bytes(0),
                 _ if response.headers().contains_key(header::TRANSFER_ENCODING) => Left::Size,
                 Some(length) => Left::Bytes(length),

@@ -17,8 +17,8 @@ where
     O: Operation<Payload = Vec<u8>, Decoder: Single>,
 {
     let (head, body) = hub.request(operation)?.into_parts();
-    let host = head.uri.authority().ok_or("no host")?.as_str();
-    let mut stream = TcpStream::connect(host)?;
+    let host = head.uri.authority().filter(|_| head.uri.scheme_str() == Some("http")).ok_or("only http:// addresses")?;
+    let mut stream = TcpStream::connect((host.host(), host.port_u16().unwrap_or(80)))?;
     write!(stream, "{} {} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n", head.method, head.uri.path())?;
     write!(stream, "content-length: {}\r\n", body.len())?;
     for (name, value) in &head.headers {

@@ -131,6 +131,7 @@ impl<D: Decode> Answer<D> {
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.reply.feed(&bytes),
                 Ok(None) => self.reply.end()?,
+                Err(error) if error.is_timeout() => return Err(error.into()),
                 Err(_) => return Err(self.reply.cut_off().into()),
             }
         }

@@ -1,4 +1,5 @@
-//! Operations of core over a `TcpStream`: HTTP/1.1 by hand, and nothing else between the two.
+//! Operations of core over a `TcpStream`: HTTP/1.1 by hand, and nothing else between the two. No encryption, no limits; an upload that is
+//! refused is told as such when the hub takes no more of it, and not before.
 //!
 //! `cargo run --example core_tcp -- [HUB-URL]`
 
@@ -60,14 +61,21 @@ where
     let (head, _) = hub.request(operation)?.into_parts();
     let mut connection = open(&Request::from_parts(head, ()), "transfer-encoding: chunked")?;
     let mut piece = [0; 8 << 10];
-    loop {
-        let read = upload.read(&mut piece)?;
-        connection.write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat())?;
-        if read == 0 {
-            break;
+    let sent = loop {
+        let read = match upload.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        match connection.write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat()) {
+            Ok(()) if read > 0 => {}
+            sent => break sent,
         }
+    };
+    match answer(hub, operation, connection) {
+        // It may have refused before it closed the connection.
+        Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => reply.next().ok_or("a reply of one item had none")?,
+        answer => Err(sent.err().map(Failure::from).or(answer.err()).unwrap_or_else(|| "there is no answer".into())),
     }
-    answer(hub, operation, connection)?.next().ok_or("a reply of one item had none")?
 }
 
 /// Runs an operation whose reply is a stream of items. A refusal is the first item.
@@ -84,14 +92,18 @@ where
 /// Connects and sends the head.
 fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     let (uri, headers) = (request.uri(), request.headers());
+    if uri.scheme_str() != Some("http") {
+        return Err("this goes to http:// addresses only".into());
+    }
     let (authority, target) = uri.authority().zip(uri.path_and_query()).ok_or("the address has no host")?;
+    let host = authority.host().trim_matches(['[', ']']);
     let mut head =
         format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{framing}\r\n", request.method()).into_bytes();
     for (name, value) in headers {
         head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     head.extend(b"\r\n");
-    let mut connection = TcpStream::connect((uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80)))?;
+    let mut connection = TcpStream::connect((host, authority.port_u16().unwrap_or(80)))?;
     connection.write_all(&head)?;
     Ok(connection)
 }
