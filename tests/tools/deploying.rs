@@ -265,19 +265,19 @@ fn of_many_runs_at_once_one_sends() {
 fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted() {
     const NAME: &str = "deploying::a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted";
     const CODE: i32 = 77;
-    if let Ok(state_file) = env::var("STATE_FILE") {
+    if let Ok(state_file) = env::var("TEST_DEPLOYING_STATE") {
         // Its hub never answers; it ends with the lock.
         let server = ScriptedServer::start(move |connection| {
             connection.read_head();
             std::process::exit(CODE);
         });
-        let folder = sequence("crashing", &[]);
-        let _ =
-            HostClient::new(server.url()).unwrap().deploy_if_changed(&Package::from_dir(&folder.0).unwrap(), &Key::new("x", state_file));
+        let package = Package::from_dir(env::var("TEST_DEPLOYING_FOLDER").unwrap()).unwrap();
+        let _ = HostClient::new(server.url()).unwrap().deploy_if_changed(&package, &Key::new("x", state_file));
         abort();
     }
     let scene = Scene::new("crashes");
-    in_child_that_exits(NAME, &[("STATE_FILE", scene.state_file.to_str().unwrap())], CODE);
+    let [folder, state] = [&scene.folder.0, &scene.state_file].map(|path| path.to_str().unwrap());
+    in_child_that_exits(NAME, &[("TEST_DEPLOYING_FOLDER", folder), ("TEST_DEPLOYING_STATE", state)], CODE);
     let hub = Keeping::start("1.0.1");
     assert_is(&scene.deploy(&hub.host(), &scene.key()), "s1", Change::Created, &[]);
 
@@ -310,6 +310,53 @@ fn a_package_that_changes_after_its_digest_was_taken_is_not_deployed() {
     let error = hub.host().deploy_if_changed(&package, &scene.key()).unwrap_err();
     assert!(matches!(error, DeployError::Pack(_)) && hub.seen().is_empty(), "{error:?}");
     assert!(!scene.state_file.exists());
+}
+
+/// On both generations: where the package is replaced in place, the file is written in the midst of it.
+#[test]
+fn a_state_file_in_the_folder_is_no_part_of_the_package() {
+    for version in ["0.18.7", "1.0.1"] {
+        let (hub, scene) = (Keeping::start(version), Scene::new(&format!("inside-{version}")));
+        for state_file in ["deployed.json", "target/deployed.json"] {
+            let key = Key::new(state_file, scene.folder.0.join(state_file));
+            let id = scene.deploy(&hub.host(), &key).sequence.id().clone();
+            for change in [Change::Unchanged, Change::Unchanged] {
+                assert_is(&scene.deploy(&hub.host(), &key), id.as_str(), change, &[]);
+            }
+            scene.edit(state_file);
+            let updated = scene.deploy(&hub.host(), &key);
+            assert_eq!(updated.change, Change::Updated, "{version}");
+            assert_eq!(scene.deploy(&hub.host(), &key).change, Change::Unchanged, "{version}");
+            fs::remove_file(scene.folder.0.join(state_file)).unwrap();
+            fs::remove_file(scene.folder.0.join(format!("{state_file}.lock"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_sequence_that_cannot_be_looked_at_is_not_forgotten() {
+    for (version, ids, left) in [("1.0.1", vec!["s1"], vec![]), ("0.18.7", vec!["s1", "s2"], vec!["s1"])] {
+        let (hub, scene) = (Keeping::start(version), Scene::new(&format!("unseen-{version}")));
+        hub.change(|kept| kept.failing = Some("GET sequence/"));
+        let DeployError::Hub(error) = scene.fail(&hub.host(), &scene.key()) else { panic!("of the hub") };
+        assert_eq!(error.api().unwrap().status, 500);
+        hub.change(|kept| kept.failing = None);
+        assert_is(&scene.deploy(&hub.host(), &scene.key()), ids.last().unwrap(), Change::Updated, &left);
+        assert_eq!(hub.ids(), ids);
+        assert_eq!(scene.deploy(&hub.host(), &scene.key()).change, Change::Unchanged);
+    }
+}
+
+#[test]
+fn what_may_not_be_deleted_is_left_and_told() {
+    let (hub, scene) = (Keeping::start("0.18.7"), Scene::new("kept-old"));
+    let key = scene.key().remove_old();
+    scene.deploy(&hub.host(), &key);
+    scene.edit("another");
+    hub.change(|kept| kept.failing = Some("DELETE"));
+    assert_is(&scene.deploy(&hub.host(), &key), "s2", Change::Updated, &["s1"]);
+    hub.change(|kept| kept.failing = None);
+    assert_is(&scene.deploy(&hub.host(), &key), "s2", Change::Unchanged, &[]);
 }
 
 #[test]

@@ -125,6 +125,18 @@ fn sockets_and_pipes_are_refused_by_name() {
     assert!(Command::new("mkfifo").arg(folder.0.join("pipe")).status().unwrap().success());
     assert_eq!(refused(&folder).to_string(), special("pipe", "named pipe"));
     assert!(Package::from_dir_with(&folder.0, &PackOptions::new().ignore("pipe")).is_ok());
+
+    fs::remove_file(folder.0.join("pipe")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.0.join(".siignore")).status().unwrap().success());
+    let path = folder.0.clone();
+    let error = within("rules in a pipe", move || Package::from_dir(path).unwrap_err());
+    assert_eq!(error.to_string(), special(".siignore", "named pipe"));
+    fs::remove_file(folder.0.join(".siignore")).unwrap();
+    symlink("/dev/zero", folder.0.join(".siignore")).unwrap();
+    assert_eq!(refused(&folder).to_string(), special(".siignore", "device"));
+    fs::remove_file(folder.0.join(".siignore")).unwrap();
+    fs::write(folder.0.join(".siignore"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(matches!(refused(&folder), PackError::Read { .. }));
 }
 
 #[test]

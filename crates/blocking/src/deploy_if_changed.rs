@@ -57,7 +57,7 @@ pub struct Deployed {
     pub sequence: SequenceClient,
     /// What had to be done for it.
     pub change: Change,
-    /// What was deployed under the key before, and is still on the hub.
+    /// What was deployed under the key before, and was not deleted: it is in use, the hub refuses it, or nobody has asked for it ([`Key::remove_old`]).
     pub left: Vec<SequenceId>,
 }
 
@@ -120,10 +120,12 @@ impl HostClient {
     ///
     /// Where the content has changed, a hub since 0.38.0 gets it in place (`PUT /sequence/:id`): the id stays. While instances of it are listed, which a hub
     /// of 1.x does for some minutes after their end, and on an older hub, the package becomes a new sequence (`POST /sequence`).
-    /// The old one then stays, or is deleted where [`Key::remove_old`] asks for it and it is not in use.
+    /// The old one then stays, or is deleted where [`Key::remove_old`] asks for it and it is not in use. Where a package is replaced in place, files that the
+    /// new one does not have stay in the sequence's folder on the hub: see [`Key::anew`].
     ///
     /// Runs with the same file wait for each other, so that of several at once only one sends. One that crashes holds up no other. A
-    /// deadline is for all of it, waiting included.
+    /// deadline is for all that waits: for them, and for the hub. The file itself, and what is beside it while it is written, is no part of the package,
+    /// also where it lies in its folder. Where the file is lost, the package is sent anew, and what was deployed before stays on the hub.
     ///
     /// # Errors
     /// See [`DeployError`]. What fails leaves the file in a state from which the next run goes on.
@@ -142,9 +144,10 @@ impl HostClient {
     /// ```
     pub fn deploy_if_changed(&self, package: &Package, key: &Key) -> Result<Deployed, DeployError> {
         let begun = Self::with(self.client.begin());
-        let digest = package.digest()?;
         let lock = Lock::take(&key.state_file, &begun.client)?;
-        let mut run = Run { host: &begun, package, key, digest, state: State::read(&key.state_file)? };
+        let package = package.without(&key.state_file).map_err(DeployError::state(&key.state_file))?;
+        let digest = package.digest()?;
+        let mut run = Run { host: &begun, package: &package, key, digest, state: State::read(&key.state_file)? };
         let (change, mut deployment) = run.deploy()?;
         if key.removes_old {
             run.remove_old(&mut deployment)?;
@@ -172,12 +175,13 @@ impl Run<'_> {
             Err(error) if error.is_not_found() => return self.send(Change::Created, before.left),
             info => info?,
         };
-        if before.digest == Some(self.digest.to_string()) && before.seen == Seen::of(&info) {
+        if before.digest == Some(self.digest.to_string()) && before.seen == Some(Seen::of(&info)) {
             return Ok((Change::Unchanged, before));
         }
         if self.key.in_place && self.host.dialect()?.overwrites_sequences() {
             if let Some(info) = self.overwrite(&mut before)? {
-                return Ok((Change::Updated, self.done(&info, before.left)?));
+                self.done(&info, &mut before)?;
+                return Ok((Change::Updated, before));
             }
         }
         let mut left = before.left;
@@ -199,27 +203,32 @@ impl Run<'_> {
 
     fn send(&mut self, change: Change, left: Vec<SequenceId>) -> Result<(Change, Deployment), DeployError> {
         let sequence = self.host.send_sequence(self.package.upload_of(self.digest))?;
-        Ok((change, self.done(&sequence.info()?, left)?))
-    }
-
-    fn done(&mut self, info: &SequenceInfo, left: Vec<SequenceId>) -> Result<Deployment, DeployError> {
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             hub: self.host.base_url().into(),
             name: self.key.name.clone(),
-            sequence: info.id.clone(),
-            digest: Some(self.digest.to_string()),
-            seen: Seen::of(info),
+            sequence: sequence.id().clone(),
+            digest: None,
+            seen: None,
             left,
         };
+        // It is there, also where it cannot be looked at.
         self.keep(&deployment)?;
-        Ok(deployment)
+        self.done(&sequence.info()?, &mut deployment)?;
+        Ok((change, deployment))
+    }
+
+    fn done(&mut self, info: &SequenceInfo, deployment: &mut Deployment) -> Result<(), DeployError> {
+        deployment.digest = Some(self.digest.to_string());
+        deployment.seen = Some(Seen::of(info));
+        self.keep(deployment)
     }
 
     /// Deletes what is free.
     fn remove_old(&mut self, deployment: &mut Deployment) -> Result<(), DeployError> {
         for id in deployment.left.clone() {
             match self.host.delete_sequence(&id) {
-                Err(error) if error.is_conflict() => continue,
+                // In use, or not ours to delete: what was to be deployed is there all the same.
+                Err(error) if error.api().is_some() && !error.is_not_found() => continue,
                 Err(error) if !error.is_not_found() => return Err(error.into()),
                 _ => deployment.left.retain(|left| *left != id),
             }

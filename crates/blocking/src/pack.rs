@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::{Hashing, Tar, compressed};
 use manifest::Manifest;
@@ -251,6 +252,27 @@ impl Package {
         Upload::reader(compressed(Hashing::new(self.tar()).expecting(digest)))
     }
 
+    /// Without this file, its lock, and what is beside it while it is written.
+    pub(crate) fn without(&self, file: &Path) -> io::Result<Self> {
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let (root, folder) = (fs::canonicalize(self.dir())?, fs::canonicalize(folder)?);
+        let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+        let Ok(folder) = folder.strip_prefix(root) else { return Ok(self.clone()) };
+        let parts: Vec<_> = folder.iter().map(|part| part.to_string_lossy()).chain([name]).collect();
+        let beginning = parts.join("/");
+        let kept = |source: &&Source| match source.entry.path.strip_prefix(&beginning) {
+            Some("" | ".lock") => false,
+            Some(rest) => !(rest.starts_with('.') && rest.ends_with(".tmp")),
+            None => true,
+        };
+        let Contents { root, manifest, sources } = &*self.contents;
+        let sources = sources.iter().filter(kept).cloned().collect();
+        Ok(Self { contents: Arc::new(Contents { root: root.clone(), manifest: manifest.clone(), sources }) })
+    }
+
     fn tar(&self) -> Tar {
         Tar::new(Arc::clone(&self.contents))
     }
@@ -281,12 +303,19 @@ impl fmt::Debug for Package {
 /// Writes a file under another name first, so that nobody ever sees a part of it.
 pub(crate) fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary = name.to_os_string();
-    // Of this process: another one may be at it too.
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary);
+    let (temporary, mut file) = loop {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let mut temporary = name.to_os_string();
+        // Another process, or another thread of this one, may be at it too.
+        temporary.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let temporary = path.with_file_name(temporary);
+        match File::create_new(&temporary) {
+            // Left by a process of this number that has ended in the midst of it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            file => break (temporary, file?),
+        }
+    };
     let written = (|| {
-        let mut file = File::create(&temporary)?;
         let result = write(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;

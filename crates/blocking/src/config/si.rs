@@ -226,12 +226,21 @@ impl fmt::Debug for SiProfile {
         f.debug_struct("SiProfile")
             .field("name", &self.name)
             .field("path", &self.path)
-            .field("api_url", &self.api_url)
-            .field("middleware_api_url", &self.middleware_api_url)
+            .field("api_url", &plain(&self.api_url))
+            .field("middleware_api_url", &self.middleware_api_url.as_deref().map(plain))
             .field("production", &self.production)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
+}
+
+/// An address without what may be a secret in it.
+fn plain(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.

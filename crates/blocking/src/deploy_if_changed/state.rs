@@ -11,7 +11,6 @@ use super::DeployError;
 use crate::pack::write_atomically;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct State {
     deployments: Vec<Deployment>,
 }
@@ -24,7 +23,8 @@ pub(super) struct Deployment {
     pub(super) sequence: SequenceId,
     /// Of its package. None where it was being replaced, and it is not known whether it was.
     pub(super) digest: Option<String>,
-    pub(super) seen: Seen,
+    /// What the hub tells of it; none where it was not asked yet.
+    pub(super) seen: Option<Seen>,
     /// Older ones that are still there.
     #[serde(default)]
     pub(super) left: Vec<SequenceId>,

@@ -1,15 +1,34 @@
 //! What is left out: `.siignore` files, which are gitignore files by another name.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::PackError;
 use super::glob::Glob;
+use super::walk::special;
 
 pub(crate) const FILE: &str = ".siignore";
 
 /// Never packed, whatever the rules say: neither says anything to a hub.
 const ALWAYS: [&str; 2] = [FILE, ".git"];
+
+/// More than anybody writes by hand.
+const LONGEST: u64 = 1 << 20;
+
+/// What the file says, or the file that a link leads to. Of what is no file, nothing might come, or no end.
+fn read(path: &Path) -> Result<Vec<u8>, PackError> {
+    let kind = fs::metadata(path).map_err(PackError::read(path))?.file_type();
+    if !kind.is_file() {
+        return Err(PackError::Special { path: path.into(), what: special(kind) });
+    }
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    match read.map_err(PackError::read(path))? {
+        read if u64::try_from(read).is_ok_and(|read| read <= LONGEST) => Ok(text),
+        _ => Err(PackError::read(path)(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 1 MiB"))),
+    }
+}
 
 /// The rules for a folder and what is below it.
 #[derive(Debug)]
@@ -32,7 +51,7 @@ impl Rules {
     /// Those of the folder's own file, where it has one.
     pub(crate) fn read(folder: &Path, base: &str) -> Result<Self, PackError> {
         let path = folder.join(FILE);
-        let text = fs::read(&path).map_err(PackError::read(&path))?;
+        let text = read(&path)?;
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let mut rules = Vec::new();
         for (number, line) in (1_usize..).zip(text.split(|byte| *byte == b'\n')) {

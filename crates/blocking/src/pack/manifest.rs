@@ -15,7 +15,7 @@ const FILE: &str = "package.json";
 /// It is read whole. Those of the largest packages have some tens of kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     pub(crate) name: String,
     pub(crate) version: String,

@@ -13,7 +13,7 @@ use super::{EntryKind, PackEntry, PackError, PackOptions};
 pub(crate) type Found = BTreeMap<String, Source>;
 
 /// An entry, and by what to know that its file is still the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) entry: PackEntry,
     pub(crate) modified: Option<SystemTime>,
@@ -124,7 +124,7 @@ pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     executable
 }
 
-fn special(kind: FileType) -> &'static str {
+pub(super) fn special(kind: FileType) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;

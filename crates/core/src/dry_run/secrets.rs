@@ -11,7 +11,7 @@ use serde_json::Value;
 const HIDDEN: &str = "***";
 
 /// How names of secrets end, in small letters and without what joins words: `x-api-key`, `accessKey`, `client_secret`.
-const ENDINGS: [&str; 15] = [
+const ENDINGS: [&str; 17] = [
     "authorization",
     "auth",
     "cookie",
@@ -20,7 +20,9 @@ const ENDINGS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
-    "credentials",
+    "credential",
+    "pwd",
+    "bearer",
     "apikey",
     "accesskey",
     "authkey",
@@ -31,7 +33,9 @@ const ENDINGS: [&str; 15] = [
 
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    // `maxTokens` is a number of what is no secret; of the other words, several are secrets as well.
+    let one = name.strip_suffix('s').filter(|_| name == "tokens" || !name.ends_with("tokens"));
+    [Some(name.as_str()), one].into_iter().flatten().any(|name| name == "pass" || ENDINGS.iter().any(|ending| name.ends_with(ending)))
 }
 
 pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>) {
@@ -88,11 +92,41 @@ mod tests {
 
     #[test]
     fn names_tell_what_is_secret() {
-        for name in ["authorization", "Proxy-Authorization", "cookie", "x-api-key", "x-auth-token", "x-revoke", "accessKey", "db_password"]
-        {
+        for name in [
+            "authorization",
+            "Proxy-Authorization",
+            "cookie",
+            "x-api-key",
+            "x-auth-token",
+            "x-revoke",
+            "accessKey",
+            "db_password",
+            "secrets",
+            "tokens",
+            "apiKeys",
+            "passwords",
+            "credentials",
+            "aws_credential",
+            "pwd",
+            "pass",
+        ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["accept", "x-revoke-all", "x-end-stream", "tokenizer", "maxTokens", "key", "author", "id", ""] {
+        for name in [
+            "accept",
+            "x-revoke-all",
+            "x-end-stream",
+            "tokenizer",
+            "maxTokens",
+            "max_tokens",
+            "compass",
+            "bypass",
+            "keys",
+            "key",
+            "author",
+            "id",
+            "",
+        ] {
             assert!(!is_secret(name), "{name}");
         }
     }

@@ -12,7 +12,7 @@ use crate::transport::script::{Answer, Live};
 use crate::{CallLimits, CancelToken, Outgoing, Stopped, TransportError};
 
 /// When a limit is reached that is to be reached.
-const LIMIT: Duration = Duration::from_millis(400);
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// Limits of which one ends an exchange after this time.
 fn limits(stopped: Stopped, time: Duration) -> CallLimits {
