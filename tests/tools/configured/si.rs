@@ -185,14 +185,14 @@ fn what_is_wrong_is_said_with_the_file() {
     // What is not needed may be missing, and what is not known is not looked at.
     assert!(profile(&format!("{{{api}\"development\",\"new\":1}}")).unwrap().host().is_ok());
 
-    let wrong = profile(
-        r#"{"configVersion":1,"env":"development","apiUrl":"http://x/?secret","middlewareApiUrl":"ftp://user:secret@x","token":"a\nb"}"#,
-    )
-    .unwrap();
-    let shown = format!("{wrong:?}");
-    assert!(shown.contains("\"http://x/\"") && shown.contains("\"ftp://x\"") && !shown.contains("secret"), "{shown}");
+    let wrong =
+        profile(r#"{"configVersion":1,"env":"development","apiUrl":"http://x/?secret","middlewareApiUrl":"ftp://x","token":"a\nb"}"#)
+            .unwrap();
     assert!(said(&wrong.host().unwrap_err()).contains(r#"p.json cannot be used: its "apiUrl": it holds a query"#));
     assert!(said(&wrong.middleware().unwrap_err()).contains(r#"p.json cannot be used: its "middlewareApiUrl": its scheme"#));
+    let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
+    let shown = format!("{:?}", profile(text).unwrap());
+    assert!(shown.contains("\"http://x/a\"") && shown.contains("\"y\"") && !shown.contains("secret"), "{shown}");
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
     assert!(said(&wrong).contains(r#"p.json cannot be used: its "token": it holds a character"#));
