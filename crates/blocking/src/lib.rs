@@ -108,6 +108,9 @@
 //! Operations are values that implement [`Operation`]; one that is missing is a dozen lines of yours, for [`HostClient::call`],
 //! [`HostClient::send`] or [`HostClient::open`]. What carries them is a [`Transport`], which can be replaced.
 
+// What a build leaves out is told of in the docs of all the same.
+#![cfg_attr(not(feature = "ureq"), allow(rustdoc::broken_intra_doc_links))]
+
 #[doc = include_str!("coming_from_api_client.md")]
 pub mod coming_from_api_client {}
 
