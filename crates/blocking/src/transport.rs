@@ -35,11 +35,12 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - Redirects are not followed.
 /// - The request's method, URI and headers go out as they are. For [`Outgoing::Reader`] the body is streamed as it is read,
 ///   with `Content-Length` where the length is known and in chunks otherwise; it is never collected in memory.
-/// - `send` returns when the head is there. Where the hub answers with a success before the upload is over, the upload is carried on.
+/// - `send` returns when the head is there. Where the hub answers with a success before the upload is over, the upload is carried on first.
 ///   Where it refuses, the refusal is what is returned, and not the broken pipe that it may cause; the rest need not be sent.
 /// - The reply's body is neither capped, decoded nor inspected. A read returns as soon as there are bytes; a body that ends
 ///   before its announced length, or in the middle of a chunk, is an [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof)
 ///   error, never a clean end.
+/// - `Expect: 100-continue` among the headers offers to wait with an upload until it is asked for. A transport need not take the offer.
 /// - No time limit that nobody asked for: a wait for an event may take days.
 /// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
@@ -53,7 +54,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
 /// - The error is a [`TransportError`] where it is known how far the request got.
 ///
-/// The module `transport::conformance` (feature `testing`) runs any transport through a case for each of these sentences.
+/// The module `transport::conformance` (feature `testing`) runs any transport through cases for these sentences, as far as they can be tried:
+/// it waits for no days, and takes [`Timings`] as they are.
 ///
 /// # Example
 /// A transport is often another one with something around it:

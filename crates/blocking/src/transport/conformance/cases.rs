@@ -20,6 +20,7 @@ const fn needs(needs: &'static [Ability], name: &'static str, run: fn(&Stage) ->
 pub(super) const ALL: &[Case] = &[
     case("every status is Ok, with its body", replies::every_status_is_ok),
     case("redirects are not followed", replies::redirects_are_not_followed),
+    case("a reply is not decoded", replies::replies_are_not_decoded),
     case("interim answers are passed over", replies::interim_answers_are_passed_over),
     needs(&[Ability::Reason], "the reason phrase is told", replies::reason_phrases_are_told),
     needs(&[Ability::Reason], "the reason phrase is told, however its bytes are cut", replies::cut_reason_phrases_are_told),
@@ -29,6 +30,7 @@ pub(super) const ALL: &[Case] = &[
     case("a reply that is cut off is an error", replies::cut_replies_are_errors),
     case("a reply that is cut off between its bytes is an error", replies::cut_framing_is_an_error),
     case("no answer is an error", replies::no_answer_is_an_error),
+    case("a head that is none, or is cut off, is an error", replies::broken_heads_are_errors),
     case("requests go out as they are", requests::requests_go_out_as_they_are),
     case("no body is not announced", requests::no_body_is_not_announced),
     case("bodies are announced and sent", requests::bodies_are_announced_and_sent),
@@ -53,6 +55,7 @@ pub(super) const ALL: &[Case] = &[
     needs(&[Ability::Deadline], "a deadline ends a body", limits::deadlines_end_a_body),
     needs(&[Ability::Deadline], "a deadline ends a body that keeps coming", limits::deadlines_end_a_body_that_comes),
     needs(&[Ability::Deadline], "a deadline ends an upload", limits::deadlines_end_an_upload),
+    needs(&[Ability::Deadline, Ability::Reuse], "after a deadline another connection is used", limits::spent_connections_are_not_used),
     needs(&[Ability::Idle], "an idle timeout ends a wait for the answer", limits::silence_ends_a_wait),
     needs(&[Ability::Idle], "an idle timeout ends an upload", limits::silence_ends_an_upload),
     needs(&[Ability::Idle], "after an idle timeout a body is read on", limits::bodies_are_read_on_after_silence),

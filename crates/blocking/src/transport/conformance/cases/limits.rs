@@ -184,6 +184,21 @@ pub(super) fn deadlines_end_an_upload(stage: &Stage) -> Checked {
     ends_an_upload(stage, Stopped::Deadline)
 }
 
+/// What was not answered in time may be answered later.
+pub(super) fn spent_connections_are_not_used(stage: &Stage) -> Checked {
+    let scene = stage.wire(|connection| {
+        connection.request()?;
+        if connection.index == 0 {
+            // Until the client closes it, or sends another.
+            connection.request()?;
+        }
+        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", connection.index))
+    })?;
+    let begin = Instant::now();
+    ended("the wait", begin, why(scene.limited(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)), Stopped::Deadline)?;
+    same("the connection", text(scene.get("/after")?)?.as_str(), "1")
+}
+
 pub(super) fn silence_ends_a_wait(stage: &Stage) -> Checked {
     ends_a_wait(stage, Stopped::Idle)
 }

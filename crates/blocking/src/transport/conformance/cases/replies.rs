@@ -44,6 +44,28 @@ pub(super) fn redirects_are_not_followed(stage: &Stage) -> Checked {
     Ok(())
 }
 
+pub(super) fn replies_are_not_decoded(stage: &Stage) -> Checked {
+    // A text, compressed.
+    let compressed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x2b\x49\xad\x28\x01\x00\xc7\xa7\x8b\x3b\x04\x00\x00\x00";
+    let answer = Answer::ok(compressed).header("content-encoding", "gzip");
+    let answered = stage.exchanges([(Method::GET, "/compressed".into(), answer)])?.get("/compressed")?;
+    same("the header", answered.headers().get("content-encoding").map(|value| value.as_bytes()), Some(&b"gzip"[..]))?;
+    let mut bytes = Vec::new();
+    answered.into_body().read_to_end(&mut bytes)?;
+    same("the bytes", bytes.as_slice(), compressed)
+}
+
+pub(super) fn broken_heads_are_errors(stage: &Stage) -> Checked {
+    for head in ["HTTP/1.1 200 O", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "SSH-2.0-x\r\n\r\n"] {
+        let scene = stage.wire(move |connection| {
+            connection.request()?;
+            connection.send(head)
+        })?;
+        check(scene.get("/x").is_err(), format_args!("{head:?} was taken for an answer"))?;
+    }
+    Ok(())
+}
+
 const INTERIM: [&str; 3] = ["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 102 Processing\r\nX-A: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"];
 
 /// Each of these before the answer, whole or byte by byte.
