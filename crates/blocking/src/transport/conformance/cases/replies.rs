@@ -48,7 +48,8 @@ pub(super) fn replies_are_not_decoded(stage: &Stage) -> Checked {
     // A text, compressed.
     let compressed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x2b\x49\xad\x28\x01\x00\xc7\xa7\x8b\x3b\x04\x00\x00\x00";
     let answer = Answer::ok(compressed).header("content-encoding", "gzip");
-    let answered = stage.exchanges([(Method::GET, "/compressed".into(), answer)])?.get("/compressed")?;
+    let scene = stage.exchanges([(Method::GET, "/compressed".into(), answer)])?;
+    let answered = scene.get("/compressed")?;
     same("the header", answered.headers().get("content-encoding").map(|value| value.as_bytes()), Some(&b"gzip"[..]))?;
     let mut bytes = Vec::new();
     answered.into_body().read_to_end(&mut bytes)?;
