@@ -107,6 +107,7 @@ fn clients_that_are_dropped_leave_no_socket() {
     }) {
         return;
     }
+    let _alone = alone();
     in_child("clients_that_are_dropped_leave_no_socket", &start(), FEW_FILES);
 }
 

@@ -84,9 +84,9 @@ impl Naive {
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Calls in these intervals. Gives how many calls went over a connection that was used before, and how many of those were lost.
-    pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> (u32, u32) {
-        let (mut reused, mut lost) = (0, 0);
+    /// Calls in these intervals.
+    pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> Fared {
+        let Fared { mut reused, mut closed, mut lost } = Fared::default();
         let mut naive = Self::connect(url);
         for round in 0..rounds {
             if naive.exchange("POST", &format!("sequence/naive-{client}-{round}/start")).is_none() {
@@ -98,9 +98,31 @@ impl Naive {
             if naive.is_open() {
                 reused += 1;
             } else {
+                closed += 1;
                 naive = Self::connect(url);
             }
         }
-        (reused, lost)
+        Fared { reused, closed, lost }
+    }
+}
+
+/// How clients fared that only look whether a connection is closed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Fared {
+    /// Calls over a connection that was used before.
+    pub(crate) reused: u32,
+    /// Connections that were seen to be closed.
+    pub(crate) closed: u32,
+    /// Calls over a used connection that failed.
+    pub(crate) lost: u32,
+}
+
+impl std::iter::Sum for Fared {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            reused: sum.reused + one.reused,
+            closed: sum.closed + one.closed,
+            lost: sum.lost + one.lost,
+        })
     }
 }

@@ -11,7 +11,7 @@ use crate::requesting::Hub;
 use crate::{decoding, heads, replying, requesting};
 
 /// How many values each property is checked for.
-const CASES: u32 = 10_000;
+pub(crate) const CASES: u32 = 10_000;
 
 /// Checks so many values. Nothing is written down: a value that fails is printed, the shortest that was found, and gets a row of its own.
 pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Value)) {
@@ -95,7 +95,7 @@ const FRAGMENTS: [&str; 60] = [
 ];
 
 /// Any text, with a preference for what should have no meaning.
-fn texts() -> impl Strategy<Value = String> {
+pub(crate) fn texts() -> impl Strategy<Value = String> {
     let pieces = || vec(select(&FRAGMENTS[..]).prop_map(str::to_owned), 1..5);
     let mixed = vec(
         proptest::prop_oneof![select(&FRAGMENTS[..]).prop_map(str::to_owned), string_regex("[a-z0-9-]{1,6}").expect("a pattern")],
