@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Phase, Upload};
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, GRACE, LIMIT, Limit, Scheme, alone, host};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, alone, host};
+use crate::timing::{Moment, assert_not_late};
 
 #[test]
 fn what_was_cancelled_before_does_not_connect() {
@@ -59,7 +60,7 @@ fn one_token_ends_many_calls_on_many_threads() {
             let instance = host(&server).with_cancel(&token).instance("x").unwrap();
             let wait = |instance: InstanceClient| {
                 let error = instance.next_event("e").unwrap_err();
-                (error, Instant::now())
+                (error, Moment::now())
             };
             let calls: Vec<_> = (0..CALLS)
                 .map(|_| {
@@ -70,16 +71,17 @@ fn one_token_ends_many_calls_on_many_threads() {
             for _ in 0..CALLS {
                 arrived.take();
             }
-            let begin = Instant::now();
+            let begin = Moment::now();
             token.cancel();
             let mut last = Duration::ZERO;
             for call in calls {
                 let (error, end) = call.join().unwrap();
                 Limit::Cancel.check(&error, Phase::Wait, LIMIT);
-                last = last.max(end - begin);
+                let took = begin.until(end);
+                assert_not_late("a call", took, Duration::ZERO);
+                last = last.max(took.length);
             }
             println!("{CALLS} calls over {} were cancelled: the last one after {:.1} ms", scheme.name(), last.as_secs_f64() * 1e3);
-            assert!(last <= GRACE, "{last:?}");
         });
     }
 }

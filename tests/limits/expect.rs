@@ -10,7 +10,8 @@ use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, GRACE, Scheme, alone, drain, host, is_version, timed};
+use crate::scene::{Fed, Scheme, alone, drain, host, is_version};
+use crate::timing::{assert_in_time, timed};
 
 /// More than goes out in one piece.
 const LENGTH: u64 = 300_000;
@@ -272,7 +273,7 @@ fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: boo
     }
     // Nothing was waited for but a word that did not come, and for no longer than is said.
     let least = if silent { PATIENCE } else { Duration::ZERO };
-    assert!((least..=least + GRACE).contains(&took), "it took {took:?}");
+    assert_in_time("it", took, least);
     // The client goes on, and where an upload is owed on a connection, on another one.
     assert_eq!(server.connections(), 1);
     if !matches!(outcome, Outcome::Sent) {
@@ -289,7 +290,7 @@ fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: boo
     }
     // A topic's first data is looked at before anything is asked, for there must be some.
     assert!(read || matches!(outcome, Outcome::Refused(_) | Outcome::Failed(_)));
-    took
+    took.length
 }
 
 /// The hub's word is for one upload; and what is said to one does not slow down the next.
@@ -308,7 +309,7 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
             let host = host(&server);
             let (took, ()) = timed(|| (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap()));
             assert_eq!(server.connections(), 1);
-            took
+            took.length
         });
         println!("{COUNT} uploads over {} that asked first: {took:?}", scheme.name());
         assert!(took < PATIENCE, "{took:?}");

@@ -15,4 +15,5 @@ mod refusals;
 mod scene;
 mod table;
 mod threads;
+mod timing;
 mod together;

@@ -5,13 +5,14 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input, Upload};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, GRACE, Scheme, Signal, alone, drain, host, is_version, line, timed};
+use crate::scene::{Fed, Scheme, Signal, alone, drain, host, is_version, line};
+use crate::timing::{Moment, assert_not_late, timed};
 
 /// How much there is to upload.
 const LENGTH: u64 = 100 << 20;
@@ -172,9 +173,9 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
                             (took, error)
                         });
                         check(&what, &error, &refusal);
-                        assert!(took < PROMPT, "{what}, {scheme:?}: it took {took:?}");
+                        assert!(took.length < PROMPT, "{what}, {scheme:?}: it took {took:?}");
                         if !pooled && kind != "from memory" && refusal.status == 422 {
-                            println!("{}", line(&what, scheme, "none", &error, took));
+                            println!("{}", line(&what, scheme, "none", &error, took.length));
                         }
                     }
                 }
@@ -271,7 +272,7 @@ fn a_refusal_may_come_in_pieces() {
                                 stopped.take();
                                 connection.send(piece.as_bytes());
                             }
-                            said.put(Instant::now());
+                            said.put(Moment::now());
                             over.wait();
                         }
                     });
@@ -285,14 +286,14 @@ fn a_refusal_may_come_in_pieces() {
                     });
                     let upload = if chunked { Upload::reader(fed) } else { Upload::sized_reader(fed, 1 << 30) };
                     let error = host(&server).send_sequence(upload).map(drop).unwrap_err();
-                    let took = said.take().elapsed();
+                    let took = said.take().until(Moment::now());
                     telling.join().unwrap();
                     over.give();
                     (took, error)
                 });
-                assert!(took <= GRACE, "{scheme:?}, {pieces:?}: it took {took:?}");
+                assert_not_late(&format!("{scheme:?}, {pieces:?}"), took, Duration::ZERO);
                 assert_eq!(error.api().map(|api| (api.status.as_u16(), api.message.as_str())), Some((422, "a \u{17c}")), "{error:?}");
-                println!("{}", line("refuses in pieces, and does not read", scheme, "none", &error, took));
+                println!("{}", line("refuses in pieces, and does not read", scheme, "none", &error, took.length));
             }
         }
     }
@@ -357,7 +358,7 @@ fn a_writer_that_is_refused_learns_why() {
                 (took, error)
             });
             check(way.name, &error, refusal);
-            assert!(took < PROMPT, "{}, {scheme:?}: it took {took:?}", way.name);
+            assert!(took.length < PROMPT, "{}, {scheme:?}: it took {took:?}", way.name);
         }
     }
 }

@@ -1,16 +1,15 @@
-//! What the tests here share: servers of both schemes, clients that trust them, signals, and measured limits.
+//! What the tests here share: servers of both schemes, clients that trust them, signals, and what errors say of limits.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-/// How much later than asked for a limit may come.
-pub(crate) const GRACE: Duration = Duration::from_millis(100);
+use crate::timing::Moment;
 
 /// The deadline and the idle timeout of most tests.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
@@ -123,7 +122,7 @@ pub(crate) fn drain(connection: &mut Connection) -> usize {
 /// Data without end, which tells how often it was read.
 pub(crate) struct Fed {
     tell: Sender<()>,
-    last: Arc<Mutex<Option<Instant>>>,
+    last: Arc<Mutex<Option<Moment>>>,
 }
 
 /// The reads of a [`Fed`].
@@ -136,7 +135,7 @@ impl Fed {
     }
 
     /// When it was last read.
-    pub(crate) fn last(&self) -> Arc<Mutex<Option<Instant>>> {
+    pub(crate) fn last(&self) -> Arc<Mutex<Option<Moment>>> {
         Arc::clone(&self.last)
     }
 }
@@ -144,7 +143,7 @@ impl Fed {
 impl Read for Fed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let _ = self.tell.send(());
-        *self.last.lock().unwrap() = Some(Instant::now());
+        *self.last.lock().unwrap() = Some(Moment::now());
         // In small pieces: of one that is taken in part and then, after a while, some more, nothing is seen here.
         let length = buf.len().min(4 << 10);
         buf[..length].fill(b'.');
@@ -211,18 +210,6 @@ impl Limit {
         };
         assert!(error.to_string().contains(&long), "{error}: it does not say: {long}");
     }
-}
-
-/// How long the work takes, and what comes of it.
-pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let begin = Instant::now();
-    let result = work();
-    (begin.elapsed(), result)
-}
-
-/// It took as long as it was allowed to, and not much longer.
-pub(crate) fn assert_in_time(what: &str, took: Duration, limit: Duration) {
-    assert!((limit..=limit + GRACE).contains(&took), "{what}: it took {took:?}, and not {limit:?}");
 }
 
 /// A line of the table that the tests print: a fault, what ended the call, what the error says, and when it came.

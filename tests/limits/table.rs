@@ -3,14 +3,15 @@
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, thread};
 
 use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Phase, Upload};
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, GRACE, LIMIT, Limit, STREAM, Scheme, Signal, alone, assert_in_time, drain, host, inner, is_version, line};
+use crate::scene::{Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, drain, host, inner, is_version, line};
+use crate::timing::{Moment, Span, assert_in_time, assert_not_late};
 
 /// How many rows are measured at a time. Their threads do little but wait.
 const AT_ONCE: usize = 10;
@@ -287,7 +288,7 @@ impl Limit {
 
 /// Runs the call of a row, on a new connection or on one that was used before, while another call waits. Gives its error, and how
 /// long that took: of a cancelled one, from its cancellation.
-fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error, Duration) {
+fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error, Span) {
     let scene = Scene::new();
     let server = scheme.serve({
         let (scene, row) = (Arc::clone(&scene), Arc::clone(row));
@@ -321,19 +322,19 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
                 // Most calls have come to what was sent by then. One that has not is ended a step earlier, which is as good.
                 false => thread::sleep(MOMENT),
             }
-            let now = Instant::now();
+            let now = Moment::now();
             token.cancel();
             now
         })
     });
-    let begin = Instant::now();
+    let begin = Moment::now();
     let error = (row.call)(&limited, fed).expect_err("a limit");
-    let end = Instant::now();
+    let end = Moment::now();
     let begin = match canceller {
         Some(canceller) => canceller.join().unwrap(),
         None if limit == Limit::Idle && row.fills => {
             let silent_since = silent_since.lock().unwrap().unwrap();
-            assert!(silent_since + LIMIT / 2 <= end, "it was read on");
+            assert!(silent_since.until(end).length >= LIMIT / 2, "it was read on");
             silent_since
         }
         None => begin,
@@ -353,7 +354,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     assert!(!other.is_finished(), "the other call was ended as well");
     scene.answer.give();
     other.join().unwrap().unwrap();
-    (error, end.saturating_duration_since(begin))
+    (error, begin.until(end))
 }
 
 #[test]
@@ -394,11 +395,11 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
                                 _ => limit.check(&error, row.phase, LIMIT),
                             }
                             match limit {
-                                Limit::Idle if row.fills => assert!(took <= LIMIT + GRACE, "it took {took:?}"),
-                                Limit::Cancel => assert!(took <= GRACE, "it took {took:?}"),
-                                _ => assert_in_time("it", took, LIMIT),
+                                Limit::Idle if row.fills => assert_not_late(&name, took, LIMIT),
+                                Limit::Cancel => assert_not_late(&name, took, Duration::ZERO),
+                                _ => assert_in_time(&name, took, LIMIT),
                             }
-                            line(&name, scheme, limit.name(), &error, took)
+                            line(&name, scheme, limit.name(), &error, took.length)
                         }
                     });
                     *lines[index].lock().unwrap() = checked.join().ok();
