@@ -157,6 +157,51 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     assert!(text.contains(&told) && text.contains("could not connect"), "{text}");
 }
 
+/// All that a script can ask for, of a folder in which cargo builds.
+#[test]
+fn a_build_script_says_how_it_is_packed_named_and_kept() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script-named-sequence");
+    let _ = fs::remove_dir_all(&folder);
+    let mut project = Project::new("named");
+    project.target = folder.join("target");
+    let script = |name: &str| {
+        format!(
+            "use scramjet_client_blocking::{{HostClient, PackOptions, build}};\n\
+             fn main() -> Result<(), build::BuildError> {{\n\
+                 let sequence = build::sequence({:?}).name({name:?}).options(PackOptions::new().ignore(\"/left-out\"));\n\
+                 let sequence = sequence.state_file(\"kept/state.json\").every_build();\n\
+                 sequence.deploy(&HostClient::new(std::env::var(\"SCRAMJET_HUB_URL\").unwrap_or_default())?)?;\n\
+                 Ok(())\n\
+             }}\n",
+            folder
+        )
+    };
+    copy(&project.dir.join("sequence"), &folder);
+    fs::write(folder.join("left-out"), "x").unwrap();
+    fs::write(project.dir.join("build.rs"), script("my-seq")).unwrap();
+    let program = "mod it { include!(concat!(env!(\"OUT_DIR\"), \"/my-seq.rs\")); }\n\
+                   fn main() { println!(\"{:?} {} {}\", it::ID, env!(\"MY_SEQ_ID\"), it::DIGEST); }\n";
+    fs::write(project.dir.join("src/main.rs"), program).unwrap();
+
+    let (server, seen) = taking();
+    let url = server.url();
+    let seen = || std::mem::take(&mut *seen.lock().unwrap());
+    let first = project.run(Some(&url));
+    assert!(first.starts_with("Some(\"s1\") s1 "), "{first}");
+    assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
+    assert!(project.dir.join("kept/state.json").exists());
+    // What was built meanwhile is no part of it, and it is asked for with every build.
+    assert_eq!(project.run(Some(&url)), first);
+    assert_eq!(seen(), ["GET sequence/s1"]);
+
+    fs::write(project.dir.join("build.rs"), script("my seq")).unwrap();
+    let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
+    assert!(text.contains("\"my seq\" cannot be the name of a sequence in a build script; use letters, digits, - and _"), "{text}");
+    // Without cargo, nothing is made.
+    let error = scramjet_client_blocking::build::sequence("sequence").pack().unwrap_err();
+    assert_eq!(error.to_string(), "OUT_DIR is not set: this is for build scripts, which cargo runs");
+}
+
 #[test]
 fn a_build_script_deploys_to_a_real_hub() {
     let Some(hub) = shared() else { return };

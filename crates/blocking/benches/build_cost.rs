@@ -28,6 +28,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 "#;
 
+const PACKS: &str = r#"
+use scramjet_client_blocking::{HostClient, Key, Package};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).ok_or("the address of a hub is missing")?;
+    let deployed = HostClient::new(address)?.deploy_if_changed(&Package::from_dir("sequence")?, &Key::new("hello", "deployed.json"))?;
+    println!("{}", deployed.sequence.id());
+    Ok(())
+}
+"#;
+
 const BARE: &str = r#"
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -113,7 +124,7 @@ fn programs(root: &Path) -> Vec<Program> {
         program("this library, without TLS", "ours-plain", OURS, without_encryption.clone(), Some("bare-plain")),
         program("bare, rustls", "bare-tls", BARE, bare_tls.clone(), None),
         program("this library", "ours-tls", OURS, ours(""), Some("bare-tls")),
-        program("this library, `pack`", "ours-pack", OURS, ours(r#"features = ["pack"]"#), Some("bare-tls")),
+        program("this library, `pack`, which packs and deploys", "ours-pack", PACKS, ours(r#"features = ["pack"]"#), Some("bare-tls")),
         ascii(program("", "", BARE, bare_plain, None), "bare, without TLS, ASCII hosts", "bare-plain-ascii", None),
         ascii(
             program("", "", OURS, without_encryption, None),

@@ -2,6 +2,8 @@
 //!
 //! ```no_run
 //! // build.rs, with scramjet-client-blocking and its feature `pack` among the build-dependencies
+//! use std::time::Duration;
+//!
 //! use scramjet_client_blocking::HostClient;
 //! use scramjet_client_blocking::build::{self, BuildError};
 //!
@@ -9,7 +11,8 @@
 //!     println!("cargo:rerun-if-env-changed=SCRAMJET_HUB_URL");
 //!     let sequence = build::sequence("sequence");
 //!     match std::env::var("SCRAMJET_HUB_URL") {
-//!         Ok(url) => sequence.deploy(&HostClient::new(url)?)?,
+//!         // A build should not wait for a hub for ever.
+//!         Ok(url) => sequence.deploy(&HostClient::new(url)?.with_deadline(Duration::from_secs(60)))?,
 //!         // Without a hub.
 //!         Err(_) => sequence.pack()?,
 //!     };
@@ -31,7 +34,9 @@
 //!
 //! Cargo runs the script again when something in the folder has changed, be it something that is left out. It does not when the hub has lost the
 //! sequence; [`every_build`](Sequence::every_build) sees to that. What has not changed is not sent again, see
-//! [`HostClient::deploy_if_changed`]; what was deployed is kept in `OUT_DIR`.
+//! [`HostClient::deploy_if_changed`]; what was deployed is kept in `OUT_DIR`, or in a [`state_file`](Sequence::state_file): where that is lost, as by
+//! `cargo clean`, the package is sent anew, and the sequence of before stays on the hub. Where `OUT_DIR` lies in the folder, what of it is at the top of that
+//! (usually `target`) is left out.
 
 #![allow(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
 
@@ -195,7 +200,7 @@ impl Sequence {
             // What is not there has always changed.
             println!("cargo:rerun-if-changed={}", out.join("never").display());
         }
-        let package = Package::from_dir_with(&dir, &self.options)?;
+        let package = Package::from_dir_with(&dir, &self.options_beside(&dir, &out))?;
         let path = out.join(format!("{}.tar.gz", self.name));
         package.write_to(&path)?;
         let digest = package.digest()?;
@@ -203,6 +208,17 @@ impl Sequence {
         let built = Built { package: path, digest, deployed };
         self.write_down(&built, &out)?;
         Ok(built)
+    }
+
+    /// Without what cargo builds into, where that lies in the folder.
+    fn options_beside(&self, dir: &Path, out: &Path) -> PackOptions {
+        let options = self.options.clone();
+        let within =
+            fs::canonicalize(dir).ok().zip(fs::canonicalize(out).ok()).and_then(|(dir, out)| Some(out.strip_prefix(dir).ok()?.to_owned()));
+        match within.as_ref().and_then(|within| within.iter().next()?.to_str()) {
+            Some(top) => options.ignore(format!("/{top}/")),
+            None => options,
+        }
     }
 
     fn deploy_to(&self, host: &HostClient, package: &Package, base: &Path, out: &Path) -> Result<Deployed, BuildError> {
