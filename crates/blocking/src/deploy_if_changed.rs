@@ -175,7 +175,11 @@ impl Run<'_> {
             Err(error) if error.is_not_found() => return self.send(Change::Created, before.left),
             info => info?,
         };
-        if before.digest == Some(self.digest.to_string()) && before.seen == Some(Seen::of(&info)) {
+        let is_ours = before.seen.as_ref().is_none_or(|seen| *seen == Seen::of(&info));
+        if before.digest == Some(self.digest.to_string()) && is_ours {
+            if before.seen.is_none() {
+                self.done(&info, &mut before)?;
+            }
             return Ok((Change::Unchanged, before));
         }
         if self.key.in_place && self.host.dialect()?.overwrites_sequences() {
@@ -207,7 +211,7 @@ impl Run<'_> {
             hub: self.host.base_url().into(),
             name: self.key.name.clone(),
             sequence: sequence.id().clone(),
-            digest: None,
+            digest: Some(self.digest.to_string()),
             seen: None,
             left,
         };

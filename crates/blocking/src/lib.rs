@@ -89,7 +89,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same content gives the same package on every machine; `.siignore` files leave out what they would as `.gitignore` files. A build
+//! The same content gives the same package on every machine (but on Windows, where nothing is executable); `.siignore` files leave out what they would as `.gitignore` files. A build
 //! script does it in a line, see the module `build` and the example `build_script`. How far an upload or a download is, tell
 //! [`Upload::progress`] and [`ByteStream::progress`].
 //!

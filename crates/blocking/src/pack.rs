@@ -265,7 +265,7 @@ impl Package {
         let beginning = parts.join("/");
         let kept = |source: &&Source| match source.entry.path.strip_prefix(&beginning) {
             Some("" | ".lock") => false,
-            Some(rest) => !(rest.starts_with('.') && rest.ends_with(".tmp")),
+            Some(rest) => !(rest.starts_with('.') && rest.ends_with(".tmp") && !rest.contains('/')),
             None => true,
         };
         let Contents { root, manifest, sources } = &*self.contents;

@@ -193,6 +193,10 @@ fn what_is_wrong_is_said_with_the_file() {
     let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
     let shown = format!("{:?}", profile(text).unwrap());
     assert!(shown.contains("\"http://x/a\"") && shown.contains("\"y\"") && !shown.contains("secret"), "{shown}");
+    let text =
+        r#"{"configVersion":1,"env":"development","apiUrl":"http://u:a/secret?secret#secret@x","middlewareApiUrl":"http:/u:secret@y"}"#;
+    let shown = format!("{:?}", profile(text).unwrap());
+    assert!(shown.contains("\"http://x\"") && shown.contains("\"y\"") && !shown.contains("secret"), "{shown}");
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
     assert!(said(&wrong).contains(r#"p.json cannot be used: its "token": it holds a character"#));

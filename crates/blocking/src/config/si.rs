@@ -236,11 +236,10 @@ impl fmt::Debug for SiProfile {
 
 /// An address without what may be a secret in it.
 fn plain(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}{host}{path}")
+    // Of one that is mistyped, a password may hold anything.
+    let host = rest.rsplit('@').next().and_then(|host| host.split(['?', '#']).next()).unwrap_or_default();
+    format!("{scheme}{host}")
 }
 
 /// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.

@@ -32,6 +32,9 @@ const ENDINGS: [&str; 17] = [
 ];
 
 fn is_secret(name: &str) -> bool {
+    if ["Pass", "_pass", "-pass"].iter().any(|ending| name.ends_with(ending)) {
+        return true;
+    }
     let name: String = name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
     // `maxTokens` is a number of what is no secret; of the other words, several are secrets as well.
     let one = name.strip_suffix('s').filter(|_| name == "tokens" || !name.ends_with("tokens"));
@@ -66,7 +69,9 @@ fn hide(value: &mut Value, hidden: &mut Vec<String>) -> bool {
         Value::Array(values) => values.iter_mut().for_each(|value| found |= hide(value, hidden)),
         Value::Object(members) => {
             for (name, value) in members {
-                if is_secret(name) && !matches!(value, Value::Null | Value::Bool(_)) {
+                // As `maxTokens`, they may be a number of them.
+                let tokens = name.to_ascii_lowercase().ends_with("tokens") && !value.is_number();
+                if (is_secret(name) || tokens) && !matches!(value, Value::Null | Value::Bool(_)) {
                     note(name, hidden);
                     *value = HIDDEN.into();
                     found = true;
@@ -109,6 +114,8 @@ mod tests {
             "aws_credential",
             "pwd",
             "pass",
+            "dbPass",
+            "smtp_pass",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -142,6 +149,7 @@ mod tests {
             (r#"{"accessKey":"K","id":"H"}"#, r#"{"accessKey":"***","id":"H"}"#, "accessKey"),
             (r#"{"args":[{"token":1},{"token":"x"}]}"#, r#"{"args":[{"token":"***"},{"token":"***"}]}"#, "token"),
             (r#"{"appConfig":{"password":{"a":"b"}}}"#, r#"{"appConfig":{"password":"***"}}"#, "password"),
+            (r#"{"refreshTokens":["x"],"maxTokens":7}"#, r#"{"maxTokens":7,"refreshTokens":"***"}"#, "refreshTokens"),
             (r#"{"z":1.50, "auth":null, "token":true}"#, r#"{"z":1.50, "auth":null, "token":true}"#, ""),
             (r#"{"token":"x""#, r#"{"token":"x""#, ""),
         ] {
