@@ -2,16 +2,18 @@
 //!
 //! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). Each was seen there with real hubs.
 
-use std::fs;
+use std::error::Error as _;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::{env, io, iter};
 
 use scramjet_client_blocking::{ErrorKind, HostClient, Input, KillOptions, OutputStream, Phase, StartOptions};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
-use crate::helpers::{Mailbox, recording};
+use crate::helpers::{Mailbox, in_child_of, recording};
 
 /// The trap, what happens in it, and the tests.
 const TRAPS: &[(&str, &str, &[&str])] = &[
@@ -37,7 +39,20 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ("T8", "the hub's address is rewritten", &["base_urls_lead_where_they_say_or_are_refused", "the_address_of_a_hub_is_not_rewritten"]),
     ("T9", "a header of one client is sent by all", &["headers_are_sent_by_their_client_alone_and_a_later_one_replaces"]),
     ("T10", "the way through the platform fails over https", &["a_hub_is_reached_through_middleware_and_manager_over_https"]),
-    ("T11", "all failures are one, without the hub's words", &["every_error_has_a_code", "retry_after_is_read", "every_shape_of_refusal"]),
+    (
+        "T11",
+        "all failures are one, without the hub's words",
+        &[
+            "every_error_has_a_code",
+            "retry_after_is_read",
+            "every_shape_of_refusal",
+            "a_host_that_is_not_found_is_told_as_such",
+            "a_start_that_cannot_connect_says_why",
+            "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
+            "who_has_no_files_left_is_told_so",
+            "what_was_cancelled_before_does_not_connect",
+        ],
+    ),
     ("T12", "a success without a body is an error", &["a_success_without_a_body_is_one", "an_empty_body_reads_as_null"]),
     (
         "T13",
@@ -71,7 +86,15 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "no options for a start, and no output",
         &["a_sequence_gets_the_configuration_and_arguments_as_they_were_given", "what_an_instance_prints_is_read_to_its_end"],
     ),
-    ("P9", "a stream ends after five minutes", &["every_limit_ends_every_call_in_time_and_nothing_else"]),
+    (
+        "P9",
+        "a stream ends after five minutes",
+        &[
+            "every_limit_ends_every_call_in_time_and_nothing_else",
+            "pieces_that_keep_coming_are_no_silence_however_long_they_take",
+            "every_transport_keeps_the_contract",
+        ],
+    ),
     (
         "P10",
         "bytes have to be text",
@@ -142,7 +165,37 @@ fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
     }
 }
 
+/// In a process of its own, which can have few files open, and has no more left when it calls.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_has_no_files_left_is_told_so() {
+    const HUB: &str = "TEST_TRAPS_CHILD_HUB";
+    if let Ok(url) = env::var(HUB) {
+        let host = HostClient::builder(url).hub_version("1.0.1").build().unwrap();
+        let sequence = host.sequence("x").unwrap();
+        let files: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        assert!(files.len() > 8, "{} files", files.len());
+        for error in [host.version().unwrap_err(), sequence.start(&StartOptions::new()).unwrap_err()] {
+            assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Connect, .. }), "{error:?}");
+            assert!(error.is_connect() && !error.is_timeout() && !error.is_cancelled(), "{error:?}");
+            let causes = iter::successors(error.source(), |&cause| cause.source());
+            let code = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
+            // EMFILE.
+            assert!(code == Some(24) && format!("{error:?}").contains("Too many open files"), "{code:?}: {error:?}");
+        }
+        drop(files);
+        host.version().unwrap();
+        return;
+    }
+    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
+    let mut bounded = Command::new("sh");
+    bounded.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(env::current_exe().unwrap());
+    in_child_of(bounded, "traps::who_has_no_files_left_is_told_so", &[(HUB, &server.url())]);
+    assert!(requests.take().target.ends_with("/version") && requests.is_empty());
+}
+
 /// How many descriptors this process has open.
+#[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -166,6 +219,7 @@ fn a_thousand_calls_share_a_connection() {
             host.list_sequences().unwrap_err();
         }
         assert_eq!(server.connections(), 1, "{}", server.url());
+        #[cfg(target_os = "linux")]
         // Other tests of this process open some meanwhile, but not a thousand.
         assert!(descriptors() < 500, "{} descriptors", descriptors());
     }
@@ -228,7 +282,7 @@ fn text_arrives_as_it_is() {
 #[test]
 fn nothing_is_printed() {
     const QUIET: &str = "SCRAMJET_CLIENT_QUIET";
-    if std::env::var_os(QUIET).is_some() {
+    if env::var_os(QUIET).is_some() {
         let asked = Mailbox::new();
         let server = ScriptedServer::start({
             let asked = Arc::clone(&asked);
@@ -250,7 +304,7 @@ fn nothing_is_printed() {
         }
         return;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let mut child = Command::new(env::current_exe().unwrap());
     let output = child.args(["traps::nothing_is_printed", "--exact", "--nocapture"]).env(QUIET, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
