@@ -197,6 +197,18 @@ fn a_real_hub_takes_packages_and_runs_them() {
     sequence.force_delete().unwrap();
 }
 
+/// Whoever had packed all of it first would not miss what is gone.
+#[test]
+fn a_package_is_made_while_it_is_read() {
+    let folder = sequence("streamed", &[("z", "the last")]);
+    io::copy(&mut Numbered::new().take(64 << 20), &mut File::create(folder.0.join("a")).unwrap()).unwrap();
+    let mut reader = Package::from_dir(&folder.0).unwrap().reader();
+    reader.read_exact(&mut [0; 1024]).unwrap();
+    fs::remove_file(folder.0.join("z")).unwrap();
+    let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+    assert!(error.to_string().contains(folder.0.join("z").to_str().unwrap()), "{error}");
+}
+
 /// Tells what it takes, for whoever looks at the output.
 #[test]
 fn a_thousand_files_are_packed() {
