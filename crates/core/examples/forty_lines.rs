@@ -18,7 +18,7 @@ where
 {
     let (head, body) = hub.request(operation)?.into_parts();
     let host = head.uri.authority().filter(|_| head.uri.scheme_str() == Some("http")).ok_or("only http:// addresses")?;
-    let mut stream = TcpStream::connect((host.host(), host.port_u16().unwrap_or(80)))?;
+    let mut stream = TcpStream::connect((host.host().trim_matches(['[', ']']), host.port_u16().unwrap_or(80)))?;
     write!(stream, "{} {} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n", head.method, head.uri.path())?;
     write!(stream, "content-length: {}\r\n", body.len())?;
     for (name, value) in &head.headers {
