@@ -3,7 +3,8 @@
 //! Holds for all of them, whatever the bytes are:
 //!
 //! - nothing panics, and nothing comes out of nowhere: an item or an error for a byte at most, and one for the end;
-//! - the same items and the same errors come however the bytes are cut, with nothing between them or not;
+//! - the same items and the same errors come however the bytes are cut, with nothing between them or not, and whether they are fed or put where the
+//!   decoder has room for them;
 //! - a body that was cut off gives the beginning of what the whole one gives, and no end;
 //! - a decoder at its end stays there;
 //! - what is held at once is bounded by the decoder's limit and the piece that was fed, and not by the body; where JSON is made of it, by what
@@ -65,6 +66,44 @@ impl Cut {
     }
 }
 
+/// How the pieces reach a decoder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Fed,
+    /// Put into its own room, where it has some.
+    Placed,
+    /// In turns.
+    Both,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Fed, Self::Placed, Self::Both];
+
+    /// Gives the decoder the piece of this number.
+    fn give<D: Decode>(self, decoder: &mut D, number: usize, piece: &[u8]) {
+        let mut rest = piece;
+        if self == Self::Placed || self == Self::Both && number % 2 == 0 {
+            loop {
+                let room = decoder.room();
+                let length = room.len().min(rest.len());
+                if length == 0 {
+                    break;
+                }
+                let (now, later) = rest.split_at(length);
+                room[..length].copy_from_slice(now);
+                // It holds anything, and only what it is told of counts.
+                room[length..].fill(b'\n');
+                decoder.filled(length);
+                rest = later;
+            }
+        }
+        if rest.is_empty() && !piece.is_empty() {
+            return;
+        }
+        decoder.feed(rest);
+    }
+}
+
 /// What came out, in words, and whether the end was reached.
 type Outcome = (Vec<Result<String, String>>, bool);
 
@@ -72,6 +111,7 @@ type Outcome = (Vec<Result<String, String>>, bool);
 fn drive<'a, D: Decode>(
     decoder: &mut D,
     pieces: impl Iterator<Item = &'a [u8]>,
+    way: Way,
     whole: bool,
     mut view: impl FnMut(Result<D::Item, ReplyError>),
 ) -> bool {
@@ -97,9 +137,9 @@ fn drive<'a, D: Decode>(
         results += 1;
         assert!(results <= fed + 1, "more comes out than went in");
     };
-    for piece in pieces {
+    for (number, piece) in pieces.enumerate() {
         fed += piece.len();
-        decoder.feed(piece);
+        way.give(decoder, number, piece);
         if pull(decoder, fed, false) {
             break;
         }
@@ -115,9 +155,9 @@ fn drive<'a, D: Decode>(
     true
 }
 
-fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole: bool) -> Outcome {
+fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, way: Way, whole: bool) -> Outcome {
     let mut results = Vec::new();
-    let ended = drive(decoder, cut.pieces(body), whole, |result| {
+    let ended = drive(decoder, cut.pieces(body), way, whole, |result| {
         results.push(result.map(|item| format!("{item:?}")).map_err(|error| format!("{error:?}: {error}")));
     });
     (results, ended)
@@ -125,16 +165,24 @@ fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole
 
 /// The same for every cut, and a beginning of it for what is cut off.
 fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
-    let whole = outcome(&mut make(), body, Cut::Whole, true);
+    let whole = outcome(&mut make(), body, Cut::Whole, Way::Fed, true);
     let seed = u32::from(seed);
-    let cuts =
-        [Cut::Every(1), Cut::Hesitant(1), Cut::Every(1 + seed as usize), Cut::Ragged(seed), Cut::Ragged(seed.wrapping_mul(0x9e37_79b9))];
-    for cut in cuts {
-        assert_eq!(outcome(&mut make(), body, cut, true), whole, "{cut:?}");
+    let cuts = [
+        Cut::Whole,
+        Cut::Every(1),
+        Cut::Hesitant(1),
+        Cut::Every(1 + seed as usize),
+        Cut::Ragged(seed),
+        Cut::Ragged(seed.wrapping_mul(0x9e37_79b9)),
+    ];
+    for (cut, way) in cuts.into_iter().flat_map(|cut| Way::ALL.map(|way| (cut, way))) {
+        assert_eq!(outcome(&mut make(), body, cut, way, true), whole, "{cut:?} {way:?}");
     }
     let at = body.len() * seed as usize / 255;
-    let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), false);
-    assert!(whole.0.starts_with(&some), "cut off at {at}: {some:?}, of {whole:?}");
+    for way in Way::ALL {
+        let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), way, false);
+        assert!(whole.0.starts_with(&some), "cut off at {at}, {way:?}: {some:?}, of {whole:?}");
+    }
 }
 
 /// What a decoder may hold: so many bytes, and so many times the longest piece of the body that it reads as one.
@@ -172,19 +220,20 @@ const SMALL: usize = 16 << 10;
 /// Memory for each cut: most at once, and all together.
 fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
     let seed = u32::from(seed);
-    for cut in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)] {
+    for (cut, way) in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)].into_iter().flat_map(|cut| [(cut, Way::Fed), (cut, Way::Placed)]) {
         let longest = cut.pieces(body).map(<[u8]>::len).max().unwrap_or(0);
         let pieces = cut.pieces(body).count();
+        let room = if way == Way::Placed { GROWTH * make().room().len() } else { 0 };
         let mut decoder = make();
         let used = allocation_counter::measure(|| {
-            drive(&mut decoder, cut.pieces(body), true, drop);
+            drive(&mut decoder, cut.pieces(body), way, true, drop);
         });
         let json = allowance.of_each_byte * body.len().min(allowance.limit + longest);
-        let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL;
-        assert!(used.bytes_max <= most as u64, "{cut:?}: {} bytes at once, where {most} are enough", used.bytes_max);
-        let all = (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL;
+        let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL + room;
+        assert!(used.bytes_max <= most as u64, "{cut:?} {way:?}: {} bytes at once, where {most} are enough", used.bytes_max);
+        let all = (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL + room;
         let errors_and_lines = 1200 * body.len();
-        assert!(used.bytes_total <= (all + errors_and_lines) as u64, "{cut:?}: {} bytes in all", used.bytes_total);
+        assert!(used.bytes_total <= (all + errors_and_lines) as u64, "{cut:?} {way:?}: {} bytes in all", used.bytes_total);
     }
 }
 
@@ -201,14 +250,15 @@ impl fmt::Write for Digest {
 
 /// The same for some cuts of a long body, of which the words would be too many.
 fn some_cuts<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
-    let digest = |cut: Cut| {
+    let digest = |cut: Cut, way: Way| {
         let mut digest = Digest::default();
-        drive(&mut make(), cut.pieces(body), true, |result| writeln!(digest, "{result:?}").expect("it takes everything"));
+        drive(&mut make(), cut.pieces(body), way, true, |result| writeln!(digest, "{result:?}").expect("it takes everything"));
         digest.0.finish()
     };
-    let whole = digest(Cut::Whole);
-    for cut in [Cut::Every(1 + usize::from(seed) * 64), Cut::Ragged(seed.into())] {
-        assert_eq!(digest(cut), whole, "{cut:?}");
+    let whole = digest(Cut::Whole, Way::Fed);
+    let cuts = [Cut::Every(1 + usize::from(seed) * 64), Cut::Ragged(seed.into())];
+    for (cut, way) in cuts.into_iter().flat_map(|cut| Way::ALL.map(|way| (cut, way))) {
+        assert_eq!(digest(cut, way), whole, "{cut:?} {way:?}");
     }
 }
 
@@ -230,7 +280,7 @@ fn check_chunks(body: &[u8], seed: u8) {
     let cuts = [Cut::Whole, Cut::Every(1 + body.len() / 10_000), Cut::Hesitant(1 + body.len() / 10_000), Cut::Ragged(u32::from(seed))];
     for cut in cuts {
         let mut all = Vec::new();
-        drive(&mut Chunks::default(), cut.pieces(body), true, |piece| all.extend(piece.expect("no chunk is wrong")));
+        drive(&mut Chunks::default(), cut.pieces(body), Way::Fed, true, |piece| all.extend(piece.expect("no chunk is wrong")));
         assert_eq!(all, body, "{cut:?}");
     }
     bounded(Chunks::default, body, seed, &keeps(0));

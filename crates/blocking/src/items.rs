@@ -13,7 +13,7 @@ use crate::{ByteStream, Error};
 pub struct Items<D> {
     stream: ByteStream,
     decoder: D,
-    /// What is read at a time, from the first read on. (On the stack it would be filled with zeros for each.)
+    /// What is read at a time where the decoder lends no room for it, from the first read on. (On the stack it would be filled with zeros for each.)
     buf: Vec<u8>,
     over: bool,
     until_error: bool,
@@ -54,6 +54,14 @@ impl<D: Decode> Items<D> {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}
+            }
+            let room = self.decoder.room();
+            if !room.is_empty() {
+                match self.stream.pull(room)? {
+                    0 => self.decoder.end(),
+                    read => self.decoder.filled(read),
+                }
+                continue;
             }
             self.buf.resize(16 << 10, 0);
             match self.stream.pull(&mut self.buf)? {

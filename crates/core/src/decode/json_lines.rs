@@ -2,19 +2,20 @@ use core::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Decode, Lines, ReplyError, Step};
+use super::text::Text;
+use crate::{Decode, ReplyError, Step};
 
-/// The body as lines of JSON. Empty lines are passed over.
+/// The body as lines of JSON, cut as by [`Lines`](crate::Lines). Empty lines are passed over.
 ///
-/// A line that is not the JSON expected is an error of its own; the next line is read as usual.
+/// A line that is not the JSON expected, or not UTF-8, is an error of its own; the next line is read as usual.
 pub struct JsonLines<T> {
-    lines: Lines,
+    lines: Text,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T> Default for JsonLines<T> {
     fn default() -> Self {
-        Self { lines: Lines::default(), value: PhantomData }
+        Self { lines: Text::default(), value: PhantomData }
     }
 }
 
@@ -31,6 +32,14 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
         self.lines.feed(bytes);
     }
 
+    fn room(&mut self) -> &mut [u8] {
+        self.lines.room()
+    }
+
+    fn filled(&mut self, length: usize) {
+        self.lines.filled(length);
+    }
+
     fn end(&mut self) {
         self.lines.end();
     }
@@ -43,7 +52,7 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
                 Step::End => return Ok(Step::End),
             };
             if !line.trim_ascii().is_empty() {
-                return serde_json::from_slice(line).map(Step::Item).map_err(|source| ReplyError::body(source, line));
+                return serde_json::from_str(line).map(Step::Item).map_err(|source| ReplyError::body(source, line.as_bytes()));
             }
         }
     }

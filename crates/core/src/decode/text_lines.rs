@@ -1,13 +1,14 @@
 use alloc::string::String;
 
-use crate::{Decode, Lines, ReplyError, Step};
+use super::text::Text;
+use crate::{Decode, ReplyError, Step};
 
-/// The body as lines of text, cut as by [`Lines`].
+/// The body as lines of text, cut as by [`Lines`](crate::Lines).
 ///
 /// A line that is not UTF-8 is an error of its own; the next line is read as usual.
 #[derive(Debug, Default)]
 pub struct TextLines {
-    lines: Lines,
+    lines: Text,
 }
 
 impl Decode for TextLines {
@@ -17,13 +18,22 @@ impl Decode for TextLines {
         self.lines.feed(bytes);
     }
 
+    fn room(&mut self) -> &mut [u8] {
+        self.lines.room()
+    }
+
+    fn filled(&mut self, length: usize) {
+        self.lines.filled(length);
+    }
+
     fn end(&mut self) {
         self.lines.end();
     }
 
+    #[inline]
     fn next_item(&mut self) -> Result<Step<String>, ReplyError> {
         Ok(match self.lines.next_line()? {
-            Step::Item(line) => Step::Item(core::str::from_utf8(line).map_err(|source| ReplyError::text(source, line))?.into()),
+            Step::Item(line) => Step::Item(line.into()),
             Step::NeedData => Step::NeedData,
             Step::End => Step::End,
         })
