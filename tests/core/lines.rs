@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 
 /// What comes out, errors included; fed in pieces of this length.
 fn outcome<D: Decode + Default>(body: &[u8], piece: usize, ended: bool) -> Vec<Result<D::Item, String>> {
+    outcome_of::<D>(body, piece, ended, D::feed)
+}
+
+/// What comes out, where pieces of this length are given to it in this way.
+fn outcome_of<D: Decode + Default>(body: &[u8], piece: usize, ended: bool, give: impl Fn(&mut D, &[u8])) -> Vec<Result<D::Item, String>> {
     let mut decoder = D::default();
     let mut outcome = Vec::new();
     let mut pull = |decoder: &mut D| {
@@ -21,7 +26,7 @@ fn outcome<D: Decode + Default>(body: &[u8], piece: usize, ended: bool) -> Vec<R
         }
     };
     for bytes in body.chunks(piece) {
-        decoder.feed(bytes);
+        give(&mut decoder, bytes);
         assert!(!pull(&mut decoder), "the end of a body that has not ended");
     }
     if ended {
@@ -30,6 +35,20 @@ fn outcome<D: Decode + Default>(body: &[u8], piece: usize, ended: bool) -> Vec<R
         assert!(pull(&mut decoder), "the end remains the end");
     }
     outcome
+}
+
+/// Puts the bytes where the decoder has room for them, and something else behind them that is none of the body.
+fn place<D: Decode>(decoder: &mut D, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let room = decoder.room();
+        let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+        assert!(!now.is_empty(), "there is no room");
+        let (to, behind) = room.split_at_mut(now.len());
+        to.copy_from_slice(now);
+        behind.fill(b'\n');
+        decoder.filled(now.len());
+        bytes = later;
+    }
 }
 
 fn said(error: &ReplyError) -> String {
@@ -119,4 +138,57 @@ fn a_line_of_text_has_the_limit_of_any_line() {
     let longest = "x".repeat(Lines::LIMIT);
     let read = outcome::<TextLines>(format!("{longest}\n{longest}x\nb").as_bytes(), 4096, true);
     assert_eq!(read, [Ok(longest), Err(format!("longer than {}", Lines::LIMIT)), Ok("b".to_owned())]);
+}
+
+/// Lines of many kinds, more than are read at a time, with these among them.
+fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut strangers = strangers.iter().cycle();
+    let line = |number: usize| match number % 7 {
+        0 => format!("\"{}\"", "zażółć gęślą ".repeat(number % 40)).into_bytes(),
+        1 => Vec::new(),
+        2 if number % 3 == 0 => strangers.next().map_or_else(Vec::new, |line| line.to_vec()),
+        _ => format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(number % 200)).into_bytes(),
+    };
+    (0..700).map(line).collect()
+}
+
+/// However many of them are there at a time, and whether they are fed or put where there is room, they are what they are one by one.
+#[track_caller]
+fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>], end: &[u8]) {
+    let one_by_one: Vec<_> = lines.iter().flat_map(|line| outcome::<D>(&[line, end].concat(), usize::MAX, true)).collect();
+    let body: Vec<u8> = lines.iter().flat_map(|line| [line, end].concat()).collect();
+    assert!(body.len() > 60_000);
+    for piece in [1, 100, 4095, 4097, 16 << 10, 50_000, body.len()] {
+        assert!(outcome::<D>(&body, piece, true) == one_by_one, "fed in pieces of {piece}");
+        assert!(outcome_of::<D>(&body, piece, true, place) == one_by_one, "put in pieces of {piece}");
+    }
+}
+
+#[test]
+fn many_lines_at_a_time_are_what_they_are_one_by_one() {
+    let strangers: [&[&[u8]]; 3] = [&[], &[b"\xff"], &[b"nonsense", b"\"\xc5", b"\xbc\"", b"a\rb", b"\r"]];
+    for strangers in strangers {
+        for end in [&b"\n"[..], b"\r\n"] {
+            let lines = many_lines(strangers);
+            as_one_by_one::<Lines>(&lines, end);
+            as_one_by_one::<TextLines>(&lines, end);
+            as_one_by_one::<JsonLines<Value>>(&lines, end);
+        }
+    }
+}
+
+#[test]
+fn what_is_put_into_a_line_that_is_too_long_is_skipped() {
+    let body = format!("a\n{}\nb\n", "x".repeat(3 * Lines::LIMIT));
+    for piece in [4096, 1_000_003, body.len()] {
+        let read = outcome_of::<Lines>(body.as_bytes(), piece, true, place);
+        assert_eq!(read, [Ok(b"a".to_vec()), Err(format!("longer than {}", Lines::LIMIT)), Ok(b"b".to_vec())], "in pieces of {piece}");
+    }
+}
+
+#[test]
+fn json_that_is_not_text_is_an_error_of_its_own() {
+    // Also where nobody would look at that member.
+    let outcome = every_cut::<JsonLines<Value>>(b"1\n{\"a\":\"\xff\"}\n2\n", true);
+    assert_eq!(outcome, [Ok(json!(1)), Err("the reply is not the UTF-8 text that was expected".to_owned()), Ok(json!(2))]);
 }

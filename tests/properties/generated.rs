@@ -227,13 +227,20 @@ fn access_keys_are_sent_as_they_are_or_are_refused() {
 /// Bytes that look like what hubs send, up to some place.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lines = vec(proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()], 0..4);
+    // More than some kilobytes of lines are looked at together.
+    let line = proptest::prop_oneof![4 => texts().prop_map(String::into_bytes), 4 => json().prop_map(|value| value.to_string().into_bytes()), 1 => vec(any::<u8>(), 0..9)];
+    let many = (vec(line, 1..9), select(&["\n", "\r\n"][..]), 0_usize..20_000).prop_map(|(lines, end, length)| {
+        let some = lines.iter().flat_map(|line| [line, end.as_bytes()].concat());
+        some.collect::<Vec<_>>().into_iter().cycle().take(length).collect()
+    });
     let nearly_null = vec(select(&["null", "nul", "l", " ", "\t", "\r", "\n", "\r\n", "\u{c}", "1", "{}"][..]), 0..12);
     proptest::prop_oneof![
-        nearly_null.prop_map(|pieces| pieces.concat().into_bytes()),
-        vec(any::<u8>(), 0..80),
-        json().prop_map(|value| value.to_string().into_bytes()),
-        (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines, end)| lines.join(end).into_bytes()),
-        (json(), any::<u8>()).prop_map(|(value, at)| {
+        3 => nearly_null.prop_map(|pieces| pieces.concat().into_bytes()),
+        3 => vec(any::<u8>(), 0..80),
+        3 => json().prop_map(|value| value.to_string().into_bytes()),
+        1 => many,
+        3 => (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines, end)| lines.join(end).into_bytes()),
+        3 => (json(), any::<u8>()).prop_map(|(value, at)| {
             let mut text = value.to_string().into_bytes();
             text.truncate(usize::from(at));
             text
