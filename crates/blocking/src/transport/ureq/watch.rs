@@ -57,8 +57,10 @@ pub(super) struct Watched<In> {
     idle_limit: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Exchange {
+    /// When it was last looked whether there is a refusal. It needs no look when it begins.
+    looked: Instant,
     /// The head of the answer was noted.
     told: bool,
     /// A success came while there was still something to send. Hubs answer so, and go on taking what is sent. Or nothing that can be read.
@@ -68,6 +70,25 @@ struct Exchange {
     /// How many bytes came while there was no answer in them.
     unanswered: usize,
 }
+
+impl Exchange {
+    fn begin() -> Self {
+        Self { looked: Instant::now(), told: false, welcome: false, offered: false, unanswered: 0 }
+    }
+
+    /// Whether it is time to look for a refusal.
+    fn is_due(&mut self) -> bool {
+        let due = !self.welcome && self.looked.elapsed() >= LOOK;
+        if due {
+            self.looked = Instant::now();
+        }
+        due
+    }
+}
+
+/// How often an upload that is taken is interrupted to look for a refusal. A look is three system calls, where to send a line is one: with a look
+/// before each, lines in a row take 1.33 times as long as by hand, and not 1.14. Where the other side takes no more, it is looked at once.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// So many bytes may come before an answer, in heads of interim ones: twice what ureq takes for one head. It would read them for ever.
 const MOST_UNANSWERED: usize = 128 << 10;
@@ -175,7 +196,7 @@ impl<In: Transport> Transport for Watched<In> {
         if self.exchange.is_none() {
             // ureq would take the first bytes that come for ones which it can use, because it could use the last ones of the exchange before.
             self.inner.buffers().input_consume(0);
-            self.exchange = Some(Exchange::default());
+            self.exchange = Some(Exchange::begin());
             self.wire.serve(call::current(|call| {
                 call.begin_sending();
                 call.limits.clone()
@@ -183,7 +204,7 @@ impl<In: Transport> Transport for Watched<In> {
             self.wire.send_request(true);
         } else if self.wire.is_muted() {
             return Ok(());
-        } else if self.is_refused() {
+        } else if self.exchange.as_mut().is_some_and(Exchange::is_due) && self.is_refused() {
             self.stop_sending(None);
             return Ok(());
         }
