@@ -33,7 +33,7 @@ pub(in super::super) fn settings(config: &UreqConfig) -> Result<Settings, Reques
         let refused = |problem: &str| RequestError::setting("client_certificate", problem);
         let (certificates, key) = (backend.certificates("client_certificate", certificates)?, pem::key(key).map_err(refused)?);
         backend.check_pair(&certificates, &key).map_err(refused)?;
-        settings = settings.client_cert(Some(ClientCert::new_with_certs(&certificates, key)));
+        settings = backend.keep(settings).client_cert(Some(ClientCert::new_with_certs(&certificates, key)));
     }
     Ok(Settings(settings.build()))
 }
@@ -61,12 +61,18 @@ impl TlsBackend {
     fn settings(self) -> TlsConfigBuilder {
         let settings = TlsConfig::builder();
         match self {
-            #[cfg(feature = "rustls")]
-            // Chosen now and kept, so that what was found usable stays so.
-            Self::Rustls => settings.unversioned_rustls_crypto_provider(super::with_rustls::provider()),
-            #[cfg(not(feature = "rustls"))]
+            // ureq chooses what rustls computes with when it first encrypts, as `provider` does: what never does needs no memory for it.
             Self::Rustls => settings,
             Self::NativeTls => settings.provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier),
+        }
+    }
+
+    /// What a key was found usable with is to be what it is used with.
+    fn keep(self, settings: TlsConfigBuilder) -> TlsConfigBuilder {
+        match self {
+            #[cfg(feature = "rustls")]
+            Self::Rustls => settings.unversioned_rustls_crypto_provider(super::with_rustls::provider()),
+            _ => settings,
         }
     }
 
