@@ -53,7 +53,7 @@ pub fn compare_time(bench: &Bench, server: &Server, tools: &[Tool]) -> Compared 
             Cost::time(begin.elapsed())
         })
     });
-    bench.compare("cold: from the start of a program to its end", Unit::Each(TIMES, "run"), sides.collect())
+    bench.compare("cold time: from the start of a program to its end", Unit::Each(TIMES, "run"), sides.collect())
 }
 
 /// How much memory they have when all of the answer is there but its last byte: the same moment for all, also for those that cannot be asked.
@@ -78,7 +78,7 @@ pub fn compare_memory(bench: &Bench, server: &Server, tools: &[Tool], which: &st
             Cost { bytes, ..Cost::default() }
         })
     });
-    bench.compare(&format!("cold: memory, {which}"), Unit::Memory, sides.collect())
+    bench.compare(&format!("cold {which}: what the system says of the memory"), Unit::Memory, sides.collect())
 }
 
 fn is_asleep(process: &str) -> bool {
