@@ -189,7 +189,7 @@ impl Compared {
             };
             let is_known = self.costs(name).all(|cost| cost.cpu.is_some());
             let cpu = if is_known { format!("CPU {}", costs(cpu_seconds)) } else { String::new() };
-            println!("{}", format!("  {name:<28} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64())).trim_end());
+            println!("{}", format!("  {name:<30} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64())).trim_end());
         }
     }
 

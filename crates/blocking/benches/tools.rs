@@ -10,6 +10,7 @@ use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Compared, Cost, Unit, side};
 
 /// A program. It is given the address of the API, or with curl that of the request, as its last argument.
+#[derive(Clone)]
 pub struct Tool {
     pub name: &'static str,
     pub program: PathBuf,

@@ -31,7 +31,7 @@ impl Section {
     /// Prints a figure, and whether it is what it has to be, and writes it down.
     pub fn tell(&self, what: &str, figure: Spread, goal: Goal) {
         let (is, must, verdict) = (figure.to_string(), goal.to_string(), goal.verdict(figure));
-        println!("{}", format!("  {what:<64} {is:<24} {must:<6} {verdict}").trim_end());
+        println!("{}", format!("  {what:<70} {is:<24} {must:<6} {verdict}").trim_end());
         let row = [&self.name, what, &must, &is, verdict, &format!("cargo bench --bench {} -- \"{}\"", bench(), self.name)].join("\t");
         self.rewrite(|lines| {
             let after = lines.iter().rposition(|line| self.owns(line)).map_or(lines.len(), |last| last + 1);
