@@ -25,6 +25,12 @@ impl Tool {
         let mut build = Command::new(cargo);
         // Of the whole workspace, as this was: otherwise much would be built again, with other features.
         build.args(["bench", "--workspace", "--no-run", "--quiet", "--message-format=json", "--bench", target]);
+        // What cargo has set for this program is not for another cargo: build scripts that look at it would run again, now and after this.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|set| name.to_string_lossy().starts_with(set)) {
+                build.env_remove(name);
+            }
+        }
         let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{target} cannot be built");
         let messages = String::from_utf8(output.stdout).unwrap();
