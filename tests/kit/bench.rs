@@ -52,14 +52,19 @@ impl Bench {
                 _ => bench.only.push(arg),
             }
         }
-        bench.is_told_rounds = bench.quick || rounds.is_some();
+        bench.is_told_rounds = rounds.is_some();
         bench.rounds = rounds.unwrap_or(if bench.quick { 3 } else { 9 }).max(1);
         bench
     }
 
-    /// The same with so many rounds, where the arguments do not say how many.
+    /// The same with so many rounds, where the arguments do not say how many; with fewer, where it has to be quick.
     pub fn in_rounds(&self, rounds: usize) -> Self {
-        Self { rounds: if self.is_told_rounds { self.rounds } else { rounds }, ..self.clone() }
+        let rounds = match (self.is_told_rounds, self.quick) {
+            (true, _) => self.rounds,
+            (false, true) => rounds.min(self.rounds),
+            (false, false) => rounds,
+        };
+        Self { rounds, ..self.clone() }
     }
 
     /// So much, or the sixteenth part where it has to be quick.
