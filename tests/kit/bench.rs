@@ -85,7 +85,7 @@ impl Bench {
     /// Begins a comparison: its title is a name, which selects it, and after a colon what there is to say about it. What is told
     /// of it is written down, unless it had to be quick.
     pub fn section(&self, title: &str) -> Section {
-        println!("\n== {title}: {} rounds", self.rounds);
+        println!("\n== {title}: {} round{}", self.rounds, if self.rounds == 1 { "" } else { "s" });
         Section::begin(title, !self.quick)
     }
 
