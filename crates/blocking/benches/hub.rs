@@ -53,8 +53,8 @@ fn main() {
             get(&format!("{url}/instance/{id}/event/ready"));
             let IgnoredAny = bare::value(post(&format!("{url}/instance/{id}/_kill")));
         };
-        // One of each side in turns: what a hub needs for one differs by a half, and changes while it runs.
-        let compared = bench.in_rounds(60).compare(
+        // One of each side in turns, many times: what a hub needs for one differs by a half, and the hundredths of the median are what counts.
+        let compared = bench.in_rounds(240).compare(
             "cycle: start, until it is ready, kill on a hub",
             Unit::Whole,
             vec![side(OURS, || Cost::of(ours).0), side(UREQ, || Cost::of(ureq).0)],

@@ -73,7 +73,7 @@ fn hub(bench: &Bench, dir: &Path) {
     let hub = hub::any(None).unwrap();
     let host = HostClient::new(hub.url()).unwrap();
     if bench.wants("hub version") {
-        let requests = bench.scaled(800);
+        let requests = bench.scaled(400);
         let mut node = node(dir, &[hub.url()]);
         let compared = bench.compare(
             &format!("hub version: version() of a hub, {requests} times"),
