@@ -86,7 +86,7 @@ impl Bench {
     /// of it is written down, unless it had to be quick.
     pub fn section(&self, title: &str) -> Section {
         println!("\n== {title}: {} round{}", self.rounds, if self.rounds == 1 { "" } else { "s" });
-        Section::begin(title, !self.quick)
+        Section::begin(title, (!self.quick).then(table::file))
     }
 
     /// Lets the sides do their work in turns, after a round that does not count, and prints what each cost.

@@ -73,3 +73,25 @@ impl Display for Goal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_tells_of_single_rounds() {
+        let verdict = |goal: Goal, values: [f64; 3]| goal.verdict(Spread::of(values));
+        assert_eq!(verdict(Goal::AtLeast(0.9), [0.9, 1.0, 1.1]), "holds in each round");
+        assert_eq!(verdict(Goal::AtLeast(0.9), [0.8, 1.0, 1.1]), "holds (median)");
+        assert_eq!(verdict(Goal::AtMost(0.9), [0.8, 1.0, 1.1]), "MISSED (median)");
+        assert_eq!(verdict(Goal::AtMost(0.7), [0.8, 1.0, 1.1]), "MISSED in each round");
+        assert_eq!(verdict(Goal::Told, [0.8, 1.0, 1.1]), "");
+    }
+
+    #[test]
+    fn what_is_counted_has_no_fractions() {
+        assert_eq!(Spread::of([64.0, 64.0]).to_string(), "64");
+        assert_eq!(Spread::of([1.0, 2.0, 4.0]).to_string(), "2 (1–4)");
+        assert_eq!(Spread::of([0.5, 1.0]).to_string(), "0.75 (0.50–1.00)");
+    }
+}

@@ -16,9 +16,9 @@ pub struct Section {
 
 impl Section {
     /// Begins one, whose name is what comes before a colon. What was written down of an earlier one of this name is gone.
-    pub(super) fn begin(title: &str, is_written_down: bool) -> Self {
+    pub(super) fn begin(title: &str, file: Option<PathBuf>) -> Self {
         let (name, about) = title.split_once(": ").unwrap_or((title, ""));
-        let section = Self { name: name.to_owned(), file: is_written_down.then(file) };
+        let section = Self { name: name.to_owned(), file };
         // What is told now comes to the same place.
         section.rewrite(|lines| {
             let at = lines.iter().position(|line| section.owns(line)).unwrap_or(lines.len());
@@ -67,30 +67,63 @@ fn folder() -> PathBuf {
     program.ancestors().nth(2).expect("a folder of cargo's").join("bench-table")
 }
 
-fn file() -> PathBuf {
+/// Where this benchmark writes.
+pub(super) fn file() -> PathBuf {
     folder().join(bench()).with_extension("tsv")
 }
 
-/// Prints what all benchmarks have written down, as Markdown.
+/// All of it, as Markdown.
 pub(super) fn print() -> io::Result<()> {
     let mut files: Vec<_> = fs::read_dir(folder())?.map(|file| Ok(file?.path())).collect::<io::Result<_>>()?;
     files.sort();
     println!("| what | must be | is | verdict | command |\n|---|---|---|---|---|");
     for file in files {
-        let mut heading = None;
-        for line in fs::read_to_string(file)?.lines() {
-            match line.split('\t').collect::<Vec<_>>()[..] {
-                [name, about] => heading = Some(format!("**{name}**: {about}")),
-                [_, what, must, is, verdict, command] => {
-                    // Only where something was told.
-                    if let Some(heading) = heading.take() {
-                        println!("| {heading} | | | | |");
-                    }
-                    println!("| – {what} | {must} | {is} | {verdict} | `{command}` |");
-                }
-                _ => {}
-            }
-        }
+        print!("{}", rows(&fs::read_to_string(file)?));
     }
     Ok(())
+}
+
+fn rows(written: &str) -> String {
+    let (mut rows, mut heading) = (String::new(), None);
+    for line in written.lines() {
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            [name, about] => heading = Some(format!("| **{name}**: {about} | | | | |\n")),
+            [_, what, must, is, verdict, command] => {
+                // Only where something was told.
+                rows += &heading.take().unwrap_or_default();
+                rows += &format!("| – {what} | {must} | {is} | {verdict} | `{command}` |\n");
+            }
+            _ => {}
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_again_takes_the_place_of_what_was() {
+        let folder = env::temp_dir().join(format!("bench-table-{}", std::process::id()));
+        let file = folder.join("some.tsv");
+        let begin = |title: &str| Section::begin(title, Some(file.clone()));
+        let told = |section: &Section, value: f64| section.tell("speed", Spread::of([value]), Goal::AtLeast(0.5));
+        told(&begin("one: 8 times"), 0.25);
+        let two = begin("two: 8 times");
+        told(&two, 0.5);
+        told(&two, 0.75);
+        begin("three: of which nothing is told");
+        let one = begin("one: 16 times");
+        told(&one, 1.5);
+        told(&one, 1.75);
+        let rows = rows(&fs::read_to_string(&file).unwrap());
+        fs::remove_dir_all(folder).unwrap();
+        let rows: Vec<_> = rows.lines().map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()).collect();
+        assert_eq!(
+            rows.iter().map(|row| row[1]).collect::<Vec<_>>(),
+            ["**one**: 16 times", "– speed", "– speed", "**two**: 8 times", "– speed", "– speed"]
+        );
+        assert_eq!(rows.iter().map(|row| row[3]).collect::<Vec<_>>(), ["", "1.50", "1.75", "", "0.50", "0.75"]);
+    }
 }
