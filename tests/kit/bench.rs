@@ -3,22 +3,28 @@
 //! A figure is never compared with one of another run or another machine: the sides of a comparison run in one process, one after the other
 //! in each round, each round beginning with the next one, and what is told is the median of the ratios of the rounds.
 
+mod figures;
 pub mod process;
 pub mod raw;
 pub mod server;
+mod table;
 
-use std::fmt::{self, Display};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, thread};
 
+pub use self::figures::{Goal, Spread};
 use self::process::Part;
+pub use self::table::Section;
 
 const MIB: f64 = (1 << 20) as f64;
 
 /// A run of a benchmark, as its arguments say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bench {
     rounds: usize,
+    /// The arguments say how many rounds there are.
+    is_told_rounds: bool,
     quick: bool,
     only: Vec<String>,
 }
@@ -26,10 +32,11 @@ pub struct Bench {
 impl Bench {
     /// What was asked for: `--quick` for few rounds and little data, `--rounds N`, and words that the names of the comparisons to make hold.
     ///
-    /// Does not return where this process is a part of another benchmark: then it is one of `parts`, or the server.
+    /// Does not return where this process is a part of another benchmark: then it is one of `parts`, or the server; nor with `--table`, for
+    /// which it prints what all benchmarks have written down.
     pub fn start(parts: &[Part]) -> Self {
         process::run_part(parts);
-        let mut bench = Self { rounds: 9, quick: false, only: Vec::new() };
+        let mut bench = Self { rounds: 9, is_told_rounds: false, quick: false, only: Vec::new() };
         let mut rounds = None;
         let mut args = env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -37,12 +44,27 @@ impl Bench {
                 // Cargo's own word for it.
                 "--bench" => {}
                 "--quick" => bench.quick = true,
-                "--rounds" => rounds = args.next().and_then(|rounds| rounds.parse().ok()),
+                "--rounds" => rounds = Some(args.next().and_then(|rounds| rounds.parse().ok()).expect("a number of rounds")),
+                "--table" => {
+                    table::print().expect("figures that were written down");
+                    std::process::exit(0);
+                }
                 _ => bench.only.push(arg),
             }
         }
-        bench.rounds = rounds.unwrap_or(if bench.quick { 3 } else { 9 });
+        bench.is_told_rounds = rounds.is_some();
+        bench.rounds = rounds.unwrap_or(if bench.quick { 3 } else { 9 }).max(1);
         bench
+    }
+
+    /// The same with so many rounds, where the arguments do not say how many; with fewer, where it has to be quick.
+    pub fn in_rounds(&self, rounds: usize) -> Self {
+        let rounds = match (self.is_told_rounds, self.quick) {
+            (true, _) => self.rounds,
+            (false, true) => rounds.min(self.rounds),
+            (false, false) => rounds,
+        };
+        Self { rounds, ..self.clone() }
     }
 
     /// So much, or the sixteenth part where it has to be quick.
@@ -60,9 +82,16 @@ impl Bench {
         self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
     }
 
+    /// Begins a comparison: its title is a name, which selects it, and after a colon what there is to say about it. What is told
+    /// of it is written down, unless it had to be quick.
+    pub fn section(&self, title: &str) -> Section {
+        println!("\n== {title}: {} round{}", self.rounds, if self.rounds == 1 { "" } else { "s" });
+        Section::begin(title, (!self.quick).then(table::file))
+    }
+
     /// Lets the sides do their work in turns, after a round that does not count, and prints what each cost.
     pub fn compare(&self, title: &str, unit: Unit, mut sides: Vec<Side<'_>>) -> Compared {
-        println!("\n== {title}: {} rounds", self.rounds);
+        let section = self.section(title);
         let mut rounds = Vec::new();
         for round in 0..=self.rounds {
             let mut costs = vec![Cost::default(); sides.len()];
@@ -74,7 +103,7 @@ impl Bench {
                 rounds.push(costs);
             }
         }
-        let compared = Compared { sides: sides.iter().map(|side| side.name).collect(), rounds };
+        let compared = Compared { section, sides: sides.iter().map(|side| side.name).collect(), rounds };
         compared.print(unit);
         compared
     }
@@ -96,8 +125,8 @@ pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a>
 pub struct Cost {
     /// How long it took.
     pub wall: Duration,
-    /// How long the threads that did it ran; nothing where that is not known.
-    pub cpu: Duration,
+    /// How long the threads that did it ran, where that is known.
+    pub cpu: Option<Duration>,
     /// How much memory it took, where that is the question.
     pub bytes: u64,
 }
@@ -108,12 +137,7 @@ impl Cost {
         let (cpu, begin) = (thread_time(), Instant::now());
         let result = work();
         let wall = begin.elapsed();
-        (Self { wall, cpu: thread_time().saturating_sub(cpu), bytes: 0 }, result)
-    }
-
-    /// The least that some work costs in three times: for what only computes, and is disturbed by nothing but other programs.
-    pub fn of_best(mut work: impl FnMut()) -> Self {
-        [(); 3].map(|()| Self::of(&mut work).0).into_iter().min_by_key(|cost| cost.wall).unwrap_or_default()
+        (Self { wall, cpu: Some(thread_time() - cpu), bytes: 0 }, result)
     }
 
     /// What only took time.
@@ -122,8 +146,10 @@ impl Cost {
     }
 }
 
-/// How long this thread has run.
+/// How long this thread has run, in nanoseconds.
 pub fn thread_time() -> Duration {
+    // The system brings it up to date when it looks for something else to run, and otherwise every four milliseconds.
+    thread::yield_now();
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("/proc of Linux");
     Duration::from_nanos(text.split(' ').next().and_then(|time| time.parse().ok()).expect("the time of a thread"))
 }
@@ -141,101 +167,73 @@ pub enum Unit {
     Memory,
 }
 
-/// What the sides cost in each round.
+/// What the sides cost in each round. It is a [`Section`], and tells what else there is.
 #[derive(Debug)]
 pub struct Compared {
+    section: Section,
     sides: Vec<&'static str>,
     rounds: Vec<Vec<Cost>>,
 }
 
+impl Deref for Compared {
+    type Target = Section;
+
+    fn deref(&self) -> &Section {
+        &self.section
+    }
+}
+
 impl Compared {
     fn print(&self, unit: Unit) {
-        for (index, name) in self.sides.iter().enumerate() {
-            let spread = |value: &dyn Fn(&Cost) -> f64| Spread::of(self.rounds.iter().map(|costs| value(&costs[index])));
+        for name in &self.sides {
             let costs = |time: fn(&Cost) -> f64| match unit {
-                Unit::Each(count, what) => format!("{} µs/{what}", spread(&|cost| time(cost) * 1e6 / count as f64)),
-                Unit::Bytes(bytes) => format!("{:#} MiB/s", spread(&|cost| bytes as f64 / time(cost) / MIB)),
-                Unit::Whole => format!("{} ms", spread(&|cost| time(cost) * 1e3)),
-                Unit::Memory => format!("{} MiB", spread(&|cost| cost.bytes as f64 / MIB)),
+                Unit::Each(count, what) => format!("{} µs/{what}", self.spread(name, |cost| time(cost) * 1e6 / count as f64)),
+                Unit::Bytes(bytes) => format!("{:#} MiB/s", self.spread(name, |cost| bytes as f64 / time(cost) / MIB)),
+                Unit::Whole => format!("{} ms", self.spread(name, |cost| time(cost) * 1e3)),
+                Unit::Memory => format!("{} MiB", self.spread(name, |cost| cost.bytes as f64 / MIB)),
             };
-            // The system counts it in ticks of some milliseconds.
-            let known = self.rounds.iter().all(|costs| costs[index].cpu > Duration::from_millis(40));
-            let cpu = if known { format!("CPU {}", costs(|cost| cost.cpu.as_secs_f64())) } else { String::new() };
-            println!("  {name:<28} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64()));
+            let is_known = self.costs(name).all(|cost| cost.cpu.is_some());
+            let cpu = if is_known { format!("CPU {}", costs(cpu_seconds)) } else { String::new() };
+            println!("{}", format!("  {name:<30} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64())).trim_end());
         }
     }
 
-    fn ratio(&self, what: &str, (of, to): (&str, &str), value: impl Fn(&Cost, &Cost) -> f64, goal: Goal) {
-        let index = |name: &str| self.sides.iter().position(|side| *side == name).expect("the name of a side");
-        let ratios = self.rounds.iter().map(|costs| value(&costs[index(of)], &costs[index(to)]));
-        tell(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
+    fn costs<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Cost> {
+        let index = self.sides.iter().position(|side| *side == name).expect("the name of a side");
+        self.rounds.iter().map(move |costs| &costs[index])
+    }
+
+    /// What a side cost in the rounds.
+    pub fn spread(&self, name: &str, value: impl Fn(&Cost) -> f64) -> Spread {
+        Spread::of(self.costs(name).map(value))
+    }
+
+    fn ratio(&self, what: &str, (of, to): (&str, &str), value: impl Fn(&Cost) -> f64, goal: Goal) {
+        let ratios = self.costs(of).zip(self.costs(to)).map(|(of, to)| value(of) / value(to));
+        self.tell(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
     }
 
     /// How often one side does it in the time in which the other does it once.
     pub fn speed(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("speed", (of, to), |of, to| to.wall.as_secs_f64() / of.wall.as_secs_f64(), goal);
+        self.ratio("speed", (of, to), |cost| cost.wall.as_secs_f64().recip(), goal);
     }
 
     /// How long one side takes in terms of the other.
     pub fn time(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("time", (of, to), |of, to| of.wall.as_secs_f64() / to.wall.as_secs_f64(), goal);
+        self.ratio("time", (of, to), |cost| cost.wall.as_secs_f64(), goal);
     }
 
-    /// The CPU time of one side in terms of the other's.
+    /// The CPU time of one side in terms of the other's. It has to be known of both.
     pub fn cpu(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("CPU", (of, to), |of, to| of.cpu.as_secs_f64() / to.cpu.as_secs_f64(), goal);
+        self.ratio("CPU", (of, to), cpu_seconds, goal);
     }
 
     /// The memory of one side in terms of the other's.
     pub fn memory(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("memory", (of, to), |of, to| of.bytes as f64 / to.bytes as f64, goal);
+        self.ratio("memory", (of, to), |cost| cost.bytes as f64, goal);
     }
 }
 
-/// What a figure has to be.
-#[derive(Clone, Copy, Debug)]
-pub enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
-    /// It is only told.
-    Told,
-}
-
-/// Prints a figure, and whether it is what it has to be.
-pub fn tell(what: &str, figure: Spread, goal: Goal) {
-    let figure_text = figure.to_string();
-    match goal {
-        Goal::AtLeast(goal) => {
-            println!("  {what:<52} {figure_text:<26} ≥ {goal} {}", if figure.median >= goal { "holds" } else { "MISSED" });
-        }
-        Goal::AtMost(goal) => {
-            println!("  {what:<52} {figure_text:<26} ≤ {goal} {}", if figure.median <= goal { "holds" } else { "MISSED" });
-        }
-        Goal::Told => println!("  {what:<52} {figure_text}"),
-    }
-}
-
-/// Some values of the same thing.
-#[derive(Clone, Copy, Debug)]
-pub struct Spread {
-    pub min: f64,
-    pub median: f64,
-    pub max: f64,
-}
-
-impl Spread {
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut values: Vec<_> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (values[0], values[values.len() - 1]);
-        Self { min, median: (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0, max }
-    }
-}
-
-impl Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = if f.alternate() || self.median >= 1000.0 { 0 } else { 2 };
-        let Self { min, median, max } = self;
-        write!(f, "{median:.digits$} ({min:.digits$}–{max:.digits$})")
-    }
+fn cpu_seconds(cost: &Cost) -> f64 {
+    cost.cpu.expect("a known CPU time").as_secs_f64()
 }

@@ -1,5 +1,7 @@
 //! ureq as somebody would use it who knows it well: the same settings, pool and requests as the library's.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
@@ -12,12 +14,14 @@ pub fn agent() -> Agent {
         .proxy(None)
         .accept_encoding("")
         .user_agent("scramjet-client/0.1.0")
+        .max_idle_age(Duration::from_secs(3))
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS);
     config.build().into()
 }
 
 /// The value that an answer holds, which is small.
+#[allow(dead_code, reason = "some read bodies themselves")]
 pub fn value<T: DeserializeOwned>(answer: Result<Response<Body>, Error>) -> T {
     serde_json::from_slice(&answer.unwrap().into_body().read_to_vec().unwrap()).unwrap()
 }

@@ -1,13 +1,11 @@
-//! What a build pays for this library, beside the same small program on bare `ureq`, `serde`, `serde_json`, `url` and `thiserror`:
-//! how many crates are compiled, in how many CPU seconds and how long, and how large the program is.
+//! What a build pays for this library, beside the same small program on bare `ureq`, `serde`, `serde_json`, `url` and `thiserror`, and
+//! on the least of them: how many crates are compiled, in how many CPU seconds and how long, and how large the program is.
 //!
-//! ```text
-//! cargo bench -p scramjet-client-tests --bench build_cost [-- ROUNDS]
-//! ```
+//! `cargo bench --bench build_cost`: one round, which takes minutes.
 //!
-//! Every build is one from nothing, offline and with two jobs, in folders below `target/build-cost`; of several rounds, which go through all programs
-//! in turn, the median is told. Only cargo is needed, and the network once: to find `idna_adapter` 1.0.0, which the lock file of this
-//! workspace does not have. CPU seconds are those of cargo and all that it starts; they are read from `/proc` and are 0 where there is none.
+//! Every build is one from nothing, offline and with two jobs, in folders below `target/build-cost`. Only cargo is needed, and the network
+//! once: to find `idna_adapter` 1.0.0, which the lock file of this workspace does not have. CPU seconds are those of cargo and all that it
+//! starts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,8 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
-/// What a program of ours may cost, as a multiple of the bare one.
-const TARGET: f64 = 1.25;
+use scramjet_client_tests::bench::{Bench, Goal, Section, Spread};
 
 const OURS: &str = r#"
 use scramjet_client_blocking::HostClient;
@@ -69,6 +66,21 @@ fn main() -> Result<(), Failure> {
 }
 "#;
 
+/// The least that asks a hub for its version.
+const LEAST: &str = r#"
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut address = url::Url::parse(&std::env::args().nth(1).ok_or("the address of a hub is missing")?)?;
+    if let Ok(mut path) = address.path_segments_mut() {
+        path.pop_if_empty().push("version");
+    }
+    let body = ureq::get(address.as_str()).call()?.body_mut().read_to_string()?;
+    let version: serde_json::Value = serde_json::from_str(&body)?;
+    println!("{}", version["version"].as_str().ok_or("a useless answer")?);
+    Ok(())
+}
+"#;
+
+#[derive(Clone)]
 struct Program {
     what: &'static str,
     folder: &'static str,
@@ -76,65 +88,87 @@ struct Program {
     dependencies: String,
     /// With `idna_adapter` 1.0.0, which knows ASCII host names alone.
     ascii: bool,
-    /// The program that it is compared with: its folder.
-    beside: Option<&'static str>,
+    /// The programs that it is compared with: their folders, and what it may cost as a multiple of each.
+    beside: Vec<(&'static str, Goal)>,
 }
 
 fn main() {
-    // Cargo passes `--bench` on.
-    let rounds = env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1);
+    let bench = Bench::start(&[]).in_rounds(1);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let scratch = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("build-cost");
     let mut programs = programs(root);
     programs.retain(|program| program.prepare(root, &scratch));
 
-    for release in [true, false] {
+    for (profile, release) in [("release", true), ("debug", false)] {
+        if !bench.wants(profile) {
+            continue;
+        }
+        let section = bench.section(&format!("{profile}: what it costs to build a small program"));
         let mut runs: Vec<Vec<Build>> = programs.iter().map(|_| Vec::new()).collect();
-        for _ in 0..rounds {
+        for _ in 0..bench.rounds() {
             for (program, runs) in programs.iter().zip(&mut runs) {
                 runs.push(program.build(&scratch, release));
             }
         }
-        let medians: Vec<Build> = runs.iter().map(|runs| Build::median(runs)).collect();
-        report(&programs, &medians, release, rounds);
+        report(&section, &programs, &runs);
     }
 }
 
 fn programs(root: &Path) -> Vec<Program> {
-    let manifest = fs::read_to_string(root.join("crates/blocking/Cargo.toml")).expect("the library's manifest");
-    // Without the features that bring encryption, and with that which brings a transport, where there is one.
-    let plain = if manifest.contains("\nureq = [") { r#"["ureq"]"# } else { "[]" };
+    const GOAL: Goal = Goal::AtMost(1.25);
     let ours = |features: &str| {
         let path = root.join("crates/blocking");
         format!("scramjet-client-blocking = {{ path = {path:?}, {features} }}")
     };
-    let bare = |ureq: &str| {
-        let features = r#"features = ["derive"]"#;
-        format!(
-            "serde = {{ version = \"1\", {features} }}\nserde_json = \"1\"\nthiserror = \"2\"\nurl = \"2\"\n\
-             ureq = {{ version = \"~3.5.2\", default-features = false, features = {ureq} }}"
-        )
+    let least = |ureq: &str| {
+        format!("serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features = false, features = {ureq} }}")
     };
-    let without_encryption = ours(&format!("default-features = false, features = {plain}"));
-    let program = |what, folder, source, dependencies, beside| Program { what, folder, source, dependencies, ascii: false, beside };
-    let ascii = |program: Program, what, folder, beside| Program { what, folder, ascii: true, beside, ..program };
-    let [bare_plain, bare_tls] = [bare("[]"), bare(r#"["rustls"]"#)];
-    vec![
-        program("bare, without TLS", "bare-plain", BARE, bare_plain.clone(), None),
-        program("this library, without TLS", "ours-plain", OURS, without_encryption.clone(), Some("bare-plain")),
-        program("bare, rustls", "bare-tls", BARE, bare_tls.clone(), None),
-        program("this library", "ours-tls", OURS, ours(""), Some("bare-tls")),
-        program("this library, `pack`, which packs and deploys", "ours-pack", PACKS, ours(r#"features = ["pack"]"#), Some("bare-tls")),
-        ascii(program("", "", BARE, bare_plain, None), "bare, without TLS, ASCII hosts", "bare-plain-ascii", None),
-        ascii(
-            program("", "", OURS, without_encryption, None),
-            "this library, without TLS, ASCII hosts",
-            "ours-plain-ascii",
-            Some("bare-plain-ascii"),
+    let bare = |ureq: &str| format!("serde = {{ version = \"1\", features = [\"derive\"] }}\nthiserror = \"2\"\n{}", least(ureq));
+    let program = |what, folder, source, dependencies, beside: &[(&'static str, Goal)]| Program {
+        what,
+        folder,
+        source,
+        dependencies,
+        ascii: false,
+        beside: beside.to_vec(),
+    };
+    let plain = [
+        program("least, without TLS", "least-plain", LEAST, least("[]"), &[]),
+        program("bare, without TLS", "bare-plain", BARE, bare("[]"), &[]),
+        program(
+            "this library, without TLS",
+            "ours-plain",
+            OURS,
+            ours(r#"default-features = false, features = ["ureq"]"#),
+            &[("bare-plain", GOAL), ("least-plain", Goal::Told)],
         ),
-        ascii(program("", "", BARE, bare_tls, None), "bare, rustls, ASCII hosts", "bare-tls-ascii", None),
-        ascii(program("", "", OURS, ours(""), None), "this library, ASCII hosts", "ours-tls-ascii", Some("bare-tls-ascii")),
-    ]
+    ];
+    let tls = [
+        program("least, rustls", "least-tls", LEAST, least(r#"["rustls"]"#), &[]),
+        program("bare, rustls", "bare-tls", BARE, bare(r#"["rustls"]"#), &[]),
+        program("this library", "ours-tls", OURS, ours(""), &[("bare-tls", GOAL), ("least-tls", Goal::Told)]),
+    ];
+    let packs = program(
+        "this library, `pack`, which packs and deploys",
+        "ours-pack",
+        PACKS,
+        ours(r#"features = ["pack"]"#),
+        &[("bare-tls", Goal::Told)],
+    );
+    let ascii = |program: &Program, what, folder, beside: &[(&'static str, Goal)]| Program {
+        what,
+        folder,
+        ascii: true,
+        beside: beside.to_vec(),
+        ..program.clone()
+    };
+    let ascii = [
+        ascii(&plain[1], "bare, without TLS, ASCII hosts", "bare-plain-ascii", &[]),
+        ascii(&plain[2], "this library, without TLS, ASCII hosts", "ours-plain-ascii", &[("bare-plain-ascii", GOAL)]),
+        ascii(&tls[1], "bare, rustls, ASCII hosts", "bare-tls-ascii", &[]),
+        ascii(&tls[2], "this library, ASCII hosts", "ours-tls-ascii", &[("bare-tls-ascii", GOAL)]),
+    ];
+    plain.into_iter().chain(tls).chain([packs]).chain(ascii).collect()
 }
 
 impl Program {
@@ -211,18 +245,6 @@ struct Build {
     size: u64,
 }
 
-impl Build {
-    /// Each figure by itself.
-    fn median(builds: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = builds.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures[figures.len() / 2]
-        };
-        Self { crates: builds[0].crates, cpu: of(|build| build.cpu), seconds: of(|build| build.seconds), size: builds[0].size }
-    }
-}
-
 /// User and system time of all children that have ended, and of theirs.
 fn cpu_of_children() -> f64 {
     // In hundredths on every Linux; what comes before holds a name in brackets.
@@ -232,28 +254,20 @@ fn cpu_of_children() -> f64 {
     (ticks(13) + ticks(14)) / 100.0
 }
 
-fn report(programs: &[Program], builds: &[Build], release: bool, rounds: usize) {
-    println!("\n{}, median of {rounds}\n", if release { "release" } else { "debug" });
-    let size = if release { "stripped MB" } else { "MB" };
-    println!("| program | crates | CPU s | wall s | {size} | crates, beside bare | CPU, beside bare |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
-    for (program, build) in programs.iter().zip(builds) {
-        let bare = program.beside.and_then(|beside| programs.iter().position(|other| other.folder == beside)).map(|n| &builds[n]);
-        let ratio = |figure: fn(&Build) -> f64| {
-            bare.map_or(String::new(), |bare| {
-                let ratio = figure(build) / figure(bare);
-                format!("{ratio:.2}{}", if ratio <= TARGET { "" } else { " !" })
-            })
-        };
-        println!(
-            "| {} | {} | {:.1} | {:.1} | {:.2} | {} | {} |",
-            program.what,
-            build.crates,
-            build.cpu,
-            build.seconds,
-            build.size as f64 / 1e6,
-            ratio(|build| build.crates as f64),
-            ratio(|build| build.cpu),
-        );
+fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
+    let spread = |builds: &[Build], figure: fn(&Build) -> f64| Spread::of(builds.iter().map(figure));
+    for (program, builds) in programs.iter().zip(runs) {
+        let (cpu, seconds) = (spread(builds, |build| build.cpu), spread(builds, |build| build.seconds));
+        let (crates, size) = (builds[0].crates, builds[0].size as f64 / 1e6);
+        println!("  {:<46} {crates:>3} crates   CPU {cpu} s   {seconds} s   {size:.2} MB", program.what);
+    }
+    for (program, builds) in programs.iter().zip(runs) {
+        for (folder, goal) in &program.beside {
+            let Some(other) = programs.iter().position(|other| other.folder == *folder) else { continue };
+            let ratio = |figure: fn(&Build) -> f64| Spread::of(builds.iter().zip(&runs[other]).map(|(of, to)| figure(of) / figure(to)));
+            let names = format!("{} / {}", program.what, programs[other].what);
+            section.tell(&format!("CPU of {names}"), ratio(|build| build.cpu), *goal);
+            section.tell(&format!("crates of {names}"), ratio(|build| build.crates as f64), *goal);
+        }
     }
 }

@@ -12,7 +12,7 @@ use scramjet_client_blocking::{HostClient, HubVersion};
 use scramjet_client_tests::bench::process::stay_on_one_processor;
 use scramjet_client_tests::bench::raw::Raw;
 use scramjet_client_tests::bench::server::Server;
-use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, tell, thread_time};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, thread_time};
 
 const OURS: &str = "scramjet-client";
 const DEADLINE: &str = "with a deadline";
@@ -21,8 +21,11 @@ const RAW: &str = "TcpStream + serde_json";
 
 fn main() {
     let bench = Bench::start(&[]);
-    if bench.wants("threads") {
-        threads(&bench, &Server::start());
+    let server = Server::start();
+    for count in [1, 8, 64] {
+        if bench.wants(&format!("threads {count}")) {
+            threads(&bench, &server, count);
+        }
     }
     if bench.wants("sequential") {
         stay_on_one_processor();
@@ -35,7 +38,6 @@ fn sequential(bench: &Bench, server: &Server) {
     let host = HostClient::new(server.url()).unwrap();
     let limited = host.with_deadline(Duration::from_secs(10));
     let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
-    let mut raw = Raw::connect(server.address());
     let calls = |host: &HostClient| Cost::of(|| (0..requests).for_each(|_| check(&host.version().unwrap()))).0;
 
     let compared = bench.compare(
@@ -45,7 +47,10 @@ fn sequential(bench: &Bench, server: &Server) {
             side(OURS, || calls(&host)),
             side(UREQ, || Cost::of(|| (0..requests).for_each(|_| check(&bare::value(agent.get(&url).call())))).0),
             side(DEADLINE, || calls(&limited)),
-            side(RAW, || Cost::of(|| (0..requests).for_each(|_| check(&serde_json::from_slice(raw.get("/version")).unwrap()))).0),
+            side(RAW, || {
+                let mut raw = Raw::connect(server.address());
+                Cost::of(|| (0..requests).for_each(|_| check(&serde_json::from_slice(raw.get("/version")).unwrap()))).0
+            }),
         ],
     );
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
@@ -57,52 +62,53 @@ fn sequential(bench: &Bench, server: &Server) {
     compared.speed(UREQ, RAW, Goal::Told);
 }
 
-const THREADS: usize = 64;
-
-fn threads(bench: &Bench, server: &Server) {
-    let each = bench.scaled(800);
-    let mut connections = Vec::new();
+fn threads(bench: &Bench, server: &Server, threads: usize) {
+    let requests = bench.scaled(19_200);
+    let each = requests / threads as u64;
+    let (mut ours, mut ureqs) = (Vec::new(), Vec::new());
+    // How many connections that took, but for the one that asks.
+    let connections = |count: &mut Vec<f64>, work: &dyn Fn() -> Cost| {
+        let before = server.connections();
+        let cost = work();
+        count.push((server.connections() - before - 1) as f64);
+        cost
+    };
     let compared = bench.compare(
-        &format!("threads: version(), {each} times by each of {THREADS} threads with one client"),
-        Unit::Each(each * THREADS as u64, "request"),
+        &format!("threads {threads}: version(), {each} times by each of {threads} with one client"),
+        Unit::Each(each * threads as u64, "request"),
         vec![
             side(OURS, || {
-                let before = server.connections();
                 let host = HostClient::new(server.url()).unwrap();
-                let cost = at_once(each, || check(&host.version().unwrap()));
-                // But for the one that asks.
-                connections.push((server.connections() - before - 1) as f64);
-                cost
+                connections(&mut ours, &|| at_once(threads, each, || check(&host.version().unwrap())))
             }),
             side(UREQ, || {
                 let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
-                at_once(each, || check(&bare::value(agent.get(&url).call())))
+                connections(&mut ureqs, &|| at_once(threads, each, || check(&bare::value(agent.get(&url).call()))))
             }),
         ],
     );
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
     compared.cpu(OURS, UREQ, Goal::Told);
-    tell("connections of scramjet-client", Spread::of(connections), Goal::AtMost(THREADS as f64));
+    compared.tell(&format!("connections of {OURS}"), Spread::of(ours), Goal::AtMost(threads as f64));
+    compared.tell(&format!("connections of {UREQ}"), Spread::of(ureqs), Goal::Told);
 }
 
-/// Many threads that do the same, all from the same moment on.
-fn at_once(each: u64, work: impl Fn() + Sync) -> Cost {
-    let barrier = Barrier::new(THREADS + 1);
-    thread::scope(|scope| {
-        let working: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    (0..each).for_each(|_| work());
-                    thread_time()
-                })
-            })
-            .collect();
+/// Many threads that do the same, let go at once: from when the first of them begins until the last one has ended.
+fn at_once(threads: usize, each: u64, work: impl Fn() + Sync) -> Cost {
+    let barrier = Barrier::new(threads);
+    let one = || {
+        let before = thread_time();
         barrier.wait();
         let begin = Instant::now();
-        let cpu = working.into_iter().map(|thread| thread.join().unwrap()).sum();
-        Cost { cpu, ..Cost::time(begin.elapsed()) }
-    })
+        (0..each).for_each(|_| work());
+        (begin, Instant::now(), thread_time() - before)
+    };
+    let done: Vec<_> = thread::scope(|scope| {
+        let working: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        working.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (begin, end) = (done.iter().map(|done| done.0).min(), done.iter().map(|done| done.1).max());
+    Cost { cpu: Some(done.iter().map(|done| done.2).sum()), ..Cost::time(end.unwrap() - begin.unwrap()) }
 }
 
 fn check(version: &HubVersion) {

@@ -2,10 +2,12 @@
 //!
 //! `cargo bench --bench lines`
 
-use std::io::{BufRead as _, BufReader, Read as _};
+mod bare;
 
-use scramjet_client_blocking::{ByteStream, HostClient};
-use scramjet_client_tests::bench::process::stay_on_one_processor;
+use std::io::{BufRead as _, BufReader, Read};
+
+use scramjet_client_blocking::HostClient;
+use scramjet_client_tests::bench::process::{stay_beside, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::BUFFER;
 use scramjet_client_tests::bench::server::{Server, lines};
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
@@ -14,6 +16,7 @@ use serde::Deserialize;
 const LINES: &str = "lines()";
 const BYTE_LINES: &str = "byte_lines()";
 const READ_UNTIL: &str = "BufRead::read_until";
+const UREQ_UNTIL: &str = "read_until of ureq's body";
 const STD_LINES: &str = "BufRead::lines";
 const JSON_LINES: &str = "json_lines()";
 const FROM_SLICE: &str = "from_slice of lines at hand";
@@ -41,6 +44,7 @@ fn main() {
     let count = blocks * block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
     let instance = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap().instance(format!("lines-{bytes}")).unwrap();
     let stream = || instance.output().unwrap();
+    let (agent, url) = (bare::agent(), format!("{}/instance/lines-{bytes}/output", server.url()));
     let all = |counted: u64| assert_eq!(counted, count);
 
     if bench.wants("text") {
@@ -50,16 +54,22 @@ fn main() {
             vec![
                 side(LINES, || Cost::of(|| all(stream().lines().map(|line| drop(line.unwrap())).count() as u64)).0),
                 side(READ_UNTIL, || Cost::of(|| all(read_until(stream()))).0),
+                side(UREQ_UNTIL, || Cost::of(|| all(read_until(agent.get(&url).call().unwrap().into_body().into_reader()))).0),
                 side(BYTE_LINES, || Cost::of(|| all(stream().byte_lines().map(|line| drop(line.unwrap())).count() as u64)).0),
                 side(STD_LINES, || Cost::of(|| all(buffered(stream()).lines().map(|line| drop(line.unwrap())).count() as u64)).0),
             ],
         );
         compared.speed(LINES, READ_UNTIL, Goal::AtLeast(0.95));
         compared.cpu(LINES, READ_UNTIL, Goal::Told);
+        compared.speed(LINES, UREQ_UNTIL, Goal::Told);
+        compared.cpu(LINES, UREQ_UNTIL, Goal::Told);
         compared.speed(BYTE_LINES, READ_UNTIL, Goal::Told);
         compared.speed(LINES, STD_LINES, Goal::Told);
+        compared.cpu(LINES, STD_LINES, Goal::Told);
     }
     if bench.wants("json") {
+        // What is in memory comes from nobody: the work of the one who sends the stream is not to count either.
+        stay_beside(&server);
         let at_hand: Vec<_> = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
         let compared = bench.compare(
@@ -79,18 +89,18 @@ fn main() {
         );
         compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
         compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
-        compared.cpu(JSON_LINES, BOTH, Goal::Told);
+        compared.cpu(JSON_LINES, BOTH, Goal::AtMost(1.11));
         compared.speed(BOTH, FROM_SLICE, Goal::Told);
         compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
     }
 }
 
-fn buffered(stream: ByteStream) -> BufReader<ByteStream> {
+fn buffered<R: Read>(stream: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER, stream)
 }
 
 /// Into one buffer, which is the least that can be done.
-fn read_until(stream: ByteStream) -> u64 {
+fn read_until(stream: impl Read) -> u64 {
     let (mut reader, mut line, mut count) = (buffered(stream), Vec::new(), 0);
     while reader.read_until(b'\n', &mut line).unwrap() > 0 {
         line.clear();
@@ -100,7 +110,7 @@ fn read_until(stream: ByteStream) -> u64 {
 }
 
 /// Without looking at it.
-fn drain(mut stream: ByteStream) {
+fn drain(mut stream: impl Read) {
     let mut buf = vec![0; BUFFER];
     while stream.read(&mut buf).unwrap() > 0 {}
 }

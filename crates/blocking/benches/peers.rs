@@ -1,6 +1,7 @@
-//! The TypeScript client, against the same server: `@scramjet/api-client`, which is installed as `peers/package-lock.json` says.
+//! The TypeScript client, against the same server and a real hub: `@scramjet/api-client`, which is installed as `peers/package-lock.json` says.
 //!
-//! `cargo bench --bench peers`. Needs Node.js with npm.
+//! `cargo bench --bench peers`. Needs Node.js with npm, and may have thousands of files open: that client makes a connection for each
+//! request, and leaves it to the server to close it when it was idle for five seconds.
 
 mod tools;
 
@@ -10,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
 use scramjet_client_tests::bench::process::Running;
 use scramjet_client_tests::bench::server::Server;
-use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
+use scramjet_client_tests::{hub, package};
 
 use self::tools::Tool;
 
@@ -22,39 +24,98 @@ const TYPESCRIPT: &str = "@scramjet/api-client";
 
 fn main() {
     let bench = Bench::start(&[]);
-    let server = Server::start();
     let dir = install();
+    let server = Server::start();
     if bench.wants("sequential") {
         sequential(&bench, &server, &dir);
     }
-    if bench.wants("cold") {
-        let program = Tool { name: TYPESCRIPT, program: "node".into(), args: vec![dir.join("once.js").display().to_string()], path: "" };
-        let tools = [Tool::built(OURS, "cold_client"), program];
-        tools::compare_time(&bench, &server, &tools).time(OURS, TYPESCRIPT, Goal::AtMost(0.1));
-        tools::compare_memory(&bench, &server, &tools, "VmHWM").memory(OURS, TYPESCRIPT, Goal::AtMost(0.1));
+    let program = Tool { name: TYPESCRIPT, program: "node".into(), args: vec![dir.join("once.js").display().to_string()], path: "" };
+    let tools = || [Tool::built(OURS, "cold_client"), program.clone()];
+    if bench.wants("cold time") {
+        tools::compare_time(&bench, &server, &tools()).time(OURS, TYPESCRIPT, Goal::AtMost(0.1));
+    }
+    if bench.wants("cold VmHWM") {
+        tools::compare_memory(&bench, &server, &tools(), "VmHWM").memory(OURS, TYPESCRIPT, Goal::AtMost(0.1));
+    }
+    drop(server);
+    if bench.wants("hub version") || bench.wants("hub cycle") {
+        hub(&bench, &dir);
     }
 }
 
 fn sequential(bench: &Bench, server: &Server, dir: &Path) {
     let requests = bench.scaled(3_200);
     let host = HostClient::new(server.url()).unwrap();
-    let mut node = Running::program(Command::new("node").arg(dir.join("sequential.js")).arg(server.url()));
+    let mut node = node(dir, &[&server.url()]);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let connections = |count: &mut Vec<f64>, work: &mut dyn FnMut() -> Cost| {
+        let before = server.connections();
+        let cost = work();
+        count.push((server.connections() - before - 1) as f64);
+        cost
+    };
     let compared = bench.compare(
         &format!("sequential: version(), {requests} times"),
         Unit::Each(requests, "request"),
         vec![
-            side(OURS, || Cost::of(|| (0..requests).for_each(|_| drop(host.version().unwrap()))).0),
-            side(TYPESCRIPT, || {
-                writeln!(node.stdin(), "{requests}").unwrap();
-                let line = node.line();
-                let mut micros = line.split(' ').map(|micros| Duration::from_micros(micros.parse().unwrap()));
-                let (wall, cpu) = (micros.next().unwrap(), micros.next().unwrap());
-                Cost { wall, cpu, ..Cost::default() }
-            }),
+            side(OURS, || connections(&mut ours, &mut || versions(&host, requests))),
+            side(TYPESCRIPT, || connections(&mut theirs, &mut || times(&mut node, requests))),
         ],
     );
     compared.speed(OURS, TYPESCRIPT, Goal::AtLeast(5.0));
     compared.cpu(OURS, TYPESCRIPT, Goal::Told);
+    compared.tell(&format!("connections of {OURS}"), Spread::of(ours), Goal::Told);
+    compared.tell(&format!("connections of {TYPESCRIPT}"), Spread::of(theirs), Goal::Told);
+}
+
+/// The same on a real hub, where both wait for what it does.
+fn hub(bench: &Bench, dir: &Path) {
+    let hub = hub::any(None).unwrap();
+    let host = HostClient::new(hub.url()).unwrap();
+    if bench.wants("hub version") {
+        let requests = bench.scaled(400);
+        let mut node = node(dir, &[hub.url()]);
+        let compared = bench.compare(
+            &format!("hub version: version() of a hub, {requests} times"),
+            Unit::Each(requests, "request"),
+            vec![side(OURS, || versions(&host, requests)), side(TYPESCRIPT, || times(&mut node, requests))],
+        );
+        compared.speed(OURS, TYPESCRIPT, Goal::Told);
+        compared.cpu(OURS, TYPESCRIPT, Goal::Told);
+    }
+    if bench.wants("hub cycle") {
+        let sequence = host.send_sequence(package::sequence("stays")).unwrap();
+        let mut node = node(dir, &[hub.url(), sequence.id().as_str()]);
+        let ours = || {
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            instance.event("ready").unwrap();
+            instance.kill(&KillOptions::new()).unwrap();
+        };
+        let compared = bench.in_rounds(20).compare(
+            "hub cycle: start, until it is ready, kill on a hub",
+            Unit::Whole,
+            vec![side(OURS, || Cost::of(ours).0), side(TYPESCRIPT, || times(&mut node, 1))],
+        );
+        compared.time(OURS, TYPESCRIPT, Goal::Told);
+        compared.cpu(OURS, TYPESCRIPT, Goal::Told);
+        sequence.force_delete().unwrap();
+    }
+}
+
+fn versions(host: &HostClient, requests: u64) -> Cost {
+    Cost::of(|| (0..requests).for_each(|_| drop(host.version().unwrap()))).0
+}
+
+fn node(dir: &Path, args: &[&str]) -> Running {
+    Running::program(Command::new("node").arg(dir.join("sequential.js")).args(args))
+}
+
+/// Lets the TypeScript client do it so many times.
+fn times(node: &mut Running, times: u64) -> Cost {
+    writeln!(node.stdin(), "{times}").unwrap();
+    let line = node.line();
+    let mut micros = line.split(' ').map(|micros| Duration::from_micros(micros.parse().unwrap()));
+    Cost { wall: micros.next().unwrap(), cpu: micros.next(), ..Cost::default() }
 }
 
 /// Gives the folder where it is installed, with the programs of `peers/` beside it.

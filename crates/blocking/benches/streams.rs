@@ -12,7 +12,7 @@ use scramjet_client_blocking::{HostClient, InstanceClient, Upload};
 use scramjet_client_tests::bench::process::{Part, Running, memory, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::{BUFFER, Raw};
 use scramjet_client_tests::bench::server::Server;
-use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, tell};
+use scramjet_client_tests::bench::{Bench, Compared, Cost, Goal, Spread, Unit, side};
 use serde::de::IgnoredAny;
 use ureq::SendBody;
 
@@ -30,10 +30,9 @@ fn main() {
             download(&bench, &server, kind, bytes);
         }
     }
-    let file = file(bytes);
     for kind in ["sized", "chunked"] {
         if bench.wants(&format!("up {kind}")) {
-            upload(&bench, &server, kind, bytes, &file);
+            upload(&bench, &server, kind, bytes, &file(bytes));
         }
     }
     if bench.wants("memory") {
@@ -45,7 +44,7 @@ fn download(bench: &Bench, server: &Server, kind: &str, bytes: u64) {
     let what = format!("{kind}-{bytes}");
     let instance = client(&server.url()).instance(&what).unwrap();
     let (agent, url) = (bare::agent(), format!("{}/instance/{what}/output", server.url()));
-    let mut raw = Raw::connect(server.address());
+    let raw = || Raw::connect(server.address());
     let read = |reader: &mut dyn Read| assert_eq!(drain(reader), bytes);
 
     let compared = bench.compare(
@@ -54,7 +53,7 @@ fn download(bench: &Bench, server: &Server, kind: &str, bytes: u64) {
         vec![
             side(OURS, || Cost::of(|| read(&mut instance.output().unwrap())).0),
             side(UREQ, || Cost::of(|| read(&mut agent.get(&url).call().unwrap().into_body().into_reader())).0),
-            side(RAW, || Cost::of(|| assert!(raw.download(&format!("/instance/{what}/output")) >= bytes)).0),
+            side(RAW, || Cost::of(|| assert!(raw().download(&format!("/instance/{what}/output")) >= bytes)).0),
         ],
     );
     goals(&compared);
@@ -63,7 +62,7 @@ fn download(bench: &Bench, server: &Server, kind: &str, bytes: u64) {
 fn upload(bench: &Bench, server: &Server, kind: &str, bytes: u64, file: &Path) {
     let host = client(&server.url());
     let (agent, url) = (bare::agent(), format!("{}/sequence", server.url()));
-    let mut raw = Raw::connect(server.address());
+    let raw = || Raw::connect(server.address());
     let open = || File::open(file).unwrap();
     let data = || io::repeat(7).take(bytes);
 
@@ -76,7 +75,7 @@ fn upload(bench: &Bench, server: &Server, kind: &str, bytes: u64, file: &Path) {
             vec![
                 side(OURS, || Cost::of(|| host.send_sequence(Upload::path(file)).unwrap()).0),
                 side(UREQ, || Cost::of(|| answered(agent.post(&url).send(open()))).0),
-                side(RAW, || Cost::of(|| raw.upload_sized("/sequence", open(), bytes)).0),
+                side(RAW, || Cost::of(|| raw().upload_sized("/sequence", open(), bytes)).0),
             ],
         ),
         _ => (
@@ -84,14 +83,14 @@ fn upload(bench: &Bench, server: &Server, kind: &str, bytes: u64, file: &Path) {
             vec![
                 side(OURS, || Cost::of(|| host.send_sequence(Upload::reader(data())).unwrap()).0),
                 side(UREQ, || Cost::of(|| answered(agent.post(&url).send(SendBody::from_owned_reader(data())))).0),
-                side(RAW, || Cost::of(|| raw.upload_chunked("/sequence", data())).0),
+                side(RAW, || Cost::of(|| raw().upload_chunked("/sequence", data())).0),
             ],
         ),
     };
     goals(&bench.compare(&format!("{title} {} MiB", bytes >> 20), Unit::Bytes(bytes), sides));
 }
 
-fn goals(compared: &scramjet_client_tests::bench::Compared) {
+fn goals(compared: &Compared) {
     compared.speed(OURS, UREQ, Goal::AtLeast(0.95));
     compared.speed(OURS, RAW, Goal::AtLeast(0.80));
     compared.cpu(OURS, UREQ, Goal::Told);
@@ -101,7 +100,7 @@ fn goals(compared: &scramjet_client_tests::bench::Compared) {
 /// Each in a process of its own, whose memory nothing else has used.
 fn memory_of_all(bench: &Bench, server: &Server) {
     const MIB: f64 = (1 << 20) as f64;
-    println!("\n== memory: the most that a process needs beyond what it has before, MiB");
+    let section = bench.section("memory: the most that a process needs beyond what it has before, MiB");
     let [little, much] = [64 << 20, bench.scaled(1 << 30).max(128 << 20)];
     for what in ["down sized", "down chunked", "up chunked", "up sized"] {
         let needs = |bytes: u64| {
@@ -109,9 +108,9 @@ fn memory_of_all(bench: &Bench, server: &Server) {
             Spread::of(peaks.map(|peak| peak.parse::<f64>().unwrap() / MIB))
         };
         let (little_needs, much_needs) = (needs(little), needs(much));
-        tell(&format!("{what}, {} MiB", little >> 20), little_needs, Goal::AtMost(8.0));
-        tell(&format!("{what}, {} MiB", much >> 20), much_needs, Goal::AtMost(8.0));
-        tell(&format!("{what}, what more of it costs"), Spread::of([much_needs.median - little_needs.median]), Goal::AtMost(0.25));
+        section.tell(&format!("{what}, {} MiB", little >> 20), little_needs, Goal::AtMost(8.0));
+        section.tell(&format!("{what}, {} MiB", much >> 20), much_needs, Goal::AtMost(8.0));
+        section.tell(&format!("{what}, what more of it costs"), Spread::of([much_needs.median - little_needs.median]), Goal::AtMost(0.25));
     }
 }
 
@@ -120,7 +119,8 @@ fn memory_of(args: &[String]) {
     let bytes = bytes.parse().unwrap();
     let host = client(url);
     let file = file(bytes);
-    let before = memory("self", "VmHWM");
+    // What it had at its peak until now, and gave back, would hide as much of what comes.
+    let before = memory("self", "VmRSS");
     let output = |kind: &str| -> InstanceClient { host.instance(format!("{kind}-{bytes}")).unwrap() };
     match what.as_str() {
         "down sized" => assert_eq!(drain(&mut output("sized").output().unwrap()), bytes),

@@ -10,6 +10,7 @@ use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Compared, Cost, Unit, side};
 
 /// A program. It is given the address of the API, or with curl that of the request, as its last argument.
+#[derive(Clone)]
 pub struct Tool {
     pub name: &'static str,
     pub program: PathBuf,
@@ -24,6 +25,12 @@ impl Tool {
         let mut build = Command::new(cargo);
         // Of the whole workspace, as this was: otherwise much would be built again, with other features.
         build.args(["bench", "--workspace", "--no-run", "--quiet", "--message-format=json", "--bench", target]);
+        // What cargo has set for this program is not for another cargo: build scripts that look at it would run again, now and after this.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|set| name.to_string_lossy().starts_with(set)) {
+                build.env_remove(name);
+            }
+        }
         let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{target} cannot be built");
         let messages = String::from_utf8(output.stdout).unwrap();
@@ -53,7 +60,7 @@ pub fn compare_time(bench: &Bench, server: &Server, tools: &[Tool]) -> Compared 
             Cost::time(begin.elapsed())
         })
     });
-    bench.compare("cold: from the start of a program to its end", Unit::Each(TIMES, "run"), sides.collect())
+    bench.compare("cold time: from the start of a program to its end", Unit::Each(TIMES, "run"), sides.collect())
 }
 
 /// How much memory they have when all of the answer is there but its last byte: the same moment for all, also for those that cannot be asked.
@@ -78,7 +85,7 @@ pub fn compare_memory(bench: &Bench, server: &Server, tools: &[Tool], which: &st
             Cost { bytes, ..Cost::default() }
         })
     });
-    bench.compare(&format!("cold: memory, {which}"), Unit::Memory, sides.collect())
+    bench.compare(&format!("cold {which}: what the system says of the memory"), Unit::Memory, sides.collect())
 }
 
 fn is_asleep(process: &str) -> bool {

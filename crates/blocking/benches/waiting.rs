@@ -10,14 +10,14 @@ use scramjet_client_blocking::{CancelToken, HostClient};
 use scramjet_client_tests::bench::process::{Part, Running, memory};
 use scramjet_client_tests::bench::raw;
 use scramjet_client_tests::bench::server::Server;
-use scramjet_client_tests::bench::{Bench, Goal, Spread, tell};
+use scramjet_client_tests::bench::{Bench, Goal, Spread};
 
 const THREADS: usize = 1000;
 
 fn main() {
     let bench = Bench::start(&[Part { name: "ours", run: ours }, Part { name: "raw", run: socket }]);
     let server = Server::start();
-    println!("\n== {THREADS} threads, each waiting for an event: {} rounds", bench.rounds());
+    let section = bench.section(&format!("waiting: {THREADS} threads, each for an event"));
     let (mut threads, mut waiters, mut cancelling) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds() {
         let [raw, _] = measured(&server, "raw");
@@ -26,9 +26,9 @@ fn main() {
         waiters.push((ours - raw) / 1024.0);
         cancelling.push(time);
     }
-    tell("KiB for each thread that waits for a TcpStream", Spread::of(threads), Goal::Told);
-    tell("KiB more for each that waits for an event", Spread::of(waiters), Goal::AtMost(64.0));
-    tell("seconds until all that were cancelled have ended", Spread::of(cancelling), Goal::AtMost(1.0));
+    section.tell("KiB for each thread that waits for a TcpStream", Spread::of(threads), Goal::Told);
+    section.tell("KiB more for each that waits for an event", Spread::of(waiters), Goal::AtMost(64.0));
+    section.tell("seconds until all that were cancelled have ended", Spread::of(cancelling), Goal::AtMost(1.0));
 }
 
 /// Bytes for each thread, and seconds.

@@ -24,8 +24,8 @@ fn main() {
     let (tell, arrived) = channel();
     let (open, opened) = channel();
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let tell = tell.clone();
+        for stream in listener.incoming() {
+            let (stream, tell) = (stream.unwrap(), tell.clone());
             open.send(stream.try_clone().unwrap()).unwrap();
             thread::spawn(move || each_chunk(stream, |_| tell.send(Instant::now()).unwrap()));
         }

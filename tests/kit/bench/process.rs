@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::{env, fs, process, thread};
 
-use super::server;
+use super::server::{self, Server};
 
 /// Something that a benchmark lets a process of its own do. What it prints is the result.
 #[derive(Clone, Copy, Debug)]
@@ -85,11 +85,24 @@ impl Drop for Running {
 /// Two that take turns are otherwise on one processor at times and on two at others. To wake the other one takes longer than all that is
 /// measured, and the caches are the one's or the other's.
 pub fn stay_on_one_processor() {
-    let mut taskset = Command::new("taskset");
-    let pinned = taskset.args(["-acp", "0", &process::id().to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !pinned.is_ok_and(|status| status.success()) {
+    if !keep(process::id(), 0) {
         eprintln!("taskset cannot be used: the figures will vary more");
     }
+}
+
+/// Keeps this process to one processor, and the server to another: what it does then takes none of the time that is measured.
+pub fn stay_beside(server: &Server) {
+    stay_on_one_processor();
+    if !keep(server.id(), 1) {
+        eprintln!("there is no second processor for the server: its work counts as well");
+    }
+}
+
+/// Whether all threads of a process could be kept to a processor.
+fn keep(process: u32, processor: usize) -> bool {
+    let mut taskset = Command::new("taskset");
+    let kept = taskset.args(["-acp", &processor.to_string(), &process.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    kept.is_ok_and(|status| status.success())
 }
 
 /// Ends this process when its input does: what started it is gone.

@@ -4,7 +4,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::time::Duration;
+use std::{process, thread};
 
 use super::process::{Running, end_with_input};
 use super::raw::{Body, Raw, header};
@@ -14,7 +15,7 @@ pub(super) const PART: &str = "server";
 /// The server, as a benchmark has it. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    _process: Running,
+    process: Running,
     address: SocketAddr,
 }
 
@@ -22,7 +23,12 @@ impl Server {
     pub fn start() -> Self {
         let mut process = Running::part(PART, &[]);
         let address = process.line().parse().expect("an address");
-        Self { _process: process, address }
+        Self { process, address }
+    }
+
+    /// The number of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -73,7 +79,12 @@ pub(super) fn serve() {
     println!("{}", listener.local_addr().expect("an address of the listener"));
     end_with_input();
     let state = Arc::<State>::default();
-    for stream in listener.incoming().flatten() {
+    for stream in listener.incoming() {
+        let stream = stream.unwrap_or_else(|error| {
+            // To go on would be to try the same again at once, where no more files can be opened.
+            eprintln!("the server of the benchmark: {error}");
+            process::exit(1);
+        });
         state.connections.fetch_add(1, Ordering::SeqCst);
         let state = Arc::clone(&state);
         let thread = thread::Builder::new().stack_size(64 << 10);
@@ -81,6 +92,9 @@ pub(super) fn serve() {
         thread.spawn(move || drop(Connection { stream, buf: vec![0; 16 << 10], filled: 0 }.serve(&state))).expect("a thread");
     }
 }
+
+/// How long a connection may be idle, which is what answers say. A client that opens one after the other would have no files left.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What a hub says to it.
 const VERSION: &str = r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
@@ -97,6 +111,7 @@ struct Connection {
 impl Connection {
     fn serve(mut self, state: &State) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
+        self.stream.set_read_timeout(Some(KEEP_ALIVE))?;
         loop {
             let end = loop {
                 if let Some(end) = self.buf[..self.filled].windows(4).position(|end| end == b"\r\n\r\n") {
@@ -148,6 +163,7 @@ impl Connection {
             ["sequence"] | ["instance", _, "input"] => self.json(SENT),
             ["instance", what, "output"] => self.stream(what),
             ["instance", _, "once", _] => {
+                self.stream.set_read_timeout(None)?;
                 state.holding.fetch_add(1, Ordering::SeqCst);
                 let read = self.stream.read(&mut self.buf);
                 state.holding.fetch_sub(1, Ordering::SeqCst);

@@ -1,5 +1,8 @@
 //! A tool that asks a hub for its version: with ureq. See `cold.rs`.
 
+#[path = "../bare.rs"]
+mod bare;
+
 use std::error::Error;
 
 use serde::Deserialize;
@@ -11,8 +14,7 @@ struct HubVersion {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("no address")?;
-    let agent = ureq::Agent::new_with_defaults();
-    let body = agent.get(format!("{url}/version")).call()?.into_body().read_to_vec()?;
-    println!("{}", serde_json::from_slice::<HubVersion>(&body)?.version);
+    let HubVersion { version } = bare::value(bare::agent().get(format!("{url}/version")).call());
+    println!("{version}");
     Ok(())
 }
