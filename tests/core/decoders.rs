@@ -340,8 +340,13 @@ fn events_of_old_hubs_are_envelopes() {
 #[test]
 fn bodies_that_are_not_text_are_refused() {
     let (id, ..) = ids();
-    for body in [&b"\"\xff\""[..], b"{\"id\":\"\xc3\"}", b"\xef\xbb\xbf{}", b"{\"id\":\"s\"} x", b"{", b"{\"id\":\"s\"", b"'s'", b"\0"] {
-        let result = every_split(&Head::new(200, "OK"), &hub(), &GetSequence { id: &id }, body, |items| items);
+    let read = |body| every_split(&Head::new(200, "OK"), &hub(), &GetSequence { id: &id }, body, |items| items);
+    for body in [&b"\"\xff\""[..], b"{\"id\":\"\xc3\"}", b"{\"id\":\"s\",\"nobody knows it\":\"\xff\"}"] {
+        let result = read(body);
+        assert!(matches!(result, Err(ReplyError::Text { .. })), "{body:?}: {result:?}");
+    }
+    for body in [&b"\xef\xbb\xbf{}"[..], b"{\"id\":\"s\"} x", b"{", b"{\"id\":\"s\"", b"'s'", b"\0"] {
+        let result = read(body);
         assert!(matches!(result, Err(ReplyError::Body { .. })), "{body:?}: {result:?}");
     }
     // A refusal is one all the same.

@@ -71,11 +71,10 @@ impl<T: DeserializeOwned> Decode for Json<T> {
             State::Complete => {
                 self.state = State::Done;
                 let body = core::mem::take(&mut self.body);
-                let text: &[u8] = if body.trim_ascii().is_empty() { b"null" } else { &body };
-                match serde_json::from_slice(text) {
-                    Ok(value) => Ok(Step::Item(value)),
-                    Err(source) => Err(ReplyError::body(source, &body)),
-                }
+                // Once for all of it, and not for each string in it.
+                let text = core::str::from_utf8(&body).map_err(|source| ReplyError::text(source, &body))?;
+                let text = if text.trim_ascii().is_empty() { "null" } else { text };
+                serde_json::from_str(text).map(Step::Item).map_err(|source| ReplyError::body(source, &body))
             }
         }
     }
