@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 pub use self::figures::{Goal, Spread};
-use self::process::Part;
+use self::process::{Part, Running};
 pub use self::table::Section;
 
 const MIB: f64 = (1 << 20) as f64;
@@ -120,6 +120,19 @@ pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a>
     Side { name, work: Box::new(work) }
 }
 
+/// A side whose work is done by a [`Part`] that prints its [`Cost`]: in a process of its own each time. Where its buffers lie in memory, and with
+/// what else in the caches, is then by chance in each round, where it would be the same for all of a run and makes it a fifth faster or slower.
+pub fn side_apart(name: &'static str, part: &'static str, args: impl IntoIterator<Item = String>) -> Side<'static> {
+    let args: Vec<_> = args.into_iter().collect();
+    side(name, move || {
+        let mut process = Running::part(part, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let line = process.line();
+        let mut nanos = line.split(' ').map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
+        let (wall, cpu) = (nanos.next().expect("its time"), nanos.next());
+        Cost { wall, cpu, bytes: 0 }
+    })
+}
+
 /// What something cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
@@ -138,6 +151,11 @@ impl Cost {
         let result = work();
         let wall = begin.elapsed();
         (Self { wall, cpu: Some(thread_time() - cpu), bytes: 0 }, result)
+    }
+
+    /// For [`side_apart`], whose process this is.
+    pub fn print(&self) {
+        println!("{} {}", self.wall.as_nanos(), self.cpu.expect("a known CPU time").as_nanos());
     }
 
     /// What only took time.

@@ -6,11 +6,11 @@ mod bare;
 
 use std::io::{BufRead as _, BufReader, Read};
 
-use scramjet_client_blocking::HostClient;
-use scramjet_client_tests::bench::process::{stay_beside, stay_on_one_processor};
+use scramjet_client_blocking::{ByteStream, HostClient};
+use scramjet_client_tests::bench::process::{Part, stay_beside, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::BUFFER;
 use scramjet_client_tests::bench::server::{Server, lines};
-use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Side, Unit, side_apart};
 use serde::Deserialize;
 
 const LINES: &str = "lines()";
@@ -34,30 +34,22 @@ struct Record {
 }
 
 fn main() {
-    let bench = Bench::start(&[]);
+    let bench = Bench::start(&[Part { name: "cost", run: cost_of }]);
     stay_on_one_processor();
     let server = Server::start();
     let block = lines();
     // As many as the server sends.
     let blocks = bench.scaled(1 << 30).div_ceil(block.len() as u64);
     let bytes = blocks * block.len() as u64;
-    let count = blocks * block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
-    let instance = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap().instance(format!("lines-{bytes}")).unwrap();
-    let stream = || instance.output().unwrap();
-    let (agent, url) = (bare::agent(), format!("{}/instance/lines-{bytes}/output", server.url()));
-    let all = |counted: u64| assert_eq!(counted, count);
+    let count = blocks * at_hand(&block).len() as u64;
+    let side =
+        |who: &'static str| -> Side<'_> { side_apart(who, "cost", [who.into(), blocks.to_string(), count.to_string(), server.url()]) };
 
     if bench.wants("text") {
         let compared = bench.compare(
             &format!("text: {count} lines, {} MiB, of {} bytes on average", bytes >> 20, bytes / count),
             Unit::Bytes(bytes),
-            vec![
-                side(LINES, || Cost::of(|| all(stream().lines().map(|line| drop(line.unwrap())).count() as u64)).0),
-                side(READ_UNTIL, || Cost::of(|| all(read_until(stream()))).0),
-                side(UREQ_UNTIL, || Cost::of(|| all(read_until(agent.get(&url).call().unwrap().into_body().into_reader()))).0),
-                side(BYTE_LINES, || Cost::of(|| all(stream().byte_lines().map(|line| drop(line.unwrap())).count() as u64)).0),
-                side(STD_LINES, || Cost::of(|| all(buffered(stream()).lines().map(|line| drop(line.unwrap())).count() as u64)).0),
-            ],
+            [LINES, READ_UNTIL, UREQ_UNTIL, BYTE_LINES, STD_LINES].map(side).into(),
         );
         compared.speed(LINES, READ_UNTIL, Goal::AtLeast(0.95));
         compared.cpu(LINES, READ_UNTIL, Goal::Told);
@@ -70,22 +62,10 @@ fn main() {
     if bench.wants("json") {
         // What is in memory comes from nobody: the work of the one who sends the stream is not to count either.
         stay_beside(&server);
-        let at_hand: Vec<_> = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-        let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
         let compared = bench.compare(
             &format!("json: {count} values, {} MiB", bytes >> 20),
             Unit::Bytes(bytes),
-            vec![
-                side(JSON_LINES, || Cost::of(|| all(stream().json_lines::<Record>().map(|value| drop(value.unwrap())).count() as u64)).0),
-                side(FROM_SLICE, || Cost::of(|| all(parse())).0),
-                side(BOTH, || {
-                    Cost::of(|| {
-                        drain(stream());
-                        all(parse());
-                    })
-                    .0
-                }),
-            ],
+            [JSON_LINES, FROM_SLICE, BOTH].map(side).into(),
         );
         compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
         compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
@@ -93,6 +73,40 @@ fn main() {
         compared.speed(BOTH, FROM_SLICE, Goal::Told);
         compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
     }
+}
+
+fn cost_of(args: &[String]) {
+    let [who, blocks, count, url] = args else { unreachable!("{args:?}") };
+    let (blocks, count): (u64, u64) = (blocks.parse().unwrap(), count.parse().unwrap());
+    let block = lines();
+    let what = format!("lines-{}", blocks * block.len() as u64);
+    let instance = HostClient::builder(url).hub_version("1.0.1").build().unwrap().instance(&what).unwrap();
+    let (agent, url) = (bare::agent(), format!("{url}/instance/{what}/output"));
+    let stream = || instance.output().unwrap();
+    let at_hand = at_hand(&block);
+    let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
+
+    let (cost, counted) = Cost::of(|| match who.as_str() {
+        LINES => stream().lines().map(|line| drop(line.unwrap())).count() as u64,
+        BYTE_LINES => stream().byte_lines().map(|line| drop(line.unwrap())).count() as u64,
+        READ_UNTIL => read_until(stream()),
+        UREQ_UNTIL => read_until(agent.get(&url).call().unwrap().into_body().into_reader()),
+        STD_LINES => buffered(stream()).lines().map(|line| drop(line.unwrap())).count() as u64,
+        JSON_LINES => stream().json_lines::<Record>().map(|value| drop(value.unwrap())).count() as u64,
+        FROM_SLICE => parse(),
+        BOTH => {
+            drain(stream());
+            parse()
+        }
+        who => unreachable!("{who}"),
+    });
+    assert_eq!(counted, count);
+    cost.print();
+}
+
+/// The lines of a block.
+fn at_hand(block: &[u8]) -> Vec<&[u8]> {
+    block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
 }
 
 fn buffered<R: Read>(stream: R) -> BufReader<R> {
@@ -110,7 +124,7 @@ fn read_until(stream: impl Read) -> u64 {
 }
 
 /// Without looking at it.
-fn drain(mut stream: impl Read) {
+fn drain(mut stream: ByteStream) {
     let mut buf = vec![0; BUFFER];
     while stream.read(&mut buf).unwrap() > 0 {}
 }

@@ -6,13 +6,14 @@ mod bare;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use scramjet_client_blocking::{HostClient, InstanceClient, Upload};
+use scramjet_client_blocking::{HostClient, Upload};
 use scramjet_client_tests::bench::process::{Part, Running, memory, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::{BUFFER, Raw};
 use scramjet_client_tests::bench::server::Server;
-use scramjet_client_tests::bench::{Bench, Compared, Cost, Goal, Spread, Unit, side};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side_apart};
 use serde::de::IgnoredAny;
 use ureq::SendBody;
 
@@ -20,19 +21,23 @@ const OURS: &str = "scramjet-client";
 const UREQ: &str = "ureq";
 const RAW: &str = "TcpStream";
 
+const TRANSFERS: [(&str, &str); 4] =
+    [("down sized", "a body"), ("down chunked", "a body"), ("up sized", "a file"), ("up chunked", "a reader")];
+
 fn main() {
-    let bench = Bench::start(&[Part { name: "memory", run: memory_of }]);
+    let bench = Bench::start(&[Part { name: "cost", run: cost_of }, Part { name: "memory", run: memory_of }]);
     stay_on_one_processor();
     let server = Server::start();
     let bytes = bench.scaled(1 << 30);
-    for kind in ["sized", "chunked"] {
-        if bench.wants(&format!("down {kind}")) {
-            download(&bench, &server, kind, bytes);
-        }
-    }
-    for kind in ["sized", "chunked"] {
-        if bench.wants(&format!("up {kind}")) {
-            upload(&bench, &server, kind, bytes, &file(bytes));
+    for (transfer, what) in TRANSFERS {
+        if bench.wants(transfer) {
+            let sides = [OURS, UREQ, RAW].map(|who| side_apart(who, "cost", args(who, transfer, bytes, &server)));
+            let compared = bench.compare(&format!("{transfer}: {what} of {} MiB", bytes >> 20), Unit::Bytes(bytes), sides.into());
+            compared.speed(OURS, UREQ, Goal::AtLeast(0.95));
+            compared.speed(OURS, RAW, Goal::AtLeast(0.80));
+            compared.speed(UREQ, RAW, Goal::Told);
+            compared.cpu(OURS, UREQ, Goal::Told);
+            compared.cpu(OURS, RAW, Goal::Told);
         }
     }
     if bench.wants("memory") {
@@ -40,100 +45,84 @@ fn main() {
     }
 }
 
-fn download(bench: &Bench, server: &Server, kind: &str, bytes: u64) {
-    let what = format!("{kind}-{bytes}");
-    let instance = client(&server.url()).instance(&what).unwrap();
-    let (agent, url) = (bare::agent(), format!("{}/instance/{what}/output", server.url()));
-    let raw = || Raw::connect(server.address());
-    let read = |reader: &mut dyn Read| assert_eq!(drain(reader), bytes);
-
-    let compared = bench.compare(
-        &format!("down {kind}: {} MiB", bytes >> 20),
-        Unit::Bytes(bytes),
-        vec![
-            side(OURS, || Cost::of(|| read(&mut instance.output().unwrap())).0),
-            side(UREQ, || Cost::of(|| read(&mut agent.get(&url).call().unwrap().into_body().into_reader())).0),
-            side(RAW, || Cost::of(|| assert!(raw().download(&format!("/instance/{what}/output")) >= bytes)).0),
-        ],
-    );
-    goals(&compared);
+/// For a part.
+fn args(who: &str, transfer: &str, bytes: u64, server: &Server) -> [String; 4] {
+    [who.into(), transfer.into(), bytes.to_string(), server.address().to_string()]
 }
 
-fn upload(bench: &Bench, server: &Server, kind: &str, bytes: u64, file: &Path) {
-    let host = client(&server.url());
-    let (agent, url) = (bare::agent(), format!("{}/sequence", server.url()));
-    let raw = || Raw::connect(server.address());
-    let open = || File::open(file).unwrap();
-    let data = || io::repeat(7).take(bytes);
+fn cost_of(args: &[String]) {
+    Cost::of(work(args)).0.print();
+}
 
+fn memory_of(args: &[String]) {
+    let work = work(args);
+    // What it had at its peak until now, and gave back, would hide as much of what comes.
+    let before = memory("self", "VmRSS");
+    work();
+    println!("{}", memory("self", "VmHWM") - before);
+}
+
+/// A transfer, with all that it needs but the connection.
+fn work(args: &[String]) -> Box<dyn FnOnce()> {
+    let [who, transfer, bytes, address] = args else { unreachable!("{args:?}") };
+    let (bytes, address): (u64, SocketAddr) = (bytes.parse().unwrap(), address.parse().unwrap());
+    let base = format!("http://{address}/api/v1");
+    let raw = move || Raw::connect(address);
+    let data = move || io::repeat(7).take(bytes);
     let answered = |answer| {
         let IgnoredAny = bare::value(answer);
     };
-    let (title, sides) = match kind {
-        "sized" => (
-            "up sized: a file of",
-            vec![
-                side(OURS, || Cost::of(|| host.send_sequence(Upload::path(file)).unwrap()).0),
-                side(UREQ, || Cost::of(|| answered(agent.post(&url).send(open()))).0),
-                side(RAW, || Cost::of(|| raw().upload_sized("/sequence", open(), bytes)).0),
-            ],
-        ),
-        _ => (
-            "up chunked: a reader of",
-            vec![
-                side(OURS, || Cost::of(|| host.send_sequence(Upload::reader(data())).unwrap()).0),
-                side(UREQ, || Cost::of(|| answered(agent.post(&url).send(SendBody::from_owned_reader(data())))).0),
-                side(RAW, || Cost::of(|| raw().upload_chunked("/sequence", data())).0),
-            ],
-        ),
-    };
-    goals(&bench.compare(&format!("{title} {} MiB", bytes >> 20), Unit::Bytes(bytes), sides));
+    let (agent, host) = (bare::agent(), HostClient::builder(&base).hub_version("1.0.1").build().unwrap());
+    let upload_url = format!("{base}/sequence");
+    match (who.as_str(), transfer.split_once(' ').unwrap()) {
+        (OURS, ("down", kind)) => {
+            let instance = host.instance(format!("{kind}-{bytes}")).unwrap();
+            Box::new(move || assert_eq!(drain(&mut instance.output().unwrap()), bytes))
+        }
+        (UREQ, ("down", kind)) => {
+            let url = format!("{base}/instance/{kind}-{bytes}/output");
+            Box::new(move || assert_eq!(drain(&mut agent.get(&url).call().unwrap().into_body().into_reader()), bytes))
+        }
+        (RAW, ("down", kind)) => {
+            let path = format!("/instance/{kind}-{bytes}/output");
+            // The line ends between the chunks count.
+            Box::new(move || assert!(raw().download(&path) >= bytes))
+        }
+        (OURS, (_, "sized")) => {
+            let file = file(bytes);
+            Box::new(move || drop(host.send_sequence(Upload::path(file)).unwrap()))
+        }
+        (UREQ, (_, "sized")) => {
+            let file = file(bytes);
+            Box::new(move || answered(agent.post(&upload_url).send(File::open(file).unwrap())))
+        }
+        (RAW, (_, "sized")) => {
+            let file = file(bytes);
+            Box::new(move || raw().upload_sized("/sequence", File::open(file).unwrap(), bytes))
+        }
+        (OURS, _) => Box::new(move || drop(host.send_sequence(Upload::reader(data())).unwrap())),
+        (UREQ, _) => Box::new(move || answered(agent.post(&upload_url).send(SendBody::from_owned_reader(data())))),
+        (_, _) => Box::new(move || raw().upload_chunked("/sequence", data())),
+    }
 }
 
-fn goals(compared: &Compared) {
-    compared.speed(OURS, UREQ, Goal::AtLeast(0.95));
-    compared.speed(OURS, RAW, Goal::AtLeast(0.80));
-    compared.cpu(OURS, UREQ, Goal::Told);
-    compared.cpu(OURS, RAW, Goal::Told);
-}
-
-/// Each in a process of its own, whose memory nothing else has used.
 fn memory_of_all(bench: &Bench, server: &Server) {
     const MIB: f64 = (1 << 20) as f64;
     let section = bench.section("memory: the most that a process needs beyond what it has before, MiB");
     let [little, much] = [64 << 20, bench.scaled(1 << 30).max(128 << 20)];
-    for what in ["down sized", "down chunked", "up chunked", "up sized"] {
+    for (transfer, _) in TRANSFERS {
         let needs = |bytes: u64| {
-            let peaks = (0..bench.rounds()).map(|_| Running::part("memory", &[what, &bytes.to_string(), &server.url()]).line());
+            let args = args(OURS, transfer, bytes, server);
+            let args = args.each_ref().map(String::as_str);
+            let peaks = (0..bench.rounds()).map(|_| Running::part("memory", &args).line());
             Spread::of(peaks.map(|peak| peak.parse::<f64>().unwrap() / MIB))
         };
         let (little_needs, much_needs) = (needs(little), needs(much));
-        section.tell(&format!("{what}, {} MiB", little >> 20), little_needs, Goal::AtMost(8.0));
-        section.tell(&format!("{what}, {} MiB", much >> 20), much_needs, Goal::AtMost(8.0));
-        section.tell(&format!("{what}, what more of it costs"), Spread::of([much_needs.median - little_needs.median]), Goal::AtMost(0.25));
+        section.tell(&format!("{transfer}, {} MiB", little >> 20), little_needs, Goal::AtMost(8.0));
+        section.tell(&format!("{transfer}, {} MiB", much >> 20), much_needs, Goal::AtMost(8.0));
+        let more = Spread::of([much_needs.median - little_needs.median]);
+        section.tell(&format!("{transfer}, what more of it costs"), more, Goal::AtMost(0.25));
     }
-}
-
-fn memory_of(args: &[String]) {
-    let [what, bytes, url] = args else { unreachable!("{args:?}") };
-    let bytes = bytes.parse().unwrap();
-    let host = client(url);
-    let file = file(bytes);
-    // What it had at its peak until now, and gave back, would hide as much of what comes.
-    let before = memory("self", "VmRSS");
-    let output = |kind: &str| -> InstanceClient { host.instance(format!("{kind}-{bytes}")).unwrap() };
-    match what.as_str() {
-        "down sized" => assert_eq!(drain(&mut output("sized").output().unwrap()), bytes),
-        "down chunked" => assert_eq!(drain(&mut output("chunked").output().unwrap()), bytes),
-        "up sized" => drop(host.send_sequence(Upload::path(file)).unwrap()),
-        "up chunked" => drop(host.send_sequence(Upload::reader(io::repeat(7).take(bytes))).unwrap()),
-        what => unreachable!("{what}"),
-    }
-    println!("{}", memory("self", "VmHWM") - before);
-}
-
-fn client(url: &str) -> HostClient {
-    HostClient::builder(url).hub_version("1.0.1").build().unwrap()
 }
 
 fn drain(reader: &mut dyn Read) -> u64 {
