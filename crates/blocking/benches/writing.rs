@@ -14,6 +14,7 @@ use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
 
 const OURS: &str = "input_writer";
 const RAW: &str = "a chunk into a TcpStream";
+const BY_ANOTHER: &str = "the same by another thread";
 const LINE: &str = "a line that somebody typed\n";
 
 /// The server is in this process, for both to have the same clock. It tells when it has a line.
@@ -36,8 +37,20 @@ fn main() {
     writer.write_all(LINE.as_bytes()).and_then(|()| writer.flush()).unwrap();
     let ours = opened.recv().unwrap();
     arrived.recv().unwrap();
-    let mut raw = Raw::connect(address).begin_chunked("/instance/x/input");
-    opened.recv().unwrap();
+    let chunk = format!("{:x}\r\n{LINE}\r\n", LINE.len());
+    let connect = || {
+        let raw = Raw::connect(address).begin_chunked("/instance/x/input");
+        opened.recv().unwrap();
+        raw
+    };
+    let (mut raw, mut others) = (connect(), connect());
+    // What has a body pulled out of a reader, as ureq does, needs a thread for it, which somebody has to wake for each line.
+    let (wake, woken) = channel();
+    let (send, sent) = channel();
+    let line = chunk.clone();
+    thread::spawn(move || {
+        woken.iter().try_for_each(|()| others.write_all(line.as_bytes()).map_err(drop).and_then(|()| send.send(()).map_err(drop)))
+    });
 
     for (name, pause) in [("typed", Duration::from_millis(2)), ("burst", Duration::ZERO)] {
         if !bench.wants(name) {
@@ -54,13 +67,18 @@ fn main() {
                         writer.flush().unwrap();
                     })
                 }),
-                side(RAW, || {
-                    let chunk = format!("{:x}\r\n{LINE}\r\n", LINE.len());
-                    median(lines, pause, &arrived, || raw.write_all(chunk.as_bytes()).unwrap())
+                side(RAW, || median(lines, pause, &arrived, || raw.write_all(chunk.as_bytes()).unwrap())),
+                side(BY_ANOTHER, || {
+                    median(lines, pause, &arrived, || {
+                        wake.send(()).unwrap();
+                        sent.recv().unwrap();
+                    })
                 }),
             ],
         );
         compared.time(OURS, RAW, Goal::AtMost(1.5));
+        compared.time(OURS, BY_ANOTHER, Goal::Told);
+        compared.time(BY_ANOTHER, RAW, Goal::Told);
     }
     // What ends the writer's request.
     ours.shutdown(std::net::Shutdown::Both).unwrap();
