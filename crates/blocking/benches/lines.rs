@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read};
 
 use scramjet_client_blocking::{ByteStream, HostClient};
 use scramjet_client_tests::bench::process::{Part, stay_beside, stay_on_one_processor};
-use scramjet_client_tests::bench::raw::BUFFER;
+use scramjet_client_tests::bench::raw::{BUFFER, Raw};
 use scramjet_client_tests::bench::server::{Server, lines};
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Side, Unit, side_apart};
 use serde::Deserialize;
@@ -21,6 +21,7 @@ const STD_LINES: &str = "BufRead::lines";
 const JSON_LINES: &str = "json_lines()";
 const FROM_SLICE: &str = "from_slice of lines at hand";
 const BOTH: &str = "the same, and read the stream";
+const RAW_BOTH: &str = "the same, and read a TcpStream";
 
 /// A line of the server's.
 #[derive(Deserialize)]
@@ -42,8 +43,9 @@ fn main() {
     let blocks = bench.scaled(1 << 30).div_ceil(block.len() as u64);
     let bytes = blocks * block.len() as u64;
     let count = blocks * at_hand(&block).len() as u64;
-    let side =
-        |who: &'static str| -> Side<'_> { side_apart(who, "cost", [who.into(), blocks.to_string(), count.to_string(), server.url()]) };
+    let side = |who: &'static str| -> Side<'_> {
+        side_apart(who, "cost", [who.into(), blocks.to_string(), count.to_string(), server.address().to_string()])
+    };
 
     if bench.wants("text") {
         let compared = bench.compare(
@@ -65,23 +67,25 @@ fn main() {
         let compared = bench.compare(
             &format!("json: {count} values, {} MiB", bytes >> 20),
             Unit::Bytes(bytes),
-            [JSON_LINES, FROM_SLICE, BOTH].map(side).into(),
+            [JSON_LINES, FROM_SLICE, BOTH, RAW_BOTH].map(side).into(),
         );
         compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
         compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
         compared.cpu(JSON_LINES, BOTH, Goal::AtMost(1.11));
         compared.speed(BOTH, FROM_SLICE, Goal::Told);
+        compared.speed(RAW_BOTH, FROM_SLICE, Goal::Told);
         compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
     }
 }
 
 fn cost_of(args: &[String]) {
-    let [who, blocks, count, url] = args else { unreachable!("{args:?}") };
+    let [who, blocks, count, address] = args else { unreachable!("{args:?}") };
     let (blocks, count): (u64, u64) = (blocks.parse().unwrap(), count.parse().unwrap());
     let block = lines();
     let what = format!("lines-{}", blocks * block.len() as u64);
-    let instance = HostClient::builder(url).hub_version("1.0.1").build().unwrap().instance(&what).unwrap();
-    let (agent, url) = (bare::agent(), format!("{url}/instance/{what}/output"));
+    let (base, path) = (format!("http://{address}/api/v1"), format!("/instance/{what}/output"));
+    let instance = HostClient::builder(&base).hub_version("1.0.1").build().unwrap().instance(what).unwrap();
+    let (agent, url) = (bare::agent(), base + &path);
     let stream = || instance.output().unwrap();
     let at_hand = at_hand(&block);
     let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
@@ -96,6 +100,10 @@ fn cost_of(args: &[String]) {
         FROM_SLICE => parse(),
         BOTH => {
             drain(stream());
+            parse()
+        }
+        RAW_BOTH => {
+            Raw::connect(address.parse().unwrap()).download(&path);
             parse()
         }
         who => unreachable!("{who}"),
