@@ -159,7 +159,8 @@ impl<D> Answered<D> {
 impl<D: Decode> Answered<D> {
     /// Reads on to the next item. `None` is the end.
     fn next(&mut self) -> Result<Option<D::Item>, Error> {
-        // Long enough for nearly every reply of a hub, which come in one piece; and no longer, for it is filled with zeros each time.
+        // Long enough for nearly every reply of a hub, which come in one piece; and no longer, for it is filled with zeros each
+        // time: 2 % of a small request.
         let mut buf = [0; 4 << 10];
         loop {
             match self.reply.next_item().map_err(|error| self.call.failed(error))? {

@@ -112,10 +112,14 @@ fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
         .user_agent(USER_AGENT)
         // Each connection knows how long it may be idle: see `Watched`.
         .max_idle_age(LONGEST_IDLE)
+        // With ureq's 3 for a host, 16 threads open 263 connections for 320 requests; where each can find one again, they open 16.
         .max_idle_connections(config.max_idle_connections)
         .max_idle_connections_per_host(config.max_idle_connections)
         .timeout_connect(connect_timeout)
-        // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request.)
+        // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request, which looks for the
+        // host: 97 to 153 µs of CPU time, where a request takes 14 to 17.)
+        //
+        // And ureq's 128 KiB for each buffer, of which `Sparse` takes up what is used: with 32 KiB, streams are 7 to 20 % slower.
         .build();
     let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);
     Agent::with_parts(config, connector, Later)
