@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
-use scramjet_client_tests::bench::process::Running;
+use scramjet_client_tests::bench::process::{Running, stay_on_one_processor};
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
 use scramjet_client_tests::{hub, package};
@@ -26,9 +26,6 @@ fn main() {
     let bench = Bench::start(&[]);
     let dir = install();
     let server = Server::start();
-    if bench.wants("sequential") {
-        sequential(&bench, &server, &dir);
-    }
     let program = Tool { name: TYPESCRIPT, program: "node".into(), args: vec![dir.join("once.js").display().to_string()], path: "" };
     let tools = || [Tool::built(OURS, "cold_client"), program.clone()];
     if bench.wants("cold time") {
@@ -40,6 +37,10 @@ fn main() {
     drop(server);
     if bench.wants("hub version") || bench.wants("hub cycle") {
         hub(&bench, &dir);
+    }
+    if bench.wants("sequential") {
+        stay_on_one_processor();
+        sequential(&bench, &Server::start(), &dir);
     }
 }
 

@@ -136,9 +136,11 @@ fn drain(reader: &mut dyn Read) -> u64 {
     }
 }
 
-/// A file of that length. Nothing of it is on the disk: it is all one hole.
+/// A file of that length, which stays for the next one who reads it, in the memory of the system. Nothing of it is on the disk: it is all one hole.
 fn file(bytes: u64) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hole-{bytes}"));
-    File::create(&path).and_then(|file| file.set_len(bytes)).unwrap();
+    if !path.metadata().is_ok_and(|file| file.len() == bytes) {
+        File::create(&path).and_then(|file| file.set_len(bytes)).unwrap();
+    }
     path
 }
