@@ -116,16 +116,20 @@ fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
         .max_idle_connections(config.max_idle_connections)
         .max_idle_connections_per_host(config.max_idle_connections)
         .timeout_connect(connect_timeout)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request, which looks for the
         // host: 97 to 153 µs of CPU time, where a request takes 14 to 17.)
-        //
-        // And ureq's 128 KiB for each buffer, of which `Sparse` takes up what is used: with 32 KiB, streams are 7 to 20 % slower.
         .build();
     let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);
     Agent::with_parts(config, connector, Later)
 }
 
 pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
+
+/// What is read or written at a time, at most. With ureq's 128 KiB, an upload from a reader passes at 0.78 times the speed of a socket, and with
+/// this at 0.85; a download of known length at 0.77 and 0.86. More helps little. Memory is taken up only as far as it is used: see `Sparse`.
+const BUFFER: usize = 256 << 10;
 
 /// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
