@@ -228,7 +228,11 @@ fn access_keys_are_sent_as_they_are_or_are_refused() {
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lines = vec(proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()], 0..4);
     // More than some kilobytes of lines are looked at together.
-    let line = proptest::prop_oneof![4 => texts().prop_map(String::into_bytes), 4 => json().prop_map(|value| value.to_string().into_bytes()), 1 => vec(any::<u8>(), 0..9)];
+    let line = proptest::prop_oneof![
+        4 => texts().prop_map(String::into_bytes),
+        4 => json().prop_map(|value| value.to_string().into_bytes()),
+        1 => vec(any::<u8>(), 0..9),
+    ];
     let many = (vec(line, 1..9), select(&["\n", "\r\n"][..]), 0_usize..20_000).prop_map(|(lines, end, length)| {
         let some = lines.iter().flat_map(|line| [line, end.as_bytes()].concat());
         some.collect::<Vec<_>>().into_iter().cycle().take(length).collect()

@@ -4,8 +4,9 @@ use ::ureq::unversioned::transport::Buffers;
 
 /// Buffers of which memory is taken up only as far as they were used.
 ///
-/// ureq's own (`LazyBuffers`) are filled with zeros at their first use: 256 KiB for each connection (with the sizes that it has by itself), also for one on which a thread waits for
-/// a small event. These are asked of the system, which gives zeros without touching them: 8 KiB for such a one.
+/// ureq's own (`LazyBuffers`) are filled with zeros at their first use: 256 KiB for each connection with the sizes that it has by itself, also
+/// for one on which a thread waits for a small event. These are asked of the system, which gives zeros without touching them: 8 KiB for such
+/// a one.
 #[derive(Debug)]
 pub(super) struct Sparse {
     input: Vec<u8>,
