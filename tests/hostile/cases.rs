@@ -131,6 +131,11 @@ pub(crate) fn useless(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Body { .. }))
 }
 
+/// A success whose body is not even text.
+pub(crate) fn no_text(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Reply(ReplyError::Text { .. }))
+}
+
 pub(crate) fn too_large(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::TooLarge { .. }))
 }
