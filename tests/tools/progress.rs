@@ -36,19 +36,19 @@ fn assert_told(told: &Told, bytes: u64, total: Option<u64>) {
 #[test]
 fn an_upload_tells_how_far_it_has_come() {
     let folder = Folder::new("upload-progress");
-    let content = vec![b'x'; 300_000];
+    let content = vec![b'x'; 1_000_000];
     let path = folder.file("package", &content);
     let (server, requests) = recording(br#"{"id":"s"}"#);
     let host = HostClient::new(server.url()).unwrap();
     for (upload, total) in [
-        (Upload::path(&path), Some(300_000)),
-        (Upload::bytes(content.clone()), Some(300_000)),
+        (Upload::path(&path), Some(1_000_000)),
+        (Upload::bytes(content.clone()), Some(1_000_000)),
         (Upload::reader(io::Cursor::new(content.clone())), None),
     ] {
         let (told, report) = telling(|_| true);
         host.send_sequence(upload.progress(report)).unwrap();
-        assert_eq!(requests.take().body.len(), 300_000);
-        assert_told(&told, 300_000, total);
+        assert_eq!(requests.take().body.len(), 1_000_000);
+        assert_told(&told, 1_000_000, total);
         assert!(told.lock().unwrap().len() > 3, "it is told as it goes");
     }
 
