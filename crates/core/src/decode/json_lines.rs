@@ -9,19 +9,19 @@ use crate::{Decode, ReplyError, Step};
 ///
 /// A line that is not the JSON expected, or not UTF-8, is an error of its own; the next line is read as usual.
 pub struct JsonLines<T> {
-    lines: Text,
+    text: Text,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T> Default for JsonLines<T> {
     fn default() -> Self {
-        Self { lines: Text::default(), value: PhantomData }
+        Self { text: Text::default(), value: PhantomData }
     }
 }
 
 impl<T> core::fmt::Debug for JsonLines<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("JsonLines").field(&self.lines).finish()
+        f.debug_tuple("JsonLines").field(&self.text).finish()
     }
 }
 
@@ -29,24 +29,24 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
     type Item = T;
 
     fn feed(&mut self, bytes: &[u8]) {
-        self.lines.feed(bytes);
+        self.text.lines.feed(bytes);
     }
 
     fn room(&mut self) -> &mut [u8] {
-        self.lines.room()
+        self.text.lines.room()
     }
 
     fn filled(&mut self, length: usize) {
-        self.lines.filled(length);
+        self.text.lines.filled(length);
     }
 
     fn end(&mut self) {
-        self.lines.end();
+        self.text.lines.end();
     }
 
     fn next_item(&mut self) -> Result<Step<T>, ReplyError> {
         loop {
-            let line = match self.lines.next_line()? {
+            let line = match self.text.next_line()? {
                 Step::Item(line) => line,
                 Step::NeedData => return Ok(Step::NeedData),
                 Step::End => return Ok(Step::End),

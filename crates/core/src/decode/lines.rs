@@ -125,15 +125,9 @@ impl Decode for Lines {
     type Item = Vec<u8>;
 
     fn feed(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes;
-        if self.skipping {
-            let Some(end) = memchr::memchr(b'\n', bytes) else { return };
-            bytes = bytes.get(end + 1..).unwrap_or_default();
-            self.skipping = false;
-        }
         self.move_up();
         write_at(&mut self.buffer, self.filled, bytes);
-        self.filled += bytes.len();
+        self.filled(bytes.len());
     }
 
     fn room(&mut self) -> &mut [u8] {

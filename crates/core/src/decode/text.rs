@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use crate::{Decode, Lines, ReplyError, Step};
+use crate::{Lines, ReplyError, Step};
 
 /// Lines of text where they stand, for the decoders that make something of them.
 ///
@@ -8,7 +8,8 @@ use crate::{Decode, Lines, ReplyError, Step};
 /// each, and who parses them need not look at each string again.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    lines: Lines,
+    /// What bytes are given to.
+    pub(super) lines: Lines,
     /// Whole lines, with their ends.
     text: String,
     /// Where the next one begins.
@@ -38,21 +39,5 @@ impl Text {
             Step::NeedData => Step::NeedData,
             Step::End => Step::End,
         })
-    }
-
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.lines.feed(bytes);
-    }
-
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        self.lines.room()
-    }
-
-    pub(super) fn filled(&mut self, length: usize) {
-        self.lines.filled(length);
-    }
-
-    pub(super) fn end(&mut self) {
-        self.lines.end();
     }
 }

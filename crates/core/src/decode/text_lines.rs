@@ -8,31 +8,31 @@ use crate::{Decode, ReplyError, Step};
 /// A line that is not UTF-8 is an error of its own; the next line is read as usual.
 #[derive(Debug, Default)]
 pub struct TextLines {
-    lines: Text,
+    text: Text,
 }
 
 impl Decode for TextLines {
     type Item = String;
 
     fn feed(&mut self, bytes: &[u8]) {
-        self.lines.feed(bytes);
+        self.text.lines.feed(bytes);
     }
 
     fn room(&mut self) -> &mut [u8] {
-        self.lines.room()
+        self.text.lines.room()
     }
 
     fn filled(&mut self, length: usize) {
-        self.lines.filled(length);
+        self.text.lines.filled(length);
     }
 
     fn end(&mut self) {
-        self.lines.end();
+        self.text.lines.end();
     }
 
     #[inline]
     fn next_item(&mut self) -> Result<Step<String>, ReplyError> {
-        Ok(match self.lines.next_line()? {
+        Ok(match self.text.next_line()? {
             Step::Item(line) => Step::Item(line.into()),
             Step::NeedData => Step::NeedData,
             Step::End => Step::End,

@@ -78,7 +78,7 @@ impl Exchange {
 
     /// Whether it is time to look for a refusal.
     fn is_due(&mut self) -> bool {
-        let due = !self.welcome && self.looked.elapsed() >= LOOK;
+        let due = self.looked.elapsed() >= LOOK;
         if due {
             self.looked = Instant::now();
         }
