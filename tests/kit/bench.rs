@@ -72,6 +72,12 @@ impl Bench {
         if self.quick { amount / 16 } else { amount }
     }
 
+    /// How often something is to be done in a round that costs this: each round takes about as long, whatever it is, and a pause of the machine's is
+    /// to be little beside it.
+    pub fn repeats(&self, cost: Cost) -> u64 {
+        (self.scaled(80_000_000) / u64::try_from(cost.wall.as_nanos()).unwrap_or(u64::MAX)).max(1)
+    }
+
     /// How many rounds there are.
     pub fn rounds(&self) -> usize {
         self.rounds
@@ -124,13 +130,7 @@ pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a>
 /// what else in the caches, is then by chance in each round, where it would be the same for all of a run and makes it a fifth faster or slower.
 pub fn side_apart(name: &'static str, part: &'static str, args: impl IntoIterator<Item = String>) -> Side<'static> {
     let args: Vec<_> = args.into_iter().collect();
-    side(name, move || {
-        let mut process = Running::part(part, &args.iter().map(String::as_str).collect::<Vec<_>>());
-        let line = process.line();
-        let mut nanos = line.split(' ').map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
-        let (wall, cpu) = (nanos.next().expect("its time"), nanos.next());
-        Cost { wall, cpu, bytes: 0 }
-    })
+    side(name, move || Cost::told_by(&mut Running::part(part, &args.iter().map(String::as_str).collect::<Vec<_>>())))
 }
 
 /// What something cost.
@@ -156,6 +156,13 @@ impl Cost {
     /// For [`side_apart`], whose process this is.
     pub fn print(&self) {
         println!("{} {}", self.wall.as_nanos(), self.cpu.expect("a known CPU time").as_nanos());
+    }
+
+    /// What another process prints of it: nanoseconds, those of the clock and those of the processor.
+    pub fn told_by(process: &mut Running) -> Self {
+        let line = process.line();
+        let mut nanos = line.split(' ').map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
+        Self { wall: nanos.next().expect("its time"), cpu: nanos.next(), bytes: 0 }
     }
 
     /// What only took time.

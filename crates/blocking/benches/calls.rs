@@ -66,24 +66,17 @@ fn threads(bench: &Bench, server: &Server, threads: usize) {
     let requests = bench.scaled(19_200);
     let each = requests / threads as u64;
     let (mut ours, mut ureqs) = (Vec::new(), Vec::new());
-    // How many connections that took, but for the one that asks.
-    let connections = |count: &mut Vec<f64>, work: &dyn Fn() -> Cost| {
-        let before = server.connections();
-        let cost = work();
-        count.push((server.connections() - before - 1) as f64);
-        cost
-    };
     let compared = bench.compare(
         &format!("threads {threads}: version(), {each} times by each of {threads} with one client"),
         Unit::Each(each * threads as u64, "request"),
         vec![
             side(OURS, || {
                 let host = HostClient::new(server.url()).unwrap();
-                connections(&mut ours, &|| at_once(threads, each, || check(&host.version().unwrap())))
+                server.counting(&mut ours, || at_once(threads, each, || check(&host.version().unwrap())))
             }),
             side(UREQ, || {
                 let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
-                connections(&mut ureqs, &|| at_once(threads, each, || check(&bare::value(agent.get(&url).call()))))
+                server.counting(&mut ureqs, || at_once(threads, each, || check(&bare::value(agent.get(&url).call()))))
             }),
         ],
     );

@@ -9,7 +9,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
 use scramjet_client_tests::bench::process::{Running, stay_on_one_processor};
@@ -49,18 +48,12 @@ fn sequential(bench: &Bench, server: &Server, dir: &Path) {
     let host = HostClient::new(server.url()).unwrap();
     let mut node = node(dir, &[&server.url()]);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let connections = |count: &mut Vec<f64>, work: &mut dyn FnMut() -> Cost| {
-        let before = server.connections();
-        let cost = work();
-        count.push((server.connections() - before - 1) as f64);
-        cost
-    };
     let compared = bench.compare(
         &format!("sequential: version(), {requests} times"),
         Unit::Each(requests, "request"),
         vec![
-            side(OURS, || connections(&mut ours, &mut || versions(&host, requests))),
-            side(TYPESCRIPT, || connections(&mut theirs, &mut || times(&mut node, requests))),
+            side(OURS, || server.counting(&mut ours, || versions(&host, requests))),
+            side(TYPESCRIPT, || server.counting(&mut theirs, || times(&mut node, requests))),
         ],
     );
     compared.speed(OURS, TYPESCRIPT, Goal::AtLeast(5.0));
@@ -114,9 +107,7 @@ fn node(dir: &Path, args: &[&str]) -> Running {
 /// Lets the TypeScript client do it so many times.
 fn times(node: &mut Running, times: u64) -> Cost {
     writeln!(node.stdin(), "{times}").unwrap();
-    let line = node.line();
-    let mut micros = line.split(' ').map(|micros| Duration::from_micros(micros.parse().unwrap()));
-    Cost { wall: micros.next().unwrap(), cpu: micros.next(), ..Cost::default() }
+    Cost::told_by(node)
 }
 
 /// Gives the folder where it is installed, with the programs of `peers/` beside it.

@@ -102,9 +102,7 @@ fn compare(bench: &Bench, name: &str, bytes: impl Fn(usize) -> Vec<u8>, size: us
         return;
     }
     let (much, little) = (bytes(size), bytes(size / 10));
-    // Each round takes about as long, whatever it is: a pause of the machine's is to be little beside it.
-    let (cost, ()) = Cost::of(|| work(&much));
-    let times = (bench.scaled(80_000_000) / u64::try_from(cost.wall.as_nanos()).unwrap_or(u64::MAX)).max(1);
+    let times = bench.repeats(Cost::of(|| work(&much)).0);
     let compared = bench.compare(
         &format!("{name}: {} and {} bytes, byte by byte, {times} times", much.len(), little.len()),
         Unit::Whole,

@@ -94,9 +94,7 @@ fn compare(bench: &Bench, title: &str, goal: Goal, core: impl Fn(), by_hand: imp
     if !bench.wants(title.split(':').next().unwrap_or(title)) {
         return;
     }
-    // Each round takes about as long, whatever it is: a pause of the machine's is to be little beside it.
-    let (cost, ()) = Cost::of(|| (0..100).for_each(|_| core()));
-    let times = (bench.scaled(80_000_000) / u64::try_from(cost.wall.as_nanos()).unwrap_or(u64::MAX)).max(1) * 100;
+    let times = bench.repeats(Cost::of(|| (0..100).for_each(|_| core())).0) * 100;
     let compared = bench.compare(
         title,
         Unit::Each(times, "time"),

@@ -50,6 +50,15 @@ impl Server {
         self.ask("/connections")
     }
 
+    /// Does some work, and writes down how many connections it took.
+    pub fn counting<T>(&self, counts: &mut Vec<f64>, work: impl FnOnce() -> T) -> T {
+        let before = self.connections();
+        let result = work();
+        // But for the one that asks.
+        counts.push((self.connections() - before - 1) as f64);
+        result
+    }
+
     /// How many answers wait for their last byte, or for ever.
     pub fn held(&self) -> usize {
         self.ask("/holding")
