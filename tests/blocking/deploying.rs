@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Deployment, Error, HostClient, KillOptions, SequenceId, StartOptions, TopicName, Upload, Version,
+    CancelToken, ContentType, Deployment, Error, HostClient, KillOptions, SequenceId, StartOptions,
+    TopicName, Upload, Version,
 };
 use scramjet_client_tests::package;
 use serde_json::json;
@@ -28,9 +29,16 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 /// No instance of it runs any more: what has ended may be listed for a while.
 fn nothing_of(host: &HostClient, id: &SequenceId) {
     assert!(!is_there(host, id));
-    let of_it = |info: &scramjet_client_blocking::InstanceInfo| info.sequence.as_ref().is_some_and(|sequence| sequence.id() == id);
+    let of_it = |info: &scramjet_client_blocking::InstanceInfo| {
+        info.sequence
+            .as_ref()
+            .is_some_and(|sequence| sequence.id() == id)
+    };
     for info in host.list_instances().unwrap().into_iter().filter(of_it) {
-        assert!(info.ended.is_some() || info.terminated.is_some(), "{info:?}");
+        assert!(
+            info.ended.is_some() || info.terminated.is_some(),
+            "{info:?}"
+        );
     }
 }
 
@@ -42,7 +50,12 @@ fn a_deployment_takes_its_instances_with_it() {
         let ends: [fn(Deployment); 4] = [
             drop,
             |deployment| deployment.close().unwrap(),
-            |deployment| drop(catch_unwind(AssertUnwindSafe(move || panic!("with {deployment:?}"))).unwrap_err()),
+            |deployment| {
+                drop(
+                    catch_unwind(AssertUnwindSafe(move || panic!("with {deployment:?}")))
+                        .unwrap_err(),
+                )
+            },
             |deployment| {
                 // Somebody else was quicker.
                 deployment.force_delete().unwrap();
@@ -65,7 +78,12 @@ fn a_deployment_is_deleted_although_its_limits_were_reached() {
     let Some(host) = hub() else { return };
     within("deploying", move || {
         let token = CancelToken::new();
-        let deployment = deploy(&host.with_cancel(&token).with_deadline(Duration::from_secs(20)), "stays");
+        let deployment = deploy(
+            &host
+                .with_cancel(&token)
+                .with_deadline(Duration::from_secs(20)),
+            "stays",
+        );
         let id = deployment.id().clone();
         let _instance = deployment.start(&StartOptions::new()).unwrap();
         token.cancel();
@@ -123,7 +141,11 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
             ids.push(sequence.id().clone());
             let instance = sequence.start(&StartOptions::new())?;
             instance.kill(&KillOptions::new())?;
-            Err(instance.with_deadline(Duration::ZERO).info().unwrap_err().into())
+            Err(instance
+                .with_deadline(Duration::ZERO)
+                .info()
+                .unwrap_err()
+                .into())
         });
         assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
 
@@ -134,7 +156,10 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
                 panic!("in the midst of it")
             })
         }));
-        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"in the midst of it"));
+        assert_eq!(
+            panicked.unwrap_err().downcast_ref(),
+            Some(&"in the midst of it")
+        );
 
         assert_eq!(ids.len(), 4);
         for id in ids {
@@ -147,13 +172,27 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
 fn what_cannot_be_uploaded_is_not_deployed() {
     let Some(host) = hub() else { return };
     for (what, package) in package::garbage_packages() {
-        let error =
-            host.deploy_and_run(package.clone(), |_| -> Result<(), Error> { panic!("{what}: there is nothing to run") }).unwrap_err();
+        let error = host
+            .deploy_and_run(package.clone(), |_| -> Result<(), Error> {
+                panic!("{what}: there is nothing to run")
+            })
+            .unwrap_err();
         assert_eq!(error.api().unwrap().status, 422, "{what}");
-        assert_eq!(host.deploy(package).unwrap_err().api().unwrap().status, 422, "{what}");
+        assert_eq!(
+            host.deploy(package).unwrap_err().api().unwrap().status,
+            422,
+            "{what}"
+        );
     }
-    let error = host.deploy(Upload::path("/nowhere/package.tar.gz")).unwrap_err();
-    assert!(error.to_string().contains("the data to upload cannot be used"), "{error}");
+    let error = host
+        .deploy(Upload::path("/nowhere/package.tar.gz"))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the data to upload cannot be used"),
+        "{error}"
+    );
 }
 
 /// By force where the hub can, and otherwise what runs is killed first.
@@ -162,7 +201,14 @@ fn a_deployment_is_deleted_in_the_manner_of_its_hub() {
     within("deploying", || {
         for (version, seen) in [
             ("1.0.1", &["DELETE /sequence/the-sequence by force"][..]),
-            ("0.18.7", &["DELETE /sequence/the-sequence", "POST /instance/instance-0/_kill", "DELETE /sequence/the-sequence"]),
+            (
+                "0.18.7",
+                &[
+                    "DELETE /sequence/the-sequence",
+                    "POST /instance/instance-0/_kill",
+                    "DELETE /sequence/the-sequence",
+                ],
+            ),
         ] {
             let hub = StandIn::start(version, |_| Scene::Usual);
             let deployment = hub.host().deploy(vec![1]).unwrap();
@@ -181,23 +227,35 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
     within("deploying", || {
         let refusing = || {
             StandIn::start("1.0.1", |words| match words {
-                "DELETE /sequence/the-sequence by force" => {
-                    says("500 Internal Server Error", &json!({ "error": "Error removing Sequence" }))
-                }
+                "DELETE /sequence/the-sequence by force" => says(
+                    "500 Internal Server Error",
+                    &json!({ "error": "Error removing Sequence" }),
+                ),
                 _ => Scene::Usual,
             })
         };
         let hub = refusing();
         let error = hub.host().deploy(vec![1]).unwrap().close().unwrap_err();
-        assert_eq!((error.api().unwrap().status.as_u16(), error.operation()), (500, Some("delete sequence")));
+        assert_eq!(
+            (error.api().unwrap().status.as_u16(), error.operation()),
+            (500, Some("delete sequence"))
+        );
         // And not again when it is dropped.
         assert_eq!(hub.seen("DELETE").len(), 1);
 
         // Where the function has succeeded, that is the error; where it has not, its own is.
         let hub = refusing();
-        let error = hub.host().deploy_and_run(vec![1], |_| Ok::<_, Mine>(())).unwrap_err();
-        assert!(matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence")));
-        let error = hub.host().deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own)).unwrap_err();
+        let error = hub
+            .host()
+            .deploy_and_run(vec![1], |_| Ok::<_, Mine>(()))
+            .unwrap_err();
+        assert!(
+            matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence"))
+        );
+        let error = hub
+            .host()
+            .deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own))
+            .unwrap_err();
         assert!(matches!(error, Mine::Own));
         assert_eq!(hub.seen("DELETE").len(), 2);
 
@@ -214,11 +272,20 @@ fn a_topic_goes_with_its_guard() {
     let name = format!("guarded-{}", std::process::id());
     // A hub that is known to be too old is not asked.
     host.version().unwrap();
-    let listed = |name: &TopicName| host.list_topics().unwrap().iter().any(|topic| topic.name == name.as_str());
+    let listed = |name: &TopicName| {
+        host.list_topics()
+            .unwrap()
+            .iter()
+            .any(|topic| topic.name == name.as_str())
+    };
     match host.deploy_topic(name.as_str(), ContentType::Ndjson) {
         Err(error) => {
             assert!(error.is_unsupported(), "{error:?}");
-            assert!(!has(&host, "a topic goes with its guard", Version::new(0, 35, 0)));
+            assert!(!has(
+                &host,
+                "a topic goes with its guard",
+                Version::new(0, 35, 0)
+            ));
         }
         Ok(topic) => {
             let name = topic.name().clone();
@@ -233,7 +300,11 @@ fn a_topic_goes_with_its_guard() {
 #[test]
 fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
     within("deploying", || {
-        let topic = |hub: &StandIn| hub.host().deploy_topic("a-topic", ContentType::Ndjson).unwrap();
+        let topic = |hub: &StandIn| {
+            hub.host()
+                .deploy_topic("a-topic", ContentType::Ndjson)
+                .unwrap()
+        };
         let hub = StandIn::start("1.0.1", |_| Scene::Usual);
         drop(topic(&hub));
         topic(&hub).close().unwrap();
@@ -245,15 +316,24 @@ fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
 
         // Also where its limits were reached before.
         let token = CancelToken::new();
-        let guarded = hub.host().with_cancel(&token).deploy_topic("a-topic", ContentType::Ndjson).unwrap();
+        let guarded = hub
+            .host()
+            .with_cancel(&token)
+            .deploy_topic("a-topic", ContentType::Ndjson)
+            .unwrap();
         token.cancel();
         drop(guarded);
         assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 4);
 
         // One that is gone is as good as deleted; another refusal is told, and not repeated.
-        for (status, told) in [("404 Not Found", false), ("500 Internal Server Error", true)] {
+        for (status, told) in [
+            ("404 Not Found", false),
+            ("500 Internal Server Error", true),
+        ] {
             let hub = StandIn::start("1.0.1", move |words| match words {
-                "DELETE /topics/a-topic" => says(status, &json!({ "error": "Topic a-topic not found" })),
+                "DELETE /topics/a-topic" => {
+                    says(status, &json!({ "error": "Topic a-topic not found" }))
+                }
                 _ => Scene::Usual,
             });
             assert_eq!(topic(&hub).close().is_err(), told, "{status}");
@@ -274,6 +354,10 @@ fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
         drop(hub);
         drop((child, topic));
         assert!(deployment.close().unwrap_err().is_connect());
-        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            begin.elapsed()
+        );
     });
 }

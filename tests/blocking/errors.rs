@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::{Request, Response};
 use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
-    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing, Phase, Readiness, ReplyError,
-    RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped, Transport, TransportError, Upload,
+    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient,
+    Outgoing, Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions,
+    Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
@@ -24,17 +25,30 @@ type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
     let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
-    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(None).build().unwrap()
+    HostClient::builder(HUB)
+        .hub_version("1.0.1")
+        .transport(Arc::new(transport))
+        .retry(None)
+        .build()
+        .unwrap()
 }
 
 fn replied(status: u16, body: &'static str) -> HostClient {
-    answered(move || Ok(Response::builder().status(status).body(Box::new(body.as_bytes()) as _)?))
+    answered(move || {
+        Ok(Response::builder()
+            .status(status)
+            .body(Box::new(body.as_bytes()) as _)?)
+    })
 }
 
 fn lost(phase: Phase) -> HostClient {
     answered(move || {
         let inner = io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut");
-        Err(TransportError { phase, source: io::Error::other(Layer(inner)).into() }.into())
+        Err(TransportError {
+            phase,
+            source: io::Error::other(Layer(inner)).into(),
+        }
+        .into())
     })
 }
 
@@ -42,9 +56,15 @@ fn lost(phase: Phase) -> HostClient {
 fn stopped(phase: Phase, stopped: Stopped) -> InstanceClient {
     let host = answered(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
-        _ => Err(TransportError { phase, source: stopped.into() }.into()),
+        _ => Err(TransportError {
+            phase,
+            source: stopped.into(),
+        }
+        .into()),
     });
-    let host = host.with_deadline(Duration::from_secs(30)).with_idle_timeout(Duration::from_millis(1500));
+    let host = host
+        .with_deadline(Duration::from_secs(30))
+        .with_idle_timeout(Duration::from_millis(1500));
     host.instance("x").unwrap()
 }
 
@@ -64,13 +84,21 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
             "start" => r#"{"id":"i"}"#,
             "i" => state,
             "_kill" => "{}",
-            name if path.contains("/event/") && event.starts_with(name) => event.split_once(' ').unwrap().1,
+            name if path.contains("/event/") && event.starts_with(name) => {
+                event.split_once(' ').unwrap().1
+            }
             // What does not come.
             _ => return Ok(Response::new(Box::new(Waits) as _)),
         };
         Ok(Response::builder().body(Box::new(body.as_bytes()) as _)?)
     });
-    HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).build().unwrap().sequence("s").unwrap()
+    HostClient::builder(HUB)
+        .hub_version("1.0.1")
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap()
+        .sequence("s")
+        .unwrap()
 }
 
 /// For as long as the test runs.
@@ -102,7 +130,14 @@ impl std::error::Error for Layer {
 /// The error for a line that is not text.
 fn not_text() -> Error {
     let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
-    host.instance("x").unwrap().output().unwrap().lines().next().unwrap().unwrap_err()
+    host.instance("x")
+        .unwrap()
+        .output()
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .unwrap_err()
 }
 
 struct Full;
@@ -130,15 +165,26 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
     struct Ends(&'static [u8], io::ErrorKind);
     impl Read for Ends {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            if self.0.is_empty() { Err(io::Error::new(self.1, "the radio went silent")) } else { self.0.read(buffer) }
+            if self.0.is_empty() {
+                Err(io::Error::new(self.1, "the radio went silent"))
+            } else {
+                self.0.read(buffer)
+            }
         }
     }
-    answered(move || Ok(Response::builder().header("content-length", "10").body(Box::new(Ends(b"[1", kind)) as _)?))
+    answered(move || {
+        Ok(Response::builder()
+            .header("content-length", "10")
+            .body(Box::new(Ends(b"[1", kind)) as _)?)
+    })
 }
 
 /// An error of each kind, and what `Debug` says of it: its first line is `Display`, the others are the chain of causes.
 fn snapshots() -> Vec<(Error, &'static str)> {
-    let old = HostClient::builder(HUB).hub_version("0.18.7").build().unwrap();
+    let old = HostClient::builder(HUB)
+        .hub_version("0.18.7")
+        .build()
+        .unwrap();
     let none = StartOptions::new();
     vec![
         (
@@ -150,15 +196,25 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "\"a/b\" cannot be used as sequence id: it holds a character that ends a path segment (one of / \\ ? #)",
         ),
         (
-            replied(200, "").sequence("x").unwrap().start(&StartOptions::new().app_config(3)).unwrap_err(),
+            replied(200, "")
+                .sequence("x")
+                .unwrap()
+                .start(&StartOptions::new().app_config(3))
+                .unwrap_err(),
             "start sequence was not sent: the option \"appConfig\" cannot be sent: it is not a JSON object; a sequence's configuration has to be one",
         ),
         (
-            old.sequence("x").unwrap().overwrite(Vec::new()).unwrap_err(),
+            old.sequence("x")
+                .unwrap()
+                .overwrite(Vec::new())
+                .unwrap_err(),
             "overwrite sequence was not sent: this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
         ),
         (
-            old.sequence("x".repeat(70_000)).unwrap().info().unwrap_err(),
+            old.sequence("x".repeat(70_000))
+                .unwrap()
+                .info()
+                .unwrap_err(),
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
@@ -174,7 +230,9 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            stopped(Phase::Resolve, Stopped::Deadline).info().unwrap_err(),
+            stopped(Phase::Resolve, Stopped::Deadline)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the host was looked for; \
              nothing was sent",
         ),
@@ -196,25 +254,35 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            lost(Phase::Wait).sequence("x").unwrap().start(&none).unwrap_err(),
+            lost(Phase::Wait)
+                .sequence("x")
+                .unwrap()
+                .start(&none)
+                .unwrap_err(),
             "start sequence (POST http://hub:8000/api/v1/sequence/x/start) got no answer that can be read, \
              and the hub may have acted upon it\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
-            answered(|| Err("the pigeon did not return".into())).version().unwrap_err(),
+            answered(|| Err("the pigeon did not return".into()))
+                .version()
+                .unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) got no answer that can be read, \
              and the hub may have acted upon it\n  \
              caused by: the pigeon did not return",
         ),
         (
-            breaks_off(io::ErrorKind::ConnectionReset).list_sequences().unwrap_err(),
+            breaks_off(io::ErrorKind::ConnectionReset)
+                .list_sequences()
+                .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences) was interrupted while the answer was read\n  \
              caused by: the radio went silent",
         ),
         (
-            breaks_off(io::ErrorKind::UnexpectedEof).list_sequences().unwrap_err(),
+            breaks_off(io::ErrorKind::UnexpectedEof)
+                .list_sequences()
+                .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
         ),
         (
@@ -237,7 +305,10 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              and the hub may have acted upon the request",
         ),
         (
-            HostClient::builder(HUB).header("host", "elsewhere").build().unwrap_err(),
+            HostClient::builder(HUB)
+                .header("host", "elsewhere")
+                .build()
+                .unwrap_err(),
             "the header \"host\" cannot be sent: it describes the connection or the body, and is set by this library",
         ),
         (
@@ -247,16 +318,22 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
         (
-            stopped(Phase::Connect, Stopped::Deadline).info().unwrap_err(),
+            stopped(Phase::Connect, Stopped::Deadline)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, before it was connected; nothing was sent",
         ),
         (
-            stopped(Phase::Wait, Stopped::Deadline).next_event("done").unwrap_err(),
+            stopped(Phase::Wait, Stopped::Deadline)
+                .next_event("done")
+                .unwrap_err(),
             "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for, \
              and the hub may have acted upon the request",
         ),
         (
-            stopped(Phase::Wait, Stopped::Deadline).stop(&StopOptions::new(Duration::from_secs(7))).unwrap_err(),
+            stopped(Phase::Wait, Stopped::Deadline)
+                .stop(&StopOptions::new(Duration::from_secs(7)))
+                .unwrap_err(),
             "stop instance (POST http://hub:8000/api/v1/instance/x/_stop) was given up after 37s, its deadline, while the answer was waited for, \
              and the hub may have acted upon the request",
         ),
@@ -265,14 +342,19 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was read",
         ),
         (
-            stopped(Phase::Send, Stopped::Cancelled).send_input("text").unwrap_err(),
+            stopped(Phase::Send, Stopped::Cancelled)
+                .send_input("text")
+                .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input) was cancelled while the request was sent, \
              and the hub may have received a part of it",
         ),
         (
-            starts(r#"{"id":"i","terminated":{"exitcode":101,"reason":"Runner failed"}}"#, "- -")
-                .start_and_wait(&none, &Readiness::event("ready"))
-                .unwrap_err(),
+            starts(
+                r#"{"id":"i","terminated":{"exitcode":101,"reason":"Runner failed"}}"#,
+                "- -",
+            )
+            .start_and_wait(&none, &Readiness::event("ready"))
+            .unwrap_err(),
             "last event (GET http://hub:8000/api/v1/instance/i/event/ready) waits in vain: the instance has ended: Runner failed (exit code 101)",
         ),
         (
@@ -285,38 +367,68 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             replied(503, "restarting")
                 .sequence("x")
                 .unwrap()
-                .start_with_retry(&none, &Readiness::event("ready"), &RetryPolicy::linear(Duration::from_millis(1)))
+                .start_with_retry(
+                    &none,
+                    &Readiness::event("ready"),
+                    &RetryPolicy::linear(Duration::from_millis(1)),
+                )
                 .unwrap_err(),
             "start sequence (POST http://hub:8000/api/v1/sequence/x/start) failed 3 times\n  \
              caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start) was refused: 503 SERVER_ERROR: restarting",
         ),
         (
-            replied(200, "text").instance("x").unwrap().transform("", &mut Full).unwrap_err(),
+            replied(200, "text")
+                .instance("x")
+                .unwrap()
+                .transform("", &mut Full)
+                .unwrap_err(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output) was abandoned: what came could not be written\n  \
              caused by: the disk is full",
         ),
         (
-            reading().instance("x").unwrap().send_input(Input::ndjson(&b"1\nnull\n"[..])).unwrap_err(),
+            reading()
+                .instance("x")
+                .unwrap()
+                .send_input(Input::ndjson(&b"1\nnull\n"[..]))
+                .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input) was abandoned: the data to upload cannot be used\n  \
              caused by: line 2 is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object",
         ),
         (
-            replied(200, "\u{ff}").instance("x").unwrap().output().unwrap().json_lines::<u8>().next().unwrap().unwrap_err(),
+            replied(200, "\u{ff}")
+                .instance("x")
+                .unwrap()
+                .output()
+                .unwrap()
+                .json_lines::<u8>()
+                .next()
+                .unwrap()
+                .unwrap_err(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: the reply is not the JSON that was expected; \
              it begins with \"ÿ\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
-            reading().send_sequence(Upload::reader(Torn("the tape is torn"))).unwrap_err(),
+            reading()
+                .send_sequence(Upload::reader(Torn("the tape is torn")))
+                .unwrap_err(),
             "send sequence (POST http://hub:8000/api/v1/sequence) was abandoned: the data to upload cannot be used\n  \
              caused by: the tape is torn",
         ),
         (
-            replied(419, r#"{"error":"Insufficient Space on Resource"}"#).sequence("x").unwrap().start(&none).unwrap_err(),
+            replied(419, r#"{"error":"Insufficient Space on Resource"}"#)
+                .sequence("x")
+                .unwrap()
+                .start(&none)
+                .unwrap_err(),
             "start sequence (POST http://hub:8000/api/v1/sequence/x/start) was refused: 419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
         ),
         (
-            replied(500, "415: Invalid content-type").instance("x").unwrap().send_input("text").unwrap_err(),
+            replied(500, "415: Invalid content-type")
+                .instance("x")
+                .unwrap()
+                .send_input("text")
+                .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input) was refused: 415 REQUEST_ERROR: Invalid content-type (sent as 500)",
         ),
         (
@@ -325,7 +437,9 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: expected value at line 1 column 1",
         ),
         (
-            answered(|| Ok(Response::new(Box::new(io::repeat(b' '))))).list_sequences().unwrap_err(),
+            answered(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
+                .list_sequences()
+                .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply is longer than 4194304 bytes, \
              more than a hub sends here; it was not read further",
         ),
@@ -347,11 +461,15 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              and the hub may have received a part of it",
         ),
         (
-            stopped(Phase::Resolve, Stopped::Cancelled).info().unwrap_err(),
+            stopped(Phase::Resolve, Stopped::Cancelled)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the host was looked for; nothing was sent",
         ),
         (
-            stopped(Phase::Connect, Stopped::Cancelled).info().unwrap_err(),
+            stopped(Phase::Connect, Stopped::Cancelled)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled before it was connected; nothing was sent",
         ),
         (
@@ -364,11 +482,17 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the answer was read",
         ),
         (
-            HostClient::builder(HUB).ca_certificate_pem("no certificate").build().unwrap_err(),
+            HostClient::builder(HUB)
+                .ca_certificate_pem("no certificate")
+                .build()
+                .unwrap_err(),
             "the setting \"ca_certificates\" cannot be used: there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
         ),
         (
-            lost(Phase::Connect).with_retry(RetryPolicy::linear(Duration::ZERO).attempts(2)).version().unwrap_err(),
+            lost(Phase::Connect)
+                .with_retry(RetryPolicy::linear(Duration::ZERO).attempts(2))
+                .version()
+                .unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address? (2 attempts in <time>)\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
@@ -384,19 +508,29 @@ fn reading() -> HostClient {
         }
         unreachable!("the upload fails")
     });
-    HostClient::builder(HUB).transport(Arc::new(transport)).build().unwrap()
+    HostClient::builder(HUB)
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap()
 }
 
 /// The error and its causes, each as it is shown.
 fn chain(error: &Error) -> Vec<String> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    [error.to_string()].into_iter().chain(causes.map(ToString::to_string)).collect()
+    [error.to_string()]
+        .into_iter()
+        .chain(causes.map(ToString::to_string))
+        .collect()
 }
 
 /// The same text, whatever time several attempts took.
 fn timeless(text: &str) -> String {
-    let time = text.split_once(" attempts in ").and_then(|(before, after)| Some((before, after.split_once(')')?)));
-    time.map_or(text.to_owned(), |(before, (_, after))| format!("{before} attempts in <time>){after}"))
+    let time = text
+        .split_once(" attempts in ")
+        .and_then(|(before, after)| Some((before, after.split_once(')')?)));
+    time.map_or(text.to_owned(), |(before, (_, after))| {
+        format!("{before} attempts in <time>){after}")
+    })
 }
 
 #[test]
@@ -404,44 +538,92 @@ fn errors_are_told_in_full() {
     for (error, told) in snapshots() {
         assert_eq!(timeless(&format!("{error:?}")), told);
         assert_eq!(timeless(&chain(&error).join("\n  caused by: ")), told);
-        assert_eq!(timeless(&error.to_string()).lines().next(), told.lines().next());
+        assert_eq!(
+            timeless(&error.to_string()).lines().next(),
+            told.lines().next()
+        );
     }
 }
 
 /// The variants of an enum, as its source names them.
 fn variants<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
-    let (_, begin) = source.split_once(&format!("\npub enum {name} {{\n")).unwrap();
+    let (_, begin) = source
+        .split_once(&format!("\npub enum {name} {{\n"))
+        .unwrap();
     let (body, _) = begin.split_once("\n}\n").unwrap();
-    let names = body.lines().filter_map(|line| line.strip_prefix("    ").filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase())));
-    names.map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap()).collect()
+    let names = body.lines().filter_map(|line| {
+        line.strip_prefix("    ")
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+    });
+    names
+        .map(|line| {
+            line.split(|c: char| !c.is_ascii_alphanumeric())
+                .next()
+                .unwrap()
+        })
+        .collect()
 }
 
 /// A new kind, or a new phase, has to be added to them.
 #[test]
 fn every_kind_and_phase_is_among_them() {
-    let (core, blocking) = (include_str!("../../crates/core/src/error.rs"), include_str!("../../crates/blocking/src/error.rs"));
-    let (kinds, phases) = (variants(blocking, "ErrorKind"), variants(include_str!("../../crates/blocking/src/transport.rs"), "Phase"));
+    let (core, blocking) = (
+        include_str!("../../crates/core/src/error.rs"),
+        include_str!("../../crates/blocking/src/error.rs"),
+    );
+    let (kinds, phases) = (
+        variants(blocking, "ErrorKind"),
+        variants(
+            include_str!("../../crates/blocking/src/transport.rs"),
+            "Phase",
+        ),
+    );
     // Those that say whose mistake it was have kinds of their own.
-    let inner = [("Request", variants(core, "RequestError")), ("Reply", variants(core, "ReplyError"))];
-    let expected = kinds.iter().flat_map(|kind| match inner.iter().find(|(outer, _)| outer == kind) {
-        Some((_, inner)) => inner.iter().map(|inner| format!("{kind} {inner}")).collect(),
-        None => vec![(*kind).to_owned()],
-    });
+    let inner = [
+        ("Request", variants(core, "RequestError")),
+        ("Reply", variants(core, "ReplyError")),
+    ];
+    let expected =
+        kinds
+            .iter()
+            .flat_map(|kind| match inner.iter().find(|(outer, _)| outer == kind) {
+                Some((_, inner)) => inner
+                    .iter()
+                    .map(|inner| format!("{kind} {inner}"))
+                    .collect(),
+                None => vec![(*kind).to_owned()],
+            });
     let expected: BTreeSet<_> = expected.collect();
-    assert!(expected.len() > 20 && phases.len() >= 6, "{expected:?}, {phases:?}");
+    assert!(
+        expected.len() > 20 && phases.len() >= 6,
+        "{expected:?}, {phases:?}"
+    );
 
     // As `Debug` names them.
     let kind = |error: &Error| {
         let shown = format!("{:?}", error.kind());
         let mut words = shown.split(|c: char| !c.is_ascii_alphanumeric());
         let kind = words.next().unwrap();
-        if inner.iter().any(|(outer, _)| *outer == kind) { format!("{kind} {}", words.next().unwrap()) } else { kind.to_owned() }
+        if inner.iter().any(|(outer, _)| *outer == kind) {
+            format!("{kind} {}", words.next().unwrap())
+        } else {
+            kind.to_owned()
+        }
     };
     let snapshots = snapshots();
-    assert_eq!(snapshots.iter().map(|(error, _)| kind(error)).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(
+        snapshots
+            .iter()
+            .map(|(error, _)| kind(error))
+            .collect::<BTreeSet<_>>(),
+        expected
+    );
     for what in ["Transport", "Deadline", "Idle", "Cancelled"] {
         let of_it = snapshots.iter().filter(|(error, _)| kind(error) == what);
-        let seen: BTreeSet<_> = of_it.filter_map(|(error, _)| error.phase()).map(|phase| format!("{phase:?}")).collect();
+        let seen: BTreeSet<_> = of_it
+            .filter_map(|(error, _)| error.phase())
+            .map(|phase| format!("{phase:?}"))
+            .collect();
         assert!(seen.iter().eq(phases.iter()), "{what}: {seen:?}");
     }
 }
@@ -453,7 +635,10 @@ fn no_layer_repeats_another() {
         for (position, layer) in layers.iter().enumerate() {
             assert!(!layer.is_empty(), "{error:?}");
             for other in layers.iter().skip(position + 1) {
-                assert!(!layer.contains(other.as_str()) && !other.contains(layer.as_str()), "{error:?}");
+                assert!(
+                    !layer.contains(other.as_str()) && !other.contains(layer.as_str()),
+                    "{error:?}"
+                );
             }
         }
     }
@@ -464,15 +649,38 @@ fn no_layer_repeats_another() {
 fn real_errors_are_told_in_full() {
     let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
-    let error = told(&url, HostClient::builder(&url).retry(None).build().unwrap().version().unwrap_err());
+    let error = told(
+        &url,
+        HostClient::builder(&url)
+            .retry(None)
+            .build()
+            .unwrap()
+            .version()
+            .unwrap_err(),
+    );
     // What the operating system calls it is its own affair.
     let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
-    assert_eq!(told_by_us, "get version (GET <hub>/version) could not connect; is the hub running at this address?");
-    assert!(cause.starts_with("Connection refused") && !cause.contains('\n'), "{cause}");
+    assert_eq!(
+        told_by_us,
+        "get version (GET <hub>/version) could not connect; is the hub running at this address?"
+    );
+    assert!(
+        cause.starts_with("Connection refused") && !cause.contains('\n'),
+        "{cause}"
+    );
 
     let through = |proxy: &str| {
-        let host = HostClient::builder(HUB).proxy(proxy.trim_end_matches("/api/v1")).retry(None).build().unwrap();
-        told(proxy.trim_end_matches("/api/v1").trim_start_matches("http://"), host.version().unwrap_err())
+        let host = HostClient::builder(HUB)
+            .proxy(proxy.trim_end_matches("/api/v1"))
+            .retry(None)
+            .build()
+            .unwrap();
+        told(
+            proxy
+                .trim_end_matches("/api/v1")
+                .trim_start_matches("http://"),
+            host.version().unwrap_err(),
+        )
     };
     let server = ScriptedServer::start(|connection| {
         connection.read_request().unwrap();
@@ -489,7 +697,15 @@ fn real_errors_are_told_in_full() {
             connection.read_request().unwrap();
             connection.send(reply);
         });
-        told(&server.url(), HostClient::builder(server.url()).retry(None).build().unwrap().version().unwrap_err())
+        told(
+            &server.url(),
+            HostClient::builder(server.url())
+                .retry(None)
+                .build()
+                .unwrap()
+                .version()
+                .unwrap_err(),
+        )
     };
     assert_eq!(
         cut(b""),
@@ -517,7 +733,9 @@ fn every_error_has_a_code() {
     for (error, text) in snapshots() {
         let code = match error.kind() {
             ErrorKind::Request(_) => "BAD_PARAMETERS",
-            ErrorKind::Transport { phase: Phase::Read, .. } => "INVALID_RESPONSE",
+            ErrorKind::Transport {
+                phase: Phase::Read, ..
+            } => "INVALID_RESPONSE",
             ErrorKind::Transport { .. } => "CANNOT_CONNECT",
             ErrorKind::Reply(ReplyError::Api(refusal)) => refusal.code.as_str(),
             ErrorKind::Reply(_) => "INVALID_RESPONSE",
@@ -526,7 +744,9 @@ fn every_error_has_a_code() {
         };
         assert_eq!(error.code().as_str(), code, "{text}");
     }
-    let overloaded = replied(419, r#"{"error":"Insufficient Space on Resource"}"#).version().unwrap_err();
+    let overloaded = replied(419, r#"{"error":"Insufficient Space on Resource"}"#)
+        .version()
+        .unwrap_err();
     assert_eq!(overloaded.code(), ErrorCode::InsufficientResources);
 }
 
@@ -537,7 +757,10 @@ fn secrets_are_not_shown() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
         format!("{:?}", HostClient::builder(HUB).header("x-key", SECRET)),
-        format!("{:?}", HostClient::builder(format!("http://user:{SECRET}@hub:8000/api/v1"))),
+        format!(
+            "{:?}",
+            HostClient::builder(format!("http://user:{SECRET}@hub:8000/api/v1"))
+        ),
     ];
     let mut errors: Vec<Error> = [
         HostClient::builder(HUB).bearer_token(format!("{SECRET}\r\nx: y")),
@@ -548,32 +771,69 @@ fn secrets_are_not_shown() {
         HostClient::builder(format!("http://{SECRET}@hub:8000/api/v1")),
         HostClient::builder(format!("http://user:{SECRET}@h ub:8000/api/v1")),
         HostClient::builder("nowhere").bearer_token(SECRET),
-        HostClient::builder(HUB).bearer_token(SECRET).hub_version("new"),
+        HostClient::builder(HUB)
+            .bearer_token(SECRET)
+            .hub_version("new"),
     ]
     .map(|builder| builder.build().unwrap_err())
     .into();
 
     let (server, requests) = recording(b"{}");
     for url in [server.url(), refused_url()] {
-        let host = HostClient::builder(url).bearer_token(SECRET).header("x-key", SECRET).hub_version("1.0.1").build().unwrap();
+        let host = HostClient::builder(url)
+            .bearer_token(SECRET)
+            .header("x-key", SECRET)
+            .hub_version("1.0.1")
+            .build()
+            .unwrap();
         let sequence = host.sequence("the-sequence").unwrap();
         let instance = host.instance("the-instance").unwrap();
-        shown.extend([format!("{host:?}"), format!("{sequence:?}"), format!("{instance:?}"), format!("{host:#?}")]);
+        shown.extend([
+            format!("{host:?}"),
+            format!("{sequence:?}"),
+            format!("{instance:?}"),
+            format!("{host:#?}"),
+        ]);
         errors.push(host.version().unwrap_err());
         errors.push(sequence.start(&StartOptions::new()).unwrap_err());
-        errors.push(host.send_sequence(Upload::reader(Torn("torn"))).unwrap_err());
-        errors.push(instance.stop(&StopOptions::new(Duration::from_secs(u64::MAX))).unwrap_err());
+        errors.push(
+            host.send_sequence(Upload::reader(Torn("torn")))
+                .unwrap_err(),
+        );
+        errors.push(
+            instance
+                .stop(&StopOptions::new(Duration::from_secs(u64::MAX)))
+                .unwrap_err(),
+        );
     }
-    let stream = HostClient::builder(server.url()).bearer_token(SECRET).build().unwrap().instance("x").unwrap().stdout().unwrap();
+    let stream = HostClient::builder(server.url())
+        .bearer_token(SECRET)
+        .build()
+        .unwrap()
+        .instance("x")
+        .unwrap()
+        .stdout()
+        .unwrap();
     shown.push(format!("{stream:?}"));
     // They are sent, though.
     let request = requests.take();
-    assert_eq!(request.header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
+    assert_eq!(
+        request.header("authorization"),
+        Some(format!("Bearer {SECRET}").as_str())
+    );
     assert_eq!(request.header("x-key"), Some(SECRET));
 
     for error in errors {
-        shown.extend([format!("{error}"), format!("{error:?}"), format!("{error:#?}"), format!("{:?}", error.kind())]);
-        shown.extend(std::iter::successors(error.source(), |&cause| cause.source()).map(|cause| format!("{cause:?}")));
+        shown.extend([
+            format!("{error}"),
+            format!("{error:?}"),
+            format!("{error:#?}"),
+            format!("{:?}", error.kind()),
+        ]);
+        shown.extend(
+            std::iter::successors(error.source(), |&cause| cause.source())
+                .map(|cause| format!("{cause:?}")),
+        );
     }
     for text in shown {
         assert!(!text.contains(SECRET), "{text}");
@@ -583,17 +843,33 @@ fn secrets_are_not_shown() {
 #[test]
 fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
-    let transport: Arc<dyn Transport> = Arc::new(scramjet_client_blocking::UreqTransport::default());
+    let transport: Arc<dyn Transport> =
+        Arc::new(scramjet_client_blocking::UreqTransport::default());
     let builder = || HostClient::builder(server.url()).transport(Arc::clone(&transport));
-    let one = builder().bearer_token("first").bearer_token("second").header("X-Hub", "a").build().unwrap();
+    let one = builder()
+        .bearer_token("first")
+        .bearer_token("second")
+        .header("X-Hub", "a")
+        .build()
+        .unwrap();
     let other = builder().build().unwrap();
     one.version().unwrap();
     let request = requests.take();
-    assert_eq!((request.header("authorization"), request.header("x-hub")), (Some("Bearer second"), Some("a")));
+    assert_eq!(
+        (request.header("authorization"), request.header("x-hub")),
+        (Some("Bearer second"), Some("a"))
+    );
     other.version().unwrap();
     let request = requests.take();
-    assert_eq!((request.header("authorization"), request.header("x-hub")), (None, None));
-    assert_eq!(server.connections(), 1, "clients of one transport share its connections");
+    assert_eq!(
+        (request.header("authorization"), request.header("x-hub")),
+        (None, None)
+    );
+    assert_eq!(
+        server.connections(),
+        1,
+        "clients of one transport share its connections"
+    );
 }
 
 #[test]
@@ -603,42 +879,122 @@ fn settings_that_cannot_work_are_refused_before_any_connection() {
     let here = || HostClient::builder(&url);
     let rows: Vec<(HostClientBuilder, &str)> = vec![
         (HostClient::builder(""), "relative URL"),
-        (HostClient::builder("localhost:8000/api/v1"), "neither http nor https"),
-        (HostClient::builder("ftp://localhost/api/v1"), "neither http nor https"),
+        (
+            HostClient::builder("localhost:8000/api/v1"),
+            "neither http nor https",
+        ),
+        (
+            HostClient::builder("ftp://localhost/api/v1"),
+            "neither http nor https",
+        ),
         (HostClient::builder("http://"), "empty host"),
         (HostClient::builder("http://localhost:99999/"), "port"),
         (HostClient::builder(format!("{url}?a=b")), "a query"),
         (HostClient::builder(format!("{url}#a")), "a fragment"),
-        (HostClient::builder(url.replace("http://", "http://user:password@")), "a user name or password"),
-        (here().header("x-a", "b\r\nx-c: d"), "the header \"x-a\" cannot be sent: its value holds a line break"),
-        (here().header("x-a", "b\nx-c: d"), "its value holds a line break"),
-        (here().header("x-a", "b\rx-c: d"), "its value holds a line break"),
-        (here().header("x-a", "b\0"), "its value holds a line break or another character"),
-        (here().bearer_token("a\r\nx-c: d"), "the header \"authorization\" cannot be sent"),
-        (here().header("x-a\r\nx-c", "d"), "its name is not one that HTTP allows"),
-        (here().header("x a", "d"), "its name is not one that HTTP allows"),
-        (here().header("", "d"), "its name is not one that HTTP allows"),
-        (here().header("x-ä", "d"), "its name is not one that HTTP allows"),
-        (here().header("Content-Length", "0"), "it describes the connection or the body"),
-        (here().header("transfer-encoding", "chunked"), "it describes the connection or the body"),
-        (here().header("Host", "elsewhere"), "it describes the connection or the body"),
-        (here().header("connection", "close"), "it describes the connection or the body"),
-        (here().header("expect", "100-continue"), "it describes the connection or the body"),
-        (here().header("x-a", "b".repeat(20_000)), "longer than the 16 kB"),
-        (here().hub_version("latest"), "\"latest\" is not a version; one looks like 1.0.1"),
+        (
+            HostClient::builder(url.replace("http://", "http://user:password@")),
+            "a user name or password",
+        ),
+        (
+            here().header("x-a", "b\r\nx-c: d"),
+            "the header \"x-a\" cannot be sent: its value holds a line break",
+        ),
+        (
+            here().header("x-a", "b\nx-c: d"),
+            "its value holds a line break",
+        ),
+        (
+            here().header("x-a", "b\rx-c: d"),
+            "its value holds a line break",
+        ),
+        (
+            here().header("x-a", "b\0"),
+            "its value holds a line break or another character",
+        ),
+        (
+            here().bearer_token("a\r\nx-c: d"),
+            "the header \"authorization\" cannot be sent",
+        ),
+        (
+            here().header("x-a\r\nx-c", "d"),
+            "its name is not one that HTTP allows",
+        ),
+        (
+            here().header("x a", "d"),
+            "its name is not one that HTTP allows",
+        ),
+        (
+            here().header("", "d"),
+            "its name is not one that HTTP allows",
+        ),
+        (
+            here().header("x-ä", "d"),
+            "its name is not one that HTTP allows",
+        ),
+        (
+            here().header("Content-Length", "0"),
+            "it describes the connection or the body",
+        ),
+        (
+            here().header("transfer-encoding", "chunked"),
+            "it describes the connection or the body",
+        ),
+        (
+            here().header("Host", "elsewhere"),
+            "it describes the connection or the body",
+        ),
+        (
+            here().header("connection", "close"),
+            "it describes the connection or the body",
+        ),
+        (
+            here().header("expect", "100-continue"),
+            "it describes the connection or the body",
+        ),
+        (
+            here().header("x-a", "b".repeat(20_000)),
+            "longer than the 16 kB",
+        ),
+        (
+            here().hub_version("latest"),
+            "\"latest\" is not a version; one looks like 1.0.1",
+        ),
         (here().hub_version(""), "\"\" is not a version"),
     ];
     for (builder, says) in rows {
         let error = builder.build().unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
-        assert!(matches!(error.kind(), scramjet_client_blocking::ErrorKind::Request(_)), "{error}");
-        assert_eq!((error.operation(), error.url(), error.method()), (None, None, None));
+        assert!(
+            matches!(
+                error.kind(),
+                scramjet_client_blocking::ErrorKind::Request(_)
+            ),
+            "{error}"
+        );
+        assert_eq!(
+            (error.operation(), error.url(), error.method()),
+            (None, None, None)
+        );
     }
     assert_eq!(server.connections(), 0);
 }
 
-const NOT_IDS: [&str; 14] =
-    ["", ".", "..", "../topics/x", "a/b", "a\\b", "a?b", "a#b", "a b", "a\tb", "a\r\nx-c: d", "zażółć", "%2e%2e", "..%2Ftopics"];
+const NOT_IDS: [&str; 14] = [
+    "",
+    ".",
+    "..",
+    "../topics/x",
+    "a/b",
+    "a\\b",
+    "a?b",
+    "a#b",
+    "a b",
+    "a\tb",
+    "a\r\nx-c: d",
+    "zażółć",
+    "%2e%2e",
+    "..%2Ftopics",
+];
 
 #[test]
 fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
@@ -649,7 +1005,12 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
     for name in NOT_IDS {
         let refused = |what: &str, result: Result<(), Error>| {
             let error = result.expect_err(what);
-            assert!(error.to_string().starts_with(&format!("{name:?} cannot be used as {what}: ")), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("{name:?} cannot be used as {what}: ")),
+                "{error}"
+            );
         };
         refused("sequence id", host.sequence(name).map(drop));
         refused("sequence id", SequenceClient::new(name, &host).map(drop));
@@ -666,7 +1027,12 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
     }
     for name in ["__proto__", "constructor", "toString"] {
         let error = host.instance(name).unwrap_err();
-        assert!(error.to_string().ends_with("hubs never answer a request for it"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("hubs never answer a request for it"),
+            "{error}"
+        );
     }
     assert_eq!(server.connections(), 0);
 }
@@ -682,12 +1048,20 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
             response("200 OK", &[], br#"{"id":"../topics/x"}"#)
         }
     });
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
     let sequence = host.send_sequence(Vec::new()).unwrap();
     assert_eq!(targets.take(), "/api/v1/sequence");
     assert_eq!(sequence.id(), &"../topics/x");
     let refused = |error: Error| {
-        assert!(error.to_string().contains(" was not sent: \"../topics/x\" cannot be used as "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(" was not sent: \"../topics/x\" cannot be used as "),
+            "{error}"
+        );
         assert!(error.operation().is_some() && error.url().is_none());
     };
     refused(sequence.start(&StartOptions::new()).unwrap_err());
@@ -697,7 +1071,11 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
     refused(sequence.delete().unwrap_err());
     refused(sequence.force_delete().unwrap_err());
 
-    let instance = host.sequence("x").unwrap().start(&StartOptions::new()).unwrap();
+    let instance = host
+        .sequence("x")
+        .unwrap()
+        .start(&StartOptions::new())
+        .unwrap();
     assert_eq!(targets.take(), "/api/v1/sequence/x/start");
     refused(instance.info().unwrap_err());
     refused(instance.stdout().map(drop).unwrap_err());
@@ -710,13 +1088,33 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
 #[test]
 fn options_that_cannot_be_sent_are_refused_before_any_connection() {
     let (server, _) = recording(b"{}");
-    let told = HostClient::builder(server.url()).hub_version("0.18.7").build().unwrap();
+    let told = HostClient::builder(server.url())
+        .hub_version("0.18.7")
+        .build()
+        .unwrap();
     let host = HostClient::new(server.url()).unwrap();
     let sequence = host.sequence("x").unwrap();
     for (error, says) in [
-        (sequence.start(&StartOptions::new().app_config(json!([1]))).unwrap_err(), "\"appConfig\" cannot be sent"),
-        (told.sequence("x").unwrap().start(&StartOptions::new().output_topic("t")).unwrap_err(), "came with version 0.20.0"),
-        (told.sequence("x").unwrap().overwrite(Upload::path("/no/such/file")).unwrap_err(), "came with version 0.38.0"),
+        (
+            sequence
+                .start(&StartOptions::new().app_config(json!([1])))
+                .unwrap_err(),
+            "\"appConfig\" cannot be sent",
+        ),
+        (
+            told.sequence("x")
+                .unwrap()
+                .start(&StartOptions::new().output_topic("t"))
+                .unwrap_err(),
+            "came with version 0.20.0",
+        ),
+        (
+            told.sequence("x")
+                .unwrap()
+                .overwrite(Upload::path("/no/such/file"))
+                .unwrap_err(),
+            "came with version 0.38.0",
+        ),
     ] {
         assert!(error.to_string().contains(says), "{error}");
     }

@@ -29,7 +29,10 @@ fn an_event_comes_before_the_next_is_sent() {
         }
         connection.send(b"0\r\n\r\n");
     });
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
     let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
     for n in 0..5 {
         let event = events.next().unwrap().unwrap();
@@ -48,16 +51,25 @@ fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
         connection
             .send(&chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
     });
-    let host = HostClient::builder(server.url()).hub_version("0.18.7").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("0.18.7")
+        .build()
+        .unwrap();
     let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
     assert_eq!(events.next().unwrap().unwrap().data, json!(1));
     for _ in 0..2 {
         let error = events.next().unwrap().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })),
+            "{error:?}"
+        );
     }
     assert_eq!(events.next().unwrap().unwrap().data, json!(null));
     let error = events.next().unwrap().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { .. })), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { .. })),
+        "{error:?}"
+    );
     assert!(events.next().is_none());
 }
 
@@ -67,7 +79,10 @@ fn a_stream_of_events_that_is_refused_is_an_error_at_once() {
         connection.read_request();
         connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
     });
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
     let error = host.instance("x").unwrap().event_stream("e").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -67,7 +67,12 @@ fn assert_about(error: &Error, operation: &str, url: &str) {
     assert_eq!(error.operation(), Some(operation));
     assert_eq!(error.method().map(|method| method.as_str()), Some("GET"));
     assert_eq!(error.url(), Some(url));
-    assert!(error.to_string().starts_with(&format!("{operation} (GET {url}) ")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("{operation} (GET {url}) ")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -77,9 +82,25 @@ fn a_refused_connection_says_so() {
     for _ in 0..2 {
         let error = host.list_sequences().unwrap_err();
         assert_about(&error, "list sequences", &format!("{url}/sequences"));
-        assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Connect, .. }) && error.is_connect());
-        assert!(error.to_string().ends_with("could not connect; is the hub running at this address?"), "{error}");
-        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Transport {
+                    phase: Phase::Connect,
+                    ..
+                }
+            ) && error.is_connect()
+        );
+        assert!(
+            error
+                .to_string()
+                .ends_with("could not connect; is the hub running at this address?"),
+            "{error}"
+        );
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<io::Error>())
+            .unwrap();
         assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
     }
 }
@@ -88,8 +109,18 @@ fn a_refused_connection_says_so() {
 #[test]
 fn garbage_is_explained_by_the_cause() {
     let server = Fault::cut("SSH-2.0-OpenSSH_9.2p1\r\n\r\n").serve();
-    let error = HostClient::new(server.url()).unwrap().list_sequences().unwrap_err();
-    assert!(error.source().unwrap().to_string().contains("http parse fail"), "{error:?}");
+    let error = HostClient::new(server.url())
+        .unwrap()
+        .list_sequences()
+        .unwrap_err();
+    assert!(
+        error
+            .source()
+            .unwrap()
+            .to_string()
+            .contains("http parse fail"),
+        "{error:?}"
+    );
 }
 
 /// Only a success without a body is the success of an operation that needs none.
@@ -107,20 +138,44 @@ fn a_deletion_succeeds_with_any_body_that_ends() {
     assert!(answers(Fault::reply("202 Accepted", &[], "<html>")).is_ok());
     assert!(answers(Fault::Reply(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).is_ok());
     let error = answers(Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: 1, expected: Some(9), .. })), "{error:?}");
-    let error = answers(Fault::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'.'; 4096])).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::TooLarge { .. })), "{error:?}");
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Reply(ReplyError::Truncated {
+                got: 1,
+                expected: Some(9),
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    let error = answers(Fault::Endless(
+        b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+        vec![b'.'; 4096],
+    ))
+    .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Reply(ReplyError::TooLarge { .. })),
+        "{error:?}"
+    );
 }
 
 fn stdout_of(server: &ScriptedServer) -> Result<scramjet_client_blocking::ByteStream, Error> {
-    HostClient::new(server.url()).unwrap().instance("the-instance").unwrap().stream(OutputStream::Stdout)
+    HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap()
+        .stream(OutputStream::Stdout)
 }
 
 #[test]
 fn a_stream_that_is_cut_off_stays_an_error() {
     for (reply, cut) in [
         ("Content-Length: 10\r\n\r\n12345", "5 of 10 bytes"),
-        ("Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n", "5 bytes"),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n",
+            "5 bytes",
+        ),
         ("Transfer-Encoding: chunked\r\n\r\n9\r\n12345", "5 bytes"),
     ] {
         within(reply, move || {
@@ -132,10 +187,27 @@ fn a_stream_that_is_cut_off_stays_an_error() {
             let at_last = stream.read_to_end(&mut content).unwrap_err();
             for lost in [first, again, at_last] {
                 assert_eq!(lost.kind(), io::ErrorKind::UnexpectedEof, "{reply}");
-                let error = lost.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).expect("the client's own error");
-                assert_about(error, "read stream", &format!("{}/instance/the-instance/stdout", server.url()));
-                assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: 5, .. })), "{reply}: {error}");
-                assert!(lost.to_string().ends_with(&format!("the reply was cut off after {cut}")), "{lost}");
+                let error = lost
+                    .get_ref()
+                    .and_then(|inner| inner.downcast_ref::<Error>())
+                    .expect("the client's own error");
+                assert_about(
+                    error,
+                    "read stream",
+                    &format!("{}/instance/the-instance/stdout", server.url()),
+                );
+                assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Reply(ReplyError::Truncated { got: 5, .. })
+                    ),
+                    "{reply}: {error}"
+                );
+                assert!(
+                    lost.to_string()
+                        .ends_with(&format!("the reply was cut off after {cut}")),
+                    "{lost}"
+                );
             }
             assert_eq!(content, b"12345", "{reply}");
         });
@@ -144,13 +216,27 @@ fn a_stream_that_is_cut_off_stays_an_error() {
 
 #[test]
 fn a_stream_that_is_damaged_stays_an_error() {
-    let server = Fault::cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\nzz\r\n").serve();
+    let server =
+        Fault::cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\nzz\r\n")
+            .serve();
     within("a damaged stream", move || {
         let (mut stream, mut content) = (stdout_of(&server).unwrap(), Vec::new());
         for _ in 0..3 {
             let lost = stream.read_to_end(&mut content).unwrap_err();
-            let error = lost.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).expect("the client's own error");
-            assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Read, .. }), "{error:?}");
+            let error = lost
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<Error>())
+                .expect("the client's own error");
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Transport {
+                        phase: Phase::Read,
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
         }
         assert!(b"12345".starts_with(&content));
     });
@@ -168,7 +254,14 @@ fn a_stream_that_ends_stays_at_its_end() {
         let server = Fault::cut(&format!("HTTP/1.1 200 OK\r\n{reply}")).serve();
         let (mut stream, mut content) = (stdout_of(&server).unwrap(), Vec::new());
         assert_eq!(stream.read_to_end(&mut content).unwrap(), 5, "{reply}");
-        assert_eq!((stream.read(&mut [0; 4]).unwrap(), stream.read(&mut [0; 4]).unwrap()), (0, 0), "{reply}");
+        assert_eq!(
+            (
+                stream.read(&mut [0; 4]).unwrap(),
+                stream.read(&mut [0; 4]).unwrap()
+            ),
+            (0, 0),
+            "{reply}"
+        );
     }
 }
 

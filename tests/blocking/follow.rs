@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine, StartOptions};
+use scramjet_client_blocking::{
+    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine,
+    StartOptions,
+};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
@@ -28,7 +31,9 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
         move |connection| {
             while let Some(request) = connection.read_request() {
                 match request.target.rsplit('/').next().unwrap() {
-                    "version" => drop(connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))),
+                    "version" => {
+                        drop(connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)))
+                    }
                     "the-instance" => {
                         let ended = opened.load(Ordering::SeqCst) >= scenes.len();
                         let info: &[u8] = if ended {
@@ -40,7 +45,11 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
                     }
                     _ => match scenes.get(opened.fetch_add(1, Ordering::SeqCst)) {
                         Some(scene) => return scene(connection),
-                        None => drop(connection.send(&response("404 Not Found", &[], b"{\"error\":\"Instance not found\"}"))),
+                        None => drop(connection.send(&response(
+                            "404 Not Found",
+                            &[],
+                            b"{\"error\":\"Instance not found\"}",
+                        ))),
                     },
                 }
             }
@@ -50,7 +59,10 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
 }
 
 fn instance(server: &ScriptedServer) -> InstanceClient {
-    HostClient::new(server.url()).unwrap().instance("the-instance").unwrap()
+    HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap()
 }
 
 /// What comes, in words.
@@ -140,7 +152,10 @@ fn a_refusal_is_an_error_and_the_end() {
         let (server, _) = scenes(&[one_line_and_lost, refuses, two_lines_and_open]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
         assert_eq!(seen.len(), 2, "{seen:?}");
-        assert!(seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"), "{seen:?}");
+        assert!(
+            seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"),
+            "{seen:?}"
+        );
     });
 }
 
@@ -154,7 +169,10 @@ fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
         assert_eq!(told(follow.next().unwrap()), "one");
         drop(server);
         let error = follow.next().unwrap().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Deadline { .. }) && begin.elapsed() >= limit, "{error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Deadline { .. }) && begin.elapsed() >= limit,
+            "{error}"
+        );
         assert!(follow.next().is_none());
 
         let (server, _) = scenes(&[one_line_and_lost]);
@@ -162,7 +180,9 @@ fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
         let mut follow = instance(&server).with_cancel(&token).follow_log().unwrap();
         assert_eq!(told(follow.next().unwrap()), "one");
         drop(server);
-        let reader = std::thread::spawn(move || (follow.next().unwrap().unwrap_err(), follow.next().is_none()));
+        let reader = std::thread::spawn(move || {
+            (follow.next().unwrap().unwrap_err(), follow.next().is_none())
+        });
         token.cancel();
         let (error, over) = reader.join().unwrap();
         assert!(error.is_cancelled() && over, "{error}");
@@ -183,12 +203,19 @@ fn a_silence_that_the_caller_asked_about_is_told() {
                         more.take();
                         connection.send(&[&line("two")[..], b"0\r\n\r\n"].concat());
                     } else {
-                        connection.send(&response("200 OK", &[], br#"{"id":"the-instance","sequence":"s"}"#));
+                        connection.send(&response(
+                            "200 OK",
+                            &[],
+                            br#"{"id":"the-instance","sequence":"s"}"#,
+                        ));
                     }
                 }
             }
         });
-        let mut follow = instance(&server).with_idle_timeout(Duration::from_millis(100)).follow_log().unwrap();
+        let mut follow = instance(&server)
+            .with_idle_timeout(Duration::from_millis(100))
+            .follow_log()
+            .unwrap();
         assert_eq!(told(follow.next().unwrap()), "one");
         let error = follow.next().unwrap().unwrap_err();
         assert!(error.is_timeout(), "{error}");
@@ -202,8 +229,14 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
     within("following", || {
         let (server, _) = scenes(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
-        let follow = host.follow_topic("t", ContentType::Ndjson).unwrap().json_lines::<LogLine>();
-        assert_eq!(follow.map(told).collect::<Vec<_>>(), ["one", "gap after 1 attempts", "last"]);
+        let follow = host
+            .follow_topic("t", ContentType::Ndjson)
+            .unwrap()
+            .json_lines::<LogLine>();
+        assert_eq!(
+            follow.map(told).collect::<Vec<_>>(),
+            ["one", "gap after 1 attempts", "last"]
+        );
 
         let (server, _) = scenes(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
@@ -212,7 +245,10 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
             Followed::Item(line) => Some(line),
             Followed::Gap(_) => None,
         });
-        assert_eq!(lines.collect::<Vec<_>>(), [r#"{"msg":"one"}"#, r#"{"msg":"last"}"#]);
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            [r#"{"msg":"one"}"#, r#"{"msg":"last"}"#]
+        );
     });
 }
 
@@ -223,7 +259,17 @@ fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
         let (server, opened) = scenes(&[one_line_and_lost, ends, two_lines_and_open]);
         let host = HostClient::new(server.url()).unwrap();
         let seen: Vec<_> = host.follow_log().unwrap().take(6).map(told).collect();
-        assert_eq!(seen, ["one", "gap after 1 attempts", "last", "gap after 1 attempts", "two", "three"]);
+        assert_eq!(
+            seen,
+            [
+                "one",
+                "gap after 1 attempts",
+                "last",
+                "gap after 1 attempts",
+                "two",
+                "three"
+            ]
+        );
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     });
 }
@@ -236,7 +282,11 @@ fn the_log_and_the_events_of_an_instance_are_followed_to_its_end() {
     instance.event("ready").unwrap();
     let mut pongs = instance.follow_events("pong").unwrap();
     let log = instance.follow_log().unwrap();
-    let logged = std::thread::spawn(move || log.map(Result::unwrap).filter(|line| matches!(line, Followed::Item(_))).count());
+    let logged = std::thread::spawn(move || {
+        log.map(Result::unwrap)
+            .filter(|line| matches!(line, Followed::Item(_)))
+            .count()
+    });
     instance.send_event("ping", "hey").unwrap();
     assert!(matches!(pongs.next().unwrap().unwrap(), Followed::Item(event) if event.data == "hey"));
     sequence.force_delete().unwrap();

@@ -16,7 +16,10 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Does the work, which may fail but must not hang.
-pub(crate) fn within<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn within<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (done, result) = channel();
     let worker = thread::spawn(move || drop(done.send(work())));
     match result.recv_timeout(PATIENCE * 3) {
@@ -35,7 +38,10 @@ pub(crate) struct Mailbox<T> {
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Arc<Self> {
         let (sender, receiver) = channel();
-        Arc::new(Self { sender, receiver: Mutex::new(receiver) })
+        Arc::new(Self {
+            sender,
+            receiver: Mutex::new(receiver),
+        })
     }
 
     pub(crate) fn put(&self, word: T) {
@@ -43,7 +49,11 @@ impl<T> Mailbox<T> {
     }
 
     pub(crate) fn take(&self) -> T {
-        self.receiver.lock().unwrap().recv_timeout(PATIENCE).expect("word from the other side")
+        self.receiver
+            .lock()
+            .unwrap()
+            .recv_timeout(PATIENCE)
+            .expect("word from the other side")
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,7 +62,9 @@ impl<T> Mailbox<T> {
 }
 
 /// A server that answers every request, on connections that stay open.
-pub(crate) fn serving(answer: impl Fn(&fixture::Request) -> Vec<u8> + Send + Sync + 'static) -> ScriptedServer {
+pub(crate) fn serving(
+    answer: impl Fn(&fixture::Request) -> Vec<u8> + Send + Sync + 'static,
+) -> ScriptedServer {
     ScriptedServer::start(move |connection| {
         while let Some(request) = connection.read_request() {
             if !connection.send(&answer(&request)) {
@@ -83,7 +95,10 @@ pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
 /// The same by a command of which this program is the last argument, if it is not the program itself.
 pub(crate) fn in_child_of(command: Command, test: &str, variables: &[(&str, &str)]) {
     let (output, text) = child(command, test, variables);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
     print!("{text}");
 }
 
@@ -94,16 +109,23 @@ pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: 
 }
 
 fn child(mut child: Command, test: &str, variables: &[(&str, &str)]) -> (Output, String) {
-    child.args([test, "--exact", "--nocapture"]).envs(variables.iter().copied());
+    child
+        .args([test, "--exact", "--nocapture"])
+        .envs(variables.iter().copied());
     let output = child.output().unwrap();
-    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();
+    let text = [&output.stdout, &output.stderr]
+        .map(|text| String::from_utf8_lossy(text))
+        .concat();
     (output, text)
 }
 
 /// The most memory that this process ever had, in bytes.
 pub(crate) fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("a peak");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
@@ -141,7 +163,11 @@ impl Numbered {
     pub(crate) fn new() -> Self {
         let mut line = vec![b'.'; 4 << 10];
         line[4095] = b'\n';
-        Self { at: line.len(), line, number: 0 }
+        Self {
+            at: line.len(),
+            line,
+            number: 0,
+        }
     }
 }
 
@@ -170,7 +196,10 @@ pub(crate) struct SameNumbered {
 
 impl SameNumbered {
     pub(crate) fn new(length: u64) -> Self {
-        Self { expected: Numbered::new().take(length), buffer: Vec::new() }
+        Self {
+            expected: Numbered::new().take(length),
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) fn left(&self) -> u64 {
@@ -183,7 +212,10 @@ impl Write for SameNumbered {
         self.buffer.resize(bytes.len(), 0);
         self.expected.read_exact(&mut self.buffer)?;
         if self.buffer != bytes {
-            return Err(io::Error::other(format!("other bytes, {} before the end", self.left())));
+            return Err(io::Error::other(format!(
+                "other bytes, {} before the end",
+                self.left()
+            )));
         }
         Ok(bytes.len())
     }

@@ -12,10 +12,15 @@ fn the_hub_tells_about_itself() {
     let Some(host) = hub() else { return };
     assert_eq!(host.version().unwrap().dialect(), host.dialect().unwrap());
     let load = host.load_check().unwrap();
-    assert!(load.mem_free > 0.0 && load.mem_used > 0.0 && !load.fs_size.is_empty(), "{load:?}");
+    assert!(
+        load.mem_free > 0.0 && load.mem_used > 0.0 && !load.fs_size.is_empty(),
+        "{load:?}"
+    );
 
     let mut line = String::new();
-    BufReader::new(host.log_stream().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(host.log_stream().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let record: Value = serde_json::from_str(&line).unwrap();
     assert!(record["msg"].is_string(), "{line}");
 }
@@ -23,11 +28,21 @@ fn the_hub_tells_about_itself() {
 #[test]
 fn sequences_are_found_by_the_name_of_their_package() {
     let Some(host) = hub() else { return };
-    let (first, second) = (Uploaded::sample(&host, "stays"), Uploaded::sample(&host, "stays"));
+    let (first, second) = (
+        Uploaded::sample(&host, "stays"),
+        Uploaded::sample(&host, "stays"),
+    );
     let other = Uploaded::sample(&host, "echo");
     let found = host.sequence_ids("stays").unwrap();
-    assert!(found.contains(first.id()) && found.contains(second.id()) && !found.contains(other.id()), "{found:?}");
-    assert!(host.sequence_ids("there is no such package").unwrap().is_empty());
+    assert!(
+        found.contains(first.id()) && found.contains(second.id()) && !found.contains(other.id()),
+        "{found:?}"
+    );
+    assert!(
+        host.sequence_ids("there is no such package")
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -38,16 +53,40 @@ fn what_came_later_works_or_says_since_when_it_would() {
         Ok(()) => assert!(dialect.has(since), "{what}"),
         Err(error) => {
             assert!(error.is_unsupported(), "{what}: {error:?}");
-            assert!(!dialect.has(since) && error.to_string().contains(&since.to_string()), "{what}: {error}");
+            assert!(
+                !dialect.has(since) && error.to_string().contains(&since.to_string()),
+                "{what}: {error}"
+            );
             eprintln!("SKIPPED {what}: {error}");
         }
     };
-    check("config", Version::new(0, 19, 2), host.config().map(|config| assert!(config.host.is_some())));
-    check("audit", Version::new(0, 22, 0), host.audit_stream().map(drop));
+    check(
+        "config",
+        Version::new(0, 19, 2),
+        host.config().map(|config| assert!(config.host.is_some())),
+    );
+    check(
+        "audit",
+        Version::new(0, 22, 0),
+        host.audit_stream().map(drop),
+    );
     check("status", Version::new(0, 28, 0), host.status().map(drop));
-    check("entities", Version::new(0, 31, 4), host.list_entities().map(drop));
-    check("create topic", Version::new(0, 35, 0), host.create_topic("made-by-a-test", ContentType::Text).map(drop));
-    check("delete topic", Version::new(0, 35, 0), host.delete_topic("made-by-a-test"));
+    check(
+        "entities",
+        Version::new(0, 31, 4),
+        host.list_entities().map(drop),
+    );
+    check(
+        "create topic",
+        Version::new(0, 35, 0),
+        host.create_topic("made-by-a-test", ContentType::Text)
+            .map(drop),
+    );
+    check(
+        "delete topic",
+        Version::new(0, 35, 0),
+        host.delete_topic("made-by-a-test"),
+    );
 
     let (_sequence, instance) = running(&host, "echo");
     let both = instance.inout("x\n").map(|mut stream| {
@@ -59,7 +98,13 @@ fn what_came_later_works_or_says_since_when_it_would() {
 
     // Where the version is not known, the hub itself says that there is no such route.
     if !dialect.has(Version::new(0, 19, 2)) {
-        assert!(HostClient::new(host.base_url()).unwrap().config().unwrap_err().is_not_found());
+        assert!(
+            HostClient::new(host.base_url())
+                .unwrap()
+                .config()
+                .unwrap_err()
+                .is_not_found()
+        );
     }
 }
 
@@ -70,17 +115,28 @@ fn what_is_written_to_a_topic_is_read_from_it() {
     let mut reader = BufReader::new(host.topic(name.as_str(), ContentType::Ndjson).unwrap());
     for n in 0..3 {
         let text = format!("{{\"n\":{n}}}\n");
-        assert_eq!(host.send_topic(name.as_str(), Input::ndjson(text.clone().into_bytes())).unwrap().bytes, 8);
+        assert_eq!(
+            host.send_topic(name.as_str(), Input::ndjson(text.clone().into_bytes()))
+                .unwrap()
+                .bytes,
+            8
+        );
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
         assert_eq!(line, text);
     }
-    let error = host.send_topic(name.as_str(), Input::ndjson(Vec::new())).unwrap_err();
+    let error = host
+        .send_topic(name.as_str(), Input::ndjson(Vec::new()))
+        .unwrap_err();
     assert!(error.to_string().contains("never answer"), "{error}");
     assert!(host.send_topic("a/b", "x").is_err());
     assert!(host.list_topics().is_ok());
     drop(reader);
-    if has(&host, "deleting the topic of a test", Version::new(0, 35, 0)) {
+    if has(
+        &host,
+        "deleting the topic of a test",
+        Version::new(0, 35, 0),
+    ) {
         host.delete_topic(name).unwrap();
     }
 }
@@ -99,11 +155,18 @@ fn events_are_sent_and_streamed() {
         let pong = pongs.next().unwrap().unwrap();
         assert_eq!(pong.name, "pong");
         // quirk (1.x): an empty string comes as an empty object.
-        assert!(pong.data == json!(data) || (data.is_empty() && pong.data == json!({})), "{pong:?}");
+        assert!(
+            pong.data == json!(data) || (data.is_empty() && pong.data == json!({})),
+            "{pong:?}"
+        );
     }
 
     let object = instance.send_event("ping", json!({ "a": [1] }));
-    if has(&host, "sending an object with an event", Version::new(0, 39, 0)) {
+    if has(
+        &host,
+        "sending an object with an event",
+        Version::new(0, 39, 0),
+    ) {
         object.unwrap();
         assert_eq!(pongs.next().unwrap().unwrap().data, json!({ "a": [1] }));
     } else {
@@ -111,5 +174,11 @@ fn events_are_sent_and_streamed() {
     }
 
     instance.set_monitoring_rate(2).unwrap();
-    assert!(instance.set_monitoring_rate(0).unwrap_err().to_string().contains("zero"));
+    assert!(
+        instance
+            .set_monitoring_rate(0)
+            .unwrap_err()
+            .to_string()
+            .contains("zero")
+    );
 }

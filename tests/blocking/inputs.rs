@@ -8,7 +8,8 @@ use std::{env, process, thread};
 
 use scramjet_client_blocking::core::NullLine;
 use scramjet_client_blocking::{
-    ByteStream, ContentType, Error, ErrorKind, HostClient, Input, InputStream, InstanceClient, OutputStream, Upload, Version,
+    ByteStream, ContentType, Error, ErrorKind, HostClient, Input, InputStream, InstanceClient,
+    OutputStream, Upload, Version,
 };
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
@@ -24,13 +25,20 @@ pub(crate) struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     pub(crate) fn new(host: &'a HostClient, test: &str) -> Self {
-        Self { host, name: format!("test-{test}-{}", process::id()) }
+        Self {
+            host,
+            name: format!("test-{test}-{}", process::id()),
+        }
     }
 }
 
 impl Drop for Topic<'_> {
     fn drop(&mut self) {
-        if self.host.dialect().is_ok_and(|dialect| dialect.manages_topics()) {
+        if self
+            .host
+            .dialect()
+            .is_ok_and(|dialect| dialect.manages_topics())
+        {
             match self.host.delete_topic(self.name.as_str()) {
                 Err(error) if !error.is_not_found() && !thread::panicking() => panic!("{error:?}"),
                 _ => {}
@@ -40,7 +48,10 @@ impl Drop for Topic<'_> {
 }
 
 /// An instance that gives back its input, or its standard input.
-const ECHOES: [(InputStream, &str); 2] = [(InputStream::Input, "echo"), (InputStream::Stdin, "stdin-to-output")];
+const ECHOES: [(InputStream, &str); 2] = [
+    (InputStream::Input, "echo"),
+    (InputStream::Stdin, "stdin-to-output"),
+];
 
 fn read(stream: &mut impl Read, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
@@ -61,8 +72,14 @@ fn what_is_sent_may_come_from_anywhere() {
             (b"more bytes\n".to_vec().into(), "more bytes\n"),
             (File::open(&path).unwrap().into(), "z pliku\n"),
             (path.as_path().into(), "z pliku\n"),
-            (Upload::reader(io::Cursor::new("from a reader\n")).into(), "from a reader\n"),
-            (Upload::sized_reader(io::Cursor::new("12345678"), 6).into(), "123456"),
+            (
+                Upload::reader(io::Cursor::new("from a reader\n")).into(),
+                "from a reader\n",
+            ),
+            (
+                Upload::sized_reader(io::Cursor::new("12345678"), 6).into(),
+                "123456",
+            ),
         ]
     };
     for (stream, sample) in ECHOES {
@@ -70,8 +87,17 @@ fn what_is_sent_may_come_from_anywhere() {
         let mut output = instance.output().unwrap();
         for (input, text) in inputs() {
             // An answer to each: a hub of 0.18 puts standard input in front of what was not read yet.
-            assert_eq!(instance.send_stream(stream, input.end(false)).unwrap().bytes, u64::try_from(text.len()).unwrap());
-            assert_eq!(String::from_utf8(read(&mut output, text.len())).unwrap(), text);
+            assert_eq!(
+                instance
+                    .send_stream(stream, input.end(false))
+                    .unwrap()
+                    .bytes,
+                u64::try_from(text.len()).unwrap()
+            );
+            assert_eq!(
+                String::from_utf8(read(&mut output, text.len())).unwrap(),
+                text
+            );
         }
         instance.send_stream(stream, "").unwrap();
         assert_eq!(output.read(&mut [0]).unwrap(), 0, "{stream:?} goes on");
@@ -80,9 +106,14 @@ fn what_is_sent_may_come_from_anywhere() {
     let topic = Topic::new(&host, "anywhere");
     let mut reader = host.topic(topic.name.as_str(), ContentType::Text).unwrap();
     for (input, text) in inputs() {
-        let sent = host.send_topic(topic.name.as_str(), input.content_type(ContentType::Text)).unwrap();
+        let sent = host
+            .send_topic(topic.name.as_str(), input.content_type(ContentType::Text))
+            .unwrap();
         assert_eq!(sent.bytes, u64::try_from(text.len()).unwrap());
-        assert_eq!(String::from_utf8(read(&mut reader, text.len())).unwrap(), text);
+        assert_eq!(
+            String::from_utf8(read(&mut reader, text.len())).unwrap(),
+            text
+        );
     }
 }
 
@@ -95,11 +126,16 @@ const LENGTH: &str = "TEST_EXIT_LENGTH";
 
 /// The program: sends, and is gone at once.
 fn send_and_exit(url: &str) -> ! {
-    let instance = HostClient::new(url).unwrap().instance(env::var(INSTANCE).unwrap()).unwrap();
+    let instance = HostClient::new(url)
+        .unwrap()
+        .instance(env::var(INSTANCE).unwrap())
+        .unwrap();
     let length = env::var(LENGTH).unwrap().parse().unwrap();
     let mut data = Numbered::new().take(length);
     let sent = match env::var(STREAM).unwrap().as_str() {
-        "input" => instance.send_input(Input::bytes(Upload::reader(data)).content_type(ContentType::Text)),
+        "input" => {
+            instance.send_input(Input::bytes(Upload::reader(data)).content_type(ContentType::Text))
+        }
         "stdin" => instance.send_stdin(Upload::reader(data)),
         "writer" => {
             let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -113,7 +149,11 @@ fn send_and_exit(url: &str) -> ! {
         }
         stream => panic!("{stream}"),
     };
-    process::exit(if sent.unwrap().bytes == length { SENT } else { 1 });
+    process::exit(if sent.unwrap().bytes == length {
+        SENT
+    } else {
+        1
+    });
 }
 
 fn all_is_there(mut output: ByteStream, length: u64) -> bool {
@@ -128,19 +168,34 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing() {
         send_and_exit(&url);
     }
     let Some(host) = hub() else { return };
-    for (stream, sample) in [("input", "echo"), ("stdin", "stdin-to-output"), ("writer", "echo"), ("stdin writer", "stdin-to-output")] {
+    for (stream, sample) in [
+        ("input", "echo"),
+        ("stdin", "stdin-to-output"),
+        ("writer", "echo"),
+        ("stdin writer", "stdin-to-output"),
+    ] {
         // So little that it is read when the program is gone, and so much that it must be read meanwhile.
         for length in [4 << 10, 8 << 20] {
             let much = length > 1 << 20;
             // quirk (0.18): what does not come in one piece comes in any order.
-            if much && stream.starts_with("stdin") && !has(&host, "8 MiB on a standard input", Version::new(0, 19, 0)) {
+            if much
+                && stream.starts_with("stdin")
+                && !has(&host, "8 MiB on a standard input", Version::new(0, 19, 0))
+            {
                 continue;
             }
             let (_sequence, instance) = running(&host, sample);
-            let reading = much.then(|| instance.output().unwrap()).map(|output| thread::spawn(move || all_is_there(output, length)));
+            let reading = much
+                .then(|| instance.output().unwrap())
+                .map(|output| thread::spawn(move || all_is_there(output, length)));
             in_child_that_exits(
                 "inputs::a_program_that_exits_right_after_it_has_sent_has_lost_nothing",
-                &[(HUB, host.base_url()), (INSTANCE, instance.id().as_str()), (STREAM, stream), (LENGTH, &length.to_string())],
+                &[
+                    (HUB, host.base_url()),
+                    (INSTANCE, instance.id().as_str()),
+                    (STREAM, stream),
+                    (LENGTH, &length.to_string()),
+                ],
                 SENT,
             );
             let all = match reading {
@@ -153,12 +208,21 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing() {
 }
 
 /// What comes back of bytes that are not UTF-8.
-fn bytes_back(instance: &InstanceClient, stream: InputStream, output: OutputStream, bytes: &[u8]) -> Vec<u8> {
+fn bytes_back(
+    instance: &InstanceClient,
+    stream: InputStream,
+    output: OutputStream,
+    bytes: &[u8],
+) -> Vec<u8> {
     let mut output = instance.stream(output).unwrap();
     // quirk (1.0.1): the first piece of an input is always decoded.
-    instance.send_stream(stream, Input::bytes(b"first\n".to_vec()).end(false)).unwrap();
+    instance
+        .send_stream(stream, Input::bytes(b"first\n".to_vec()).end(false))
+        .unwrap();
     assert_eq!(read(&mut output, 6), b"first\n");
-    instance.send_stream(stream, Input::bytes(bytes.to_vec())).unwrap();
+    instance
+        .send_stream(stream, Input::bytes(bytes.to_vec()))
+        .unwrap();
     let mut back = Vec::new();
     output.read_to_end(&mut back).unwrap();
     back
@@ -186,26 +250,45 @@ fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them() {
     while !back.ends_with(b"the end") {
         back.extend(read(&mut reader, 1));
     }
-    assert_eq!(back.strip_suffix(b"the end") == Some(&bytes), keeps, "{back:?}");
+    assert_eq!(
+        back.strip_suffix(b"the end") == Some(&bytes),
+        keeps,
+        "{back:?}"
+    );
 }
 
 /// The line of which an error says that it is `null`.
 fn null_line(error: &Error) -> u64 {
-    let ErrorKind::Upload(cause) = error.kind() else { panic!("{error:?}") };
-    cause.get_ref().and_then(|cause| cause.downcast_ref::<NullLine>()).unwrap_or_else(|| panic!("{error:?}")).line
+    let ErrorKind::Upload(cause) = error.kind() else {
+        panic!("{error:?}")
+    };
+    cause
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<NullLine>())
+        .unwrap_or_else(|| panic!("{error:?}"))
+        .line
 }
 
 #[test]
 fn a_line_of_null_in_memory_is_refused_before_anything_is_sent() {
     let server = ScriptedServer::start(|_| {});
     // Of a version that has all of it: no hub needs to be asked.
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
     let instance = host.instance("the-instance").unwrap();
-    for (lines, line) in [("null", 1), ("1\nnull\n2\n", 2), ("1\n2\r\n\n \tnull \r\n", 4)] {
+    for (lines, line) in [
+        ("null", 1),
+        ("1\nnull\n2\n", 2),
+        ("1\n2\r\n\n \tnull \r\n", 4),
+    ] {
         let data = || Input::ndjson(lines.as_bytes());
         for error in [
             instance.send_input(data()).unwrap_err(),
-            instance.send_input(Input::text(lines).content_type(ContentType::Ndjson)).unwrap_err(),
+            instance
+                .send_input(Input::text(lines).content_type(ContentType::Ndjson))
+                .unwrap_err(),
             host.send_topic("topic", data()).unwrap_err(),
             instance.inout(data()).map(drop).unwrap_err(),
         ] {
@@ -224,7 +307,9 @@ struct Pieces {
 
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(piece) = self.pieces.get(self.given) else { return Ok(0) };
+        let Some(piece) = self.pieces.get(self.given) else {
+            return Ok(0);
+        };
         if self.given > 0 {
             self.go_on.take();
         }
@@ -239,11 +324,19 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it() {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let go_on = Mailbox::new();
-    let pieces = Pieces { pieces: vec!["1\n\"two\"\n", "nul", "l\n4\n", "5\n"], go_on: Arc::clone(&go_on), given: 0 };
+    let pieces = Pieces {
+        pieces: vec!["1\n\"two\"\n", "nul", "l\n4\n", "5\n"],
+        go_on: Arc::clone(&go_on),
+        given: 0,
+    };
     let (error, values) = within("a null on its way", move || {
         let sending = thread::spawn({
             let instance = instance.clone();
-            move || instance.send_input(Input::ndjson(Upload::reader(pieces))).unwrap_err()
+            move || {
+                instance
+                    .send_input(Input::ndjson(Upload::reader(pieces)))
+                    .unwrap_err()
+            }
         });
         let mut values: Vec<Value> = output.by_ref().take(2).map(Result::unwrap).collect();
         (0..3).for_each(|_| go_on.put(()));
@@ -256,28 +349,54 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it() {
     assert_eq!(null_line(&error), 3);
     assert!(error.to_string().contains("was abandoned"), "{error}");
     let number = |n: u8| json!({ "t": "number", "v": n });
-    assert_eq!(values, [number(1), json!({ "t": "string", "v": "two" }), number(6), json!({ "t": "END" })]);
+    assert_eq!(
+        values,
+        [
+            number(1),
+            json!({ "t": "string", "v": "two" }),
+            number(6),
+            json!({ "t": "END" })
+        ]
+    );
 }
 
 /// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
 #[test]
 fn a_line_of_null_that_is_come_upon_ends_what_is_sent() {
     let (server, bodies) = cut_off();
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
     let instance = host.instance("the-instance").unwrap();
     let folder = Folder::new("null");
     let path = folder.file("lines", b"1\n2\nnull\n3\n");
-    let uploads = || [Upload::path(&path), Upload::file(File::open(&path).unwrap()), Upload::reader(File::open(&path).unwrap())];
+    let uploads = || {
+        [
+            Upload::path(&path),
+            Upload::file(File::open(&path).unwrap()),
+            Upload::reader(File::open(&path).unwrap()),
+        ]
+    };
     for upload in uploads() {
-        assert_eq!(null_line(&instance.send_input(Input::ndjson(upload)).unwrap_err()), 3);
+        assert_eq!(
+            null_line(&instance.send_input(Input::ndjson(upload)).unwrap_err()),
+            3
+        );
         assert_eq!(bodies.take(), "1\n2\n");
     }
     for upload in uploads() {
-        assert_eq!(null_line(&host.send_topic("topic", Input::ndjson(upload)).unwrap_err()), 3);
+        assert_eq!(
+            null_line(&host.send_topic("topic", Input::ndjson(upload)).unwrap_err()),
+            3
+        );
         assert_eq!(bodies.take(), "1\n2\n");
     }
     for upload in uploads() {
-        assert_eq!(null_line(&instance.inout(Input::ndjson(upload)).map(drop).unwrap_err()), 3);
+        assert_eq!(
+            null_line(&instance.inout(Input::ndjson(upload)).map(drop).unwrap_err()),
+            3
+        );
         assert_eq!(bodies.take(), "1\n2\n");
     }
     let mut writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
@@ -294,7 +413,10 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
         let bodies = Arc::clone(&bodies);
         move |connection| {
             let mut request = connection.read_head().unwrap();
-            assert!(!connection.read_body(&mut request), "it is taken for the whole");
+            assert!(
+                !connection.read_body(&mut request),
+                "it is taken for the whole"
+            );
             let body = String::from_utf8(request.body).unwrap();
             bodies.put(body);
         }
@@ -307,7 +429,11 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
 fn what_asks_first_arrives_all_the_same() {
     const LENGTH: u64 = 1 << 20;
     let Some(host) = hub() else { return };
-    let data = || Input::bytes(Upload::reader(Numbered::new().take(LENGTH))).content_type(ContentType::Text).expect_continue();
+    let data = || {
+        Input::bytes(Upload::reader(Numbered::new().take(LENGTH)))
+            .content_type(ContentType::Text)
+            .expect_continue()
+    };
     let begin = Instant::now();
     let (_sequence, instance) = running(&host, "echo");
     let reading = thread::spawn({
@@ -322,18 +448,32 @@ fn what_asks_first_arrives_all_the_same() {
     let topic = Topic::new(&host, "asked");
     let mut reader = host.topic(topic.name.as_str(), ContentType::Text).unwrap();
     thread::scope(|scope| {
-        let writers = [(); 2].map(|()| scope.spawn(|| host.send_topic(topic.name.as_str(), data()).unwrap().bytes));
+        let writers = [(); 2]
+            .map(|()| scope.spawn(|| host.send_topic(topic.name.as_str(), data()).unwrap().bytes));
         let read = io::copy(&mut reader.by_ref().take(2 * LENGTH), &mut io::sink()).unwrap();
         assert_eq!(read, 2 * LENGTH);
-        writers.into_iter().for_each(|writer| assert_eq!(writer.join().unwrap(), LENGTH));
+        writers
+            .into_iter()
+            .for_each(|writer| assert_eq!(writer.join().unwrap(), LENGTH));
     });
-    println!("two writers to a topic that asked first: {:?}", begin.elapsed());
+    println!(
+        "two writers to a topic that asked first: {:?}",
+        begin.elapsed()
+    );
 
     // What is refused is refused before it is sent.
-    let nobody = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let nobody = host
+        .instance("00000000-0000-4000-8000-000000000000")
+        .unwrap();
     assert!(nobody.send_input(data()).unwrap_err().is_not_found());
-    let error = host.send_sequence(Upload::bytes("no package").expect_continue()).unwrap_err();
-    assert_eq!(error.api().map(|api| api.status.as_u16()), Some(422), "{error:?}");
+    let error = host
+        .send_sequence(Upload::bytes("no package").expect_continue())
+        .unwrap_err();
+    assert_eq!(
+        error.api().map(|api| api.status.as_u16()),
+        Some(422),
+        "{error:?}"
+    );
 }
 
 /// A standard input is bytes, whatever they are called.
@@ -342,18 +482,31 @@ fn a_line_of_null_is_harmless_to_a_standard_input() {
     let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let output = BufReader::new(instance.output().unwrap());
-    instance.send_stdin(Input::ndjson(b"1\nnull\n2\n".to_vec())).unwrap();
-    assert_eq!(output.lines().map(Result::unwrap).collect::<Vec<_>>(), ["1", "null", "2"]);
+    instance
+        .send_stdin(Input::ndjson(b"1\nnull\n2\n".to_vec()))
+        .unwrap();
+    assert_eq!(
+        output.lines().map(Result::unwrap).collect::<Vec<_>>(),
+        ["1", "null", "2"]
+    );
 }
 
 #[test]
 fn a_reader_without_data_is_not_sent_to_a_topic() {
     let server = ScriptedServer::start(|_| {});
     let host = HostClient::new(server.url()).unwrap();
-    for upload in [Upload::reader(io::empty()), Upload::sized_reader(io::empty(), 0), Upload::path("/dev/null"), Upload::bytes("")] {
+    for upload in [
+        Upload::reader(io::empty()),
+        Upload::sized_reader(io::empty(), 0),
+        Upload::path("/dev/null"),
+        Upload::bytes(""),
+    ] {
         let what = format!("{upload:?}");
         let error = host.send_topic("topic", upload).unwrap_err();
-        assert!(error.to_string().contains("never answer"), "{what}: {error}");
+        assert!(
+            error.to_string().contains("never answer"),
+            "{what}: {error}"
+        );
     }
     let writer = host.topic_writer("topic", ContentType::Text).unwrap();
     assert_eq!(writer.finish().unwrap().bytes, 0);

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::core::{Json, Path};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
-    Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions, Operation, OutputStream, RequestError,
-    SequenceClient, SequenceOf, StartOptions, StopOptions, Upload, Version,
+    Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions,
+    Operation, OutputStream, RequestError, SequenceClient, SequenceOf, StartOptions, StopOptions,
+    Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::package;
@@ -29,7 +30,10 @@ pub(crate) fn hub() -> Option<HostClient> {
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     let dialect = host.dialect().unwrap();
     if !dialect.has(since) {
-        eprintln!("SKIPPED {test}: this hub is {}, it needs {since}", dialect.version());
+        eprintln!(
+            "SKIPPED {test}: this hub is {}, it needs {since}",
+            dialect.version()
+        );
     }
     dialect.has(since)
 }
@@ -68,7 +72,10 @@ pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
 pub(crate) fn listening(instance: &InstanceClient) {
     if instance.host().dialect().unwrap().doubles_early_input() {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
-        assert!(log.any(|line| line.msg.starts_with("Sequence loaded")), "it does not say so");
+        assert!(
+            log.any(|line| line.msg.starts_with("Sequence loaded")),
+            "it does not say so"
+        );
     }
 }
 
@@ -103,16 +110,25 @@ impl Operation for SendEvent<'_> {
     type Decoder = Json<Value>;
 
     fn path(&self) -> Path {
-        Path::new("instance").value("instance id", self.instance).literal("_event")
+        Path::new("instance")
+            .value("instance id", self.instance)
+            .literal("_event")
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         Ok(())
     }
 
     fn payload(&self, _: scramjet_client_blocking::Dialect) -> Result<Vec<u8>, RequestError> {
-        Ok(json!([5001, { "eventName": self.name, "message": self.message }]).to_string().into_bytes())
+        Ok(
+            json!([5001, { "eventName": self.name, "message": self.message }])
+                .to_string()
+                .into_bytes(),
+        )
     }
 }
 
@@ -126,19 +142,40 @@ fn the_program_runs() {
 fn a_package_comes_from_anywhere() {
     let Some(host) = hub() else { return };
     let bytes = package::sequence("shout");
-    let path = std::env::temp_dir().join(format!("scramjet-client-package-{}.tar.gz", std::process::id()));
+    let path = std::env::temp_dir().join(format!(
+        "scramjet-client-package-{}.tar.gz",
+        std::process::id()
+    ));
     std::fs::write(&path, &bytes).unwrap();
     let uploads = [
         ("bytes", Upload::from(bytes.clone())),
         ("path", Upload::path(&path)),
         ("file", Upload::file(std::fs::File::open(&path).unwrap())),
-        ("reader", Upload::reader(std::io::Cursor::new(bytes.clone()))),
-        ("sized reader", Upload::sized_reader(std::io::Cursor::new(bytes.clone()), bytes.len().try_into().unwrap())),
+        (
+            "reader",
+            Upload::reader(std::io::Cursor::new(bytes.clone())),
+        ),
+        (
+            "sized reader",
+            Upload::sized_reader(
+                std::io::Cursor::new(bytes.clone()),
+                bytes.len().try_into().unwrap(),
+            ),
+        ),
     ];
     for (what, upload) in uploads {
-        let sequence = Uploaded(host.send_sequence(upload).unwrap_or_else(|error| panic!("{what}: {error:?}")));
+        let sequence = Uploaded(
+            host.send_sequence(upload)
+                .unwrap_or_else(|error| panic!("{what}: {error:?}")),
+        );
         assert_eq!(sequence.info().unwrap().config.name, "shout", "{what}");
-        assert!(host.list_sequences().unwrap().iter().any(|listed| listed.id == *sequence.id()), "{what}");
+        assert!(
+            host.list_sequences()
+                .unwrap()
+                .iter()
+                .any(|listed| listed.id == *sequence.id()),
+            "{what}"
+        );
     }
     std::fs::remove_file(path).unwrap();
 }
@@ -147,14 +184,40 @@ fn a_package_comes_from_anywhere() {
 fn packages_that_cannot_be_used_are_refused_in_the_hubs_words() {
     let Some(host) = hub() else { return };
     let words = [
-        ("not a gzip", ErrorCode::PrerunnerError, "Invalid pkg tar.gz archive"),
-        ("truncated", ErrorCode::PrerunnerError, "Invalid pkg tar.gz archive"),
-        ("empty tar", ErrorCode::Other("ENOENT".into()), "ENOENT: open "),
-        ("no package.json", ErrorCode::Other("ENOENT".into()), "package.json"),
-        ("package.json without main", ErrorCode::UnprocessableEntity, "decoder failed at key \"main\""),
-        ("package.json not JSON", ErrorCode::UnprocessableEntity, "Unprocessable Entity"),
+        (
+            "not a gzip",
+            ErrorCode::PrerunnerError,
+            "Invalid pkg tar.gz archive",
+        ),
+        (
+            "truncated",
+            ErrorCode::PrerunnerError,
+            "Invalid pkg tar.gz archive",
+        ),
+        (
+            "empty tar",
+            ErrorCode::Other("ENOENT".into()),
+            "ENOENT: open ",
+        ),
+        (
+            "no package.json",
+            ErrorCode::Other("ENOENT".into()),
+            "package.json",
+        ),
+        (
+            "package.json without main",
+            ErrorCode::UnprocessableEntity,
+            "decoder failed at key \"main\"",
+        ),
+        (
+            "package.json not JSON",
+            ErrorCode::UnprocessableEntity,
+            "Unprocessable Entity",
+        ),
     ];
-    for ((what, package), (expected, code, text)) in package::garbage_packages().into_iter().zip(words) {
+    for ((what, package), (expected, code, text)) in
+        package::garbage_packages().into_iter().zip(words)
+    {
         assert_eq!(what, expected);
         let error = host.send_sequence(package).unwrap_err();
         let refusal = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
@@ -163,7 +226,12 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words() {
         assert!(refusal.message.contains(text), "{what}: {error}");
     }
     let error = host.send_sequence(Vec::new()).unwrap_err();
-    assert!(error.api().is_some_and(|refusal| refusal.is_unprocessable()), "{error}");
+    assert!(
+        error
+            .api()
+            .is_some_and(|refusal| refusal.is_unprocessable()),
+        "{error}"
+    );
 }
 
 #[test]
@@ -172,7 +240,10 @@ fn info_keeps_all_that_the_hub_says() {
     let sequence = Uploaded::sample(&host, "shout");
     let info = sequence.info().unwrap();
     assert_eq!(info.id, *sequence.id());
-    assert_eq!((info.config.name.as_str(), info.config.version.as_str()), ("shout", "1.0.0"));
+    assert_eq!(
+        (info.config.name.as_str(), info.config.version.as_str()),
+        ("shout", "1.0.0")
+    );
     assert_eq!(info.config.main.as_deref(), Some("index.js"));
     assert_eq!(info.config.engines["node"], ">=16");
     assert_eq!(info.config.adapter, Some(Adapter::Process));
@@ -189,16 +260,29 @@ fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given() {
     struct Config {
         deep: Vec<Option<f64>>,
     }
-    let options =
-        StartOptions::new().app_config(Config { deep: vec![Some(1.5), None] }).arg("x").args([1, 2]).arg(json!({ "y": null, "ż": [] }));
+    let options = StartOptions::new()
+        .app_config(Config {
+            deep: vec![Some(1.5), None],
+        })
+        .arg("x")
+        .args([1, 2])
+        .arg(json!({ "y": null, "ż": [] }));
     for (options, seen) in [
-        (StartOptions::new(), r#"{"config":null,"args":[]}"#.to_owned()),
-        (options, r#"{"config":{"deep":[1.5,null]},"args":["x",1,2,{"y":null,"ż":[]}]}"#.to_owned()),
+        (
+            StartOptions::new(),
+            r#"{"config":null,"args":[]}"#.to_owned(),
+        ),
+        (
+            options,
+            r#"{"config":{"deep":[1.5,null]},"args":["x",1,2,{"y":null,"ż":[]}]}"#.to_owned(),
+        ),
     ] {
         let instance = sequence.start(&options).unwrap();
         assert_eq!(instance.event("started").unwrap().data, json!(seen));
         let mut line = String::new();
-        BufReader::new(instance.output().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(instance.output().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         assert_eq!(line.trim_end(), seen);
     }
 }
@@ -209,20 +293,37 @@ fn instances_are_found_from_everywhere() {
     let sequence = Uploaded::sample(&host, "events");
     let first = sequence.start(&StartOptions::new()).unwrap();
     let second = sequence.start(&StartOptions::new()).unwrap();
-    assert!(first.started().is_some_and(|started| started.id == *first.id()));
+    assert!(
+        first
+            .started()
+            .is_some_and(|started| started.id == *first.id())
+    );
 
     let mut listed = sequence.list_instances().unwrap();
     listed.sort();
     let mut started = vec![first.id().clone(), second.id().clone()];
     started.sort();
     assert_eq!(listed, started);
-    assert!(host.list_instances().unwrap().iter().any(|info| info.id == *first.id()));
+    assert!(
+        host.list_instances()
+            .unwrap()
+            .iter()
+            .any(|info| info.id == *first.id())
+    );
 
     let elsewhere = HostClient::new(format!("{}/", host.base_url())).unwrap();
-    for instance in [sequence.instance(first.id()).unwrap(), sequence.instance_on(first.id().as_str(), &elsewhere).unwrap()] {
+    for instance in [
+        sequence.instance(first.id()).unwrap(),
+        sequence
+            .instance_on(first.id().as_str(), &elsewhere)
+            .unwrap(),
+    ] {
         let info = instance.info().unwrap();
         assert_eq!(info.id, *first.id());
-        assert_eq!(info.sequence.as_ref().map(SequenceOf::id), Some(sequence.id()));
+        assert_eq!(
+            info.sequence.as_ref().map(SequenceOf::id),
+            Some(sequence.id())
+        );
         assert!(info.created.is_some());
         assert!(instance.started().is_none());
         assert!(instance.health().unwrap().healthy);
@@ -232,8 +333,12 @@ fn instances_are_found_from_everywhere() {
 #[test]
 fn what_is_not_there_is_not_found() {
     let Some(host) = hub() else { return };
-    let sequence = host.sequence("00000000-0000-4000-8000-000000000000").unwrap();
-    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let sequence = host
+        .sequence("00000000-0000-4000-8000-000000000000")
+        .unwrap();
+    let instance = host
+        .instance("00000000-0000-4000-8000-000000000000")
+        .unwrap();
     let errors: [(&str, Error); 10] = [
         ("sequence info", sequence.info().unwrap_err()),
         ("start", sequence.start(&StartOptions::new()).unwrap_err()),
@@ -241,14 +346,29 @@ fn what_is_not_there_is_not_found() {
         ("delete", sequence.delete().unwrap_err()),
         ("force delete", sequence.force_delete().unwrap_err()),
         ("instance info", instance.info().unwrap_err()),
-        ("stop", instance.stop(&StopOptions::new(Duration::ZERO)).unwrap_err()),
-        ("kill", instance.kill(&KillOptions::new().remove_immediately(true)).unwrap_err()),
+        (
+            "stop",
+            instance
+                .stop(&StopOptions::new(Duration::ZERO))
+                .unwrap_err(),
+        ),
+        (
+            "kill",
+            instance
+                .kill(&KillOptions::new().remove_immediately(true))
+                .unwrap_err(),
+        ),
         ("output", instance.output().unwrap_err()),
         ("input", instance.send_input("x").unwrap_err()),
     ];
     for (what, error) in errors {
         assert!(error.is_not_found(), "{what}: {error:?}");
-        assert!(error.url().is_some_and(|url| error.to_string().contains(url)), "{what}: {error}");
+        assert!(
+            error
+                .url()
+                .is_some_and(|url| error.to_string().contains(url)),
+            "{what}: {error}"
+        );
     }
 }
 
@@ -262,7 +382,10 @@ fn an_overloaded_hub_says_so() {
     let sequence = Uploaded::sample(&host, "shout");
     let error = sequence.start(&StartOptions::new()).unwrap_err();
     assert!(error.is_overloaded(), "{error:?}");
-    assert_eq!(error.api().map(|refusal| &refusal.code), Some(&ErrorCode::InsufficientResources));
+    assert_eq!(
+        error.api().map(|refusal| &refusal.code),
+        Some(&ErrorCode::InsufficientResources)
+    );
     drop(sequence);
     hub.stop().unwrap();
 }
@@ -274,13 +397,20 @@ fn the_last_event_is_there_and_the_next_is_waited_for() {
     let instance = sequence.start(&StartOptions::new()).unwrap();
     for _ in 0..2 {
         let ready = instance.event("ready").unwrap();
-        assert_eq!((ready.name.as_str(), ready.data), ("ready", json!("events")));
+        assert_eq!(
+            (ready.name.as_str(), ready.data),
+            ("ready", json!("events"))
+        );
     }
 
     let (heard, hears) = channel();
     let waiting = instance.clone();
     let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
-    let ping = SendEvent { instance: instance.id().as_str(), name: "ping", message: "hey" };
+    let ping = SendEvent {
+        instance: instance.id().as_str(),
+        name: "ping",
+        message: "hey",
+    };
     // The hub does not tell when somebody waits: so ping until the answer is heard.
     let pong = loop {
         host.call(&ping).unwrap();
@@ -298,9 +428,17 @@ fn the_last_event_is_there_and_the_next_is_waited_for() {
 fn every_line_is_answered_before_the_next_is_sent() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "shout");
-    let instance = sequence.listening(&StartOptions::new().app_config(json!({ "greeting": "> " })).arg("!"));
+    let instance = sequence.listening(
+        &StartOptions::new()
+            .app_config(json!({ "greeting": "> " }))
+            .arg("!"),
+    );
     let mut output = BufReader::new(instance.output().unwrap());
-    for (line, answer) in [("one\n", "> ONE!\n"), ("żółw\n", "> ŻÓŁW!\n"), ("three\n", "> THREE!\n")] {
+    for (line, answer) in [
+        ("one\n", "> ONE!\n"),
+        ("żółw\n", "> ŻÓŁW!\n"),
+        ("three\n", "> THREE!\n"),
+    ] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();
         assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
         let mut heard = String::new();
@@ -320,7 +458,13 @@ fn standard_input_reaches_the_process() {
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = BufReader::new(instance.output().unwrap());
     // One after the other: a hub of 0.18 puts data in front of what was not read yet.
-    assert_eq!(instance.send_stdin(Input::text("one\n").end(false)).unwrap().bytes, 4);
+    assert_eq!(
+        instance
+            .send_stdin(Input::text("one\n").end(false))
+            .unwrap()
+            .bytes,
+        4
+    );
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(line, "one\n");
@@ -342,7 +486,12 @@ fn what_an_instance_prints_is_read_to_its_end() {
             reader.read_to_string(&mut text).map(|_| text)
         })
     };
-    let readers = [OutputStream::Stdout, OutputStream::Stderr, OutputStream::Output].map(read);
+    let readers = [
+        OutputStream::Stdout,
+        OutputStream::Stderr,
+        OutputStream::Output,
+    ]
+    .map(read);
     let [stdout, stderr, output] = readers.map(|reader| reader.join().unwrap().unwrap());
     assert_eq!(stdout, "stdout 1\nstdout 2\nstdout 3\n");
     assert_eq!(stderr, "stderr 1\nstderr 2\n");
@@ -356,9 +505,15 @@ fn stop_waits_for_its_timeout_and_the_instance_is_gone() {
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();
     let begin = Instant::now();
-    instance.stop(&StopOptions::new(Duration::from_millis(700))).unwrap();
+    instance
+        .stop(&StopOptions::new(Duration::from_millis(700)))
+        .unwrap();
     // The wrong one of the two request forms would be answered at once, or after the hub's default of 7 seconds.
-    assert!((600..5000).contains(&begin.elapsed().as_millis()), "{:?}", begin.elapsed());
+    assert!(
+        (600..5000).contains(&begin.elapsed().as_millis()),
+        "{:?}",
+        begin.elapsed()
+    );
     match wait_until_ended(&instance) {
         None => {}
         Some(status) => assert_eq!(status, InstanceStatus::Completed),
@@ -371,7 +526,9 @@ fn kill_ends_what_does_not_stop() {
     let sequence = Uploaded::sample(&host, "stays");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();
-    instance.stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true)).unwrap();
+    instance
+        .stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true))
+        .unwrap();
     instance.event("stopping").unwrap();
     assert!(instance.info().unwrap().ended.is_none());
     assert!(sequence.delete().unwrap_err().is_conflict());
@@ -410,14 +567,20 @@ fn a_sequence_in_use_is_deleted_by_force_alone() {
     sequence.force_delete().unwrap();
     assert!(sequence.info().unwrap_err().is_not_found());
     let left = host.list_instances().unwrap();
-    assert!(!left.iter().any(|info| instances.iter().any(|instance| *instance.id() == info.id) && info.ended.is_none()));
+    assert!(!left.iter().any(
+        |info| instances.iter().any(|instance| *instance.id() == info.id) && info.ended.is_none()
+    ));
 }
 
 #[test]
 fn a_sequence_without_instances_is_overwritten() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "shout");
-    if has(&host, "a_sequence_without_instances_is_overwritten", Version::new(0, 38, 0)) {
+    if has(
+        &host,
+        "a_sequence_without_instances_is_overwritten",
+        Version::new(0, 38, 0),
+    ) {
         let updated = sequence.overwrite(package::sequence("echo")).unwrap();
         assert_eq!(updated.id(), sequence.id());
         assert_eq!(updated.info().unwrap().config.name, "echo");
@@ -428,7 +591,9 @@ fn a_sequence_without_instances_is_overwritten() {
 fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
     let Some(host) = hub() else { return };
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
-        return eprintln!("SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18");
+        return eprintln!(
+            "SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18"
+        );
     }
     // A client that does not know the hub's version yet asks for it.
     let host = hub().unwrap();
@@ -437,8 +602,12 @@ fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
     for error in [
         sequence.overwrite(package::sequence("echo")).unwrap_err(),
         sequence.start(&chosen).unwrap_err(),
-        sequence.start(&StartOptions::new().input_topic("x")).unwrap_err(),
-        sequence.start(&StartOptions::new().output_topic("x")).unwrap_err(),
+        sequence
+            .start(&StartOptions::new().input_topic("x"))
+            .unwrap_err(),
+        sequence
+            .start(&StartOptions::new().output_topic("x"))
+            .unwrap_err(),
     ] {
         assert!(error.is_unsupported(), "{error:?}");
         assert!(error.to_string().contains("0.18.7"), "{error}");
@@ -451,7 +620,11 @@ fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
 #[test]
 fn no_call_fails_because_a_connection_was_idle() {
     let Some(host) = hub() else { return };
-    let idle = [2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100, 6500].map(Duration::from_millis);
+    let idle = [
+        2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100,
+        6500,
+    ]
+    .map(Duration::from_millis);
     thread::scope(|scope| {
         for idle in idle {
             let base_url = host.base_url();
@@ -459,7 +632,9 @@ fn no_call_fails_because_a_connection_was_idle() {
                 let host = HostClient::new(base_url).unwrap();
                 host.version().unwrap();
                 thread::sleep(idle);
-                let sequence = host.sequence("00000000-0000-4000-8000-000000000000").unwrap();
+                let sequence = host
+                    .sequence("00000000-0000-4000-8000-000000000000")
+                    .unwrap();
                 let error = sequence.start(&StartOptions::new()).unwrap_err();
                 assert!(error.is_not_found(), "after {idle:?}: {error:?}");
             });

@@ -28,7 +28,11 @@ pub(crate) enum Start {
     /// No instance; the connection is closed.
     Closed,
     /// No instance; status, headers and body of a refusal.
-    Refused(&'static str, &'static [(&'static str, &'static str)], &'static str),
+    Refused(
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    ),
 }
 
 /// The two ways in which an event reaches a client.
@@ -82,8 +86,16 @@ struct Instance {
 
 impl Model {
     pub(crate) fn start(version: &'static str, starts: Vec<Start>) -> Self {
-        let state = Mutex::new(State { starts: starts.into(), unkillable: (0, "running"), ..State::default() });
-        let shared = Arc::new(Shared { version, state, changed: Condvar::new() });
+        let state = Mutex::new(State {
+            starts: starts.into(),
+            unkillable: (0, "running"),
+            ..State::default()
+        });
+        let shared = Arc::new(Shared {
+            version,
+            state,
+            changed: Condvar::new(),
+        });
         let server = ScriptedServer::start({
             let shared = Arc::clone(&shared);
             move |connection| {
@@ -133,12 +145,23 @@ impl Model {
 
     /// The instance `i` emits.
     pub(crate) fn fire(&self, name: &str, data: Data) {
-        self.change(|state| state.instances.get_mut("i").unwrap().fired.push((name.to_owned(), data)));
+        self.change(|state| {
+            state
+                .instances
+                .get_mut("i")
+                .unwrap()
+                .fired
+                .push((name.to_owned(), data))
+        });
     }
 
     /// The same, and it goes the one way before it goes the other.
     pub(crate) fn fire_first(&self, way: Way, name: &str, data: Data) {
-        let other = if way == Way::Stream { Way::Answer } else { Way::Stream };
+        let other = if way == Way::Stream {
+            Way::Answer
+        } else {
+            Way::Stream
+        };
         self.hold_back(other, || {
             self.fire(name, data);
             self.wait_until_delivered(1);
@@ -227,7 +250,12 @@ impl Model {
     /// The instances that run.
     pub(crate) fn running(&self) -> Vec<String> {
         let state = self.state();
-        state.instances.iter().filter(|(_, instance)| instance.ended.is_none()).map(|(id, _)| id.clone()).collect()
+        state
+            .instances
+            .iter()
+            .filter(|(_, instance)| instance.ended.is_none())
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,8 +268,16 @@ impl Model {
     }
 
     fn when(&self, is: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let (state, waited) = self.shared.changed.wait_timeout_while(self.state(), PATIENCE, |state| !is(state)).unwrap();
-        assert!(!waited.timed_out(), "it never came to that: {:?}", state.requests);
+        let (state, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(self.state(), PATIENCE, |state| !is(state))
+            .unwrap();
+        assert!(
+            !waited.timed_out(),
+            "it never came to that: {:?}",
+            state.requests
+        );
         state
     }
 }
@@ -249,7 +285,11 @@ impl Model {
 impl Drop for Model {
     fn drop(&mut self) {
         // Also where a test has failed with the lock.
-        self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).over = true;
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .over = true;
         self.shared.changed.notify_all();
     }
 }
@@ -302,26 +342,54 @@ impl Shared {
 
     fn unknown(&self, id: &str) -> Vec<u8> {
         // Without a content type, as on a hub.
-        let text = if self.is_1x() { json!({ "error": format!("Instance {id} not found") }).to_string() } else { String::new() };
+        let text = if self.is_1x() {
+            json!({ "error": format!("Instance {id} not found") }).to_string()
+        } else {
+            String::new()
+        };
         response("404 Not Found", &[], text.as_bytes())
     }
 
     fn serve_start(&self, request: &Request) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let asked = body.get("instanceId").and_then(Value::as_str).map(str::to_owned);
+        let asked = body
+            .get("instanceId")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let make = |state: &mut State, fired: Vec<(&str, Data)>, ended| {
-            let id = asked.clone().unwrap_or_else(|| format!("i{}", state.instances.len()));
-            let fired = fired.into_iter().map(|(name, data)| (name.to_owned(), data)).collect();
-            state.instances.insert(id.clone(), Instance { fired, ended, listening: 0 });
+            let id = asked
+                .clone()
+                .unwrap_or_else(|| format!("i{}", state.instances.len()));
+            let fired = fired
+                .into_iter()
+                .map(|(name, data)| (name.to_owned(), data))
+                .collect();
+            state.instances.insert(
+                id.clone(),
+                Instance {
+                    fired,
+                    ended,
+                    listening: 0,
+                },
+            );
             json_reply("200 OK", &json!({ "id": id }))
         };
         let start = self.change(|state| {
             state.asked_ids.push(asked.clone());
-            let taken = asked.as_ref().is_some_and(|id| state.instances.contains_key(id));
-            if taken { None } else { Some(state.starts.pop_front().expect("one start too many")) }
+            let taken = asked
+                .as_ref()
+                .is_some_and(|id| state.instances.contains_key(id));
+            if taken {
+                None
+            } else {
+                Some(state.starts.pop_front().expect("one start too many"))
+            }
         });
         let Some(start) = start else {
-            return Some(json_reply("409 Conflict", &json!({ "error": "Instance with a given ID already exists" })));
+            return Some(json_reply(
+                "409 Conflict",
+                &json!({ "error": "Instance with a given ID already exists" }),
+            ));
         };
         match start {
             Start::Up(fired) => Some(self.change(|state| make(state, fired, None))),
@@ -338,7 +406,9 @@ impl Shared {
                 Some(self.change(|state| make(state, Vec::new(), Some(ended))))
             }
             Start::Closed => None,
-            Start::Refused(status, headers, body) => Some(response(status, headers, body.as_bytes())),
+            Start::Refused(status, headers, body) => {
+                Some(response(status, headers, body.as_bytes()))
+            }
         }
     }
 
@@ -352,13 +422,17 @@ impl Shared {
             let instance = state.instances.get_mut(id)?;
             if let Some((name, data)) = last_words {
                 instance.fired.push((name.to_owned(), data));
-                instance.ended = Some(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "completed" }));
+                instance.ended =
+                    Some(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "completed" }));
             }
             let mut info = json!({ "id": id, "sequence": "s" });
             match &instance.ended {
                 // Older hubs forget it.
                 Some(_) if !is_1x => return None,
-                Some(ended) => info.as_object_mut().unwrap().extend(ended.as_object().unwrap().clone()),
+                Some(ended) => info
+                    .as_object_mut()
+                    .unwrap()
+                    .extend(ended.as_object().unwrap().clone()),
                 None if is_1x => info["status"] = json!(status),
                 None => {}
             }
@@ -395,16 +469,31 @@ impl Shared {
         let mut seen = None;
         self.when(|state| {
             let held = state.held == Some(Way::Answer);
-            let Some(instance) = state.instances.get_mut(id) else { return Some(self.unknown(id)) };
+            let Some(instance) = state.instances.get_mut(id) else {
+                return Some(self.unknown(id));
+            };
             let first_look = seen.is_none();
             let seen = *seen.get_or_insert(instance.fired.len());
             // On 1.x, what JavaScript takes for false was never emitted, to one who comes later.
-            let last = instance.fired[..seen].iter().rfind(|(fired, _)| fired == name).filter(|(_, data)| !is_1x || is_truthy(data));
-            let event = last.or_else(|| instance.fired[seen..].iter().find(|(fired, _)| fired == name)).cloned();
+            let last = instance.fired[..seen]
+                .iter()
+                .rfind(|(fired, _)| fired == name)
+                .filter(|(_, data)| !is_1x || is_truthy(data));
+            let event = last
+                .or_else(|| {
+                    instance.fired[seen..]
+                        .iter()
+                        .find(|(fired, _)| fired == name)
+                })
+                .cloned();
             if let Some((_, data)) = event.filter(|_| !held) {
                 state.delivered += 1;
                 self.changed.notify_all();
-                return Some(if is_1x { bare_reply(data) } else { json_reply("200 OK", &envelope(name, data)) });
+                return Some(if is_1x {
+                    bare_reply(data)
+                } else {
+                    json_reply("200 OK", &envelope(name, data))
+                });
             }
             if first_look {
                 instance.listening += 1;
@@ -420,7 +509,9 @@ impl Shared {
             instance.listening += 1;
             Some(instance.fired.len())
         });
-        let Some(mut next) = first else { return connection.send(&self.unknown(id)).then_some(()) };
+        let Some(mut next) = first else {
+            return connection.send(&self.unknown(id)).then_some(());
+        };
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         connection.send(head).then_some(())?;
         loop {
@@ -431,9 +522,15 @@ impl Shared {
             })?;
             next += fired.len();
             for (_, data) in fired.into_iter().filter(|(fired, _)| fired == name) {
-                let line = if self.is_1x() { streamed(data) } else { envelope(name, data) };
+                let line = if self.is_1x() {
+                    streamed(data)
+                } else {
+                    envelope(name, data)
+                };
                 let line = format!("{line}\n");
-                connection.send(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).then_some(())?;
+                connection
+                    .send(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
+                    .then_some(())?;
                 self.change(|state| state.delivered += 1);
             }
         }
@@ -441,7 +538,11 @@ impl Shared {
 }
 
 fn json_reply(status: &str, body: &Value) -> Vec<u8> {
-    response(status, &[("content-type", "application/json")], body.to_string().as_bytes())
+    response(
+        status,
+        &[("content-type", "application/json")],
+        body.to_string().as_bytes(),
+    )
 }
 
 /// How 0.18.7 writes an event.
@@ -464,26 +565,48 @@ fn is_truthy(data: &Data) -> bool {
 
 /// A line of an event stream of 1.0.1.
 fn streamed(data: Data) -> Value {
-    if is_truthy(&data) { data.unwrap() } else { json!({}) }
+    if is_truthy(&data) {
+        data.unwrap()
+    } else {
+        json!({})
+    }
 }
 
 /// What 1.0.1 answers with the data of one event.
 fn bare_reply(data: Data) -> Vec<u8> {
-    let unwritable = || response("500 Internal Server Error", &[], b"500: Failed to serialize data");
+    let unwritable = || {
+        response(
+            "500 Internal Server Error",
+            &[],
+            b"500: Failed to serialize data",
+        )
+    };
     match data {
         None => unwritable(),
-        Some(Value::Null) => b"HTTP/1.1 204 No content\r\ncontent-type: application/json\r\n\r\n".to_vec(),
-        Some(Value::Object(mut object)) if object.contains_key("opStatus") => match object.remove("opStatus") {
-            Some(Value::String(status)) if status == "OK" => json_reply("200 OK", &Value::Object(object)),
-            Some(Value::String(status)) if status == "Not Found" => {
-                object.insert("error".into(), json!(status));
-                json_reply("404 Not Found", &Value::Object(object))
+        Some(Value::Null) => {
+            b"HTTP/1.1 204 No content\r\ncontent-type: application/json\r\n\r\n".to_vec()
+        }
+        Some(Value::Object(mut object)) if object.contains_key("opStatus") => {
+            match object.remove("opStatus") {
+                Some(Value::String(status)) if status == "OK" => {
+                    json_reply("200 OK", &Value::Object(object))
+                }
+                Some(Value::String(status)) if status == "Not Found" => {
+                    object.insert("error".into(), json!(status));
+                    json_reply("404 Not Found", &Value::Object(object))
+                }
+                _ => unwritable(),
             }
-            _ => unwritable(),
-        },
-        Some(Value::Object(object)) if object.is_empty() => response("200 OK", &[("content-type", "application/json")], b""),
-        Some(Value::String(text)) if text.is_empty() => response("200 OK", &[("content-type", "application/json")], b""),
-        Some(Value::Bool(_) | Value::Number(_)) => response("200 OK", &[("content-type", "application/json")], b""),
+        }
+        Some(Value::Object(object)) if object.is_empty() => {
+            response("200 OK", &[("content-type", "application/json")], b"")
+        }
+        Some(Value::String(text)) if text.is_empty() => {
+            response("200 OK", &[("content-type", "application/json")], b"")
+        }
+        Some(Value::Bool(_) | Value::Number(_)) => {
+            response("200 OK", &[("content-type", "application/json")], b"")
+        }
         Some(data) => json_reply("200 OK", &data),
     }
 }

@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scramjet_client_blocking::{HostClient, HostClientBuilder, Observed, RequestInfo, RetryPolicy, Timings, Upload};
+use scramjet_client_blocking::{
+    HostClient, HostClientBuilder, Observed, RequestInfo, RetryPolicy, Timings, Upload,
+};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{serving, within};
@@ -26,25 +28,52 @@ impl Log {
         HostClient::builder(url)
             .bearer_token(SECRET)
             .retry(quick)
-            .observer(move |request: &RequestInfo<'_>, event: &Observed<'_>| log.note(request, event))
+            .observer(move |request: &RequestInfo<'_>, event: &Observed<'_>| {
+                log.note(request, event)
+            })
     }
 
     fn note(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
-        let path = request.url.split_once("/api/v1").map_or("", |(_, path)| path);
+        let path = request
+            .url
+            .split_once("/api/v1")
+            .map_or("", |(_, path)| path);
         let told = match event {
             Observed::Built => "built".into(),
             Observed::Attempt { attempt, .. } => format!("attempt {attempt}"),
-            Observed::Head { attempt, status, sent, timings, .. } => {
+            Observed::Head {
+                attempt,
+                status,
+                sent,
+                timings,
+                ..
+            } => {
                 self.timings.lock().unwrap().push(*timings);
-                format!("head of {attempt}: {status}, {sent} sent, reused {:?}", timings.reused)
+                format!(
+                    "head of {attempt}: {status}, {sent} sent, reused {:?}",
+                    timings.reused
+                )
             }
-            Observed::Retry { attempt, error, delay, .. } => format!("retry after {attempt}, {delay:?}, {:?}", error.phase()),
-            Observed::Body { bytes, complete, .. } => format!("body {bytes} {complete}"),
+            Observed::Retry {
+                attempt,
+                error,
+                delay,
+                ..
+            } => format!("retry after {attempt}, {delay:?}, {:?}", error.phase()),
+            Observed::Body {
+                bytes, complete, ..
+            } => format!("body {bytes} {complete}"),
             Observed::Failed { error, .. } => format!("failed {}", error.code()),
             other => format!("{other:?}"),
         };
-        self.raw.lock().unwrap().push_str(&format!("{request:?} {event:?}\n"));
-        self.lines.lock().unwrap().push(format!("{} {} {path}: {told}", request.operation, request.method));
+        self.raw
+            .lock()
+            .unwrap()
+            .push_str(&format!("{request:?} {event:?}\n"));
+        self.lines.lock().unwrap().push(format!(
+            "{} {} {path}: {told}",
+            request.operation, request.method
+        ));
     }
 
     fn take(&self) -> Vec<String> {
@@ -70,17 +99,32 @@ fn each_request_is_told_from_its_beginning_to_its_end() {
         let host = log.client(&server.url()).build().unwrap();
         host.version().unwrap();
         let get = "get version GET /version: ";
-        let told = ["built", "attempt 1", "head of 1: 200 OK, 0 sent, reused Some(false)", "body 19 true"];
+        let told = [
+            "built",
+            "attempt 1",
+            "head of 1: 200 OK, 0 sent, reused Some(false)",
+            "body 19 true",
+        ];
         assert_eq!(log.take(), told.map(|told| format!("{get}{told}")));
 
         host.send_sequence(Upload::reader(&b"package"[..])).unwrap();
         let send = "send sequence POST /sequence: ";
-        let told = ["built", "attempt 1", "head of 1: 200 OK, 7 sent, reused Some(true)", "body 10 true"];
+        let told = [
+            "built",
+            "attempt 1",
+            "head of 1: 200 OK, 7 sent, reused Some(true)",
+            "body 10 true",
+        ];
         assert_eq!(log.take(), told.map(|told| format!("{send}{told}")));
 
         host.sequence_info("x").unwrap_err();
         let info = "get sequence GET /sequence/x: ";
-        let told = ["built", "attempt 1", "head of 1: 404 Not Found, 0 sent, reused Some(true)", "failed NOT_FOUND"];
+        let told = [
+            "built",
+            "attempt 1",
+            "head of 1: 404 Not Found, 0 sent, reused Some(true)",
+            "failed NOT_FOUND",
+        ];
         assert_eq!(log.take(), told.map(|told| format!("{info}{told}")));
     });
 }
@@ -92,7 +136,10 @@ fn streams_are_told_when_they_are_over() {
         let host = log.client(&server.url()).build().unwrap();
         let last = |log: &Log| log.take().pop().unwrap();
         let mut stream = host.log_stream().unwrap();
-        assert_eq!(last(&log), "read log GET /log: head of 1: 200 OK, 0 sent, reused Some(false)");
+        assert_eq!(
+            last(&log),
+            "read log GET /log: head of 1: 200 OK, 0 sent, reused Some(false)"
+        );
         assert_eq!(io::read_to_string(&mut stream).unwrap(), "one\ntwo\n");
         assert_eq!(log.take(), ["read log GET /log: body 8 true"]);
         drop(stream);
@@ -109,12 +156,26 @@ fn streams_are_told_when_they_are_over() {
             connection.read_request().unwrap();
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none\n");
         });
-        let mut stream = log.client(&cut.url()).build().unwrap().log_stream().unwrap();
+        let mut stream = log
+            .client(&cut.url())
+            .build()
+            .unwrap()
+            .log_stream()
+            .unwrap();
         assert!(io::read_to_string(&mut stream).is_err() && stream.read(&mut [0]).is_err());
         drop(stream);
         let told = log.take();
-        assert_eq!(told.last().unwrap(), "read log GET /log: failed INVALID_RESPONSE");
-        assert_eq!(told.iter().filter(|told| told.contains("failed") || told.contains("body")).count(), 1, "{told:?}");
+        assert_eq!(
+            told.last().unwrap(),
+            "read log GET /log: failed INVALID_RESPONSE"
+        );
+        assert_eq!(
+            told.iter()
+                .filter(|told| told.contains("failed") || told.contains("body"))
+                .count(),
+            1,
+            "{told:?}"
+        );
     });
 }
 
@@ -122,7 +183,11 @@ fn streams_are_told_when_they_are_over() {
 fn attempts_and_retries_are_told() {
     within("observing", || {
         let log = Log::default();
-        log.client(&refused_url()).build().unwrap().version().unwrap_err();
+        log.client(&refused_url())
+            .build()
+            .unwrap()
+            .version()
+            .unwrap_err();
         let told = [
             "built",
             "attempt 1",
@@ -132,15 +197,28 @@ fn attempts_and_retries_are_told() {
             "attempt 3",
             "failed CANNOT_CONNECT",
         ];
-        assert_eq!(log.take(), told.map(|told| format!("get version GET /version: {told}")));
+        assert_eq!(
+            log.take(),
+            told.map(|told| format!("get version GET /version: {told}"))
+        );
     });
 }
 
 #[test]
 fn what_is_no_request_is_not_told_of() {
     let log = Log::default();
-    let host = log.client("http://hub:8000/api/v1").hub_version("0.18.7").build().unwrap();
-    assert!(host.sequence("x").unwrap().overwrite(Vec::new()).unwrap_err().is_unsupported());
+    let host = log
+        .client("http://hub:8000/api/v1")
+        .hub_version("0.18.7")
+        .build()
+        .unwrap();
+    assert!(
+        host.sequence("x")
+            .unwrap()
+            .overwrite(Vec::new())
+            .unwrap_err()
+            .is_unsupported()
+    );
     assert!(host.send_sequence(Upload::path("/no/such/file")).is_err());
     assert!(log.take().is_empty());
 }
@@ -157,19 +235,38 @@ fn numbers_tell_requests_apart_and_times_are_those_of_the_parts() {
                 log.note(request, event);
             }
         };
-        let host = HostClient::builder(server.url()).observer(observer).build().unwrap();
+        let host = HostClient::builder(server.url())
+            .observer(observer)
+            .build()
+            .unwrap();
         host.version().unwrap();
         host.version().unwrap();
         let numbers = std::mem::take(&mut *numbers.lock().unwrap());
         assert_eq!(numbers.len(), 8);
-        assert!(numbers[..4].iter().all(|number| *number == numbers[0]) && numbers[4..].iter().all(|number| *number == numbers[4]));
+        assert!(
+            numbers[..4].iter().all(|number| *number == numbers[0])
+                && numbers[4..].iter().all(|number| *number == numbers[4])
+        );
         assert_ne!(numbers[0], numbers[4]);
 
         let timings = std::mem::take(&mut *log.timings.lock().unwrap());
-        let [first, second] = timings.as_slice() else { panic!("{timings:?}") };
+        let [first, second] = timings.as_slice() else {
+            panic!("{timings:?}")
+        };
         assert_eq!((first.reused, second.reused), (Some(false), Some(true)));
-        assert!(first.resolve.is_some() && first.connect.is_some() && first.tls.is_none(), "{first:?}");
-        assert!(second.resolve.is_none() && second.connect.is_none(), "{second:?}");
-        assert!(timings.iter().all(|timings| timings.send.is_some() && timings.wait.is_some()), "{timings:?}");
+        assert!(
+            first.resolve.is_some() && first.connect.is_some() && first.tls.is_none(),
+            "{first:?}"
+        );
+        assert!(
+            second.resolve.is_none() && second.connect.is_none(),
+            "{second:?}"
+        );
+        assert!(
+            timings
+                .iter()
+                .all(|timings| timings.send.is_some() && timings.wait.is_some()),
+            "{timings:?}"
+        );
     });
 }

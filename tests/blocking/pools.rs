@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, InstanceId, InstancePool, KillOptions, Placement, PoolOptions, Readiness,
-    SequenceClient, StartOptions,
+    CancelToken, Error, ErrorKind, HostClient, InstanceClient, InstanceId, InstancePool,
+    KillOptions, Placement, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::scripted::refused_url;
@@ -22,7 +22,9 @@ use crate::stand_in::{Scene, StandIn, says, until, until_gone};
 /// An instance of `args` for each place, with the place as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
     let options = options.readiness(Readiness::event("started"));
-    options.start([sequence.clone()], |place| StartOptions::new().arg(place)).unwrap()
+    options
+        .start([sequence.clone()], |place| StartOptions::new().arg(place))
+        .unwrap()
 }
 
 /// The place that an instance of `args` was started for.
@@ -33,7 +35,9 @@ fn place(instance: &InstanceClient) -> u64 {
 }
 
 fn ids(pool: &InstancePool) -> Vec<InstanceId> {
-    pool.instances().map(|instance| instance.id().clone()).collect()
+    pool.instances()
+        .map(|instance| instance.id().clone())
+        .collect()
 }
 
 fn until_replaced(pool: &InstancePool, count: usize, id: &InstanceId) {
@@ -61,7 +65,10 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started() {
             }
         })
         .unwrap();
-    assert_eq!(pool.instances().map(place).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(
+        pool.instances().map(place).collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
 
     // The second half of it: what shuts down tells of each.
     let started = ids(&pool);
@@ -69,7 +76,10 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started() {
     for (id, result) in &ended {
         assert_eq!(result.as_ref().unwrap().id, *id);
     }
-    assert_eq!(ended.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), started);
+    assert_eq!(
+        ended.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
+        started
+    );
     assert_eq!(instances_of(&sequence), 0);
 }
 
@@ -77,18 +87,27 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started() {
 fn instances_are_handed_out_in_turn_to_any_number_of_threads() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "events");
-    let pool = PoolOptions::new(3).start([sequence.clone()], |_| StartOptions::new()).unwrap();
+    let pool = PoolOptions::new(3)
+        .start([sequence.clone()], |_| StartOptions::new())
+        .unwrap();
     let ids = ids(&pool);
     for turn in 0..9 {
         assert_eq!(pool.next().unwrap().id(), &ids[turn % 3]);
     }
 
     let handed: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..64).map(|_| scope.spawn(|| [(); 300].map(|()| pool.next().unwrap().id().clone()))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let threads: Vec<_> = (0..64)
+            .map(|_| scope.spawn(|| [(); 300].map(|()| pool.next().unwrap().id().clone())))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
     let mut shares = BTreeMap::new();
-    handed.into_iter().for_each(|id| *shares.entry(id).or_insert(0) += 1);
+    handed
+        .into_iter()
+        .for_each(|id| *shares.entry(id).or_insert(0) += 1);
     assert_eq!(shares.into_values().collect::<Vec<_>>(), [6400; 3]);
 
     drop(pool);
@@ -159,7 +178,10 @@ fn what_the_caller_passes_over_is_not_left_behind() {
     let (pool, instance) = passed_over(PoolOptions::new(1));
     assert!(pool.next().is_none());
     let ended = pool.shutdown(Duration::ZERO);
-    assert_eq!(ended.iter().map(|(id, _)| id).collect::<Vec<_>>(), [instance.id()]);
+    assert_eq!(
+        ended.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+        [instance.id()]
+    );
     until_gone(&sequence);
 
     let (pool, instance) = passed_over(PoolOptions::new(2).replace(true));
@@ -193,9 +215,18 @@ fn a_start_that_fails_half_way_leaves_nothing() {
     thread::scope(|scope| {
         for at_once in [1, 3] {
             let (host, readiness) = (&host, &readiness);
-            let options = move |count| PoolOptions::new(count).at_once(at_once).readiness(readiness.clone());
+            let options = move |count| {
+                PoolOptions::new(count)
+                    .at_once(at_once)
+                    .readiness(readiness.clone())
+            };
             // One after another, none is begun after the failure; of several at once, those under way come to their end.
-            let assert_begun = move |begun| assert!(if at_once == 1 { begun == 3 } else { begun >= 3 }, "{begun} of {at_once} at once");
+            let assert_begun = move |begun| {
+                assert!(
+                    if at_once == 1 { begun == 3 } else { begun >= 3 },
+                    "{begun} of {at_once} at once"
+                )
+            };
             scope.spawn(move || {
                 let (error, begun) = half_way(host, options(5), "throws");
                 assert!(matches!(error.kind(), ErrorKind::Ended(_)), "{error:?}");
@@ -205,7 +236,8 @@ fn a_start_that_fails_half_way_leaves_nothing() {
                 assert_begun(begun);
             });
             scope.spawn(move || {
-                let options = options(3).readiness(readiness.clone().within(Duration::from_secs(3)));
+                let options =
+                    options(3).readiness(readiness.clone().within(Duration::from_secs(3)));
                 let (error, begun) = half_way(host, options, "silent");
                 assert!(error.is_timeout(), "{error:?}");
                 assert_begun(begun);
@@ -219,13 +251,26 @@ fn a_start_that_is_given_up_leaves_nothing() {
     let Some(host) = hub() else { return };
     for at_once in [1, 2] {
         let sequence = Uploaded::sample(&host, "starts-as-told");
-        let options = || PoolOptions::new(4).at_once(at_once).readiness(Readiness::event("ready"));
+        let options = || {
+            PoolOptions::new(4)
+                .at_once(at_once)
+                .readiness(Readiness::event("ready"))
+        };
         let silent = |place| StartOptions::new().arg(if place == 0 { "ready" } else { "silent" });
 
         let begin = Instant::now();
-        let error = options().start([sequence.with_deadline(Duration::from_millis(1500))], silent).unwrap_err();
+        let error = options()
+            .start(
+                [sequence.with_deadline(Duration::from_millis(1500))],
+                silent,
+            )
+            .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            begin.elapsed()
+        );
         until_gone(&sequence);
 
         let token = CancelToken::new();
@@ -259,7 +304,11 @@ fn a_panic_in_the_making_of_options_leaves_nothing() {
             drop(made);
         });
         let panic = catch_unwind(start).unwrap_err();
-        assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains("there is no third")));
+        assert!(
+            panic
+                .downcast_ref::<String>()
+                .is_some_and(|text| text.contains("there is no third"))
+        );
         until_gone(&sequence);
     }
 }
@@ -270,7 +319,9 @@ fn the_deadline_of_the_start_is_not_that_of_the_instances() {
 
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "events");
-    let pool = PoolOptions::new(1).start([sequence.with_deadline(LIMIT)], |_| StartOptions::new()).unwrap();
+    let pool = PoolOptions::new(1)
+        .start([sequence.with_deadline(LIMIT)], |_| StartOptions::new())
+        .unwrap();
     let instance = pool.next().unwrap();
     // A wait of its own length, and a call after the end of the start's.
     let begin = Instant::now();
@@ -288,11 +339,27 @@ fn a_pool_spans_hubs_in_turn() {
     let hosts = [hub().unwrap(), HostClient::new(other.url()).unwrap()];
     let sequences = hosts.each_ref().map(|host| Uploaded::sample(host, "args"));
     let start = |place| StartOptions::new().arg(place);
-    let options = PoolOptions::new(3).at_once(2).replace(true).readiness(Readiness::event("started"));
-    let pool = options.start(sequences.each_ref().map(|sequence| (**sequence).clone()), start).unwrap();
+    let options = PoolOptions::new(3)
+        .at_once(2)
+        .replace(true)
+        .readiness(Readiness::event("started"));
+    let pool = options
+        .start(
+            sequences.each_ref().map(|sequence| (**sequence).clone()),
+            start,
+        )
+        .unwrap();
 
-    let urls = |pool: &InstancePool| pool.instances().map(|instance| instance.host().base_url().to_owned()).collect::<Vec<_>>();
-    let expected = [hosts[0].base_url(), hosts[1].base_url(), hosts[0].base_url()];
+    let urls = |pool: &InstancePool| {
+        pool.instances()
+            .map(|instance| instance.host().base_url().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        hosts[0].base_url(),
+        hosts[1].base_url(),
+        hosts[0].base_url(),
+    ];
     assert_eq!(urls(&pool), expected);
     let killed = pool.instances().nth(1).unwrap().clone();
     killed.kill(&KillOptions::new()).unwrap();
@@ -303,7 +370,10 @@ fn a_pool_spans_hubs_in_turn() {
     for (id, result) in pool.shutdown(Duration::from_millis(100)) {
         result.unwrap_or_else(|error| panic!("{id}: {error:?}"));
     }
-    assert_eq!(sequences.each_ref().map(|sequence| instances_of(sequence)), [0, 0]);
+    assert_eq!(
+        sequences.each_ref().map(|sequence| instances_of(sequence)),
+        [0, 0]
+    );
     drop(sequences);
     other.stop().unwrap();
 }
@@ -324,7 +394,10 @@ impl Groups {
         let whole = state.0.div_ceil(size) * size;
         self.come.notify_all();
         let bound = Duration::from_secs(10);
-        let (mut state, _) = self.come.wait_timeout_while(state, bound, |state| state.0 < whole).unwrap();
+        let (mut state, _) = self
+            .come
+            .wait_timeout_while(state, bound, |state| state.0 < whole)
+            .unwrap();
         state.1 += 1;
     }
 
@@ -349,11 +422,17 @@ fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
             }
         });
         let begin = Instant::now();
-        let pool = PoolOptions::new(6).at_once(at_once).start([stand_in.sequence()], |_| StartOptions::new()).unwrap();
+        let pool = PoolOptions::new(6)
+            .at_once(at_once)
+            .start([stand_in.sequence()], |_| StartOptions::new())
+            .unwrap();
         assert_eq!(starts.at_most(), at_once);
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 6);
         assert_eq!(stops.at_most(), 6);
-        assert!(begin.elapsed() < Duration::from_secs(10), "{at_once} at once: it waited in vain");
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "{at_once} at once: it waited in vain"
+        );
         assert!(stand_in.living().is_empty());
     }
 }
@@ -362,15 +441,29 @@ fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
 fn the_least_loaded_hub_that_answers_gets_the_instance() {
     let loaded = |load: f64| {
         StandIn::start("1.0.1", move |words| match words {
-            "GET /load-check" => says("200 OK", &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] })),
+            "GET /load-check" => says(
+                "200 OK",
+                &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] }),
+            ),
             _ => Scene::Usual,
         })
     };
     let start = |hubs: &[&StandIn], options: PoolOptions| {
-        let gone = HostClient::new(refused_url()).unwrap().sequence("the-sequence").unwrap();
-        let sequences = [gone].into_iter().chain(hubs.iter().map(|hub| hub.sequence()));
-        let pool = options.placement(Placement::LeastLoaded).start(sequences, |_| StartOptions::new()).unwrap();
-        let places = hubs.iter().map(|hub| hub.living().len()).collect::<Vec<_>>();
+        let gone = HostClient::new(refused_url())
+            .unwrap()
+            .sequence("the-sequence")
+            .unwrap();
+        let sequences = [gone]
+            .into_iter()
+            .chain(hubs.iter().map(|hub| hub.sequence()));
+        let pool = options
+            .placement(Placement::LeastLoaded)
+            .start(sequences, |_| StartOptions::new())
+            .unwrap();
+        let places = hubs
+            .iter()
+            .map(|hub| hub.living().len())
+            .collect::<Vec<_>>();
         drop(pool);
         hubs.iter().for_each(|hub| assert!(hub.living().is_empty()));
         places
@@ -378,11 +471,26 @@ fn the_least_loaded_hub_that_answers_gets_the_instance() {
     let [busy, idle, as_idle] = [80.0, 7.5, 7.5].map(loaded);
     assert_eq!(start(&[&busy, &idle], PoolOptions::new(3)), [0, 3]);
     for at_once in [1, 4] {
-        assert_eq!(start(&[&busy, &idle, &as_idle], PoolOptions::new(4).at_once(at_once)), [0, 2, 2], "{at_once} at once");
+        assert_eq!(
+            start(
+                &[&busy, &idle, &as_idle],
+                PoolOptions::new(4).at_once(at_once)
+            ),
+            [0, 2, 2],
+            "{at_once} at once"
+        );
     }
 
-    let gone = [(); 2].map(|()| HostClient::new(refused_url()).unwrap().sequence("the-sequence").unwrap());
-    let error = PoolOptions::new(2).placement(Placement::LeastLoaded).start(gone, |_| StartOptions::new()).unwrap_err();
+    let gone = [(); 2].map(|()| {
+        HostClient::new(refused_url())
+            .unwrap()
+            .sequence("the-sequence")
+            .unwrap()
+    });
+    let error = PoolOptions::new(2)
+        .placement(Placement::LeastLoaded)
+        .start(gone, |_| StartOptions::new())
+        .unwrap_err();
     assert!(error.is_connect(), "{error:?}");
 }
 
@@ -398,17 +506,27 @@ fn a_hub_that_hangs_does_not_hold_up_the_others() {
             })
         });
         let [hanging, other] = &stand_ins;
-        let pool = PoolOptions::new(2).start([hanging.sequence(), other.sequence()], |_| StartOptions::new()).unwrap();
+        let pool = PoolOptions::new(2)
+            .start([hanging.sequence(), other.sequence()], |_| {
+                StartOptions::new()
+            })
+            .unwrap();
         hangs.store(true, Ordering::SeqCst);
         let asked = hanging.seen("GET /instances").len();
-        until("the hub hangs", || hanging.seen("GET /instances").len() > asked);
+        until("the hub hangs", || {
+            hanging.seen("GET /instances").len() > asked
+        });
         other.end("instance-0");
         let begin = Instant::now();
         until("it is passed over", || ids(&pool).len() == 1);
         assert_eq!(pool.next().unwrap().host().base_url(), hanging.url());
         drop(pool);
         // Neither has waited for the one that hangs.
-        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begin.elapsed()
+        );
         assert!(hanging.living().is_empty());
     });
 }
@@ -420,7 +538,9 @@ fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
         let stand_in = StandIn::start("1.0.1", {
             let refuses = Arc::clone(&refuses);
             move |words| match words {
-                "POST /sequence/the-sequence/start" if refuses.swap(false, Ordering::SeqCst) => says("419 Full", &json!({})),
+                "POST /sequence/the-sequence/start" if refuses.swap(false, Ordering::SeqCst) => {
+                    says("419 Full", &json!({}))
+                }
                 _ => Scene::Usual,
             }
         });
@@ -432,12 +552,17 @@ fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
                 StartOptions::new().arg(made.fetch_add(1, Ordering::SeqCst))
             }
         };
-        let pool = PoolOptions::new(1).replace(true).start([stand_in.sequence()], start).unwrap();
+        let pool = PoolOptions::new(1)
+            .replace(true)
+            .start([stand_in.sequence()], start)
+            .unwrap();
         for fails in [&refuses, &panics] {
             fails.store(true, Ordering::SeqCst);
             let ended = pool.next().unwrap().id().clone();
             stand_in.end(ended.as_str());
-            until("it is replaced", || pool.next().is_some_and(|instance| *instance.id() != ended));
+            until("it is replaced", || {
+                pool.next().is_some_and(|instance| *instance.id() != ended)
+            });
             assert!(!fails.load(Ordering::SeqCst));
         }
         assert_eq!(stand_in.living().len(), 1);
@@ -448,10 +573,17 @@ fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
 
 #[test]
 fn a_pool_without_sequences_is_refused_and_one_without_instances_is_empty() {
-    let error = PoolOptions::new(1).start([], |_| StartOptions::new()).unwrap_err();
+    let error = PoolOptions::new(1)
+        .start([], |_| StartOptions::new())
+        .unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
-    let sequence = HostClient::new(refused_url()).unwrap().sequence("the-sequence").unwrap();
-    let pool = PoolOptions::new(0).start([sequence], |_| StartOptions::new()).unwrap();
+    let sequence = HostClient::new(refused_url())
+        .unwrap()
+        .sequence("the-sequence")
+        .unwrap();
+    let pool = PoolOptions::new(0)
+        .start([sequence], |_| StartOptions::new())
+        .unwrap();
     assert!(pool.next().is_none());
     assert!(pool.shutdown(Duration::ZERO).is_empty());
 }

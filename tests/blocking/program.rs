@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{Error, HostClient, Input, KillOptions, SequenceOf, StartOptions, StopOptions, Upload};
+use scramjet_client_blocking::{
+    Error, HostClient, Input, KillOptions, SequenceOf, StartOptions, StopOptions, Upload,
+};
 use scramjet_client_tests::package;
 use serde_json::json;
 
@@ -28,19 +30,32 @@ impl Seen {
             healthy: true,
             event: ("ev-string".into(), json!("s")),
             sent: 16,
-            output: vec![r#"{"t":"object","v":{"a":1}}"#.into(), r#"{"t":"object","v":{"a":2}}"#.into()],
+            output: vec![
+                r#"{"t":"object","v":{"a":1}}"#.into(),
+                r#"{"t":"object","v":{"a":2}}"#.into(),
+            ],
         }
     }
 }
 
 /// Uploads, starts, asks, feeds, reads, stops, kills, deletes.
 pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
-    let sequence = host.send_sequence(Upload::reader(std::io::Cursor::new(package::sequence("types"))))?;
+    let sequence = host.send_sequence(Upload::reader(std::io::Cursor::new(package::sequence(
+        "types",
+    ))))?;
     let config = sequence.info()?.config;
 
-    let options = StartOptions::new().app_config(json!({ "a": 1 })).args([json!("x"), json!(1), json!({ "o": 2 }), json!(null)]);
+    let options = StartOptions::new().app_config(json!({ "a": 1 })).args([
+        json!("x"),
+        json!(1),
+        json!({ "o": 2 }),
+        json!(null),
+    ]);
     let instance = sequence.start(&options)?;
-    assert_eq!(instance.started().map(|started| &started.id), Some(instance.id()));
+    assert_eq!(
+        instance.started().map(|started| &started.id),
+        Some(instance.id())
+    );
     assert!(!sequence.list_instances()?.is_empty());
 
     let info = instance.info()?;
@@ -48,7 +63,10 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
     let event = instance.event("ev-string")?;
     let sent = instance.send_input(Input::ndjson(b"{\"a\":1}\n{\"a\":2}\n".to_vec()))?;
     let mut output = String::new();
-    instance.output()?.read_to_string(&mut output).expect("a stream that ends");
+    instance
+        .output()?
+        .read_to_string(&mut output)
+        .expect("a stream that ends");
 
     // The sequence calls no keepAlive: it is killed when the time is over.
     instance.stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true))?;
@@ -61,7 +79,10 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
 
     Ok(Seen {
         main: config.main,
-        node: config.engines.get("node").and_then(|node| node.as_str().map(Into::into)),
+        node: config
+            .engines
+            .get("node")
+            .and_then(|node| node.as_str().map(Into::into)),
         instance_of_a_sequence: info.sequence.as_ref().map(SequenceOf::id).is_some(),
         healthy: health.healthy,
         event: (event.name, event.data),

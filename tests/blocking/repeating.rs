@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use http::{Method, Request, Response};
 use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, Fresh, HostClient, Observed, Outgoing, Phase, RequestInfo, RetryPolicy, StartOptions,
-    TransportError, Upload,
+    BoxError, CancelToken, Error, ErrorKind, Fresh, HostClient, Observed, Outgoing, Phase,
+    RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
 };
 
 const HUB: &str = "http://hub:8000/api/v1";
@@ -33,17 +33,26 @@ impl Fate {
     fn happen(self, body: Outgoing<'_>) -> Result<Response<Body>, BoxError> {
         let lost = |phase, source: BoxError| Err(TransportError { phase, source }.into());
         match (self, body) {
-            (Self::Lost(phase, kind), _) => lost(phase, io::Error::new(kind, "the cable is cut").into()),
+            (Self::Lost(phase, kind), _) => {
+                lost(phase, io::Error::new(kind, "the cable is cut").into())
+            }
             (Self::LostAfter(length, phase), Outgoing::Reader { reader, .. }) => {
                 reader.read_exact(&mut vec![0; length])?;
-                lost(phase, io::Error::from(io::ErrorKind::ConnectionReset).into())
+                lost(
+                    phase,
+                    io::Error::from(io::ErrorKind::ConnectionReset).into(),
+                )
             }
             (Self::LostAfter(..), _) => unreachable!("only uploads are read"),
             (Self::Odd(phase), _) => lost(phase, "the pigeon did not return".into()),
-            (Self::Answered(status), _) => Ok(Response::builder().status(status).body(Box::new(io::empty()) as _)?),
+            (Self::Answered(status), _) => Ok(Response::builder()
+                .status(status)
+                .body(Box::new(io::empty()) as _)?),
             (Self::CutOff, _) => {
                 let cut = Cursor::new("[").chain(Failing(io::ErrorKind::UnexpectedEof));
-                Ok(Response::builder().header("content-length", 2).body(Box::new(cut) as _)?)
+                Ok(Response::builder()
+                    .header("content-length", 2)
+                    .body(Box::new(cut) as _)?)
             }
         }
     }
@@ -70,7 +79,12 @@ fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
         }
     });
     let quick = RetryPolicy::linear(Duration::from_millis(1)).attempts(3);
-    let host = HostClient::builder(HUB).hub_version("1.0.1").transport(Arc::new(transport)).retry(quick).build().unwrap();
+    let host = HostClient::builder(HUB)
+        .hub_version("1.0.1")
+        .transport(Arc::new(transport))
+        .retry(quick)
+        .build()
+        .unwrap();
     (host, attempts)
 }
 
@@ -79,16 +93,33 @@ type Calls = [(&'static str, Method, fn(&HostClient) -> Result<(), Error>); 6];
 
 fn calls() -> Calls {
     [
-        ("a list", Method::GET, |host| host.list_sequences().map(drop)),
+        ("a list", Method::GET, |host| {
+            host.list_sequences().map(drop)
+        }),
         ("a stream", Method::GET, |host| host.log_stream().map(drop)),
-        ("a deletion", Method::DELETE, |host| host.delete_sequence("x")),
-        ("a start", Method::POST, |host| host.sequence("x").unwrap().start(&StartOptions::new()).map(drop)),
-        ("an event", Method::POST, |host| host.instance("x").unwrap().send_event("e", "data")),
-        ("an upload", Method::POST, |host| host.send_sequence(Upload::reader(&b"package"[..])).map(drop)),
+        ("a deletion", Method::DELETE, |host| {
+            host.delete_sequence("x")
+        }),
+        ("a start", Method::POST, |host| {
+            host.sequence("x")
+                .unwrap()
+                .start(&StartOptions::new())
+                .map(drop)
+        }),
+        ("an event", Method::POST, |host| {
+            host.instance("x").unwrap().send_event("e", "data")
+        }),
+        ("an upload", Method::POST, |host| {
+            host.send_sequence(Upload::reader(&b"package"[..]))
+                .map(drop)
+        }),
     ]
 }
 
-fn attempts_at(call: fn(&HostClient) -> Result<(), Error>, fates: &[Fate]) -> (Result<(), Error>, u32) {
+fn attempts_at(
+    call: fn(&HostClient) -> Result<(), Error>,
+    fates: &[Fate],
+) -> (Result<(), Error>, u32) {
     let (host, attempts) = client(fates);
     let result = call(&host);
     (result, attempts.load(Ordering::Relaxed))
@@ -98,10 +129,18 @@ fn attempts_at(call: fn(&HostClient) -> Result<(), Error>, fates: &[Fate]) -> (R
 fn what_was_surely_not_sent_is_repeated_whatever_it_is() {
     for (what, _, call) in calls() {
         for phase in [Phase::Resolve, Phase::Connect, Phase::Tls] {
-            let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::ConnectionReset)]);
+            let (result, attempts) =
+                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::ConnectionReset)]);
             let error = result.unwrap_err();
-            assert_eq!((attempts, error.attempt_count()), (3, 3), "{what}: {error:?}");
-            assert!(error.is_connect() && error.is_retryable() && error.phase() == Some(phase), "{what}: {error:?}");
+            assert_eq!(
+                (attempts, error.attempt_count()),
+                (3, 3),
+                "{what}: {error:?}"
+            );
+            assert!(
+                error.is_connect() && error.is_retryable() && error.phase() == Some(phase),
+                "{what}: {error:?}"
+            );
             assert!(error.attempts().is_empty(), "it is told as one: {error:?}");
         }
     }
@@ -112,12 +151,25 @@ fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     for (what, method, call) in calls() {
         for phase in [Phase::Send, Phase::Wait] {
-            for kind in [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof] {
+            for kind in [
+                BrokenPipe,
+                ConnectionAborted,
+                ConnectionReset,
+                UnexpectedEof,
+            ] {
                 let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, kind)]);
                 let error = result.unwrap_err();
                 let expected = if method == Method::POST { 1 } else { 3 };
-                assert_eq!((attempts, error.attempt_count()), (expected, expected), "{what}, {phase:?}, {kind}");
-                assert_eq!(error.is_retryable(), method != Method::POST, "{what}: {error:?}");
+                assert_eq!(
+                    (attempts, error.attempt_count()),
+                    (expected, expected),
+                    "{what}, {phase:?}, {kind}"
+                );
+                assert_eq!(
+                    error.is_retryable(),
+                    method != Method::POST,
+                    "{what}: {error:?}"
+                );
             }
         }
     }
@@ -140,9 +192,14 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
         for fate in fates {
             let (result, attempts) = attempts_at(call, &[fate]);
             let error = result.unwrap_err();
-            assert_eq!((attempts, error.attempt_count()), (1, 1), "{what}, {fate:?}");
+            assert_eq!(
+                (attempts, error.attempt_count()),
+                (1, 1),
+                "{what}, {fate:?}"
+            );
             // Something in front of the hub may have heard nothing of what the hub did.
-            let passing = matches!(fate, Fate::Answered(419 | 503)) || method != Method::POST && matches!(fate, Fate::Answered(502 | 504));
+            let passing = matches!(fate, Fate::Answered(419 | 503))
+                || method != Method::POST && matches!(fate, Fate::Answered(502 | 504));
             assert_eq!(error.is_retryable(), passing, "{what}, {fate:?}: {error:?}");
         }
     }
@@ -153,10 +210,18 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
 fn what_has_taken_too_long_is_not_repeated() {
     for (what, _, call) in calls() {
         for phase in [Phase::Connect, Phase::Tls] {
-            let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
+            let (result, attempts) =
+                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
             let error = result.unwrap_err();
-            assert_eq!((attempts, error.attempt_count()), (1, 1), "{what}: {error:?}");
-            assert!(error.is_timeout() && error.is_retryable(), "{what}: {error:?}");
+            assert_eq!(
+                (attempts, error.attempt_count()),
+                (1, 1),
+                "{what}: {error:?}"
+            );
+            assert!(
+                error.is_timeout() && error.is_retryable(),
+                "{what}: {error:?}"
+            );
         }
     }
 }
@@ -167,12 +232,27 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
     for (what, method, call) in calls() {
         let (result, attempts) = attempts_at(call, &[lost, lost, Fate::Answered(409)]);
         let error = result.unwrap_err();
-        assert_eq!((attempts, error.attempt_count()), (3, 3), "{what}: {error:?}");
+        assert_eq!(
+            (attempts, error.attempt_count()),
+            (3, 3),
+            "{what}: {error:?}"
+        );
         assert!(error.is_conflict(), "{what}: {error:?}");
         if method == Method::GET {
             // It was found at last.
-            let error = attempts_at(call, &[Fate::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof), Fate::Answered(404)]).0.unwrap_err();
-            assert!(error.is_not_found() && error.attempt_count() == 2, "{what}: {error:?}");
+            let error = attempts_at(
+                call,
+                &[
+                    Fate::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof),
+                    Fate::Answered(404),
+                ],
+            )
+            .0
+            .unwrap_err();
+            assert!(
+                error.is_not_found() && error.attempt_count() == 2,
+                "{what}: {error:?}"
+            );
         }
     }
 }
@@ -182,14 +262,26 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
 fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
     let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
     let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
-    for (what, _, call) in calls().into_iter().filter(|(_, method, _)| *method != Method::POST) {
+    for (what, _, call) in calls()
+        .into_iter()
+        .filter(|(_, method, _)| *method != Method::POST)
+    {
         let (result, attempts) = attempts_at(call, &[lost, refused]);
         let error = result.unwrap_err();
-        assert!(attempts == 3 && !error.is_connect() && error.is_retryable(), "{what}: {error:?}");
+        assert!(
+            attempts == 3 && !error.is_connect() && error.is_retryable(),
+            "{what}: {error:?}"
+        );
         assert_eq!(error.phase(), Some(Phase::Wait), "{what}");
         let told = error.to_string();
-        assert!(told.contains("could not connect; is the hub running at this address? (3 attempts in "), "{told}");
-        assert!(told.ends_with("; one before the last was sent, and the hub may have acted upon it)"), "{told}");
+        assert!(
+            told.contains("could not connect; is the hub running at this address? (3 attempts in "),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("; one before the last was sent, and the hub may have acted upon it)"),
+            "{told}"
+        );
     }
 }
 
@@ -198,26 +290,58 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
 fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
     for (fate, phase, says) in [
-        (Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset), Phase::Wait, "the hub may have acted upon the request"),
-        (Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused), Phase::Connect, "nothing was sent"),
+        (
+            Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
+            Phase::Wait,
+            "the hub may have acted upon the request",
+        ),
+        (
+            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
+            Phase::Connect,
+            "nothing was sent",
+        ),
     ] {
         let (failed, told) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
         let observer = {
             let (failed, told) = (Arc::clone(&failed), Arc::clone(&told));
             move |_: &RequestInfo<'_>, event: &Observed<'_>| {
                 told.fetch_add(1, Ordering::Relaxed);
-                failed.fetch_add(u32::from(matches!(event, Observed::Failed { .. })), Ordering::Relaxed);
+                failed.fetch_add(
+                    u32::from(matches!(event, Observed::Failed { .. })),
+                    Ordering::Relaxed,
+                );
             }
         };
-        let transport = from_fn(move |request: Request<Outgoing<'_>>| fate.happen(request.into_body()));
-        let host = HostClient::builder(HUB).transport(Arc::new(transport)).retry(hour).observer(observer).build().unwrap();
-        let error = host.with_deadline(Duration::from_millis(50)).version().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Deadline { phase: said, .. } if *said == phase), "{error:?}");
+        let transport =
+            from_fn(move |request: Request<Outgoing<'_>>| fate.happen(request.into_body()));
+        let host = HostClient::builder(HUB)
+            .transport(Arc::new(transport))
+            .retry(hour)
+            .observer(observer)
+            .build()
+            .unwrap();
+        let error = host
+            .with_deadline(Duration::from_millis(50))
+            .version()
+            .unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Deadline { phase: said, .. } if *said == phase),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(says), "{error}");
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        assert!(cause.starts_with("get version (GET http://hub:8000/api/v1/version) "), "{error:?}");
+        let cause = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(
+            cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
+            "{error:?}"
+        );
         // Built, attempted, to be repeated, failed.
-        assert_eq!((told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)), (4, 1), "{error:?}");
+        assert_eq!(
+            (told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)),
+            (4, 1),
+            "{error:?}"
+        );
     }
 }
 
@@ -225,11 +349,25 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
 fn an_answer_that_is_cut_off_is_asked_for_again() {
     let (host, attempts) = client(&[Fate::CutOff]);
     let error = host.list_sequences().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Reply(_)) && error.is_retryable(), "{error:?}");
-    assert_eq!((attempts.load(Ordering::Relaxed), error.attempt_count(), error.phase()), (3, 3, Some(Phase::Read)));
+    assert!(
+        matches!(error.kind(), ErrorKind::Reply(_)) && error.is_retryable(),
+        "{error:?}"
+    );
+    assert_eq!(
+        (
+            attempts.load(Ordering::Relaxed),
+            error.attempt_count(),
+            error.phase()
+        ),
+        (3, 3, Some(Phase::Read))
+    );
     // But not where the hub may have acted: a start that was answered in part.
     let (host, attempts) = client(&[Fate::CutOff]);
-    let error = host.sequence("x").unwrap().start(&StartOptions::new()).unwrap_err();
+    let error = host
+        .sequence("x")
+        .unwrap()
+        .start(&StartOptions::new())
+        .unwrap_err();
     assert!(!error.is_retryable(), "{error:?}");
     assert_eq!(attempts.load(Ordering::Relaxed), 1);
 }
@@ -246,10 +384,19 @@ fn a_stream_that_was_begun_is_not_begun_again() {
 fn an_upload_of_which_something_was_read_is_not_repeated() {
     for read in [0, 1, 7] {
         // Somebody reads before connecting. ureq does not, another transport may.
-        let (host, attempts) = client(&[Fate::LostAfter(read, Phase::Connect), Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionReset)]);
-        let error = host.send_sequence(Upload::reader(&b"package"[..])).unwrap_err();
+        let (host, attempts) = client(&[
+            Fate::LostAfter(read, Phase::Connect),
+            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
+        ]);
+        let error = host
+            .send_sequence(Upload::reader(&b"package"[..]))
+            .unwrap_err();
         assert!(error.is_connect(), "{error:?}");
-        assert_eq!(attempts.load(Ordering::Relaxed), if read == 0 { 3 } else { 1 }, "{read}: {error:?}");
+        assert_eq!(
+            attempts.load(Ordering::Relaxed),
+            if read == 0 { 3 } else { 1 },
+            "{read}: {error:?}"
+        );
     }
 }
 
@@ -272,28 +419,64 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
         let attempts = Arc::clone(&attempts);
         move |_: Request<Outgoing<'_>>| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            Err(TransportError { phase: Phase::Connect, source: "nobody is there".into() }.into())
+            Err(TransportError {
+                phase: Phase::Connect,
+                source: "nobody is there".into(),
+            }
+            .into())
         }
     });
     let begin = Instant::now();
-    let error = HostClient::builder(HUB).transport(Arc::new(transport)).build().unwrap().version().unwrap_err();
-    assert_eq!((attempts.load(Ordering::Relaxed), error.attempt_count()), (3, 3));
+    let error = HostClient::builder(HUB)
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap()
+        .version()
+        .unwrap_err();
+    assert_eq!(
+        (attempts.load(Ordering::Relaxed), error.attempt_count()),
+        (3, 3)
+    );
     // Half of 50 and of 100 milliseconds, or more.
-    assert!(begin.elapsed() >= Duration::from_millis(75) && error.elapsed() >= Duration::from_millis(75), "{error:?}");
+    assert!(
+        begin.elapsed() >= Duration::from_millis(75)
+            && error.elapsed() >= Duration::from_millis(75),
+        "{error:?}"
+    );
     let told = error.to_string();
     let times = told.strip_prefix(
         "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address? (3 attempts in ",
     );
-    assert!(times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")), "{told}");
+    assert!(
+        times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")),
+        "{told}"
+    );
 }
 
 #[test]
 fn limits_hold_for_all_attempts_together() {
     let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
-    let long = host.with_retry(RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX));
-    let error = long.with_deadline(Duration::from_millis(50)).version().unwrap_err();
-    assert!(error.is_timeout() && matches!(error.kind(), ErrorKind::Deadline { phase: Phase::Connect, .. }), "{error:?}");
-    assert_eq!((attempts.swap(0, Ordering::Relaxed), error.attempt_count()), (1, 1));
+    let long = host
+        .with_retry(RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX));
+    let error = long
+        .with_deadline(Duration::from_millis(50))
+        .version()
+        .unwrap_err();
+    assert!(
+        error.is_timeout()
+            && matches!(
+                error.kind(),
+                ErrorKind::Deadline {
+                    phase: Phase::Connect,
+                    ..
+                }
+            ),
+        "{error:?}"
+    );
+    assert_eq!(
+        (attempts.swap(0, Ordering::Relaxed), error.attempt_count()),
+        (1, 1)
+    );
 
     let token = CancelToken::new();
     let observed = Arc::<AtomicBool>::default();
@@ -307,10 +490,23 @@ fn limits_hold_for_all_attempts_together() {
             }
         }
     };
-    let transport =
-        from_fn(|_: Request<Outgoing<'_>>| Err(TransportError { phase: Phase::Connect, source: "nobody is there".into() }.into()));
+    let transport = from_fn(|_: Request<Outgoing<'_>>| {
+        Err(TransportError {
+            phase: Phase::Connect,
+            source: "nobody is there".into(),
+        }
+        .into())
+    });
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
-    let host = HostClient::builder(HUB).transport(Arc::new(transport)).retry(hour).observer(cancelling).build().unwrap();
+    let host = HostClient::builder(HUB)
+        .transport(Arc::new(transport))
+        .retry(hour)
+        .observer(cancelling)
+        .build()
+        .unwrap();
     let error = host.with_cancel(&token).version().unwrap_err();
-    assert!(error.is_cancelled() && observed.load(Ordering::Relaxed), "{error:?}");
+    assert!(
+        error.is_cancelled() && observed.load(Ordering::Relaxed),
+        "{error:?}"
+    );
 }

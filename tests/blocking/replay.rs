@@ -8,8 +8,17 @@ use crate::program::{self, Seen};
 
 /// The exchanges of one run. Without a generation, the recording is of the hub itself; composed ones stand in for what was not recorded.
 fn script(version: &str, steps: &[(&str, &str)]) -> Vec<Exchange> {
-    let folder = |from: &str| if from.is_empty() { version.to_owned() } else { format!("{from}/{version}") };
-    steps.iter().map(|(from, name)| load(&folder(from), name)).collect()
+    let folder = |from: &str| {
+        if from.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{from}/{version}")
+        }
+    };
+    steps
+        .iter()
+        .map(|(from, name)| load(&folder(from), name))
+        .collect()
 }
 
 #[test]
@@ -80,18 +89,29 @@ fn overwrite_gives_the_updated_sequence_on_1_0_1() {
         load("1.0.1", "sequence-overwrite-in-use"),
     ]);
     let host = HostClient::new(server.url()).unwrap();
-    let sequence = host.sequence("e5cde247-8e90-4b04-acb8-e64d1532128f").unwrap();
+    let sequence = host
+        .sequence("e5cde247-8e90-4b04-acb8-e64d1532128f")
+        .unwrap();
     let updated = sequence.overwrite(b"a package".as_slice()).unwrap();
     assert_eq!(updated.id(), sequence.id());
-    assert!(sequence.overwrite(b"a package".as_slice()).unwrap_err().is_conflict());
+    assert!(
+        sequence
+            .overwrite(b"a package".as_slice())
+            .unwrap_err()
+            .is_conflict()
+    );
     server.finish();
 }
 
 #[test]
 fn a_told_version_is_not_asked_for() {
     let server = ReplayServer::start(vec![load("0.18.7", "stop-with-keepalive")]);
-    let host = HostClient::builder(server.url()).hub_version("0.18.7").build().unwrap();
-    let options = scramjet_client_blocking::StopOptions::new(std::time::Duration::from_millis(300)).can_call_keepalive(true);
+    let host = HostClient::builder(server.url())
+        .hub_version("0.18.7")
+        .build()
+        .unwrap();
+    let options = scramjet_client_blocking::StopOptions::new(std::time::Duration::from_millis(300))
+        .can_call_keepalive(true);
     host.instance("x").unwrap().stop(&options).unwrap();
     server.finish();
 }
@@ -99,19 +119,59 @@ fn a_told_version_is_not_asked_for() {
 #[test]
 fn refusals_to_start_are_told_apart() {
     for (generation, name, found) in [
-        ("0.18.7", "start-overloaded", "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource"),
-        ("composed/1.0.1", "start-overloaded", "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource"),
-        ("0.18.7", "start-unknown-sequence", "404 NOT_FOUND: Not Found"),
-        ("1.0.1", "start-unknown-sequence", "404 NOT_FOUND: Not Found"),
-        ("1.0.1", "start-two-engines", "400 INVALID_CONFIG: Incorrect config passed to SequenceConfig,'engines' field"),
-        ("composed/1.0.1", "start-bad-main", "400 BAD_PARAMETERS: Sequence entrypoint path missing.js is invalid."),
-        ("1.0.1", "start-duplicate-instance-id", "409 CONFLICT: Instance with a given ID already exists"),
+        (
+            "0.18.7",
+            "start-overloaded",
+            "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
+        ),
+        (
+            "composed/1.0.1",
+            "start-overloaded",
+            "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
+        ),
+        (
+            "0.18.7",
+            "start-unknown-sequence",
+            "404 NOT_FOUND: Not Found",
+        ),
+        (
+            "1.0.1",
+            "start-unknown-sequence",
+            "404 NOT_FOUND: Not Found",
+        ),
+        (
+            "1.0.1",
+            "start-two-engines",
+            "400 INVALID_CONFIG: Incorrect config passed to SequenceConfig,'engines' field",
+        ),
+        (
+            "composed/1.0.1",
+            "start-bad-main",
+            "400 BAD_PARAMETERS: Sequence entrypoint path missing.js is invalid.",
+        ),
+        (
+            "1.0.1",
+            "start-duplicate-instance-id",
+            "409 CONFLICT: Instance with a given ID already exists",
+        ),
         ("composed/1.0.1", "start-failed-object", "400 "),
     ] {
-        let server = ReplayServer::start(vec![load(generation, name).check_nothing_but_route(), load("0.18.7", "version")]);
+        let server = ReplayServer::start(vec![
+            load(generation, name).check_nothing_but_route(),
+            load("0.18.7", "version"),
+        ]);
         let host = HostClient::new(server.url()).unwrap();
-        let refused = host.sequence("x").unwrap().start(&StartOptions::new()).unwrap_err();
-        assert!(refused.to_string().contains(&format!("was refused: {found}")), "{name}: {refused}");
+        let refused = host
+            .sequence("x")
+            .unwrap()
+            .start(&StartOptions::new())
+            .unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("was refused: {found}")),
+            "{name}: {refused}"
+        );
         // And the connection goes on.
         assert_eq!(host.version().unwrap().version, "0.18.7");
         assert_eq!(server.connections(), 1, "{name}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness, Ready, RetryPolicy, StartOptions,
-    Transport, TransportError, UreqTransport,
+    BoxError, CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness,
+    Ready, RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
 };
 use serde_json::json;
 
@@ -27,7 +27,9 @@ fn ready() -> Vec<(&'static str, Data)> {
 }
 
 fn readiness() -> Readiness {
-    Readiness::event("ready").fails_on("error").within(Duration::from_secs(10))
+    Readiness::event("ready")
+        .fails_on("error")
+        .within(Duration::from_secs(10))
 }
 
 fn attempts(attempts: u32) -> RetryPolicy {
@@ -35,7 +37,9 @@ fn attempts(attempts: u32) -> RetryPolicy {
 }
 
 fn start(model: &Model, policy: &RetryPolicy) -> Result<Ready, Error> {
-    model.sequence().start_with_retry(&StartOptions::new(), &readiness(), policy)
+    model
+        .sequence()
+        .start_with_retry(&StartOptions::new(), &readiness(), policy)
 }
 
 fn different(ids: &[Option<String>]) -> usize {
@@ -49,14 +53,40 @@ fn passing() -> Vec<(&'static str, Starts, bool)> {
     vec![
         (
             "overloaded",
-            || Start::Refused("419 Insufficient Space on Resource", &[], r#"{"error":"Insufficient Space on Resource"}"#),
+            || {
+                Start::Refused(
+                    "419 Insufficient Space on Resource",
+                    &[],
+                    r#"{"error":"Insufficient Space on Resource"}"#,
+                )
+            },
             false,
         ),
-        ("unavailable", || Start::Refused("503 Service Unavailable", &[], ""), false),
-        ("a gateway without a hub", || Start::Refused("502 Bad Gateway", &[], "<html>"), false),
-        ("too many requests", || Start::Refused("429 Too Many Requests", &[], ""), false),
-        ("ended at once", || Start::Ended(22, "Sequence failed on start"), false),
-        ("says that it failed", || Start::Up(vec![("error", Some(json!("e")))]), true),
+        (
+            "unavailable",
+            || Start::Refused("503 Service Unavailable", &[], ""),
+            false,
+        ),
+        (
+            "a gateway without a hub",
+            || Start::Refused("502 Bad Gateway", &[], "<html>"),
+            false,
+        ),
+        (
+            "too many requests",
+            || Start::Refused("429 Too Many Requests", &[], ""),
+            false,
+        ),
+        (
+            "ended at once",
+            || Start::Ended(22, "Sequence failed on start"),
+            false,
+        ),
+        (
+            "says that it failed",
+            || Start::Up(vec![("error", Some(json!("e")))]),
+            true,
+        ),
     ]
 }
 
@@ -66,7 +96,10 @@ fn a_start_that_failed_in_passing_is_tried_again() {
         for (what, fails, killed) in passing() {
             within(what, move || {
                 for failures in [1, 3] {
-                    let starts = (0..failures).map(|_| fails()).chain([Start::Up(ready())]).collect();
+                    let starts = (0..failures)
+                        .map(|_| fails())
+                        .chain([Start::Up(ready())])
+                        .collect();
                     let model = Model::start(version, starts);
                     let ready = start(&model, &attempts(4)).unwrap();
                     assert_eq!(ready.event.data, json!("r"), "{what}");
@@ -76,7 +109,14 @@ fn a_start_that_failed_in_passing_is_tried_again() {
                     // Each of those was killed before the next was started.
                     let expected = ["start", "kill"].into_iter().cycle().take(story.len());
                     let kinds = story.iter().map(|part| part.split(' ').next().unwrap());
-                    assert!(if killed { kinds.eq(expected) } else { story.len() == begins }, "{version}, {what}: {story:?}");
+                    assert!(
+                        if killed {
+                            kinds.eq(expected)
+                        } else {
+                            story.len() == begins
+                        },
+                        "{version}, {what}: {story:?}"
+                    );
                     assert_eq!(model.running(), [ready.instance.id().to_string()], "{what}");
                     // Each was known to have failed: so each had an id of its own.
                     let ids = if version == "1.0.1" { begins } else { 0 };
@@ -91,10 +131,24 @@ fn a_start_that_failed_in_passing_is_tried_again() {
 fn an_instance_that_is_not_ready_in_time_is_killed_before_the_next() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(version, vec![Start::Up(Vec::new()), Start::Up(Vec::new()), Start::Up(ready())]);
+            let model = Model::start(
+                version,
+                vec![
+                    Start::Up(Vec::new()),
+                    Start::Up(Vec::new()),
+                    Start::Up(ready()),
+                ],
+            );
             let readiness = readiness().within(Duration::from_millis(400));
-            let ready = model.sequence().start_with_retry(&StartOptions::new(), &readiness, &attempts(3)).unwrap();
-            let kinds: Vec<_> = model.story().iter().map(|part| part.split(' ').next().unwrap().to_owned()).collect();
+            let ready = model
+                .sequence()
+                .start_with_retry(&StartOptions::new(), &readiness, &attempts(3))
+                .unwrap();
+            let kinds: Vec<_> = model
+                .story()
+                .iter()
+                .map(|part| part.split(' ').next().unwrap().to_owned())
+                .collect();
             assert_eq!(kinds, ["start", "kill", "start", "kill", "start"]);
             assert_eq!(model.running(), [ready.instance.id().to_string()]);
         }
@@ -105,12 +159,24 @@ fn an_instance_that_is_not_ready_in_time_is_killed_before_the_next() {
 struct Refusing(UreqTransport, AtomicUsize);
 
 impl Transport for Refusing {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let refuse = |left: usize| left.checked_sub(1);
         let starts = request.uri().path().ends_with("/start");
-        if starts && self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
+        if starts
+            && self
+                .1
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
+                .is_ok()
+        {
             let source = io::Error::from(io::ErrorKind::ConnectionRefused).into();
-            return Err(TransportError { phase: Phase::Connect, source }.into());
+            return Err(TransportError {
+                phase: Phase::Connect,
+                source,
+            }
+            .into());
         }
         self.0.send(request)
     }
@@ -122,9 +188,14 @@ fn a_start_that_did_not_connect_is_tried_again() {
         for version in ["0.18.7", "1.0.1"] {
             let model = Model::start(version, vec![Start::Up(ready())]);
             let transport = Refusing(UreqTransport::default(), AtomicUsize::new(2));
-            let host = HostClient::builder(model.url()).transport(Arc::new(transport)).build().unwrap();
+            let host = HostClient::builder(model.url())
+                .transport(Arc::new(transport))
+                .build()
+                .unwrap();
             let sequence = host.sequence("s").unwrap();
-            sequence.start_with_retry(&StartOptions::new(), &readiness(), &attempts(3)).unwrap();
+            sequence
+                .start_with_retry(&StartOptions::new(), &readiness(), &attempts(3))
+                .unwrap();
             assert_eq!(model.story(), ["start"]);
         }
     });
@@ -138,15 +209,24 @@ fn a_start_whose_answer_was_lost_is_found_or_made_by_its_id() {
         let found = start(&model, &attempts(3)).unwrap();
         assert_eq!(model.story(), ["start", "start"]);
         let ids = model.asked_ids();
-        assert_eq!((different(&ids), ids[0].as_deref()), (1, Some(found.instance.id().as_str())));
+        assert_eq!(
+            (different(&ids), ids[0].as_deref()),
+            (1, Some(found.instance.id().as_str()))
+        );
         assert_eq!(model.running(), [found.instance.id().to_string()]);
 
         // Also when other failures come between.
         let full = Start::Refused("419 Insufficient Space on Resource", &[], "");
-        let model = Model::start("1.0.1", vec![Start::Closed, full, Start::Closed, Start::Up(ready())]);
+        let model = Model::start(
+            "1.0.1",
+            vec![Start::Closed, full, Start::Closed, Start::Up(ready())],
+        );
         let made = start(&model, &attempts(4)).unwrap();
         let ids = model.asked_ids();
-        assert_eq!((ids.len(), different(&ids), ids[0].as_deref()), (4, 1, Some(made.instance.id().as_str())));
+        assert_eq!(
+            (ids.len(), different(&ids), ids[0].as_deref()),
+            (4, 1, Some(made.instance.id().as_str()))
+        );
 
         // One that is found, and is not ready, is killed, and the next is another.
         let unwell = vec![("error", None), ("error", Some(json!("e")))];
@@ -159,8 +239,14 @@ fn a_start_whose_answer_was_lost_is_found_or_made_by_its_id() {
         // The id that the caller has chosen does as well.
         let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
         let options = StartOptions::new().instance_id(CHOSEN);
-        let found = model.sequence().start_with_retry(&options, &readiness(), &attempts(2)).unwrap();
-        assert_eq!((found.instance.id().as_str(), model.asked_ids()), (CHOSEN, vec![Some(CHOSEN.to_owned()); 2]));
+        let found = model
+            .sequence()
+            .start_with_retry(&options, &readiness(), &attempts(2))
+            .unwrap();
+        assert_eq!(
+            (found.instance.id().as_str(), model.asked_ids()),
+            (CHOSEN, vec![Some(CHOSEN.to_owned()); 2])
+        );
     });
 }
 
@@ -170,9 +256,24 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
         for lost in [Start::Closed, Start::UpUnheard(ready())] {
             let model = Model::start("0.18.7", vec![lost]);
             let error = start(&model, &attempts(5)).unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Wait, .. }), "{error:?}");
-            assert!(error.to_string().contains("the hub may have acted upon it"), "{error}");
-            assert_eq!((model.story(), model.asked_ids()), (vec!["start".to_owned()], vec![None]));
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Transport {
+                        phase: Phase::Wait,
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+            assert!(
+                error.to_string().contains("the hub may have acted upon it"),
+                "{error}"
+            );
+            assert_eq!(
+                (model.story(), model.asked_ids()),
+                (vec!["start".to_owned()], vec![None])
+            );
         }
     });
 }
@@ -181,13 +282,19 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
 fn an_instance_that_nobody_heard_of_is_killed_when_it_is_given_up() {
     within("starting", || {
         let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
-        assert!(matches!(start(&model, &attempts(1)).unwrap_err().kind(), ErrorKind::Transport { .. }));
+        assert!(matches!(
+            start(&model, &attempts(1)).unwrap_err().kind(),
+            ErrorKind::Transport { .. }
+        ));
         assert_eq!(model.story(), ["start", "kill made"]);
 
         // By an id of the caller's, it might be somebody else's.
         let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
         let options = StartOptions::new().instance_id(CHOSEN);
-        model.sequence().start_with_retry(&options, &readiness(), &attempts(1)).unwrap_err();
+        model
+            .sequence()
+            .start_with_retry(&options, &readiness(), &attempts(1))
+            .unwrap_err();
         assert_eq!(model.story(), ["start"]);
     });
 }
@@ -198,14 +305,50 @@ fn what_trying_again_does_not_mend_is_final() {
     let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json\"}";
     type Is = fn(&Error) -> bool;
     let rows: Vec<(&str, Start, Is)> = vec![
-        ("engines", Start::Refused("400 Bad Request", &[], two_engines), |error| error.code() == ErrorCode::InvalidConfig),
-        ("main", Start::Refused("400 Bad Request", &[], bad_main), |error| error.code() == ErrorCode::BadParameters),
-        ("no credentials", Start::Refused("401 Unauthorized", &[], ""), |error| error.api().unwrap().is_unauthorized()),
-        ("no sequence", Start::Refused("404 Not Found", &[], r#"{"error":"Not Found"}"#), Error::is_not_found),
-        ("taken", Start::Refused("409 Conflict", &[], r#"{"error":"Instance with a given ID already exists"}"#), Error::is_conflict),
-        ("broken", Start::Refused("500 Internal Server Error", &[], ""), |error| error.code() == ErrorCode::ServerError),
-        ("configuration", Start::Ended(20, "Runner was started with invalid configuration"), |error| error.ended().is_some()),
-        ("entrypoint", Start::Ended(21, "Sequence entrypoint path x is invalid"), |error| error.ended().is_some()),
+        (
+            "engines",
+            Start::Refused("400 Bad Request", &[], two_engines),
+            |error| error.code() == ErrorCode::InvalidConfig,
+        ),
+        (
+            "main",
+            Start::Refused("400 Bad Request", &[], bad_main),
+            |error| error.code() == ErrorCode::BadParameters,
+        ),
+        (
+            "no credentials",
+            Start::Refused("401 Unauthorized", &[], ""),
+            |error| error.api().unwrap().is_unauthorized(),
+        ),
+        (
+            "no sequence",
+            Start::Refused("404 Not Found", &[], r#"{"error":"Not Found"}"#),
+            Error::is_not_found,
+        ),
+        (
+            "taken",
+            Start::Refused(
+                "409 Conflict",
+                &[],
+                r#"{"error":"Instance with a given ID already exists"}"#,
+            ),
+            Error::is_conflict,
+        ),
+        (
+            "broken",
+            Start::Refused("500 Internal Server Error", &[], ""),
+            |error| error.code() == ErrorCode::ServerError,
+        ),
+        (
+            "configuration",
+            Start::Ended(20, "Runner was started with invalid configuration"),
+            |error| error.ended().is_some(),
+        ),
+        (
+            "entrypoint",
+            Start::Ended(21, "Sequence entrypoint path x is invalid"),
+            |error| error.ended().is_some(),
+        ),
     ];
     for (what, scene, is) in rows {
         within(what, move || {
@@ -222,20 +365,53 @@ fn what_trying_again_does_not_mend_is_final() {
 #[test]
 fn the_final_error_holds_every_attempt() {
     within("starting", || {
-        let full = Start::Refused("419 Insufficient Space on Resource", &[], r#"{"error":"Insufficient Space on Resource"}"#);
+        let full = Start::Refused(
+            "419 Insufficient Space on Resource",
+            &[],
+            r#"{"error":"Insufficient Space on Resource"}"#,
+        );
         let failing = Start::Up(vec![("error", Some(json!("e")))]);
         let gone = Start::Refused("404 Not Found", &[], r#"{"error":"Not Found"}"#);
-        let model = Model::start("1.0.1", vec![full, Start::Ended(23, "Sequence failed during execution"), failing, gone]);
+        let model = Model::start(
+            "1.0.1",
+            vec![
+                full,
+                Start::Ended(23, "Sequence failed during execution"),
+                failing,
+                gone,
+            ],
+        );
         let error = start(&model, &attempts(9)).unwrap_err();
-        let [full, ended, failed, gone] = error.attempts() else { panic!("{error:?}") };
-        assert!(full.is_overloaded() && ended.ended().is_some() && gone.is_not_found(), "{error:?}");
-        assert!(matches!(failed.kind(), ErrorKind::Failed(event) if event.name == "error"), "{error:?}");
-        assert_eq!(error.to_string(), format!("start sequence (POST {}/sequence/s/start) failed 4 times", model.url()));
+        let [full, ended, failed, gone] = error.attempts() else {
+            panic!("{error:?}")
+        };
+        assert!(
+            full.is_overloaded() && ended.ended().is_some() && gone.is_not_found(),
+            "{error:?}"
+        );
+        assert!(
+            matches!(failed.kind(), ErrorKind::Failed(event) if event.name == "error"),
+            "{error:?}"
+        );
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "start sequence (POST {}/sequence/s/start) failed 4 times",
+                model.url()
+            )
+        );
         // The last one decides, and is the cause.
-        assert!(error.is_not_found() && !error.is_overloaded() && error.operation() == Some("start sequence"));
+        assert!(
+            error.is_not_found()
+                && !error.is_overloaded()
+                && error.operation() == Some("start sequence")
+        );
         let cause = error.source().unwrap();
         assert_eq!(cause.to_string(), gone.to_string());
-        assert!(format!("{error:?}").contains(&format!("\n  caused by: {gone}")), "{error:?}");
+        assert!(
+            format!("{error:?}").contains(&format!("\n  caused by: {gone}")),
+            "{error:?}"
+        );
     });
 }
 
@@ -253,10 +429,16 @@ fn attempts_are_as_many_as_the_policy_says() {
 
         // After 0, 200 and 600 ms; the next would come after 1200.
         let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
-        let policy = RetryPolicy::linear(Duration::from_millis(200)).attempts(9).within(Duration::from_millis(1100));
+        let policy = RetryPolicy::linear(Duration::from_millis(200))
+            .attempts(9)
+            .within(Duration::from_millis(1100));
         let begin = Instant::now();
         assert!(start(&model, &policy).unwrap_err().is_overloaded());
-        assert!((2..=3).contains(&model.story().len()), "{:?}", model.story());
+        assert!(
+            (2..=3).contains(&model.story().len()),
+            "{:?}",
+            model.story()
+        );
         assert!(begin.elapsed() >= Duration::from_millis(200));
     });
 }
@@ -265,29 +447,52 @@ fn attempts_are_as_many_as_the_policy_says() {
 fn the_handles_limits_end_the_attempts() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
-        let (limit, long) = (Duration::from_millis(500), RetryPolicy::linear(Duration::from_secs(3600)).attempts(9));
+        let (limit, long) = (
+            Duration::from_millis(500),
+            RetryPolicy::linear(Duration::from_secs(3600)).attempts(9),
+        );
         let long = long.longest_delay(Duration::MAX);
 
         // In the pause between two.
         let model = Model::start("1.0.1", vec![full()]);
         let begin = Instant::now();
-        let error = model.sequence().with_deadline(limit).start_with_retry(&StartOptions::new(), &readiness(), &long).unwrap_err();
-        let [overloaded, end] = error.attempts() else { panic!("{error:?}") };
-        assert!(overloaded.is_overloaded() && end.is_timeout() && error.is_timeout(), "{error:?}");
+        let error = model
+            .sequence()
+            .with_deadline(limit)
+            .start_with_retry(&StartOptions::new(), &readiness(), &long)
+            .unwrap_err();
+        let [overloaded, end] = error.attempts() else {
+            panic!("{error:?}")
+        };
+        assert!(
+            overloaded.is_overloaded() && end.is_timeout() && error.is_timeout(),
+            "{error:?}"
+        );
         assert!(begin.elapsed() >= limit);
 
         let model = Model::start("1.0.1", vec![full()]);
         let token = CancelToken::new();
         let waiting = model.sequence().with_cancel(&token);
-        let waiter = thread::spawn(move || waiting.start_with_retry(&StartOptions::new(), &readiness(), &long).unwrap_err());
+        let waiter = thread::spawn(move || {
+            waiting
+                .start_with_retry(&StartOptions::new(), &readiness(), &long)
+                .unwrap_err()
+        });
         model.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
 
         // In the midst of one, which is killed, and is the only one.
         let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
-        let error = model.sequence().with_deadline(limit).start_with_retry(&StartOptions::new(), &readiness(), &attempts(9)).unwrap_err();
-        assert!(error.is_timeout() && error.attempts().is_empty(), "{error:?}");
+        let error = model
+            .sequence()
+            .with_deadline(limit)
+            .start_with_retry(&StartOptions::new(), &readiness(), &attempts(9))
+            .unwrap_err();
+        assert!(
+            error.is_timeout() && error.attempts().is_empty(),
+            "{error:?}"
+        );
         assert_eq!(model.story(), ["start", "kill made"]);
     });
 }
@@ -300,9 +505,17 @@ fn nothing_is_started_beside_what_could_not_be_killed() {
         let model = Model::start("1.0.1", vec![failing(), failing()]);
         model.forbid_kills();
         let error = start(&model, &attempts(5)).unwrap_err();
-        let [failed, not_killed] = error.attempts() else { panic!("{error:?}") };
+        let [failed, not_killed] = error.attempts() else {
+            panic!("{error:?}")
+        };
         assert!(matches!(failed.kind(), ErrorKind::Failed(_)), "{error:?}");
-        assert_eq!((not_killed.operation(), not_killed.api().unwrap().status.as_u16()), (Some("kill instance"), 403));
+        assert_eq!(
+            (
+                not_killed.operation(),
+                not_killed.api().unwrap().status.as_u16()
+            ),
+            (Some("kill instance"), 403)
+        );
         assert_eq!(model.story(), ["start", "kill made"]);
     });
 }
@@ -318,19 +531,34 @@ fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none() {
                 Ok(info) => info.terminated.is_none() && info.ended.is_none(),
                 Err(error) => !error.is_not_found(),
             };
-            sequence.list_instances().unwrap().iter().filter(|id| is_running(id.as_str())).count()
+            sequence
+                .list_instances()
+                .unwrap()
+                .iter()
+                .filter(|id| is_running(id.as_str()))
+                .count()
         };
         let failing = acts(json!([{ "wait": 100 }, { "emit": "error", "data": "e" }]));
-        let error = sequence.start_with_retry(&failing, &readiness(), &attempts(3)).unwrap_err();
+        let error = sequence
+            .start_with_retry(&failing, &readiness(), &attempts(3))
+            .unwrap_err();
         assert_eq!(error.attempts().len(), 3, "{error:?}");
-        assert!(error.attempts().iter().all(|error| matches!(error.kind(), ErrorKind::Failed(_))), "{error:?}");
+        assert!(
+            error
+                .attempts()
+                .iter()
+                .all(|error| matches!(error.kind(), ErrorKind::Failed(_))),
+            "{error:?}"
+        );
         // What was killed is gone in moments. The bound of this test is the bound for that.
         while running() > 0 {
             thread::yield_now();
         }
 
         let well = acts(json!([{ "emit": "ready", "data": "r" }]));
-        let ready = sequence.start_with_retry(&well, &readiness(), &attempts(3)).unwrap();
+        let ready = sequence
+            .start_with_retry(&well, &readiness(), &attempts(3))
+            .unwrap();
         assert_eq!((ready.event.data, running()), (json!("r"), 1));
     });
 }

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, LogLine, Output, RunnerExit, SequenceClient, StartOptions,
-    Upload, Version,
+    CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, LogLine, Output,
+    RunnerExit, SequenceClient, StartOptions, Upload, Version,
 };
 use scramjet_client_tests::scripted::response;
 use serde_json::json;
@@ -42,15 +42,25 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input() {
     let Some(host) = hub() else { return };
     within("running", move || {
         let ended = |run: &Output| {
-            assert_eq!(run.ended.is_success(), tells(&host).then_some(true), "{:?}", run.ended);
+            assert_eq!(
+                run.ended.is_success(),
+                tells(&host).then_some(true),
+                "{:?}",
+                run.ended
+            );
             assert_eq!(run.exit(), run.ended.exit);
         };
         thread::scope(|scope| {
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "shout");
-                let options = StartOptions::new().app_config(json!({ "greeting": "did you say " })).arg("?");
+                let options = StartOptions::new()
+                    .app_config(json!({ "greeting": "did you say " }))
+                    .arg("?");
                 let run = sequence.run(&options, "one\ntwo").unwrap();
-                assert_eq!(String::from_utf8(run.output.clone()).unwrap(), "did you say ONE?\ndid you say TWO?\n");
+                assert_eq!(
+                    String::from_utf8(run.output.clone()).unwrap(),
+                    "did you say ONE?\ndid you say TWO?\n"
+                );
                 assert!(run.stdout.is_empty() && run.stderr.is_empty() && run.log.is_none());
                 ended(&run);
                 until_gone(&sequence);
@@ -58,19 +68,41 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input() {
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "prints");
                 // A silence that is shorter than the time in which the hub keeps it.
-                let run = sequence.with_idle_timeout(Duration::from_secs(4)).run_with_log(&StartOptions::new(), "").unwrap();
-                let [output, stdout, stderr, log] =
-                    [&run.output, &run.stdout, &run.stderr, run.log.as_ref().unwrap()].map(|bytes| String::from_utf8_lossy(bytes));
-                assert_eq!((&*output, &*stderr), ("output 1\noutput 2\noutput 3\n", "stderr 1\nstderr 2\n"));
-                assert!(stdout.ends_with("stdout 1\nstdout 2\nstdout 3\n"), "{stdout}");
-                let lines: Vec<LogLine> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-                assert!(lines.iter().any(|line| line.msg.contains("completed")), "{log}");
+                let run = sequence
+                    .with_idle_timeout(Duration::from_secs(4))
+                    .run_with_log(&StartOptions::new(), "")
+                    .unwrap();
+                let [output, stdout, stderr, log] = [
+                    &run.output,
+                    &run.stdout,
+                    &run.stderr,
+                    run.log.as_ref().unwrap(),
+                ]
+                .map(|bytes| String::from_utf8_lossy(bytes));
+                assert_eq!(
+                    (&*output, &*stderr),
+                    ("output 1\noutput 2\noutput 3\n", "stderr 1\nstderr 2\n")
+                );
+                assert!(
+                    stdout.ends_with("stdout 1\nstdout 2\nstdout 3\n"),
+                    "{stdout}"
+                );
+                let lines: Vec<LogLine> = log
+                    .lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect();
+                assert!(
+                    lines.iter().any(|line| line.msg.contains("completed")),
+                    "{log}"
+                );
                 ended(&run);
                 until_gone(&sequence);
             });
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "tees");
-                let run = sequence.run(&StartOptions::new(), text(Numbered::new().take(FLOOD))).unwrap();
+                let run = sequence
+                    .run(&StartOptions::new(), text(Numbered::new().take(FLOOD)))
+                    .unwrap();
                 for stream in [&run.output, &run.stdout, &run.stderr] {
                     is_flood(stream);
                 }
@@ -80,7 +112,9 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input() {
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "first-line");
                 // Without an end, as is what nobody reads of it.
-                let run = sequence.run(&StartOptions::new(), text(Numbered::new())).unwrap();
+                let run = sequence
+                    .run(&StartOptions::new(), text(Numbered::new()))
+                    .unwrap();
                 assert_eq!(run.output.len(), 4096);
                 ended(&run);
                 until_gone(&sequence);
@@ -94,18 +128,32 @@ fn a_run_that_ends_badly_is_told_as_such() {
     let Some(host) = hub() else { return };
     within("running", move || {
         let tells = tells(&host);
-        let check = |sequence: &SequenceClient, options: &StartOptions, expected: fn(RunnerExit) -> bool| {
+        let check = |sequence: &SequenceClient,
+                     options: &StartOptions,
+                     expected: fn(RunnerExit) -> bool| {
             let run = sequence.run(options, text(Numbered::new())).unwrap();
             assert_eq!(run.exit().is_some(), tells, "{:?}", run.ended);
             assert!(run.exit().is_none_or(expected), "{:?}", run.ended);
             until_gone(sequence);
         };
         let broken = Uploaded::sample(&host, "fails-at-load");
-        check(&broken, &StartOptions::new(), |exit| exit == RunnerExit::FailedOnStart);
+        check(&broken, &StartOptions::new(), |exit| {
+            exit == RunnerExit::FailedOnStart
+        });
         let acting = Uploaded::sample(&host, "acts");
-        check(&acting, &acts(json!([{ "throw": "at once" }])), |exit| exit == RunnerExit::FailedDuringExecution);
-        check(&acting, &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])), |exit| !exit.is_success());
-        check(&acting, &acts(json!([{ "wait": 300 }, { "exit": 5 }])), |exit| !exit.is_success());
+        check(&acting, &acts(json!([{ "throw": "at once" }])), |exit| {
+            exit == RunnerExit::FailedDuringExecution
+        });
+        check(
+            &acting,
+            &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])),
+            |exit| !exit.is_success(),
+        );
+        check(
+            &acting,
+            &acts(json!([{ "wait": 300 }, { "exit": 5 }])),
+            |exit| !exit.is_success(),
+        );
     });
 }
 
@@ -133,15 +181,27 @@ fn a_run_that_fails_kills_what_it_started() {
         // Before the answer to the start, about when it comes, and when all is open.
         for limit in [1, 60, 150, 300, 1200].map(Duration::from_millis) {
             let begin = Instant::now();
-            let error = sequence.with_deadline(limit).run(&stays, "some").unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit), "{error:?}");
+            let error = sequence
+                .with_deadline(limit)
+                .run(&stays, "some")
+                .unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                "{error:?}"
+            );
             assert!(begin.elapsed() >= limit);
             until_gone(&sequence);
         }
 
         let idle = Duration::from_millis(700);
-        let error = sequence.with_idle_timeout(idle).run(&stays, "some").unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Idle { limit, .. } if *limit == idle), "{error:?}");
+        let error = sequence
+            .with_idle_timeout(idle)
+            .run(&stays, "some")
+            .unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Idle { limit, .. } if *limit == idle),
+            "{error:?}"
+        );
         until_gone(&sequence);
 
         let token = CancelToken::new();
@@ -157,13 +217,21 @@ fn a_run_that_fails_kills_what_it_started() {
 
         let reader = |panics| text(Failing(Numbered::new().take(20_000), panics));
         let error = sequence.run(&stays, reader(false)).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Upload(error) if error.to_string() == "the disk is gone"), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Upload(error) if error.to_string() == "the disk is gone"),
+            "{error:?}"
+        );
         until_gone(&sequence);
-        let panic = catch_unwind(AssertUnwindSafe(|| sequence.run(&stays, reader(true)).map(drop))).unwrap_err();
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            sequence.run(&stays, reader(true)).map(drop)
+        }))
+        .unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"the reader panics"));
         until_gone(&sequence);
 
-        let error = sequence.run(&stays, Input::ndjson(&b"1\nnull\n2\n"[..])).unwrap_err();
+        let error = sequence
+            .run(&stays, Input::ndjson(&b"1\nnull\n2\n"[..]))
+            .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Upload(_)), "{error:?}");
         until_gone(&sequence);
     });
@@ -172,12 +240,22 @@ fn a_run_that_fails_kills_what_it_started() {
 #[test]
 fn a_run_that_cannot_begin_is_an_error_of_its_own() {
     let Some(host) = hub() else { return };
-    let error = host.sequence("00000000-0000-4000-8000-000000000000").unwrap().run(&StartOptions::new(), "some").unwrap_err();
-    assert!(error.is_not_found() && error.operation() == Some("start sequence"), "{error:?}");
+    let error = host
+        .sequence("00000000-0000-4000-8000-000000000000")
+        .unwrap()
+        .run(&StartOptions::new(), "some")
+        .unwrap_err();
+    assert!(
+        error.is_not_found() && error.operation() == Some("start sequence"),
+        "{error:?}"
+    );
     let sequence = Uploaded::sample(&host, "acts");
     let token = CancelToken::new();
     token.cancel();
-    let error = sequence.with_cancel(&token).run(&StartOptions::new(), "some").unwrap_err();
+    let error = sequence
+        .with_cancel(&token)
+        .run(&StartOptions::new(), "some")
+        .unwrap_err();
     assert!(error.is_cancelled(), "{error:?}");
     assert!(sequence.list_instances().unwrap().is_empty());
 }
@@ -206,7 +284,10 @@ fn a_child_is_talked_to_as_it_goes() {
             child.kill().unwrap();
             let ended = child.wait().unwrap();
             assert_eq!(ended.id, *child.id());
-            assert_eq!(child.try_wait().unwrap().map(|ended| ended.exit), Some(ended.exit));
+            assert_eq!(
+                child.try_wait().unwrap().map(|ended| ended.exit),
+                Some(ended.exit)
+            );
         }
     });
     until_gone(&sequence);
@@ -236,14 +317,21 @@ fn the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out() {
 #[test]
 fn a_child_does_not_outlive_its_owner_unless_it_is_kept() {
     let Some(host) = hub() else { return };
-    let (echo, stays) = (Uploaded::sample(&host, "echo"), Uploaded::sample(&host, "stays"));
+    let (echo, stays) = (
+        Uploaded::sample(&host, "echo"),
+        Uploaded::sample(&host, "stays"),
+    );
     within("running", {
         let sequences = [&echo, &stays].map(|sequence| (**sequence).clone());
         move || {
             let lets_go: [fn(Child); 5] = [
                 drop,
                 |mut child| child.kill().unwrap(),
-                |child| drop(catch_unwind(AssertUnwindSafe(move || panic!("with {child:?}")))),
+                |child| {
+                    drop(catch_unwind(AssertUnwindSafe(move || {
+                        panic!("with {child:?}")
+                    })))
+                },
                 |mut child| {
                     let grace = Duration::from_millis(200);
                     let begin = Instant::now();
@@ -254,7 +342,9 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept() {
                 },
                 |mut child| {
                     let instance = child.instance().clone();
-                    instance.kill(&scramjet_client_blocking::KillOptions::new()).unwrap();
+                    instance
+                        .kill(&scramjet_client_blocking::KillOptions::new())
+                        .unwrap();
                     child.wait().unwrap();
                 },
             ];
@@ -287,7 +377,10 @@ fn of_1x(scene: impl Fn(&str) -> Option<Scene> + Send + Sync + 'static) -> Stand
             "POST /instance/instance-0/input" => Scene::Answer(response("200 OK", &[], b"")),
             "GET /instance/instance-0" => {
                 let terminated = json!({ "exitcode": -1, "reason": "Instance completed" });
-                says("200 OK", &json!({ "id": "instance-0", "status": "completed", "terminated": terminated }))
+                says(
+                    "200 OK",
+                    &json!({ "id": "instance-0", "status": "completed", "terminated": terminated }),
+                )
             }
             _ => Scene::Usual,
         })
@@ -302,11 +395,28 @@ fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on(
             let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
             words.ends_with("/log").then(|| Scene::Answer(log.to_vec()))
         });
-        let run = hub.sequence().run_with_log(&StartOptions::new(), "some").unwrap();
-        assert_eq!((run.exit(), run.ended.reason.as_deref()), (Some(RunnerExit::Completed), Some("Instance completed")));
-        assert_eq!((run.output.as_slice(), run.stdout.as_slice(), run.stderr.as_slice()), (&b"out"[..], &b"said"[..], &b""[..]));
+        let run = hub
+            .sequence()
+            .run_with_log(&StartOptions::new(), "some")
+            .unwrap();
+        assert_eq!(
+            (run.exit(), run.ended.reason.as_deref()),
+            (Some(RunnerExit::Completed), Some("Instance completed"))
+        );
+        assert_eq!(
+            (
+                run.output.as_slice(),
+                run.stdout.as_slice(),
+                run.stderr.as_slice()
+            ),
+            (&b"out"[..], &b"said"[..], &b""[..])
+        );
         assert_eq!(run.log.as_deref(), Some(&br#"{"msg":"logged"}"#[..]));
-        assert!(run.ended.to_string().contains("Instance completed"), "{}", run.ended);
+        assert!(
+            run.ended.to_string().contains("Instance completed"),
+            "{}",
+            run.ended
+        );
         // It has ended by itself.
         assert!(hub.seen("_kill").is_empty() && hub.seen("/log").len() == 1);
     });
@@ -321,16 +431,26 @@ fn a_run_on_0_18_sends_its_input_when_the_log_says_that_it_is_listened_to() {
                 Some("log") => {
                     // It goes on.
                     let line = format!("{{\"level\":\"INFO\",\"msg\":\"{says}\"}}\n");
-                    let log = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n", line.len());
+                    let log = format!(
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
+                        line.len()
+                    );
                     Scene::Answer(log.into_bytes())
                 }
                 Some("input") => Scene::Answer(response("200 OK", &[], b"")),
                 _ => Scene::Usual,
             })
         };
-        for (says, sent) in [("Sequence loaded, functions count", 1), ("Streams initialized", 0)] {
+        for (says, sent) in [
+            ("Sequence loaded, functions count", 1),
+            ("Streams initialized", 0),
+        ] {
             let hub = hub(says);
-            let error = hub.sequence().with_deadline(Duration::from_millis(700)).run(&StartOptions::new(), "some").unwrap_err();
+            let error = hub
+                .sequence()
+                .with_deadline(Duration::from_millis(700))
+                .run(&StartOptions::new(), "some")
+                .unwrap_err();
             assert!(error.is_timeout(), "{error:?}");
             assert_eq!(hub.seen("/input").len(), sent, "{says}");
         }
@@ -348,24 +468,45 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
         (
             "a stream is lost",
             |words| {
-                words.ends_with("/stderr").then(|| Scene::Last(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut".to_vec()))
+                words.ends_with("/stderr").then(|| {
+                    Scene::Last(
+                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut".to_vec(),
+                    )
+                })
             },
-            |error| matches!(error.kind(), ErrorKind::Reply(_)) && error.operation() == Some("read stream"),
+            |error| {
+                matches!(error.kind(), ErrorKind::Reply(_))
+                    && error.operation() == Some("read stream")
+            },
         ),
         (
             "a stream is refused",
-            |words| words.ends_with("/stderr").then(|| says("503 Service Unavailable", &json!({}))),
+            |words| {
+                words
+                    .ends_with("/stderr")
+                    .then(|| says("503 Service Unavailable", &json!({})))
+            },
             |error| error.api().is_some_and(|refusal| refusal.status == 503),
         ),
         (
             "an input is refused",
-            |words| words.ends_with("/input").then(|| says("405 Method Not Allowed", &json!({ "error": "Input provided in other way" }))),
+            |words| {
+                words.ends_with("/input").then(|| {
+                    says(
+                        "405 Method Not Allowed",
+                        &json!({ "error": "Input provided in other way" }),
+                    )
+                })
+            },
             |error| error.to_string().contains("Input provided in other way"),
         ),
         (
             "an input is not answered",
             |words| words.ends_with("/input").then_some(Scene::Cut),
-            |error| error.operation() == Some("send input") && matches!(error.kind(), ErrorKind::Transport { .. }),
+            |error| {
+                error.operation() == Some("send input")
+                    && matches!(error.kind(), ErrorKind::Transport { .. })
+            },
         ),
     ];
     for (what, scenes, is) in rows {
@@ -373,11 +514,19 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
             let hub = of_1x(move |words| {
                 let open = words.ends_with("/output") || words.ends_with("/stdout");
                 // The others stay open.
-                scenes(words).or_else(|| lives(words)).or_else(|| open.then_some(Scene::Usual))
+                scenes(words)
+                    .or_else(|| lives(words))
+                    .or_else(|| open.then_some(Scene::Usual))
             });
-            let error = hub.sequence().run(&StartOptions::new(), "some").unwrap_err();
+            let error = hub
+                .sequence()
+                .run(&StartOptions::new(), "some")
+                .unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
-            assert!(hub.living().is_empty() && hub.seen("_kill").len() == 1, "{what}");
+            assert!(
+                hub.living().is_empty() && hub.seen("_kill").len() == 1,
+                "{what}"
+            );
         });
     }
 }
@@ -388,7 +537,10 @@ fn an_input_that_is_cut_off_by_the_end_of_the_instance_is_no_error() {
     within("running", || {
         let hub = of_1x(|words| words.ends_with("/input").then_some(Scene::Cut));
         let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
-        assert_eq!((run.output.as_slice(), run.exit()), (&b"out"[..], Some(RunnerExit::Completed)));
+        assert_eq!(
+            (run.output.as_slice(), run.exit()),
+            (&b"out"[..], Some(RunnerExit::Completed))
+        );
     });
 }
 
@@ -403,12 +555,19 @@ fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
         let token = CancelToken::new();
         let running = hub.sequence().with_cancel(&token);
         let (ends, ended) = channel();
-        thread::spawn(move || ends.send(running.run(&StartOptions::new(), "some").unwrap_err()).unwrap());
+        thread::spawn(move || {
+            ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
+                .unwrap()
+        });
         crate::stand_in::until("it runs", || !hub.seen("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
-        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begin.elapsed()
+        );
         crate::stand_in::until("it is killed", || hub.seen("_kill").len() == 1);
     });
 }
@@ -421,7 +580,9 @@ fn a_child_that_does_not_stop_in_time_is_killed() {
         let hub = StandIn::start("1.0.1", {
             let stopped = Arc::clone(&stopped);
             move |words| match words {
-                "POST /instance/instance-0/_stop" if !stopped.swap(true, Ordering::SeqCst) => says("202 Accepted", &json!({})),
+                "POST /instance/instance-0/_stop" if !stopped.swap(true, Ordering::SeqCst) => {
+                    says("202 Accepted", &json!({}))
+                }
                 _ => Scene::Usual,
             }
         });
@@ -436,7 +597,15 @@ fn a_child_that_does_not_stop_in_time_is_killed() {
             _ => Scene::Usual,
         });
         let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
-        assert_eq!(child.stop(Duration::ZERO).unwrap_err().api().unwrap().status, 403);
+        assert_eq!(
+            child
+                .stop(Duration::ZERO)
+                .unwrap_err()
+                .api()
+                .unwrap()
+                .status,
+            403
+        );
         assert_eq!(hub.living().len(), 1);
         drop(child);
         assert!(hub.living().is_empty());

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use scramjet_client_blocking::{
-    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport, Upload, UreqConfig, UreqTransport,
-    WriteOptions,
+    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport,
+    Upload, UreqConfig, UreqTransport, WriteOptions,
 };
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -18,11 +18,17 @@ use crate::stand_in::{Scene, StandIn};
 const SECRET: &str = "s3cr3t-t0k3n";
 
 fn with_secrets(url: impl Into<String>) -> HostClientBuilder {
-    HostClient::builder(url).bearer_token(SECRET).header("x-key", SECRET).hub_version("1.0.1")
+    HostClient::builder(url)
+        .bearer_token(SECRET)
+        .header("x-key", SECRET)
+        .hub_version("1.0.1")
 }
 
 fn knows(request: &Request) -> bool {
-    request.headers.iter().any(|(_, value)| value.contains(SECRET))
+    request
+        .headers
+        .iter()
+        .any(|(_, value)| value.contains(SECRET))
 }
 
 /// What was shown, all of it.
@@ -37,7 +43,9 @@ impl Shown {
     fn error(&mut self, error: &Error) {
         self.debug(error);
         self.debug(error.kind());
-        let layers = successors(Some(error as &dyn std::error::Error), |&layer| layer.source());
+        let layers = successors(Some(error as &dyn std::error::Error), |&layer| {
+            layer.source()
+        });
         layers.for_each(|layer| self.display(layer));
     }
 
@@ -61,11 +69,14 @@ fn nothing_that_a_program_holds_shows_them() {
     within("calls", || {
         let hub = StandIn::start("1.0.1", |words| match words {
             // These stay open.
-            "GET /log" | "GET /topic/t" => Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
+            "GET /log" | "GET /topic/t" => {
+                Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
+            }
             _ => Scene::Usual,
         });
         let transport = Arc::new(UreqTransport::new(&UreqConfig::default()).unwrap());
-        let builder = || with_secrets(hub.url()).transport(Arc::clone(&transport) as Arc<dyn Transport>);
+        let builder =
+            || with_secrets(hub.url()).transport(Arc::clone(&transport) as Arc<dyn Transport>);
         let mut shown = Shown::default();
 
         shown.debug(&builder());
@@ -85,11 +96,19 @@ fn nothing_that_a_program_holds_shows_them() {
         shown.debug(&host.log_stream().unwrap());
         shown.debug(&instance.follow_log().map_err(drop).err());
         shown.debug(&host.follow_topic("t", ContentType::Text).unwrap());
-        shown.debug(&host.topic_writer("t", WriteOptions::new(ContentType::Text)).unwrap());
+        shown.debug(
+            &host
+                .topic_writer("t", WriteOptions::new(ContentType::Text))
+                .unwrap(),
+        );
         shown.debug(&host.deploy(Upload::bytes(*b"x")).unwrap());
         shown.debug(&host.deploy_topic("t", ContentType::Text).unwrap());
         shown.debug(&sequence.spawn(&options).unwrap());
-        shown.debug(&PoolOptions::new(1).start([sequence], |_| StartOptions::new()).unwrap());
+        shown.debug(
+            &PoolOptions::new(1)
+                .start([sequence], |_| StartOptions::new())
+                .unwrap(),
+        );
         shown.debug(&Upload::bytes(SECRET));
         // With connections that were used.
         shown.debug(&transport);
@@ -100,26 +119,53 @@ fn nothing_that_a_program_holds_shows_them() {
 #[test]
 fn no_failure_shows_them() {
     let (garbled, _) = recording(b"garbage");
-    let refusing = serving(|_| response("403 Forbidden", &[], br#"{"error":"Not with this token"}"#));
-    let redirecting = serving(|_| response("307 Temporary Redirect", &[("Location", "/elsewhere")], b""));
+    let refusing =
+        serving(|_| response("403 Forbidden", &[], br#"{"error":"Not with this token"}"#));
+    let redirecting =
+        serving(|_| response("307 Temporary Redirect", &[("Location", "/elsewhere")], b""));
     let closing = ScriptedServer::start(|connection| drop(connection.read_head()));
-    let urls = [garbled.url(), refusing.url(), redirecting.url(), closing.url(), refused_url()];
+    let urls = [
+        garbled.url(),
+        refusing.url(),
+        redirecting.url(),
+        closing.url(),
+        refused_url(),
+    ];
     within("calls", || {
         let mut shown = Shown::default();
         for url in urls {
             let host = with_secrets(&*url).build().unwrap();
             shown.error(&host.version().unwrap_err());
-            shown.error(&host.sequence("x").unwrap().start(&StartOptions::new()).unwrap_err());
-            shown.error(&host.send_sequence(Upload::reader(&b"package"[..])).unwrap_err());
+            shown.error(
+                &host
+                    .sequence("x")
+                    .unwrap()
+                    .start(&StartOptions::new())
+                    .unwrap_err(),
+            );
+            shown.error(
+                &host
+                    .send_sequence(Upload::reader(&b"package"[..]))
+                    .unwrap_err(),
+            );
 
             let platform = with_secrets(&*url).build_middleware().unwrap();
             // A key that is sent as a header.
-            let _ = platform.revoke_access_key("space", SECRET).map_err(|error| shown.error(&error));
-            shown.error(&platform.revoke_access_key("space", &format!("{SECRET}\n")).unwrap_err());
+            let _ = platform
+                .revoke_access_key("space", SECRET)
+                .map_err(|error| shown.error(&error));
+            shown.error(
+                &platform
+                    .revoke_access_key("space", &format!("{SECRET}\n"))
+                    .unwrap_err(),
+            );
 
             // As in a program that does not look.
-            let panic = catch_unwind(AssertUnwindSafe(|| drop(host.version().unwrap()))).unwrap_err();
-            shown.0.push(panic.downcast_ref::<String>().expect("a message").clone());
+            let panic =
+                catch_unwind(AssertUnwindSafe(|| drop(host.version().unwrap()))).unwrap_err();
+            shown
+                .0
+                .push(panic.downcast_ref::<String>().expect("a message").clone());
         }
         shown.check();
     });
@@ -137,21 +183,40 @@ fn no_redirect_takes_them_along() {
                 move |request| {
                     asked.put(knows(request));
                     // The same host, another one, and one that is named by the request.
-                    let target = if request.target.ends_with("/version") { "/api/v1/sequences" } else { &target };
-                    response(&format!("{status} Moved"), &[("Location", target), ("Refresh", &format!("0; url={target}"))], b"")
+                    let target = if request.target.ends_with("/version") {
+                        "/api/v1/sequences"
+                    } else {
+                        &target
+                    };
+                    response(
+                        &format!("{status} Moved"),
+                        &[
+                            ("Location", target),
+                            ("Refresh", &format!("0; url={target}")),
+                        ],
+                        b"",
+                    )
                 }
             });
             let host = with_secrets(hub.url()).build().unwrap();
             let calls: [Result<(), Error>; 5] = [
                 host.version().map(drop),
                 host.list_sequences().map(drop),
-                host.sequence("x").unwrap().start(&StartOptions::new()).map(drop),
-                host.send_sequence(Upload::reader(&b"package"[..])).map(drop),
+                host.sequence("x")
+                    .unwrap()
+                    .start(&StartOptions::new())
+                    .map(drop),
+                host.send_sequence(Upload::reader(&b"package"[..]))
+                    .map(drop),
                 host.instance("x").unwrap().stdout().map(drop),
             ];
             for call in calls {
                 let error = call.unwrap_err();
-                assert_eq!(error.api().map(|refusal| refusal.status.as_u16()), Some(status), "{error:?}");
+                assert_eq!(
+                    error.api().map(|refusal| refusal.status.as_u16()),
+                    Some(status),
+                    "{error:?}"
+                );
                 assert!(asked.take(), "{status}: who is asked knows them");
             }
             assert!(asked.is_empty(), "{status}: each asks once");
@@ -164,12 +229,23 @@ fn no_redirect_takes_them_along() {
 #[test]
 fn each_hub_gets_its_own() {
     within("calls", || {
-        let [(one, to_one), (other, to_other), (third, to_third)] = [(); 3].map(|()| recording(br#"{"id":"x","version":"1.0.1"}"#));
+        let [(one, to_one), (other, to_other), (third, to_third)] =
+            [(); 3].map(|()| recording(br#"{"id":"x","version":"1.0.1"}"#));
         // They even share their connections.
         let transport: Arc<dyn Transport> = Arc::new(UreqTransport::default());
-        let one = with_secrets(one.url()).transport(Arc::clone(&transport)).build().unwrap();
-        let other = HostClient::builder(other.url()).bearer_token("other").transport(Arc::clone(&transport)).build().unwrap();
-        let third = HostClient::builder(third.url()).transport(transport).build().unwrap();
+        let one = with_secrets(one.url())
+            .transport(Arc::clone(&transport))
+            .build()
+            .unwrap();
+        let other = HostClient::builder(other.url())
+            .bearer_token("other")
+            .transport(Arc::clone(&transport))
+            .build()
+            .unwrap();
+        let third = HostClient::builder(third.url())
+            .transport(transport)
+            .build()
+            .unwrap();
 
         let sequence = one.sequence("x").unwrap();
         for _ in 0..2 {
@@ -177,10 +253,16 @@ fn each_hub_gets_its_own() {
             assert!(knows(&to_one.take()));
             sequence.instance_on("x", &other).unwrap().info().unwrap();
             let request = to_other.take();
-            assert_eq!((knows(&request), request.header("authorization")), (false, Some("Bearer other")));
+            assert_eq!(
+                (knows(&request), request.header("authorization")),
+                (false, Some("Bearer other"))
+            );
             sequence.instance_on("x", &third).unwrap().info().unwrap();
             let request = to_third.take();
-            assert_eq!((knows(&request), request.header("authorization")), (false, None));
+            assert_eq!(
+                (knows(&request), request.header("authorization")),
+                (false, None)
+            );
         }
         assert!(to_one.is_empty() && to_other.is_empty() && to_third.is_empty());
     });
@@ -197,23 +279,50 @@ fn behind_a_platform_they_go_to_the_platform() {
             let asked = Arc::clone(&asked);
             move |request| {
                 asked.put(request.clone());
-                let hub =
-                    format!(r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}","location":"{address}","host":"{address}"}}"#);
+                let hub = format!(
+                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}","location":"{address}","host":"{address}"}}"#
+                );
                 let list = request.target.ends_with("/list") || request.target.ends_with("/spaces");
-                let body = if list { format!("[{hub}]") } else { hub.replacen('{', r#"{"version":"1.0.1","#, 1) };
-                response("200 OK", &[("Content-Location", &address), ("X-Forwarded-Host", &address)], body.as_bytes())
+                let body = if list {
+                    format!("[{hub}]")
+                } else {
+                    hub.replacen('{', r#"{"version":"1.0.1","#, 1)
+                };
+                response(
+                    "200 OK",
+                    &[
+                        ("Content-Location", &address),
+                        ("X-Forwarded-Host", &address),
+                    ],
+                    body.as_bytes(),
+                )
             }
         });
         let middleware = with_secrets(platform.url()).build_middleware().unwrap();
-        let manager = middleware.manager(&middleware.list_spaces().unwrap()[0].id).unwrap();
+        let manager = middleware
+            .manager(&middleware.list_spaces().unwrap()[0].id)
+            .unwrap();
         let host = manager.host(&manager.list_hubs().unwrap()[0].id).unwrap();
-        let instance = host.sequence("x").unwrap().start(&StartOptions::new()).unwrap();
+        let instance = host
+            .sequence("x")
+            .unwrap()
+            .start(&StartOptions::new())
+            .unwrap();
         instance.info().unwrap();
         host.version().unwrap();
         let prefix = "/api/v1/space/the-hub/api/v1/sth/the-hub/api/v1/";
-        for path in ["/api/v1/spaces", "/api/v1/space/the-hub/api/v1/list", prefix, prefix, prefix] {
+        for path in [
+            "/api/v1/spaces",
+            "/api/v1/space/the-hub/api/v1/list",
+            prefix,
+            prefix,
+            prefix,
+        ] {
             let request = asked.take();
-            assert!(request.target.starts_with(path) && knows(&request), "{request:?}");
+            assert!(
+                request.target.starts_with(path) && knows(&request),
+                "{request:?}"
+            );
         }
         assert!(asked.is_empty() && arrived.is_empty());
         assert_eq!((platform.connections(), elsewhere.connections()), (1, 0));
@@ -228,8 +337,15 @@ fn what_a_server_wants_to_be_told_again_is_not() {
             let asked = Arc::clone(&asked);
             move |request| {
                 asked.put(request.clone());
-                let headers = [("Set-Cookie", "session=1; Path=/"), ("WWW-Authenticate", "Basic realm=\"hub\"")];
-                let status = if request.target.ends_with("/version") { "200 OK" } else { "401 Unauthorized" };
+                let headers = [
+                    ("Set-Cookie", "session=1; Path=/"),
+                    ("WWW-Authenticate", "Basic realm=\"hub\""),
+                ];
+                let status = if request.target.ends_with("/version") {
+                    "200 OK"
+                } else {
+                    "401 Unauthorized"
+                };
                 response(status, &headers, br#"{"version":"1.0.1"}"#)
             }
         });
@@ -239,7 +355,10 @@ fn what_a_server_wants_to_be_told_again_is_not() {
         host.version().unwrap();
         for _ in 0..3 {
             let request = asked.take();
-            assert_eq!((request.header("cookie"), request.header("authorization")), (None, None));
+            assert_eq!(
+                (request.header("cookie"), request.header("authorization")),
+                (None, None)
+            );
         }
         assert!(asked.is_empty());
     });

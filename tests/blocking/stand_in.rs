@@ -39,12 +39,19 @@ pub(crate) struct StandIn {
 
 /// An answer in JSON.
 pub(crate) fn says(status: &str, body: &serde_json::Value) -> Scene {
-    Scene::Answer(response(status, &[("content-type", "application/json")], body.to_string().as_bytes()))
+    Scene::Answer(response(
+        status,
+        &[("content-type", "application/json")],
+        body.to_string().as_bytes(),
+    ))
 }
 
 impl StandIn {
     /// `scene` is asked first, with the request in words: `"POST /sequence/the-sequence/start"`; of a forced deletion they end in ` by force`.
-    pub(crate) fn start(version: &'static str, scene: impl Fn(&str) -> Scene + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(
+        version: &'static str,
+        scene: impl Fn(&str) -> Scene + Send + Sync + 'static,
+    ) -> Self {
         let state = Arc::<State>::default();
         let server = ScriptedServer::start({
             let state = Arc::clone(&state);
@@ -104,13 +111,27 @@ impl StandIn {
 
     /// The requests so far that contain this.
     pub(crate) fn seen(&self, part: &str) -> Vec<String> {
-        self.state.seen.lock().unwrap().iter().filter(|words| words.contains(part)).cloned().collect()
+        self.state
+            .seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|words| words.contains(part))
+            .cloned()
+            .collect()
     }
 }
 
 fn words(request: &Request) -> String {
-    let path = request.target.strip_prefix("/api/v1").unwrap_or(&request.target);
-    let force = if request.header("x-seq-kill-inst").is_some() { " by force" } else { "" };
+    let path = request
+        .target
+        .strip_prefix("/api/v1")
+        .unwrap_or(&request.target);
+    let force = if request.header("x-seq-kill-inst").is_some() {
+        " by force"
+    } else {
+        ""
+    };
     format!("{} {path}{force}", request.method)
 }
 
@@ -142,14 +163,21 @@ impl State {
             }
             ("POST", ["topics"]) => says("200 OK", &json!({ "id": "a-topic" })),
             ("GET", ["instances"]) => {
-                let infos: Vec<_> = living.iter().map(|id| json!({ "id": id, "sequence": "the-sequence" })).collect();
+                let infos: Vec<_> = living
+                    .iter()
+                    .map(|id| json!({ "id": id, "sequence": "the-sequence" }))
+                    .collect();
                 says("200 OK", &json!(infos))
             }
-            ("GET", ["instance", id]) if living.contains(*id) => says("200 OK", &json!({ "id": id, "sequence": "the-sequence" })),
+            ("GET", ["instance", id]) if living.contains(*id) => {
+                says("200 OK", &json!({ "id": id, "sequence": "the-sequence" }))
+            }
             ("GET", ["instance", id, "stdout" | "stderr" | "output"]) if living.contains(*id) => {
                 Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
             }
-            ("POST", ["instance", id, "_kill" | "_stop"]) if living.remove(*id) => says("202 Accepted", &json!({})),
+            ("POST", ["instance", id, "_kill" | "_stop"]) if living.remove(*id) => {
+                says("202 Accepted", &json!({}))
+            }
             _ => says("404 Not Found", &json!({ "error": "not found" })),
         }
     }
@@ -159,7 +187,10 @@ impl State {
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{what}: it does not come about");
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "{what}: it does not come about"
+        );
         thread::yield_now();
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, HostClient, Outgoing, Phase, Readiness, RunnerExit, SequenceClient, StartOptions, Transport,
-    UreqTransport,
+    BoxError, CancelToken, Error, ErrorKind, HostClient, Outgoing, Phase, Readiness, RunnerExit,
+    SequenceClient, StartOptions, Transport, UreqTransport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -25,21 +25,31 @@ use crate::waiting::{PROMPT, acts, quickest};
 pub(crate) struct Noting<F>(pub(crate) UreqTransport, pub(crate) F);
 
 impl<F: Fn() + Send + Sync> Transport for Noting<F> {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         self.0.send(request).inspect_err(|_| self.1())
     }
 }
 
 /// Serves the version on this address, as soon as it can be had.
 fn come_up(url: &str) {
-    let address = url.trim_start_matches("http://").trim_end_matches("/api/v1").to_owned();
+    let address = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/api/v1")
+        .to_owned();
     let listener = TcpListener::bind(address).unwrap();
     thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
             let mut reader = BufReader::new(&connection);
             // Asked for nothing else, and for that in one piece.
             let _ = reader.read(&mut [0; 4096]);
-            let _ = (&connection).write_all(&response("200 OK", &[("Connection", "close")], br#"{"version":"1.0.1"}"#));
+            let _ = (&connection).write_all(&response(
+                "200 OK",
+                &[("Connection", "close")],
+                br#"{"version":"1.0.1"}"#,
+            ));
         }
     });
 }
@@ -47,7 +57,10 @@ fn come_up(url: &str) {
 #[test]
 fn a_hub_that_is_up_is_ready_at_once() {
     let Some(host) = hub() else { return };
-    assert_eq!(host.wait_ready(Duration::from_secs(5)).unwrap(), host.version().unwrap());
+    assert_eq!(
+        host.wait_ready(Duration::from_secs(5)).unwrap(),
+        host.version().unwrap()
+    );
     assert_eq!(host.wait_ready(None).unwrap(), host.version().unwrap());
 }
 
@@ -65,9 +78,15 @@ fn a_hub_that_comes_up_is_waited_for() {
             }
         }
     });
-    let host = HostClient::builder(url).transport(Arc::new(transport)).build().unwrap();
+    let host = HostClient::builder(url)
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap();
     let version = within("waiting", move || host.wait_ready(Duration::from_secs(20))).unwrap();
-    assert_eq!((version.version.as_str(), *failures.lock().unwrap()), ("1.0.1", 2));
+    assert_eq!(
+        (version.version.as_str(), *failures.lock().unwrap()),
+        ("1.0.1", 2)
+    );
 }
 
 #[test]
@@ -99,11 +118,24 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
         let late = quickest(|| {
             let begin = Instant::now();
             let error = host.wait_ready(limit).unwrap_err();
-            let late = begin.elapsed().checked_sub(limit).expect("no end before the limit");
-            let [first, last, end] = error.attempts() else { panic!("{error:?}") };
+            let late = begin
+                .elapsed()
+                .checked_sub(limit)
+                .expect("no end before the limit");
+            let [first, last, end] = error.attempts() else {
+                panic!("{error:?}")
+            };
             assert!(first.is_connect() && last.is_connect(), "{error:?}");
-            assert!(matches!(end.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit), "{error:?}");
-            assert!(error.is_timeout() && error.to_string() == format!("get version (GET {url}/version) failed 3 times"), "{error}");
+            assert!(
+                matches!(end.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                "{error:?}"
+            );
+            assert!(
+                error.is_timeout()
+                    && error.to_string()
+                        == format!("get version (GET {url}/version) failed 3 times"),
+                "{error}"
+            );
             late
         });
         assert!(late < PROMPT, "{late:?}");
@@ -112,7 +144,8 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
         assert!(error.is_timeout(), "{error:?}");
         let token = CancelToken::new();
         let waiting = host.with_cancel(&token);
-        let waiter = thread::spawn(move || waiting.wait_ready(Duration::from_secs(3600)).unwrap_err());
+        let waiter =
+            thread::spawn(move || waiting.wait_ready(Duration::from_secs(3600)).unwrap_err());
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
     });
@@ -120,30 +153,61 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
 
 #[test]
 fn what_refuses_or_is_no_hub_is_not_waited_for() {
-    for (status, body) in [("401 Unauthorized", "{}"), ("403 Forbidden", ""), ("404 Not Found", ""), ("200 OK", "<html>")] {
+    for (status, body) in [
+        ("401 Unauthorized", "{}"),
+        ("403 Forbidden", ""),
+        ("404 Not Found", ""),
+        ("200 OK", "<html>"),
+    ] {
         let server = serving(move |_| response(status, &[], body.as_bytes()));
         let host = HostClient::new(server.url()).unwrap();
         let error = within(status, move || host.wait_ready(Duration::from_secs(3600))).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{status}: {error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Reply(_)),
+            "{status}: {error:?}"
+        );
         assert_eq!(server.connections(), 1, "{status}");
     }
 }
 
 #[test]
 fn a_start_waits_for_room_as_long_as_the_hub_says() {
-    let full = |headers| Start::Refused("419 Insufficient Space on Resource", headers, r#"{"error":"Insufficient Space on Resource"}"#);
+    let full = |headers| {
+        Start::Refused(
+            "419 Insufficient Space on Resource",
+            headers,
+            r#"{"error":"Insufficient Space on Resource"}"#,
+        )
+    };
     within("starting", move || {
-        let model = Model::start("1.0.1", vec![full(&[("Retry-After", "2")]), full(&[]), Start::Up(Vec::new())]);
+        let model = Model::start(
+            "1.0.1",
+            vec![
+                full(&[("Retry-After", "2")]),
+                full(&[]),
+                Start::Up(Vec::new()),
+            ],
+        );
         let begin = Instant::now();
-        let instance = model.sequence().start_when_free(&StartOptions::new()).unwrap();
+        let instance = model
+            .sequence()
+            .start_when_free(&StartOptions::new())
+            .unwrap();
         // A second where nothing is said.
-        assert!((3..8).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        assert!(
+            (3..8).contains(&begin.elapsed().as_secs()),
+            "{:?}",
+            begin.elapsed()
+        );
         assert_eq!((instance.id().as_str(), model.story().len()), ("i0", 3));
 
         // Another refusal is final.
         let refused = Start::Refused("503 Service Unavailable", &[], "");
         let model = Model::start("1.0.1", vec![full(&[("Retry-After", "0")]), refused]);
-        let error = model.sequence().start_when_free(&StartOptions::new()).unwrap_err();
+        let error = model
+            .sequence()
+            .start_when_free(&StartOptions::new())
+            .unwrap_err();
         assert_eq!(error.api().unwrap().status, 503);
     });
 }
@@ -152,11 +216,25 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
 #[test]
 fn a_start_that_waits_for_room_does_not_ask_without_pause() {
     within("starting", || {
-        let full = || Start::Refused("419 Insufficient Space on Resource", &[("Retry-After", "0")], "");
+        let full = || {
+            Start::Refused(
+                "419 Insufficient Space on Resource",
+                &[("Retry-After", "0")],
+                "",
+            )
+        };
         let model = Model::start("1.0.1", (0..1000).map(|_| full()).collect());
-        let error = model.sequence().with_deadline(Duration::from_secs(1)).start_when_free(&StartOptions::new()).unwrap_err();
+        let error = model
+            .sequence()
+            .with_deadline(Duration::from_secs(1))
+            .start_when_free(&StartOptions::new())
+            .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        assert!((2..=12).contains(&model.story().len()), "{}", model.story().len());
+        assert!(
+            (2..=12).contains(&model.story().len()),
+            "{}",
+            model.story().len()
+        );
     });
 }
 
@@ -172,14 +250,21 @@ fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
         let sequence = host.sequence(sequence.id()).unwrap();
         move || {
             let (limit, begin) = (Duration::from_millis(1500), Instant::now());
-            let error = sequence.with_deadline(limit).start_when_free(&StartOptions::new()).unwrap_err();
+            let error = sequence
+                .with_deadline(limit)
+                .start_when_free(&StartOptions::new())
+                .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
             // What it was waiting for is told as well.
-            assert!(error.attempts().first().is_some_and(Error::is_overloaded), "{error:?}");
+            assert!(
+                error.attempts().first().is_some_and(Error::is_overloaded),
+                "{error:?}"
+            );
 
             let token = CancelToken::new();
             let waiting = sequence.with_cancel(&token);
-            let waiter = thread::spawn(move || waiting.start_when_free(&StartOptions::new()).unwrap_err());
+            let waiter =
+                thread::spawn(move || waiting.start_when_free(&StartOptions::new()).unwrap_err());
             token.cancel();
             assert!(waiter.join().unwrap().is_cancelled());
         }
@@ -195,7 +280,13 @@ fn until_none_is_left(sequence: &SequenceClient) {
     }
     // Where a hub keeps what has ended, all of it has.
     for id in sequence.list_instances().unwrap() {
-        assert!(sequence.instance(id).unwrap().info().is_ok_and(|info| info.terminated.is_some() || info.ended.is_some()));
+        assert!(
+            sequence
+                .instance(id)
+                .unwrap()
+                .info()
+                .is_ok_and(|info| info.terminated.is_some() || info.ended.is_some())
+        );
     }
 }
 
@@ -212,15 +303,35 @@ fn an_instance_is_started_and_ready() {
             json!([{ "wait": 500 }, { "emit": "ready", "data": "r" }]),
             json!([{ "emit": "up" }, { "emit": "ready", "data": "r" }]),
         ] {
-            let readiness = Readiness::event("ready").or("started").fails_on("error").within(Duration::from_secs(20));
-            let ready = sequence.with_deadline(limit).start_and_wait(&acts(steps), &readiness).unwrap();
-            assert_eq!((ready.event.name.as_str(), &ready.event.data), ("ready", &json!("r")));
-            assert!(ready.instance.started().is_some_and(|started| started.id == *ready.instance.id()));
+            let readiness = Readiness::event("ready")
+                .or("started")
+                .fails_on("error")
+                .within(Duration::from_secs(20));
+            let ready = sequence
+                .with_deadline(limit)
+                .start_and_wait(&acts(steps), &readiness)
+                .unwrap();
+            assert_eq!(
+                (ready.event.name.as_str(), &ready.event.data),
+                ("ready", &json!("r"))
+            );
+            assert!(
+                ready
+                    .instance
+                    .started()
+                    .is_some_and(|started| started.id == *ready.instance.id())
+            );
             last = Some(ready.instance);
         }
         // The limit holds for each call, and does not end with the one that started it.
         let instance = last.unwrap();
-        assert!(instance.with_deadline(limit).wait_event("never").unwrap_err().is_timeout());
+        assert!(
+            instance
+                .with_deadline(limit)
+                .wait_event("never")
+                .unwrap_err()
+                .is_timeout()
+        );
         assert_eq!(instance.wait_event("ready").unwrap().name, "ready");
     });
 }
@@ -232,24 +343,49 @@ fn an_instance_that_does_not_get_ready_is_killed() {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
-        let readiness = Readiness::event("ready").fails_on("error").fails_on("fatal");
+        let readiness = Readiness::event("ready")
+            .fails_on("error")
+            .fails_on("fatal");
         let steps = json!([{ "wait": 200 }, { "emit": "fatal", "data": { "why": "no" } }]);
-        let error = sequence.start_and_wait(&acts(steps), &readiness).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Failed(event) if event.name == "fatal"), "{error:?}");
-        assert!(error.to_string().starts_with("start sequence (POST "), "{error}");
-        assert!(error.to_string().ends_with(r#"failed: the instance says "fatal" with {"why":"no"}"#), "{error}");
+        let error = sequence
+            .start_and_wait(&acts(steps), &readiness)
+            .unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Failed(event) if event.name == "fatal"),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().starts_with("start sequence (POST "),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .ends_with(r#"failed: the instance says "fatal" with {"why":"no"}"#),
+            "{error}"
+        );
         until_none_is_left(&sequence);
 
         let within = Duration::from_millis(700);
-        for options in [acts(json!([{ "emit": "other" }])), acts(json!([{ "ignoreStop": true }]))] {
+        for options in [
+            acts(json!([{ "emit": "other" }])),
+            acts(json!([{ "ignoreStop": true }])),
+        ] {
             let begin = Instant::now();
-            let error = sequence.start_and_wait(&options, &readiness.clone().within(within)).unwrap_err();
+            let error = sequence
+                .start_and_wait(&options, &readiness.clone().within(within))
+                .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= within, "{error:?}");
             until_none_is_left(&sequence);
         }
 
-        for steps in [json!([{ "throw": "at once" }]), json!([{ "wait": 300 }, { "exit": 5 }])] {
-            let error = sequence.start_and_wait(&acts(steps), &readiness).unwrap_err();
+        for steps in [
+            json!([{ "throw": "at once" }]),
+            json!([{ "wait": 300 }, { "exit": 5 }]),
+        ] {
+            let error = sequence
+                .start_and_wait(&acts(steps), &readiness)
+                .unwrap_err();
             assert!(error.ended().is_some(), "{error:?}");
             until_none_is_left(&sequence);
         }
@@ -262,9 +398,16 @@ fn an_instance_of_a_package_that_cannot_be_loaded_has_ended() {
     let uploaded = Uploaded::sample(&host, "fails-at-load");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
-        let error = sequence.start_and_wait(&StartOptions::new(), &Readiness::event("ready")).unwrap_err();
+        let error = sequence
+            .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
+            .unwrap_err();
         let ended = error.ended().unwrap();
-        assert!(ended.exit.is_none_or(|exit| exit == RunnerExit::FailedOnStart), "{ended:?}");
+        assert!(
+            ended
+                .exit
+                .is_none_or(|exit| exit == RunnerExit::FailedOnStart),
+            "{ended:?}"
+        );
         until_none_is_left(&sequence);
     });
 }
@@ -272,12 +415,25 @@ fn an_instance_of_a_package_that_cannot_be_loaded_has_ended() {
 #[test]
 fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
     let model = Model::start("1.0.1", Vec::new());
-    for readiness in [Readiness::event("a b"), Readiness::event("ready").or(""), Readiness::event("ready").fails_on("a/b")] {
+    for readiness in [
+        Readiness::event("a b"),
+        Readiness::event("ready").or(""),
+        Readiness::event("ready").fails_on("a/b"),
+    ] {
         for error in [
-            model.sequence().start_and_wait(&StartOptions::new(), &readiness).unwrap_err(),
-            model.sequence().start_with_retry(&StartOptions::new(), &readiness, &Default::default()).unwrap_err(),
+            model
+                .sequence()
+                .start_and_wait(&StartOptions::new(), &readiness)
+                .unwrap_err(),
+            model
+                .sequence()
+                .start_with_retry(&StartOptions::new(), &readiness, &Default::default())
+                .unwrap_err(),
         ] {
-            assert!(error.to_string().contains("cannot be used as event name"), "{error}");
+            assert!(
+                error.to_string().contains("cannot be used as event name"),
+                "{error}"
+            );
         }
     }
     assert_eq!(model.connections(), 0);
@@ -292,17 +448,29 @@ fn a_start_that_is_given_up_leaves_no_instance_on_the_hub() {
         let readiness = Readiness::event("ready");
         // Given up before the answer, about when it comes, and after it.
         for limit in [1, 20, 60, 120, 200, 400, 900].map(Duration::from_millis) {
-            let error = sequence.with_deadline(limit).start_and_wait(&acts(json!([])), &readiness).unwrap_err();
+            let error = sequence
+                .with_deadline(limit)
+                .start_and_wait(&acts(json!([])), &readiness)
+                .unwrap_err();
             assert!(error.is_timeout(), "{error:?}");
         }
         let token = CancelToken::new();
         let waiting = sequence.with_cancel(&token);
-        let waiter = thread::spawn(move || waiting.start_and_wait(&acts(json!([])), &Readiness::event("ready")).unwrap_err());
+        let waiter = thread::spawn(move || {
+            waiting
+                .start_and_wait(&acts(json!([])), &Readiness::event("ready"))
+                .unwrap_err()
+        });
         while sequence.list_instances().unwrap().is_empty() {}
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
         // What is started yet is killed when its answer is there: the bound of this test is the bound for that.
-        while !sequence.list_instances().unwrap().iter().all(|id| has_ended(&sequence, id.as_str())) {
+        while !sequence
+            .list_instances()
+            .unwrap()
+            .iter()
+            .all(|id| has_ended(&sequence, id.as_str()))
+        {
             thread::yield_now();
         }
     });
@@ -324,8 +492,19 @@ fn a_start_that_is_answered_too_late_is_killed() {
             let late = {
                 let begin = Instant::now();
                 let waiting = model.sequence().with_deadline(limit);
-                let error = waiting.start_and_wait(&StartOptions::new(), &Readiness::event("ready")).unwrap_err();
-                assert!(matches!(error.kind(), ErrorKind::Deadline { phase: Phase::Wait, .. }), "{version}: {error:?}");
+                let error = waiting
+                    .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
+                    .unwrap_err();
+                assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Deadline {
+                            phase: Phase::Wait,
+                            ..
+                        }
+                    ),
+                    "{version}: {error:?}"
+                );
                 begin.elapsed().checked_sub(limit).unwrap()
             };
             assert!(late < Duration::from_secs(2), "{late:?}");
@@ -338,7 +517,13 @@ fn a_start_that_is_answered_too_late_is_killed() {
         let token = CancelToken::new();
         let waiting = model.sequence().with_cancel(&token);
         let (ends, ended) = channel();
-        thread::spawn(move || ends.send(waiting.start_and_wait(&StartOptions::new(), &Readiness::event("ready")).unwrap_err()));
+        thread::spawn(move || {
+            ends.send(
+                waiting
+                    .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
+                    .unwrap_err(),
+            )
+        });
         model.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -356,11 +541,20 @@ fn a_kill_that_is_refused_for_a_moment_is_tried_again_and_at_last_it_is_a_stop()
         for (refused, status, story) in [
             (0, "running", &["start", "kill i0"][..]),
             (2, "starting", &["start", "kill i0", "kill i0", "kill i0"]),
-            (usize::MAX, "stopping", &["start", "kill i0", "kill i0", "kill i0", "kill i0", "kill i0", "stop i0"]),
+            (
+                usize::MAX,
+                "stopping",
+                &[
+                    "start", "kill i0", "kill i0", "kill i0", "kill i0", "kill i0", "stop i0",
+                ],
+            ),
         ] {
             let model = Model::start("1.0.1", failing());
             model.refuse_kills(refused, status);
-            let error = model.sequence().start_and_wait(&StartOptions::new(), &readiness).unwrap_err();
+            let error = model
+                .sequence()
+                .start_and_wait(&StartOptions::new(), &readiness)
+                .unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Failed(_)), "{error:?}");
             assert_eq!(model.story(), story, "{status}");
             assert!(model.running().is_empty());
@@ -376,12 +570,20 @@ fn a_kill_that_is_not_answered_does_not_hold_up_what_was_cancelled() {
         model.hold_kills();
         let token = CancelToken::new();
         let waiting = model.sequence().with_cancel(&token);
-        let waiter = thread::spawn(move || waiting.start_and_wait(&StartOptions::new(), &Readiness::event("ready")).unwrap_err());
+        let waiter = thread::spawn(move || {
+            waiting
+                .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
+                .unwrap_err()
+        });
         model.wait_for("GET instance/i0/event/ready");
         let begin = Instant::now();
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
-        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
         model.wait_for("POST instance/i0/_kill");
     });
 }

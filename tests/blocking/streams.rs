@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use scramjet_client_blocking::{
-    ByteStream, CancelToken, ContentType, ErrorKind, Input, InstanceClient, KillOptions, LogLine, OutputStream, ReplyError, Upload,
+    ByteStream, CancelToken, ContentType, ErrorKind, Input, InstanceClient, KillOptions, LogLine,
+    OutputStream, ReplyError, Upload,
 };
 use serde_json::{Value, json};
 
@@ -31,7 +32,10 @@ fn characters_that_are_cut_anywhere_come_back_whole() {
         input.flush().unwrap();
     }
     let sent = input.finish().unwrap();
-    assert_eq!(sent.bytes, u64::try_from("first\n".len() + text.len()).unwrap());
+    assert_eq!(
+        sent.bytes,
+        u64::try_from("first\n".len() + text.len()).unwrap()
+    );
     let mut rest = Vec::new();
     let mut byte = [0];
     while output.read(&mut byte).unwrap() == 1 {
@@ -57,11 +61,19 @@ fn values_of_every_json_type_come_back() {
         ("object", json!({})),
         ("object", json!({ "a": null, "ż": { "b": [true] } })),
     ];
-    let lines: String = values.iter().map(|(_, value)| format!("{value}\n")).collect();
-    instance.send_input(Input::ndjson(lines.into_bytes())).unwrap();
+    let lines: String = values
+        .iter()
+        .map(|(_, value)| format!("{value}\n"))
+        .collect();
+    instance
+        .send_input(Input::ndjson(lines.into_bytes()))
+        .unwrap();
     let mut output = instance.output().unwrap().json_lines::<Value>();
     for (kind, value) in values {
-        assert_eq!(output.next().unwrap().unwrap(), json!({ "t": kind, "v": value }));
+        assert_eq!(
+            output.next().unwrap().unwrap(),
+            json!({ "t": kind, "v": value })
+        );
     }
     assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
     assert!(output.next().is_none());
@@ -78,7 +90,8 @@ fn every_one_of_64_mib_comes_back() {
         io::copy(&mut output, &mut same).map(|_| same.left())
     });
     let begin = Instant::now();
-    let data = Input::bytes(Upload::reader(Numbered::new().take(LENGTH))).content_type(ContentType::Text);
+    let data =
+        Input::bytes(Upload::reader(Numbered::new().take(LENGTH))).content_type(ContentType::Text);
     assert_eq!(instance.send_input(data).unwrap().bytes, LENGTH);
     assert_eq!(reading.join().unwrap().unwrap(), 0);
     println!("64 MiB in and out in {:?}", begin.elapsed());
@@ -96,7 +109,12 @@ fn every_reader_of_an_output_gets_all_of_it() {
             io::copy(&mut output, &mut same).map(|_| same.left())
         })
     });
-    instance.send_input(Input::bytes(Upload::reader(Numbered::new().take(LENGTH))).content_type(ContentType::Text)).unwrap();
+    instance
+        .send_input(
+            Input::bytes(Upload::reader(Numbered::new().take(LENGTH)))
+                .content_type(ContentType::Text),
+        )
+        .unwrap();
     for reader in readers {
         assert_eq!(reader.join().unwrap().unwrap(), 0);
     }
@@ -116,20 +134,42 @@ fn echoed(text: String, read: impl FnOnce(ByteStream)) {
 fn lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end() {
     let text = format!("one\r\n\nżółw\n{}\nlast", "x".repeat((1 << 20) + 1));
     echoed(text.clone(), |output| {
-        let lines: Vec<_> = output.lines().map(|line| line.map_err(|error| assert_too_long(error.kind()))).collect();
+        let lines: Vec<_> = output
+            .lines()
+            .map(|line| line.map_err(|error| assert_too_long(error.kind())))
+            .collect();
         assert_eq!(
             lines,
-            ["one", "", "żółw"].map(|line| Ok(line.to_owned())).into_iter().chain([Err(()), Ok("last".into())]).collect::<Vec<_>>()
+            ["one", "", "żółw"]
+                .map(|line| Ok(line.to_owned()))
+                .into_iter()
+                .chain([Err(()), Ok("last".into())])
+                .collect::<Vec<_>>()
         );
     });
     echoed(text, |output| {
-        let lines: Vec<_> = output.byte_lines().until_error().map(|line| line.map_err(|error| assert_too_long(error.kind()))).collect();
-        assert_eq!(lines, [Ok(b"one".to_vec()), Ok(vec![]), Ok("żółw".as_bytes().to_vec()), Err(())]);
+        let lines: Vec<_> = output
+            .byte_lines()
+            .until_error()
+            .map(|line| line.map_err(|error| assert_too_long(error.kind())))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                Ok(b"one".to_vec()),
+                Ok(vec![]),
+                Ok("żółw".as_bytes().to_vec()),
+                Err(())
+            ]
+        );
     });
 }
 
 fn assert_too_long(kind: &ErrorKind) {
-    assert!(matches!(kind, ErrorKind::Reply(ReplyError::TooLarge { .. })), "{kind:?}");
+    assert!(
+        matches!(kind, ErrorKind::Reply(ReplyError::TooLarge { .. })),
+        "{kind:?}"
+    );
 }
 
 #[test]
@@ -144,7 +184,11 @@ fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for() {
         assert_eq!(lines, [Some(A { a: 1 }), None, None, Some(A { a: 3 })]);
     });
     echoed(text.into(), |output| {
-        let lines: Vec<_> = output.json_lines::<A>().until_error().map(Result::ok).collect();
+        let lines: Vec<_> = output
+            .json_lines::<A>()
+            .until_error()
+            .map(Result::ok)
+            .collect();
         assert_eq!(lines, [Some(A { a: 1 }), None]);
     });
 }
@@ -154,10 +198,31 @@ fn a_log_is_read_as_records() {
     let Some(host) = hub() else { return };
     let (_sequence, instance) = started(&host, "events");
     instance.event("ready").unwrap();
-    let lines: Vec<LogLine> = instance.log_lines().unwrap().take(3).map(Result::unwrap).collect();
-    assert!(lines.iter().all(|line| !line.msg.is_empty() && line.level.is_some()), "{lines:?}");
-    let lines: Vec<LogLine> = host.log_stream().unwrap().json_lines().take(3).map(Result::unwrap).collect();
-    assert!(lines.iter().all(|line| !line.msg.is_empty() && line.level.is_some()), "{lines:?}");
+    let lines: Vec<LogLine> = instance
+        .log_lines()
+        .unwrap()
+        .take(3)
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line.msg.is_empty() && line.level.is_some()),
+        "{lines:?}"
+    );
+    let lines: Vec<LogLine> = host
+        .log_stream()
+        .unwrap()
+        .json_lines()
+        .take(3)
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line.msg.is_empty() && line.level.is_some()),
+        "{lines:?}"
+    );
 }
 
 /// Cleanly or with an error, but they end.
@@ -170,7 +235,9 @@ fn streams_end_when_the_instance_is_killed() {
     // It runs, and the output is read.
     output.read_exact(&mut [0; 2]).unwrap();
     let mut streams = vec![output];
-    streams.extend([OutputStream::Stdout, OutputStream::Stderr].map(|stream| instance.stream(stream).unwrap()));
+    streams.extend(
+        [OutputStream::Stdout, OutputStream::Stderr].map(|stream| instance.stream(stream).unwrap()),
+    );
     let (begun, readers) = (Mailbox::new(), streams.into_iter());
     let readers: Vec<_> = readers
         .map(|mut stream| {
@@ -191,7 +258,10 @@ fn streams_end_when_the_instance_is_killed() {
 }
 
 /// Runs what waits for ever with a token, cancels it, and sees that the instance can be asked as before.
-fn cancelled<T: Send + 'static>(instance: &InstanceClient, wait: impl FnOnce(InstanceClient, &Mailbox<()>) -> T + Send + 'static) -> T {
+fn cancelled<T: Send + 'static>(
+    instance: &InstanceClient,
+    wait: impl FnOnce(InstanceClient, &Mailbox<()>) -> T + Send + 'static,
+) -> T {
     let token = CancelToken::new();
     let (waiting, at_it) = (instance.with_cancel(&token), Mailbox::new());
     let waiter = thread::spawn({

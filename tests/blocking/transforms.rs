@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CancelToken, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, StartOptions, Upload};
+use scramjet_client_blocking::{
+    CancelToken, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, StartOptions,
+    Upload,
+};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
@@ -39,7 +42,10 @@ fn endless() -> (Input, Receiver<()>) {
 
 /// Nobody reads on.
 fn assert_given_up(over: &Receiver<()>) {
-    assert_eq!(over.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(
+        over.recv_timeout(Duration::from_secs(10)),
+        Err(RecvTimeoutError::Disconnected)
+    );
 }
 
 #[test]
@@ -50,33 +56,58 @@ fn a_transform_takes_no_memory_however_long_it_is() {
         let mut same = SameNumbered::new(length);
         let begin = Instant::now();
         let done = instance.transform(numbered(length), &mut same).unwrap();
-        assert_eq!((done.sent, done.received, done.complete, same.left()), (length, length, true, 0));
+        assert_eq!(
+            (done.sent, done.received, done.complete, same.left()),
+            (length, length, true, 0)
+        );
         (begin.elapsed(), peak_memory())
     };
     if let Ok(url) = env::var(HUB) {
         let sequence = Uploaded::sample(&HostClient::new(url).unwrap(), "echo");
         let (_, little) = transform(&sequence, 1 << 20);
         let (time, much) = transform(&sequence, 256 << 20);
-        println!("256 MiB both ways in {time:?}; the peak of memory was {} kB, after 1 MiB it was {} kB", much >> 10, little >> 10);
+        println!(
+            "256 MiB both ways in {time:?}; the peak of memory was {} kB, after 1 MiB it was {} kB",
+            much >> 10,
+            little >> 10
+        );
         assert!(much - little < 16 << 20, "{little} bytes, and then {much}");
         return;
     }
     let Some(host) = hub() else { return };
-    in_child("transforms::a_transform_takes_no_memory_however_long_it_is", &[(HUB, host.base_url())]);
+    in_child(
+        "transforms::a_transform_takes_no_memory_however_long_it_is",
+        &[(HUB, host.base_url())],
+    );
 }
 
 #[test]
 fn a_transform_gives_what_the_sequence_makes_of_the_data() {
     let Some(host) = hub() else { return };
     let (sequence, instance) = running(&host, "shout");
-    assert_eq!(instance.transform_bytes("jeden\nżółw\n").unwrap(), "JEDEN\nŻÓŁW\n".as_bytes());
+    assert_eq!(
+        instance.transform_bytes("jeden\nżółw\n").unwrap(),
+        "JEDEN\nŻÓŁW\n".as_bytes()
+    );
     let instance = sequence.listening(&StartOptions::new());
     assert_eq!(instance.transform_bytes("").unwrap(), b"");
 
     let (_sequence, instance) = running(&host, "types");
-    let back = instance.transform_bytes(Input::ndjson(b"[1]\nfalse\n".to_vec())).unwrap();
-    let lines: Vec<Value> = back.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    assert_eq!(lines, [json!({ "t": "object", "v": [1] }), json!({ "t": "boolean", "v": false }), json!({ "t": "END" })]);
+    let back = instance
+        .transform_bytes(Input::ndjson(b"[1]\nfalse\n".to_vec()))
+        .unwrap();
+    let lines: Vec<Value> = back
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            json!({ "t": "object", "v": [1] }),
+            json!({ "t": "boolean", "v": false }),
+            json!({ "t": "END" })
+        ]
+    );
 }
 
 #[test]
@@ -89,8 +120,15 @@ fn an_output_that_ends_before_the_input_is_all_there_is() {
         let mut output = Vec::new();
         (instance.transform(input, &mut output).unwrap(), output)
     });
-    println!("a transform of which only a line is read took {:?} and {} bytes", begin.elapsed(), done.sent);
-    assert!(!done.complete && done.sent >= 4096 && done.received == 4096, "{done:?}");
+    println!(
+        "a transform of which only a line is read took {:?} and {} bytes",
+        begin.elapsed(),
+        done.sent
+    );
+    assert!(
+        !done.complete && done.sent >= 4096 && done.received == 4096,
+        "{done:?}"
+    );
     let mut line = [0; 4096];
     Numbered::new().read_exact(&mut line).unwrap();
     assert!(output == line);
@@ -102,7 +140,10 @@ struct Torn(usize);
 
 impl Torn {
     fn pass(&mut self, length: usize) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(length).ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "the tape is torn"))?;
+        self.0 = self
+            .0
+            .checked_sub(length)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "the tape is torn"))?;
         Ok(length)
     }
 }
@@ -133,28 +174,47 @@ fn a_transform_ends_with_the_reader_or_the_writer_that_fails() {
     let Some(host) = hub() else { return };
     for left in [0, 1 << 20] {
         let (_sequence, instance) = running(&host, "echo");
-        let error = within("a reader that fails", move || instance.transform(text(Torn(left)), &mut io::sink()).unwrap_err());
-        assert!(matches!(error.kind(), ErrorKind::Upload(error) if torn(error)), "{error:?}");
+        let error = within("a reader that fails", move || {
+            instance
+                .transform(text(Torn(left)), &mut io::sink())
+                .unwrap_err()
+        });
+        assert!(
+            matches!(error.kind(), ErrorKind::Upload(error) if torn(error)),
+            "{error:?}"
+        );
 
         let (_sequence, instance) = running(&host, "echo");
         let (input, over) = endless();
-        let error = within("a writer that fails", move || instance.transform(input, &mut Torn(left)).unwrap_err());
-        assert!(matches!(error.kind(), ErrorKind::Write(error) if torn(error)), "{error:?}");
+        let error = within("a writer that fails", move || {
+            instance.transform(input, &mut Torn(left)).unwrap_err()
+        });
+        assert!(
+            matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+            "{error:?}"
+        );
         assert_given_up(&over);
     }
 
     // It takes all of the output, and cannot keep it.
     let (_sequence, instance) = running(&host, "first-line");
     let (input, over) = endless();
-    let error = within("a flush that fails", move || instance.transform(input, &mut Torn(4096)).unwrap_err());
-    assert!(matches!(error.kind(), ErrorKind::Write(error) if torn(error)), "{error:?}");
+    let error = within("a flush that fails", move || {
+        instance.transform(input, &mut Torn(4096)).unwrap_err()
+    });
+    assert!(
+        matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+        "{error:?}"
+    );
     assert_given_up(&over);
 }
 
 #[test]
 fn a_transform_by_nobody_is_not_found() {
     let Some(host) = hub() else { return };
-    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let instance = host
+        .instance("00000000-0000-4000-8000-000000000000")
+        .unwrap();
     let (input, over) = endless();
     let error = instance.transform(input, &mut io::sink()).unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
@@ -189,7 +249,9 @@ fn ended(
     input: (Input, Receiver<()>),
     run: impl FnOnce(InstanceClient, Input) -> Error + Send + 'static,
 ) -> Error {
-    let Some(host) = hub() else { unreachable!("it was asked for before") };
+    let Some(host) = hub() else {
+        unreachable!("it was asked for before")
+    };
     let (_sequence, instance) = running(&host, sample);
     let (input, over) = input;
     let error = within(what, {
@@ -208,21 +270,47 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
     }
     let token = CancelToken::new();
     let error = ended("cancelled where data flows", "echo", endless(), {
-        move |instance, input| instance.with_cancel(&token).transform(input, &mut Cancels(token)).unwrap_err()
+        move |instance, input| {
+            instance
+                .with_cancel(&token)
+                .transform(input, &mut Cancels(token))
+                .unwrap_err()
+        }
     });
     assert!(error.is_cancelled(), "{error:?}");
 
     let token = CancelToken::new();
-    let input = told(Numbered::new().take(1 << 20).chain(Cancels(token.clone())).chain(Numbered::new()));
-    let error = ended("cancelled where no output comes", "stays", input, move |instance, input| {
-        instance.with_cancel(&token).transform(input, &mut io::sink()).unwrap_err()
-    });
+    let input = told(
+        Numbered::new()
+            .take(1 << 20)
+            .chain(Cancels(token.clone()))
+            .chain(Numbered::new()),
+    );
+    let error = ended(
+        "cancelled where no output comes",
+        "stays",
+        input,
+        move |instance, input| {
+            instance
+                .with_cancel(&token)
+                .transform(input, &mut io::sink())
+                .unwrap_err()
+        },
+    );
     assert!(error.is_cancelled(), "{error:?}");
 
     for sample in ["echo", "stays"] {
-        let error = ended("the deadline passes", sample, endless(), |instance, input| {
-            instance.with_deadline(Duration::from_millis(300)).transform(input, &mut io::sink()).unwrap_err()
-        });
+        let error = ended(
+            "the deadline passes",
+            sample,
+            endless(),
+            |instance, input| {
+                instance
+                    .with_deadline(Duration::from_millis(300))
+                    .transform(input, &mut io::sink())
+                    .unwrap_err()
+            },
+        );
         assert!(error.is_timeout(), "{error:?}");
     }
 }
@@ -234,7 +322,9 @@ fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent() {
     instance.event("ready").unwrap();
     for input in [endless().0, Input::text("a little")] {
         let instance = instance.clone();
-        let error = within("a refused input", move || instance.transform(input, &mut io::sink()).unwrap_err());
+        let error = within("a refused input", move || {
+            instance.transform(input, &mut io::sink()).unwrap_err()
+        });
         let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
         // Of 1.x and of 0.18.
         assert!([405, 500].contains(&refusal.status.as_u16()), "{error:?}");
@@ -251,25 +341,43 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
     let server = ScriptedServer::start({
         let read = Arc::clone(&read);
         move |connection| {
-            let Some(request) = connection.read_head() else { return };
+            let Some(request) = connection.read_head() else {
+                return;
+            };
             if request.method == "GET" {
-                connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
+                connection
+                    .send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
                 // And nothing more until the client is gone.
                 connection.read_head();
             } else {
-                while connection.read_chunk().is_some_and(|chunk| chunk.len() < 1000) {}
+                while connection
+                    .read_chunk()
+                    .is_some_and(|chunk| chunk.len() < 1000)
+                {}
                 read.put(());
-                connection.send(&response("507 Insufficient Storage", &[], br#"{"error":"no more of this"}"#));
+                connection.send(&response(
+                    "507 Insufficient Storage",
+                    &[],
+                    br#"{"error":"no more of this"}"#,
+                ));
                 connection.close_after_client();
             }
         }
     });
-    let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap();
     let (input, over) = endless();
-    let error = within("a refusal", move || instance.transform(input, &mut io::sink()).unwrap_err());
+    let error = within("a refusal", move || {
+        instance.transform(input, &mut io::sink()).unwrap_err()
+    });
     read.take();
     let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
-    assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (507, "no more of this"));
+    assert_eq!(
+        (refusal.status.as_u16(), refusal.message.as_str()),
+        (507, "no more of this")
+    );
     assert_given_up(&over);
 }
 
@@ -278,20 +386,47 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
 fn inout_sends_all_and_then_reads_what_is_there() {
     let server = ScriptedServer::start(|connection| {
         let request = connection.read_request().unwrap();
-        assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/api/v1/instance/the-instance/inout"));
-        assert_eq!((request.header("content-type"), request.header("x-end-stream")), (Some("text/plain"), None));
+        assert_eq!(
+            (request.method.as_str(), request.target.as_str()),
+            ("POST", "/api/v1/instance/the-instance/inout")
+        );
+        assert_eq!(
+            (
+                request.header("content-type"),
+                request.header("x-end-stream")
+            ),
+            (Some("text/plain"), None)
+        );
         assert_eq!(request.body, b"data");
         connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nDATA\r\n");
         connection.read_head();
     });
-    let host = HostClient::builder(server.url()).hub_version("1.0.1").build().unwrap();
-    let instance = host.with_idle_timeout(Duration::from_millis(100)).instance("the-instance").unwrap();
+    let host = HostClient::builder(server.url())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
+    let instance = host
+        .with_idle_timeout(Duration::from_millis(100))
+        .instance("the-instance")
+        .unwrap();
     within("inout", move || {
         let (mut stream, mut output) = (instance.inout("data").unwrap(), Vec::new());
         let error = stream.read_to_end(&mut output).unwrap_err();
-        assert_eq!((error.kind(), output.as_slice()), (io::ErrorKind::TimedOut, &b"DATA"[..]));
-        let old = HostClient::builder(server.url()).hub_version("0.28.2").build().unwrap();
-        assert!(old.instance("the-instance").unwrap().inout("data").unwrap_err().is_unsupported());
+        assert_eq!(
+            (error.kind(), output.as_slice()),
+            (io::ErrorKind::TimedOut, &b"DATA"[..])
+        );
+        let old = HostClient::builder(server.url())
+            .hub_version("0.28.2")
+            .build()
+            .unwrap();
+        assert!(
+            old.instance("the-instance")
+                .unwrap()
+                .inout("data")
+                .unwrap_err()
+                .is_unsupported()
+        );
         assert_eq!(server.connections(), 1);
     });
 }

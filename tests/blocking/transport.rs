@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{HostClient, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqTransport};
+use scramjet_client_blocking::{
+    HostClient, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqTransport,
+};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{in_child, recording, serving, within};
@@ -14,11 +16,18 @@ use crate::helpers::{in_child, recording, serving, within};
 type Body = Box<dyn Read + Send>;
 
 fn get(transport: &dyn Transport, server: &ScriptedServer) -> Response<Body> {
-    transport.send(Request::get(server.url()).body(Outgoing::Empty).unwrap()).unwrap()
+    transport
+        .send(Request::get(server.url()).body(Outgoing::Empty).unwrap())
+        .unwrap()
 }
 
 fn upload<'a>(server: &ScriptedServer, reader: &'a mut (dyn Read + Send)) -> Request<Outgoing<'a>> {
-    Request::post(server.url()).body(Outgoing::Reader { reader, length: None }).unwrap()
+    Request::post(server.url())
+        .body(Outgoing::Reader {
+            reader,
+            length: None,
+        })
+        .unwrap()
 }
 
 fn text(response: Response<Body>) -> String {
@@ -33,11 +42,17 @@ fn an_upload_may_make_calls_of_its_own() {
         /// One call that is answered and one that is not, and then the connection is of no use.
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             let answered = get(&*self.0, &self.1);
-            assert_eq!(answered.extensions().get(), Some(&Reason("Inner Words".into())));
+            assert_eq!(
+                answered.extensions().get(),
+                Some(&Reason("Inner Words".into()))
+            );
             assert_eq!(text(answered), "inner");
             let refused = Request::get(refused_url()).body(Outgoing::Empty).unwrap();
             let error = self.0.send(refused).map(drop).unwrap_err();
-            assert_eq!(error.downcast::<TransportError>().unwrap().phase, Phase::Connect);
+            assert_eq!(
+                error.downcast::<TransportError>().unwrap().phase,
+                Phase::Connect
+            );
             Err(io::Error::other("no data"))
         }
     }
@@ -45,7 +60,10 @@ fn an_upload_may_make_calls_of_its_own() {
         let transport = Arc::new(UreqTransport::default());
         let inner = serving(|_| response("200 Inner Words", &[], b"inner"));
         let (outer, _) = recording(b"outer");
-        let error = transport.send(upload(&outer, &mut Calling(Arc::clone(&transport), inner))).map(drop).unwrap_err();
+        let error = transport
+            .send(upload(&outer, &mut Calling(Arc::clone(&transport), inner)))
+            .map(drop)
+            .unwrap_err();
         let error = error.downcast::<TransportError>().unwrap();
         assert_ne!(error.phase, Phase::Connect, "that was the inner call");
         assert_eq!(error.source.to_string(), "no data");
@@ -55,7 +73,10 @@ fn an_upload_may_make_calls_of_its_own() {
         let mut calling = Calling(Arc::clone(&transport), inner);
         let mut once = io::Cursor::new(b"data").chain(After(|| drop(calling.read(&mut []))));
         let response = transport.send(upload(&outer, &mut once)).unwrap();
-        assert_eq!(response.extensions().get(), Some(&Reason("Outer Words".into())));
+        assert_eq!(
+            response.extensions().get(),
+            Some(&Reason("Outer Words".into()))
+        );
     });
 }
 
@@ -73,9 +94,19 @@ fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
         let [inner, outer] = [(); 2].map(|()| serving(|_| response("200 OK", &[], b"")));
         // The inner one has a connection already.
         text(get(&transport, &inner));
-        let mut panics = After(|| drop(catch_unwind(AssertUnwindSafe(|| transport.send(upload(&inner, &mut Panicking)).map(drop)))));
+        let mut panics = After(|| {
+            drop(catch_unwind(AssertUnwindSafe(|| {
+                transport.send(upload(&inner, &mut Panicking)).map(drop)
+            })))
+        });
         let response = transport.send(upload(&outer, &mut panics)).unwrap();
-        assert_eq!(response.extensions().get::<Timings>().and_then(|timings| timings.reused), Some(false));
+        assert_eq!(
+            response
+                .extensions()
+                .get::<Timings>()
+                .and_then(|timings| timings.reused),
+            Some(false)
+        );
     });
 }
 
@@ -94,15 +125,30 @@ fn proxy_settings_of_the_environment_are_not_looked_at() {
     const HUB: &str = "TEST_PROXY_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         assert!(env::var("HTTP_PROXY").is_ok());
-        let version = within("a call past the proxy", move || HostClient::new(url).unwrap().version());
+        let version = within("a call past the proxy", move || {
+            HostClient::new(url).unwrap().version()
+        });
         assert_eq!(version.unwrap().version, "1.0.1");
         return;
     }
     let server = serving(|_| response("200 OK", &[], br#"{"version":"1.0.1"}"#));
     // A proxy where nobody listens: who asks it gets no answer.
     let proxy = refused_url();
-    let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let (url, mut variables) = (server.url(), names.map(|name| (name, proxy.as_str())).to_vec());
+    let names = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ];
+    let (url, mut variables) = (
+        server.url(),
+        names.map(|name| (name, proxy.as_str())).to_vec(),
+    );
     variables.extend([(HUB, url.as_str()), ("NO_PROXY", ""), ("no_proxy", "")]);
-    in_child("transport::proxy_settings_of_the_environment_are_not_looked_at", &variables);
+    in_child(
+        "transport::proxy_settings_of_the_environment_are_not_looked_at",
+        &variables,
+    );
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::transport::script::from_fn;
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload};
+use scramjet_client_blocking::{
+    Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload,
+};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
@@ -18,7 +20,10 @@ use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 /// What the hub gets where the upload is sent as a sequence.
 fn received(upload: impl Into<Upload>) -> Request {
     let (server, requests) = recording(br#"{"id":"the-sequence"}"#);
-    let sequence = HostClient::new(server.url()).unwrap().send_sequence(upload).unwrap();
+    let sequence = HostClient::new(server.url())
+        .unwrap()
+        .send_sequence(upload)
+        .unwrap();
     assert_eq!(sequence.id(), &"the-sequence");
     requests.take()
 }
@@ -26,9 +31,18 @@ fn received(upload: impl Into<Upload>) -> Request {
 /// A package with a length.
 fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
-    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/api/v1/sequence"));
-    assert_eq!(request.header("content-type"), Some("application/octet-stream"));
-    assert_eq!(request.header("content-length"), Some(content.len().to_string().as_str()));
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/api/v1/sequence")
+    );
+    assert_eq!(
+        request.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert_eq!(
+        request.header("content-length"),
+        Some(content.len().to_string().as_str())
+    );
     assert_eq!(request.header("transfer-encoding"), None);
     assert!(request.body == content, "other bytes arrived");
 }
@@ -36,8 +50,17 @@ fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
 /// A package without one.
 fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
-    assert_eq!(request.header("content-type"), Some("application/octet-stream"));
-    assert_eq!((request.header("content-length"), request.header("transfer-encoding")), (None, Some("chunked")));
+    assert_eq!(
+        request.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert_eq!(
+        (
+            request.header("content-length"),
+            request.header("transfer-encoding")
+        ),
+        (None, Some("chunked"))
+    );
     assert!(request.body == content, "other bytes arrived");
 }
 
@@ -60,9 +83,15 @@ fn a_package_may_come_from_anywhere() {
 
     assert_chunked(Upload::reader(io::Cursor::new(content.clone())), &content);
     assert_chunked(Upload::reader(io::empty()), b"");
-    assert_sized(Upload::sized_reader(io::Cursor::new(content.clone()), 300_001), &content);
+    assert_sized(
+        Upload::sized_reader(io::Cursor::new(content.clone()), 300_001),
+        &content,
+    );
     // No more than was announced.
-    assert_sized(Upload::sized_reader(io::repeat(b'x'), 200_000), &vec![b'x'; 200_000]);
+    assert_sized(
+        Upload::sized_reader(io::repeat(b'x'), 200_000),
+        &vec![b'x'; 200_000],
+    );
     assert_sized(Upload::sized_reader(io::repeat(b'x'), 0), b"");
 }
 
@@ -104,7 +133,10 @@ impl Failing {
 impl Read for Failing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, Self::MESSAGE));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                Self::MESSAGE,
+            ));
         }
         let given = buffer.len().min(self.left);
         buffer[..given].fill(b'.');
@@ -134,8 +166,14 @@ fn telling() -> (ScriptedServer, Arc<Mailbox<bool>>) {
 
 /// The cause of an abandoned upload.
 fn cause(error: &Error) -> &io::Error {
-    let ErrorKind::Upload(cause) = error.kind() else { panic!("{error:?}") };
-    assert!(error.source().is_some_and(|source| source.downcast_ref::<io::Error>().is_some_and(|source| std::ptr::eq(source, cause))));
+    let ErrorKind::Upload(cause) = error.kind() else {
+        panic!("{error:?}")
+    };
+    assert!(error.source().is_some_and(|source| {
+        source
+            .downcast_ref::<io::Error>()
+            .is_some_and(|source| std::ptr::eq(source, cause))
+    }));
     cause
 }
 
@@ -151,8 +189,14 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
                     None => Upload::reader(Failing { left }),
                 };
                 let error = host.send_sequence(upload).unwrap_err();
-                assert_eq!((cause(&error).kind(), cause(&error).to_string().as_str()), (io::ErrorKind::PermissionDenied, Failing::MESSAGE));
-                let told = format!("send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used", server.url());
+                assert_eq!(
+                    (cause(&error).kind(), cause(&error).to_string().as_str()),
+                    (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
+                );
+                let told = format!(
+                    "send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used",
+                    server.url()
+                );
                 assert_eq!(error.to_string(), told);
                 assert!(!whole.take(), "the hub takes what arrived for the whole");
                 // And the client goes on, on another connection.
@@ -169,9 +213,14 @@ fn an_upload_shorter_than_announced_is_abandoned() {
         within("a short upload", move || {
             let (server, whole) = telling();
             let host = HostClient::new(server.url()).unwrap();
-            let error = host.send_sequence(Upload::sized_reader(content, 10)).unwrap_err();
+            let error = host
+                .send_sequence(Upload::sized_reader(content, 10))
+                .unwrap_err();
             assert_eq!(cause(&error).kind(), io::ErrorKind::UnexpectedEof);
-            assert_eq!(cause(&error).to_string(), format!("the data ended {left} bytes before its announced length"));
+            assert_eq!(
+                cause(&error).to_string(),
+                format!("the data ended {left} bytes before its announced length")
+            );
             assert!(!whole.take(), "the hub takes what arrived for the whole");
         });
     }
@@ -182,11 +231,22 @@ fn a_file_that_shrinks_is_abandoned() {
     let folder = Folder::new("shrinks");
     let path = folder.file("data", &[b'.'; 1000]);
     let upload = Upload::file(File::open(&path).unwrap());
-    File::options().write(true).open(&path).unwrap().set_len(400).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(400)
+        .unwrap();
     within("a file that shrinks", move || {
         let (server, whole) = telling();
-        let error = HostClient::new(server.url()).unwrap().send_sequence(upload).unwrap_err();
-        assert_eq!(cause(&error).to_string(), "the data ended 600 bytes before its announced length");
+        let error = HostClient::new(server.url())
+            .unwrap()
+            .send_sequence(upload)
+            .unwrap_err();
+        assert_eq!(
+            cause(&error).to_string(),
+            "the data ended 600 bytes before its announced length"
+        );
         assert!(!whole.take());
     });
 }
@@ -197,14 +257,28 @@ fn what_cannot_be_opened_is_told_before_a_connection_is_made() {
     let missing = folder.0.join("missing.tar.gz");
     let (server, _) = recording(b"{}");
     let host = HostClient::new(server.url()).unwrap();
-    for (path, kind) in [(&missing, io::ErrorKind::NotFound), (&folder.0, io::ErrorKind::IsADirectory)] {
+    for (path, kind) in [
+        (&missing, io::ErrorKind::NotFound),
+        (&folder.0, io::ErrorKind::IsADirectory),
+    ] {
         let error = host.send_sequence(path).unwrap_err();
         assert_eq!(cause(&error).kind(), kind);
-        assert!(cause(&error).to_string().starts_with(&format!("{}: ", path.display())), "{error:?}");
+        assert!(
+            cause(&error)
+                .to_string()
+                .starts_with(&format!("{}: ", path.display())),
+            "{error:?}"
+        );
         assert_eq!(error.operation(), Some("send sequence"));
         let instance = host.instance("the-instance").unwrap();
-        assert_eq!(cause(&instance.send_input(Input::bytes(path)).unwrap_err()).kind(), kind);
-        assert_eq!(cause(&instance.send_stdin(Input::bytes(path)).unwrap_err()).kind(), kind);
+        assert_eq!(
+            cause(&instance.send_input(Input::bytes(path)).unwrap_err()).kind(),
+            kind
+        );
+        assert_eq!(
+            cause(&instance.send_stdin(Input::bytes(path)).unwrap_err()).kind(),
+            kind
+        );
     }
     assert_eq!(server.connections(), 0);
 }
@@ -216,7 +290,10 @@ fn an_open_directory_is_abandoned() {
     let directory = File::open(&folder.0).unwrap();
     within("a directory", move || {
         let (server, _) = recording(b"{}");
-        let error = HostClient::new(server.url()).unwrap().send_sequence(directory).unwrap_err();
+        let error = HostClient::new(server.url())
+            .unwrap()
+            .send_sequence(directory)
+            .unwrap_err();
         assert_eq!(cause(&error).kind(), io::ErrorKind::IsADirectory);
     });
 }
@@ -228,10 +305,17 @@ fn an_interrupted_read_is_made_again() {
     impl Read for Interrupted {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0 = !self.0;
-            if self.0 { Err(io::ErrorKind::Interrupted.into()) } else { self.1.read(buffer) }
+            if self.0 {
+                Err(io::ErrorKind::Interrupted.into())
+            } else {
+                self.1.read(buffer)
+            }
         }
     }
-    assert_chunked(Upload::reader(Interrupted(false, b"0123456789")), b"0123456789");
+    assert_chunked(
+        Upload::reader(Interrupted(false, b"0123456789")),
+        b"0123456789",
+    );
 }
 
 #[test]
@@ -240,11 +324,16 @@ fn a_long_upload_takes_no_memory() {
     const LENGTH: u64 = 64 << 20;
     if let Ok(url) = env::var(HUB) {
         within("a long upload", move || {
-            let instance = HostClient::new(url).unwrap().instance("the-instance").unwrap();
+            let instance = HostClient::new(url)
+                .unwrap()
+                .instance("the-instance")
+                .unwrap();
             // The buffers that any upload takes.
             instance.send_input("a little").unwrap();
             let before = peak_memory();
-            let sent = instance.send_input(Upload::reader(io::repeat(b'.').take(LENGTH))).unwrap();
+            let sent = instance
+                .send_input(Upload::reader(io::repeat(b'.').take(LENGTH)))
+                .unwrap();
             let grown = peak_memory() - before;
             assert_eq!(sent.bytes, LENGTH);
             assert!(grown < 8 << 20, "the peak grew by {grown} bytes");
@@ -252,7 +341,10 @@ fn a_long_upload_takes_no_memory() {
         return;
     }
     let (server, requests) = recording(b"");
-    in_child("uploads::a_long_upload_takes_no_memory", &[(HUB, &server.url())]);
+    in_child(
+        "uploads::a_long_upload_takes_no_memory",
+        &[(HUB, &server.url())],
+    );
     assert_eq!(requests.take().body.len(), 8);
     let long = requests.take();
     assert_eq!(long.header("transfer-encoding"), Some("chunked"));
@@ -262,7 +354,10 @@ fn a_long_upload_takes_no_memory() {
 #[test]
 fn the_bytes_that_were_sent_are_counted() {
     let (server, requests) = recording(b"");
-    let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap();
     let folder = Folder::new("counted");
     let path = folder.file("lines", b"1\n2\n3\n");
     let rows: [(Input, usize); 6] = [
@@ -270,8 +365,14 @@ fn the_bytes_that_were_sent_are_counted() {
         (Input::text(""), 0),
         (Input::bytes(vec![0; 100_000]), 100_000),
         (Input::ndjson(path.as_path()), 6),
-        (Input::bytes(Upload::reader(io::repeat(b'.').take(54_321))), 54_321),
-        (Input::bytes(Upload::sized_reader(io::repeat(b'.'), 12_345)), 12_345),
+        (
+            Input::bytes(Upload::reader(io::repeat(b'.').take(54_321))),
+            54_321,
+        ),
+        (
+            Input::bytes(Upload::sized_reader(io::repeat(b'.'), 12_345)),
+            12_345,
+        ),
     ];
     for (input, length) in rows {
         let what = format!("{input:?}");
@@ -280,7 +381,10 @@ fn the_bytes_that_were_sent_are_counted() {
         assert_eq!(requests.take().body.len(), length, "{what}");
     }
     assert_eq!(instance.send_stdin("1234").unwrap().bytes, 4);
-    assert_eq!(requests.take().target, "/api/v1/instance/the-instance/stdin");
+    assert_eq!(
+        requests.take().target,
+        "/api/v1/instance/the-instance/stdin"
+    );
 }
 
 /// Hubs send the head of their answer at once, and its end when they have taken everything.
@@ -289,7 +393,9 @@ fn sent_is_said_when_the_hub_has_taken_everything() {
     type Send = fn(&InstanceClient) -> Result<Sent, Error>;
     let sends: [(&str, Send); 3] = [
         ("text", |instance| instance.send_input("some text")),
-        ("a reader", |instance| instance.send_input(Upload::reader(io::repeat(b'.').take(200_000)))),
+        ("a reader", |instance| {
+            instance.send_input(Upload::reader(io::repeat(b'.').take(200_000)))
+        }),
         ("stdin", |instance| instance.send_stdin("some text")),
     ];
     for (name, send) in sends {
@@ -305,7 +411,10 @@ fn sent_is_said_when_the_hub_has_taken_everything() {
                 connection.close_after_client();
             }
         });
-        let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+        let instance = HostClient::new(server.url())
+            .unwrap()
+            .instance("the-instance")
+            .unwrap();
         let said_after = within(name, move || {
             send(&instance).unwrap();
             taken.load(Ordering::SeqCst)
@@ -328,10 +437,20 @@ fn sent_is_said_at_the_end_of_the_answer() {
     let reads = Arc::new(AtomicUsize::new(0));
     let transport = from_fn({
         let reads = Arc::clone(&reads);
-        move |_: http::Request<Outgoing<'_>>| Ok(http::Response::new(Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>))
+        move |_: http::Request<Outgoing<'_>>| {
+            Ok(http::Response::new(
+                Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>
+            ))
+        }
     });
-    let host = HostClient::builder("http://hub:8000/api/v1").transport(Arc::new(transport)).build().unwrap();
-    host.instance("the-instance").unwrap().send_input("text").unwrap();
+    let host = HostClient::builder("http://hub:8000/api/v1")
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap();
+    host.instance("the-instance")
+        .unwrap()
+        .send_input("text")
+        .unwrap();
     assert_eq!(reads.load(Ordering::SeqCst), 4, "three pieces and the end");
 }
 
@@ -342,9 +461,17 @@ fn sent_is_not_said_where_the_answer_breaks_off() {
         connection.read_request().unwrap();
         connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     });
-    let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap();
     let error = instance.send_input("text").unwrap_err();
-    assert!(error.to_string().ends_with("the reply was cut off after 0 bytes"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("the reply was cut off after 0 bytes"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -353,7 +480,10 @@ fn debug_output_says_where_an_upload_comes_from() {
         (Upload::bytes(*b"secret"), "Upload(6 bytes)"),
         (Upload::path(Path::new("a").join("b")), "Upload(a/b)"),
         (Upload::reader(io::empty()), "Upload(reader)"),
-        (Upload::sized_reader(io::empty(), 7), "Upload(reader of 7 bytes)"),
+        (
+            Upload::sized_reader(io::empty(), 7),
+            "Upload(reader of 7 bytes)",
+        ),
     ] {
         assert_eq!(format!("{upload:?}"), text);
     }

@@ -4,7 +4,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CancelToken, ErrorKind, HostClient, InstanceClient, KillOptions, RunnerExit, StartOptions, Version};
+use scramjet_client_blocking::{
+    CancelToken, ErrorKind, HostClient, InstanceClient, KillOptions, RunnerExit, StartOptions,
+    Version,
+};
 use scramjet_client_tests::hub::shared;
 use serde_json::{Value, json};
 
@@ -28,15 +31,20 @@ pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
 fn an_event_is_heard_whether_it_comes_early_or_late() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "acts");
-    let steps =
-        json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
+    let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
     within("waiting", move || {
         for _ in 0..2 {
             let early = instance.wait_event("early").unwrap();
-            assert_eq!((early.name.as_str(), early.data), ("early", json!("before anyone listens")));
+            assert_eq!(
+                (early.name.as_str(), early.data),
+                ("early", json!("before anyone listens"))
+            );
             let late = instance.wait_event("late").unwrap();
-            assert_eq!((late.name.as_str(), late.data), ("late", json!({ "x": [1, null] })));
+            assert_eq!(
+                (late.name.as_str(), late.data),
+                ("late", json!({ "x": [1, null] }))
+            );
         }
     });
 }
@@ -52,7 +60,10 @@ fn the_first_of_several_events_tells_which_it_is() {
             let event = instance.wait_any(["ready", "never", "error"]).unwrap();
             assert_eq!((event.name.as_str(), event.data), (first, json!("it")));
             // And when it has fired before.
-            assert_eq!(instance.wait_any(["ready", "never", "error"]).unwrap().name, first);
+            assert_eq!(
+                instance.wait_any(["ready", "never", "error"]).unwrap().name,
+                first
+            );
         }
     });
 }
@@ -68,7 +79,10 @@ fn a_flood_hides_no_event() {
     let instance = sequence.start(&acts(steps)).unwrap();
     within("waiting", move || {
         assert_eq!(instance.wait_event("between").unwrap().data, json!("b"));
-        assert_eq!(instance.wait_any(["never", "after"]).unwrap().data, json!("a"));
+        assert_eq!(
+            instance.wait_any(["never", "after"]).unwrap().data,
+            json!("a")
+        );
         assert!(instance.wait_event("n").unwrap().name == "n");
     });
 }
@@ -82,11 +96,25 @@ fn an_event_that_never_comes_is_named_when_the_deadline_passes() {
         let limit = Duration::from_millis(400);
         let late = quickest(|| {
             let begin = Instant::now();
-            let error = instance.with_deadline(limit).wait_event("never").unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit), "{error:?}");
-            assert!(error.url().is_some_and(|url| url.ends_with("/event/never") || url.ends_with("/events/never")), "{error}");
+            let error = instance
+                .with_deadline(limit)
+                .wait_event("never")
+                .unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                "{error:?}"
+            );
+            assert!(
+                error.url().is_some_and(
+                    |url| url.ends_with("/event/never") || url.ends_with("/events/never")
+                ),
+                "{error}"
+            );
             assert!(error.is_timeout() && error.ended().is_none());
-            begin.elapsed().checked_sub(limit).expect("no end before the deadline")
+            begin
+                .elapsed()
+                .checked_sub(limit)
+                .expect("no end before the deadline")
         });
         assert!(late < PROMPT, "{late:?}");
         // The handle goes on without that deadline.
@@ -98,17 +126,29 @@ fn an_event_that_never_comes_is_named_when_the_deadline_passes() {
 fn what_fired_before_is_not_the_next() {
     let Some(host) = hub() else { return };
     let sequence = Uploaded::sample(&host, "acts");
-    let instance = sequence.start(&acts(json!([{ "on": "ping", "emit": "pong" }, { "emit": "pong", "data": "old" }]))).unwrap();
+    let instance = sequence
+        .start(&acts(
+            json!([{ "on": "ping", "emit": "pong" }, { "emit": "pong", "data": "old" }]),
+        ))
+        .unwrap();
     within("waiting", move || {
         assert_eq!(instance.wait_event("pong").unwrap().data, json!("old"));
         for several in [false, true] {
             let (heard, hears) = channel();
             let waiting = instance.clone();
-            let wait = move || if several { waiting.wait_next_any(["never", "pong"]) } else { waiting.wait_next_event("pong") };
+            let wait = move || {
+                if several {
+                    waiting.wait_next_any(["never", "pong"])
+                } else {
+                    waiting.wait_next_event("pong")
+                }
+            };
             let waiter = thread::spawn(move || heard.send(wait()).unwrap());
             // It does not tell when it listens: so ping until the answer is heard.
             let pong = loop {
-                instance.send_event("ping", if several { "both" } else { "new" }).unwrap();
+                instance
+                    .send_event("ping", if several { "both" } else { "new" })
+                    .unwrap();
                 match hears.recv_timeout(Duration::from_millis(50)) {
                     Ok(event) => break event.unwrap(),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -116,7 +156,10 @@ fn what_fired_before_is_not_the_next() {
                 }
             };
             waiter.join().unwrap();
-            assert_eq!((pong.name.as_str(), pong.data), ("pong", json!(if several { "both" } else { "new" })));
+            assert_eq!(
+                (pong.name.as_str(), pong.data),
+                ("pong", json!(if several { "both" } else { "new" }))
+            );
         }
     });
 }
@@ -134,11 +177,29 @@ fn waiting_ends_with_the_instance() {
         let stubborn = start(json!([{ "ignoreStop": true }, { "emit": "up" }]));
         let rows: [(&str, InstanceClient, Exits); 6] = [
             ("killed", killed.clone(), |exit| exit == RunnerExit::Killed),
-            ("killed by a stop", stubborn.clone(), |exit| matches!(exit, RunnerExit::Killed | RunnerExit::Stopped)),
-            ("fails at load", broken.start(&StartOptions::new()).unwrap(), |exit| exit == RunnerExit::FailedOnStart),
-            ("fails at once", start(json!([{ "throw": "at once" }])), |exit| exit == RunnerExit::FailedDuringExecution),
-            ("fails later", start(json!([{ "wait": 500 }, { "throw": "later" }])), |exit| !exit.is_success()),
-            ("exits", start(json!([{ "wait": 500 }, { "exit": 3 }])), |exit| !exit.is_success()),
+            ("killed by a stop", stubborn.clone(), |exit| {
+                matches!(exit, RunnerExit::Killed | RunnerExit::Stopped)
+            }),
+            (
+                "fails at load",
+                broken.start(&StartOptions::new()).unwrap(),
+                |exit| exit == RunnerExit::FailedOnStart,
+            ),
+            (
+                "fails at once",
+                start(json!([{ "throw": "at once" }])),
+                |exit| exit == RunnerExit::FailedDuringExecution,
+            ),
+            (
+                "fails later",
+                start(json!([{ "wait": 500 }, { "throw": "later" }])),
+                |exit| !exit.is_success(),
+            ),
+            (
+                "exits",
+                start(json!([{ "wait": 500 }, { "exit": 3 }])),
+                |exit| !exit.is_success(),
+            ),
         ];
         thread::scope(|scope| {
             let waiters = rows.map(|(what, instance, expected)| {
@@ -147,27 +208,55 @@ fn waiting_ends_with_the_instance() {
                     let next = thread::spawn(move || next.wait_next_event("never"));
                     let any = thread::spawn(move || any.wait_any(["never", "again"]));
                     let both = [next.join().unwrap(), any.join().unwrap()];
-                    (both.map(Result::unwrap_err), instance.wait_ended().unwrap(), instance)
+                    (
+                        both.map(Result::unwrap_err),
+                        instance.wait_ended().unwrap(),
+                        instance,
+                    )
                 });
                 (what, expected, waiter)
             });
             killed.wait_event("up").unwrap();
             killed.kill(&KillOptions::new()).unwrap();
             stubborn.wait_event("up").unwrap();
-            stubborn.stop(&scramjet_client_blocking::StopOptions::new(Duration::from_millis(200))).unwrap();
+            stubborn
+                .stop(&scramjet_client_blocking::StopOptions::new(
+                    Duration::from_millis(200),
+                ))
+                .unwrap();
             for (what, expected, waiter) in waiters {
                 let (errors, ended, instance) = waiter.join().unwrap();
-                for ended in errors.iter().map(|error| error.ended().unwrap_or_else(|| panic!("{what}: {error:?}"))).chain([&ended]) {
+                for ended in errors
+                    .iter()
+                    .map(|error| error.ended().unwrap_or_else(|| panic!("{what}: {error:?}")))
+                    .chain([&ended])
+                {
                     assert_eq!(ended.id, *instance.id(), "{what}");
                     // A hub that does not tell has forgotten it.
                     assert_eq!(ended.exit.is_some(), tells, "{what}: {ended:?}");
                     assert!(ended.exit.is_none_or(expected), "{what}: {ended:?}");
-                    assert_eq!(ended.is_success(), ended.exit.map(RunnerExit::is_success), "{what}");
-                    assert!(tells || (ended.status.is_none() && ended.reason.is_none() && ended.info.is_none()), "{what}");
+                    assert_eq!(
+                        ended.is_success(),
+                        ended.exit.map(RunnerExit::is_success),
+                        "{what}"
+                    );
+                    assert!(
+                        tells
+                            || (ended.status.is_none()
+                                && ended.reason.is_none()
+                                && ended.info.is_none()),
+                        "{what}"
+                    );
                 }
                 let [next, any] = errors.map(|error| error.to_string());
-                assert!(next.contains("/never) waits in vain: the instance "), "{what}: {next}");
-                assert!(any.contains("/never) waits in vain: the instance "), "{what}: {any}");
+                assert!(
+                    next.contains("/never) waits in vain: the instance "),
+                    "{what}: {next}"
+                );
+                assert!(
+                    any.contains("/never) waits in vain: the instance "),
+                    "{what}: {any}"
+                );
             }
         });
     });
@@ -176,7 +265,9 @@ fn waiting_ends_with_the_instance() {
 #[test]
 fn an_instance_that_never_was_is_gone() {
     let Some(host) = hub() else { return };
-    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let instance = host
+        .instance("00000000-0000-4000-8000-000000000000")
+        .unwrap();
     within("waiting", move || {
         for error in [
             instance.wait_event("ready").unwrap_err(),
@@ -184,12 +275,25 @@ fn an_instance_that_never_was_is_gone() {
             instance.wait_next_event("ready").unwrap_err(),
             instance.wait_next_any(["ready", "error"]).unwrap_err(),
         ] {
-            assert!(error.ended().is_some_and(|ended| ended.info.is_none() && ended.is_success().is_none()), "{error:?}");
-            assert!(error.to_string().ends_with("/ready) waits in vain: the instance is gone"), "{error}");
+            assert!(
+                error
+                    .ended()
+                    .is_some_and(|ended| ended.info.is_none() && ended.is_success().is_none()),
+                "{error:?}"
+            );
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("/ready) waits in vain: the instance is gone"),
+                "{error}"
+            );
             assert!(!error.is_timeout() && !error.is_cancelled());
         }
         let ended = instance.wait_ended().unwrap();
-        assert_eq!((&ended.id, ended.to_string().as_str()), (instance.id(), "the instance is gone"));
+        assert_eq!(
+            (&ended.id, ended.to_string().as_str()),
+            (instance.id(), "the instance is gone")
+        );
     });
 }
 
@@ -229,7 +333,13 @@ fn a_wait_is_cancelled_from_another_thread() {
         // Before it has begun, and others go on.
         let token = CancelToken::new();
         token.cancel();
-        assert!(instance.with_cancel(&token).wait_event("up").unwrap_err().is_cancelled());
+        assert!(
+            instance
+                .with_cancel(&token)
+                .wait_event("up")
+                .unwrap_err()
+                .is_cancelled()
+        );
         assert_eq!(instance.wait_event("up").unwrap().name, "up");
     });
 }
@@ -237,7 +347,10 @@ fn a_wait_is_cancelled_from_another_thread() {
 #[test]
 fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
     let (server, _) = recording(b"{}");
-    let instance = HostClient::new(server.url()).unwrap().instance("x").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("x")
+        .unwrap();
     for name in ["", "a b", "a/b", "ż", ".."] {
         for error in [
             instance.wait_event(name).unwrap_err(),
@@ -245,12 +358,23 @@ fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
             instance.wait_next_event(name).unwrap_err(),
             instance.wait_next_any([name, "ready"]).unwrap_err(),
         ] {
-            assert!(error.to_string().starts_with(&format!("{name:?} cannot be used as event name: ")), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("{name:?} cannot be used as event name: ")),
+                "{error}"
+            );
         }
     }
-    for error in [instance.wait_any::<&str>([]).unwrap_err(), instance.wait_next_any(Vec::<String>::new()).unwrap_err()] {
+    for error in [
+        instance.wait_any::<&str>([]).unwrap_err(),
+        instance.wait_next_any(Vec::<String>::new()).unwrap_err(),
+    ] {
         assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
-        assert!(error.to_string().contains("nothing would ever come"), "{error}");
+        assert!(
+            error.to_string().contains("nothing would ever come"),
+            "{error}"
+        );
     }
     assert_eq!(server.connections(), 0);
 }
@@ -261,15 +385,25 @@ fn many_threads_wait_for_one_event_and_leave_nothing() {
     const CHILD: &str = "SCRAMJET_MANY_WAIT";
     let Some(shared) = shared() else { return };
     if std::env::var_os(CHILD).is_none() {
-        return in_child("waiting::many_threads_wait_for_one_event_and_leave_nothing", &[(CHILD, "1"), ("SCRAMJET_HUB_URL", shared.url())]);
+        return in_child(
+            "waiting::many_threads_wait_for_one_event_and_leave_nothing",
+            &[(CHILD, "1"), ("SCRAMJET_HUB_URL", shared.url())],
+        );
     }
     let host = hub().unwrap();
     let sequence = Uploaded::sample(&host, "acts");
-    let instance = sequence.start(&acts(json!([{ "on": "go", "emit": "gone" }, { "emit": "up", "data": "u" }]))).unwrap();
+    let instance = sequence
+        .start(&acts(
+            json!([{ "on": "go", "emit": "gone" }, { "emit": "up", "data": "u" }]),
+        ))
+        .unwrap();
     within("waiting", {
         let host = host.clone();
         move || {
-            let connecting = HostClient::new(host.base_url()).unwrap().instance(instance.id()).unwrap();
+            let connecting = HostClient::new(host.base_url())
+                .unwrap()
+                .instance(instance.id())
+                .unwrap();
             connecting.wait_event("up").unwrap();
             drop(connecting);
             let (threads, sockets) = (running_threads(), open_sockets());
@@ -282,7 +416,11 @@ fn many_threads_wait_for_one_event_and_leave_nothing() {
                         begins.send(()).unwrap();
                         let names = ["gone".to_owned(), format!("never-{n}")];
                         // Half of them for the one event, half for it or another.
-                        if n % 2 == 0 { waiting.wait_event("gone") } else { waiting.wait_any(names) }
+                        if n % 2 == 0 {
+                            waiting.wait_event("gone")
+                        } else {
+                            waiting.wait_any(names)
+                        }
                     })
                 })
                 .collect();
@@ -305,7 +443,8 @@ fn many_threads_wait_for_one_event_and_leave_nothing() {
         let files = std::fs::read_dir("/proc/self/fd").unwrap();
         files
             .filter(|file| {
-                std::fs::read_link(file.as_ref().unwrap().path()).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+                std::fs::read_link(file.as_ref().unwrap().path())
+                    .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
             })
             .count()
     }

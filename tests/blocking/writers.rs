@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::NullLine;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient, Sent, StartOptions, StreamWriter, WriteOptions,
+    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient, Sent,
+    StartOptions, StreamWriter, WriteOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::scripted::ScriptedServer;
@@ -34,7 +35,10 @@ fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl Bu
         bytes += u64::try_from(line.len()).unwrap();
     }
     times.sort();
-    println!("{what}: an answer after {:?}, at least {:?}, at most {:?}", times[25], times[0], times[49]);
+    println!(
+        "{what}: an answer after {:?}, at least {:?}, at most {:?}",
+        times[25], times[0], times[49]
+    );
     bytes
 }
 
@@ -43,8 +47,12 @@ fn each_line_is_answered_before_the_next_is_written() {
     let Some(host) = hub() else { return };
     type Open = fn(&InstanceClient) -> Result<StreamWriter, Error>;
     let rows: [(&str, &str, Open); 2] = [
-        ("input", "echo", |instance| instance.input_writer(ContentType::Text)),
-        ("stdin", "stdin-to-output", |instance| instance.stdin_writer(ContentType::Text)),
+        ("input", "echo", |instance| {
+            instance.input_writer(ContentType::Text)
+        }),
+        ("stdin", "stdin-to-output", |instance| {
+            instance.stdin_writer(ContentType::Text)
+        }),
     ];
     for (what, sample, open) in rows {
         let (_sequence, instance) = running(&host, sample);
@@ -57,11 +65,15 @@ fn each_line_is_answered_before_the_next_is_written() {
 
     let topic = Topic::new(&host, "line-by-line");
     let mut reader = BufReader::new(host.topic(topic.name.as_str(), ContentType::Text).unwrap());
-    let mut writer = host.topic_writer(topic.name.as_str(), ContentType::Text).unwrap();
+    let mut writer = host
+        .topic_writer(topic.name.as_str(), ContentType::Text)
+        .unwrap();
     let bytes = ask_line_by_line("topic", &mut writer, &mut reader);
     assert_eq!(writer.finish().unwrap().bytes, bytes);
     // A topic goes on.
-    let mut writer = host.topic_writer(topic.name.as_str(), ContentType::Text).unwrap();
+    let mut writer = host
+        .topic_writer(topic.name.as_str(), ContentType::Text)
+        .unwrap();
     ask_line_by_line("the same topic", &mut writer, &mut reader);
     writer.finish().unwrap();
 }
@@ -75,7 +87,10 @@ fn a_writer_that_is_dropped_ends_the_input_after_what_was_written() {
     let reading = thread::spawn(move || std::io::read_to_string(output));
     write!(writer, "not even flushed").unwrap();
     drop(writer);
-    assert_eq!(within("the output", || reading.join().unwrap()).unwrap(), "not even flushed");
+    assert_eq!(
+        within("the output", || reading.join().unwrap()).unwrap(),
+        "not even flushed"
+    );
 }
 
 #[test]
@@ -83,10 +98,20 @@ fn an_input_that_is_kept_open_takes_another_writer() {
     let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "echo");
     let mut output = BufReader::new(instance.output().unwrap());
-    for (text, end) in [("one\n", false), ("", false), ("two\n", false), ("three\n", true)] {
-        let mut writer = instance.input_writer(WriteOptions::new(ContentType::Text).end(end)).unwrap();
+    for (text, end) in [
+        ("one\n", false),
+        ("", false),
+        ("two\n", false),
+        ("three\n", true),
+    ] {
+        let mut writer = instance
+            .input_writer(WriteOptions::new(ContentType::Text).end(end))
+            .unwrap();
         write!(writer, "{text}").unwrap();
-        assert_eq!(writer.finish().unwrap().bytes, u64::try_from(text.len()).unwrap());
+        assert_eq!(
+            writer.finish().unwrap().bytes,
+            u64::try_from(text.len()).unwrap()
+        );
         if !text.is_empty() {
             let mut line = String::new();
             output.read_line(&mut line).unwrap();
@@ -126,11 +151,16 @@ fn ended(writing: Writing) -> Error {
 #[test]
 fn a_writer_to_nobody_is_told_so() {
     let Some(host) = hub() else { return };
-    let instance = host.instance("00000000-0000-4000-8000-000000000000").unwrap();
+    let instance = host
+        .instance("00000000-0000-4000-8000-000000000000")
+        .unwrap();
     for open in [InstanceClient::input_writer, InstanceClient::stdin_writer] {
         let error = ended(write_on(open(&instance, ContentType::Text).unwrap()).1);
         assert!(error.is_not_found(), "{error:?}");
-        let error = open(&instance, ContentType::Text).unwrap().finish().unwrap_err();
+        let error = open(&instance, ContentType::Text)
+            .unwrap()
+            .finish()
+            .unwrap_err();
         assert!(error.is_not_found(), "{error:?}");
     }
 }
@@ -157,8 +187,15 @@ fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled() {
     let topic = Topic::new(&host, "unread");
     let token = CancelToken::new();
     let writers = [
-        ("input", instance.with_cancel(&token).input_writer(ContentType::Text)),
-        ("topic", host.with_cancel(&token).topic_writer(topic.name.as_str(), ContentType::Text)),
+        (
+            "input",
+            instance.with_cancel(&token).input_writer(ContentType::Text),
+        ),
+        (
+            "topic",
+            host.with_cancel(&token)
+                .topic_writer(topic.name.as_str(), ContentType::Text),
+        ),
     ];
     let writers = writers.map(|(what, writer)| (what, write_on(writer.unwrap())));
     for (what, (told, _)) in &writers {
@@ -181,7 +218,9 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
     }
     let hub = Hub::start().unwrap();
     let host = HostClient::new(hub.url()).unwrap();
-    let sequence = host.send_sequence(scramjet_client_tests::package::sequence("stays")).unwrap();
+    let sequence = host
+        .send_sequence(scramjet_client_tests::package::sequence("stays"))
+        .unwrap();
     let [blocking, waiting] = [(); 2].map(|()| {
         let instance = sequence.start(&StartOptions::new()).unwrap();
         instance.event("ready").unwrap();
@@ -190,14 +229,24 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
     let (told, writing) = write_on(blocking);
     blocked(&told);
     let mut waiting = waiting;
-    writeln!(waiting, "a line").and_then(|()| waiting.flush()).unwrap();
+    writeln!(waiting, "a line")
+        .and_then(|()| waiting.flush())
+        .unwrap();
     hub.stop().unwrap();
 
     let error = ended(writing);
-    assert!(matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_)) && error.api().is_none(), "{error:?}");
+    assert!(
+        matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
+            && error.api().is_none(),
+        "{error:?}"
+    );
     // The one in the midst of a pause hears of it when it goes on, or ends.
     let error = within("a writer", move || waiting.finish()).unwrap_err();
-    assert!(matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_)) && error.api().is_none(), "{error:?}");
+    assert!(
+        matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
+            && error.api().is_none(),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -205,26 +254,46 @@ fn values_are_written_line_by_line_and_null_is_refused_and_harmless() {
     let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
-    let mut writer = instance.input_writer(ContentType::Ndjson).unwrap().json_lines();
+    let mut writer = instance
+        .input_writer(ContentType::Ndjson)
+        .unwrap()
+        .json_lines();
     #[derive(serde::Serialize)]
     struct Row<'a> {
         name: &'a str,
         size: Option<u8>,
     }
     let mut answer = |value: Value| assert_eq!(output.next().unwrap().unwrap()["v"], value);
-    writer.send(&Row { name: "żółw", size: None }).unwrap();
+    writer
+        .send(&Row {
+            name: "żółw",
+            size: None,
+        })
+        .unwrap();
     answer(json!({ "name": "żółw", "size": null }));
     for null in [json!(null), json!(None::<u8>), json!(())] {
-        assert_eq!(writer.send(&null).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            writer.send(&null).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
     }
     // Keys of JSON are text.
-    assert_eq!(writer.send(&std::collections::BTreeMap::from([((1, 2), 3)])).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        writer
+            .send(&std::collections::BTreeMap::from([((1, 2), 3)]))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::InvalidInput
+    );
     writer.send("two\nlines").unwrap();
     answer(json!("two\nlines"));
     writer.send(&[0.5]).unwrap();
     answer(json!([0.5]));
     let written = "{\"name\":\"żółw\",\"size\":null}\n\"two\\nlines\"\n[0.5]\n";
-    assert_eq!(writer.finish().unwrap().bytes, u64::try_from(written.len()).unwrap());
+    assert_eq!(
+        writer.finish().unwrap().bytes,
+        u64::try_from(written.len()).unwrap()
+    );
     assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
     assert!(output.next().is_none());
 }
@@ -237,20 +306,40 @@ fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input() {
     let mut writer = instance.input_writer(ContentType::Ndjson).unwrap();
     // A flush waits for no line end, and a part of a `null` is held back.
     for piece in ["1\n", "nu"] {
-        write!(writer, "{piece}").and_then(|()| writer.flush()).unwrap();
+        write!(writer, "{piece}")
+            .and_then(|()| writer.flush())
+            .unwrap();
     }
     assert_eq!(output.next().unwrap().unwrap()["v"], 1);
     let (error, end) = within("a writer of null", move || {
-        let error = write!(writer, "ll\n2\n").and_then(|()| writer.flush()).unwrap_err();
+        let error = write!(writer, "ll\n2\n")
+            .and_then(|()| writer.flush())
+            .unwrap_err();
         (error, writer.finish().unwrap_err())
     });
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-    let Failure::Upload(cause) = end.kind() else { panic!("{end:?}") };
-    assert_eq!(cause.get_ref().and_then(|cause| cause.downcast_ref::<NullLine>()).map(|null| null.line), Some(2));
+    let Failure::Upload(cause) = end.kind() else {
+        panic!("{end:?}")
+    };
+    assert_eq!(
+        cause
+            .get_ref()
+            .and_then(|cause| cause.downcast_ref::<NullLine>())
+            .map(|null| null.line),
+        Some(2)
+    );
 
-    instance.input_writer(ContentType::Ndjson).unwrap().json_lines().send(&3).unwrap();
+    instance
+        .input_writer(ContentType::Ndjson)
+        .unwrap()
+        .json_lines()
+        .send(&3)
+        .unwrap();
     let rest: Vec<_> = output.map(Result::unwrap).collect();
-    assert_eq!(rest, [json!({ "t": "number", "v": 3 }), json!({ "t": "END" })]);
+    assert_eq!(
+        rest,
+        [json!({ "t": "number", "v": 3 }), json!({ "t": "END" })]
+    );
 }
 
 #[test]
@@ -270,10 +359,15 @@ fn what_is_flushed_is_sent_as_one_piece() {
             }
         }
     });
-    let instance = HostClient::new(server.url()).unwrap().instance("the-instance").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("the-instance")
+        .unwrap();
     let mut writer = instance.input_writer(ContentType::Text).unwrap();
     for line in ["one\n", "dwa: żółw\n", "three"] {
-        write!(writer, "{line}").and_then(|()| writer.flush()).unwrap();
+        write!(writer, "{line}")
+            .and_then(|()| writer.flush())
+            .unwrap();
         assert_eq!(pieces.take(), line);
     }
     assert_eq!(writer.finish().unwrap().bytes, 22);

@@ -68,29 +68,60 @@ const ROWS: &[[&str; 7]] = &[
 #[test]
 fn every_operation_is_shown_by_tests() {
     let tests: String = ["hub", "live", "platform"]
-        .map(|file| fs::read_to_string(here(&format!("blocking/{file}.rs"))).expect("the tests with a hub"))
+        .map(|file| {
+            fs::read_to_string(here(&format!("blocking/{file}.rs"))).expect("the tests with a hub")
+        })
         .concat();
     for [operation, golden, old, old_refusal, new, new_refusal, live] in ROWS {
-        assert!(here(&format!("fixtures/requests/{golden}.http")).is_file(), "{operation}: no golden request {golden}");
-        for (version, name) in [("0.18.7", old), ("0.18.7", old_refusal), ("1.0.1", new), ("1.0.1", new_refusal)] {
+        assert!(
+            here(&format!("fixtures/requests/{golden}.http")).is_file(),
+            "{operation}: no golden request {golden}"
+        );
+        for (version, name) in [
+            ("0.18.7", old),
+            ("0.18.7", old_refusal),
+            ("1.0.1", new),
+            ("1.0.1", new_refusal),
+        ] {
             let file = match name.strip_prefix('+') {
                 Some(composed) => format!("fixtures/composed/{version}/{composed}.http"),
                 None => format!("fixtures/{version}/{name}.http"),
             };
             // That each fixture has a row in the tables of replies is shown there.
-            assert!(*name == NONE || here(&file).is_file(), "{operation}: no recording {file}");
+            assert!(
+                *name == NONE || here(&file).is_file(),
+                "{operation}: no recording {file}"
+            );
         }
-        assert!(tests.contains(&format!("#[test]\nfn {live}()")), "{operation}: no test {live}");
+        assert!(
+            tests.contains(&format!("#[test]\nfn {live}()")),
+            "{operation}: no test {live}"
+        );
     }
-    assert_eq!(crate::requests::implemented(), ROWS.iter().map(|row| row[0].to_owned()).collect::<BTreeSet<_>>());
-    assert_eq!(ROWS.len(), crate::requests::implemented().len(), "an operation has two rows");
+    assert_eq!(
+        crate::requests::implemented(),
+        ROWS.iter()
+            .map(|row| row[0].to_owned())
+            .collect::<BTreeSet<_>>()
+    );
+    assert_eq!(
+        ROWS.len(),
+        crate::requests::implemented().len(),
+        "an operation has two rows"
+    );
 }
 
 #[test]
 fn the_table_of_the_readme_is_that_of_the_documentation() {
     let rows = |file| {
         let text = fs::read_to_string(here(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-        text.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect::<Vec<_>>()
+        text.lines()
+            .filter(|line| line.starts_with('|'))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(rows("../README.md"), rows("../crates/blocking/src/coming_from_api_client.md"));
+    assert_eq!(
+        rows("../README.md"),
+        rows("../crates/blocking/src/coming_from_api_client.md")
+    );
 }

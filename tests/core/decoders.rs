@@ -4,10 +4,11 @@ use std::iter;
 
 use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
-    Acknowledged, ApiError, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint, EventName, GetInstance, GetSequence, GetVersion,
-    HubVersion, InstanceHealth, InstanceId, InstanceInfo, Json, KillInstance, KillOptions, ListInstances, ListSequences, NextEvent,
-    Operation, OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence, SequenceId, SequenceInfo, Single,
-    Started, Step, Version,
+    Acknowledged, ApiError, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint, EventName,
+    GetInstance, GetSequence, GetVersion, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
+    Json, KillInstance, KillOptions, ListInstances, ListSequences, NextEvent, Operation,
+    OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence,
+    SequenceId, SequenceInfo, Single, Started, Step, Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -16,8 +17,16 @@ use crate::drive::{Head, MOST_ITEMS, every_split, hub, read};
 
 /// A sequence, an instance and an event of no importance.
 fn ids() -> (SequenceId, InstanceId, EventName) {
-    let ids = (SequenceId::new("s"), InstanceId::new("i"), EventName::new("e"));
-    (ids.0.expect("an id"), ids.1.expect("an id"), ids.2.expect("a name"))
+    let ids = (
+        SequenceId::new("s"),
+        InstanceId::new("i"),
+        EventName::new("e"),
+    );
+    (
+        ids.0.expect("an id"),
+        ids.1.expect("an id"),
+        ids.2.expect("a name"),
+    )
 }
 
 fn old() -> Endpoint {
@@ -40,10 +49,16 @@ fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
         assert!(items.len() < MOST_ITEMS, "there is no end of items");
     };
     for _ in 0..3 {
-        assert!(matches!(decoder.next_item(), Ok(Step::End)), "a decoder at its end stays there");
+        assert!(
+            matches!(decoder.next_item(), Ok(Step::End)),
+            "a decoder at its end stays there"
+        );
     }
     decoder.feed(b"more");
-    assert!(matches!(decoder.next_item(), Ok(Step::End)), "nothing comes after the end");
+    assert!(
+        matches!(decoder.next_item(), Ok(Step::End)),
+        "nothing comes after the end"
+    );
     result
 }
 
@@ -81,16 +96,28 @@ fn json_over_the_limit_is_reported_before_the_end_and_dropped() {
     let limit = Json::<Value>::LIMIT;
     let mut decoder = Json::<Value>::default();
     decoder.feed(&spaces(limit));
-    assert_eq!(decoder.next_item().expect("it may still fit"), Step::NeedData);
-    assert!(format!("{decoder:?}").contains(&format!("buffered: {limit}")), "{decoder:?}");
+    assert_eq!(
+        decoder.next_item().expect("it may still fit"),
+        Step::NeedData
+    );
+    assert!(
+        format!("{decoder:?}").contains(&format!("buffered: {limit}")),
+        "{decoder:?}"
+    );
     decoder.feed(b"1");
     decoder.feed(&spaces(limit));
-    assert!(format!("{decoder:?}").contains("buffered: 0"), "{decoder:?}");
+    assert!(
+        format!("{decoder:?}").contains("buffered: 0"),
+        "{decoder:?}"
+    );
     assert_eq!(limit_of(decoder.next_item()), limit);
     decoder.feed(b"1");
     decoder.end();
     assert_eq!(decoder.next_item().expect("the end"), Step::End);
-    assert!(format!("{decoder:?}").contains("buffered: 0"), "{decoder:?}");
+    assert!(
+        format!("{decoder:?}").contains("buffered: 0"),
+        "{decoder:?}"
+    );
 }
 
 #[test]
@@ -99,19 +126,39 @@ fn an_announced_length_takes_no_memory() {
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(b"{");
     let error = reply.end().expect_err("it was announced longer");
-    assert!(matches!(error, ReplyError::Truncated { got: 1, expected: Some(u64::MAX), .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            ReplyError::Truncated {
+                got: 1,
+                expected: Some(u64::MAX),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn discard_has_a_limit() {
     single::<Discard>(&[]).expect("nothing");
     single::<Discard>(&spaces(Discard::LIMIT)).expect("it fits");
-    assert_eq!(limit_of(single::<Discard>(&spaces(Discard::LIMIT + 1))), Discard::LIMIT);
+    assert_eq!(
+        limit_of(single::<Discard>(&spaces(Discard::LIMIT + 1))),
+        Discard::LIMIT
+    );
     let mut decoder = Discard::default();
     decoder.feed(&spaces(Discard::LIMIT));
-    assert_eq!(decoder.next_item().expect("it may still end"), Step::NeedData);
+    assert_eq!(
+        decoder.next_item().expect("it may still end"),
+        Step::NeedData
+    );
     decoder.feed(b"1");
-    assert_eq!(limit_of(decoder.next_item()), Discard::LIMIT, "before the end, which may never come");
+    assert_eq!(
+        limit_of(decoder.next_item()),
+        Discard::LIMIT,
+        "before the end, which may never come"
+    );
     assert_eq!(decoder.next_item().expect("the end"), Step::End);
 }
 
@@ -125,7 +172,14 @@ fn a_receipt_keeps_little() {
     decoder.end();
     assert_eq!(decoder.next_item().expect("it means yes"), Step::Item(()));
     assert_eq!(decoder.next_item().expect("the end"), Step::End);
-    for yes in ["", "OK", "\r\n", "{\"opStatus\":\"OK\"}", "note: fine", "{\"error\": 1}"] {
+    for yes in [
+        "",
+        "OK",
+        "\r\n",
+        "{\"opStatus\":\"OK\"}",
+        "note: fine",
+        "{\"error\": 1}",
+    ] {
         single::<Receipt>(yes.as_bytes()).unwrap_or_else(|error| panic!("{yes:?}: {error}"));
     }
 }
@@ -137,14 +191,23 @@ fn chunks_hold_what_was_fed_and_not_pulled() {
     decoder.feed(b"");
     decoder.feed(b"bc");
     decoder.end();
-    assert_eq!(decoder.next_item().expect("a piece"), Step::Item(b"a".to_vec()));
-    assert_eq!(decoder.next_item().expect("a piece"), Step::Item(b"bc".to_vec()));
+    assert_eq!(
+        decoder.next_item().expect("a piece"),
+        Step::Item(b"a".to_vec())
+    );
+    assert_eq!(
+        decoder.next_item().expect("a piece"),
+        Step::Item(b"bc".to_vec())
+    );
     assert_eq!(decoder.next_item().expect("the end"), Step::End);
     assert_eq!(decoder.next_item().expect("the end"), Step::End);
     let mut decoder = Chunks::default();
     for _ in 0..1000 {
         decoder.feed(&spaces(1000));
-        assert!(matches!(decoder.next_item(), Ok(Step::Item(piece)) if piece.len() == 1000), "pulled after each feed, it is empty");
+        assert!(
+            matches!(decoder.next_item(), Ok(Step::Item(piece)) if piece.len() == 1000),
+            "pulled after each feed, it is empty"
+        );
         assert_eq!(decoder.next_item().expect("nothing"), Step::NeedData);
     }
 }
@@ -160,19 +223,35 @@ fn a_refusal_is_read_up_to_its_limit() {
     let error = error.api().expect("a refusal");
     assert_eq!(error.body.len(), ApiError::BODY_LIMIT);
     assert_eq!(error.body.last(), Some(&b'y'));
-    assert!(error.message.chars().count() <= 501 && error.message.ends_with('…'), "{}", error.message.len());
+    assert!(
+        error.message.chars().count() <= 501 && error.message.ends_with('…'),
+        "{}",
+        error.message.len()
+    );
     reply.feed(b"more");
     assert!(matches!(reply.next_item(), Ok(Step::End)));
 
     // The same at once, and byte by byte.
     let body = vec![b'x'; ApiError::BODY_LIMIT + 1000];
     for size in [1, 4096, body.len()] {
-        let error = read(head.reply(&hub(), &GetVersion), body.chunks(size)).expect_err("a refusal");
-        assert_eq!(error.api().map(|error| error.body.len()), Some(ApiError::BODY_LIMIT), "pieces of {size}");
+        let error =
+            read(head.reply(&hub(), &GetVersion), body.chunks(size)).expect_err("a refusal");
+        assert_eq!(
+            error.api().map(|error| error.body.len()),
+            Some(ApiError::BODY_LIMIT),
+            "pieces of {size}"
+        );
     }
     // And exactly the limit, which may be all.
-    let error = read(head.reply(&hub(), &GetVersion), [&body[..ApiError::BODY_LIMIT]]).expect_err("a refusal");
-    assert_eq!(error.api().map(|error| error.body.len()), Some(ApiError::BODY_LIMIT));
+    let error = read(
+        head.reply(&hub(), &GetVersion),
+        [&body[..ApiError::BODY_LIMIT]],
+    )
+    .expect_err("a refusal");
+    assert_eq!(
+        error.api().map(|error| error.body.len()),
+        Some(ApiError::BODY_LIMIT)
+    );
 }
 
 #[test]
@@ -183,20 +262,41 @@ fn a_body_shorter_than_announced_is_truncated() {
     for cut in 0..whole.len() {
         let mut reply = head.reply(&hub(), &GetVersion);
         reply.feed(&whole[..cut]);
-        assert!(matches!(reply.next_item(), Ok(Step::NeedData)), "cut at {cut}");
+        assert!(
+            matches!(reply.next_item(), Ok(Step::NeedData)),
+            "cut at {cut}"
+        );
         let error = reply.end().expect_err("it is not complete");
-        let (sent, announced) = (u64::try_from(cut).expect("small"), u64::try_from(whole.len()).expect("small"));
-        assert!(matches!(error, ReplyError::Truncated { got, expected, .. } if (got, expected) == (sent, Some(announced))), "{error:?}");
-        assert!(matches!(reply.next_item(), Ok(Step::End)), "nothing is made of it");
+        let (sent, announced) = (
+            u64::try_from(cut).expect("small"),
+            u64::try_from(whole.len()).expect("small"),
+        );
+        assert!(
+            matches!(error, ReplyError::Truncated { got, expected, .. } if (got, expected) == (sent, Some(announced))),
+            "{error:?}"
+        );
+        assert!(
+            matches!(reply.next_item(), Ok(Step::End)),
+            "nothing is made of it"
+        );
     }
     read(head.reply(&hub(), &GetVersion), [&whole[..]]).expect("a whole body");
 
     // For a stream too, whose bytes were handed out before.
     let head = Head::new(200, "OK").header("content-length", "5");
-    let mut reply = head.reply(&hub(), &ReadStream { id: &id, stream: OutputStream::Output });
+    let mut reply = head.reply(
+        &hub(),
+        &ReadStream {
+            id: &id,
+            stream: OutputStream::Output,
+        },
+    );
     reply.feed(b"abc");
     assert!(matches!(reply.next_item(), Ok(Step::Item(piece)) if piece == b"abc"));
-    assert_eq!(reply.end().expect_err("two bytes are missing").to_string(), "the reply was cut off after 3 of 5 bytes");
+    assert_eq!(
+        reply.end().expect_err("two bytes are missing").to_string(),
+        "the reply was cut off after 3 of 5 bytes"
+    );
 }
 
 #[test]
@@ -205,11 +305,15 @@ fn a_length_counts_only_where_it_frames_the_body() {
         Head::new(200, "OK"),
         Head::new(200, "OK").header("content-length", "many"),
         Head::new(200, "OK").header("content-length", "-1"),
-        Head::new(200, "OK").header("content-length", "99").header("transfer-encoding", "chunked"),
+        Head::new(200, "OK")
+            .header("content-length", "99")
+            .header("transfer-encoding", "chunked"),
     ] {
         let mut reply = head.reply(&hub(), &GetVersion);
         reply.feed(br#"{"version":"1.0.1"}"#);
-        reply.end().unwrap_or_else(|error| panic!("{head:?}: {error}"));
+        reply
+            .end()
+            .unwrap_or_else(|error| panic!("{head:?}: {error}"));
         assert!(matches!(reply.next_item(), Ok(Step::Item(_))), "{head:?}");
     }
 }
@@ -219,8 +323,21 @@ fn a_lost_connection_is_reported_with_what_came() {
     let mut reply = Head::new(200, "OK").reply(&hub(), &GetVersion);
     reply.feed(br#"{"version":"1.0.1"}"#);
     let error = reply.cut_off();
-    assert!(matches!(error, ReplyError::Truncated { got: 19, expected: None, .. }), "{error:?}");
-    assert!(matches!(reply.next_item(), Ok(Step::End)), "nothing is made of it, complete as it looks");
+    assert!(
+        matches!(
+            error,
+            ReplyError::Truncated {
+                got: 19,
+                expected: None,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        matches!(reply.next_item(), Ok(Step::End)),
+        "nothing is made of it, complete as it looks"
+    );
     reply.feed(b"x");
     reply.end().expect("an end after the end");
     assert!(matches!(reply.next_item(), Ok(Step::End)));
@@ -230,35 +347,72 @@ fn a_lost_connection_is_reported_with_what_came() {
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(b"no such");
     let error = reply.cut_off();
-    assert_eq!(error.api().map(|error| (error.status, error.message.as_str())), Some((StatusCode::NOT_FOUND, "no such")));
+    assert_eq!(
+        error
+            .api()
+            .map(|error| (error.status, error.message.as_str())),
+        Some((StatusCode::NOT_FOUND, "no such"))
+    );
     assert!(matches!(reply.next_item(), Ok(Step::End)));
     let error = read(head.reply(&hub(), &GetVersion), [&b"no such"[..]]).expect_err("a refusal");
-    assert_eq!(error.api().map(|error| error.status), Some(StatusCode::NOT_FOUND));
+    assert_eq!(
+        error.api().map(|error| error.status),
+        Some(StatusCode::NOT_FOUND)
+    );
 }
 
 #[test]
 fn success_is_told_by_the_status() {
-    for (status, success) in [(200, true), (202, true), (204, true), (299, true), (300, false), (302, false), (404, false), (500, false)] {
-        assert_eq!(Head::new(status, "").reply(&hub(), &GetVersion).is_success(), success, "{status}");
+    for (status, success) in [
+        (200, true),
+        (202, true),
+        (204, true),
+        (299, true),
+        (300, false),
+        (302, false),
+        (404, false),
+        (500, false),
+    ] {
+        assert_eq!(
+            Head::new(status, "")
+                .reply(&hub(), &GetVersion)
+                .is_success(),
+            success,
+            "{status}"
+        );
     }
 }
 
 #[test]
 fn the_decoder_of_a_success_is_given_away() {
     let (_, id, name) = ids();
-    let events = ReadEvents { id: &id, name: &name };
+    let events = ReadEvents {
+        id: &id,
+        name: &name,
+    };
     let line = b"{\"eventName\":\"e\",\"message\":1}\n";
-    for (hub, data) in [(old(), json!(1)), (hub(), json!({ "eventName": "e", "message": 1 }))] {
+    for (hub, data) in [
+        (old(), json!(1)),
+        (hub(), json!({ "eventName": "e", "message": 1 })),
+    ] {
         let mut reply = Head::new(200, "OK").reply(&hub, &events);
         // What was fed before goes with it.
         reply.feed(&line[..5]);
         let mut decoder = reply.into_decoder().expect("a success");
         decoder.feed(&line[5..]);
-        let Ok(Step::Item(event)) = decoder.next_item() else { panic!("no event") };
+        let Ok(Step::Item(event)) = decoder.next_item() else {
+            panic!("no event")
+        };
         assert_eq!(event.data, data, "it is the decoder for this hub");
     }
     for status in [302, 404, 500] {
-        assert!(Head::new(status, "").reply(&old(), &events).into_decoder().is_none(), "{status}");
+        assert!(
+            Head::new(status, "")
+                .reply(&old(), &events)
+                .into_decoder()
+                .is_none(),
+            "{status}"
+        );
     }
     let mut lost = Head::new(200, "OK").reply(&old(), &events);
     lost.cut_off();
@@ -268,28 +422,89 @@ fn the_decoder_of_a_success_is_given_away() {
 #[test]
 fn an_empty_body_reads_as_null() {
     for empty in ["", " ", "\r\n"] {
-        assert_eq!(single::<Json<Value>>(empty.as_bytes()).expect("null"), Value::Null, "{empty:?}");
-        assert_eq!(single::<Json<Option<u8>>>(empty.as_bytes()).expect("null"), None, "{empty:?}");
-        assert_eq!(single::<Json<Acknowledged>>(empty.as_bytes()).expect("yes"), Acknowledged::Bare(Value::Null), "{empty:?}");
-        let error = single::<Json<HubVersion>>(empty.as_bytes()).expect_err("nothing is no version");
-        assert!(matches!(&error, ReplyError::Body { start, .. } if start.is_empty()), "{error:?}");
+        assert_eq!(
+            single::<Json<Value>>(empty.as_bytes()).expect("null"),
+            Value::Null,
+            "{empty:?}"
+        );
+        assert_eq!(
+            single::<Json<Option<u8>>>(empty.as_bytes()).expect("null"),
+            None,
+            "{empty:?}"
+        );
+        assert_eq!(
+            single::<Json<Acknowledged>>(empty.as_bytes()).expect("yes"),
+            Acknowledged::Bare(Value::Null),
+            "{empty:?}"
+        );
+        let error =
+            single::<Json<HubVersion>>(empty.as_bytes()).expect_err("nothing is no version");
+        assert!(
+            matches!(&error, ReplyError::Body { start, .. } if start.is_empty()),
+            "{error:?}"
+        );
     }
     let (_, id, name) = ids();
-    let event = every_split(&Head::new(204, "No content"), &hub(), &NextEvent { id: &id, name: &name }, b"", |events| events);
-    assert_eq!(event.map(|events| events[0].data.clone()).expect("an event"), Value::Null);
+    let event = every_split(
+        &Head::new(204, "No content"),
+        &hub(),
+        &NextEvent {
+            id: &id,
+            name: &name,
+        },
+        b"",
+        |events| events,
+    );
+    assert_eq!(
+        event
+            .map(|events| events[0].data.clone())
+            .expect("an event"),
+        Value::Null
+    );
     // An old hub sends an envelope even for nothing.
-    let event = every_split(&Head::new(200, "OK"), &old(), &NextEvent { id: &id, name: &name }, b"", |events| events);
+    let event = every_split(
+        &Head::new(200, "OK"),
+        &old(),
+        &NextEvent {
+            id: &id,
+            name: &name,
+        },
+        b"",
+        |events| events,
+    );
     assert!(matches!(event, Err(ReplyError::Body { .. })), "{event:?}");
 }
 
 #[test]
 fn acknowledgements_come_in_two_shapes() {
     let (_, id, _) = ids();
-    let operation = KillInstance { id: &id, options: &KillOptions::new() };
-    let answer = |body: &str| every_split(&Head::new(202, ""), &hub(), &operation, body.as_bytes(), |mut items| items.remove(0));
+    let operation = KillInstance {
+        id: &id,
+        options: &KillOptions::new(),
+    };
+    let answer = |body: &str| {
+        every_split(
+            &Head::new(202, ""),
+            &hub(),
+            &operation,
+            body.as_bytes(),
+            |mut items| items.remove(0),
+        )
+    };
     let info = answer(r#"{"id":"i","status":"killing","new":1}"#).expect("yes");
-    assert_eq!(info.info().map(|info| (info.id.as_str(), info.extra["new"].clone())), Some(("i", Value::from(1))));
-    for bare in [r#"{"opStatus":"Accepted"}"#, "null", "", "[]", "\"OK\"", r#"{"id":5}"#] {
+    assert_eq!(
+        info.info()
+            .map(|info| (info.id.as_str(), info.extra["new"].clone())),
+        Some(("i", Value::from(1)))
+    );
+    for bare in [
+        r#"{"opStatus":"Accepted"}"#,
+        "null",
+        "",
+        "[]",
+        "\"OK\"",
+        r#"{"id":5}"#,
+    ] {
         assert!(answer(bare).expect("yes").info().is_none(), "{bare}");
     }
 }
@@ -297,7 +512,8 @@ fn acknowledgements_come_in_two_shapes() {
 #[test]
 fn members_that_are_not_known_are_kept() {
     fn kept<T: DeserializeOwned + Serialize>(sent: Value) {
-        let value = single::<Json<T>>(sent.to_string().as_bytes()).unwrap_or_else(|error| panic!("{sent}: {error:?}"));
+        let value = single::<Json<T>>(sent.to_string().as_bytes())
+            .unwrap_or_else(|error| panic!("{sent}: {error:?}"));
         assert_eq!(serde_json::to_value(&value).expect("JSON"), sent);
     }
     let config = json!({ "name": "n", "version": "1", "engines": { "node": 18, "new": [1] }, "new": { "a": null }, "type": "docker" });
@@ -320,41 +536,97 @@ fn members_that_are_not_known_are_kept() {
 fn events_of_old_hubs_are_envelopes() {
     let (_, id, name) = ids();
     let event = |hub: &Endpoint, body: &str| {
-        let events = every_split(&Head::new(200, "OK"), hub, &NextEvent { id: &id, name: &name }, body.as_bytes(), |events| events);
+        let events = every_split(
+            &Head::new(200, "OK"),
+            hub,
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+            body.as_bytes(),
+            |events| events,
+        );
         events.map(|mut events| events.remove(0))
     };
     let envelope = r#"{"eventName":"other","message":{"a":1},"more":1}"#;
     let unpacked = event(&old(), envelope).expect("an envelope");
-    assert_eq!((unpacked.name.as_str(), unpacked.data), ("other", json!({ "a": 1 })));
+    assert_eq!(
+        (unpacked.name.as_str(), unpacked.data),
+        ("other", json!({ "a": 1 }))
+    );
     let bare = event(&hub(), envelope).expect("data that looks like an envelope");
-    assert_eq!((bare.name.as_str(), bare.data.to_string()), ("e", envelope.to_owned()));
+    assert_eq!(
+        (bare.name.as_str(), bare.data.to_string()),
+        ("e", envelope.to_owned())
+    );
     // Bare since 0.38.0, and where nothing was told.
     for (minor, in_envelope) in [(37, true), (38, false)] {
         let hub = hub().with_dialect(Dialect::of(Version::new(0, minor, 0)));
-        assert_eq!(event(&hub, envelope).expect("an event").name == "other", in_envelope, "0.{minor}.0");
+        assert_eq!(
+            event(&hub, envelope).expect("an event").name == "other",
+            in_envelope,
+            "0.{minor}.0"
+        );
     }
     let error = event(&old(), r#"{"message":"no name"}"#).expect_err("not an envelope");
-    assert!(matches!(&error, ReplyError::Body { start, .. } if start == r#"{"message":"no name"}"#), "{error:?}");
+    assert!(
+        matches!(&error, ReplyError::Body { start, .. } if start == r#"{"message":"no name"}"#),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn bodies_that_are_not_text_are_refused() {
     let (id, ..) = ids();
-    let read = |body| every_split(&Head::new(200, "OK"), &hub(), &GetSequence { id: &id }, body, |items| items);
-    for body in [&b"\"\xff\""[..], b"{\"id\":\"\xc3\"}", b"{\"id\":\"s\",\"nobody knows it\":\"\xff\"}"] {
+    let read = |body| {
+        every_split(
+            &Head::new(200, "OK"),
+            &hub(),
+            &GetSequence { id: &id },
+            body,
+            |items| items,
+        )
+    };
+    for body in [
+        &b"\"\xff\""[..],
+        b"{\"id\":\"\xc3\"}",
+        b"{\"id\":\"s\",\"nobody knows it\":\"\xff\"}",
+    ] {
         let result = read(body);
-        assert!(matches!(result, Err(ReplyError::Text { .. })), "{body:?}: {result:?}");
+        assert!(
+            matches!(result, Err(ReplyError::Text { .. })),
+            "{body:?}: {result:?}"
+        );
     }
-    for body in [&b"\xef\xbb\xbf{}"[..], b"{\"id\":\"s\"} x", b"{", b"{\"id\":\"s\"", b"'s'", b"\0"] {
+    for body in [
+        &b"\xef\xbb\xbf{}"[..],
+        b"{\"id\":\"s\"} x",
+        b"{",
+        b"{\"id\":\"s\"",
+        b"'s'",
+        b"\0",
+    ] {
         let result = read(body);
-        assert!(matches!(result, Err(ReplyError::Body { .. })), "{body:?}: {result:?}");
+        assert!(
+            matches!(result, Err(ReplyError::Body { .. })),
+            "{body:?}: {result:?}"
+        );
     }
     // A refusal is one all the same.
     for body in [&b"\xff\xfe"[..], b"{\"error\":\"\xff\"}"] {
-        let result = every_split(&Head::new(500, ""), &hub(), &GetSequence { id: &id }, body, |items| items);
+        let result = every_split(
+            &Head::new(500, ""),
+            &hub(),
+            &GetSequence { id: &id },
+            body,
+            |items| items,
+        );
         let error = result.expect_err("a refusal");
         let error = error.api().unwrap_or_else(|| panic!("{error:?}"));
-        assert!(error.body == body && error.message.contains('\u{fffd}'), "{error}");
+        assert!(
+            error.body == body && error.message.contains('\u{fffd}'),
+            "{error}"
+        );
     }
 }
 
@@ -365,24 +637,68 @@ fn deep_nesting_does_not_overflow_the_stack() {
     let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
     let objects = r#"{"id":"#.repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
     fn refuses<O: Operation>(hub: &Endpoint, operation: &O, body: &str) {
-        let result = read(Head::new(200, "OK").reply(hub, operation), [body.as_bytes()]);
-        assert!(matches!(result, Err(ReplyError::Body { .. })), "{}", O::NAME);
-        let refusal = read(Head::new(400, "Bad Request").reply(hub, operation), [body.as_bytes()]);
+        let result = read(
+            Head::new(200, "OK").reply(hub, operation),
+            [body.as_bytes()],
+        );
+        assert!(
+            matches!(result, Err(ReplyError::Body { .. })),
+            "{}",
+            O::NAME
+        );
+        let refusal = read(
+            Head::new(400, "Bad Request").reply(hub, operation),
+            [body.as_bytes()],
+        );
         assert!(matches!(refusal, Err(ReplyError::Api(_))), "{}", O::NAME);
     }
-    for body in
-        [arrays.as_str(), &objects, &format!(r#"{{"id":"s","config":{arrays}}}"#), &format!(r#"{{"eventName":"e","message":{arrays}}}"#)]
-    {
+    for body in [
+        arrays.as_str(),
+        &objects,
+        &format!(r#"{{"id":"s","config":{arrays}}}"#),
+        &format!(r#"{{"eventName":"e","message":{arrays}}}"#),
+    ] {
         refuses(&hub(), &GetVersion, body);
         refuses(&hub(), &ListSequences, body);
         refuses(&hub(), &GetSequence { id: &sequence }, body);
         refuses(&hub(), &ListInstances, body);
         refuses(&hub(), &GetInstance { id: &id }, body);
-        refuses(&hub(), &KillInstance { id: &id, options: &KillOptions::new() }, body);
-        refuses(&hub(), &NextEvent { id: &id, name: &name }, body);
-        refuses(&old(), &NextEvent { id: &id, name: &name }, body);
+        refuses(
+            &hub(),
+            &KillInstance {
+                id: &id,
+                options: &KillOptions::new(),
+            },
+            body,
+        );
+        refuses(
+            &hub(),
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+            body,
+        );
+        refuses(
+            &old(),
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+            body,
+        );
     }
-    read(Head::new(200, "OK").reply(&hub(), &DeleteSequence { id: &sequence, force: false }), [arrays.as_bytes()]).expect("not looked at");
+    read(
+        Head::new(200, "OK").reply(
+            &hub(),
+            &DeleteSequence {
+                id: &sequence,
+                force: false,
+            },
+        ),
+        [arrays.as_bytes()],
+    )
+    .expect("not looked at");
 }
 
 /// One MiB, a byte at a time, pulled after each: this ends only if neither feeding nor pulling takes longer the more has come.
@@ -396,11 +712,48 @@ fn a_megabyte_in_single_bytes_is_read() {
         read(reply, body.chunks(1)).unwrap_or_else(|error| panic!("{error}"))
     }
     let ok = Head::new(200, "OK");
-    let events = bytes(ok.reply(&hub(), &NextEvent { id: &id, name: &name }), &json);
+    let events = bytes(
+        ok.reply(
+            &hub(),
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+        ),
+        &json,
+    );
     assert_eq!(events[0].data.as_str().map(str::len), Some(LENGTH - 2));
-    assert_eq!(bytes(ok.reply(&hub(), &ReadStream { id: &id, stream: OutputStream::Log }), &json).len(), LENGTH);
-    assert_eq!(bytes(ok.reply(&hub(), &SendStdin { id: &id, end: None }), &json), [()]);
-    assert_eq!(bytes(ok.reply(&hub(), &DeleteSequence { id: &sequence, force: false }), &json), [()]);
+    assert_eq!(
+        bytes(
+            ok.reply(
+                &hub(),
+                &ReadStream {
+                    id: &id,
+                    stream: OutputStream::Log
+                }
+            ),
+            &json
+        )
+        .len(),
+        LENGTH
+    );
+    assert_eq!(
+        bytes(ok.reply(&hub(), &SendStdin { id: &id, end: None }), &json),
+        [()]
+    );
+    assert_eq!(
+        bytes(
+            ok.reply(
+                &hub(),
+                &DeleteSequence {
+                    id: &sequence,
+                    force: false
+                }
+            ),
+            &json
+        ),
+        [()]
+    );
 }
 
 #[test]
@@ -410,14 +763,34 @@ fn nothing_comes_before_the_end_of_a_single_item() {
         let mut reply = Head::new(200, "OK").reply(&hub(), operation);
         for piece in iter::once(&[][..]).chain(body.chunks(1)) {
             reply.feed(piece);
-            assert!(matches!(reply.next_item(), Ok(Step::NeedData)), "{}", O::NAME);
+            assert!(
+                matches!(reply.next_item(), Ok(Step::NeedData)),
+                "{}",
+                O::NAME
+            );
         }
         reply.end().expect("a complete body");
-        assert!(matches!(reply.next_item(), Ok(Step::Item(_))), "{}", O::NAME);
+        assert!(
+            matches!(reply.next_item(), Ok(Step::Item(_))),
+            "{}",
+            O::NAME
+        );
         assert!(matches!(reply.next_item(), Ok(Step::End)), "{}", O::NAME);
     }
     waits(&GetVersion, br#"{"version":"1"}"#);
-    waits(&DeleteSequence { id: &sequence, force: true }, b"{}");
+    waits(
+        &DeleteSequence {
+            id: &sequence,
+            force: true,
+        },
+        b"{}",
+    );
     waits(&SendStdin { id: &id, end: None }, b"");
-    waits(&NextEvent { id: &id, name: &name }, b"1");
+    waits(
+        &NextEvent {
+            id: &id,
+            name: &name,
+        },
+        b"1",
+    );
 }

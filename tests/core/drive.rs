@@ -25,11 +25,16 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn new(status: u16, reason: &str) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
-        Self { status, reason: reason.to_owned(), headers: HeaderMap::new() }
+        Self {
+            status,
+            reason: reason.to_owned(),
+            headers: HeaderMap::new(),
+        }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.insert(name, value.parse().expect("a header value"));
+        self.headers
+            .insert(name, value.parse().expect("a header value"));
         self
     }
 
@@ -42,7 +47,10 @@ impl Head {
 pub(crate) const MOST_ITEMS: usize = 2 << 20;
 
 /// What a reply says next, moved into `items` where it is an item. `None` while it needs more.
-fn pull<D: Decode>(reply: &mut Reply<D>, items: &mut Vec<D::Item>) -> Option<Result<(), ReplyError>> {
+fn pull<D: Decode>(
+    reply: &mut Reply<D>,
+    items: &mut Vec<D::Item>,
+) -> Option<Result<(), ReplyError>> {
     loop {
         match reply.next_item() {
             Ok(Step::Item(item)) => items.push(item),
@@ -55,7 +63,10 @@ fn pull<D: Decode>(reply: &mut Reply<D>, items: &mut Vec<D::Item>) -> Option<Res
 }
 
 /// All items of a complete body that arrives in these pieces, pulled after each.
-pub(crate) fn read<'a, D: Decode>(mut reply: Reply<D>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<D::Item>, ReplyError> {
+pub(crate) fn read<'a, D: Decode>(
+    mut reply: Reply<D>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<D::Item>, ReplyError> {
     let mut items = Vec::new();
     for piece in pieces {
         reply.feed(piece);
@@ -65,7 +76,10 @@ pub(crate) fn read<'a, D: Decode>(mut reply: Reply<D>, pieces: impl IntoIterator
     }
     reply.end()?;
     let end = pull(&mut reply, &mut items).expect("a complete body needs no more data");
-    assert!(matches!(reply.next_item(), Ok(Step::End)), "a reply at its end stays there");
+    assert!(
+        matches!(reply.next_item(), Ok(Step::End)),
+        "a reply at its end stays there"
+    );
     end.map(|()| items)
 }
 
@@ -82,10 +96,18 @@ pub(crate) fn every_split<O: Operation, T: Debug>(
     let whole = read(reply(), [body]).map(&view);
     let expected = format!("{whole:?}");
     let same = |pieces: &mut dyn Iterator<Item = &[u8]>, how: &str| {
-        assert_eq!(format!("{:?}", read(reply(), pieces).map(&view)), expected, "{} {how}", O::NAME);
+        assert_eq!(
+            format!("{:?}", read(reply(), pieces).map(&view)),
+            expected,
+            "{} {how}",
+            O::NAME
+        );
     };
     same(&mut body.chunks(1), "byte by byte");
-    same(&mut body.chunks(1).flat_map(|byte| [byte, &[]]), "byte by byte with nothing between");
+    same(
+        &mut body.chunks(1).flat_map(|byte| [byte, &[]]),
+        "byte by byte with nothing between",
+    );
     for at in 0..=body.len() {
         let (left, right) = body.split_at(at);
         same(&mut [left, right].into_iter(), &format!("cut at {at}"));
@@ -95,7 +117,13 @@ pub(crate) fn every_split<O: Operation, T: Debug>(
 
 /// The refusal that a reply to `GET /version` becomes, however it is cut.
 pub(crate) fn refusal(head: &Head, body: &[u8]) -> ApiError {
-    let outcome = every_split(head, &hub(), &scramjet_client_core::GetVersion, body, |items| items);
+    let outcome = every_split(
+        head,
+        &hub(),
+        &scramjet_client_core::GetVersion,
+        body,
+        |items| items,
+    );
     let error = outcome.expect_err("a refusal");
     error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
 }
@@ -120,12 +148,20 @@ pub(crate) fn core_sources() -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&root).expect("below the root").display().to_string();
+                let name = path
+                    .strip_prefix(&root)
+                    .expect("below the root")
+                    .display()
+                    .to_string();
                 sources.push((name, fs::read_to_string(&path).expect("a source in UTF-8")));
             }
         }
     }
     sources.sort();
-    assert!(sources.len() > 10, "core was not found in {}", root.display());
+    assert!(
+        sources.len() > 10,
+        "core was not found in {}",
+        root.display()
+    );
     sources
 }

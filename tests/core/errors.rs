@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, error::Error};
 
 use scramjet_client_core::http::{HeaderName, HeaderValue, StatusCode, header};
 use scramjet_client_core::{
-    ApiError, Decode, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId, OverwriteSequence, ReplyError, RequestError,
-    SendStdin, SequenceId, StartOptions, TextLines, Version,
+    ApiError, Decode, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId,
+    OverwriteSequence, ReplyError, RequestError, SendStdin, SequenceId, StartOptions, TextLines,
+    Version,
 };
 
 use crate::drive::{Head, core_sources, every_split, hub, read, refusal};
@@ -21,11 +22,23 @@ fn predicates(error: &ApiError) -> Vec<&'static str> {
         ("unprocessable", error.is_unprocessable()),
         ("unauthorized", error.is_unauthorized()),
     ];
-    all.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect()
+    all.into_iter()
+        .filter(|(_, holds)| *holds)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Shape, status, reason, body → the status that is meant, code, message, predicates.
-type Refusal<'a> = (&'a str, u16, &'a str, &'a str, u16, &'a str, &'a str, &'a [&'a str]);
+type Refusal<'a> = (
+    &'a str,
+    u16,
+    &'a str,
+    &'a str,
+    u16,
+    &'a str,
+    &'a str,
+    &'a [&'a str],
+);
 
 /// The shapes of `sth-wire.md` §2.6, and what may stand where a hub should be.
 #[test]
@@ -35,8 +48,10 @@ fn every_shape_of_refusal() {
     let long = "ż".repeat(501);
     let shortened = "ż".repeat(500) + "…";
     let html = "an HTML page (Log in); a proxy or another web server answered instead of the hub";
-    let untitled = "an HTML page (without a title); a proxy or another web server answered instead of the hub";
-    let enoent = r#"{"error":{"errno":-2,"code":"ENOENT","syscall":"open","path":"/srv/package.json"}}"#;
+    let untitled =
+        "an HTML page (without a title); a proxy or another web server answered instead of the hub";
+    let enoent =
+        r#"{"error":{"errno":-2,"code":"ENOENT","syscall":"open","path":"/srv/package.json"}}"#;
     let all = r#"{"error":{"reason":"r","data":"d","message":"m"}}"#;
     #[rustfmt::skip] // one row, one line
     let rows: &[Refusal<'_>] = &[
@@ -90,9 +105,22 @@ fn every_shape_of_refusal() {
     ];
     for &(shape, status, reason, body, meant, code, message, holds) in rows {
         let error = refusal(&Head::new(status, reason), body.as_bytes());
-        let seen = (error.status.as_u16(), error.received_status.as_u16(), error.code.as_str(), error.message.as_str());
-        assert_eq!(seen, (meant, status, code, message), "{shape}: {status} {reason} {body}");
-        assert_eq!(predicates(&error), holds, "{shape}: {status} {reason} {body}");
+        let seen = (
+            error.status.as_u16(),
+            error.received_status.as_u16(),
+            error.code.as_str(),
+            error.message.as_str(),
+        );
+        assert_eq!(
+            seen,
+            (meant, status, code, message),
+            "{shape}: {status} {reason} {body}"
+        );
+        assert_eq!(
+            predicates(&error),
+            holds,
+            "{shape}: {status} {reason} {body}"
+        );
         assert_eq!(error.body, body.as_bytes(), "{shape}");
         assert_eq!(error.json(), serde_json::from_str(body).ok(), "{shape}");
         assert_eq!(error.retry_after, None, "{shape}");
@@ -136,8 +164,9 @@ fn codes_are_those_of_the_typescript_client() {
 #[test]
 fn a_code_in_the_body_comes_first() {
     use ErrorCode::{
-        BadParameters, Conflict, Gone, InsufficientResources, InvalidConfig, NeedAuthentication, NotAuthorized, NotFound, Other,
-        PrerunnerError, RequestError, ServerError, UnknownError, UnprocessableEntity,
+        BadParameters, Conflict, Gone, InsufficientResources, InvalidConfig, NeedAuthentication,
+        NotAuthorized, NotFound, Other, PrerunnerError, RequestError, ServerError, UnknownError,
+        UnprocessableEntity,
     };
     for (code, expected) in [
         ("1001", NotAuthorized),
@@ -169,17 +198,25 @@ fn a_code_in_the_body_comes_first() {
     ] {
         let body = format!(r#"{{"error":{{"code":{code},"message":"why"}}}}"#);
         let error = refusal(&Head::new(410, "Gone"), body.as_bytes());
-        assert_eq!((&error.code, error.message.as_str(), error.status), (&expected, "why", StatusCode::GONE), "{code}");
+        assert_eq!(
+            (&error.code, error.message.as_str(), error.status),
+            (&expected, "why", StatusCode::GONE),
+            "{code}"
+        );
         let text = code.trim_matches('"');
         if code.starts_with('"') {
-            assert_eq!((error.code.as_str(), error.code.to_string()), (text, text.to_owned()));
+            assert_eq!(
+                (error.code.as_str(), error.code.to_string()),
+                (text, text.to_owned())
+            );
         }
     }
 }
 
 #[test]
 fn a_redirection_names_its_target() {
-    let head = Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
+    let head =
+        Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
     let words = "it redirects to https://hub.example/api/v1, and redirects are not followed; if that is the hub, make it the base URL";
@@ -196,21 +233,56 @@ fn messages_are_short_and_move_no_cursor() {
     let long = "x".repeat(60_000);
     let escapes = "a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}";
     let plain = "a[2J31m\n\tb";
-    for (wild, tame) in [(long.as_str(), format!("{}…", &long[..500])), (escapes, plain.to_owned())] {
+    for (wild, tame) in [
+        (long.as_str(), format!("{}…", &long[..500])),
+        (escapes, plain.to_owned()),
+    ] {
         let text = format!("{wild}.");
-        let tame = if wild == long { tame } else { format!("{tame}.") };
-        assert_eq!(refusal_of(&Head::new(500, "Oh"), text.as_bytes()).message, tame, "a text");
+        let tame = if wild == long {
+            tame
+        } else {
+            format!("{tame}.")
+        };
+        assert_eq!(
+            refusal_of(&Head::new(500, "Oh"), text.as_bytes()).message,
+            tame,
+            "a text"
+        );
         let json = serde_json::json!({ "error": text }).to_string();
-        assert_eq!(refusal_of(&Head::new(500, "Oh"), json.as_bytes()).message, tame, "JSON");
-        assert_eq!(refusal_of(&Head::new(500, &text), b"").message, tame, "a reason");
+        assert_eq!(
+            refusal_of(&Head::new(500, "Oh"), json.as_bytes()).message,
+            tame,
+            "JSON"
+        );
+        assert_eq!(
+            refusal_of(&Head::new(500, &text), b"").message,
+            tame,
+            "a reason"
+        );
         let page = format!("<html><title>{text}</title>");
-        assert!(refusal_of(&Head::new(500, "Oh"), page.as_bytes()).message.starts_with(&format!("an HTML page ({tame})")), "a title");
+        assert!(
+            refusal_of(&Head::new(500, "Oh"), page.as_bytes())
+                .message
+                .starts_with(&format!("an HTML page ({tame})")),
+            "a title"
+        );
         let code = serde_json::json!({ "error": { "code": text, "message": "m" } }).to_string();
         let error = refusal_of(&Head::new(500, "Oh"), code.as_bytes());
-        assert_eq!((error.to_string().as_str(), error.code), ("500 SERVER_ERROR: m", ErrorCode::ServerError), "no code");
+        assert_eq!(
+            (error.to_string().as_str(), error.code),
+            ("500 SERVER_ERROR: m", ErrorCode::ServerError),
+            "no code"
+        );
     }
-    let error = refusal_of(&Head::new(302, "Found").header("location", &format!("http://x/{long}")), b"");
-    assert!(error.message.len() < 700 && error.message.starts_with("it redirects to http://x/xxx"), "{}", error.message.len());
+    let error = refusal_of(
+        &Head::new(302, "Found").header("location", &format!("http://x/{long}")),
+        b"",
+    );
+    assert!(
+        error.message.len() < 700 && error.message.starts_with("it redirects to http://x/xxx"),
+        "{}",
+        error.message.len()
+    );
 }
 
 fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
@@ -222,12 +294,23 @@ fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
 #[test]
 fn what_the_parser_says_is_short() {
     let source = |body: &str| {
-        let error = read(Head::new(200, "OK").reply(&hub(), &GetVersion), [body.as_bytes()]).expect_err("no version");
+        let error = read(
+            Head::new(200, "OK").reply(&hub(), &GetVersion),
+            [body.as_bytes()],
+        )
+        .expect_err("no version");
         error.source().expect("the parser's error").to_string()
     };
-    assert_eq!(source(r#""xy""#), r#"invalid type: string "xy", expected struct HubVersion at line 1 column 4"#);
+    assert_eq!(
+        source(r#""xy""#),
+        r#"invalid type: string "xy", expected struct HubVersion at line 1 column 4"#
+    );
     let long = source(&format!("\n{:?}", "x".repeat(1_000_000)));
-    assert!(long.starts_with(r#"invalid type: string "xxx"#) && long.ends_with("x… at line 2 column 1000002"), "{long}");
+    assert!(
+        long.starts_with(r#"invalid type: string "xxx"#)
+            && long.ends_with("x… at line 2 column 1000002"),
+        "{long}"
+    );
     assert!(long.len() < 600, "{} bytes", long.len());
 }
 
@@ -253,30 +336,66 @@ fn retry_after_is_read() {
 
 #[test]
 fn a_meaning_replaces_what_was_read() {
-    let error = refusal(&Head::new(500, "x").header("retry-after", "1"), b"{\"error\":{\"code\":\"ENOENT\"}}");
-    let other = error.clone().meaning(StatusCode::NOT_FOUND, "there is none");
-    assert_eq!((other.status, &other.code, other.message.as_str()), (StatusCode::NOT_FOUND, &ErrorCode::NotFound, "there is none"));
-    assert_eq!((other.received_status, other.retry_after, &other.body), (error.received_status, Some(1), &error.body));
-    assert_eq!(other.to_string(), "404 NOT_FOUND: there is none (sent as 500)");
+    let error = refusal(
+        &Head::new(500, "x").header("retry-after", "1"),
+        b"{\"error\":{\"code\":\"ENOENT\"}}",
+    );
+    let other = error
+        .clone()
+        .meaning(StatusCode::NOT_FOUND, "there is none");
+    assert_eq!(
+        (other.status, &other.code, other.message.as_str()),
+        (StatusCode::NOT_FOUND, &ErrorCode::NotFound, "there is none")
+    );
+    assert_eq!(
+        (other.received_status, other.retry_after, &other.body),
+        (error.received_status, Some(1), &error.body)
+    );
+    assert_eq!(
+        other.to_string(),
+        "404 NOT_FOUND: there is none (sent as 500)"
+    );
 }
 
 /// A text that begins with another number than that of a refusal names no status.
 #[test]
 fn a_named_status_is_one_of_a_refusal() {
-    for text in ["200: OK", "204: No content", "100: x", "302: Found", "999: x"] {
+    for text in [
+        "200: OK",
+        "204: No content",
+        "100: x",
+        "302: Found",
+        "999: x",
+    ] {
         let error = refusal(&Head::new(500, "Internal Server Error"), text.as_bytes());
-        assert_eq!((error.status, error.code.as_str()), (StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR"), "{text}: {error}");
+        assert_eq!(
+            (error.status, error.code.as_str()),
+            (StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR"),
+            "{text}: {error}"
+        );
         let id = InstanceId::new("i").expect("an id");
-        let sent = every_split(&Head::new(200, "OK"), &hub(), &SendStdin { id: &id, end: None }, text.as_bytes(), |items| items);
+        let sent = every_split(
+            &Head::new(200, "OK"),
+            &hub(),
+            &SendStdin { id: &id, end: None },
+            text.as_bytes(),
+            |items| items,
+        );
         let refused = sent.as_ref().err().and_then(ReplyError::api);
-        assert!(refused.is_none_or(|error| !error.status.is_success()), "an upload refused with a success: {sent:?}");
+        assert!(
+            refused.is_none_or(|error| !error.status.is_success()),
+            "an upload refused with a success: {sent:?}"
+        );
     }
 }
 
 /// Where a text names a status that is not taken, it is not taken out of the text either.
 #[test]
 fn a_text_keeps_the_number_that_is_not_a_status() {
-    let error = refusal(&Head::new(404, "Not Found"), b"500: Internal error occurred");
+    let error = refusal(
+        &Head::new(404, "Not Found"),
+        b"500: Internal error occurred",
+    );
     assert_eq!(error.status, StatusCode::NOT_FOUND);
     assert_eq!(error.message, "500: Internal error occurred");
 }
@@ -286,9 +405,16 @@ fn a_text_keeps_the_number_that_is_not_a_status() {
 fn the_received_status_is_that_of_the_status_line() {
     let id = InstanceId::new("i").expect("an id");
     let operation = SendStdin { id: &id, end: None };
-    let error = read(Head::new(200, "OK").reply(&hub(), &operation), [&b"500: Internal error occurred"[..]]).expect_err("a refusal");
+    let error = read(
+        Head::new(200, "OK").reply(&hub(), &operation),
+        [&b"500: Internal error occurred"[..]],
+    )
+    .expect_err("a refusal");
     let error = error.api().expect("a refusal");
-    assert_eq!((error.status.as_u16(), error.code.as_str()), (500, "SERVER_ERROR"));
+    assert_eq!(
+        (error.status.as_u16(), error.code.as_str()),
+        (500, "SERVER_ERROR")
+    );
     assert_eq!(error.received_status.as_u16(), 200);
 }
 
@@ -299,7 +425,10 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
     let id = SequenceId::new("s").expect("an id");
     let too_long = SequenceId::new("s".repeat(70_000)).expect("an id, but for its length");
     let host = endpoint.set_header(header::HOST, HeaderValue::from_static("other"));
-    let long = endpoint.set_header(HeaderName::from_static("x-long"), HeaderValue::try_from("x".repeat(16 << 10)).expect("a value"));
+    let long = endpoint.set_header(
+        HeaderName::from_static("x-long"),
+        HeaderValue::try_from("x".repeat(16 << 10)).expect("a value"),
+    );
     let option = StartOptions::new().app_config("text").to_body();
     let unsupported = old.request(&OverwriteSequence { id: &id });
     let http = hub().request(&GetSequence { id: &too_long });
@@ -340,13 +469,19 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
             "this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
             &[],
         ),
-        (http.expect_err("long"), "cannot build the request", &["uri too long"]),
+        (
+            http.expect_err("long"),
+            "cannot build the request",
+            &["uri too long"],
+        ),
     ]
 }
 
 fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
     let reply = |status, reason| Head::new(status, reason).reply(&hub(), &GetVersion);
-    let refused = |status, reason, body: &str| read(reply(status, reason), [body.as_bytes()]).expect_err("a refusal");
+    let refused = |status, reason, body: &str| {
+        read(reply(status, reason), [body.as_bytes()]).expect_err("a refusal")
+    };
     let large = vec![b' '; (4 << 20) + 1];
     let page = "<!DOCTYPE html>\n".to_owned() + &"é".repeat(200);
     let mut not_text = TextLines::default();
@@ -357,8 +492,16 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
             "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
             &[],
         ),
-        (refused(500, "x", "415: Invalid content-type"), "415 REQUEST_ERROR: Invalid content-type (sent as 500)", &[]),
-        (refused(503, "Service Unavailable", ""), "503 SERVER_ERROR: Service Unavailable", &[]),
+        (
+            refused(500, "x", "415: Invalid content-type"),
+            "415 REQUEST_ERROR: Invalid content-type (sent as 500)",
+            &[],
+        ),
+        (
+            refused(503, "Service Unavailable", ""),
+            "503 SERVER_ERROR: Service Unavailable",
+            &[],
+        ),
         (
             refused(200, "OK", &page),
             "the reply is not the JSON that was expected; it begins with \"<!DOCTYPE html>\\nééééééééééééééééééééééééééééééééé\
@@ -380,8 +523,16 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
             "the reply is longer than 4194304 bytes, more than a hub sends here; it was not read further",
             &[],
         ),
-        (ReplyError::truncated(3, Some(5)), "the reply was cut off after 3 of 5 bytes", &[]),
-        (reply(200, "OK").cut_off(), "the reply was cut off after 0 bytes", &[]),
+        (
+            ReplyError::truncated(3, Some(5)),
+            "the reply was cut off after 3 of 5 bytes",
+            &[],
+        ),
+        (
+            reply(200, "OK").cut_off(),
+            "the reply was cut off after 0 bytes",
+            &[],
+        ),
     ]
 }
 
@@ -399,7 +550,12 @@ fn errors_are_sentences() {
             assert_eq!(&texts[1..], *causes, "{says}");
             for (at, text) in texts.iter().enumerate() {
                 let others = texts.iter().enumerate().filter(|(other, _)| *other != at);
-                assert!(others.into_iter().all(|(_, other)| !other.contains(text.as_str())), "said twice: {texts:?}");
+                assert!(
+                    others
+                        .into_iter()
+                        .all(|(_, other)| !other.contains(text.as_str())),
+                    "said twice: {texts:?}"
+                );
             }
         }
     }
@@ -410,19 +566,46 @@ fn errors_are_sentences() {
 #[test]
 fn every_variant_of_the_errors_has_its_sentence() {
     let variants = |errors: Vec<String>| -> BTreeSet<String> {
-        errors.iter().map(|debug| debug.chars().take_while(char::is_ascii_alphanumeric).collect()).collect()
+        errors
+            .iter()
+            .map(|debug| {
+                debug
+                    .chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect()
+            })
+            .collect()
     };
     let sources = core_sources();
-    let (_, source) = sources.iter().find(|(name, _)| name == "error.rs").expect("error.rs");
+    let (_, source) = sources
+        .iter()
+        .find(|(name, _)| name == "error.rs")
+        .expect("error.rs");
     let declared = |name: &str| -> BTreeSet<String> {
-        let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).expect("the declaration");
+        let (_, body) = source
+            .split_once(&format!("pub enum {name} {{\n"))
+            .expect("the declaration");
         let (body, _) = body.split_once("\n}\n").expect("its end");
-        let lines =
-            body.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
-        lines.map(|line| line.chars().take_while(char::is_ascii_alphanumeric).collect()).collect()
+        let lines = body
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "))
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        lines
+            .map(|line| {
+                line.chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect()
+            })
+            .collect()
     };
-    let request = request_errors().iter().map(|(error, ..)| format!("{error:?}")).collect();
+    let request = request_errors()
+        .iter()
+        .map(|(error, ..)| format!("{error:?}"))
+        .collect();
     assert_eq!(declared("RequestError"), variants(request));
-    let reply = reply_errors().iter().map(|(error, ..)| format!("{error:?}")).collect();
+    let reply = reply_errors()
+        .iter()
+        .map(|(error, ..)| format!("{error:?}"))
+        .collect();
     assert_eq!(declared("ReplyError"), variants(reply));
 }

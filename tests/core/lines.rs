@@ -6,12 +6,21 @@ use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, Step, TextLines
 use serde_json::{Value, json};
 
 /// What comes out, errors included; fed in pieces of this length.
-fn outcome<D: Decode + Default>(body: &[u8], piece: usize, ended: bool) -> Vec<Result<D::Item, String>> {
+fn outcome<D: Decode + Default>(
+    body: &[u8],
+    piece: usize,
+    ended: bool,
+) -> Vec<Result<D::Item, String>> {
     outcome_of::<D>(body, piece, ended, D::feed)
 }
 
 /// What comes out, where pieces of this length are given to it in this way.
-fn outcome_of<D: Decode + Default>(body: &[u8], piece: usize, ended: bool, give: impl Fn(&mut D, &[u8])) -> Vec<Result<D::Item, String>> {
+fn outcome_of<D: Decode + Default>(
+    body: &[u8],
+    piece: usize,
+    ended: bool,
+    give: impl Fn(&mut D, &[u8]),
+) -> Vec<Result<D::Item, String>> {
     let mut decoder = D::default();
     let mut outcome = Vec::new();
     let mut pull = |decoder: &mut D| {
@@ -54,7 +63,12 @@ fn place<D: Decode>(decoder: &mut D, mut bytes: &[u8]) {
 fn said(error: &ReplyError) -> String {
     match error {
         ReplyError::TooLarge { limit, .. } => format!("longer than {limit}"),
-        other => other.to_string().split(';').next().unwrap_or_default().to_owned(),
+        other => other
+            .to_string()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
@@ -65,7 +79,11 @@ where
 {
     let whole = outcome::<D>(body, body.len().max(1), ended);
     for piece in 1..body.len().min(40) {
-        assert_eq!(outcome::<D>(body, piece, ended), whole, "in pieces of {piece}");
+        assert_eq!(
+            outcome::<D>(body, piece, ended),
+            whole,
+            "in pieces of {piece}"
+        );
     }
     whole
 }
@@ -81,8 +99,15 @@ fn lines_end_with_their_line_end() {
         ("a\rb\n\r", &["a\rb", ""]),
         ("zażółć\ngęślą\n", &["zażółć", "gęślą"]),
     ] {
-        let expected: Vec<_> = lines.iter().map(|line| Ok(line.as_bytes().to_vec())).collect();
-        assert_eq!(every_cut::<Lines>(body.as_bytes(), true), expected, "{body:?}");
+        let expected: Vec<_> = lines
+            .iter()
+            .map(|line| Ok(line.as_bytes().to_vec()))
+            .collect();
+        assert_eq!(
+            every_cut::<Lines>(body.as_bytes(), true),
+            expected,
+            "{body:?}"
+        );
     }
 }
 
@@ -99,15 +124,30 @@ fn a_line_that_is_too_long_is_said_once_and_skipped() {
     for end in ["\n", "\r\n"] {
         let fits = format!("a\n{longest}{end}b\n");
         let read = outcome::<Lines>(fits.as_bytes(), 4096, true);
-        assert_eq!(read.iter().map(|line| line.as_ref().map(Vec::len)).collect::<Vec<_>>(), [Ok(1), Ok(Lines::LIMIT), Ok(1)]);
-        for body in [format!("a\n{longest}x{end}b\n"), format!("a\n{longest}{longest}{longest}{end}b\n")] {
+        assert_eq!(
+            read.iter()
+                .map(|line| line.as_ref().map(Vec::len))
+                .collect::<Vec<_>>(),
+            [Ok(1), Ok(Lines::LIMIT), Ok(1)]
+        );
+        for body in [
+            format!("a\n{longest}x{end}b\n"),
+            format!("a\n{longest}{longest}{longest}{end}b\n"),
+        ] {
             for piece in [4096, 1_000_003, body.len()] {
                 let read = outcome::<Lines>(body.as_bytes(), piece, true);
-                assert_eq!(read, [Ok(b"a".to_vec()), Err(too_long.clone()), Ok(b"b".to_vec())], "in pieces of {piece}");
+                assert_eq!(
+                    read,
+                    [Ok(b"a".to_vec()), Err(too_long.clone()), Ok(b"b".to_vec())],
+                    "in pieces of {piece}"
+                );
             }
         }
     }
-    assert_eq!(outcome::<Lines>(format!("{longest}xx").as_bytes(), 4096, true), [Err(too_long)]);
+    assert_eq!(
+        outcome::<Lines>(format!("{longest}xx").as_bytes(), 4096, true),
+        [Err(too_long)]
+    );
 }
 
 #[test]
@@ -115,7 +155,17 @@ fn a_line_that_is_not_json_is_an_error_of_its_own() {
     let body = "{\"a\":1}\n\n  \r\nnonsense\n[1,\n\"s\"\nnull\n5";
     let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
     let not_json = || Err("the reply is not the JSON that was expected".to_owned());
-    assert_eq!(outcome, [Ok(json!({ "a": 1 })), not_json(), not_json(), Ok(json!("s")), Ok(Value::Null), Ok(json!(5))]);
+    assert_eq!(
+        outcome,
+        [
+            Ok(json!({ "a": 1 })),
+            not_json(),
+            not_json(),
+            Ok(json!("s")),
+            Ok(Value::Null),
+            Ok(json!(5))
+        ]
+    );
 }
 
 #[test]
@@ -124,20 +174,43 @@ fn a_line_that_is_not_text_is_an_error_of_its_own() {
     let outcome = every_cut::<TextLines>(body, true);
     let text = |text: &str| Ok(text.to_owned());
     let not_text = || Err("the reply is not the UTF-8 text that was expected".to_owned());
-    assert_eq!(outcome, [text("zażó"), not_text(), text(""), not_text(), not_text(), text("b"), not_text()]);
+    assert_eq!(
+        outcome,
+        [
+            text("zażó"),
+            not_text(),
+            text(""),
+            not_text(),
+            not_text(),
+            text("b"),
+            not_text()
+        ]
+    );
 
     let mut decoder = TextLines::default();
     decoder.feed(&[&[b'x'; 500][..], b"\xff\n"].concat());
     let error = decoder.next_item().expect_err("not text");
-    let ReplyError::Text { start, source, .. } = &error else { panic!("{error:?}") };
-    assert_eq!((start.as_str(), source.valid_up_to()), (format!("{}…", "x".repeat(120)).as_str(), 500));
+    let ReplyError::Text { start, source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        (start.as_str(), source.valid_up_to()),
+        (format!("{}…", "x".repeat(120)).as_str(), 500)
+    );
 }
 
 #[test]
 fn a_line_of_text_has_the_limit_of_any_line() {
     let longest = "x".repeat(Lines::LIMIT);
     let read = outcome::<TextLines>(format!("{longest}\n{longest}x\nb").as_bytes(), 4096, true);
-    assert_eq!(read, [Ok(longest), Err(format!("longer than {}", Lines::LIMIT)), Ok("b".to_owned())]);
+    assert_eq!(
+        read,
+        [
+            Ok(longest),
+            Err(format!("longer than {}", Lines::LIMIT)),
+            Ok("b".to_owned())
+        ]
+    );
 }
 
 /// Lines of many kinds, more than are read at a time, with these among them.
@@ -147,7 +220,11 @@ fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
         0 => format!("\"{}\"", "zażółć gęślą ".repeat(number % 40)).into_bytes(),
         1 => Vec::new(),
         2 if number % 3 == 0 => strangers.next().map_or_else(Vec::new, |line| line.to_vec()),
-        _ => format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(number % 200)).into_bytes(),
+        _ => format!(
+            "{{\"number\":{number},\"text\":\"{}\"}}",
+            "x".repeat(number % 200)
+        )
+        .into_bytes(),
     };
     (0..700).map(line).collect()
 }
@@ -155,18 +232,31 @@ fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
 /// However many of them are there at a time, and whether they are fed or put where there is room, they are what they are one by one.
 #[track_caller]
 fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>], end: &[u8]) {
-    let one_by_one: Vec<_> = lines.iter().flat_map(|line| outcome::<D>(&[line, end].concat(), usize::MAX, true)).collect();
+    let one_by_one: Vec<_> = lines
+        .iter()
+        .flat_map(|line| outcome::<D>(&[line, end].concat(), usize::MAX, true))
+        .collect();
     let body: Vec<u8> = lines.iter().flat_map(|line| [line, end].concat()).collect();
     assert!(body.len() > 60_000);
     for piece in [1, 100, 4095, 4097, 16 << 10, 50_000, body.len()] {
-        assert!(outcome::<D>(&body, piece, true) == one_by_one, "fed in pieces of {piece}");
-        assert!(outcome_of::<D>(&body, piece, true, place) == one_by_one, "put in pieces of {piece}");
+        assert!(
+            outcome::<D>(&body, piece, true) == one_by_one,
+            "fed in pieces of {piece}"
+        );
+        assert!(
+            outcome_of::<D>(&body, piece, true, place) == one_by_one,
+            "put in pieces of {piece}"
+        );
     }
 }
 
 #[test]
 fn many_lines_at_a_time_are_what_they_are_one_by_one() {
-    let strangers: [&[&[u8]]; 3] = [&[], &[b"\xff"], &[b"nonsense", b"\"\xc5", b"\xbc\"", b"a\rb", b"\r"]];
+    let strangers: [&[&[u8]]; 3] = [
+        &[],
+        &[b"\xff"],
+        &[b"nonsense", b"\"\xc5", b"\xbc\"", b"a\rb", b"\r"],
+    ];
     for strangers in strangers {
         for end in [&b"\n"[..], b"\r\n"] {
             let lines = many_lines(strangers);
@@ -182,7 +272,15 @@ fn what_is_put_into_a_line_that_is_too_long_is_skipped() {
     let body = format!("a\n{}\nb\n", "x".repeat(3 * Lines::LIMIT));
     for piece in [4096, 1_000_003, body.len()] {
         let read = outcome_of::<Lines>(body.as_bytes(), piece, true, place);
-        assert_eq!(read, [Ok(b"a".to_vec()), Err(format!("longer than {}", Lines::LIMIT)), Ok(b"b".to_vec())], "in pieces of {piece}");
+        assert_eq!(
+            read,
+            [
+                Ok(b"a".to_vec()),
+                Err(format!("longer than {}", Lines::LIMIT)),
+                Ok(b"b".to_vec())
+            ],
+            "in pieces of {piece}"
+        );
     }
 }
 
@@ -190,5 +288,12 @@ fn what_is_put_into_a_line_that_is_too_long_is_skipped() {
 fn json_that_is_not_text_is_an_error_of_its_own() {
     // Also where nobody would look at that member.
     let outcome = every_cut::<JsonLines<Value>>(b"1\n{\"a\":\"\xff\"}\n2\n", true);
-    assert_eq!(outcome, [Ok(json!(1)), Err("the reply is not the UTF-8 text that was expected".to_owned()), Ok(json!(2))]);
+    assert_eq!(
+        outcome,
+        [
+            Ok(json!(1)),
+            Err("the reply is not the UTF-8 text that was expected".to_owned()),
+            Ok(json!(2))
+        ]
+    );
 }

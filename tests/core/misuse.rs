@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, DisconnectHubs, Endpoint, EventName, GetInstance, GetSequence, InOut, InstanceId, KillInstance,
-    KillOptions, LastEvent, Limits, NextEvent, Operation, OverwriteSequence, RequestError, RevokeAccessKey, SequenceId, SpaceId,
-    StartOptions, StartSequence, StopInstance, StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, Endpoint, EventName, GetInstance,
+    GetSequence, InOut, InstanceId, KillInstance, KillOptions, LastEvent, Limits, NextEvent,
+    Operation, OverwriteSequence, RequestError, RevokeAccessKey, SequenceId, SpaceId, StartOptions,
+    StartSequence, StopInstance, StopOptions, Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -29,7 +30,9 @@ fn refused(options: &StartOptions) -> (String, String) {
     let id = SequenceId::new("s").expect("an id");
     let operation = StartSequence { id: &id, options };
     match hub().with_dialect(Dialect::LATEST).request(&operation) {
-        Err(RequestError::Option { option, problem, .. }) => (option, problem),
+        Err(RequestError::Option {
+            option, problem, ..
+        }) => (option, problem),
         other => panic!("{options:?}: {other:?}"),
     }
 }
@@ -47,25 +50,63 @@ fn options_that_no_hub_takes_are_refused_by_name() {
         (options().app_config(5), "appConfig", no_object),
         (options().app_config([1, 2]), "appConfig", no_object),
         (options().app_config(Some(true)), "appConfig", no_object),
-        (options().app_config(Unserializable), "appConfig", "the disk is gone"),
-        (options().app_config(std::collections::BTreeMap::from([((1, 2), 3)])), "appConfig", "key must be a string"),
-        (options().arg(1).arg(Unserializable), "args", "the disk is gone"),
+        (
+            options().app_config(Unserializable),
+            "appConfig",
+            "the disk is gone",
+        ),
+        (
+            options().app_config(std::collections::BTreeMap::from([((1, 2), 3)])),
+            "appConfig",
+            "key must be a string",
+        ),
+        (
+            options().arg(1).arg(Unserializable),
+            "args",
+            "the disk is gone",
+        ),
         (options().args([Unserializable]), "args", "the disk is gone"),
-        (options().member("system", Unserializable), "system", "the disk is gone"),
-        (options().instance_id(&UUID[1..]), "instanceId", "it has 35 characters; hubs take exactly 36"),
-        (options().instance_id(format!("{UUID}x")), "instanceId", "it has 37 characters; hubs take exactly 36"),
-        (options().instance_id(""), "instanceId", "it has 0 characters; hubs take exactly 36"),
+        (
+            options().member("system", Unserializable),
+            "system",
+            "the disk is gone",
+        ),
+        (
+            options().instance_id(&UUID[1..]),
+            "instanceId",
+            "it has 35 characters; hubs take exactly 36",
+        ),
+        (
+            options().instance_id(format!("{UUID}x")),
+            "instanceId",
+            "it has 37 characters; hubs take exactly 36",
+        ),
+        (
+            options().instance_id(""),
+            "instanceId",
+            "it has 0 characters; hubs take exactly 36",
+        ),
         (options().input_topic(""), "inputTopic", "it is empty"),
         (options().output_topic(""), "outputTopic", "it is empty"),
     ] {
         assert_eq!(refused(&options), (option.to_owned(), problem.to_owned()));
-        assert!(matches!(options.to_body(), Err(RequestError::Option { .. })), "{option}");
+        assert!(
+            matches!(options.to_body(), Err(RequestError::Option { .. })),
+            "{option}"
+        );
     }
     // 36 of them, but not addressable afterwards.
-    for id in ["11111111-2222-4333-8444-55555555555/", "11111111 2222 4333 8444 555555555555", "żż111111-2222-4333-8444-5555555555"] {
+    for id in [
+        "11111111-2222-4333-8444-55555555555/",
+        "11111111 2222 4333 8444 555555555555",
+        "żż111111-2222-4333-8444-5555555555",
+    ] {
         assert_eq!(id.len(), 36);
         let (option, problem) = refused(&options().instance_id(id));
-        assert!(option == "instanceId" && problem.contains("cannot be used as instance id"), "{option}: {problem}");
+        assert!(
+            option == "instanceId" && problem.contains("cannot be used as instance id"),
+            "{option}: {problem}"
+        );
     }
     assert_eq!(
         body(&options().instance_id("a+b@c!$&'()*,;=:~50%-_.6789012345678")),
@@ -75,10 +116,21 @@ fn options_that_no_hub_takes_are_refused_by_name() {
 
 #[test]
 fn the_first_problem_is_reported() {
-    let options = StartOptions::new().input_topic("").app_config(5).arg(Unserializable).instance_id("x");
+    let options = StartOptions::new()
+        .input_topic("")
+        .app_config(5)
+        .arg(Unserializable)
+        .instance_id("x");
     assert_eq!(refused(&options).0, "inputTopic");
-    let options = StartOptions::new().app_config(5).app_config(json!({ "a": 1 })).input_topic("");
-    assert_eq!(refused(&options).0, "appConfig", "a second value does not take the problem back");
+    let options = StartOptions::new()
+        .app_config(5)
+        .app_config(json!({ "a": 1 }))
+        .input_topic("");
+    assert_eq!(
+        refused(&options).0,
+        "appConfig",
+        "a second value does not take the problem back"
+    );
 }
 
 #[test]
@@ -87,22 +139,51 @@ fn what_is_not_said_is_not_sent() {
     assert_eq!(body(&options()), "{}");
     assert_eq!(body(&options().app_config(None::<Value>)), "{}");
     assert_eq!(body(&options().app_config(())), "{}");
-    assert_eq!(body(&options().app_config(json!({ "a": 1 })).app_config(None::<Value>)), "{}", "the last word counts");
-    assert_eq!(body(&options().app_config(Some(json!({})))), r#"{"appConfig":{}}"#);
-    assert_eq!(body(&options().arg(None::<u8>)), r#"{"args":[null]}"#, "an argument keeps its place");
-    assert_eq!(body(&options().arg(1).args(["x", "y"]).arg(json!({ "o": [] }))), r#"{"args":[1,"x","y",{"o":[]}]}"#);
+    assert_eq!(
+        body(
+            &options()
+                .app_config(json!({ "a": 1 }))
+                .app_config(None::<Value>)
+        ),
+        "{}",
+        "the last word counts"
+    );
+    assert_eq!(
+        body(&options().app_config(Some(json!({})))),
+        r#"{"appConfig":{}}"#
+    );
+    assert_eq!(
+        body(&options().arg(None::<u8>)),
+        r#"{"args":[null]}"#,
+        "an argument keeps its place"
+    );
+    assert_eq!(
+        body(&options().arg(1).args(["x", "y"]).arg(json!({ "o": [] }))),
+        r#"{"args":[1,"x","y",{"o":[]}]}"#
+    );
     assert_eq!(body(&options().limits(Limits::new())), r#"{"limits":{}}"#);
-    assert_eq!(body(&options().limits(Limits::new().memory(0).gpu(false))), r#"{"limits":{"gpu":false,"memory":0}}"#);
+    assert_eq!(
+        body(&options().limits(Limits::new().memory(0).gpu(false))),
+        r#"{"limits":{"gpu":false,"memory":0}}"#
+    );
 }
 
 fn old() -> Endpoint {
     hub().with_dialect(Dialect::of(Version::new(0, 18, 7)))
 }
 
-fn unsupported<O: Operation>(hub: &Endpoint, operation: &O) -> Option<(&'static str, Version, Version)> {
+fn unsupported<O: Operation>(
+    hub: &Endpoint,
+    operation: &O,
+) -> Option<(&'static str, Version, Version)> {
     match hub.request(operation) {
         Ok(_) => None,
-        Err(RequestError::Unsupported { operation, since, hub, .. }) => Some((operation, since, hub)),
+        Err(RequestError::Unsupported {
+            operation,
+            since,
+            hub,
+            ..
+        }) => Some((operation, since, hub)),
         Err(error) => panic!("{error}"),
     }
 }
@@ -112,13 +193,30 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
     fn check<O: Operation>(operation: &O, name: &str, (major, minor, patch): (u32, u32, u32)) {
         let since = Version::new(major, minor, patch);
         let hub = Version::new(0, 18, 7);
-        assert_eq!(unsupported(&old(), operation), Some((name_of(name), since, hub)), "{name}");
+        assert_eq!(
+            unsupported(&old(), operation),
+            Some((name_of(name), since, hub)),
+            "{name}"
+        );
         // The version before, and the version itself.
-        let before = if patch > 0 { Version::new(major, minor, patch - 1) } else { Version::new(major, minor - 1, 999) };
-        let at = |version| unsupported(&self::hub().with_dialect(Dialect::of(version)), operation).is_some();
+        let before = if patch > 0 {
+            Version::new(major, minor, patch - 1)
+        } else {
+            Version::new(major, minor - 1, 999)
+        };
+        let at = |version| {
+            unsupported(&self::hub().with_dialect(Dialect::of(version)), operation).is_some()
+        };
         assert!(at(before) && !at(since), "{name} is there since {since}");
-        assert_eq!(unsupported(&self::hub(), operation), None, "{name}: not told, a hub is new");
-        assert!(operation.needs_dialect(), "{name}: the version has to be found out before");
+        assert_eq!(
+            unsupported(&self::hub(), operation),
+            None,
+            "{name}: not told, a hub is new"
+        );
+        assert!(
+            operation.needs_dialect(),
+            "{name}: the version has to be found out before"
+        );
     }
     fn name_of(name: &str) -> &'static str {
         Box::leak(name.to_owned().into_boxed_str())
@@ -126,17 +224,51 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
     let id = &SequenceId::new("s").expect("an id");
     let options = StartOptions::new;
     check(&OverwriteSequence { id }, "overwrite sequence", (0, 38, 0));
-    let in_out = InOut { id: &InstanceId::new("i").expect("an id"), content_type: ContentType::Ndjson };
+    let in_out = InOut {
+        id: &InstanceId::new("i").expect("an id"),
+        content_type: ContentType::Ndjson,
+    };
     check(&in_out, "send input and read output", (0, 29, 0));
-    check(&DeleteSequence { id, force: true }, "delete sequence by force", (0, 34, 4));
+    check(
+        &DeleteSequence { id, force: true },
+        "delete sequence by force",
+        (0, 34, 4),
+    );
     for (options, name, since) in [
-        (options().instance_id(UUID), "start sequence with instanceId", (0, 31, 4)),
-        (options().input_topic("t"), "start sequence with inputTopic", (0, 20, 0)),
-        (options().output_topic("t"), "start sequence with outputTopic", (0, 20, 0)),
-        (options().limits(Limits::new()), "start sequence with limits", (0, 20, 0)),
-        (options().arg(1).member("inputTopic", "t"), "start sequence with inputTopic", (0, 20, 0)),
+        (
+            options().instance_id(UUID),
+            "start sequence with instanceId",
+            (0, 31, 4),
+        ),
+        (
+            options().input_topic("t"),
+            "start sequence with inputTopic",
+            (0, 20, 0),
+        ),
+        (
+            options().output_topic("t"),
+            "start sequence with outputTopic",
+            (0, 20, 0),
+        ),
+        (
+            options().limits(Limits::new()),
+            "start sequence with limits",
+            (0, 20, 0),
+        ),
+        (
+            options().arg(1).member("inputTopic", "t"),
+            "start sequence with inputTopic",
+            (0, 20, 0),
+        ),
     ] {
-        check(&StartSequence { id, options: &options }, name, since);
+        check(
+            &StartSequence {
+                id,
+                options: &options,
+            },
+            name,
+            since,
+        );
     }
 }
 
@@ -145,14 +277,29 @@ fn what_every_hub_has_asks_for_no_version() {
     let id = &SequenceId::new("s").expect("an id");
     let instance = &InstanceId::new("i").expect("an id");
     let name = &EventName::new("e").expect("a name");
-    let options = &StartOptions::new().app_config(json!({})).arg(1).member("system", 1);
+    let options = &StartOptions::new()
+        .app_config(json!({}))
+        .arg(1)
+        .member("system", 1);
     let start = StartSequence { id, options };
     assert_eq!(unsupported(&old(), &start), None);
     assert!(!start.needs_dialect());
     assert!(!DeleteSequence { id, force: false }.needs_dialect());
-    assert!(!KillInstance { id: instance, options: &KillOptions::new() }.needs_dialect());
+    assert!(
+        !KillInstance {
+            id: instance,
+            options: &KillOptions::new()
+        }
+        .needs_dialect()
+    );
     // These are sent or read in two ways.
-    assert!(StopInstance { id: instance, options: &StopOptions::default() }.needs_dialect());
+    assert!(
+        StopInstance {
+            id: instance,
+            options: &StopOptions::default()
+        }
+        .needs_dialect()
+    );
     assert!(NextEvent { id: instance, name }.needs_dialect());
     assert!(LastEvent { id: instance, name }.needs_dialect());
 }
@@ -160,14 +307,29 @@ fn what_every_hub_has_asks_for_no_version() {
 #[test]
 fn a_stop_of_more_than_24_days_is_refused() {
     let id = &InstanceId::new("i").expect("an id");
-    let stop = |timeout| hub().request(&StopInstance { id, options: &StopOptions::new(timeout) });
+    let stop = |timeout| {
+        hub().request(&StopInstance {
+            id,
+            options: &StopOptions::new(timeout),
+        })
+    };
     let longest = Duration::from_millis(0x7fff_ffff);
     stop(longest).expect("the longest");
     stop(longest + Duration::from_micros(999)).expect("whole milliseconds count");
-    for timeout in [longest + Duration::from_millis(1), Duration::from_secs(25 * 24 * 60 * 60), Duration::MAX] {
+    for timeout in [
+        longest + Duration::from_millis(1),
+        Duration::from_secs(25 * 24 * 60 * 60),
+        Duration::MAX,
+    ] {
         let error = stop(timeout).expect_err("too long");
-        assert!(matches!(&error, RequestError::Option { option, .. } if option == "timeout"), "{error:?}");
-        assert_eq!(error.to_string(), "the option \"timeout\" cannot be sent: a hub cannot wait longer than 24 days");
+        assert!(
+            matches!(&error, RequestError::Option { option, .. } if option == "timeout"),
+            "{error:?}"
+        );
+        assert_eq!(
+            error.to_string(),
+            "the option \"timeout\" cannot be sent: a hub cannot wait longer than 24 days"
+        );
     }
 }
 
@@ -210,12 +372,24 @@ const DANGEROUS: [&str; 32] = [
 const OBJECT_MEMBERS: [&str; 4] = ["__proto__", "constructor", "toString", "hasOwnProperty"];
 
 /// The texts, the type by its constructor, and a request that it stands in.
-fn check_dangerous<T>(texts: &[&str], what: &str, new: fn(String) -> Result<T, RequestError>, request: fn(&T) -> Result<(), RequestError>)
-where
-    T: DeserializeOwned + AsRef<str> + for<'a> TryFrom<&'a str, Error = RequestError> + std::str::FromStr<Err = RequestError>,
+fn check_dangerous<T>(
+    texts: &[&str],
+    what: &str,
+    new: fn(String) -> Result<T, RequestError>,
+    request: fn(&T) -> Result<(), RequestError>,
+) where
+    T: DeserializeOwned
+        + AsRef<str>
+        + for<'a> TryFrom<&'a str, Error = RequestError>
+        + std::str::FromStr<Err = RequestError>,
 {
     let check = |text: &str, error: Option<RequestError>| match error {
-        Some(RequestError::Segment { what: named, value, problem, .. }) => {
+        Some(RequestError::Segment {
+            what: named,
+            value,
+            problem,
+            ..
+        }) => {
             assert_eq!((named, value.as_str()), (what, text));
             assert!(!problem.is_empty());
         }
@@ -226,7 +400,8 @@ where
         check(text, T::try_from(*text).err());
         check(text, text.parse::<T>().err());
         // Read from a reply it is kept as it is, and refused where it would be used.
-        let read: T = serde_json::from_value(json!(text)).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        let read: T =
+            serde_json::from_value(json!(text)).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert_eq!(read.as_ref(), *text);
         check(text, request(&read).err());
     }
@@ -260,17 +435,45 @@ fn texts_that_would_change_the_route_are_refused() {
 fn object_members_are_refused_where_an_instance_is_used() {
     for text in OBJECT_MEMBERS {
         let id: InstanceId = serde_json::from_value(json!(text)).expect("kept as it is");
-        let error = hub().request(&GetInstance { id: &id }).expect_err("a hub never answers this request");
-        assert!(matches!(error, RequestError::Segment { what: "instance id", .. }), "{error:?}");
+        let error = hub()
+            .request(&GetInstance { id: &id })
+            .expect_err("a hub never answers this request");
+        assert!(
+            matches!(
+                error,
+                RequestError::Segment {
+                    what: "instance id",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
     }
 }
 
 #[test]
 fn texts_that_hubs_find_are_sent_as_they_are() {
-    for text in ["a", "...", ".a", "~", "-", "50%", "%", "%zz", "a%2", "a+b@c!$&'()*,;=:", UUID] {
+    for text in [
+        "a",
+        "...",
+        ".a",
+        "~",
+        "-",
+        "50%",
+        "%",
+        "%zz",
+        "a%2",
+        "a+b@c!$&'()*,;=:",
+        UUID,
+    ] {
         let id = SequenceId::new(text).unwrap_or_else(|error| panic!("{error}"));
-        let request = hub().request(&GetSequence { id: &id }).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(request.uri().to_string(), format!("http://hub.example:8000/api/v1/sequence/{text}"));
+        let request = hub()
+            .request(&GetSequence { id: &id })
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            request.uri().to_string(),
+            format!("http://hub.example:8000/api/v1/sequence/{text}")
+        );
         assert_eq!(request.uri().host(), Some("hub.example"));
     }
 }
@@ -290,40 +493,79 @@ fn headers_that_are_not_the_callers_are_refused() {
         "trailer",
         "expect",
     ] {
-        let error = hub().set_header(HeaderName::from_static(name), value()).expect_err("the library's own");
-        assert!(matches!(&error, RequestError::Header { name: named, .. } if named == name), "{error:?}");
+        let error = hub()
+            .set_header(HeaderName::from_static(name), value())
+            .expect_err("the library's own");
+        assert!(
+            matches!(&error, RequestError::Header { name: named, .. } if named == name),
+            "{error:?}"
+        );
     }
-    for name in ["authorization", "cookie", "accept", "user-agent", "x-mw-billable"] {
-        hub().set_header(HeaderName::from_static(name), value()).unwrap_or_else(|error| panic!("{error}"));
+    for name in [
+        "authorization",
+        "cookie",
+        "accept",
+        "user-agent",
+        "x-mw-billable",
+    ] {
+        hub()
+            .set_header(HeaderName::from_static(name), value())
+            .unwrap_or_else(|error| panic!("{error}"));
     }
     // What would arrive as another value.
     for value in [" x", "x ", "\tx", "Bearer ", " ", "żółw"] {
         let value = HeaderValue::try_from(value).expect("HTTP allows it");
-        let error = hub().set_header(HeaderName::from_static("x-a"), value).expect_err("it would not arrive");
-        assert!(matches!(&error, RequestError::Header { name, .. } if name == "x-a"), "{error:?}");
+        let error = hub()
+            .set_header(HeaderName::from_static("x-a"), value)
+            .expect_err("it would not arrive");
+        assert!(
+            matches!(&error, RequestError::Header { name, .. } if name == "x-a"),
+            "{error:?}"
+        );
     }
     for value in ["", "a b", "a\tb"] {
         let value = HeaderValue::try_from(value).expect("HTTP allows it");
-        hub().set_header(HeaderName::from_static("x-a"), value).unwrap_or_else(|error| panic!("{error}"));
+        hub()
+            .set_header(HeaderName::from_static("x-a"), value)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
     // Long ones, one by one and together; a value that is replaced does not count.
     let long = || HeaderValue::try_from("x".repeat(9000)).expect("a value");
     let mut hub = hub();
     for _ in 0..3 {
-        hub.set_header(HeaderName::from_static("x-a"), long()).expect("9 kB");
+        hub.set_header(HeaderName::from_static("x-a"), long())
+            .expect("9 kB");
     }
-    let error = hub.set_header(HeaderName::from_static("x-b"), long()).expect_err("18 kB");
-    assert!(matches!(&error, RequestError::Header { name, .. } if name == "x-b"), "{error:?}");
-    assert!(!format!("{error:?} {error}").contains("xxx"), "a value may be a secret");
-    let request = hub.request(&scramjet_client_core::GetVersion).expect("a request");
+    let error = hub
+        .set_header(HeaderName::from_static("x-b"), long())
+        .expect_err("18 kB");
+    assert!(
+        matches!(&error, RequestError::Header { name, .. } if name == "x-b"),
+        "{error:?}"
+    );
+    assert!(
+        !format!("{error:?} {error}").contains("xxx"),
+        "a value may be a secret"
+    );
+    let request = hub
+        .request(&scramjet_client_core::GetVersion)
+        .expect("a request");
     assert!(!request.headers().contains_key("x-b"));
 }
 
 #[test]
 fn keys_are_not_shown_with_the_operation() {
     let space = &SpaceId::new("s").expect("an id");
-    for shown in [format!("{:?}", RevokeAccessKey { space, key: "secret" }), format!("{:?}", DisconnectHubs::access_key("secret").limit(7))]
-    {
+    for shown in [
+        format!(
+            "{:?}",
+            RevokeAccessKey {
+                space,
+                key: "secret"
+            }
+        ),
+        format!("{:?}", DisconnectHubs::access_key("secret").limit(7)),
+    ] {
         assert!(!shown.contains("secret"), "{shown}");
     }
     let shown = format!("{:?}", DisconnectHubs::id("h").limit(7));

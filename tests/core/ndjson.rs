@@ -7,8 +7,14 @@ fn is_space(byte: &u8) -> bool {
 }
 
 fn trim(line: &[u8]) -> &[u8] {
-    let start = line.iter().position(|byte| !is_space(byte)).unwrap_or(line.len());
-    let end = line.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+    let start = line
+        .iter()
+        .position(|byte| !is_space(byte))
+        .unwrap_or(line.len());
+    let end = line
+        .iter()
+        .rposition(|byte| !is_space(byte))
+        .map_or(start, |last| last + 1);
     &line[start..end]
 }
 
@@ -27,14 +33,25 @@ fn complete(input: &[u8]) -> (Vec<u8>, Option<u64>) {
 
 /// What should have come out when no more than this is known: all but what may become a line `null`.
 fn so_far(input: &[u8]) -> (Vec<u8>, Option<u64>) {
-    let last = input.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let last = input
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     let (out, refused) = complete(&input[..last]);
     if refused.is_some() {
         return (out, refused);
     }
-    let before = input[last..].iter().take_while(|byte| is_space(byte)).count();
+    let before = input[last..]
+        .iter()
+        .take_while(|byte| is_space(byte))
+        .count();
     let start = &input[last + before..];
-    let held = if b"null".starts_with(start) || start.starts_with(b"null") && trim(start) == b"null" { start.len() } else { 0 };
+    let held = if b"null".starts_with(start) || start.starts_with(b"null") && trim(start) == b"null"
+    {
+        start.len()
+    } else {
+        0
+    };
     (input[..input.len() - held].to_vec(), None)
 }
 
@@ -45,9 +62,17 @@ fn guarded<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<u
         fed.extend_from_slice(piece);
         let result = guard.pass(piece, &mut out);
         let text = String::from_utf8_lossy(&fed);
-        assert_eq!((out.clone(), result.err().map(|refused| refused.line)), so_far(&fed), "{text:?}, in pieces");
+        assert_eq!(
+            (out.clone(), result.err().map(|refused| refused.line)),
+            so_far(&fed),
+            "{text:?}, in pieces"
+        );
         if let Err(refused) = result {
-            assert_eq!(guard.pass(b"more\n", &mut out), Err(refused), "nothing comes after it");
+            assert_eq!(
+                guard.pass(b"more\n", &mut out),
+                Err(refused),
+                "nothing comes after it"
+            );
             assert_eq!(guard.end(&mut out), Err(refused));
             assert_eq!(out, so_far(&fed).0);
             return (out, Some(refused.line));
@@ -64,7 +89,11 @@ fn every_cut(input: &[u8]) -> (Vec<u8>, Option<u64>) {
     assert_eq!(guarded(input.chunks(1)), expected, "{text:?} byte by byte");
     for at in 0..=input.len() {
         let (left, right) = input.split_at(at);
-        assert_eq!(guarded([left, &[], right]), expected, "{text:?} cut at {at}");
+        assert_eq!(
+            guarded([left, &[], right]),
+            expected,
+            "{text:?} cut at {at}"
+        );
     }
     expected
 }
@@ -79,7 +108,11 @@ fn a_line_null_does_not_pass() {
         ("{\"a\":null}\r\n\t\r null", "{\"a\":null}\r\n\t\r ", 2),
         ("nulll\nnul\nnull\n", "nulll\nnul\n", 3),
     ] {
-        assert_eq!(every_cut(input.as_bytes()), (passed.as_bytes().to_vec(), Some(line)), "{input:?}");
+        assert_eq!(
+            every_cut(input.as_bytes()),
+            (passed.as_bytes().to_vec(), Some(line)),
+            "{input:?}"
+        );
     }
 }
 
@@ -104,7 +137,11 @@ fn everything_else_passes_unchanged() {
         "null\0",
         "1 null\n{}\nnu",
     ] {
-        assert_eq!(every_cut(input.as_bytes()), (input.as_bytes().to_vec(), None), "{input:?}");
+        assert_eq!(
+            every_cut(input.as_bytes()),
+            (input.as_bytes().to_vec(), None),
+            "{input:?}"
+        );
     }
     every_cut(b"\xff\nnul\xff\n\xffnull\n");
 }
@@ -121,8 +158,16 @@ fn every_short_input_is_guarded() {
             if length < 5 {
                 every_cut(input.as_bytes());
             } else {
-                assert_eq!(guarded([input.as_bytes()]), complete(input.as_bytes()), "{input:?}");
-                assert_eq!(guarded(input.as_bytes().chunks(1)), complete(input.as_bytes()), "{input:?} byte by byte");
+                assert_eq!(
+                    guarded([input.as_bytes()]),
+                    complete(input.as_bytes()),
+                    "{input:?}"
+                );
+                assert_eq!(
+                    guarded(input.as_bytes().chunks(1)),
+                    complete(input.as_bytes()),
+                    "{input:?} byte by byte"
+                );
             }
         }
     }
@@ -131,13 +176,26 @@ fn every_short_input_is_guarded() {
 #[test]
 fn little_is_held_back() {
     let most = format!("null{}", " ".repeat(NdjsonGuard::LIMIT - 4));
-    for (input, passes) in [(format!("{most}x"), true), (format!("{most} x"), false), (format!("{most}\n"), false), (most, false)] {
+    for (input, passes) in [
+        (format!("{most}x"), true),
+        (format!("{most} x"), false),
+        (format!("{most}\n"), false),
+        (most, false),
+    ] {
         for piece in [1, 100, input.len()] {
             let (mut guard, mut out) = (NdjsonGuard::default(), Vec::new());
-            let passed = input.as_bytes().chunks(piece).try_for_each(|bytes| guard.pass(bytes, &mut out));
+            let passed = input
+                .as_bytes()
+                .chunks(piece)
+                .try_for_each(|bytes| guard.pass(bytes, &mut out));
             let result = passed.and_then(|()| guard.end(&mut out));
             assert_eq!(result.is_ok(), passes, "{} bytes", input.len());
-            assert_eq!(out, if passes { input.as_bytes() } else { b"" }, "{} bytes in pieces of {piece}", input.len());
+            assert_eq!(
+                out,
+                if passes { input.as_bytes() } else { b"" },
+                "{} bytes in pieces of {piece}",
+                input.len()
+            );
         }
     }
 }
@@ -163,7 +221,9 @@ fn much_passes() {
 
 #[test]
 fn a_refused_line_says_what_to_do() {
-    let refused: NullLine = NdjsonGuard::default().pass(b"1\n\nnull\n", &mut Vec::new()).expect_err("the third line");
+    let refused: NullLine = NdjsonGuard::default()
+        .pass(b"1\n\nnull\n", &mut Vec::new())
+        .expect_err("the third line");
     assert_eq!(
         refused.to_string(),
         "line 3 is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"

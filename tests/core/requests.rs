@@ -49,8 +49,14 @@ impl Body for Streamed {
     }
 }
 
-pub(super) fn golden<O: Operation<Payload: Body>>(variant: &str, hub: &Endpoint, operation: &O) -> Golden {
-    let request = hub.request(operation).unwrap_or_else(|error| panic!("{} {variant}: {error}", O::NAME));
+pub(super) fn golden<O: Operation<Payload: Body>>(
+    variant: &str,
+    hub: &Endpoint,
+    operation: &O,
+) -> Golden {
+    let request = hub
+        .request(operation)
+        .unwrap_or_else(|error| panic!("{} {variant}: {error}", O::NAME));
     let mut headers: Vec<_> = request.headers().iter().collect();
     headers.sort_by_key(|(name, _)| name.as_str());
     let mut text = format!("{} {}\n", request.method(), request.uri());
@@ -63,15 +69,33 @@ pub(super) fn golden<O: Operation<Payload: Body>>(variant: &str, hub: &Endpoint,
         text += &format!("{}\n", String::from_utf8_lossy(body));
     }
     let kind = type_name::<O>();
-    let variant = if variant.is_empty() { String::new() } else { format!("-{variant}") };
+    let variant = if variant.is_empty() {
+        String::new()
+    } else {
+        format!("-{variant}")
+    };
     Golden {
         name: kebab_case(&kind) + &variant,
         operation: kind,
         text,
         request: Sent {
             method: request.method().to_string(),
-            path: request.uri().path().split_once("/api/v1").expect("the base path").1.to_owned(),
-            headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect(),
+            path: request
+                .uri()
+                .path()
+                .split_once("/api/v1")
+                .expect("the base path")
+                .1
+                .to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        value.to_str().unwrap_or_default().to_owned(),
+                    )
+                })
+                .collect(),
             body: body.to_vec(),
         },
         waiting_time: operation.waiting_time(),
@@ -100,29 +124,56 @@ fn requests_are_the_golden_ones() {
     let folder = here("fixtures/requests");
     let goldens = goldens();
     let names: BTreeSet<String> = goldens.iter().map(|golden| golden.name.clone()).collect();
-    assert_eq!(names.len(), goldens.len(), "two golden requests have one name");
+    assert_eq!(
+        names.len(),
+        goldens.len(),
+        "two golden requests have one name"
+    );
     for golden in &goldens {
         let file = folder.join(format!("{}.http", golden.name));
         if blessing() {
             fs::write(&file, &golden.text).expect("a golden request is written");
         }
-        let committed = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
-        assert_eq!(golden.text, committed, "{}; BLESS=1 takes the new one", golden.name);
+        let committed = fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
+        assert_eq!(
+            golden.text, committed,
+            "{}; BLESS=1 takes the new one",
+            golden.name
+        );
     }
     let files: BTreeSet<String> = fs::read_dir(&folder)
         .expect("the golden requests")
-        .map(|entry| entry.expect("a readable entry").file_name().into_string().expect("a UTF-8 name").replace(".http", ""))
+        .map(|entry| {
+            entry
+                .expect("a readable entry")
+                .file_name()
+                .into_string()
+                .expect("a UTF-8 name")
+                .replace(".http", "")
+        })
         .collect();
-    assert_eq!(files, names, "left: the files, right: the requests of this test");
+    assert_eq!(
+        files, names,
+        "left: the files, right: the requests of this test"
+    );
 }
 
 /// The names of the operations that core has, from its sources.
 pub(crate) fn implemented() -> BTreeSet<String> {
     let mut operations = BTreeSet::new();
     for (_, text) in core_sources() {
-        for line in text.lines().map(str::trim_start).filter(|line| line.starts_with("impl")) {
+        for line in text
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with("impl"))
+        {
             if let Some((_, name)) = line.split_once(" Operation for ") {
-                operations.insert(name.chars().take_while(char::is_ascii_alphanumeric).collect::<String>());
+                operations.insert(
+                    name.chars()
+                        .take_while(char::is_ascii_alphanumeric)
+                        .collect::<String>(),
+                );
             }
         }
     }
@@ -131,15 +182,29 @@ pub(crate) fn implemented() -> BTreeSet<String> {
 
 #[test]
 fn every_operation_has_a_golden_request() {
-    let rendered: BTreeSet<String> = goldens().into_iter().map(|golden| golden.operation).collect();
-    assert_eq!(implemented(), rendered, "left: what core implements, right: what has a golden request");
+    let rendered: BTreeSet<String> = goldens()
+        .into_iter()
+        .map(|golden| golden.operation)
+        .collect();
+    assert_eq!(
+        implemented(),
+        rendered,
+        "left: what core implements, right: what has a golden request"
+    );
 }
 
 #[test]
 fn a_stop_is_answered_when_its_timeout_is_over() {
-    let waiting = goldens().into_iter().filter(|golden| !golden.waiting_time.is_zero());
-    let waiting: Vec<_> = waiting.map(|golden| (golden.name, golden.waiting_time.as_millis())).collect();
-    let waiting: Vec<_> = waiting.iter().map(|(name, millis)| (name.as_str(), *millis)).collect();
+    let waiting = goldens()
+        .into_iter()
+        .filter(|golden| !golden.waiting_time.is_zero());
+    let waiting: Vec<_> = waiting
+        .map(|golden| (golden.name, golden.waiting_time.as_millis()))
+        .collect();
+    let waiting: Vec<_> = waiting
+        .iter()
+        .map(|(name, millis)| (name.as_str(), *millis))
+        .collect();
     let expected = [
         ("stop-instance", 7_000),
         ("stop-instance-1s", 1_000),
@@ -149,16 +214,32 @@ fn a_stop_is_answered_when_its_timeout_is_over() {
         ("stop-instance-0.18-1s-keepalive", 1_000),
         ("stop-instance-longest", 0x7fff_ffff),
     ];
-    assert_eq!(waiting, expected, "every other operation is answered as soon as it can be");
+    assert_eq!(
+        waiting, expected,
+        "every other operation is answered as soon as it can be"
+    );
 }
 
 #[test]
 fn secrets_are_not_shown() {
-    let with_token: Vec<_> = goldens().into_iter().filter(|golden| golden.name.ends_with("with-token")).collect();
+    let with_token: Vec<_> = goldens()
+        .into_iter()
+        .filter(|golden| golden.name.ends_with("with-token"))
+        .collect();
     assert_eq!(with_token.len(), 3);
     for golden in with_token {
-        assert!(golden.text.contains("\nauthorization: Sensitive\n"), "{}", golden.text);
+        assert!(
+            golden.text.contains("\nauthorization: Sensitive\n"),
+            "{}",
+            golden.text
+        );
         assert!(!golden.text.contains("s3cret"), "{}", golden.text);
-        assert!(golden.request.headers.contains(&("authorization".into(), "Bearer s3cret".into())), "it is sent all the same");
+        assert!(
+            golden
+                .request
+                .headers
+                .contains(&("authorization".into(), "Bearer s3cret".into())),
+            "it is sent all the same"
+        );
     }
 }

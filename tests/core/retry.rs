@@ -12,15 +12,32 @@ fn ms(ms: u64) -> Duration {
 
 /// The delays of a policy in milliseconds, with this chance each time, while no time passes.
 fn delays(policy: &RetryPolicy, random: u64) -> Vec<u128> {
-    (1..).map_while(|attempt| policy.delay(attempt, NONE, random)).map(|delay| delay.as_millis()).collect()
+    (1..)
+        .map_while(|attempt| policy.delay(attempt, NONE, random))
+        .map(|delay| delay.as_millis())
+        .collect()
 }
 
 #[test]
 fn linear_delays_grow_by_the_first_and_exponential_ones_double() {
-    assert_eq!(delays(&RetryPolicy::linear(ms(100)).attempts(6), 7), [100, 200, 300, 400, 500]);
-    assert_eq!(delays(&RetryPolicy::exponential(ms(100)).attempts(6).jitter(false), 7), [100, 200, 400, 800, 1600]);
+    assert_eq!(
+        delays(&RetryPolicy::linear(ms(100)).attempts(6), 7),
+        [100, 200, 300, 400, 500]
+    );
+    assert_eq!(
+        delays(
+            &RetryPolicy::exponential(ms(100)).attempts(6).jitter(false),
+            7
+        ),
+        [100, 200, 400, 800, 1600]
+    );
     assert_eq!(delays(&RetryPolicy::default(), 7), [1000, 2000]);
-    assert_eq!(RetryPolicy::default(), RetryPolicy::linear(ms(1000)).attempts(3).longest_delay(ms(30_000)));
+    assert_eq!(
+        RetryPolicy::default(),
+        RetryPolicy::linear(ms(1000))
+            .attempts(3)
+            .longest_delay(ms(30_000))
+    );
 }
 
 #[test]
@@ -34,17 +51,26 @@ fn chance_takes_up_to_half_of_a_delay_away() {
         assert!((ms(500)..=ms(1000)).contains(&delay), "{random}: {delay:?}");
     }
     // All of the range comes about.
-    let seen: std::collections::BTreeSet<_> = (0..1025).map(|random| policy.delay(1, NONE, random).unwrap()).collect();
+    let seen: std::collections::BTreeSet<_> = (0..1025)
+        .map(|random| policy.delay(1, NONE, random).unwrap())
+        .collect();
     assert_eq!(seen.len(), 1025);
     // Where it is asked for, and not otherwise.
-    assert_eq!(delays(&RetryPolicy::linear(ms(100)).jitter(true), 0), [50, 100]);
+    assert_eq!(
+        delays(&RetryPolicy::linear(ms(100)).jitter(true), 0),
+        [50, 100]
+    );
     assert_eq!(delays(&RetryPolicy::linear(ms(100)), 0), [100, 200]);
 }
 
 #[test]
 fn there_is_at_least_one_attempt_and_no_more_than_said() {
     for attempts in [0, 1] {
-        assert_eq!(delays(&RetryPolicy::linear(ms(1)).attempts(attempts), 0), [0; 0], "{attempts}");
+        assert_eq!(
+            delays(&RetryPolicy::linear(ms(1)).attempts(attempts), 0),
+            [0; 0],
+            "{attempts}"
+        );
     }
     assert_eq!(delays(&RetryPolicy::linear(ms(1)).attempts(2), 0), [1]);
     assert_eq!(delays(&RetryPolicy::linear(NONE).attempts(4), 0), [0, 0, 0]);
@@ -52,12 +78,20 @@ fn there_is_at_least_one_attempt_and_no_more_than_said() {
 
 #[test]
 fn no_delay_is_longer_than_the_longest() {
-    let policy = RetryPolicy::exponential(ms(10)).attempts(8).longest_delay(ms(50));
-    assert_eq!(delays(&policy.jitter(false), 0), [10, 20, 40, 50, 50, 50, 50]);
+    let policy = RetryPolicy::exponential(ms(10))
+        .attempts(8)
+        .longest_delay(ms(50));
+    assert_eq!(
+        delays(&policy.jitter(false), 0),
+        [10, 20, 40, 50, 50, 50, 50]
+    );
     // Shortened by chance, it does not come to the same for all either.
     assert_eq!(delays(&policy, 0), [5, 10, 20, 25, 25, 25, 25]);
     // 30 seconds where it is not said.
-    assert_eq!(delays(&RetryPolicy::linear(ms(20_000)).attempts(4), 0), [20_000, 30_000, 30_000]);
+    assert_eq!(
+        delays(&RetryPolicy::linear(ms(20_000)).attempts(4), 0),
+        [20_000, 30_000, 30_000]
+    );
 }
 
 #[test]
@@ -68,17 +102,33 @@ fn no_attempt_begins_after_its_time() {
     assert_eq!(policy.delay(1, Duration::MAX, 0), None);
     // One after another, with no time for the attempts themselves: 100 + 200 + 300 + 400.
     let mut elapsed = NONE;
-    let delays: Vec<_> = (1..).map_while(|attempt| policy.delay(attempt, elapsed, 0).inspect(|delay| elapsed += *delay)).collect();
+    let delays: Vec<_> = (1..)
+        .map_while(|attempt| {
+            policy
+                .delay(attempt, elapsed, 0)
+                .inspect(|delay| elapsed += *delay)
+        })
+        .collect();
     assert_eq!((delays.len(), elapsed), (4, ms(1000)));
-    assert_eq!(RetryPolicy::linear(ms(100)).within(NONE).delay(1, NONE, 0), None);
+    assert_eq!(
+        RetryPolicy::linear(ms(100)).within(NONE).delay(1, NONE, 0),
+        None
+    );
 }
 
 #[test]
 fn numbers_that_overflow_come_to_the_longest_delay() {
-    for policy in [RetryPolicy::linear(Duration::MAX), RetryPolicy::exponential(Duration::MAX).jitter(false)] {
+    for policy in [
+        RetryPolicy::linear(Duration::MAX),
+        RetryPolicy::exponential(Duration::MAX).jitter(false),
+    ] {
         let policy = policy.attempts(u32::MAX);
         for attempt in [1, 2, 31, 32, 33, 64, u32::MAX - 1] {
-            assert_eq!(policy.delay(attempt, Duration::MAX, u64::MAX), Some(ms(30_000)), "{attempt}");
+            assert_eq!(
+                policy.delay(attempt, Duration::MAX, u64::MAX),
+                Some(ms(30_000)),
+                "{attempt}"
+            );
         }
         assert_eq!(policy.delay(u32::MAX, NONE, 0), None);
         let endless = policy.longest_delay(Duration::MAX);
@@ -86,9 +136,20 @@ fn numbers_that_overflow_come_to_the_longest_delay() {
         assert_eq!(endless.within(ms(1)).delay(5, NONE, 0), None);
     }
     // By chance as well: half of the longest that there is, and no panic.
-    let jittered = RetryPolicy::exponential(Duration::MAX).attempts(9).longest_delay(Duration::MAX);
+    let jittered = RetryPolicy::exponential(Duration::MAX)
+        .attempts(9)
+        .longest_delay(Duration::MAX);
     for random in [0, 1024] {
-        assert!(jittered.delay(8, NONE, random).unwrap() >= Duration::MAX / 2, "{random}");
+        assert!(
+            jittered.delay(8, NONE, random).unwrap() >= Duration::MAX / 2,
+            "{random}"
+        );
     }
-    assert_eq!(RetryPolicy::exponential(ms(1)).attempts(99).jitter(false).delay(40, NONE, 0), Some(ms(30_000)));
+    assert_eq!(
+        RetryPolicy::exponential(ms(1))
+            .attempts(99)
+            .jitter(false)
+            .delay(40, NONE, 0),
+        Some(ms(30_000))
+    );
 }

@@ -7,22 +7,41 @@ use crate::drive::{blessing, core_sources, here};
 #[test]
 fn core_is_built_without_the_standard_library() {
     let sources = core_sources();
-    let (_, root) = sources.iter().find(|(name, _)| name == "lib.rs").expect("lib.rs");
-    assert!(root.lines().any(|line| line == "#![no_std]"), "lib.rs has to say #![no_std], without a condition");
+    let (_, root) = sources
+        .iter()
+        .find(|(name, _)| name == "lib.rs")
+        .expect("lib.rs");
+    assert!(
+        root.lines().any(|line| line == "#![no_std]"),
+        "lib.rs has to say #![no_std], without a condition"
+    );
     for (name, text) in &sources {
         for (number, line) in code(text) {
-            let words: Vec<&str> = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+            let words: Vec<&str> = line
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .filter(|word| !word.is_empty())
+                .collect();
             let place = format!("{name}:{number}: {line}");
             assert!(!words.contains(&"std"), "{place}: core has no std");
-            assert!(!words.windows(2).any(|pair| pair == ["extern", "crate"]) || words == ["extern", "crate", "alloc"], "{place}");
+            assert!(
+                !words.windows(2).any(|pair| pair == ["extern", "crate"])
+                    || words == ["extern", "crate", "alloc"],
+                "{place}"
+            );
         }
     }
 }
 
 /// The lines of code with their numbers: no comments, no doc examples, and nothing from the test module on, which ends a file.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().map(|line| line.split(" // ").next().unwrap_or_default().trim()).zip(1..);
-    lines.map(|(line, number)| (number, line)).filter(|(_, line)| !line.starts_with("//")).take_while(|(_, line)| *line != "mod tests {")
+    let lines = text
+        .lines()
+        .map(|line| line.split(" // ").next().unwrap_or_default().trim())
+        .zip(1..);
+    lines
+        .map(|(line, number)| (number, line))
+        .filter(|(_, line)| !line.starts_with("//"))
+        .take_while(|(_, line)| *line != "mod tests {")
 }
 
 #[test]
@@ -31,22 +50,46 @@ fn the_loopholes_are_seen() {
     assert!(seen("extern crate std;"));
     assert!(seen("let x = std::time::Instant::now(); // why"));
     assert!(seen(r#"let x = ("http://x", std::env::args());"#));
-    assert!(!seen("/// let x = std::env::args();\n// std::net\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}"));
+    assert!(!seen(
+        "/// let x = std::env::args();\n// std::net\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}"
+    ));
 }
 
 #[test]
 fn core_depends_on_nothing_new() {
     let mut tree = Command::new(env!("CARGO"));
-    tree.args(["tree", "-p", "scramjet-client-core", "-e", "normal", "--prefix", "none", "--offline", "--locked"]);
+    tree.args([
+        "tree",
+        "-p",
+        "scramjet-client-core",
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+        "--offline",
+        "--locked",
+    ]);
     let output = tree.current_dir(here("..")).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let tree = String::from_utf8(output.stdout).expect("a tree in UTF-8");
-    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    let names: BTreeSet<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
     let names: String = names.iter().map(|name| format!("{name}\n")).collect();
     let file = here("core/deps.txt");
     if blessing() {
         fs::write(&file, &names).expect("the list is written");
     }
-    let committed = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
-    assert_eq!(names, committed, "left: the tree, right: core/deps.txt; BLESS=1 takes the new one, if it is right that core needs it");
+    let committed = fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
+    assert_eq!(
+        names, committed,
+        "left: the tree, right: core/deps.txt; BLESS=1 takes the new one, if it is right that core needs it"
+    );
 }

@@ -8,7 +8,11 @@ use crate::server::{Act, Fault, ok, status};
 const EMPTY: &str = "0 sequences";
 
 fn sized(body: &[u8]) -> Vec<u8> {
-    status("200 OK", &[&format!("Content-Length: {}", body.len())], body)
+    status(
+        "200 OK",
+        &[&format!("Content-Length: {}", body.len())],
+        body,
+    )
 }
 
 fn refusal(code: &str, headers: &[&str], body: &[u8]) -> Fault {
@@ -22,7 +26,11 @@ pub(crate) fn bodies() -> Vec<Case> {
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         Fault::endless(status(code, &["Transfer-Encoding: chunked"], b""), chunk)
     };
-    let nested = |open: &str, close: &str| [open.repeat(100_000), close.repeat(100_000)].concat().into_bytes();
+    let nested = |open: &str, close: &str| {
+        [open.repeat(100_000), close.repeat(100_000)]
+            .concat()
+            .into_bytes()
+    };
     let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x8b\x8e\x05\0)\xbbL\x0d\x02\0\0\0";
     let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x11\x00\x00\x5b\x5d";
     let html = ["Content-Type: text/html"];
@@ -31,11 +39,22 @@ pub(crate) fn bodies() -> Vec<Case> {
     let escapes = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31mAll is well\r\u{8}\u{8}";
     let much = (4 << 20) - (64 << 10);
     vec![
-        Case::fails("a list without end", Fault::endless(ok(&[], "["), [b' '; 64 << 10]), too_large, "longer than 4194304 bytes"),
-        Case::fails("a list without end, in chunks", endless_chunks("200 OK", &[b' '; 4096]), too_large, "longer than 4194304 bytes"),
+        Case::fails(
+            "a list without end",
+            Fault::endless(ok(&[], "["), [b' '; 64 << 10]),
+            too_large,
+            "longer than 4194304 bytes",
+        ),
+        Case::fails(
+            "a list without end, in chunks",
+            endless_chunks("200 OK", &[b' '; 4096]),
+            too_large,
+            "longer than 4194304 bytes",
+        ),
         Case::fails(
             "a list of more than the limit",
-            Fault::reply(ok(&["Content-Length: 4194305"], "")).and(Act::Times(65, vec![b' '; 65 << 10])),
+            Fault::reply(ok(&["Content-Length: 4194305"], ""))
+                .and(Act::Times(65, vec![b' '; 65 << 10])),
             too_large,
             "longer than 4194304 bytes",
         ),
@@ -47,8 +66,20 @@ pub(crate) fn bodies() -> Vec<Case> {
             useless,
             "invalid type: string",
         ),
-        Case::fails("a deletion without end", endless_chunks("200 OK", &[b' '; 4096]), too_large, "1048576").asking(Ask::Deletion),
-        Case::fails("a line without end", endless_chunks("200 OK", &[b'a'; 4096]), too_large, "1048576").asking(Ask::Lines),
+        Case::fails(
+            "a deletion without end",
+            endless_chunks("200 OK", &[b' '; 4096]),
+            too_large,
+            "1048576",
+        )
+        .asking(Ask::Deletion),
+        Case::fails(
+            "a line without end",
+            endless_chunks("200 OK", &[b'a'; 4096]),
+            too_large,
+            "1048576",
+        )
+        .asking(Ask::Lines),
         Case::fails(
             "an explanation without end",
             endless_chunks("500 Oh", b"Alas! :("),
@@ -61,28 +92,98 @@ pub(crate) fn bodies() -> Vec<Case> {
             refused::<404>,
             "404 NOT_FOUND",
         ),
-        Case::fails("arrays 100,000 deep", Fault::reply(sized(&nested("[", "]"))), useless, "recursion limit").asking(Ask::Event),
-        Case::fails("objects in arrays 100,000 deep", Fault::reply(sized(&nested("[{\"\":", "}]"))), useless, "recursion limit")
-            .asking(Ask::Event),
-        Case::fails("objects 100,000 deep", Fault::reply(sized(&nested("[{\"id\":", "}]"))), useless, "begins with"),
-        Case::fails("an explanation 100,000 deep", refusal("400 Bad Request", &[], &nested("{\"error\":", "}")), refused::<400>, "400"),
-        Case::fails("JSON that breaks off", Fault::reply(sized(b"[{\"id\":")), useless, "EOF while parsing"),
-        Case::fails("JSON with something behind it", Fault::reply(sized(b"[]]")), useless, "trailing characters"),
-        Case::fails("other JSON", Fault::reply(sized(br#"{"status":"fine"}"#)), useless, r#"begins with "{\"status\":\"fine\"}""#),
-        Case::fails("a list of other things", Fault::reply(sized(b"[1,2,3]")), useless, "[1,2,3]"),
+        Case::fails(
+            "arrays 100,000 deep",
+            Fault::reply(sized(&nested("[", "]"))),
+            useless,
+            "recursion limit",
+        )
+        .asking(Ask::Event),
+        Case::fails(
+            "objects in arrays 100,000 deep",
+            Fault::reply(sized(&nested("[{\"\":", "}]"))),
+            useless,
+            "recursion limit",
+        )
+        .asking(Ask::Event),
+        Case::fails(
+            "objects 100,000 deep",
+            Fault::reply(sized(&nested("[{\"id\":", "}]"))),
+            useless,
+            "begins with",
+        ),
+        Case::fails(
+            "an explanation 100,000 deep",
+            refusal("400 Bad Request", &[], &nested("{\"error\":", "}")),
+            refused::<400>,
+            "400",
+        ),
+        Case::fails(
+            "JSON that breaks off",
+            Fault::reply(sized(b"[{\"id\":")),
+            useless,
+            "EOF while parsing",
+        ),
+        Case::fails(
+            "JSON with something behind it",
+            Fault::reply(sized(b"[]]")),
+            useless,
+            "trailing characters",
+        ),
+        Case::fails(
+            "other JSON",
+            Fault::reply(sized(br#"{"status":"fine"}"#)),
+            useless,
+            r#"begins with "{\"status\":\"fine\"}""#,
+        ),
+        Case::fails(
+            "a list of other things",
+            Fault::reply(sized(b"[1,2,3]")),
+            useless,
+            "[1,2,3]",
+        ),
         Case::fails(
             "a number that is too long",
             Fault::reply(sized(&[b"[".as_slice(), &[b'9'; 100_000], b"]"].concat())),
             useless,
             "number",
         ),
-        Case::fails("nothing", Fault::reply(sized(b"")), useless, r#"begins with """#),
+        Case::fails(
+            "nothing",
+            Fault::reply(sized(b"")),
+            useless,
+            r#"begins with """#,
+        ),
         Case::fails("a zero", Fault::reply(sized(b"\0")), useless, "begins with"),
-        Case::fails("zeros in the list", Fault::reply(sized(b"[\0\0]")), useless, "begins with"),
-        Case::fails("JSON that is not UTF-8", Fault::reply(sized(b"[{\"id\":\"\xff\xfe\"}]")), no_text, "invalid utf-8"),
-        Case::fails("JSON in UTF-16", Fault::reply(sized(b"\xff\xfe[\0]\0")), no_text, "begins with"),
-        Case::fails("JSON with a mark before it", Fault::reply(sized(b"\xef\xbb\xbf[]")), useless, "begins with"),
-        Case::gives("JSON with white space around it", Fault::reply(sized(b" \r\n\t[]\n ")), EMPTY),
+        Case::fails(
+            "zeros in the list",
+            Fault::reply(sized(b"[\0\0]")),
+            useless,
+            "begins with",
+        ),
+        Case::fails(
+            "JSON that is not UTF-8",
+            Fault::reply(sized(b"[{\"id\":\"\xff\xfe\"}]")),
+            no_text,
+            "invalid utf-8",
+        ),
+        Case::fails(
+            "JSON in UTF-16",
+            Fault::reply(sized(b"\xff\xfe[\0]\0")),
+            no_text,
+            "begins with",
+        ),
+        Case::fails(
+            "JSON with a mark before it",
+            Fault::reply(sized(b"\xef\xbb\xbf[]")),
+            useless,
+            "begins with",
+        ),
+        Case::gives(
+            "JSON with white space around it",
+            Fault::reply(sized(b" \r\n\t[]\n ")),
+            EMPTY,
+        ),
         Case::fails(
             "a line that is not UTF-8",
             Fault::reply(sized(b"a\n\xff\xfe\n")),
@@ -90,11 +191,35 @@ pub(crate) fn bodies() -> Vec<Case> {
             "not the UTF-8 text",
         )
         .asking(Ask::Lines),
-        Case::gives("zeros in lines", Fault::reply(sized(b"a\0b\n\0\n")), r#"["a\0b", "\0"]"#).asking(Ask::Lines),
-        Case::fails("JSON that is compressed", compressed("gzip", gzip), no_text, "begins with"),
-        Case::fails("JSON that is said to be compressed", compressed("br", b"\x0b\x00\x80[]\x03"), no_text, "begins with"),
-        Case::fails("JSON in a compression that nobody asked for", compressed("zstd", zstd), no_text, "begins with"),
-        Case::gives("JSON that is only said to be compressed", compressed("gzip", b"[]"), EMPTY),
+        Case::gives(
+            "zeros in lines",
+            Fault::reply(sized(b"a\0b\n\0\n")),
+            r#"["a\0b", "\0"]"#,
+        )
+        .asking(Ask::Lines),
+        Case::fails(
+            "JSON that is compressed",
+            compressed("gzip", gzip),
+            no_text,
+            "begins with",
+        ),
+        Case::fails(
+            "JSON that is said to be compressed",
+            compressed("br", b"\x0b\x00\x80[]\x03"),
+            no_text,
+            "begins with",
+        ),
+        Case::fails(
+            "JSON in a compression that nobody asked for",
+            compressed("zstd", zstd),
+            no_text,
+            "begins with",
+        ),
+        Case::gives(
+            "JSON that is only said to be compressed",
+            compressed("gzip", b"[]"),
+            EMPTY,
+        ),
         Case::fails(
             "an explanation that is compressed",
             refusal("404 Not Found", &["Content-Encoding: gzip"], gzip),
@@ -115,13 +240,32 @@ pub(crate) fn bodies() -> Vec<Case> {
         ),
         Case::fails(
             "a page of a proxy that asks for patience",
-            refusal("503 Service Unavailable", &["Content-Type: text/html", "Retry-After: 120"], b"<html><title>Later</title>"),
+            refusal(
+                "503 Service Unavailable",
+                &["Content-Type: text/html", "Retry-After: 120"],
+                b"<html><title>Later</title>",
+            ),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_passing()),
             "an HTML page (Later)",
         ),
-        Case::fails("a proxy without words", refusal("504 Gateway Timeout", &[], b""), refused::<504>, "504 SERVER_ERROR: Gateway Timeout"),
-        Case::fails("a pause that is no number", refusal("503 Oh", &["Retry-After: -5"], b""), refused::<503>, "503 SERVER_ERROR: Oh"),
-        Case::fails("an explanation that is not UTF-8", refusal("500 Oh", &[], b"\xff\xfe\xfd"), refused::<500>, "\u{fffd}"),
+        Case::fails(
+            "a proxy without words",
+            refusal("504 Gateway Timeout", &[], b""),
+            refused::<504>,
+            "504 SERVER_ERROR: Gateway Timeout",
+        ),
+        Case::fails(
+            "a pause that is no number",
+            refusal("503 Oh", &["Retry-After: -5"], b""),
+            refused::<503>,
+            "503 SERVER_ERROR: Oh",
+        ),
+        Case::fails(
+            "an explanation that is not UTF-8",
+            refusal("500 Oh", &[], b"\xff\xfe\xfd"),
+            refused::<500>,
+            "\u{fffd}",
+        ),
         Case::fails(
             "an explanation that moves the cursor",
             refusal("500 Oh", &[], escapes.as_bytes()),
@@ -130,19 +274,31 @@ pub(crate) fn bodies() -> Vec<Case> {
         ),
         Case::fails(
             "an explanation that is cut off",
-            Fault::cut(status("404 Not Found", &["Content-Length: 100"], b"{\"error\":\"Not fo")),
+            Fault::cut(status(
+                "404 Not Found",
+                &["Content-Length: 100"],
+                b"{\"error\":\"Not fo",
+            )),
             refused::<404>,
             r#"404 NOT_FOUND: {"error":"Not fo"#,
         ),
         Case::fails(
             "an explanation that is damaged",
-            Fault::cut(status("404 Not Found", &["Transfer-Encoding: chunked"], b"zz\r\n")),
+            Fault::cut(status(
+                "404 Not Found",
+                &["Transfer-Encoding: chunked"],
+                b"zz\r\n",
+            )),
             refused::<404>,
             "404 NOT_FOUND: Not Found",
         ),
         Case::fails(
             "an explanation that breaks off in a chunk",
-            Fault::cut(status("409 Conflict", &["Transfer-Encoding: chunked"], b"10\r\nStill in")),
+            Fault::cut(status(
+                "409 Conflict",
+                &["Transfer-Encoding: chunked"],
+                b"10\r\nStill in",
+            )),
             refused::<409>,
             "409 CONFLICT: Still in",
         ),
@@ -150,6 +306,9 @@ pub(crate) fn bodies() -> Vec<Case> {
 }
 
 fn compressed(encoding: &str, body: &[u8]) -> Fault {
-    let lines = [format!("Content-Encoding: {encoding}"), format!("Content-Length: {}", body.len())];
+    let lines = [
+        format!("Content-Encoding: {encoding}"),
+        format!("Content-Length: {}", body.len()),
+    ];
     Fault::reply(status("200 OK", &[&lines[0], &lines[1]], body))
 }

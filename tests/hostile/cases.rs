@@ -27,9 +27,14 @@ impl Ask {
     /// What came, in words.
     pub(crate) fn of(self, host: &HostClient) -> Result<String, Error> {
         match self {
-            Self::Sequences => host.list_sequences().map(|sequences| format!("{} sequences", sequences.len())),
+            Self::Sequences => host
+                .list_sequences()
+                .map(|sequences| format!("{} sequences", sequences.len())),
             Self::Deletion => host.delete_sequence("x").map(|()| "deleted".to_owned()),
-            Self::Event => host.instance("i")?.event("e").map(|event| event.data.to_string()),
+            Self::Event => host
+                .instance("i")?
+                .event("e")
+                .map(|event| event.data.to_string()),
             Self::Stream => {
                 let mut stream = host.instance("i")?.stream(OutputStream::Stdout)?;
                 let mut bytes = Vec::new();
@@ -76,20 +81,55 @@ const SHORT: Duration = Duration::from_millis(400);
 
 impl Case {
     pub(crate) fn gives(name: &'static str, fault: Fault, what: &'static str) -> Self {
-        Self { name, ask: Ask::Sequences, fault, outcome: Outcome::Gives(what), encrypted: None, deadline: ENOUGH, settles: false }
+        Self {
+            name,
+            ask: Ask::Sequences,
+            fault,
+            outcome: Outcome::Gives(what),
+            encrypted: None,
+            deadline: ENOUGH,
+            settles: false,
+        }
     }
 
-    pub(crate) fn fails(name: &'static str, fault: Fault, kind: fn(&ErrorKind) -> bool, says: &'static str) -> Self {
-        Self { outcome: Outcome::Fails(kind, says), ..Self::gives(name, fault, "") }
+    pub(crate) fn fails(
+        name: &'static str,
+        fault: Fault,
+        kind: fn(&ErrorKind) -> bool,
+        says: &'static str,
+    ) -> Self {
+        Self {
+            outcome: Outcome::Fails(kind, says),
+            ..Self::gives(name, fault, "")
+        }
     }
 
     /// A server that would keep the client for ever.
     pub(crate) fn never_ends(name: &'static str, fault: Fault, phase: Phase) -> Self {
         let kind: fn(&ErrorKind) -> bool = match phase {
-            Phase::Wait => |kind| matches!(kind, ErrorKind::Deadline { phase: Phase::Wait, .. }),
-            _ => |kind| matches!(kind, ErrorKind::Deadline { phase: Phase::Read, .. }),
+            Phase::Wait => |kind| {
+                matches!(
+                    kind,
+                    ErrorKind::Deadline {
+                        phase: Phase::Wait,
+                        ..
+                    }
+                )
+            },
+            _ => |kind| {
+                matches!(
+                    kind,
+                    ErrorKind::Deadline {
+                        phase: Phase::Read,
+                        ..
+                    }
+                )
+            },
         };
-        Self { deadline: SHORT, ..Self::fails(name, fault, kind, "was given up after 400ms, its deadline") }
+        Self {
+            deadline: SHORT,
+            ..Self::fails(name, fault, kind, "was given up after 400ms, its deadline")
+        }
     }
 
     pub(crate) fn asking(self, ask: Ask) -> Self {
@@ -98,27 +138,51 @@ impl Case {
 
     /// One that would take for ever, and has something to say when it is given up.
     pub(crate) fn within_short(self) -> Self {
-        Self { deadline: SHORT, ..self }
+        Self {
+            deadline: SHORT,
+            ..self
+        }
     }
 
     pub(crate) fn encrypted(self, outcome: Outcome) -> Self {
-        Self { encrypted: Some(outcome), ..self }
+        Self {
+            encrypted: Some(outcome),
+            ..self
+        }
     }
 }
 
 /// No answer that can be read.
 pub(crate) fn unread(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Transport { phase: Phase::Wait, .. })
+    matches!(
+        kind,
+        ErrorKind::Transport {
+            phase: Phase::Wait,
+            ..
+        }
+    )
 }
 
 /// The connection was gone before all of the request was there, or before the answer.
 pub(crate) fn gone(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Transport { phase: Phase::Send | Phase::Wait, .. })
+    matches!(
+        kind,
+        ErrorKind::Transport {
+            phase: Phase::Send | Phase::Wait,
+            ..
+        }
+    )
 }
 
 /// A body whose framing is none.
 pub(crate) fn damaged(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Transport { phase: Phase::Read, .. })
+    matches!(
+        kind,
+        ErrorKind::Transport {
+            phase: Phase::Read,
+            ..
+        }
+    )
 }
 
 /// A body that ended before its end.

@@ -13,48 +13,195 @@ const LOST: Outcome = Outcome::Fails(cut, "the reply was cut off");
 pub(crate) fn ends() -> Vec<Case> {
     let length = |length: usize, body: &str| ok(&[&format!("Content-Length: {length}")], body);
     vec![
-        Case::fails("closes before the request", Fault::at_once(Act::Cut), gone, "the hub may have"),
-        Case::fails("resets before the request", Fault::at_once(Act::Reset), gone, "the hub may have"),
-        Case::fails("closes after the request", Fault::cut(""), unread, "got no answer"),
-        Case::fails("closes after the request with a word", Fault::close(""), unread, "got no answer"),
-        Case::fails("closes in the version", Fault::cut("HT"), unread, "got no answer"),
-        Case::fails("closes in the status line", Fault::cut("HTTP/1.1 20"), unread, "got no answer"),
-        Case::fails("closes after the status line", Fault::cut("HTTP/1.1 200 OK\r\n"), unread, "got no answer"),
-        Case::fails("closes in a header", Fault::cut("HTTP/1.1 200 OK\r\nContent-Le"), unread, "got no answer"),
-        Case::fails("closes before the empty line", Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"), unread, "got no answer"),
-        Case::fails("closes after the head", Fault::cut(length(2, "")), cut, "cut off after 0 of 2 bytes"),
-        Case::fails("closes in the body", Fault::cut(length(100, "[{\"id\":")), cut, "cut off after 7 of 100 bytes"),
+        Case::fails(
+            "closes before the request",
+            Fault::at_once(Act::Cut),
+            gone,
+            "the hub may have",
+        ),
+        Case::fails(
+            "resets before the request",
+            Fault::at_once(Act::Reset),
+            gone,
+            "the hub may have",
+        ),
+        Case::fails(
+            "closes after the request",
+            Fault::cut(""),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes after the request with a word",
+            Fault::close(""),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes in the version",
+            Fault::cut("HT"),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes in the status line",
+            Fault::cut("HTTP/1.1 20"),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes after the status line",
+            Fault::cut("HTTP/1.1 200 OK\r\n"),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes in a header",
+            Fault::cut("HTTP/1.1 200 OK\r\nContent-Le"),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes before the empty line",
+            Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "closes after the head",
+            Fault::cut(length(2, "")),
+            cut,
+            "cut off after 0 of 2 bytes",
+        ),
+        Case::fails(
+            "closes in the body",
+            Fault::cut(length(100, "[{\"id\":")),
+            cut,
+            "cut off after 7 of 100 bytes",
+        ),
         // Without its length, this would be a proper list.
-        Case::fails("closes one byte before the end", Fault::close(length(3, "[]")), cut, "cut off after 2 of 3 bytes"),
-        Case::fails("closes in a chunk's size", Fault::cut(chunked("2\r\n[]\r\n1")), cut, "cut off after 2 bytes"),
-        Case::fails("closes in a chunk", Fault::cut(chunked("9\r\n[{}")), cut, "cut off after 3 bytes"),
-        Case::fails("closes after a chunk", Fault::close(chunked("2\r\n[]\r\n")), cut, "cut off after 2 bytes"),
+        Case::fails(
+            "closes one byte before the end",
+            Fault::close(length(3, "[]")),
+            cut,
+            "cut off after 2 of 3 bytes",
+        ),
+        Case::fails(
+            "closes in a chunk's size",
+            Fault::cut(chunked("2\r\n[]\r\n1")),
+            cut,
+            "cut off after 2 bytes",
+        ),
+        Case::fails(
+            "closes in a chunk",
+            Fault::cut(chunked("9\r\n[{}")),
+            cut,
+            "cut off after 3 bytes",
+        ),
+        Case::fails(
+            "closes after a chunk",
+            Fault::close(chunked("2\r\n[]\r\n")),
+            cut,
+            "cut off after 2 bytes",
+        ),
         // The last chunk was there, and it says that it is the last.
-        Case::gives("closes before the last line end", Fault::cut(chunked("2\r\n[]\r\n0\r\n")), EMPTY).encrypted(LOST),
-        Case::gives("a body that ends with the connection", Fault::close(ok(&[], "[]")), EMPTY),
-        Case::gives("a body that ends with the cut of it", Fault::cut(ok(&[], "[]")), EMPTY).encrypted(LOST),
-        Case::gives("a stream that ends with the connection", Fault::close(ok(&[], "abc")), "\"abc\"").asking(Ask::Stream),
-        Case::gives("a stream that ends with the cut of it", Fault::cut(ok(&[], "abc")), "\"abc\"").asking(Ask::Stream).encrypted(LOST),
-        Case::fails("a stream that is cut off", Fault::cut(length(9, "abc")), cut, "cut off after 3 of 9 bytes").asking(Ask::Stream),
-        Case::fails("a deletion that is cut off", Fault::cut(length(9, "{")), cut, "cut off after 1 of 9 bytes").asking(Ask::Deletion),
+        Case::gives(
+            "closes before the last line end",
+            Fault::cut(chunked("2\r\n[]\r\n0\r\n")),
+            EMPTY,
+        )
+        .encrypted(LOST),
+        Case::gives(
+            "a body that ends with the connection",
+            Fault::close(ok(&[], "[]")),
+            EMPTY,
+        ),
+        Case::gives(
+            "a body that ends with the cut of it",
+            Fault::cut(ok(&[], "[]")),
+            EMPTY,
+        )
+        .encrypted(LOST),
+        Case::gives(
+            "a stream that ends with the connection",
+            Fault::close(ok(&[], "abc")),
+            "\"abc\"",
+        )
+        .asking(Ask::Stream),
+        Case::gives(
+            "a stream that ends with the cut of it",
+            Fault::cut(ok(&[], "abc")),
+            "\"abc\"",
+        )
+        .asking(Ask::Stream)
+        .encrypted(LOST),
+        Case::fails(
+            "a stream that is cut off",
+            Fault::cut(length(9, "abc")),
+            cut,
+            "cut off after 3 of 9 bytes",
+        )
+        .asking(Ask::Stream),
+        Case::fails(
+            "a deletion that is cut off",
+            Fault::cut(length(9, "{")),
+            cut,
+            "cut off after 1 of 9 bytes",
+        )
+        .asking(Ask::Deletion),
     ]
 }
 
 pub(crate) fn lengths() -> Vec<Case> {
     let with = |lengths: &[&str]| {
-        let lines: Vec<String> = lengths.iter().map(|length| format!("Content-Length: {length}")).collect();
+        let lines: Vec<String> = lengths
+            .iter()
+            .map(|length| format!("Content-Length: {length}"))
+            .collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         ok(&lines, "[]")
     };
-    let no_number = |name, length: &str| Case::fails(name, Fault::cut(with(&[length])), unread, "got no answer");
+    let no_number = |name, length: &str| {
+        Case::fails(name, Fault::cut(with(&[length])), unread, "got no answer")
+    };
     vec![
-        Case::never_ends("a length that is too long", Fault::reply(with(&["3"])), Phase::Read),
-        Case::gives("a length that is too short", Fault::reply(ok(&["Content-Length: 2"], "[]garbage")), EMPTY),
-        Case::never_ends("no length, and no end", Fault::reply(ok(&[], "[]")), Phase::Read),
-        Case::gives("the same length twice", Fault::reply(with(&["2", "2"])), EMPTY),
-        Case::gives("the same length twice in a line", Fault::reply(with(&["2, 2"])), EMPTY),
-        Case::fails("two lengths", Fault::reply(with(&["2", "9"])), unread, "got no answer"),
-        Case::fails("two lengths in a line", Fault::reply(with(&["2, 9"])), unread, "got no answer"),
+        Case::never_ends(
+            "a length that is too long",
+            Fault::reply(with(&["3"])),
+            Phase::Read,
+        ),
+        Case::gives(
+            "a length that is too short",
+            Fault::reply(ok(&["Content-Length: 2"], "[]garbage")),
+            EMPTY,
+        ),
+        Case::never_ends(
+            "no length, and no end",
+            Fault::reply(ok(&[], "[]")),
+            Phase::Read,
+        ),
+        Case::gives(
+            "the same length twice",
+            Fault::reply(with(&["2", "2"])),
+            EMPTY,
+        ),
+        Case::gives(
+            "the same length twice in a line",
+            Fault::reply(with(&["2, 2"])),
+            EMPTY,
+        ),
+        Case::fails(
+            "two lengths",
+            Fault::reply(with(&["2", "9"])),
+            unread,
+            "got no answer",
+        ),
+        Case::fails(
+            "two lengths in a line",
+            Fault::reply(with(&["2, 9"])),
+            unread,
+            "got no answer",
+        ),
         no_number("a negative length", "-2"),
         no_number("a length with a sign", "+2"),
         no_number("a length in hexadecimal", "0x2"),
@@ -62,17 +209,35 @@ pub(crate) fn lengths() -> Vec<Case> {
         no_number("a length that is a word", "many"),
         no_number("a length that is a fraction", "2.0"),
         no_number("an empty length", ""),
-        no_number("a length longer than any number", "99999999999999999999999999"),
-        Case::fails("the longest length", Fault::cut(with(&["18446744073709551615"])), cut, "2 of 18446744073709551615 bytes"),
-        Case::never_ends("the longest length, and no end", Fault::reply(with(&["18446744073709551615"])), Phase::Read),
+        no_number(
+            "a length longer than any number",
+            "99999999999999999999999999",
+        ),
+        Case::fails(
+            "the longest length",
+            Fault::cut(with(&["18446744073709551615"])),
+            cut,
+            "2 of 18446744073709551615 bytes",
+        ),
+        Case::never_ends(
+            "the longest length, and no end",
+            Fault::reply(with(&["18446744073709551615"])),
+            Phase::Read,
+        ),
         Case::gives(
             "a length beside chunks",
-            Fault::reply(ok(&["Content-Length: 100", "Transfer-Encoding: chunked"], "2\r\n[]\r\n0\r\n\r\n")),
+            Fault::reply(ok(
+                &["Content-Length: 100", "Transfer-Encoding: chunked"],
+                "2\r\n[]\r\n0\r\n\r\n",
+            )),
             EMPTY,
         ),
         Case::fails(
             "a bad length beside chunks",
-            Fault::reply(ok(&["Content-Length: -1", "Transfer-Encoding: chunked"], "2\r\n[]\r\n0\r\n\r\n")),
+            Fault::reply(ok(
+                &["Content-Length: -1", "Transfer-Encoding: chunked"],
+                "2\r\n[]\r\n0\r\n\r\n",
+            )),
             unread,
             "got no answer",
         ),
@@ -80,9 +245,21 @@ pub(crate) fn lengths() -> Vec<Case> {
 }
 
 pub(crate) fn chunks() -> Vec<Case> {
-    let bad = |name, chunks: &str| Case::fails(name, Fault::cut(chunked(chunks)), damaged, "was interrupted while the answer was read");
+    let bad = |name, chunks: &str| {
+        Case::fails(
+            name,
+            Fault::cut(chunked(chunks)),
+            damaged,
+            "was interrupted while the answer was read",
+        )
+    };
     let good = |name, chunks: &str| Case::gives(name, Fault::reply(chunked(chunks)), EMPTY);
-    let as_chunks = |encoding: &str| ok(&[&format!("Transfer-Encoding: {encoding}")], "2\r\n[]\r\n0\r\n\r\n");
+    let as_chunks = |encoding: &str| {
+        ok(
+            &[&format!("Transfer-Encoding: {encoding}")],
+            "2\r\n[]\r\n0\r\n\r\n",
+        )
+    };
     vec![
         bad("a chunk size that is none", "2\r\n[]\r\nzz\r\n"),
         bad("a negative chunk size", "-2\r\n[]\r\n0\r\n\r\n"),
@@ -90,22 +267,75 @@ pub(crate) fn chunks() -> Vec<Case> {
         good("a chunk size with a sign", "+2\r\n[]\r\n0\r\n\r\n"),
         bad("a chunk size with a prefix", "0x2\r\n[]\r\n0\r\n\r\n"),
         bad("an empty chunk size", "\r\n[]\r\n0\r\n\r\n"),
-        bad("a chunk size longer than any number", "fffffffffffffffff\r\n[]\r\n0\r\n\r\n"),
-        Case::fails("the longest chunk size", Fault::cut(chunked("ffffffffffffffff\r\n[]")), cut, "cut off after 2 bytes"),
+        bad(
+            "a chunk size longer than any number",
+            "fffffffffffffffff\r\n[]\r\n0\r\n\r\n",
+        ),
+        Case::fails(
+            "the longest chunk size",
+            Fault::cut(chunked("ffffffffffffffff\r\n[]")),
+            cut,
+            "cut off after 2 bytes",
+        ),
         bad("a chunk longer than its size", "1\r\n[]\r\n0\r\n\r\n"),
         bad("a chunk without its line end", "2\r\n[]0\r\n\r\n"),
-        good("a chunk size with zeros before it", "00000002\r\n[]\r\n00000\r\n\r\n"),
+        good(
+            "a chunk size with zeros before it",
+            "00000002\r\n[]\r\n00000\r\n\r\n",
+        ),
         good("a chunk size in capitals", "A\r\n[        ]\r\n0\r\n\r\n"),
-        good("a chunk with an extension", "2;a=b;c=\"d\"\r\n[]\r\n0;e\r\n\r\n"),
-        good("chunks with a trailer", "2\r\n[]\r\n0\r\nContent-Length: 9\r\nX-A: b\r\n\r\n"),
+        good(
+            "a chunk with an extension",
+            "2;a=b;c=\"d\"\r\n[]\r\n0;e\r\n\r\n",
+        ),
+        good(
+            "chunks with a trailer",
+            "2\r\n[]\r\n0\r\nContent-Length: 9\r\nX-A: b\r\n\r\n",
+        ),
         good("chunks of a byte", "1\r\n[\r\n1\r\n]\r\n0\r\n\r\n"),
-        Case::fails("an extension without end", Fault::endless(chunked("2;"), [b'a'; 4096]), cut, "cut off after 0 bytes"),
-        Case::fails("a chunk size without end", Fault::endless(chunked(""), [b'0'; 4096]), cut, "cut off after 0 bytes"),
-        Case::never_ends("a trailer without end", Fault::endless(chunked("2\r\n[]\r\n0\r\n"), b"X-A: b\r\n".repeat(512)), Phase::Read),
-        Case::never_ends("chunks without an end", Fault::reply(chunked("2\r\n[]\r\n")), Phase::Read),
-        Case::gives("chunks, said twice", Fault::reply(as_chunks("chunked, chunked")), EMPTY),
-        Case::gives("chunks in capitals", Fault::reply(as_chunks("CHUNKED")), EMPTY),
-        Case::fails("an encoding that nobody knows", Fault::close(as_chunks("xchunked")), crate::cases::useless, "begins with \"2"),
-        Case::fails("an encoding that is none", Fault::close(as_chunks("identity")), crate::cases::useless, "begins with \"2"),
+        Case::fails(
+            "an extension without end",
+            Fault::endless(chunked("2;"), [b'a'; 4096]),
+            cut,
+            "cut off after 0 bytes",
+        ),
+        Case::fails(
+            "a chunk size without end",
+            Fault::endless(chunked(""), [b'0'; 4096]),
+            cut,
+            "cut off after 0 bytes",
+        ),
+        Case::never_ends(
+            "a trailer without end",
+            Fault::endless(chunked("2\r\n[]\r\n0\r\n"), b"X-A: b\r\n".repeat(512)),
+            Phase::Read,
+        ),
+        Case::never_ends(
+            "chunks without an end",
+            Fault::reply(chunked("2\r\n[]\r\n")),
+            Phase::Read,
+        ),
+        Case::gives(
+            "chunks, said twice",
+            Fault::reply(as_chunks("chunked, chunked")),
+            EMPTY,
+        ),
+        Case::gives(
+            "chunks in capitals",
+            Fault::reply(as_chunks("CHUNKED")),
+            EMPTY,
+        ),
+        Case::fails(
+            "an encoding that nobody knows",
+            Fault::close(as_chunks("xchunked")),
+            crate::cases::useless,
+            "begins with \"2",
+        ),
+        Case::fails(
+            "an encoding that is none",
+            Fault::close(as_chunks("identity")),
+            crate::cases::useless,
+            "begins with \"2",
+        ),
     ]
 }

@@ -12,8 +12,14 @@ pub(crate) fn heads() -> Vec<Case> {
     let line = |name, line: &str| none(name, &ok(&[line, "Content-Length: 2"], "[]"));
     let begin = "HTTP/1.1 200 OK\r\n";
     let many: Vec<String> = (0..200).map(|number| format!("X-{number}: x")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).chain(["Content-Length: 2"]).collect();
-    let unread_endless = |name, begin: &str, then: &[u8]| Case::fails(name, Fault::endless(begin, then), unread, "got no answer");
+    let many: Vec<&str> = many
+        .iter()
+        .map(String::as_str)
+        .chain(["Content-Length: 2"])
+        .collect();
+    let unread_endless = |name, begin: &str, then: &[u8]| {
+        Case::fails(name, Fault::endless(begin, then), unread, "got no answer")
+    };
     vec![
         unread_endless("headers without end", begin, &b"X-A: b\r\n".repeat(512)),
         unread_endless("a header without end", "HTTP/1.1 200 OK\r\nX-A: ", &[b'b'; 4096]),
@@ -99,27 +105,69 @@ pub(crate) fn out_of_turn() -> Vec<Case> {
     let other = ok(&["Content-Length: 19"], r#"{"version":"6.6.6"}"#);
     let both = [reply.clone(), other.clone()].concat();
     // As long as a record of TLS can be.
-    let record =
-        ok(&["Content-Length: 16000", &format!("X-Padding: {}", "x".repeat((16 << 10) - 16_055))], &format!("[]{}", " ".repeat(15_998)));
+    let record = ok(
+        &[
+            "Content-Length: 16000",
+            &format!("X-Padding: {}", "x".repeat((16 << 10) - 16_055)),
+        ],
+        &format!("[]{}", " ".repeat(15_998)),
+    );
     assert_eq!(record.len(), 16 << 10);
-    let long = ok(&["Content-Length: 16019"], &format!("{}{}", r#"{"version":"6.6.6"}"#, " ".repeat(16_000)));
+    let long = ok(
+        &["Content-Length: 16019"],
+        &format!("{}{}", r#"{"version":"6.6.6"}"#, " ".repeat(16_000)),
+    );
     let chunks = ok(&["Transfer-Encoding: chunked"], "2\r\n[]\r\n0\r\n\r\n");
     let cases = vec![
-        Case::gives("an answer before the request", Fault::at_once(Act::Send(reply.clone())), EMPTY),
-        Case::gives("a second answer behind the first", Fault::reply(&both), EMPTY),
+        Case::gives(
+            "an answer before the request",
+            Fault::at_once(Act::Send(reply.clone())),
+            EMPTY,
+        ),
+        Case::gives(
+            "a second answer behind the first",
+            Fault::reply(&both),
+            EMPTY,
+        ),
         // Encrypted, each is a record of its own: both have arrived when the first is read, and the second is not decrypted yet.
-        Case::gives("a long answer behind a long one", Fault::reply([record, long].concat()), EMPTY),
-        Case::gives("a second answer behind chunks", Fault::reply([chunks.clone(), other.clone()].concat()), EMPTY),
-        Case::gives("half of a second answer", Fault::reply(&both[..both.len() - 5]), EMPTY),
+        Case::gives(
+            "a long answer behind a long one",
+            Fault::reply([record, long].concat()),
+            EMPTY,
+        ),
+        Case::gives(
+            "a second answer behind chunks",
+            Fault::reply([chunks.clone(), other.clone()].concat()),
+            EMPTY,
+        ),
+        Case::gives(
+            "half of a second answer",
+            Fault::reply(&both[..both.len() - 5]),
+            EMPTY,
+        ),
         Case::gives(
             "an answer behind one without a body",
             Fault::reply([ok(&["Content-Length: 0"], ""), other.clone()].concat()),
             "deleted",
         )
         .asking(Ask::Deletion),
-        Case::gives("an answer behind a 204", Fault::reply([status("204 No Content", &[], b""), other].concat()), "deleted")
-            .asking(Ask::Deletion),
-        Case::gives("a line end behind the answer", Fault::reply([reply, b"\r\n".to_vec()].concat()), EMPTY),
+        Case::gives(
+            "an answer behind a 204",
+            Fault::reply([status("204 No Content", &[], b""), other].concat()),
+            "deleted",
+        )
+        .asking(Ask::Deletion),
+        Case::gives(
+            "a line end behind the answer",
+            Fault::reply([reply, b"\r\n".to_vec()].concat()),
+            EMPTY,
+        ),
     ];
-    cases.into_iter().map(|case| Case { settles: true, ..case }).collect()
+    cases
+        .into_iter()
+        .map(|case| Case {
+            settles: true,
+            ..case
+        })
+        .collect()
 }

@@ -42,7 +42,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 impl Fault {
     /// Answers with this, and goes on as if nothing was wrong.
     pub(crate) fn reply(reply: impl AsRef<[u8]>) -> Self {
-        Self { before: Vec::new(), then: vec![Act::Send(reply.as_ref().to_vec())] }
+        Self {
+            before: Vec::new(),
+            then: vec![Act::Send(reply.as_ref().to_vec())],
+        }
     }
 
     /// Answers with this, and closes without a word.
@@ -62,7 +65,10 @@ impl Fault {
 
     /// Does this before it reads a request.
     pub(crate) fn at_once(act: Act) -> Self {
-        Self { before: vec![act], then: Vec::new() }
+        Self {
+            before: vec![act],
+            then: Vec::new(),
+        }
     }
 
     pub(crate) fn and(mut self, act: Act) -> Self {
@@ -72,7 +78,12 @@ impl Fault {
 
     /// Starts the server. It has the fault on every connection, until `calm`: then it answers everything as a hub of 1.0.1 does. `done` is told
     /// when all was done that follows a request.
-    pub(crate) fn serve(self, encrypted: bool, calm: &Arc<AtomicBool>, done: Sender<()>) -> ScriptedServer {
+    pub(crate) fn serve(
+        self,
+        encrypted: bool,
+        calm: &Arc<AtomicBool>,
+        done: Sender<()>,
+    ) -> ScriptedServer {
         let (calm, done) = (Arc::clone(calm), Mutex::new(done));
         let handler = move |connection: &mut Connection| {
             if !calm.load(Ordering::SeqCst) && !self.before.iter().all(|act| act.play(connection)) {
@@ -92,7 +103,11 @@ impl Fault {
                 }
             }
         };
-        if encrypted { ScriptedServer::start_tls(handler) } else { ScriptedServer::start(handler) }
+        if encrypted {
+            ScriptedServer::start_tls(handler)
+        } else {
+            ScriptedServer::start(handler)
+        }
     }
 }
 

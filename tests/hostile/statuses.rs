@@ -9,9 +9,18 @@ const EMPTY: &str = "0 sequences";
 const TWO: &[&str] = &["Content-Length: 2"];
 
 pub(crate) fn statuses() -> Vec<Case> {
-    let none = |name, code: &str| Case::fails(name, Fault::cut(status(code, TWO, b"[]")), unread, "got no answer");
+    let none = |name, code: &str| {
+        Case::fails(
+            name,
+            Fault::cut(status(code, TWO, b"[]")),
+            unread,
+            "got no answer",
+        )
+    };
     let answer = ok(TWO, "[]");
-    let after = |interim: &[u8], times: usize| Fault::reply([interim.repeat(times), answer.clone()].concat());
+    let after = |interim: &[u8], times: usize| {
+        Fault::reply([interim.repeat(times), answer.clone()].concat())
+    };
     let interim = |code: &str| status(code, &[], b"");
     vec![
         none("a status of zeros", "000 Zero"),
@@ -21,32 +30,104 @@ pub(crate) fn statuses() -> Vec<Case> {
         none("a status that is a word", "abc OK"),
         none("a status with a sign", "+20 OK"),
         none("no status at all", ""),
-        Case::fails("a status that nobody knows", Fault::reply(status("999 Who knows", TWO, b"[]")), refused::<999>, "Who knows"),
-        Case::fails("a status of the sixth hundred", Fault::reply(status("600 Beyond", TWO, b"[]")), refused::<600>, "Beyond"),
-        Case::gives("a success that nobody knows", Fault::reply(status("299 Fine", TWO, b"[]")), EMPTY),
-        Case::fails("a 204 where something is expected", Fault::reply(status("204 No Content", &[], b"")), useless, "begins with \"\""),
-        Case::fails("a 304", Fault::reply(status("304 Not Modified", &[], b"")), refused::<304>, "was refused: 304"),
-        Case::fails("a 304 with a length", Fault::reply(status("304 Not Modified", &["Content-Length: 500"], b"")), refused::<304>, "304"),
-        Case::fails("a 300", Fault::reply(status("300 Multiple Choices", TWO, b"[]")), refused::<300>, "was refused: 300"),
-        Case::fails("a 407 of a proxy", Fault::reply(status("407 Proxy Authentication Required", TWO, b"[]")), refused::<407>, "407"),
-        Case::gives("a word before the answer", after(&interim("100 Continue"), 1), EMPTY),
-        Case::gives("a word with headers before the answer", after(&status("103 Early Hints", &["Link: </x>"], b""), 3), EMPTY),
-        Case::gives("a hundred words before the answer", after(&interim("102 Processing"), 100), EMPTY),
-        Case::never_ends("interim answers, and no answer", Fault::reply(interim("100 Continue").repeat(3)), Phase::Wait),
-        Case::fails("interim answers without end", Fault::endless("", interim("100 Continue").repeat(100)), unread, "got no answer"),
+        Case::fails(
+            "a status that nobody knows",
+            Fault::reply(status("999 Who knows", TWO, b"[]")),
+            refused::<999>,
+            "Who knows",
+        ),
+        Case::fails(
+            "a status of the sixth hundred",
+            Fault::reply(status("600 Beyond", TWO, b"[]")),
+            refused::<600>,
+            "Beyond",
+        ),
+        Case::gives(
+            "a success that nobody knows",
+            Fault::reply(status("299 Fine", TWO, b"[]")),
+            EMPTY,
+        ),
+        Case::fails(
+            "a 204 where something is expected",
+            Fault::reply(status("204 No Content", &[], b"")),
+            useless,
+            "begins with \"\"",
+        ),
+        Case::fails(
+            "a 304",
+            Fault::reply(status("304 Not Modified", &[], b"")),
+            refused::<304>,
+            "was refused: 304",
+        ),
+        Case::fails(
+            "a 304 with a length",
+            Fault::reply(status("304 Not Modified", &["Content-Length: 500"], b"")),
+            refused::<304>,
+            "304",
+        ),
+        Case::fails(
+            "a 300",
+            Fault::reply(status("300 Multiple Choices", TWO, b"[]")),
+            refused::<300>,
+            "was refused: 300",
+        ),
+        Case::fails(
+            "a 407 of a proxy",
+            Fault::reply(status("407 Proxy Authentication Required", TWO, b"[]")),
+            refused::<407>,
+            "407",
+        ),
+        Case::gives(
+            "a word before the answer",
+            after(&interim("100 Continue"), 1),
+            EMPTY,
+        ),
+        Case::gives(
+            "a word with headers before the answer",
+            after(&status("103 Early Hints", &["Link: </x>"], b""), 3),
+            EMPTY,
+        ),
+        Case::gives(
+            "a hundred words before the answer",
+            after(&interim("102 Processing"), 100),
+            EMPTY,
+        ),
+        Case::never_ends(
+            "interim answers, and no answer",
+            Fault::reply(interim("100 Continue").repeat(3)),
+            Phase::Wait,
+        ),
+        Case::fails(
+            "interim answers without end",
+            Fault::endless("", interim("100 Continue").repeat(100)),
+            unread,
+            "got no answer",
+        ),
         Case::fails(
             "hints without end",
-            Fault::endless("", status("103 Early Hints", &["Link: </x>"], b"").repeat(100)),
+            Fault::endless(
+                "",
+                status("103 Early Hints", &["Link: </x>"], b"").repeat(100),
+            ),
             unread,
             "got no answer",
         ),
         Case::fails(
             "another protocol from here on",
-            Fault::cut(status("101 Switching Protocols", &["Connection: upgrade", "Upgrade: h2c"], b"\0\0\x12\x04\0\0\0\0\0")),
+            Fault::cut(status(
+                "101 Switching Protocols",
+                &["Connection: upgrade", "Upgrade: h2c"],
+                b"\0\0\x12\x04\0\0\0\0\0",
+            )),
             refused::<101>,
             "was refused: 101",
         ),
-        Case::gives("a 205 with a body", Fault::reply(status("205 Reset Content", TWO, b"{}")), "deleted").asking(Ask::Deletion),
+        Case::gives(
+            "a 205 with a body",
+            Fault::reply(status("205 Reset Content", TWO, b"{}")),
+            "deleted",
+        )
+        .asking(Ask::Deletion),
     ]
 }
 
@@ -61,7 +142,11 @@ pub(crate) fn refusals() -> Vec<Case> {
     vec![
         Case::fails(
             "a text",
-            says("500 Internal Server Error", &["Content-Type: text/plain"], "Something went wrong\n"),
+            says(
+                "500 Internal Server Error",
+                &["Content-Type: text/plain"],
+                "Something went wrong\n",
+            ),
             refused::<500>,
             "500 SERVER_ERROR: Something went wrong",
         ),
@@ -71,7 +156,12 @@ pub(crate) fn refusals() -> Vec<Case> {
             refused::<400>,
             "400 BAD_PARAMETERS: Could not parse content",
         ),
-        Case::fails("words of JSON", says("409 Conflict", &[], r#"{"error":"in use"}"#), refused::<409>, "409 CONFLICT: in use"),
+        Case::fails(
+            "words of JSON",
+            says("409 Conflict", &[], r#"{"error":"in use"}"#),
+            refused::<409>,
+            "409 CONFLICT: in use",
+        ),
         Case::fails(
             "no credentials",
             says("401 Unauthorized", &[], r#"{"error":"Token missing"}"#),
@@ -80,13 +170,21 @@ pub(crate) fn refusals() -> Vec<Case> {
         ),
         Case::fails(
             "wrong credentials",
-            says("403 Forbidden", &[], r#"{"error":{"code":"NOT_AUTHORIZED","message":"Not yours"}}"#),
+            says(
+                "403 Forbidden",
+                &[],
+                r#"{"error":{"code":"NOT_AUTHORIZED","message":"Not yours"}}"#,
+            ),
             unauthorized,
             "403 NOT_AUTHORIZED: Not yours",
         ),
         Case::fails(
             "a code that is none",
-            says("500 Oh", &[], r#"{"error":{"code":"\u001b[2J","message":"x"}}"#),
+            says(
+                "500 Oh",
+                &[],
+                r#"{"error":{"code":"\u001b[2J","message":"x"}}"#,
+            ),
             refused::<500>,
             "500 SERVER_ERROR: x",
         ),
@@ -96,34 +194,119 @@ pub(crate) fn refusals() -> Vec<Case> {
 /// To another server, where nobody may come.
 pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
     let to = |code: &str, target: &str| {
-        Fault::reply(status(code, &[&format!("Location: {target}"), "Content-Length: 0", "Set-Cookie: a=b; Path=/"], b""))
+        Fault::reply(status(
+            code,
+            &[
+                &format!("Location: {target}"),
+                "Content-Length: 0",
+                "Set-Cookie: a=b; Path=/",
+            ],
+            b"",
+        ))
     };
     let says = "it redirects to";
     let target = &format!("{elsewhere}/sequences");
-    let same_port = target.trim_start_matches("https:").trim_start_matches("http:");
+    let same_port = target
+        .trim_start_matches("https:")
+        .trim_start_matches("http:");
     vec![
-        Case::fails("a 301 to another server", to("301 Moved Permanently", target), refused::<301>, says),
-        Case::fails("a 302 to another server", to("302 Found", target), refused::<302>, says),
-        Case::fails("a 303 to another server", to("303 See Other", target), refused::<303>, says),
-        Case::fails("a 307 to another server", to("307 Temporary Redirect", target), refused::<307>, says),
-        Case::fails("a 308 to another server", to("308 Permanent Redirect", target), refused::<308>, says),
-        Case::fails("a deletion that is redirected", to("307 Temporary Redirect", target), refused::<307>, says).asking(Ask::Deletion),
-        Case::fails("a stream that is redirected", to("302 Found", target), refused::<302>, says).asking(Ask::Stream),
-        Case::fails("a redirect without a scheme", to("302 Found", same_port), refused::<302>, says),
-        Case::fails("a redirect to itself", to("302 Found", "/api/v1/sequences"), refused::<302>, says),
-        Case::fails("a redirect to a file", to("302 Found", "file:///etc/passwd"), refused::<302>, says),
-        Case::fails("a redirect to nowhere", to("302 Found", ""), refused::<302>, "302 UNKNOWN_ERROR"),
-        Case::fails("a redirect that is no address", to("302 Found", "http://[::1"), refused::<302>, says),
-        Case::fails("a redirect without a target", Fault::reply(status("302 Found", TWO, b"[]")), refused::<302>, "302 UNKNOWN_ERROR"),
+        Case::fails(
+            "a 301 to another server",
+            to("301 Moved Permanently", target),
+            refused::<301>,
+            says,
+        ),
+        Case::fails(
+            "a 302 to another server",
+            to("302 Found", target),
+            refused::<302>,
+            says,
+        ),
+        Case::fails(
+            "a 303 to another server",
+            to("303 See Other", target),
+            refused::<303>,
+            says,
+        ),
+        Case::fails(
+            "a 307 to another server",
+            to("307 Temporary Redirect", target),
+            refused::<307>,
+            says,
+        ),
+        Case::fails(
+            "a 308 to another server",
+            to("308 Permanent Redirect", target),
+            refused::<308>,
+            says,
+        ),
+        Case::fails(
+            "a deletion that is redirected",
+            to("307 Temporary Redirect", target),
+            refused::<307>,
+            says,
+        )
+        .asking(Ask::Deletion),
+        Case::fails(
+            "a stream that is redirected",
+            to("302 Found", target),
+            refused::<302>,
+            says,
+        )
+        .asking(Ask::Stream),
+        Case::fails(
+            "a redirect without a scheme",
+            to("302 Found", same_port),
+            refused::<302>,
+            says,
+        ),
+        Case::fails(
+            "a redirect to itself",
+            to("302 Found", "/api/v1/sequences"),
+            refused::<302>,
+            says,
+        ),
+        Case::fails(
+            "a redirect to a file",
+            to("302 Found", "file:///etc/passwd"),
+            refused::<302>,
+            says,
+        ),
+        Case::fails(
+            "a redirect to nowhere",
+            to("302 Found", ""),
+            refused::<302>,
+            "302 UNKNOWN_ERROR",
+        ),
+        Case::fails(
+            "a redirect that is no address",
+            to("302 Found", "http://[::1"),
+            refused::<302>,
+            says,
+        ),
+        Case::fails(
+            "a redirect without a target",
+            Fault::reply(status("302 Found", TWO, b"[]")),
+            refused::<302>,
+            "302 UNKNOWN_ERROR",
+        ),
         Case::fails(
             "a page that refreshes itself",
-            Fault::reply(status("200 OK", &[&format!("Refresh: 0; url={target}"), "Content-Length: 6"], b"<html>")),
+            Fault::reply(status(
+                "200 OK",
+                &[&format!("Refresh: 0; url={target}"), "Content-Length: 6"],
+                b"<html>",
+            )),
             useless,
             "<html>",
         ),
         Case::gives(
             "a place that is elsewhere",
-            Fault::reply(status("200 OK", &[&format!("Content-Location: {target}"), TWO[0]], b"[]")),
+            Fault::reply(status(
+                "200 OK",
+                &[&format!("Content-Location: {target}"), TWO[0]],
+                b"[]",
+            )),
             EMPTY,
         ),
     ]

@@ -22,7 +22,9 @@ const MOST_MEMORY: u64 = 32 << 20;
 
 /// The client of every row.
 fn client(server: &ScriptedServer) -> HostClient {
-    let builder = HostClient::builder(server.url()).bearer_token(SECRET).hub_version("1.0.1");
+    let builder = HostClient::builder(server.url())
+        .bearer_token(SECRET)
+        .hub_version("1.0.1");
     let builder = match server.certificate() {
         Some(pem) => builder.ca_certificate_pem(pem),
         None => builder,
@@ -44,8 +46,16 @@ fn in_full(error: &Error) -> String {
 /// A line of `/proc/self/status`, in bytes.
 fn memory(what: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("the status of this process");
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("a figure of memory");
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") << 10
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(what))
+        .expect("a figure of memory");
+    line.trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .expect("kilobytes")
+        << 10
 }
 
 /// Forgets the most memory that there ever was, where that can be done; otherwise a row is charged with what the ones before it took.
@@ -70,7 +80,11 @@ fn play(case: &Case, encrypted: bool) -> Played {
     let result = case.ask.of(&host.with_deadline(case.deadline));
     let time = begin.elapsed();
     let used = memory("VmHWM").saturating_sub(before);
-    let expected = case.encrypted.as_ref().filter(|_| encrypted).unwrap_or(&case.outcome);
+    let expected = case
+        .encrypted
+        .as_ref()
+        .filter(|_| encrypted)
+        .unwrap_or(&case.outcome);
     let outcome = match (&result, expected) {
         (Ok(value), Outcome::Gives(expected)) => {
             assert_eq!(value, expected);
@@ -78,18 +92,31 @@ fn play(case: &Case, encrypted: bool) -> Played {
         }
         (Err(error), Outcome::Fails(kind, says)) => {
             let text = in_full(error);
-            let (method, url) = (error.method().expect("a request").as_str(), error.url().expect("a request"));
-            assert!(url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}) ")), "the request is not named: {text}");
+            let (method, url) = (
+                error.method().expect("a request").as_str(),
+                error.url().expect("a request"),
+            );
+            assert!(
+                url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}) ")),
+                "the request is not named: {text}"
+            );
             assert!(kind(error.kind()), "{:?}: {text}", error.kind());
             assert!(text.contains(says), "{text}");
-            assert!(!text.contains(SECRET) && !format!("{error:?}").contains(SECRET), "a secret is shown");
+            assert!(
+                !text.contains(SECRET) && !format!("{error:?}").contains(SECRET),
+                "a secret is shown"
+            );
             assert!(text.len() < 4000, "{} bytes of words", text.len());
             text
         }
         (Ok(value), Outcome::Fails(..)) => panic!("it gives {value}"),
         (Err(error), Outcome::Gives(_)) => panic!("it fails: {}", in_full(error)),
     };
-    assert!(time < case.deadline + Duration::from_secs(10), "it took {time:?}, with a deadline of {:?}", case.deadline);
+    assert!(
+        time < case.deadline + Duration::from_secs(10),
+        "it took {time:?}, with a deadline of {:?}",
+        case.deadline
+    );
     assert!(used < MOST_MEMORY, "{used} bytes of memory");
 
     if case.settles {
@@ -97,8 +124,18 @@ fn play(case: &Case, encrypted: bool) -> Played {
     }
     calm.store(true, Ordering::SeqCst);
     let version = host.with_deadline(Duration::from_secs(20)).version();
-    assert_eq!(version.map(|version| version.version).map_err(|error| in_full(&error)), Ok("1.0.1".to_owned()), "the client is of no use");
-    Played { outcome, time, memory: used }
+    assert_eq!(
+        version
+            .map(|version| version.version)
+            .map_err(|error| in_full(&error)),
+        Ok("1.0.1".to_owned()),
+        "the client is of no use"
+    );
+    Played {
+        outcome,
+        time,
+        memory: used,
+    }
 }
 
 #[test]
@@ -107,7 +144,10 @@ fn whatever_a_server_does_the_client_stays_whole() {
     let (mut most, mut peak) = (0, start);
     let mut failed = Vec::new();
     let mut count = 0;
-    println!("{:52} | {:5} | {:>6} | {:>6} | outcome", "fault", "", "ms", "KiB");
+    println!(
+        "{:52} | {:5} | {:>6} | {:>6} | outcome",
+        "fault", "", "ms", "KiB"
+    );
     for encrypted in [false, true] {
         // Nobody is to come here, whatever the others say.
         let elsewhere = ScriptedServer::start(|_| {});
@@ -124,13 +164,30 @@ fn whatever_a_server_does_the_client_stays_whole() {
             bodies::bodies(),
         ];
         let names: BTreeSet<_> = cases.iter().flatten().map(|case| case.name).collect();
-        assert_eq!(names.len(), cases.iter().flatten().count(), "two rows have one name");
+        assert_eq!(
+            names.len(),
+            cases.iter().flatten().count(),
+            "two rows have one name"
+        );
         for case in cases.iter().flatten() {
             let scheme = if encrypted { "https" } else { "http" };
             match catch_unwind(AssertUnwindSafe(|| play(case, encrypted))) {
-                Ok(Played { outcome, time, memory }) => {
-                    let words: String = outcome.chars().filter(|c| !c.is_control()).take(150).collect();
-                    println!("{:52} | {scheme:5} | {:6} | {:6} | {words}", case.name, time.as_millis(), memory >> 10);
+                Ok(Played {
+                    outcome,
+                    time,
+                    memory,
+                }) => {
+                    let words: String = outcome
+                        .chars()
+                        .filter(|c| !c.is_control())
+                        .take(150)
+                        .collect();
+                    println!(
+                        "{:52} | {scheme:5} | {:6} | {:6} | {words}",
+                        case.name,
+                        time.as_millis(),
+                        memory >> 10
+                    );
                     most = most.max(memory);
                     peak = peak.max(self::memory("VmHWM"));
                 }
@@ -140,9 +197,24 @@ fn whatever_a_server_does_the_client_stays_whole() {
         }
         assert_eq!(elsewhere.connections(), 0, "a redirect was followed");
     }
-    let (peak, end) = (peak.saturating_sub(start), memory("VmRSS").saturating_sub(start));
-    println!("{count} cases; KiB of memory: {} for one at most, {} in all at most, {} at the end", most >> 10, peak >> 10, end >> 10);
-    assert!(failed.is_empty(), "{} of {count} cases: {failed:#?}", failed.len());
+    let (peak, end) = (
+        peak.saturating_sub(start),
+        memory("VmRSS").saturating_sub(start),
+    );
+    println!(
+        "{count} cases; KiB of memory: {} for one at most, {} in all at most, {} at the end",
+        most >> 10,
+        peak >> 10,
+        end >> 10
+    );
+    assert!(
+        failed.is_empty(),
+        "{} of {count} cases: {failed:#?}",
+        failed.len()
+    );
     assert!(count >= 2 * 150, "{count} cases");
-    assert!(peak < MOST_MEMORY, "{peak} bytes of memory beyond what it began with");
+    assert!(
+        peak < MOST_MEMORY,
+        "{peak} bytes of memory beyond what it began with"
+    );
 }

@@ -1,7 +1,10 @@
 //! Certificates made on the fly: authorities, and what they vouch for.
 
 use pem::Pem;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PKCS_ECDSA_P256_SHA256, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// An authority, which vouches for others with its certificate.
@@ -15,12 +18,16 @@ impl Authority {
     /// One that vouches for itself.
     pub fn new(name: &str) -> Self {
         let issuer = CertifiedIssuer::self_signed(authority(name), key()).expect("an authority");
-        Self { issuer, between: Vec::new() }
+        Self {
+            issuer,
+            between: Vec::new(),
+        }
     }
 
     /// One that this one vouches for.
     pub fn below(&self, name: &str) -> Self {
-        let issuer = CertifiedIssuer::signed_by(authority(name), key(), &self.issuer).expect("an authority");
+        let issuer =
+            CertifiedIssuer::signed_by(authority(name), key(), &self.issuer).expect("an authority");
         let between = [vec![issuer.der().clone()], self.between.clone()].concat();
         Self { issuer, between }
     }
@@ -42,8 +49,13 @@ impl Authority {
     /// A certificate that is valid from the beginning of the one year to the beginning of the other.
     pub fn identity_between(&self, names: &[&str], from: i32, to: i32) -> Identity {
         let key = key();
-        let certificate = leaf(names, from, to).signed_by(&key, &self.issuer).expect("a certificate");
-        Identity { chain: [vec![certificate.der().clone()], self.between.clone()].concat(), key }
+        let certificate = leaf(names, from, to)
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate");
+        Identity {
+            chain: [vec![certificate.der().clone()], self.between.clone()].concat(),
+            key,
+        }
     }
 }
 
@@ -57,13 +69,21 @@ impl Identity {
     /// One for which nobody vouches but itself.
     pub fn self_signed(names: &[&str]) -> Self {
         let key = key();
-        let certificate = leaf(names, 2020, 2099).self_signed(&key).expect("a certificate");
-        Self { chain: vec![certificate.der().clone()], key }
+        let certificate = leaf(names, 2020, 2099)
+            .self_signed(&key)
+            .expect("a certificate");
+        Self {
+            chain: vec![certificate.der().clone()],
+            key,
+        }
     }
 
     /// The certificates in PEM, its own one first.
     pub fn pem(&self) -> String {
-        self.chain.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect()
+        self.chain
+            .iter()
+            .map(|certificate| pem("CERTIFICATE", certificate))
+            .collect()
     }
 
     /// The key in PEM, in PKCS#8.
@@ -75,8 +95,14 @@ impl Identity {
     pub fn sec1_key_pem(&self) -> String {
         // In PKCS#8 it is within octets (type 4), the first of which says that they are a sequence.
         let pkcs8 = self.key.serialized_der();
-        let at = pkcs8.windows(3).position(|head| head[0] == 4 && head[2] == 0x30).expect("a key within the key");
-        pem("EC PRIVATE KEY", &pkcs8[at + 2..][..usize::from(pkcs8[at + 1])])
+        let at = pkcs8
+            .windows(3)
+            .position(|head| head[0] == 4 && head[2] == 0x30)
+            .expect("a key within the key");
+        pem(
+            "EC PRIVATE KEY",
+            &pkcs8[at + 2..][..usize::from(pkcs8[at + 1])],
+        )
     }
 
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {

@@ -30,7 +30,11 @@ impl FullBacklog {
                 Err(error) => panic!("{} connections do not fill the queue: {error}", queue.len()),
             }
         }
-        Self { address, _listener: listener, _queue: queue }
+        Self {
+            address,
+            _listener: listener,
+            _queue: queue,
+        }
     }
 
     /// The base address, in the form in which clients take it.
@@ -48,13 +52,22 @@ mod tests {
         let backlog = FullBacklog::start();
         let address = backlog.address;
         assert_eq!(backlog.url(), format!("http://{address}/api/v1"));
-        let connect = |patience| TcpStream::connect_timeout(&address, Duration::from_millis(patience)).map_err(|error| error.kind());
+        let connect = |patience| {
+            TcpStream::connect_timeout(&address, Duration::from_millis(patience))
+                .map_err(|error| error.kind())
+        };
         // The second is long enough for Linux to ask again, which it does after a second.
         for patience in [300, 1300] {
-            assert_eq!(connect(patience).expect_err("an unanswered connection"), ErrorKind::TimedOut);
+            assert_eq!(
+                connect(patience).expect_err("an unanswered connection"),
+                ErrorKind::TimedOut
+            );
         }
 
         drop(backlog);
-        assert_eq!(connect(300).expect_err("a refused connection"), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            connect(300).expect_err("a refused connection"),
+            ErrorKind::ConnectionRefused
+        );
     }
 }

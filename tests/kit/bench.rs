@@ -36,7 +36,12 @@ impl Bench {
     /// which it prints what all benchmarks have written down.
     pub fn start(parts: &[Part]) -> Self {
         process::run_part(parts);
-        let mut bench = Self { rounds: 9, is_told_rounds: false, quick: false, only: Vec::new() };
+        let mut bench = Self {
+            rounds: 9,
+            is_told_rounds: false,
+            quick: false,
+            only: Vec::new(),
+        };
         let mut rounds = None;
         let mut args = env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -44,7 +49,13 @@ impl Bench {
                 // Cargo's own word for it.
                 "--bench" => {}
                 "--quick" => bench.quick = true,
-                "--rounds" => rounds = Some(args.next().and_then(|rounds| rounds.parse().ok()).expect("a number of rounds")),
+                "--rounds" => {
+                    rounds = Some(
+                        args.next()
+                            .and_then(|rounds| rounds.parse().ok())
+                            .expect("a number of rounds"),
+                    )
+                }
                 "--table" => {
                     table::print().expect("figures that were written down");
                     std::process::exit(0);
@@ -64,7 +75,10 @@ impl Bench {
             (false, true) => rounds.min(self.rounds),
             (false, false) => rounds,
         };
-        Self { rounds, ..self.clone() }
+        Self {
+            rounds,
+            ..self.clone()
+        }
     }
 
     /// So much, or the sixteenth part where it has to be quick.
@@ -91,7 +105,11 @@ impl Bench {
     /// Begins a comparison: its title is a name, which selects it, and after a colon what there is to say about it. What is told
     /// of it is written down, unless it had to be quick.
     pub fn section(&self, title: &str) -> Section {
-        println!("\n== {title}: {} round{}", self.rounds, if self.rounds == 1 { "" } else { "s" });
+        println!(
+            "\n== {title}: {} round{}",
+            self.rounds,
+            if self.rounds == 1 { "" } else { "s" }
+        );
         Section::begin(title, (!self.quick).then(table::file))
     }
 
@@ -109,7 +127,11 @@ impl Bench {
                 rounds.push(costs);
             }
         }
-        let compared = Compared { section, sides: sides.iter().map(|side| side.name).collect(), rounds };
+        let compared = Compared {
+            section,
+            sides: sides.iter().map(|side| side.name).collect(),
+            rounds,
+        };
         compared.print(unit);
         compared
     }
@@ -123,14 +145,26 @@ pub struct Side<'a> {
 
 /// A side that does its work, and tells what it cost.
 pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a> {
-    Side { name, work: Box::new(work) }
+    Side {
+        name,
+        work: Box::new(work),
+    }
 }
 
 /// A side whose work is done by a [`Part`] that prints its [`Cost`]: in a process of its own each time. Where its buffers lie in memory, and with
 /// what else in the caches, is then by chance in each round, where it would be the same for all of a run and makes it a fifth faster or slower.
-pub fn side_apart(name: &'static str, part: &'static str, args: impl IntoIterator<Item = String>) -> Side<'static> {
+pub fn side_apart(
+    name: &'static str,
+    part: &'static str,
+    args: impl IntoIterator<Item = String>,
+) -> Side<'static> {
     let args: Vec<_> = args.into_iter().collect();
-    side(name, move || Cost::told_by(&mut Running::part(part, &args.iter().map(String::as_str).collect::<Vec<_>>())))
+    side(name, move || {
+        Cost::told_by(&mut Running::part(
+            part,
+            &args.iter().map(String::as_str).collect::<Vec<_>>(),
+        ))
+    })
 }
 
 /// What something cost.
@@ -150,24 +184,44 @@ impl Cost {
         let (cpu, begin) = (thread_time(), Instant::now());
         let result = work();
         let wall = begin.elapsed();
-        (Self { wall, cpu: Some(thread_time() - cpu), bytes: 0 }, result)
+        (
+            Self {
+                wall,
+                cpu: Some(thread_time() - cpu),
+                bytes: 0,
+            },
+            result,
+        )
     }
 
     /// For [`side_apart`], whose process this is.
     pub fn print(&self) {
-        println!("{} {}", self.wall.as_nanos(), self.cpu.expect("a known CPU time").as_nanos());
+        println!(
+            "{} {}",
+            self.wall.as_nanos(),
+            self.cpu.expect("a known CPU time").as_nanos()
+        );
     }
 
     /// What another process prints of it: nanoseconds, those of the clock and those of the processor.
     pub fn told_by(process: &mut Running) -> Self {
         let line = process.line();
-        let mut nanos = line.split(' ').map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
-        Self { wall: nanos.next().expect("its time"), cpu: nanos.next(), bytes: 0 }
+        let mut nanos = line
+            .split(' ')
+            .map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
+        Self {
+            wall: nanos.next().expect("its time"),
+            cpu: nanos.next(),
+            bytes: 0,
+        }
     }
 
     /// What only took time.
     pub fn time(wall: Duration) -> Self {
-        Self { wall, ..Self::default() }
+        Self {
+            wall,
+            ..Self::default()
+        }
     }
 }
 
@@ -176,7 +230,12 @@ pub fn thread_time() -> Duration {
     // The system brings it up to date when it looks for something else to run, and otherwise every four milliseconds.
     thread::yield_now();
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("/proc of Linux");
-    Duration::from_nanos(text.split(' ').next().and_then(|time| time.parse().ok()).expect("the time of a thread"))
+    Duration::from_nanos(
+        text.split(' ')
+            .next()
+            .and_then(|time| time.parse().ok())
+            .expect("the time of a thread"),
+    )
 }
 
 /// By what costs are divided where they are printed.
@@ -212,19 +271,42 @@ impl Compared {
     fn print(&self, unit: Unit) {
         for name in &self.sides {
             let costs = |time: fn(&Cost) -> f64| match unit {
-                Unit::Each(count, what) => format!("{} µs/{what}", self.spread(name, |cost| time(cost) * 1e6 / count as f64)),
-                Unit::Bytes(bytes) => format!("{:#} MiB/s", self.spread(name, |cost| bytes as f64 / time(cost) / MIB)),
+                Unit::Each(count, what) => format!(
+                    "{} µs/{what}",
+                    self.spread(name, |cost| time(cost) * 1e6 / count as f64)
+                ),
+                Unit::Bytes(bytes) => format!(
+                    "{:#} MiB/s",
+                    self.spread(name, |cost| bytes as f64 / time(cost) / MIB)
+                ),
                 Unit::Whole => format!("{} ms", self.spread(name, |cost| time(cost) * 1e3)),
-                Unit::Memory => format!("{} MiB", self.spread(name, |cost| cost.bytes as f64 / MIB)),
+                Unit::Memory => {
+                    format!("{} MiB", self.spread(name, |cost| cost.bytes as f64 / MIB))
+                }
             };
             let is_known = self.costs(name).all(|cost| cost.cpu.is_some());
-            let cpu = if is_known { format!("CPU {}", costs(cpu_seconds)) } else { String::new() };
-            println!("{}", format!("  {name:<30} {:<42} {cpu}", costs(|cost| cost.wall.as_secs_f64())).trim_end());
+            let cpu = if is_known {
+                format!("CPU {}", costs(cpu_seconds))
+            } else {
+                String::new()
+            };
+            println!(
+                "{}",
+                format!(
+                    "  {name:<30} {:<42} {cpu}",
+                    costs(|cost| cost.wall.as_secs_f64())
+                )
+                .trim_end()
+            );
         }
     }
 
     fn costs<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Cost> {
-        let index = self.sides.iter().position(|side| *side == name).expect("the name of a side");
+        let index = self
+            .sides
+            .iter()
+            .position(|side| *side == name)
+            .expect("the name of a side");
         self.rounds.iter().map(move |costs| &costs[index])
     }
 
@@ -234,13 +316,21 @@ impl Compared {
     }
 
     fn ratio(&self, what: &str, (of, to): (&str, &str), value: impl Fn(&Cost) -> f64, goal: Goal) {
-        let ratios = self.costs(of).zip(self.costs(to)).map(|(of, to)| value(of) / value(to));
+        let ratios = self
+            .costs(of)
+            .zip(self.costs(to))
+            .map(|(of, to)| value(of) / value(to));
         self.tell(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
     }
 
     /// How often one side does it in the time in which the other does it once.
     pub fn speed(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("speed", (of, to), |cost| cost.wall.as_secs_f64().recip(), goal);
+        self.ratio(
+            "speed",
+            (of, to),
+            |cost| cost.wall.as_secs_f64().recip(),
+            goal,
+        );
     }
 
     /// How long one side takes in terms of the other.

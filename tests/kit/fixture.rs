@@ -63,8 +63,9 @@ pub fn load(generation: &str, name: &str) -> Exchange {
     };
     Exchange {
         name: name.to_owned(),
-        request: Request::read(&mut read("request").as_slice())
-            .unwrap_or_else(|| panic!("fixture {generation}/{name}.request is not a whole request")),
+        request: Request::read(&mut read("request").as_slice()).unwrap_or_else(|| {
+            panic!("fixture {generation}/{name}.request is not a whole request")
+        }),
         response: Response::parse(read("http")),
         check: Check::Body,
     }
@@ -73,9 +74,16 @@ pub fn load(generation: &str, name: &str) -> Exchange {
 /// The names of all exchanges of a generation, sorted.
 pub fn names(generation: &str) -> Vec<String> {
     let folder = folder(generation);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("no fixtures in {}: {error}", folder.display()));
+    let entries = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("no fixtures in {}: {error}", folder.display()));
     let mut names: Vec<String> = entries
-        .map(|entry| entry.expect("a readable folder entry").file_name().into_string().expect("a UTF-8 file name"))
+        .map(|entry| {
+            entry
+                .expect("a readable folder entry")
+                .file_name()
+                .into_string()
+                .expect("a UTF-8 file name")
+        })
         .filter_map(|file| file.strip_suffix(".http").map(str::to_owned))
         .collect();
     names.sort();
@@ -83,14 +91,25 @@ pub fn names(generation: &str) -> Vec<String> {
 }
 
 fn folder(generation: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(generation)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(generation)
 }
 
 impl Exchange {
     /// The path segment that follows `literal` in the request target: the id in `sequence/<id>/start`.
     pub fn id_after(&self, literal: &str) -> &str {
-        let mut segments = self.request.target.split('/').skip_while(|segment| *segment != literal);
-        segments.nth(1).unwrap_or_else(|| panic!("{}: nothing follows {literal:?} in {}", self.name, self.request.target))
+        let mut segments = self
+            .request
+            .target
+            .split('/')
+            .skip_while(|segment| *segment != literal);
+        segments.nth(1).unwrap_or_else(|| {
+            panic!(
+                "{}: nothing follows {literal:?} in {}",
+                self.name, self.request.target
+            )
+        })
     }
 
     /// Lets a replay accept any request body.
@@ -124,8 +143,16 @@ impl Request {
     pub(crate) fn read_head(reader: &mut impl BufRead) -> Option<Self> {
         let (start, headers) = read_head(reader)?;
         let mut words = start.splitn(3, ' ').map(str::to_owned);
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        Some(Self { method, target, headers, body: Vec::new() })
+        let (method, target) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        Some(Self {
+            method,
+            target,
+            headers,
+            body: Vec::new(),
+        })
     }
 
     /// What follows the head; false if the input ends too early.
@@ -150,7 +177,10 @@ impl Response {
         let mut response = Self::default();
         while let Some((start, headers)) = read_head(&mut rest) {
             let mut words = start.splitn(3, ' ').skip(1);
-            response.status = words.next().and_then(|status| status.parse().ok()).expect("a status in the status line");
+            response.status = words
+                .next()
+                .and_then(|status| status.parse().ok())
+                .expect("a status in the status line");
             if !(100..200).contains(&response.status) {
                 response.reason = words.next().unwrap_or_default().to_owned();
                 response.headers = headers;
@@ -176,7 +206,9 @@ impl Response {
                 true
             }
         };
-        let closes = self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let closes = self
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         self.reusable = self.complete && delimited && !closes;
     }
 }
@@ -190,15 +222,22 @@ enum Framing {
 
 impl Framing {
     fn of(headers: &Headers) -> Self {
-        if header(headers, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        if header(headers, "transfer-encoding")
+            .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+        {
             return Self::Chunked;
         }
-        header(headers, "content-length").and_then(|value| value.parse().ok()).map_or(Self::Unsaid, Self::Length)
+        header(headers, "content-length")
+            .and_then(|value| value.parse().ok())
+            .map_or(Self::Unsaid, Self::Length)
     }
 }
 
 fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
-    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 /// The start line and the headers. `None`, here and below, means that the input ends early or is not HTTP.
@@ -273,17 +312,37 @@ mod tests {
     fn recordings_are_what_their_index_says() {
         for generation in ["0.18.7", "1.0.1"] {
             let index = fs::read(folder(generation).join("index.json")).expect("an index");
-            let index: serde_json::Value = serde_json::from_slice(&index).expect("an index in JSON");
+            let index: serde_json::Value =
+                serde_json::from_slice(&index).expect("an index in JSON");
             let entries = index["exchanges"].as_array().expect("a list of exchanges");
-            let listed: Vec<_> = entries.iter().filter_map(|entry| entry["name"].as_str()).collect();
+            let listed: Vec<_> = entries
+                .iter()
+                .filter_map(|entry| entry["name"].as_str())
+                .collect();
             assert_eq!(listed, names(generation));
             for entry in entries {
                 let exchange = load(generation, entry["name"].as_str().expect("a name"));
                 let name = format!("{generation}/{}", exchange.name);
-                assert_eq!(entry["method"].as_str(), Some(exchange.request.method.as_str()), "{name}");
-                assert_eq!(entry["path"].as_str().unwrap_or_default(), exchange.request.target, "{name}");
-                assert_eq!(entry["status"].as_u64().unwrap_or(0), u64::from(exchange.response.status), "{name}");
-                assert_eq!(entry["response_complete"].as_bool(), Some(exchange.response.complete), "{name}");
+                assert_eq!(
+                    entry["method"].as_str(),
+                    Some(exchange.request.method.as_str()),
+                    "{name}"
+                );
+                assert_eq!(
+                    entry["path"].as_str().unwrap_or_default(),
+                    exchange.request.target,
+                    "{name}"
+                );
+                assert_eq!(
+                    entry["status"].as_u64().unwrap_or(0),
+                    u64::from(exchange.response.status),
+                    "{name}"
+                );
+                assert_eq!(
+                    entry["response_complete"].as_bool(),
+                    Some(exchange.response.complete),
+                    "{name}"
+                );
             }
         }
     }
@@ -292,7 +351,10 @@ mod tests {
     fn composed_replies_are_complete() {
         for generation in ["composed/0.18.7", "composed/1.0.1", "composed/proxy"] {
             for name in names(generation) {
-                assert!(load(generation, &name).response.reusable, "{generation}/{name}");
+                assert!(
+                    load(generation, &name).response.reusable,
+                    "{generation}/{name}"
+                );
             }
         }
     }

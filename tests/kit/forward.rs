@@ -24,7 +24,8 @@ impl ForwardProxy {
     pub fn start(reachable: &str, server: &str, answer: &str) -> Self {
         let (_, address) = server.split_once("://").expect("a base address");
         let (address, _) = address.split_once('/').expect("a base address");
-        let (reachable, address, answer) = (reachable.to_owned(), address.to_owned(), answer.to_owned());
+        let (reachable, address, answer) =
+            (reachable.to_owned(), address.to_owned(), answer.to_owned());
         Self::scripted(move |asked, client| {
             if asked.method == "CONNECT" && asked.target == reachable {
                 let server = TcpStream::connect(&address).expect("a connection to the server");
@@ -43,7 +44,10 @@ impl ForwardProxy {
             let asked = Arc::clone(&asked);
             move |client| {
                 if let Some(request) = client.read_head() {
-                    asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+                    asked
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(request.clone());
                     handler(&request, client);
                 }
             }
@@ -54,7 +58,9 @@ impl ForwardProxy {
     /// Its address, with the port.
     pub fn address(&self) -> String {
         let url = self.server.url();
-        url.trim_start_matches("http://").trim_end_matches("/api/v1").to_owned()
+        url.trim_start_matches("http://")
+            .trim_end_matches("/api/v1")
+            .to_owned()
     }
 
     /// Its URL.
@@ -64,7 +70,10 @@ impl ForwardProxy {
 
     /// What it was asked for so far, each with its headers.
     pub fn asked(&self) -> Vec<Request> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How many connections were accepted so far.

@@ -63,20 +63,31 @@ impl Hub {
         check_node()?;
         install()?;
 
-        let overloaded = [("SCRAMJET_TEST_HUB_OVERLOADED", if overloaded { "1" } else { "0" })];
-        let mut process = NodeProcess::spawn(&hub_dir().join("hub.js"), [], overloaded).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => HubError::NoNode,
-            _ => HubError::Start(format!("cannot run node: {error}")),
-        })?;
-        let told = process.announcement().and_then(|told| match (told["url"].as_str(), told["dir"].as_str()) {
-            (Some(url), Some(dir)) => Ok((url.to_owned(), dir.into())),
-            _ => Err(format!("not what it should print: {told}")),
+        let overloaded = [(
+            "SCRAMJET_TEST_HUB_OVERLOADED",
+            if overloaded { "1" } else { "0" },
+        )];
+        let mut process =
+            NodeProcess::spawn(&hub_dir().join("hub.js"), [], overloaded).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::NotFound => HubError::NoNode,
+                    _ => HubError::Start(format!("cannot run node: {error}")),
+                }
+            })?;
+        let told = process.announcement().and_then(|told| {
+            match (told["url"].as_str(), told["dir"].as_str()) {
+                (Some(url), Some(dir)) => Ok((url.to_owned(), dir.into())),
+                _ => Err(format!("not what it should print: {told}")),
+            }
         });
         match told {
             Ok((url, dir)) => Ok(Self { url, dir, process }),
             Err(what) => {
                 let _ = process.end();
-                Err(HubError::Start(format!("{what}\n{}", process.stderr.tail())))
+                Err(HubError::Start(format!(
+                    "{what}\n{}",
+                    process.stderr.tail()
+                )))
             }
         }
     }
@@ -89,7 +100,10 @@ impl Hub {
         }
         ended.map_err(HubError::Stop)?;
         if left {
-            return Err(HubError::Stop(format!("it left {} behind", self.dir.display())));
+            return Err(HubError::Stop(format!(
+                "it left {} behind",
+                self.dir.display()
+            )));
         }
         Ok(())
     }
@@ -137,10 +151,16 @@ pub fn shared() -> Option<&'static SharedHub> {
             return Ok(None);
         }
         if let Some(url) = url_from_env() {
-            return Ok(Some(SharedHub { url: url.trim_end_matches('/').to_owned(), local: false }));
+            return Ok(Some(SharedHub {
+                url: url.trim_end_matches('/').to_owned(),
+                local: false,
+            }));
         }
         let hub = Hub::start().map_err(|error| error.to_string())?;
-        let shared = SharedHub { url: hub.url.clone(), local: true };
+        let shared = SharedHub {
+            url: hub.url.clone(),
+            local: true,
+        };
         // Statics are never dropped; the end of this process closes the pipe to the hub, which ends it.
         mem::forget(hub);
         Ok(Some(shared))
@@ -200,7 +220,10 @@ pub fn any(named: Option<String>) -> Result<AnyHub, HubError> {
         return Ok(AnyHub { url, _local: None });
     }
     let hub = Hub::start()?;
-    Ok(AnyHub { url: hub.url.clone(), _local: Some(hub) })
+    Ok(AnyHub {
+        url: hub.url.clone(),
+        _local: Some(hub),
+    })
 }
 
 /// The same for an example that takes `--hub URL` and nothing else.
@@ -214,7 +237,9 @@ pub fn asked_for() -> Result<AnyHub, Box<dyn std::error::Error>> {
 }
 
 fn url_from_env() -> Option<String> {
-    env::var("SCRAMJET_HUB_URL").ok().filter(|url| !url.is_empty())
+    env::var("SCRAMJET_HUB_URL")
+        .ok()
+        .filter(|url| !url.is_empty())
 }
 
 fn hub_dir() -> PathBuf {

@@ -60,19 +60,31 @@ impl NodeProcess {
         }
 
         let mut child = command.spawn()?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (line, lines) = mpsc::channel();
         thread::spawn(move || each_line(stdout, |text| drop(line.send(text))));
-        Ok(Self { child, stdin, stdout: lines, stderr: Stderr::read(stderr) })
+        Ok(Self {
+            child,
+            stdin,
+            stdout: lines,
+            stderr: Stderr::read(stderr),
+        })
     }
 
     /// Waits for it to be up, and gives what it says then.
     pub(crate) fn announcement(&mut self) -> Result<serde_json::Value, String> {
-        let line = self.stdout.recv_timeout(START_TIMEOUT).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!("it did not answer within {} s", START_TIMEOUT.as_secs()),
-            RecvTimeoutError::Disconnected => "it ended before it was up".to_owned(),
-        })?;
-        let announcement = serde_json::from_str(&line).map_err(|_| format!("not what it should print: {line:?}"))?;
+        let line = self
+            .stdout
+            .recv_timeout(START_TIMEOUT)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => {
+                    format!("it did not answer within {} s", START_TIMEOUT.as_secs())
+                }
+                RecvTimeoutError::Disconnected => "it ended before it was up".to_owned(),
+            })?;
+        let announcement = serde_json::from_str(&line)
+            .map_err(|_| format!("not what it should print: {line:?}"))?;
         self.stderr.show();
         Ok(announcement)
     }
@@ -87,10 +99,16 @@ impl NodeProcess {
             Err(RecvTimeoutError::Disconnected) => Ok(()),
             _ => {
                 self.kill();
-                Err(format!("it did not end within {} s and was killed", STOP_TIMEOUT.as_secs()))
+                Err(format!(
+                    "it did not end within {} s and was killed",
+                    STOP_TIMEOUT.as_secs()
+                ))
             }
         };
-        let waited = self.child.wait().map_err(|error| format!("cannot wait for it: {error}"));
+        let waited = self
+            .child
+            .wait()
+            .map_err(|error| format!("cannot wait for it: {error}"));
         self.stderr.finish();
         ended.and(waited.map(drop))
     }
@@ -98,7 +116,10 @@ impl NodeProcess {
     /// Kills it and all it started. Its group is still its own: it has not been waited for.
     fn kill(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
         // For a machine without that program.
         let _ = self.child.kill();
     }
@@ -131,7 +152,11 @@ impl Stderr {
                 });
             })
         };
-        Self { tail, shown, reader: Some(reader) }
+        Self {
+            tail,
+            shown,
+            reader: Some(reader),
+        }
     }
 
     fn show(&self) {
@@ -147,14 +172,20 @@ impl Stderr {
 
     pub(crate) fn tail(&self) -> String {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        tail.iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
 fn each_line(stream: Option<impl Read>, mut line: impl FnMut(String)) {
     if let Some(stream) = stream {
-        BufReader::new(stream).split(b'\n').map_while(Result::ok).for_each(|bytes| {
-            line(String::from_utf8_lossy(&bytes).into_owned());
-        });
+        BufReader::new(stream)
+            .split(b'\n')
+            .map_while(Result::ok)
+            .for_each(|bytes| {
+                line(String::from_utf8_lossy(&bytes).into_owned());
+            });
     }
 }

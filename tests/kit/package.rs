@@ -25,19 +25,28 @@ pub fn pack_dir(dir: &Path) -> io::Result<Vec<u8>> {
 /// When there is no such sequence.
 pub fn sequence(name: &str) -> Vec<u8> {
     let dir = sequence_dir(name);
-    assert!(dir.join("package.json").is_file(), "no sequence {name:?}: {} has no package.json", dir.display());
+    assert!(
+        dir.join("package.json").is_file(),
+        "no sequence {name:?}: {} has no package.json",
+        dir.display()
+    );
     pack_dir(&dir).unwrap_or_else(|error| panic!("cannot pack {}: {error}", dir.display()))
 }
 
 /// The folder of the sequence `name`.
 pub fn sequence_dir(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sequences").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("sequences")
+        .join(name)
 }
 
 /// Bodies every hub refuses as packages (422), each with a name that tells what is wrong with it.
 pub fn garbage_packages() -> Vec<(&'static str, Vec<u8>)> {
     let index: &[u8] = b"module.exports = async () => {};\n";
-    let mut truncated = pack_files(&[("package.json", br#"{"name":"cut","main":"index.js"}"#), ("index.js", index)]);
+    let mut truncated = pack_files(&[
+        ("package.json", br#"{"name":"cut","main":"index.js"}"#),
+        ("index.js", index),
+    ]);
     // Half of it: in the middle of the compressed data.
     truncated.truncate(truncated.len() / 2);
 
@@ -46,21 +55,37 @@ pub fn garbage_packages() -> Vec<(&'static str, Vec<u8>)> {
         ("truncated", truncated),
         ("empty tar", pack_files(&[])),
         ("no package.json", pack_files(&[("index.js", index)])),
-        ("package.json without main", pack_files(&[("package.json", br#"{"name":"no-main","version":"1.0.0"}"#), ("index.js", index)])),
-        ("package.json not JSON", pack_files(&[("package.json", b"name: not-json\n"), ("index.js", index)])),
+        (
+            "package.json without main",
+            pack_files(&[
+                ("package.json", br#"{"name":"no-main","version":"1.0.0"}"#),
+                ("index.js", index),
+            ]),
+        ),
+        (
+            "package.json not JSON",
+            pack_files(&[("package.json", b"name: not-json\n"), ("index.js", index)]),
+        ),
     ]
 }
 
 fn gzip() -> GzEncoder<Vec<u8>> {
     // The header of a gzip file has a time and an operating system too.
-    GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::default())
+    GzBuilder::new()
+        .mtime(0)
+        .operating_system(255)
+        .write(Vec::new(), Compression::default())
 }
 
 fn pack_files(files: &[(&str, &[u8])]) -> Vec<u8> {
     let pack = || {
         let mut tar = Builder::new(gzip());
         for (path, content) in files {
-            tar.append_data(&mut header(EntryType::Regular, 0o644, content), path, *content)?;
+            tar.append_data(
+                &mut header(EntryType::Regular, 0o644, content),
+                path,
+                *content,
+            )?;
         }
         tar.into_inner()?.finish()
     };
@@ -69,20 +94,33 @@ fn pack_files(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// Adds what is in `dir`, under the name `at`.
 fn add_dir(tar: &mut Builder<GzEncoder<Vec<u8>>>, dir: &Path, at: &Path) -> io::Result<()> {
-    let mut names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    let mut names = fs::read_dir(dir)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<Vec<_>>>()?;
     names.sort();
 
     for name in names {
         let (source, path) = (dir.join(&name), at.join(&name));
         let metadata = fs::metadata(&source)?;
         if metadata.is_dir() {
-            tar.append_data(&mut header(EntryType::Directory, 0o755, &[]), &path, io::empty())?;
+            tar.append_data(
+                &mut header(EntryType::Directory, 0o755, &[]),
+                &path,
+                io::empty(),
+            )?;
             add_dir(tar, &source, &path)?;
         } else if metadata.is_file() {
             let content = fs::read(&source)?;
-            tar.append_data(&mut header(EntryType::Regular, mode(&metadata), &content), &path, content.as_slice())?;
+            tar.append_data(
+                &mut header(EntryType::Regular, mode(&metadata), &content),
+                &path,
+                content.as_slice(),
+            )?;
         } else {
-            return Err(io::Error::other(format!("{} is neither a file nor a folder", source.display())));
+            return Err(io::Error::other(format!(
+                "{} is neither a file nor a folder",
+                source.display()
+            )));
         }
     }
     Ok(())
@@ -104,7 +142,11 @@ fn header(kind: EntryType, mode: u32, content: &[u8]) -> Header {
 fn mode(metadata: &fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
 
-    if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        0o644
+    } else {
+        0o755
+    }
 }
 
 #[cfg(test)]
@@ -123,9 +165,19 @@ mod tests {
             .map(|entry| {
                 let entry = entry.unwrap();
                 let header = entry.header();
-                (entry.path().unwrap().into_owned(), header.mode().unwrap(), header.mtime().unwrap())
+                (
+                    entry.path().unwrap().into_owned(),
+                    header.mode().unwrap(),
+                    header.mtime().unwrap(),
+                )
             })
             .collect();
-        assert_eq!(entries, [("index.js".into(), 0o644, 0), ("package.json".into(), 0o644, 0)]);
+        assert_eq!(
+            entries,
+            [
+                ("index.js".into(), 0o644, 0),
+                ("package.json".into(), 0o644, 0)
+            ]
+        );
     }
 }

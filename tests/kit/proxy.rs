@@ -31,7 +31,10 @@ struct Shared {
 
 impl PlatformProxy {
     /// A platform over http, in front of the hub at `hub` (a base address with `/api/v1`).
-    pub fn start(hub: &str, answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub fn start(
+        hub: &str,
+        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let shared = Shared::new(hub, answer);
         let server = ScriptedServer::start({
             let shared = Arc::clone(&shared);
@@ -41,7 +44,10 @@ impl PlatformProxy {
     }
 
     /// The same over https, with a certificate for `localhost` that [`certificate`](Self::certificate) vouches for.
-    pub fn start_tls(hub: &str, answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub fn start_tls(
+        hub: &str,
+        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let shared = Shared::new(hub, answer);
         let server = ScriptedServer::start_tls({
             let shared = Arc::clone(&shared);
@@ -67,19 +73,36 @@ impl PlatformProxy {
 
     /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl Shared {
-    fn new(hub: &str, answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static) -> Arc<Self> {
-        let hub = hub.trim_start_matches("http://").trim_end_matches("/api/v1").to_owned();
-        Arc::new(Self { hub, answer: Box::new(answer), requests: Mutex::default() })
+    fn new(
+        hub: &str,
+        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let hub = hub
+            .trim_start_matches("http://")
+            .trim_end_matches("/api/v1")
+            .to_owned();
+        Arc::new(Self {
+            hub,
+            answer: Box::new(answer),
+            requests: Mutex::default(),
+        })
     }
 
     fn serve(&self, client: &mut Connection) {
         while let Some(request) = client.read_request() {
-            self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+            self.requests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(request.clone());
             if self.reply(&request, client).is_none() {
                 break;
             }
@@ -90,7 +113,8 @@ impl Shared {
         match behind_a_manager(&request.target) {
             Some(target) => self.forward(request, target, client),
             None => {
-                let reply = (self.answer)(request).unwrap_or_else(|| response("404 Not Found", &[], b""));
+                let reply =
+                    (self.answer)(request).unwrap_or_else(|| response("404 Not Found", &[], b""));
                 client.send(&reply).then_some(())
             }
         }
@@ -98,7 +122,10 @@ impl Shared {
 
     /// Sends the request on and copies the reply as it comes.
     fn forward(&self, request: &Request, target: &str, client: &mut Connection) -> Option<()> {
-        let mut head = format!("{} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", request.method, self.hub);
+        let mut head = format!(
+            "{} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            request.method, self.hub
+        );
         for (name, value) in &request.headers {
             let own = ["host", "connection", "content-length", "transfer-encoding"];
             if !own.contains(&name.to_ascii_lowercase().as_str()) {
@@ -109,7 +136,8 @@ impl Shared {
             head += &format!("Content-Length: {}\r\n", request.body.len());
         }
         let mut hub = TcpStream::connect(&self.hub).ok()?;
-        hub.write_all(&[head.as_bytes(), b"\r\n", &request.body].concat()).ok()?;
+        hub.write_all(&[head.as_bytes(), b"\r\n", &request.body].concat())
+            .ok()?;
 
         // The hub closes after this reply, the client's connection goes on: its replies all tell where they end.
         let mut hub = BufReader::new(hub);
@@ -120,7 +148,9 @@ impl Shared {
             }
             line.clear();
         }
-        client.send(format!("{head}\r\n").as_bytes()).then_some(())?;
+        client
+            .send(format!("{head}\r\n").as_bytes())
+            .then_some(())?;
         let mut piece = [0; 16 << 10];
         loop {
             let read = hub.read(&mut piece).ok()?;

@@ -15,7 +15,10 @@ pub struct ReplayServer {
 
 impl ReplayServer {
     pub fn start(script: Vec<Exchange>) -> Self {
-        let script = Arc::new(Script { exchanges: script, progress: Mutex::default() });
+        let script = Arc::new(Script {
+            exchanges: script,
+            progress: Mutex::default(),
+        });
         let server = ScriptedServer::start({
             let script = Arc::clone(&script);
             move |connection| while script.replay(connection).is_some() {}
@@ -47,7 +50,11 @@ impl ReplayServer {
         let complaints: Vec<String> = progress.complaints.iter().cloned().chain(missing).collect();
         // A guard alive in a panic would poison the lock.
         drop(progress);
-        assert!(complaints.is_empty(), "the replay went wrong\n{}", complaints.join("\n"));
+        assert!(
+            complaints.is_empty(),
+            "the replay went wrong\n{}",
+            complaints.join("\n")
+        );
     }
 }
 
@@ -65,7 +72,9 @@ struct Progress {
 
 impl Script {
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().expect("no thread panicked with the lock")
+        self.progress
+            .lock()
+            .expect("no thread panicked with the lock")
     }
 
     /// One exchange; `None` if the connection is over after it.
@@ -88,9 +97,15 @@ impl Script {
 
         let whole = connection.read_body(&mut request);
         let complaint = match exchange {
-            _ if !whole => Some(format!("{} {}: the request broke off", request.method, request.target)),
+            _ if !whole => Some(format!(
+                "{} {}: the request broke off",
+                request.method, request.target
+            )),
             Some(exchange) => complaint(exchange, &request),
-            None => Some(format!("{} {}: the script is over", request.method, request.target)),
+            None => Some(format!(
+                "{} {}: the script is over",
+                request.method, request.target
+            )),
         };
         {
             let mut progress = self.progress();
@@ -100,17 +115,26 @@ impl Script {
 
         if let Some(complaint) = complaint {
             let headers = [("Content-Type", "text/plain"), ("Connection", "close")];
-            connection.send(&response("599 Unexpected Request", &headers, complaint.as_bytes()));
+            connection.send(&response(
+                "599 Unexpected Request",
+                &headers,
+                complaint.as_bytes(),
+            ));
             return None;
         }
         send_bytewise(connection, rest)?;
-        exchange.filter(|exchange| exchange.response.reusable).map(|_| ())
+        exchange
+            .filter(|exchange| exchange.response.reusable)
+            .map(|_| ())
     }
 }
 
 /// A client must not depend on how the bytes were divided, and this is the division that it meets least.
 fn send_bytewise(connection: &mut Connection, bytes: &[u8]) -> Option<()> {
-    bytes.iter().all(|byte| connection.send(&[*byte])).then_some(())
+    bytes
+        .iter()
+        .all(|byte| connection.send(&[*byte]))
+        .then_some(())
 }
 
 /// How the request differs from the recorded one, if it does.
@@ -123,19 +147,43 @@ fn complaint(exchange: &Exchange, received: &Request) -> Option<String> {
         }
     };
 
-    compare("method", recorded.method == received.method, &recorded.method, &received.method);
-    compare("target", same_shape(&recorded.target, &received.target), &recorded.target, &received.target);
+    compare(
+        "method",
+        recorded.method == received.method,
+        &recorded.method,
+        &received.method,
+    );
+    compare(
+        "target",
+        same_shape(&recorded.target, &received.target),
+        &recorded.target,
+        &received.target,
+    );
     let content_type = recorded.header("content-type");
     if let Some(recorded) = content_type.filter(|_| exchange.check >= Check::ContentType) {
         let received = received.header("content-type");
-        compare("content-type", received == Some(recorded), recorded, received.unwrap_or("nothing"));
+        compare(
+            "content-type",
+            received == Some(recorded),
+            recorded,
+            received.unwrap_or("nothing"),
+        );
     }
-    if exchange.check >= Check::Body && content_type == Some("application/json") && !recorded.body.is_empty() {
+    if exchange.check >= Check::Body
+        && content_type == Some("application/json")
+        && !recorded.body.is_empty()
+    {
         let text = |body| String::from_utf8_lossy(body).into_owned();
-        compare("body", recorded.body == received.body, &text(&recorded.body), &text(&received.body));
+        compare(
+            "body",
+            recorded.body == received.body,
+            &text(&recorded.body),
+            &text(&received.body),
+        );
     }
 
-    (!differences.is_empty()).then(|| format!("{}: the request differs{differences}", exchange.name))
+    (!differences.is_empty())
+        .then(|| format!("{}: the request differs{differences}", exchange.name))
 }
 
 /// Whether two targets are equal but for the ids of sequences and instances, which every hub makes anew.
@@ -145,7 +193,11 @@ fn same_shape(recorded: &str, received: &str) -> bool {
         let segments = target.split('/').map(|segment| {
             let is_id = id_follows && !segment.is_empty();
             id_follows = matches!(segment, "sequence" | "instance");
-            if is_id { "*".to_owned() } else { segment.to_owned() }
+            if is_id {
+                "*".to_owned()
+            } else {
+                segment.to_owned()
+            }
         });
         segments.collect::<Vec<_>>()
     };
@@ -167,20 +219,25 @@ mod tests {
 
     fn connect(server: &ReplayServer) -> TcpStream {
         let url = server.url();
-        let authority = url.trim_start_matches("http://").trim_end_matches("/api/v1");
+        let authority = url
+            .trim_start_matches("http://")
+            .trim_end_matches("/api/v1");
         TcpStream::connect(authority).expect("a connection")
     }
 
     /// Sends the request and reads as many bytes as the reply is expected to have.
     fn exchange(client: &mut TcpStream, request: &str, length: usize) -> Vec<u8> {
-        client.write_all(request.as_bytes()).expect("a sent request");
+        client
+            .write_all(request.as_bytes())
+            .expect("a sent request");
         let mut reply = vec![0; length];
         client.read_exact(&mut reply).expect("a reply");
         reply
     }
 
     fn failure(server: ReplayServer) -> String {
-        let panic = catch_unwind(AssertUnwindSafe(|| server.finish())).expect_err("the replay is not fine");
+        let panic =
+            catch_unwind(AssertUnwindSafe(|| server.finish())).expect_err("the replay is not fine");
         *panic.downcast::<String>().expect("a message")
     }
 
@@ -190,7 +247,10 @@ mod tests {
         let server = ReplayServer::start(script.to_vec());
         let mut client = connect(&server);
 
-        let requests = [format!("{KILL}{{}}"), "GET /api/v1/version HTTP/1.1\r\n\r\n".to_owned()];
+        let requests = [
+            format!("{KILL}{{}}"),
+            "GET /api/v1/version HTTP/1.1\r\n\r\n".to_owned(),
+        ];
         for (request, recorded) in requests.iter().zip(script) {
             let raw = recorded.response.raw;
             assert_eq!(exchange(&mut client, request, raw.len()), raw);
@@ -207,8 +267,7 @@ mod tests {
         let mut client = connect(&server);
         let (interim, rest) = recorded.response.raw.split_at(recorded.response.head_at);
 
-        let head =
-            "POST /api/v1/sequence HTTP/1.1\r\nContent-Type: application/octet-stream\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+        let head = "POST /api/v1/sequence HTTP/1.1\r\nContent-Type: application/octet-stream\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
         assert_eq!(exchange(&mut client, head, interim.len()), interim);
         assert_eq!(exchange(&mut client, "abc", rest.len()), rest);
         server.finish();
@@ -218,23 +277,44 @@ mod tests {
     fn a_different_request_is_refused_and_reported() {
         let server = ReplayServer::start(vec![load("0.18.7", "kill-again")]);
         let mut client = connect(&server);
-        client.write_all(format!("{KILL}[]").replace("_kill", "_stop").as_bytes()).expect("a sent request");
+        client
+            .write_all(format!("{KILL}[]").replace("_kill", "_stop").as_bytes())
+            .expect("a sent request");
         let mut reply = String::new();
-        client.read_to_string(&mut reply).expect("a reply and the end");
+        client
+            .read_to_string(&mut reply)
+            .expect("a reply and the end");
         assert!(reply.starts_with("HTTP/1.1 599 "), "{reply}");
 
         let message = failure(server);
-        assert!(message.contains("kill-again: the request differs\n  target\n"), "{message}");
-        assert!(message.contains("  body\n    recorded {}\n    received []"), "{message}");
+        assert!(
+            message.contains("kill-again: the request differs\n  target\n"),
+            "{message}"
+        );
+        assert!(
+            message.contains("  body\n    recorded {}\n    received []"),
+            "{message}"
+        );
     }
 
     #[test]
     fn what_need_not_be_checked_is_not() {
-        let script = [load("0.18.7", "kill-again").any_body(), load("0.18.7", "kill-again").check_nothing_but_route()];
+        let script = [
+            load("0.18.7", "kill-again").any_body(),
+            load("0.18.7", "kill-again").check_nothing_but_route(),
+        ];
         let server = ReplayServer::start(script.to_vec());
         let mut client = connect(&server);
-        exchange(&mut client, &format!("{KILL}[]"), script[0].response.raw.len());
-        exchange(&mut client, &format!("{KILL}[]").replace("json", "xml"), script[1].response.raw.len());
+        exchange(
+            &mut client,
+            &format!("{KILL}[]"),
+            script[0].response.raw.len(),
+        );
+        exchange(
+            &mut client,
+            &format!("{KILL}[]").replace("json", "xml"),
+            script[1].response.raw.len(),
+        );
         server.finish();
     }
 
@@ -245,8 +325,12 @@ mod tests {
 
         let server = ReplayServer::start(Vec::new());
         let mut client = connect(&server);
-        client.write_all(b"GET /y HTTP/1.1\r\n\r\n").expect("a sent request");
-        client.read_to_string(&mut String::new()).expect("a reply and the end");
+        client
+            .write_all(b"GET /y HTTP/1.1\r\n\r\n")
+            .expect("a sent request");
+        client
+            .read_to_string(&mut String::new())
+            .expect("a reply and the end");
         assert!(failure(server).contains("GET /y: the script is over"));
     }
 }

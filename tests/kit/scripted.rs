@@ -57,8 +57,15 @@ impl ScriptedServer {
     }
 
     /// Over https with this certificate, in TLS 1.3 and 1.2.
-    pub fn start_tls_as(identity: &Identity, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::listen(0, Some(tls::config_of(identity, None, ALL_VERSIONS)), handler)
+    pub fn start_tls_as(
+        identity: &Identity,
+        handler: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(
+            0,
+            Some(tls::config_of(identity, None, ALL_VERSIONS)),
+            handler,
+        )
     }
 
     /// Over https with this certificate, for clients that have one which the authority vouches for, in TLS 1.3 or only in 1.2.
@@ -69,10 +76,18 @@ impl ScriptedServer {
         handler: impl Fn(&mut Connection) + Send + Sync + 'static,
     ) -> Self {
         let versions: tls::Versions = if only_1_2 { &[&TLS12] } else { &[&TLS13] };
-        Self::listen(0, Some(tls::config_of(identity, Some(clients), versions)), handler)
+        Self::listen(
+            0,
+            Some(tls::config_of(identity, Some(clients), versions)),
+            handler,
+        )
     }
 
-    fn listen(port: u16, tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+    fn listen(
+        port: u16,
+        tls: Option<Arc<ServerConfig>>,
+        handler: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free loopback port");
         let address = listener.local_addr().expect("an address of the listener");
         let shared = Arc::new(Shared::default());
@@ -80,7 +95,13 @@ impl ScriptedServer {
             let (shared, tls) = (Arc::clone(&shared), tls.clone());
             move || accept(&listener, &shared, tls.as_ref(), &Arc::new(handler))
         });
-        Self { address, tls, pem: None, shared, acceptor: Some(acceptor) }
+        Self {
+            address,
+            tls,
+            pem: None,
+            shared,
+            acceptor: Some(acceptor),
+        }
     }
 
     /// The base address, in the form in which clients take it.
@@ -109,7 +130,9 @@ impl ScriptedServer {
     }
 
     fn stop(&mut self) -> Vec<JoinHandle<()>> {
-        let Some(acceptor) = self.acceptor.take() else { return Vec::new() };
+        let Some(acceptor) = self.acceptor.take() else {
+            return Vec::new();
+        };
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes the acceptor. If this fails, it has already ended.
         let _ = TcpStream::connect(self.address);
@@ -125,7 +148,12 @@ impl Drop for ScriptedServer {
 }
 
 /// Accepts until told to stop, then shuts down what is open and gives back the handlers.
-fn accept<H>(listener: &TcpListener, shared: &Shared, tls: Option<&Arc<ServerConfig>>, handler: &Arc<H>) -> Vec<JoinHandle<()>>
+fn accept<H>(
+    listener: &TcpListener,
+    shared: &Shared,
+    tls: Option<&Arc<ServerConfig>>,
+    handler: &Arc<H>,
+) -> Vec<JoinHandle<()>>
 where
     H: Fn(&mut Connection) + Send + Sync + 'static,
 {
@@ -137,7 +165,11 @@ where
             break;
         }
         // Without delay, so that each write is a segment of its own. An error means that the client is gone again.
-        let Ok(stream) = stream.and_then(|stream| stream.set_nodelay(true).map(|()| Arc::new(stream))) else { continue };
+        let Ok(stream) =
+            stream.and_then(|stream| stream.set_nodelay(true).map(|()| Arc::new(stream)))
+        else {
+            continue;
+        };
         // A thread that has ended keeps its stack until it is forgotten, and a process has not so many.
         handlers.retain(|handler: &JoinHandle<()>| !handler.is_finished());
         open.retain(|stream| stream.strong_count() > 0);
@@ -150,7 +182,10 @@ where
                 Some(config) => Stream::tls(stream, config),
             };
             if let Some(stream) = stream {
-                handler(&mut Connection { index, reader: BufReader::new(stream) });
+                handler(&mut Connection {
+                    index,
+                    reader: BufReader::new(stream),
+                });
             }
         }));
     }
@@ -202,7 +237,10 @@ impl Connection {
     /// Sends the bytes in one piece; false if the client is gone.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         let stream = self.reader.get_mut();
-        stream.write_all(bytes).and_then(|()| stream.flush()).is_ok()
+        stream
+            .write_all(bytes)
+            .and_then(|()| stream.flush())
+            .is_ok()
     }
 
     /// Ends the sending side, then reads on until the client closes. Without it, a connection closed with bytes still
@@ -266,14 +304,21 @@ mod tests {
     const REQUEST: &[u8] = b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     /// A server of each kind.
-    fn servers(handler: impl Fn(&mut Connection) + Clone + Send + Sync + 'static) -> [ScriptedServer; 2] {
-        [ScriptedServer::start(handler.clone()), ScriptedServer::start_tls(handler)]
+    fn servers(
+        handler: impl Fn(&mut Connection) + Clone + Send + Sync + 'static,
+    ) -> [ScriptedServer; 2] {
+        [
+            ScriptedServer::start(handler.clone()),
+            ScriptedServer::start_tls(handler),
+        ]
     }
 
     /// A socket to the server that does not wait forever.
     fn socket(server: &ScriptedServer) -> TcpStream {
         let socket = TcpStream::connect(server.address).expect("a connection");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a bound for reading");
+        socket
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a bound for reading");
         socket
     }
 
@@ -285,13 +330,19 @@ mod tests {
     }
 
     fn send(client: &mut dyn Duplex, bytes: &[u8]) {
-        client.write_all(bytes).and_then(|()| client.flush()).expect("sent bytes");
+        client
+            .write_all(bytes)
+            .and_then(|()| client.flush())
+            .expect("sent bytes");
     }
 
     /// What the client reads, and how that ends.
     fn read_to_end(client: &mut dyn Duplex) -> (Vec<u8>, Option<io::ErrorKind>) {
         let mut received = Vec::new();
-        let end = client.read_to_end(&mut received).err().map(|error| error.kind());
+        let end = client
+            .read_to_end(&mut received)
+            .err()
+            .map(|error| error.kind());
         (received, end)
     }
 
@@ -299,13 +350,20 @@ mod tests {
     fn dropping_the_server_ends_a_handler_that_waits_for_its_client() {
         let (report, reported) = mpsc::channel();
         let servers = servers(move |connection| {
-            report.send(connection.read_head().map(|head| head.target)).expect("a waiting test");
-            report.send(connection.read_request().map(|next| next.target)).expect("a waiting test");
+            report
+                .send(connection.read_head().map(|head| head.target))
+                .expect("a waiting test");
+            report
+                .send(connection.read_request().map(|next| next.target))
+                .expect("a waiting test");
         });
         for server in servers {
             let mut client = connect(&server);
             send(&mut *client, b"GET /first HTTP/1.1\r\n\r\n");
-            assert_eq!(reported.recv_timeout(PATIENCE).expect("a handler"), Some("/first".to_owned()));
+            assert_eq!(
+                reported.recv_timeout(PATIENCE).expect("a handler"),
+                Some("/first".to_owned())
+            );
             assert_eq!(server.connections(), 1);
 
             let cut = server.certificate().map(|_| io::ErrorKind::UnexpectedEof);
@@ -327,7 +385,9 @@ mod tests {
             server.join();
             report.send(()).expect("a waiting test");
         });
-        joined.recv_timeout(PATIENCE).expect("an end of the handshake");
+        joined
+            .recv_timeout(PATIENCE)
+            .expect("an end of the handshake");
     }
 
     #[test]
@@ -376,7 +436,11 @@ mod tests {
             // Between the pieces it does not touch the connection, for TLS would send what is left when it reads.
             for piece in *b"abc" {
                 connection.send(&[piece]);
-                go_on.lock().expect("the only handler").recv_timeout(PATIENCE).expect("word that it arrived");
+                go_on
+                    .lock()
+                    .expect("the only handler")
+                    .recv_timeout(PATIENCE)
+                    .expect("word that it arrived");
             }
         });
         for server in servers {
@@ -398,7 +462,9 @@ mod tests {
             report.send(()).expect("a waiting test");
         });
         for server in servers {
-            connect(&server).read_exact(&mut [0; 100]).expect("the first of it");
+            connect(&server)
+                .read_exact(&mut [0; 100])
+                .expect("the first of it");
             reported.recv_timeout(PATIENCE).expect("an end");
         }
     }
@@ -424,7 +490,11 @@ mod tests {
         for server in servers {
             let mut client = connect(&server);
             send(&mut *client, REQUEST);
-            let pieces = [&b"2\r\nab\r\n"[..], b"3;x=y\r\ncde\r\n", b"0\r\nX-Trailer: 1\r\n\r\n"];
+            let pieces = [
+                &b"2\r\nab\r\n"[..],
+                b"3;x=y\r\ncde\r\n",
+                b"0\r\nX-Trailer: 1\r\n\r\n",
+            ];
             for (piece, expected) in pieces.into_iter().zip([&b"2\r\nab\r\n"[..], b"cde", b""]) {
                 send(&mut *client, piece);
                 assert_eq!(reported.recv_timeout(PATIENCE).expect("a piece"), expected);
@@ -443,10 +513,18 @@ mod tests {
             (|_| {}, [None, Some(io::ErrorKind::UnexpectedEof)]),
             (Connection::close_after_client, [None, None]),
             (
-                |connection| connection.stream().shutdown(Shutdown::Both).expect("an open socket"),
+                |connection| {
+                    connection
+                        .stream()
+                        .shutdown(Shutdown::Both)
+                        .expect("an open socket")
+                },
                 [None, Some(io::ErrorKind::UnexpectedEof)],
             ),
-            (|connection| assert!(connection.reset()), [Some(io::ErrorKind::ConnectionReset); 2]),
+            (
+                |connection| assert!(connection.reset()),
+                [Some(io::ErrorKind::ConnectionReset); 2],
+            ),
         ];
         for (end, expected) in ends {
             let servers = servers(move |connection| {
@@ -462,7 +540,12 @@ mod tests {
                 if expected == Some(io::ErrorKind::ConnectionReset) {
                     send(&mut *client, b"more");
                 }
-                assert_eq!((received, read_to_end(&mut *client)), (*b"bye", (Vec::new(), expected)), "{}", server.url());
+                assert_eq!(
+                    (received, read_to_end(&mut *client)),
+                    (*b"bye", (Vec::new(), expected)),
+                    "{}",
+                    server.url()
+                );
             }
         }
     }
@@ -488,19 +571,28 @@ mod tests {
 
         // Written before the handshake, the request leaves together with the end of it.
         let mut client = tls::tests::client(tls::pem(), socket(&tls));
-        client.conn.writer().write_all(REQUEST).expect("a buffered request");
+        client
+            .conn
+            .writer()
+            .write_all(REQUEST)
+            .expect("a buffered request");
         assert_eq!(read_to_end(&mut client), reset);
     }
 
     #[test]
     fn nobody_is_reset_who_is_gone() {
         let (report, reported) = mpsc::channel();
-        for server in servers(move |connection| report.send(connection.reset()).expect("a waiting test")) {
+        for server in
+            servers(move |connection| report.send(connection.reset()).expect("a waiting test"))
+        {
             let client = socket(&server);
             if server.certificate().is_some() {
                 let mut client = tls::tests::client(tls::pem(), client);
                 while client.conn.is_handshaking() {
-                    client.conn.complete_io(&mut client.sock).expect("a handshake");
+                    client
+                        .conn
+                        .complete_io(&mut client.sock)
+                        .expect("a handshake");
                 }
             } else {
                 drop(client);
@@ -512,6 +604,9 @@ mod tests {
     #[test]
     fn a_reply_tells_its_length() {
         let reply = response("200 OK", &[("X-A", "b")], b"{}");
-        assert_eq!(reply, b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}");
+        assert_eq!(
+            reply,
+            b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
+        );
     }
 }

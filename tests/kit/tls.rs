@@ -26,8 +26,13 @@ impl Certificate {
     fn get() -> &'static Self {
         static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
         CERTIFICATE.get_or_init(|| {
-            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-            Self { pem: made.cert.pem(), public: made.cert.der().clone(), private: made.signing_key.serialize_der().into() }
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+                .expect("a certificate");
+            Self {
+                pem: made.cert.pem(),
+                public: made.cert.der().clone(),
+                private: made.signing_key.serialize_der().into(),
+            }
         })
     }
 }
@@ -39,12 +44,23 @@ pub(crate) fn pem() -> &'static str {
 
 /// How one server speaks TLS. No other takes the tickets that it gives out.
 pub(crate) fn config() -> Arc<ServerConfig> {
-    let Certificate { public, private, .. } = Certificate::get();
-    server(rustls::ALL_VERSIONS, None, vec![public.clone()], private.clone_key().into())
+    let Certificate {
+        public, private, ..
+    } = Certificate::get();
+    server(
+        rustls::ALL_VERSIONS,
+        None,
+        vec![public.clone()],
+        private.clone_key().into(),
+    )
 }
 
 /// How a server speaks TLS that shows this certificate, and that asks for one which this authority vouches for.
-pub(crate) fn config_of(identity: &Identity, clients: Option<&Authority>, versions: Versions) -> Arc<ServerConfig> {
+pub(crate) fn config_of(
+    identity: &Identity,
+    clients: Option<&Authority>,
+    versions: Versions,
+) -> Arc<ServerConfig> {
     server(versions, clients, identity.chain.clone(), identity.key())
 }
 
@@ -58,17 +74,26 @@ fn server(
     key: PrivateKeyDer<'static>,
 ) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).expect("protocol versions");
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .expect("protocol versions");
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
-            roots.add(authority.der().clone()).expect("a usable certificate");
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            roots
+                .add(authority.der().clone())
+                .expect("a usable certificate");
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
             builder.with_client_cert_verifier(verifier.expect("a verifier"))
         }
     };
-    Arc::new(builder.with_single_cert(chain, key).expect("a certificate and its key"))
+    Arc::new(
+        builder
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key"),
+    )
 }
 
 /// An accepted connection. Dropped, it closes the socket and says nothing; over TLS, clients take that for a cut.
@@ -79,14 +104,23 @@ pub(crate) enum Stream {
 
 impl Stream {
     pub(crate) fn plain(socket: Arc<TcpStream>) -> Self {
-        Self::Plain(Socket { stream: socket, at_once: usize::MAX })
+        Self::Plain(Socket {
+            stream: socket,
+            at_once: usize::MAX,
+        })
     }
 
     /// Shakes hands; `None` if that fails.
     pub(crate) fn tls(socket: Arc<TcpStream>, config: Arc<ServerConfig>) -> Option<Self> {
         let connection = ServerConnection::new(config).ok()?;
         // Byte by byte, so that what the client sends after the handshake stays in the socket.
-        let mut tls = StreamOwned::new(connection, Socket { stream: socket, at_once: 1 });
+        let mut tls = StreamOwned::new(
+            connection,
+            Socket {
+                stream: socket,
+                at_once: 1,
+            },
+        );
         // A flush sends what there is to say, and that begins with the handshake.
         if tls.flush().is_err() {
             // It has told the client why. With something unread, the client would get a reset in place of it.
@@ -175,13 +209,18 @@ pub(crate) mod tests {
     /// The client's side, before the handshake.
     pub(crate) fn client(pem: &str, socket: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")).expect("a usable certificate");
+        roots
+            .add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate"))
+            .expect("a usable certificate");
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("protocol versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
         let name = "localhost".try_into().expect("a name");
-        StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
+        StreamOwned::new(
+            ClientConnection::new(Arc::new(config), name).expect("a client"),
+            socket,
+        )
     }
 }

@@ -23,7 +23,10 @@ fn what_was_cancelled_before_does_not_connect() {
     let (fed, reads) = Fed::new();
     let calls: [Error; 5] = [
         ended.list_sequences().unwrap_err(),
-        ended.send_sequence(Upload::reader(fed)).map(drop).unwrap_err(),
+        ended
+            .send_sequence(Upload::reader(fed))
+            .map(drop)
+            .unwrap_err(),
         instance.next_event("e").unwrap_err(),
         instance.event_stream("e").map(drop).unwrap_err(),
         instance.output().map(drop).unwrap_err(),
@@ -81,7 +84,11 @@ fn one_token_ends_many_calls_on_many_threads() {
                 assert_not_late("a call", took, Duration::ZERO);
                 last = last.max(took.length);
             }
-            println!("{CALLS} calls over {} were cancelled: the last one after {:.1} ms", scheme.name(), last.as_secs_f64() * 1e3);
+            println!(
+                "{CALLS} calls over {} were cancelled: the last one after {:.1} ms",
+                scheme.name(),
+                last.as_secs_f64() * 1e3
+            );
         });
     }
 }
@@ -111,7 +118,11 @@ fn cancelling_may_race_with_the_answer() {
             // Two clients of one pool, of which one is recognised by the server.
             let transport = Arc::new(transport(server.certificate()));
             let other = builder().transport(transport.clone()).build().unwrap();
-            let raced = builder().transport(transport).header("x-race", "1").build().unwrap();
+            let raced = builder()
+                .transport(transport)
+                .header("x-race", "1")
+                .build()
+                .unwrap();
             let cancelled = Arc::new(AtomicUsize::new(0));
             for round in 0..ROUNDS {
                 let token = CancelToken::new();
@@ -141,7 +152,11 @@ fn cancelling_may_race_with_the_answer() {
                 other.version().unwrap();
                 while !arrived.is_empty() {}
             }
-            println!("{} of {ROUNDS} calls over {} lost the race", cancelled.load(Ordering::Relaxed), scheme.name());
+            println!(
+                "{} of {ROUNDS} calls over {} lost the race",
+                cancelled.load(Ordering::Relaxed),
+                scheme.name()
+            );
         });
     }
 }

@@ -26,12 +26,26 @@ struct Nowhere {
 
 impl Nowhere {
     fn backlog(name: &'static str, backlog: &Arc<FullBacklog>, scheme: Scheme, host: &str) -> Self {
-        let url = backlog.url().replace("http:", &format!("{}:", scheme.name())).replace("127.0.0.1", host);
-        Self { name, scheme, url, phase: Phase::Connect, arrived: None, _what: (Some(Arc::clone(backlog)), None) }
+        let url = backlog
+            .url()
+            .replace("http:", &format!("{}:", scheme.name()))
+            .replace("127.0.0.1", host);
+        Self {
+            name,
+            scheme,
+            url,
+            phase: Phase::Connect,
+            arrived: None,
+            _what: (Some(Arc::clone(backlog)), None),
+        }
     }
 
     /// A server that accepts connections and does this with them.
-    fn handshake(name: &'static str, host: &str, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+    fn handshake(
+        name: &'static str,
+        host: &str,
+        handler: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Self {
         let arrived = Mailbox::new();
         let server = ScriptedServer::start({
             let arrived = Arc::clone(&arrived);
@@ -41,8 +55,18 @@ impl Nowhere {
                 drain(connection);
             }
         });
-        let url = server.url().replace("http:", "https:").replace("127.0.0.1", host);
-        Self { name, scheme: Scheme::Https, url, phase: Phase::Tls, arrived: Some(arrived), _what: (None, Some(server)) }
+        let url = server
+            .url()
+            .replace("http:", "https:")
+            .replace("127.0.0.1", host);
+        Self {
+            name,
+            scheme: Scheme::Https,
+            url,
+            phase: Phase::Tls,
+            arrived: Some(arrived),
+            _what: (None, Some(server)),
+        }
     }
 }
 
@@ -57,10 +81,30 @@ fn places() -> Vec<Nowhere> {
         }
     };
     vec![
-        Nowhere::backlog("nobody accepts, an address", &backlog, Scheme::Http, "127.0.0.1"),
-        Nowhere::backlog("nobody accepts, a name", &backlog, Scheme::Http, "localhost"),
-        Nowhere::backlog("nobody accepts, an address", &backlog, Scheme::Https, "127.0.0.1"),
-        Nowhere::backlog("nobody accepts, a name", &backlog, Scheme::Https, "localhost"),
+        Nowhere::backlog(
+            "nobody accepts, an address",
+            &backlog,
+            Scheme::Http,
+            "127.0.0.1",
+        ),
+        Nowhere::backlog(
+            "nobody accepts, a name",
+            &backlog,
+            Scheme::Http,
+            "localhost",
+        ),
+        Nowhere::backlog(
+            "nobody accepts, an address",
+            &backlog,
+            Scheme::Https,
+            "127.0.0.1",
+        ),
+        Nowhere::backlog(
+            "nobody accepts, a name",
+            &backlog,
+            Scheme::Https,
+            "localhost",
+        ),
         Nowhere::handshake("no word of encryption, an address", "127.0.0.1", silent),
         Nowhere::handshake("no word of encryption, a name", "localhost", silent),
         Nowhere::handshake("encryption a byte every 25 ms", "localhost", trickling),
@@ -74,7 +118,10 @@ fn get(host: &HostClient) -> Result<(), Error> {
 fn upload(host: &HostClient) -> Result<(), Error> {
     let (fed, reads) = Fed::new();
     let result = host.send_sequence(Upload::reader(fed)).map(drop);
-    assert!(!reads.go_on(Duration::ZERO), "the data was read without a connection");
+    assert!(
+        !reads.go_on(Duration::ZERO),
+        "the data was read without a connection"
+    );
     result
 }
 
@@ -82,7 +129,11 @@ fn upload(host: &HostClient) -> Result<(), Error> {
 fn nothing_waits_longer_for_a_connection_than_it_may() {
     let _alone = alone();
     let client = |place: &Nowhere, timeout: Option<Duration>| {
-        HostClient::builder(&place.url).hub_version("1.0.1").connect_timeout(timeout).build().unwrap()
+        HostClient::builder(&place.url)
+            .hub_version("1.0.1")
+            .connect_timeout(timeout)
+            .build()
+            .unwrap()
     };
     let mut lines = Vec::new();
     for place in places() {

@@ -28,7 +28,12 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
                     }
                 }
             });
-            let instance = builder(&server).build().unwrap().with_deadline(LIMIT).instance("x").unwrap();
+            let instance = builder(&server)
+                .build()
+                .unwrap()
+                .with_deadline(LIMIT)
+                .instance("x")
+                .unwrap();
             let (took, error) = timed(|| instance.send_event("e", ["no text"]).unwrap_err());
             assert_eq!(error.operation(), Some("send event"));
             Limit::Deadline.check(&error, Phase::Wait, LIMIT);
@@ -42,7 +47,11 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
 fn a_question_without_an_answer_ends_with_the_deadline() {
     let _alone = alone();
     let server = ScriptedServer::start(|connection| while connection.read_request().is_some() {});
-    let instance = HostClient::new(server.url()).unwrap().with_deadline(LIMIT).instance("x").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .with_deadline(LIMIT)
+        .instance("x")
+        .unwrap();
     let (took, error) = timed(|| instance.send_event("e", ["no text"]).unwrap_err());
     Limit::Deadline.check(&error, Phase::Wait, LIMIT);
     assert_in_time("the question", took, LIMIT);
@@ -58,7 +67,11 @@ fn no_time_at_all_is_not_enough_to_connect() {
     let error = host.send_sequence(Upload::reader(fed)).unwrap_err();
     Limit::Deadline.check(&error, Phase::Connect, Duration::ZERO);
     assert!(!reads.go_on(Duration::ZERO), "the data was read");
-    Limit::Deadline.check(&host.instance("x").unwrap().output().unwrap_err(), Phase::Connect, Duration::ZERO);
+    Limit::Deadline.check(
+        &host.instance("x").unwrap().output().unwrap_err(),
+        Phase::Connect,
+        Duration::ZERO,
+    );
     assert!(requests.is_empty());
     assert_eq!(server.connections(), 0);
 }
@@ -67,12 +80,21 @@ fn no_time_at_all_is_not_enough_to_connect() {
 fn more_time_than_there_is_does_not_limit() {
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
-            while connection.read_request().is_some() && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)) {}
+            while connection.read_request().is_some()
+                && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+            {
+            }
         });
-        let host = builder(&server).connect_timeout(Duration::MAX).build().unwrap();
+        let host = builder(&server)
+            .connect_timeout(Duration::MAX)
+            .build()
+            .unwrap();
         host.with_deadline(Duration::MAX).version().unwrap();
         host.with_idle_timeout(Duration::MAX).version().unwrap();
-        host.with_deadline(Duration::from_secs(u64::MAX / 4)).with_idle_timeout(Duration::from_secs(u64::MAX / 4)).version().unwrap();
+        host.with_deadline(Duration::from_secs(u64::MAX / 4))
+            .with_idle_timeout(Duration::from_secs(u64::MAX / 4))
+            .version()
+            .unwrap();
     }
 }
 
@@ -83,7 +105,15 @@ fn limits_can_be_taken_away_and_belong_to_their_handle() {
     let hurried = host.with_deadline(Duration::ZERO);
     assert!(hurried.version().is_err() && host.version().is_ok());
     assert!(hurried.with_deadline(None).version().is_ok() && hurried.version().is_err());
-    assert!(hurried.clone().instance("x").unwrap().host().version().is_err());
+    assert!(
+        hurried
+            .clone()
+            .instance("x")
+            .unwrap()
+            .host()
+            .version()
+            .is_err()
+    );
 }
 
 #[test]
@@ -97,8 +127,10 @@ fn stopping_has_its_own_time_on_top() {
             connection.send(&response("202 Accepted", &[], br#"{"accepted":"OK"}"#));
         }
     });
-    let limits: [(Limit, Limiting); 2] =
-        [(Limit::Deadline, |host| host.with_deadline(LIMIT)), (Limit::Idle, |host| host.with_idle_timeout(LIMIT))];
+    let limits: [(Limit, Limiting); 2] = [
+        (Limit::Deadline, |host| host.with_deadline(LIMIT)),
+        (Limit::Idle, |host| host.with_idle_timeout(LIMIT)),
+    ];
     for (_, limited) in limits {
         let instance = limited(&host(&server)).instance("x").unwrap();
         let (took, result) = timed(|| instance.stop(&StopOptions::new(own)));
@@ -122,12 +154,19 @@ fn a_refusal_without_end_is_told_in_time() {
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
             while connection.read_request().is_some() {
-                connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\nNo such thing");
+                connection
+                    .send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\nNo such thing");
             }
         });
-        for limited in [host(&server).with_deadline(LIMIT), host(&server).with_idle_timeout(LIMIT)] {
+        for limited in [
+            host(&server).with_deadline(LIMIT),
+            host(&server).with_idle_timeout(LIMIT),
+        ] {
             let (took, error) = timed(|| limited.list_sequences().unwrap_err());
-            assert!(error.is_not_found() && error.to_string().contains("No such thing"), "{error}");
+            assert!(
+                error.is_not_found() && error.to_string().contains("No such thing"),
+                "{error}"
+            );
             assert_in_time("a refusal", took, LIMIT);
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, Upload};
+use scramjet_client_blocking::{
+    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, Upload,
+};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, response};
 
@@ -54,8 +56,18 @@ fn take(connection: &mut Connection, request: &mut Request) {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, outcome, hub| Row { name, hub, outcome, silent: false };
-    let silent = |name, outcome, hub| Row { name, hub, outcome, silent: true };
+    let row = |name, outcome, hub| Row {
+        name,
+        hub,
+        outcome,
+        silent: false,
+    };
+    let silent = |name, outcome, hub| Row {
+        name,
+        hub,
+        outcome,
+        silent: true,
+    };
     let (sent, refused) = (Outcome::Sent, Outcome::Refused(422));
     vec![
         row("says yes", sent, |connection, request| {
@@ -67,106 +79,194 @@ fn rows() -> Vec<Row> {
             connection.send(&CONTINUE.repeat(2));
             take(connection, request);
         }),
-        row("says yes twice, in two pieces", sent, |connection, request| {
-            connection.send(CONTINUE);
-            connection.send(CONTINUE);
-            take(connection, request);
-        }),
-        row("says yes, and again in the midst of it", sent, |connection, request| {
-            connection.send(CONTINUE);
-            connection.wait_for_more();
-            connection.send(CONTINUE);
-            take(connection, request);
-        }),
-        row("says yes, and again at the end", sent, |connection, request| {
-            connection.send(CONTINUE);
-            assert!(connection.read_body(request));
-            connection.send(CONTINUE);
-            done(connection);
-        }),
-        row("says yes and accepts, and then takes it", sent, |connection, request| {
-            connection.send(
+        row(
+            "says yes twice, in two pieces",
+            sent,
+            |connection, request| {
+                connection.send(CONTINUE);
+                connection.send(CONTINUE);
+                take(connection, request);
+            },
+        ),
+        row(
+            "says yes, and again in the midst of it",
+            sent,
+            |connection, request| {
+                connection.send(CONTINUE);
+                connection.wait_for_more();
+                connection.send(CONTINUE);
+                take(connection, request);
+            },
+        ),
+        row(
+            "says yes, and again at the end",
+            sent,
+            |connection, request| {
+                connection.send(CONTINUE);
+                assert!(connection.read_body(request));
+                connection.send(CONTINUE);
+                done(connection);
+            },
+        ),
+        row(
+            "says yes and accepts, and then takes it",
+            sent,
+            |connection, request| {
+                connection.send(
                 &[CONTINUE, CONTINUE, b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{\"id\":\"s\"}\r\n"].concat(),
             );
-            assert!(connection.read_body(request));
-            connection.send(b"0\r\n\r\n");
-        }),
+                assert!(connection.read_body(request));
+                connection.send(b"0\r\n\r\n");
+            },
+        ),
         row("says yes byte by byte", sent, |connection, request| {
-            CONTINUE.iter().for_each(|byte| _ = connection.send(&[*byte]));
+            CONTINUE
+                .iter()
+                .for_each(|byte| _ = connection.send(&[*byte]));
             take(connection, request);
         }),
         row("says yes in many words", sent, |connection, request| {
             connection.send(b"HTTP/1.1 100 Go on\r\nX-Some: thing\r\nDate: now\r\n\r\n");
             take(connection, request);
         }),
-        row("says yes in many words, in pieces", sent, |connection, request| {
-            for piece in ["HTTP/1.1 100 Go ", "on\r\nX-Some: thing\r", "\nDate: now\r\n\r", "\n"] {
-                connection.send(piece.as_bytes());
-            }
-            take(connection, request);
-        }),
+        row(
+            "says yes in many words, in pieces",
+            sent,
+            |connection, request| {
+                for piece in [
+                    "HTTP/1.1 100 Go ",
+                    "on\r\nX-Some: thing\r",
+                    "\nDate: now\r\n\r",
+                    "\n",
+                ] {
+                    connection.send(piece.as_bytes());
+                }
+                take(connection, request);
+            },
+        ),
         row("gives a hint, and says yes", sent, |connection, request| {
             connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
             connection.send(CONTINUE);
             take(connection, request);
         }),
-        row("gives hints in pieces, and says yes", sent, |connection, request| {
-            for piece in
-                ["HTTP/1.1 103 Early Hints\r\nLi", "nk: </x>\r\n\r\nHTTP/1.1 102 Pro", "cessing\r\n\r\nHTTP/1.1 100 Continue\r\n\r", "\n"]
-            {
-                connection.send(piece.as_bytes());
-            }
-            take(connection, request);
-        }),
+        row(
+            "gives hints in pieces, and says yes",
+            sent,
+            |connection, request| {
+                for piece in [
+                    "HTTP/1.1 103 Early Hints\r\nLi",
+                    "nk: </x>\r\n\r\nHTTP/1.1 102 Pro",
+                    "cessing\r\n\r\nHTTP/1.1 100 Continue\r\n\r",
+                    "\n",
+                ] {
+                    connection.send(piece.as_bytes());
+                }
+                take(connection, request);
+            },
+        ),
         // As hubs of 1.x do while others write to a topic.
         silent("says nothing, and takes it", sent, take),
-        silent("says yes when it begins to come", sent, |connection, request| {
-            connection.wait_for_more();
-            connection.send(CONTINUE);
-            take(connection, request);
-        }),
-        silent("says yes together with its answer", sent, |connection, request| {
-            assert!(connection.read_body(request));
-            connection.send(CONTINUE);
-            done(connection);
-        }),
-        silent("says nothing, and refuses when it begins to come", Outcome::RefusedLate(422), |connection, _| {
-            connection.wait_for_more();
-            connection.send(&refusal());
-        }),
-        row("refuses, and keeps the connection", refused, |connection, _| _ = connection.send(&refusal())),
-        row("refuses in chunks, and keeps the connection", refused, |connection, _| {
-            let body = r#"{"error":"no"}"#;
-            connection
+        silent(
+            "says yes when it begins to come",
+            sent,
+            |connection, request| {
+                connection.wait_for_more();
+                connection.send(CONTINUE);
+                take(connection, request);
+            },
+        ),
+        silent(
+            "says yes together with its answer",
+            sent,
+            |connection, request| {
+                assert!(connection.read_body(request));
+                connection.send(CONTINUE);
+                done(connection);
+            },
+        ),
+        silent(
+            "says nothing, and refuses when it begins to come",
+            Outcome::RefusedLate(422),
+            |connection, _| {
+                connection.wait_for_more();
+                connection.send(&refusal());
+            },
+        ),
+        row(
+            "refuses, and keeps the connection",
+            refused,
+            |connection, _| _ = connection.send(&refusal()),
+        ),
+        row(
+            "refuses in chunks, and keeps the connection",
+            refused,
+            |connection, _| {
+                let body = r#"{"error":"no"}"#;
+                connection
                 .send(format!("HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes());
-        }),
-        row("refuses byte by byte, and keeps the connection", refused, |connection, _| {
-            refusal().iter().for_each(|byte| _ = connection.send(&[*byte]));
-        }),
+            },
+        ),
+        row(
+            "refuses byte by byte, and keeps the connection",
+            refused,
+            |connection, _| {
+                refusal()
+                    .iter()
+                    .for_each(|byte| _ = connection.send(&[*byte]));
+            },
+        ),
         row("refuses, and closes", refused, |connection, _| {
-            connection.send(&response("422 No", &[("Connection", "close")], br#"{"error":"no"}"#));
+            connection.send(&response(
+                "422 No",
+                &[("Connection", "close")],
+                br#"{"error":"no"}"#,
+            ));
             connection.close_after_client();
         }),
         row("gives a hint, and refuses", refused, |connection, _| {
             connection.send(&[b"HTTP/1.1 103 Early Hints\r\n\r\n", &refusal()[..]].concat());
         }),
-        row("does not know the question", Outcome::Refused(417), |connection, _| {
-            connection.send(&response("417 Expectation Failed", &[], br#"{"error":"no"}"#));
-        }),
-        row("says yes, and refuses", Outcome::RefusedLate(422), |connection, _| {
-            connection.send(&[CONTINUE, &refusal()[..]].concat());
-        }),
-        row("says yes, and refuses in the midst of it", Outcome::RefusedLate(422), |connection, _| {
-            connection.send(CONTINUE);
-            connection.wait_for_more();
-            connection.send(&refusal());
-        }),
-        row("claims success, and keeps the connection", Outcome::Failed(Phase::Send), |connection, _| done(connection)),
+        row(
+            "does not know the question",
+            Outcome::Refused(417),
+            |connection, _| {
+                connection.send(&response(
+                    "417 Expectation Failed",
+                    &[],
+                    br#"{"error":"no"}"#,
+                ));
+            },
+        ),
+        row(
+            "says yes, and refuses",
+            Outcome::RefusedLate(422),
+            |connection, _| {
+                connection.send(&[CONTINUE, &refusal()[..]].concat());
+            },
+        ),
+        row(
+            "says yes, and refuses in the midst of it",
+            Outcome::RefusedLate(422),
+            |connection, _| {
+                connection.send(CONTINUE);
+                connection.wait_for_more();
+                connection.send(&refusal());
+            },
+        ),
+        row(
+            "claims success, and keeps the connection",
+            Outcome::Failed(Phase::Send),
+            |connection, _| done(connection),
+        ),
         row("closes", Outcome::Failed(Phase::Wait), Connection::closing),
-        row("closes in the midst of its word", Outcome::Failed(Phase::Wait), |connection, request| {
-            connection.send(b"HTTP/1.1 100 Cont");
-            connection.closing(request);
-        }),
+        row(
+            "closes in the midst of its word",
+            Outcome::Failed(Phase::Wait),
+            |connection, request| {
+                connection.send(b"HTTP/1.1 100 Cont");
+                connection.closing(request);
+            },
+        ),
     ]
 }
 
@@ -197,13 +297,19 @@ type Call = fn(&HostClient, Fed, u64) -> Result<(), Error>;
 const CALLS: [(&str, Call); 3] = [
     ("a topic", |host, fed, length| {
         let data = Input::bytes(Upload::reader(fed.take(length))).expect_continue();
-        host.send_topic("t", data).map(|sent| assert_eq!(sent.bytes, length))
+        host.send_topic("t", data)
+            .map(|sent| assert_eq!(sent.bytes, length))
     }),
     ("an input", |host, fed, length| {
         let data = Input::bytes(Upload::sized_reader(fed, length)).expect_continue();
-        host.instance("i")?.send_input(data).map(|sent| assert_eq!(sent.bytes, length))
+        host.instance("i")?
+            .send_input(data)
+            .map(|sent| assert_eq!(sent.bytes, length))
     }),
-    ("a sequence", |host, fed, length| host.send_sequence(Upload::reader(fed.take(length)).expect_continue()).map(drop)),
+    ("a sequence", |host, fed, length| {
+        host.send_sequence(Upload::reader(fed.take(length)).expect_continue())
+            .map(drop)
+    }),
 ];
 
 #[test]
@@ -215,10 +321,22 @@ fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
         for row in rows() {
             for (what, call) in CALLS {
                 for used in [false, true] {
-                    let name = format!("{}, {what}, {scheme:?}{}", row.name, if used { ", on a used connection" } else { "" });
+                    let name = format!(
+                        "{}, {what}, {scheme:?}{}",
+                        row.name,
+                        if used { ", on a used connection" } else { "" }
+                    );
                     let (hub, outcome, silent) = (row.hub, row.outcome, row.silent);
-                    let told = (!used && what == "a topic").then(|| format!("{:<72} {:<5}", row.name, scheme.name()));
-                    let run = move || (told, within(&name, move || measure(hub, outcome, silent, call, scheme, used)));
+                    let told = (!used && what == "a topic")
+                        .then(|| format!("{:<72} {:<5}", row.name, scheme.name()));
+                    let run = move || {
+                        (
+                            told,
+                            within(&name, move || {
+                                measure(hub, outcome, silent, call, scheme, used)
+                            }),
+                        )
+                    };
                     match silent {
                         // These do little but wait, for a second: those of a row at the same time.
                         true => waiting.push(thread::spawn(run)),
@@ -230,11 +348,23 @@ fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
         }
     }
     for (told, took) in lines {
-        told.into_iter().for_each(|told| println!("asked by Expect, {told} {:>6.1} ms", took.as_secs_f64() * 1e3));
+        told.into_iter().for_each(|told| {
+            println!(
+                "asked by Expect, {told} {:>6.1} ms",
+                took.as_secs_f64() * 1e3
+            )
+        });
     }
 }
 
-fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: bool, call: Call, scheme: Scheme, used: bool) -> Duration {
+fn measure(
+    hub: fn(&mut Connection, &mut Request),
+    outcome: Outcome,
+    silent: bool,
+    call: Call,
+    scheme: Scheme,
+    used: bool,
+) -> Duration {
     let rest = Mailbox::new();
     let server = scheme.serve({
         let rest = Arc::clone(&rest);
@@ -245,7 +375,10 @@ fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: boo
                 }
                 assert_eq!(request.header("expect"), Some("100-continue"));
                 hub(connection, &mut request);
-                rest.put((u64::try_from(request.body.len()).unwrap(), drain(connection)));
+                rest.put((
+                    u64::try_from(request.body.len()).unwrap(),
+                    drain(connection),
+                ));
                 return;
             }
         }
@@ -256,7 +389,11 @@ fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: boo
     }
     let (fed, reads) = Fed::new();
     // Where it is refused in the midst of it, it has no end.
-    let length = if let Outcome::RefusedLate(_) = outcome { 1 << 30 } else { LENGTH };
+    let length = if let Outcome::RefusedLate(_) = outcome {
+        1 << 30
+    } else {
+        LENGTH
+    };
     let (took, result) = timed(|| call(&host, fed, length));
     let read = reads.go_on(Duration::ZERO);
     match (outcome, &result) {
@@ -267,7 +404,10 @@ fn measure(hub: fn(&mut Connection, &mut Request), outcome: Outcome, silent: boo
             assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Api(_))));
         }
         (Outcome::Failed(at), Err(error)) => {
-            assert!(matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == at), "{error:?}")
+            assert!(
+                matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == at),
+                "{error:?}"
+            )
         }
         (_, result) => panic!("{result:?}"),
     }
@@ -307,11 +447,16 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
                 }
             });
             let host = host(&server);
-            let (took, ()) = timed(|| (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap()));
+            let (took, ()) = timed(|| {
+                (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap())
+            });
             assert_eq!(server.connections(), 1);
             took.length
         });
-        println!("{COUNT} uploads over {} that asked first: {took:?}", scheme.name());
+        println!(
+            "{COUNT} uploads over {} that asked first: {took:?}",
+            scheme.name()
+        );
         assert!(took < PATIENCE, "{took:?}");
     }
 }
@@ -327,8 +472,20 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
         request.header("expect").map(str::to_owned)
     };
     for asked in [false, true] {
-        let upload = || if asked { Upload::bytes("data").expect_continue() } else { Upload::bytes("data") };
-        let input = || if asked { Input::text("data").expect_continue() } else { Input::text("data") };
+        let upload = || {
+            if asked {
+                Upload::bytes("data").expect_continue()
+            } else {
+                Upload::bytes("data")
+            }
+        };
+        let input = || {
+            if asked {
+                Input::text("data").expect_continue()
+            } else {
+                Input::text("data")
+            }
+        };
         let value = asked.then(|| "100-continue".to_owned());
         // The server does not answer the question: it has all the same to be asked.
         host.send_sequence(upload()).unwrap();

@@ -22,17 +22,29 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
                 move |connection| {
                     connection.read_request().unwrap();
                     // Also before the answer, and between the bytes of a chunk's length.
-                    for piece in STREAM.chunks(12).chain((0..8).flat_map(|_| b"4\r\ntext\r\n".chunks(2))).chain([&b"0\r\n\r\n"[..]]) {
+                    for piece in STREAM
+                        .chunks(12)
+                        .chain((0..8).flat_map(|_| b"4\r\ntext\r\n".chunks(2)))
+                        .chain([&b"0\r\n\r\n"[..]])
+                    {
                         over.within(LIMIT / 10);
                         connection.send(piece);
                     }
                     connection.close_after_client();
                 }
             });
-            let mut output = host(&server).with_idle_timeout(LIMIT).instance("x").unwrap().output().unwrap();
+            let mut output = host(&server)
+                .with_idle_timeout(LIMIT)
+                .instance("x")
+                .unwrap()
+                .output()
+                .unwrap();
             let (took, read) = timed(|| std::io::read_to_string(&mut output));
             assert_eq!(read.unwrap(), "text".repeat(8));
-            assert!(took.length > 2 * LIMIT, "the pieces came too quickly for this test: {took:?}");
+            assert!(
+                took.length > 2 * LIMIT,
+                "the pieces came too quickly for this test: {took:?}"
+            );
         });
     }
 }
@@ -41,7 +53,15 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
 fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
     let _alone = alone();
     // Cut in a chunk, before one, in its length, and before its end.
-    let pieces = ["8\r\nsome", " tex\r\n", "0", "f\r", "\n, and more of i\r", "\n2\r\nt.\r\n0\r", "\n\r\n"];
+    let pieces = [
+        "8\r\nsome",
+        " tex\r\n",
+        "0",
+        "f\r",
+        "\n, and more of i\r",
+        "\n2\r\nt.\r\n0\r",
+        "\n\r\n",
+    ];
     for scheme in Scheme::BOTH {
         within("a silence", move || {
             let heard = Mailbox::new();
@@ -56,7 +76,12 @@ fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
                     }
                 }
             });
-            let mut output = host(&server).with_idle_timeout(LIMIT).instance("x").unwrap().output().unwrap();
+            let mut output = host(&server)
+                .with_idle_timeout(LIMIT)
+                .instance("x")
+                .unwrap()
+                .output()
+                .unwrap();
             let (mut text, mut buffer, mut silences) = (Vec::new(), [0; 3], 0);
             loop {
                 match timed(|| output.read(&mut buffer)) {
@@ -70,7 +95,10 @@ fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
                     }
                 }
             }
-            assert_eq!((String::from_utf8(text).unwrap().as_str(), silences), ("some tex, and more of it.", pieces.len() - 1));
+            assert_eq!(
+                (String::from_utf8(text).unwrap().as_str(), silences),
+                ("some tex, and more of it.", pieces.len() - 1)
+            );
             heard.put(());
         });
     }
@@ -93,20 +121,43 @@ fn after_a_silence_items_go_on() {
                     }
                 }
             });
-            let output = host(&server).with_idle_timeout(LIMIT).instance("x").unwrap().output().unwrap();
+            let output = host(&server)
+                .with_idle_timeout(LIMIT)
+                .instance("x")
+                .unwrap()
+                .output()
+                .unwrap();
             let mut items = output.json_lines::<Value>();
             let mut seen = Vec::new();
             for item in items.by_ref() {
                 match item {
                     Ok(item) => seen.push(item),
                     Err(error) => {
-                        assert!(matches!(error.kind(), ErrorKind::Idle { phase: Phase::Read, .. }), "{error:?}");
+                        assert!(
+                            matches!(
+                                error.kind(),
+                                ErrorKind::Idle {
+                                    phase: Phase::Read,
+                                    ..
+                                }
+                            ),
+                            "{error:?}"
+                        );
                         seen.push(Value::Null);
                         heard.put(());
                     }
                 }
             }
-            assert_eq!(seen, [json!([1]), Value::Null, Value::Null, json!([2]), Value::Null]);
+            assert_eq!(
+                seen,
+                [
+                    json!([1]),
+                    Value::Null,
+                    Value::Null,
+                    json!([2]),
+                    Value::Null
+                ]
+            );
             heard.put(());
         });
     }
@@ -120,7 +171,12 @@ fn items_until_an_error_end_with_a_silence() {
         connection.send(STREAM);
         connection.read_request();
     });
-    let output = host(&server).with_idle_timeout(Duration::from_millis(20)).instance("x").unwrap().output().unwrap();
+    let output = host(&server)
+        .with_idle_timeout(Duration::from_millis(20))
+        .instance("x")
+        .unwrap()
+        .output()
+        .unwrap();
     let mut items = output.lines().until_error();
     assert!(items.next().unwrap().unwrap_err().is_timeout());
     assert!(items.next().is_none());

@@ -41,13 +41,38 @@ fn bytes(mut stream: ByteStream) -> impl Iterator<Item = String> {
 #[test]
 fn each_item_is_given_out_before_the_next_is_sent() {
     let ways: [(&str, Way); 5] = [
-        ("bytes", |instance| Box::new(bytes(instance.output().unwrap()))),
-        ("lines", |instance| Box::new(instance.output().unwrap().lines().map(Result::unwrap))),
-        ("lines of bytes", |instance| {
-            Box::new(instance.output().unwrap().byte_lines().map(|line| String::from_utf8(line.unwrap()).unwrap()))
+        ("bytes", |instance| {
+            Box::new(bytes(instance.output().unwrap()))
         }),
-        ("lines of JSON", |instance| Box::new(instance.output().unwrap().json_lines::<Value>().map(|line| line.unwrap().to_string()))),
-        ("events", |instance| Box::new(instance.event_stream("e").unwrap().map(|event| event.unwrap().data.to_string()))),
+        ("lines", |instance| {
+            Box::new(instance.output().unwrap().lines().map(Result::unwrap))
+        }),
+        ("lines of bytes", |instance| {
+            Box::new(
+                instance
+                    .output()
+                    .unwrap()
+                    .byte_lines()
+                    .map(|line| String::from_utf8(line.unwrap()).unwrap()),
+            )
+        }),
+        ("lines of JSON", |instance| {
+            Box::new(
+                instance
+                    .output()
+                    .unwrap()
+                    .json_lines::<Value>()
+                    .map(|line| line.unwrap().to_string()),
+            )
+        }),
+        ("events", |instance| {
+            Box::new(
+                instance
+                    .event_stream("e")
+                    .unwrap()
+                    .map(|event| event.unwrap().data.to_string()),
+            )
+        }),
     ];
     for scheme in Scheme::BOTH {
         for (name, way) in ways {
@@ -56,7 +81,11 @@ fn each_item_is_given_out_before_the_next_is_sent() {
                 let server = server(scheme, &given);
                 let mut items = way(&host(&server).instance("x").unwrap());
                 for n in 0..COUNT {
-                    assert_eq!(items.next().unwrap().trim_end(), format!("{{\"n\":{n}}}"), "{name}");
+                    assert_eq!(
+                        items.next().unwrap().trim_end(),
+                        format!("{{\"n\":{n}}}"),
+                        "{name}"
+                    );
                     given.put(());
                 }
                 assert!(items.next().is_none());
@@ -68,7 +97,10 @@ fn each_item_is_given_out_before_the_next_is_sent() {
 #[test]
 fn half_a_line_is_not_given_out_where_the_stream_is_cut_off() {
     for scheme in Scheme::BOTH {
-        for (head, got) in [("Content-Length: 100\r\n\r\n[1]\n[2]", 7), ("Transfer-Encoding: chunked\r\n\r\n7\r\n[1]\n[2]\r\n", 7)] {
+        for (head, got) in [
+            ("Content-Length: 100\r\n\r\n[1]\n[2]", 7),
+            ("Transfer-Encoding: chunked\r\n\r\n7\r\n[1]\n[2]\r\n", 7),
+        ] {
             within(head, move || {
                 let server = scheme.serve(move |connection| {
                     connection.read_request().unwrap();
@@ -76,7 +108,10 @@ fn half_a_line_is_not_given_out_where_the_stream_is_cut_off() {
                 });
                 let output = || host(&server).instance("x").unwrap().output().unwrap();
                 let cut = |error: scramjet_client_blocking::Error| {
-                    assert!(matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: at, .. }) if *at == got), "{error:?}");
+                    assert!(
+                        matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: at, .. }) if *at == got),
+                        "{error:?}"
+                    );
                 };
                 let mut lines = output().lines();
                 assert_eq!(lines.next().unwrap().unwrap(), "[1]");
@@ -93,7 +128,11 @@ fn half_a_line_is_not_given_out_where_the_stream_is_cut_off() {
                 cut(lines.next().unwrap().unwrap_err());
                 assert!(lines.next().is_none());
 
-                let mut events = host(&server).instance("x").unwrap().event_stream("e").unwrap();
+                let mut events = host(&server)
+                    .instance("x")
+                    .unwrap()
+                    .event_stream("e")
+                    .unwrap();
                 assert!(events.next().unwrap().is_ok());
                 cut(events.next().unwrap().unwrap_err());
                 assert!(events.next().is_none());

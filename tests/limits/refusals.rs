@@ -31,13 +31,41 @@ struct Way {
 fn ways() -> [Way; 7] {
     let closes: fn(&mut Connection, &Signal) = |_, _| {};
     [
-        Way { name: "closes at once", reads: 0, end: closes },
-        Way { name: "closes in the midst of it", reads: 10 << 20, end: closes },
-        Way { name: "resets", reads: 0, end: |connection, _| _ = connection.reset() },
-        Way { name: "keeps open and does not read", reads: 0, end: |_, over| over.wait() },
-        Way { name: "keeps open and does not read on", reads: 10 << 20, end: |_, over| over.wait() },
-        Way { name: "half-closes and drains", reads: 0, end: |connection, _| connection.close_after_client() },
-        Way { name: "keeps open and drains", reads: 0, end: |connection, _| _ = drain(connection) },
+        Way {
+            name: "closes at once",
+            reads: 0,
+            end: closes,
+        },
+        Way {
+            name: "closes in the midst of it",
+            reads: 10 << 20,
+            end: closes,
+        },
+        Way {
+            name: "resets",
+            reads: 0,
+            end: |connection, _| _ = connection.reset(),
+        },
+        Way {
+            name: "keeps open and does not read",
+            reads: 0,
+            end: |_, over| over.wait(),
+        },
+        Way {
+            name: "keeps open and does not read on",
+            reads: 10 << 20,
+            end: |_, over| over.wait(),
+        },
+        Way {
+            name: "half-closes and drains",
+            reads: 0,
+            end: |connection, _| connection.close_after_client(),
+        },
+        Way {
+            name: "keeps open and drains",
+            reads: 0,
+            end: |connection, _| _ = drain(connection),
+        },
     ]
 }
 
@@ -55,15 +83,24 @@ fn refusals() -> [Refusal; 4] {
         Refusal {
             call: |host, upload| host.send_sequence(upload).map(drop),
             answer: || {
-                let body = br#"{"error":{"code":"PRERUNNER_ERROR","data":"Invalid pkg tar.gz archive"}}"#;
-                response("422 Unprocessable Entity", &[("Content-Type", "application/json")], body)
+                let body =
+                    br#"{"error":{"code":"PRERUNNER_ERROR","data":"Invalid pkg tar.gz archive"}}"#;
+                response(
+                    "422 Unprocessable Entity",
+                    &[("Content-Type", "application/json")],
+                    body,
+                )
             },
             status: 422,
             code: ErrorCode::PrerunnerError,
             says: "Invalid pkg tar.gz archive",
         },
         Refusal {
-            call: |host, upload| host.instance("i")?.send_input(Input::bytes(upload)).map(drop),
+            call: |host, upload| {
+                host.instance("i")?
+                    .send_input(Input::bytes(upload))
+                    .map(drop)
+            },
             answer: || {
                 let head = "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n";
                 let body = r#"{"error":"Instance i not found"}"#;
@@ -83,7 +120,13 @@ fn refusals() -> [Refusal; 4] {
         },
         Refusal {
             call: |host, upload| host.sequence("s")?.overwrite(upload).map(drop),
-            answer: || response("409 Conflict", &[], br#"{"error":"Can't overwrite sequence in use"}"#),
+            answer: || {
+                response(
+                    "409 Conflict",
+                    &[],
+                    br#"{"error":"Can't overwrite sequence in use"}"#,
+                )
+            },
             status: 409,
             code: ErrorCode::Conflict,
             says: "Can't overwrite sequence in use",
@@ -128,8 +171,17 @@ impl Hub {
 /// The refusal was told, and it alone.
 fn check(what: &str, error: &Error, refusal: &Refusal) {
     let api = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
-    assert_eq!((api.status.as_u16(), &api.code, api.message.as_str()), (refusal.status, &refusal.code, refusal.says), "{what}");
-    assert!(error.to_string().contains(&format!("was refused: {} ", refusal.status)), "{what}: {error}");
+    assert_eq!(
+        (api.status.as_u16(), &api.code, api.message.as_str()),
+        (refusal.status, &refusal.code, refusal.says),
+        "{what}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("was refused: {} ", refusal.status)),
+        "{what}: {error}"
+    );
 }
 
 type Data = fn(Fed) -> Upload;
@@ -140,7 +192,9 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
     let uploads: [(&str, Data); 3] = [
         ("in chunks", |fed| Upload::reader(fed.take(LENGTH))),
         ("of known length", |fed| Upload::sized_reader(fed, LENGTH)),
-        ("from memory", |_| Upload::bytes(vec![b'.'; usize::try_from(LENGTH).unwrap()])),
+        ("from memory", |_| {
+            Upload::bytes(vec![b'.'; usize::try_from(LENGTH).unwrap()])
+        }),
     ];
     for scheme in Scheme::BOTH {
         for way in ways() {
@@ -154,8 +208,14 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
                         if pooled && refusal.status != 422 {
                             continue;
                         }
-                        let what = format!("{}, {} {kind}{}", way.name, refusal.status, if pooled { ", on a used connection" } else { "" });
-                        let (call, answer, reads, end) = (refusal.call, refusal.answer, way.reads, way.end);
+                        let what = format!(
+                            "{}, {} {kind}{}",
+                            way.name,
+                            refusal.status,
+                            if pooled { ", on a used connection" } else { "" }
+                        );
+                        let (call, answer, reads, end) =
+                            (refusal.call, refusal.answer, way.reads, way.end);
                         let (took, error) = within(&format!("{what}, {scheme:?}"), move || {
                             let hub = Hub::start(scheme, reads, answer, end);
                             let host = host(&hub.server);
@@ -189,15 +249,23 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
 fn a_refusal_is_told_whichever_comes_first() {
     const ROUNDS: usize = 300;
     let _alone = alone();
-    let ends: [fn(&mut Connection, &Signal); 3] =
-        [|_, _| {}, |connection, _| drop(connection.stream().shutdown(Shutdown::Both)), |connection, _| connection.close_after_client()];
+    let ends: [fn(&mut Connection, &Signal); 3] = [
+        |_, _| {},
+        |connection, _| drop(connection.stream().shutdown(Shutdown::Both)),
+        |connection, _| connection.close_after_client(),
+    ];
     for scheme in Scheme::BOTH {
         for end in ends {
             for refusal in refusals() {
                 let (call, answer) = (refusal.call, refusal.answer);
                 let errors = within("races", move || {
                     // It says that it closes: who does not is used again, if only because the end was not heard of yet.
-                    let answer = move || String::from_utf8(answer()).unwrap().replacen("\r\n", "\r\nConnection: close\r\n", 1).into_bytes();
+                    let answer = move || {
+                        String::from_utf8(answer())
+                            .unwrap()
+                            .replacen("\r\n", "\r\nConnection: close\r\n", 1)
+                            .into_bytes()
+                    };
                     let hub = Hub::start(scheme, 0, answer, end);
                     let host = host(&hub.server);
                     let uploads = |round: usize| match round % 4 {
@@ -207,11 +275,15 @@ fn a_refusal_is_told_whichever_comes_first() {
                         2 => Upload::reader((&b"a "[..]).chain(&b"little"[..])),
                         _ => Upload::bytes(vec![b'.'; 200_000]),
                     };
-                    let errors: Vec<_> = (0..ROUNDS / 4).map(|round| call(&host, uploads(round)).unwrap_err()).collect();
+                    let errors: Vec<_> = (0..ROUNDS / 4)
+                        .map(|round| call(&host, uploads(round)).unwrap_err())
+                        .collect();
                     assert_eq!(hub.server.connections(), errors.len());
                     errors
                 });
-                errors.iter().for_each(|error| check("a race", error, &refusal));
+                errors
+                    .iter()
+                    .for_each(|error| check("a race", error, &refusal));
             }
         }
     }
@@ -242,7 +314,12 @@ fn a_refusal_may_come_in_pieces() {
     let _alone = alone();
     let pieces: [&[&str]; 3] = [
         // The first line, where the upload has come to a stop between its pieces.
-        &["HTTP/1.1 4", "22 Unprocess", "able Entity\r", "\nContent-Length: 16\r\n\r\n{\"error\":\"a \u{17c}\"}"],
+        &[
+            "HTTP/1.1 4",
+            "22 Unprocess",
+            "able Entity\r",
+            "\nContent-Length: 16\r\n\r\n{\"error\":\"a \u{17c}\"}",
+        ],
         &[
             "HTTP/1.1 100 Conti",
             "nue\r\n\r\nHTTP/1.1 422 Unprocessable Entity\r\n",
@@ -264,7 +341,8 @@ fn a_refusal_may_come_in_pieces() {
                 let (took, error) = within(pieces[0], move || {
                     let (stopped, said, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
                     let server = scheme.serve({
-                        let (stopped, said, over) = (Arc::clone(&stopped), Arc::clone(&said), Arc::clone(&over));
+                        let (stopped, said, over) =
+                            (Arc::clone(&stopped), Arc::clone(&said), Arc::clone(&over));
                         move |connection| {
                             connection.read_head().unwrap();
                             for piece in pieces {
@@ -284,7 +362,11 @@ fn a_refusal_may_come_in_pieces() {
                             stopped.put(());
                         }
                     });
-                    let upload = if chunked { Upload::reader(fed) } else { Upload::sized_reader(fed, 1 << 30) };
+                    let upload = if chunked {
+                        Upload::reader(fed)
+                    } else {
+                        Upload::sized_reader(fed, 1 << 30)
+                    };
                     let error = host(&server).send_sequence(upload).map(drop).unwrap_err();
                     let took = said.take().until(Moment::now());
                     telling.join().unwrap();
@@ -292,8 +374,23 @@ fn a_refusal_may_come_in_pieces() {
                     (took, error)
                 });
                 assert_not_late(&format!("{scheme:?}, {pieces:?}"), took, Duration::ZERO);
-                assert_eq!(error.api().map(|api| (api.status.as_u16(), api.message.as_str())), Some((422, "a \u{17c}")), "{error:?}");
-                println!("{}", line("refuses in pieces, and does not read", scheme, "none", &error, took.length));
+                assert_eq!(
+                    error
+                        .api()
+                        .map(|api| (api.status.as_u16(), api.message.as_str())),
+                    Some((422, "a \u{17c}")),
+                    "{error:?}"
+                );
+                println!(
+                    "{}",
+                    line(
+                        "refuses in pieces, and does not read",
+                        scheme,
+                        "none",
+                        &error,
+                        took.length
+                    )
+                );
             }
         }
     }
@@ -304,7 +401,11 @@ fn a_refusal_may_come_in_pieces() {
 fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
     let _alone = alone();
     for scheme in Scheme::BOTH {
-        for head in ["", "HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n"] {
+        for head in [
+            "",
+            "HTTP/1.1 102 Processing\r\n\r\n",
+            "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
+        ] {
             within("a slow hub", move || {
                 let (stopped, count) = (Mailbox::new(), Arc::new(AtomicUsize::new(0)));
                 let server = scheme.serve({
@@ -318,7 +419,11 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
                         assert!(connection.read_body(&mut request));
                         assert!(request.body.iter().all(|byte| *byte == b'.'));
                         count.store(request.body.len(), Ordering::SeqCst);
-                        let answer = if head.contains("202") { b"0\r\n\r\n".to_vec() } else { response("200 OK", &[], b"") };
+                        let answer = if head.contains("202") {
+                            b"0\r\n\r\n".to_vec()
+                        } else {
+                            response("200 OK", &[], b"")
+                        };
                         connection.send(&answer);
                         connection.close_after_client();
                     }
@@ -331,9 +436,17 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
                     }
                 });
                 let length = 24 << 20;
-                let sent = host(&server).instance("i").unwrap().send_input(Upload::reader(fed.take(length))).unwrap();
+                let sent = host(&server)
+                    .instance("i")
+                    .unwrap()
+                    .send_input(Upload::reader(fed.take(length)))
+                    .unwrap();
                 telling.join().unwrap();
-                assert_eq!((sent.bytes, count.load(Ordering::SeqCst)), (length, usize::try_from(length).unwrap()), "{head:?}");
+                assert_eq!(
+                    (sent.bytes, count.load(Ordering::SeqCst)),
+                    (length, usize::try_from(length).unwrap()),
+                    "{head:?}"
+                );
             });
         }
     }
@@ -349,16 +462,27 @@ fn a_writer_that_is_refused_learns_why() {
             let answer = refusal.answer;
             let (took, error) = within(way.name, move || {
                 let hub = Hub::start(scheme, way.reads, answer, way.end);
-                let mut writer = host(&hub.server).instance("i").unwrap().input_writer(ContentType::Bytes).unwrap();
-                let (took, broken) =
-                    timed(|| io::copy(&mut io::repeat(b'.').take(LENGTH), &mut writer).and_then(|_| writer.flush()).unwrap_err());
+                let mut writer = host(&hub.server)
+                    .instance("i")
+                    .unwrap()
+                    .input_writer(ContentType::Bytes)
+                    .unwrap();
+                let (took, broken) = timed(|| {
+                    io::copy(&mut io::repeat(b'.').take(LENGTH), &mut writer)
+                        .and_then(|_| writer.flush())
+                        .unwrap_err()
+                });
                 assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
                 let error = writer.finish().unwrap_err();
                 hub.over.give();
                 (took, error)
             });
             check(way.name, &error, refusal);
-            assert!(took.length < PROMPT, "{}, {scheme:?}: it took {took:?}", way.name);
+            assert!(
+                took.length < PROMPT,
+                "{}, {scheme:?}: it took {took:?}",
+                way.name
+            );
         }
     }
 }

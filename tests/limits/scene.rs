@@ -39,7 +39,10 @@ pub(crate) enum Scheme {
 impl Scheme {
     pub(crate) const BOTH: [Self; 2] = [Self::Http, Self::Https];
 
-    pub(crate) fn serve(self, handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> ScriptedServer {
+    pub(crate) fn serve(
+        self,
+        handler: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> ScriptedServer {
         match self {
             Self::Http => ScriptedServer::start(handler),
             Self::Https => ScriptedServer::start_tls(handler),
@@ -91,7 +94,11 @@ impl Signal {
     /// Whether it was given within this time.
     pub(crate) fn within(&self, time: Duration) -> bool {
         let given = self.given.lock().unwrap();
-        *self.changed.wait_timeout_while(given, time, |given| !*given).unwrap().0
+        *self
+            .changed
+            .wait_timeout_while(given, time, |given| !*given)
+            .unwrap()
+            .0
     }
 
     pub(crate) fn wait(&self) {
@@ -131,7 +138,13 @@ pub(crate) struct Reads(Receiver<()>);
 impl Fed {
     pub(crate) fn new() -> (Self, Reads) {
         let (tell, told) = channel();
-        (Self { tell, last: Arc::default() }, Reads(told))
+        (
+            Self {
+                tell,
+                last: Arc::default(),
+            },
+            Reads(told),
+        )
     }
 
     /// When it was last read.
@@ -166,7 +179,11 @@ impl Reads {
 
 /// The library's own error in that of a stream.
 pub(crate) fn inner(error: io::Error) -> Error {
-    *error.into_inner().expect("an inner error").downcast().expect("the library's own")
+    *error
+        .into_inner()
+        .expect("an inner error")
+        .downcast()
+        .expect("the library's own")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,13 +205,25 @@ impl Limit {
     /// The error says what ended the call, how long it had, and what was being waited for.
     pub(crate) fn check(self, error: &Error, phase: Phase, limit: Duration) {
         let is = match *error.kind() {
-            ErrorKind::Deadline { phase: at, limit: said, .. } => self == Self::Deadline && at == phase && said == limit,
-            ErrorKind::Idle { phase: at, limit: said, .. } => self == Self::Idle && at == phase && said == limit,
+            ErrorKind::Deadline {
+                phase: at,
+                limit: said,
+                ..
+            } => self == Self::Deadline && at == phase && said == limit,
+            ErrorKind::Idle {
+                phase: at,
+                limit: said,
+                ..
+            } => self == Self::Idle && at == phase && said == limit,
             ErrorKind::Cancelled { phase: at, .. } => self == Self::Cancel && at == phase,
             _ => false,
         };
         assert!(is, "{error:?}: not {self:?} in {phase:?}");
-        assert_eq!((error.is_cancelled(), error.is_timeout()), (self == Self::Cancel, self != Self::Cancel), "{error:?}");
+        assert_eq!(
+            (error.is_cancelled(), error.is_timeout()),
+            (self == Self::Cancel, self != Self::Cancel),
+            "{error:?}"
+        );
         let waiting = match phase {
             Phase::Connect => "before it was connected; nothing was sent",
             Phase::Tls => "while encryption was agreed upon; nothing was sent",
@@ -208,13 +237,28 @@ impl Limit {
             Self::Idle => format!("given up after {limit:?} in which nothing moved, {waiting}"),
             Self::Cancel => format!("cancelled {waiting}"),
         };
-        assert!(error.to_string().contains(&long), "{error}: it does not say: {long}");
+        assert!(
+            error.to_string().contains(&long),
+            "{error}: it does not say: {long}"
+        );
     }
 }
 
 /// A line of the table that the tests print: a fault, what ended the call, what the error says, and when it came.
-pub(crate) fn line(fault: &str, scheme: Scheme, limit: &str, error: &Error, took: Duration) -> String {
+pub(crate) fn line(
+    fault: &str,
+    scheme: Scheme,
+    limit: &str,
+    error: &Error,
+    took: Duration,
+) -> String {
     let text = error.to_string();
-    let said = text.split_once(") ").map_or(text.as_str(), |(_, said)| said);
-    format!("{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {said}", scheme.name(), took.as_secs_f64() * 1e3)
+    let said = text
+        .split_once(") ")
+        .map_or(text.as_str(), |(_, said)| said);
+    format!(
+        "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {said}",
+        scheme.name(),
+        took.as_secs_f64() * 1e3
+    )
 }

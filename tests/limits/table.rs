@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{io, thread};
 
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Phase, Upload};
+use scramjet_client_blocking::{
+    CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Phase, Upload,
+};
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, drain, host, inner, is_version, line};
+use crate::scene::{
+    Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, drain, host, inner, is_version, line,
+};
 use crate::timing::{Moment, Span, assert_in_time, assert_not_late};
 
 /// How many rows are measured at a time. Their threads do little but wait.
@@ -29,16 +33,34 @@ struct Row {
 }
 
 impl Row {
-    fn new(name: &'static str, phase: Phase, call: fn(&HostClient, Fed) -> Result<(), Error>, fault: fn(&mut Connection, &Scene)) -> Self {
-        Self { name, fault, call, phase, silent: true, fills: false }
+    fn new(
+        name: &'static str,
+        phase: Phase,
+        call: fn(&HostClient, Fed) -> Result<(), Error>,
+        fault: fn(&mut Connection, &Scene),
+    ) -> Self {
+        Self {
+            name,
+            fault,
+            call,
+            phase,
+            silent: true,
+            fills: false,
+        }
     }
 
     fn never_silent(self) -> Self {
-        Self { silent: false, ..self }
+        Self {
+            silent: false,
+            ..self
+        }
     }
 
     fn fills(self) -> Self {
-        Self { fills: true, ..self }
+        Self {
+            fills: true,
+            ..self
+        }
     }
 }
 
@@ -111,15 +133,28 @@ fn event(host: &HostClient, _: Fed) -> Result<(), Error> {
 }
 
 fn events(host: &HostClient, _: Fed) -> Result<(), Error> {
-    host.instance("i")?.event_stream("e")?.next().expect("an item").map(drop)
+    host.instance("i")?
+        .event_stream("e")?
+        .next()
+        .expect("an item")
+        .map(drop)
 }
 
 fn read(host: &HostClient, _: Fed) -> Result<(), Error> {
     let mut output = host.instance("i")?.output()?;
-    let error = io::copy(&mut output, &mut io::sink()).map(drop).map_err(inner);
-    if error.as_ref().is_err_and(|error| matches!(Limit::of(error), Some(Limit::Deadline | Limit::Cancel))) {
+    let error = io::copy(&mut output, &mut io::sink())
+        .map(drop)
+        .map_err(inner);
+    if error
+        .as_ref()
+        .is_err_and(|error| matches!(Limit::of(error), Some(Limit::Deadline | Limit::Cancel)))
+    {
         let again = inner(output.read(&mut [0]).unwrap_err());
-        assert_eq!(error.as_ref().map_err(ToString::to_string), Err(again.to_string()), "it is forgotten");
+        assert_eq!(
+            error.as_ref().map_err(ToString::to_string),
+            Err(again.to_string()),
+            "it is forgotten"
+        );
     }
     error
 }
@@ -129,11 +164,14 @@ fn chunked(host: &HostClient, fed: Fed) -> Result<(), Error> {
 }
 
 fn sized(host: &HostClient, fed: Fed) -> Result<(), Error> {
-    host.send_sequence(Upload::sized_reader(fed, 1 << 30)).map(drop)
+    host.send_sequence(Upload::sized_reader(fed, 1 << 30))
+        .map(drop)
 }
 
 fn in_memory(host: &HostClient, _: Fed) -> Result<(), Error> {
-    host.instance("i")?.send_input(vec![b'.'; 12 << 20]).map(drop)
+    host.instance("i")?
+        .send_input(vec![b'.'; 12 << 20])
+        .map(drop)
 }
 
 fn small(host: &HostClient, _: Fed) -> Result<(), Error> {
@@ -141,7 +179,9 @@ fn small(host: &HostClient, _: Fed) -> Result<(), Error> {
 }
 
 fn expecting(host: &HostClient, fed: Fed) -> Result<(), Error> {
-    host.instance("i")?.send_input(Input::bytes(Upload::reader(fed)).expect_continue()).map(drop)
+    host.instance("i")?
+        .send_input(Input::bytes(Upload::reader(fed)).expect_continue())
+        .map(drop)
 }
 
 fn quiet(_: &mut Connection, scene: &Scene) {
@@ -151,126 +191,256 @@ fn quiet(_: &mut Connection, scene: &Scene) {
 fn rows() -> Vec<Row> {
     vec![
         Row::new("says nothing", Phase::Wait, list, quiet),
-        Row::new("says nothing to a POST", Phase::Wait, kill, |connection, scene| {
-            connection.read_some(&mut [0; 100]);
-            scene.reached();
-        }),
+        Row::new(
+            "says nothing to a POST",
+            Phase::Wait,
+            kill,
+            |connection, scene| {
+                connection.read_some(&mut [0; 100]);
+                scene.reached();
+            },
+        ),
         Row::new("never has the event", Phase::Wait, event, quiet),
-        Row::new("stops in the status line", Phase::Wait, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 20");
-            scene.reached();
-        }),
-        Row::new("stops in the head", Phase::Wait, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
-            scene.reached();
-        }),
-        Row::new("sends a byte of the head a second", Phase::Wait, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-            scene.reached();
-            scene.trickle(connection, SECOND);
-        }),
-        Row::new("sends a byte of the head every 25 ms", Phase::Wait, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-            scene.reached();
-            scene.trickle(connection, MOMENT);
-        })
+        Row::new(
+            "stops in the status line",
+            Phase::Wait,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 20");
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "stops in the head",
+            Phase::Wait,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "sends a byte of the head a second",
+            Phase::Wait,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
+                scene.reached();
+                scene.trickle(connection, SECOND);
+            },
+        ),
+        Row::new(
+            "sends a byte of the head every 25 ms",
+            Phase::Wait,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
+                scene.reached();
+                scene.trickle(connection, MOMENT);
+            },
+        )
         .never_silent(),
-        Row::new("sends interim answers without end", Phase::Wait, list, |connection, scene| {
-            scene.reached();
-            while connection.send(b"HTTP/1.1 102 Processing\r\n\r\n") && !scene.over.within(MOMENT) {}
-        })
+        Row::new(
+            "sends interim answers without end",
+            Phase::Wait,
+            list,
+            |connection, scene| {
+                scene.reached();
+                while connection.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+                    && !scene.over.within(MOMENT)
+                {}
+            },
+        )
         .never_silent(),
-        Row::new("stops in the answer", Phase::Read, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
-            scene.reached();
-        }),
-        Row::new("sends a byte of the answer a second", Phase::Read, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-            scene.reached();
-            scene.trickle(connection, SECOND);
-        }),
-        Row::new("sends a byte of the answer every 25 ms", Phase::Read, list, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-            scene.reached();
-            scene.trickle(connection, MOMENT);
-        })
+        Row::new(
+            "stops in the answer",
+            Phase::Read,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "sends a byte of the answer a second",
+            Phase::Read,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
+                scene.reached();
+                scene.trickle(connection, SECOND);
+            },
+        ),
+        Row::new(
+            "sends a byte of the answer every 25 ms",
+            Phase::Read,
+            list,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
+                scene.reached();
+                scene.trickle(connection, MOMENT);
+            },
+        )
         .never_silent(),
         Row::new("has no output", Phase::Read, read, |connection, scene| {
             connection.send(STREAM);
             scene.reached();
         }),
-        Row::new("stops in the length of a chunk", Phase::Read, read, |connection, scene| {
-            connection.send(&[STREAM, b"4\r\ntext\r\n1"].concat());
-            scene.reached();
-        }),
-        Row::new("stops in a chunk", Phase::Read, read, |connection, scene| {
-            connection.send(&[STREAM, b"4\r\nte"].concat());
-            scene.reached();
-        }),
-        Row::new("stops in an output that ends with the connection", Phase::Read, read, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-            scene.reached();
-        }),
-        Row::new("sends a byte of the output a second", Phase::Read, read, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-            scene.reached();
-            scene.trickle(connection, SECOND);
-        }),
-        Row::new("sends a byte of the output every 25 ms", Phase::Read, read, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-            scene.reached();
-            scene.trickle(connection, MOMENT);
-        })
+        Row::new(
+            "stops in the length of a chunk",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(&[STREAM, b"4\r\ntext\r\n1"].concat());
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "stops in a chunk",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(&[STREAM, b"4\r\nte"].concat());
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "stops in an output that ends with the connection",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "sends a byte of the output a second",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                scene.reached();
+                scene.trickle(connection, SECOND);
+            },
+        ),
+        Row::new(
+            "sends a byte of the output every 25 ms",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                scene.reached();
+                scene.trickle(connection, MOMENT);
+            },
+        )
         .never_silent(),
-        Row::new("sends output without a pause", Phase::Read, read, |connection, scene| {
-            connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
-            scene.reached();
-            while connection.send(&[b'a'; 4096]) && !scene.over.is_given() {}
-        })
+        Row::new(
+            "sends output without a pause",
+            Phase::Read,
+            read,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
+                scene.reached();
+                while connection.send(&[b'a'; 4096]) && !scene.over.is_given() {}
+            },
+        )
         .never_silent(),
         Row::new("has no events", Phase::Read, events, |connection, scene| {
             connection.send(&[STREAM, b"8\r\n{\"event\r\n"].concat());
             scene.reached();
         }),
-        Row::new("stops reading an upload in chunks", Phase::Send, chunked, quiet).fills(),
-        Row::new("stops reading an upload of known length", Phase::Send, sized, quiet).fills(),
+        Row::new(
+            "stops reading an upload in chunks",
+            Phase::Send,
+            chunked,
+            quiet,
+        )
+        .fills(),
+        Row::new(
+            "stops reading an upload of known length",
+            Phase::Send,
+            sized,
+            quiet,
+        )
+        .fills(),
         // When the silence begins cannot be seen from outside.
-        Row::new("stops reading an upload from memory", Phase::Send, in_memory, quiet).never_silent(),
-        Row::new("reads 1 kB of an upload every 25 ms", Phase::Send, sized, |connection, scene| {
-            scene.reached();
-            while connection.read_some(&mut [0; 1024]) > 0 && !scene.over.within(MOMENT) {}
-        })
+        Row::new(
+            "stops reading an upload from memory",
+            Phase::Send,
+            in_memory,
+            quiet,
+        )
+        .never_silent(),
+        Row::new(
+            "reads 1 kB of an upload every 25 ms",
+            Phase::Send,
+            sized,
+            |connection, scene| {
+                scene.reached();
+                while connection.read_some(&mut [0; 1024]) > 0 && !scene.over.within(MOMENT) {}
+            },
+        )
         // What arrives is taken in large steps, between which nothing moves for long.
         .fills()
         .never_silent(),
-        Row::new("reads an upload without end", Phase::Send, chunked, |connection, scene| {
-            scene.reached();
-            while connection.read_some(&mut [0; 64 << 10]) > 0 && !scene.over.is_given() {}
-        })
+        Row::new(
+            "reads an upload without end",
+            Phase::Send,
+            chunked,
+            |connection, scene| {
+                scene.reached();
+                while connection.read_some(&mut [0; 64 << 10]) > 0 && !scene.over.is_given() {}
+            },
+        )
         .never_silent(),
-        Row::new("accepts an upload and stops reading it", Phase::Send, chunked, |connection, scene| {
-            connection.send(STREAM);
-            scene.reached();
-        })
+        Row::new(
+            "accepts an upload and stops reading it",
+            Phase::Send,
+            chunked,
+            |connection, scene| {
+                connection.send(STREAM);
+                scene.reached();
+            },
+        )
         .fills(),
-        Row::new("takes an upload and says nothing", Phase::Wait, small, |connection, scene| {
-            connection.read_some(&mut [0; 100]);
-            scene.reached();
-        }),
-        Row::new("takes an upload and does not end the answer", Phase::Read, small, |connection, scene| {
-            connection.read_some(&mut [0; 100]);
-            connection.send(STREAM);
-            scene.reached();
-        }),
+        Row::new(
+            "takes an upload and says nothing",
+            Phase::Wait,
+            small,
+            |connection, scene| {
+                connection.read_some(&mut [0; 100]);
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "takes an upload and does not end the answer",
+            Phase::Read,
+            small,
+            |connection, scene| {
+                connection.read_some(&mut [0; 100]);
+                connection.send(STREAM);
+                scene.reached();
+            },
+        ),
         Row::new("never answers Expect", Phase::Wait, expecting, quiet),
-        Row::new("stops in the answer to Expect", Phase::Wait, expecting, |connection, scene| {
-            connection.send(b"HTTP/1.1 100 Cont");
-            scene.reached();
-        }),
-        Row::new("answers Expect and stops reading", Phase::Send, expecting, |connection, scene| {
-            connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
-            scene.reached();
-        })
+        Row::new(
+            "stops in the answer to Expect",
+            Phase::Wait,
+            expecting,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 100 Cont");
+                scene.reached();
+            },
+        ),
+        Row::new(
+            "answers Expect and stops reading",
+            Phase::Send,
+            expecting,
+            |connection, scene| {
+                connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+                scene.reached();
+            },
+        )
         .fills(),
     ]
 }
@@ -334,7 +504,10 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
         Some(canceller) => canceller.join().unwrap(),
         None if limit == Limit::Idle && row.fills => {
             let silent_since = silent_since.lock().unwrap().unwrap();
-            assert!(silent_since.until(end).length >= LIMIT / 2, "it was read on");
+            assert!(
+                silent_since.until(end).length >= LIMIT / 2,
+                "it was read on"
+            );
             silent_since
         }
         None => begin,
@@ -344,10 +517,17 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     let before = server.connections();
     assert_eq!(before, 2);
     host.version().unwrap();
-    assert_eq!(server.connections(), 3, "the connection that was given up is used again");
+    assert_eq!(
+        server.connections(),
+        3,
+        "the connection that was given up is used again"
+    );
     scene.over.give();
     let more = scene.closed.take();
-    if row.phase != Phase::Send && row.name != "takes an upload and says nothing" && scheme == Scheme::Http {
+    if row.phase != Phase::Send
+        && row.name != "takes an upload and says nothing"
+        && scheme == Scheme::Http
+    {
         assert_eq!(more, 0, "something was sent over it");
     }
     // The other call did not notice.
@@ -365,7 +545,9 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
         for scheme in Scheme::BOTH {
             for limit in [Limit::Deadline, Limit::Idle, Limit::Cancel] {
                 if limit != Limit::Idle || row.silent {
-                    work.extend([false, true].map(|pooled| (Arc::clone(&row), limit, scheme, pooled)));
+                    work.extend(
+                        [false, true].map(|pooled| (Arc::clone(&row), limit, scheme, pooled)),
+                    );
                 }
             }
         }
@@ -380,7 +562,11 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
                     work.get(index).map(|work| (index, work))
                 } {
                     let (limit, scheme, pooled) = (*limit, *scheme, *pooled);
-                    let name = format!("{}{}", row.name, if pooled { ", on a used connection" } else { "" });
+                    let name = format!(
+                        "{}{}",
+                        row.name,
+                        if pooled { ", on a used connection" } else { "" }
+                    );
                     let what = format!("{name}, {scheme:?}, {limit:?}");
                     let run = {
                         let row = Arc::clone(row);
@@ -391,7 +577,8 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
                         move || {
                             let (error, took) = within(&what, run);
                             match error.kind() {
-                                ErrorKind::Cancelled { phase, .. } if row.phase == Phase::Read && *phase == Phase::Wait => {}
+                                ErrorKind::Cancelled { phase, .. }
+                                    if row.phase == Phase::Read && *phase == Phase::Wait => {}
                                 _ => limit.check(&error, row.phase, LIMIT),
                             }
                             match limit {
@@ -411,8 +598,18 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
     for (work, line) in work.iter().zip(&lines) {
         match line.lock().unwrap().take() {
             Some(line) => println!("{line}"),
-            None => broken.push((work.0.name, work.2, work.1, if work.3 { "used" } else { "new" })),
+            None => broken.push((
+                work.0.name,
+                work.2,
+                work.1,
+                if work.3 { "used" } else { "new" },
+            )),
         }
     }
-    assert!(broken.is_empty(), "{} of {}: {broken:#?}", broken.len(), work.len());
+    assert!(
+        broken.is_empty(),
+        "{} of {}: {broken:#?}",
+        broken.len(),
+        work.len()
+    );
 }

@@ -16,7 +16,10 @@ const LONG: Duration = Duration::from_secs(60);
 /// How many threads this process has.
 fn count() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("Threads:")).expect("a count");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"))
+        .expect("a count");
     line.trim().parse().unwrap()
 }
 
@@ -54,7 +57,11 @@ fn limits_cost_no_thread_for_each_call() {
                 let idle = most(&host.with_idle_timeout(LONG));
                 // Only a new connection of a call that can be cancelled is made aside: so this would be seen.
                 let cancel = most(&host.with_deadline(LONG).with_cancel(&CancelToken::new()));
-                assert_eq!((deadline, idle, cancel > plain), (plain, plain, new), "new connections: {new}, {plain} without limits");
+                assert_eq!(
+                    (deadline, idle, cancel > plain),
+                    (plain, plain, new),
+                    "new connections: {new}, {plain} without limits"
+                );
             }
         });
         return;
@@ -64,8 +71,15 @@ fn limits_cost_no_thread_for_each_call() {
     let kept = serving(move |_| version.clone());
     let closed = ScriptedServer::start(|connection| {
         connection.read_request();
-        connection.send(&response("200 OK", &[("Connection", "close")], br#"{"version":"1.0.1"}"#));
+        connection.send(&response(
+            "200 OK",
+            &[("Connection", "close")],
+            br#"{"version":"1.0.1"}"#,
+        ));
         connection.close_after_client();
     });
-    in_child("threads::limits_cost_no_thread_for_each_call", &[(HUBS, &format!("{} {}", kept.url(), closed.url()))]);
+    in_child(
+        "threads::limits_cost_no_thread_for_each_call",
+        &[(HUBS, &format!("{} {}", kept.url(), closed.url()))],
+    );
 }

@@ -45,12 +45,18 @@ impl Moment {
             (at + NAP, Duration::ZERO)
         });
         // It may be late just now.
-        Self { at, waited: late + at.saturating_duration_since(due) }
+        Self {
+            at,
+            waited: late + at.saturating_duration_since(due),
+        }
     }
 
     /// What lies between this and another, which came later if it is to be more than nothing.
     pub(crate) fn until(self, end: Self) -> Span {
-        Span { length: end.at.saturating_duration_since(self.at), waited: end.waited.saturating_sub(self.waited) }
+        Span {
+            length: end.at.saturating_duration_since(self.at),
+            waited: end.waited.saturating_sub(self.waited),
+        }
     }
 }
 
@@ -70,11 +76,17 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Span, T) {
 
 /// It took as long as it was allowed to, and not much longer.
 pub(crate) fn assert_in_time(what: &str, took: Span, limit: Duration) {
-    assert!(took.length >= limit, "{what}: it took {took:?}, and not {limit:?}");
+    assert!(
+        took.length >= limit,
+        "{what}: it took {took:?}, and not {limit:?}"
+    );
     assert_not_late(what, took, limit);
 }
 
 /// It took no longer than this, or not much.
 pub(crate) fn assert_not_late(what: &str, took: Span, limit: Duration) {
-    assert!(took.length <= limit + GRACE + took.waited, "{what}: it took {took:?}, and not {limit:?}");
+    assert!(
+        took.length <= limit + GRACE + took.waited,
+        "{what}: it took {took:?}, and not {limit:?}"
+    );
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{CancelToken, ContentType, Error, HostClient, Input, Phase, StreamWriter, Upload};
+use scramjet_client_blocking::{
+    CancelToken, ContentType, Error, HostClient, Input, Phase, StreamWriter, Upload,
+};
 use scramjet_client_tests::scripted::response;
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, chunk, drain, host, is_version, line};
+use crate::scene::{
+    Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, chunk, drain, host, is_version, line,
+};
 use crate::timing::{Moment, assert_not_late};
 
 /// Writes, data without end or nothing, and gives the error of the writer in the end.
@@ -74,7 +78,13 @@ fn limited(host: &HostClient, limit: Limit, token: &CancelToken) -> HostClient {
 
 /// Runs what is to end by a limit, in time. Cancels when the hub has got so far and some time has gone by. An idle time begins where something
 /// has moved last. Gives also how late the end was.
-fn ends(what: &str, limit: Limit, token: &CancelToken, reached: &Arc<Mailbox<()>>, run: impl FnOnce(Fed) -> Error) -> (Error, Duration) {
+fn ends(
+    what: &str,
+    limit: Limit,
+    token: &CancelToken,
+    reached: &Arc<Mailbox<()>>,
+    run: impl FnOnce(Fed) -> Error,
+) -> (Error, Duration) {
     let fed = Fed::new().0;
     let moved = fed.last();
     let canceller = (limit == Limit::Cancel).then(|| {
@@ -96,7 +106,10 @@ fn ends(what: &str, limit: Limit, token: &CancelToken, reached: &Arc<Mailbox<()>
         None => (begin, LIMIT),
     };
     let mut took = since.until(end);
-    assert!(since <= end && took.length >= time, "{what}, {limit:?}: it came before its time: {took:?}");
+    assert!(
+        since <= end && took.length >= time,
+        "{what}, {limit:?}: it came before its time: {took:?}"
+    );
     if let (Limit::Idle, Some(moved)) = (limit, *moved.lock().unwrap()) {
         // What stands between data and hub takes a little more than the hub does.
         took = moved.until(end);
@@ -126,13 +139,20 @@ fn writers_end_in_time() {
                         }
                     });
                     let token = CancelToken::new();
-                    let instance = limited(&host(&server), limit, &token).instance("x").unwrap();
-                    let ended = ends(name, limit, &token, &reached, |fed| used(instance.input_writer(ContentType::Bytes).unwrap(), fed));
+                    let instance = limited(&host(&server), limit, &token)
+                        .instance("x")
+                        .unwrap();
+                    let ended = ends(name, limit, &token, &reached, |fed| {
+                        used(instance.input_writer(ContentType::Bytes).unwrap(), fed)
+                    });
                     over.give();
                     ended
                 });
                 limit.check(&error, phase, LIMIT);
-                println!("{}", line(row.name, scheme, limit.name(), &error, LIMIT + late));
+                println!(
+                    "{}",
+                    line(row.name, scheme, limit.name(), &error, LIMIT + late)
+                );
             }
         }
     }
@@ -148,7 +168,8 @@ fn a_transform_ends_in_time() {
                 let (error, late) = within("a transform", move || {
                     let (reached, over, closed) = (Mailbox::new(), Signal::new(), Mailbox::new());
                     let server = scheme.serve({
-                        let (reached, over, closed) = (Arc::clone(&reached), Arc::clone(&over), Arc::clone(&closed));
+                        let (reached, over, closed) =
+                            (Arc::clone(&reached), Arc::clone(&over), Arc::clone(&closed));
                         move |connection| {
                             let request = connection.read_head().unwrap();
                             if request.method == "GET" {
@@ -165,9 +186,13 @@ fn a_transform_ends_in_time() {
                         }
                     });
                     let token = CancelToken::new();
-                    let instance = limited(&host(&server), limit, &token).instance("x").unwrap();
+                    let instance = limited(&host(&server), limit, &token)
+                        .instance("x")
+                        .unwrap();
                     let (error, late) = ends("a transform", limit, &token, &reached, |fed| {
-                        instance.transform(Upload::reader(fed), &mut io::sink()).unwrap_err()
+                        instance
+                            .transform(Upload::reader(fed), &mut io::sink())
+                            .unwrap_err()
                     });
                     over.give();
                     // The connections of both.
@@ -175,8 +200,25 @@ fn a_transform_ends_in_time() {
                     (error, late)
                 });
                 // Of whichever was first.
-                limit.check(&error, if error.operation() == Some("send input") { Phase::Send } else { Phase::Read }, LIMIT);
-                println!("{}", line("both ways at once, neither of which ends", scheme, limit.name(), &error, LIMIT + late));
+                limit.check(
+                    &error,
+                    if error.operation() == Some("send input") {
+                        Phase::Send
+                    } else {
+                        Phase::Read
+                    },
+                    LIMIT,
+                );
+                println!(
+                    "{}",
+                    line(
+                        "both ways at once, neither of which ends",
+                        scheme,
+                        limit.name(),
+                        &error,
+                        LIMIT + late
+                    )
+                );
             }
         }
     }
@@ -199,13 +241,18 @@ fn following_ends_in_time() {
                                     continue;
                                 }
                                 if connection.index() == 0 {
-                                    connection.send(&[STREAM, &chunk("{\"msg\":\"one\"}\n")].concat());
+                                    connection
+                                        .send(&[STREAM, &chunk("{\"msg\":\"one\"}\n")].concat());
                                     return;
                                 }
                                 reached.put(());
                                 match silent {
                                     true => over.wait(),
-                                    false => drop(connection.send(&response("503 Service Unavailable", &[], b"not now"))),
+                                    false => drop(connection.send(&response(
+                                        "503 Service Unavailable",
+                                        &[],
+                                        b"not now",
+                                    ))),
                                 }
                             }
                         }
@@ -224,7 +271,11 @@ fn following_ends_in_time() {
                 });
                 let phase = if silent { Phase::Wait } else { Phase::Connect };
                 limit.check(&error, phase, LIMIT);
-                let name = if silent { "following a hub that does not answer again" } else { "following a hub that refuses for now" };
+                let name = if silent {
+                    "following a hub that does not answer again"
+                } else {
+                    "following a hub that refuses for now"
+                };
                 println!("{}", line(name, scheme, limit.name(), &error, LIMIT + late));
             }
         }
@@ -252,9 +303,17 @@ fn an_upload_that_waits_for_another_stream_ends_with_it() {
             let token = CancelToken::new();
             let instance = host(&server).with_cancel(&token).instance("x").unwrap();
             let output = instance.output().unwrap();
-            ends("one stream into another", Limit::Cancel, &token, &reached, |_| {
-                instance.send_input(Input::bytes(Upload::reader(output.chain(io::empty())))).unwrap_err()
-            })
+            ends(
+                "one stream into another",
+                Limit::Cancel,
+                &token,
+                &reached,
+                |_| {
+                    instance
+                        .send_input(Input::bytes(Upload::reader(output.chain(io::empty()))))
+                        .unwrap_err()
+                },
+            )
         });
         assert!(error.is_cancelled(), "{error:?}");
     }

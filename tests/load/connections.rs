@@ -8,7 +8,10 @@ use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Duration;
 
-use scramjet_client_blocking::{CancelToken, ContentType, Error, HostClient, HostClientBuilder, RetryPolicy, StartOptions, Upload};
+use scramjet_client_blocking::{
+    CancelToken, ContentType, Error, HostClient, HostClientBuilder, RetryPolicy, StartOptions,
+    Upload,
+};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::crooked::{GATHERED, start, start_tls};
@@ -35,14 +38,21 @@ fn client(url: &str) -> HostClientBuilder {
 fn in_child(test: &str, server: &ScriptedServer, files: u32) {
     let (url, certificate) = (server.url(), server.certificate().unwrap_or_default());
     let mut bounded = Command::new("sh");
-    bounded.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]).arg(env::current_exe().unwrap());
-    in_child_of(bounded, &format!("connections::{test}"), &[(HUB, &url), (CERTIFICATE, certificate)]);
+    bounded
+        .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()])
+        .arg(env::current_exe().unwrap());
+    in_child_of(
+        bounded,
+        &format!("connections::{test}"),
+        &[(HUB, &url), (CERTIFICATE, certificate)],
+    );
 }
 
 /// Does the work of that process in it, which must not hang.
 fn is_child(work: fn(&str)) -> bool {
     let url = env::var(HUB);
-    url.map(|url| within("the client", move || work(&url))).is_ok()
+    url.map(|url| within("the client", move || work(&url)))
+        .is_ok()
 }
 
 /// One of the usual calls, each of which is answered.
@@ -52,11 +62,15 @@ fn call(host: &HostClient, number: usize) -> Result<(), Error> {
         1 => host.list_sequences().map(drop),
         2 => host.sequence("x")?.start(&StartOptions::new()).map(drop),
         3 => host.instance("x")?.send_event("an-event", "data"),
-        4 => host.send_topic("t", Upload::reader(&b"a line\n"[..])).map(drop),
+        4 => host
+            .send_topic("t", Upload::reader(&b"a line\n"[..]))
+            .map(drop),
         5 => host.delete_sequence("x"),
         6 => {
             let mut stream = host.instance("x")?.stdout()?;
-            io::copy(&mut stream, &mut io::sink()).map(drop).map_err(|error| error.downcast().expect("an error of the client"))
+            io::copy(&mut stream, &mut io::sink())
+                .map(drop)
+                .map_err(|error| error.downcast().expect("an error of the client"))
         }
         _ => match host.sequence_info("missing") {
             Err(error) if error.is_not_found() => Ok(()),
@@ -89,7 +103,11 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
     }
     let _alone = alone();
     let server = start();
-    in_child("ten_thousand_calls_after_one_another_have_one_socket", &server, FEW_FILES);
+    in_child(
+        "ten_thousand_calls_after_one_another_have_one_socket",
+        &server,
+        FEW_FILES,
+    );
     println!("{CALLS} calls took {} connections", server.connections());
     // One, unless this machine stood still in between.
     assert!(server.connections() < 10);
@@ -108,7 +126,11 @@ fn clients_that_are_dropped_leave_no_socket() {
         return;
     }
     let _alone = alone();
-    in_child("clients_that_are_dropped_leave_no_socket", &start(), FEW_FILES);
+    in_child(
+        "clients_that_are_dropped_leave_no_socket",
+        &start(),
+        FEW_FILES,
+    );
 }
 
 #[test]
@@ -116,7 +138,10 @@ fn clients_that_are_dropped_leave_no_socket() {
 fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
     if is_child(|url| {
         for (pool, calls) in [(None, 200), (Some(8), 40), (Some(0), 10), (Some(1000), 40)] {
-            let host = pool.map_or(client(url), |pool| client(url).max_idle_connections(pool)).build().unwrap();
+            let host = pool
+                .map_or(client(url), |pool| client(url).max_idle_connections(pool))
+                .build()
+                .unwrap();
             let left = pool.unwrap_or(64).min(GATHERED);
             let together = Barrier::new(GATHERED);
             let most = scope(|scope| {
@@ -133,20 +158,41 @@ fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
                     })
                 });
                 let calling: Vec<_> = calling.collect();
-                calling.into_iter().map(|thread| thread.join().unwrap()).max()
+                calling
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap())
+                    .max()
             });
             assert_eq!((most, sockets()), (Some(left), left), "pool: {pool:?}");
             // As the other side sees it; one is for the question.
-            let open = || host.version().unwrap().build.unwrap().parse::<usize>().unwrap();
-            assert!(settles(|| open() == left.max(1)), "pool: {pool:?}, {} open", open());
+            let open = || {
+                host.version()
+                    .unwrap()
+                    .build
+                    .unwrap()
+                    .parse::<usize>()
+                    .unwrap()
+            };
+            assert!(
+                settles(|| open() == left.max(1)),
+                "pool: {pool:?}, {} open",
+                open()
+            );
         }
     }) {
         return;
     }
     let _alone = alone();
     let server = start();
-    in_child("of_64_threads_no_more_sockets_are_left_than_the_pool_may_have", &server, 64 + FEW_FILES);
-    println!("{GATHERED} threads took {} connections, most of them for pools that keep 8 or none", server.connections());
+    in_child(
+        "of_64_threads_no_more_sockets_are_left_than_the_pool_may_have",
+        &server,
+        64 + FEW_FILES,
+    );
+    println!(
+        "{GATHERED} threads took {} connections, most of them for pools that keep 8 or none",
+        server.connections()
+    );
 }
 
 /// Reads as much as there is, and gives up what it is read for.
@@ -175,57 +221,99 @@ type Ends = [(&'static str, fn(&HostClient)); 15];
 
 fn ends() -> Ends {
     [
-        ("a stream that is not read", |host| drop(host.instance("endless").unwrap().stdout().unwrap())),
+        ("a stream that is not read", |host| {
+            drop(host.instance("endless").unwrap().stdout().unwrap())
+        }),
         ("a stream that is read in part", |host| {
             let mut line = String::new();
-            BufReader::new(host.instance("endless").unwrap().stdout().unwrap()).read_line(&mut line).unwrap();
+            BufReader::new(host.instance("endless").unwrap().stdout().unwrap())
+                .read_line(&mut line)
+                .unwrap();
             assert_eq!(line.len(), 0x800);
         }),
-        ("items that are not read", |host| drop(host.instance("endless").unwrap().event_stream("e").unwrap())),
+        ("items that are not read", |host| {
+            drop(host.instance("endless").unwrap().event_stream("e").unwrap())
+        }),
         ("a stream that is cancelled", |host| {
             let token = CancelToken::new();
-            let mut stream = host.instance("endless").unwrap().with_cancel(&token).stdout().unwrap();
+            let mut stream = host
+                .instance("endless")
+                .unwrap()
+                .with_cancel(&token)
+                .stdout()
+                .unwrap();
             token.cancel();
             while stream.read(&mut [0; 4096]).is_ok() {}
         }),
         ("a refused upload", |host| {
             let upload = Upload::reader(io::repeat(b'.').take(MEGABYTE));
-            let error = host.sequence("refuses").unwrap().overwrite(upload).unwrap_err();
+            let error = host
+                .sequence("refuses")
+                .unwrap()
+                .overwrite(upload)
+                .unwrap_err();
             assert!(error.api().is_some(), "{error:?}");
         }),
         ("a refused upload on a connection that stays open", |host| {
             let upload = Upload::sized_reader(io::repeat(b'.'), 2 * MEGABYTE);
-            let error = host.sequence("full").unwrap().overwrite(upload).unwrap_err();
+            let error = host
+                .sequence("full")
+                .unwrap()
+                .overwrite(upload)
+                .unwrap_err();
             assert!(error.api().is_some(), "{error:?}");
         }),
         ("an upload that is cancelled", |host| {
             let token = CancelToken::new();
             let upload = Upload::reader(Cancels(token.clone()));
-            let error = host.sequence("x").unwrap().with_cancel(&token).overwrite(upload).unwrap_err();
+            let error = host
+                .sequence("x")
+                .unwrap()
+                .with_cancel(&token)
+                .overwrite(upload)
+                .unwrap_err();
             assert!(error.is_cancelled(), "{error:?}");
         }),
         ("an upload whose data ends too soon", |host| {
-            let error = host.sequence("x").unwrap().overwrite(Upload::sized_reader(&b"half"[..], 8)).unwrap_err();
+            let error = host
+                .sequence("x")
+                .unwrap()
+                .overwrite(Upload::sized_reader(&b"half"[..], 8))
+                .unwrap_err();
             assert!(error.api().is_none(), "{error:?}");
         }),
         ("an upload whose data is lost in a panic", |host| {
             let upload = || Upload::reader(io::repeat(b'.').take(MEGABYTE).chain(Panics));
             assert!(catch_unwind(|| host.sequence("x").unwrap().overwrite(upload())).is_err());
         }),
-        ("a body that is cut", |host| assert!(host.sequence_info("cut").is_err())),
-        ("a body that is cut in a chunk", |host| assert!(host.sequence_info("torn").is_err())),
+        ("a body that is cut", |host| {
+            assert!(host.sequence_info("cut").is_err())
+        }),
+        ("a body that is cut in a chunk", |host| {
+            assert!(host.sequence_info("torn").is_err())
+        }),
         ("a stream that is cut", |host| {
             assert!(io::read_to_string(host.instance("cut").unwrap().stdout().unwrap()).is_err());
         }),
-        ("no answer", |host| assert!(host.sequence_info("closes").is_err())),
+        ("no answer", |host| {
+            assert!(host.sequence_info("closes").is_err())
+        }),
         ("a deadline", |host| {
-            let waiting = host.instance("silent").unwrap().with_deadline(Duration::from_millis(5));
+            let waiting = host
+                .instance("silent")
+                .unwrap()
+                .with_deadline(Duration::from_millis(5));
             assert!(waiting.next_event("e").unwrap_err().is_timeout());
         }),
         ("a writer that is dropped", |host| {
             // Its thread goes on to the end of what was written.
             let before = threads();
-            drop(host.instance("x").unwrap().input_writer(ContentType::Text).unwrap());
+            drop(
+                host.instance("x")
+                    .unwrap()
+                    .input_writer(ContentType::Text)
+                    .unwrap(),
+            );
             assert!(settles(|| threads() == before));
         }),
     ]
@@ -237,14 +325,21 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     const TIMES: usize = 20;
     if is_child(|url| {
         let before = threads();
-        let host = client(url).retry(RetryPolicy::linear(Duration::ZERO).attempts(2)).build().unwrap();
+        let host = client(url)
+            .retry(RetryPolicy::linear(Duration::ZERO).attempts(2))
+            .build()
+            .unwrap();
         for (name, end) in ends() {
             for _ in 0..TIMES {
                 end(&host);
             }
             println!("{name}: {} sockets", sockets());
             // What was given up while it connected, or was left to a thread of its own, is closed by that.
-            assert!(settles(|| threads() == before), "{name}: {} threads, {before} before", threads());
+            assert!(
+                settles(|| threads() == before),
+                "{name}: {} threads, {before} before",
+                threads()
+            );
             assert!(sockets() <= 1, "{name}: {} sockets", sockets());
             // And the client is as good as before.
             host.version().unwrap();
@@ -257,6 +352,10 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     let _alone = alone();
     for server in [start(), start_tls()] {
         // So that nothing may be left over from one time to the next.
-        in_child("calls_that_end_in_the_midst_leave_no_socket_and_no_thread", &server, FEW_FILES);
+        in_child(
+            "calls_that_end_in_the_midst_leave_no_socket_and_no_thread",
+            &server,
+            FEW_FILES,
+        );
     }
 }

@@ -22,7 +22,10 @@ pub(crate) fn start_tls() -> ScriptedServer {
 type Handler = Box<dyn Fn(&mut Connection) + Send + Sync>;
 
 fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
-    let (open, gathering) = (Arc::<AtomicUsize>::default(), Arc::new(Barrier::new(GATHERED)));
+    let (open, gathering) = (
+        Arc::<AtomicUsize>::default(),
+        Arc::new(Barrier::new(GATHERED)),
+    );
     start(Box::new(move |connection| {
         open.fetch_add(1, Ordering::SeqCst);
         while let Some(mut request) = connection.read_head() {
@@ -35,13 +38,26 @@ fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
 }
 
 /// Gives whether the connection can serve another request.
-fn treat(connection: &mut Connection, request: &mut Request, open: &AtomicUsize, gathering: &Barrier) -> bool {
-    let id = request.target.split('/').nth(4).unwrap_or_default().to_owned();
+fn treat(
+    connection: &mut Connection,
+    request: &mut Request,
+    open: &AtomicUsize,
+    gathering: &Barrier,
+) -> bool {
+    let id = request
+        .target
+        .split('/')
+        .nth(4)
+        .unwrap_or_default()
+        .to_owned();
     match &*id {
         // A stream that ends when nobody reads it any more.
         "endless" => {
             connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-            while connection.send(b"800\r\n") && connection.send(&[b'.'; 0x7ff]) && connection.send(b"\n\r\n") {}
+            while connection.send(b"800\r\n")
+                && connection.send(&[b'.'; 0x7ff])
+                && connection.send(b"\n\r\n")
+            {}
             false
         }
         // An answer that never comes.
@@ -61,22 +77,47 @@ fn treat(connection: &mut Connection, request: &mut Request, open: &AtomicUsize,
         // In the midst of an upload, of which the rest is not read.
         "refuses" => {
             connection.read_some(&mut [0; 1024]);
-            connection.send(&response("422 Unprocessable Entity", &[("Connection", "close")], br#"{"error":"Not this one"}"#));
+            connection.send(&response(
+                "422 Unprocessable Entity",
+                &[("Connection", "close")],
+                br#"{"error":"Not this one"}"#,
+            ));
             false
         }
         // The same, where the connection stays open for as long as the client sends on.
-        "full" => connection.send(&response("413 Payload Too Large", &[], br#"{"error":"Too much"}"#)) && connection.read_body(request),
-        "missing" => connection.read_body(request) && connection.send(&response("404 Not Found", &[], br#"{"error":"No such thing"}"#)),
+        "full" => {
+            connection.send(&response(
+                "413 Payload Too Large",
+                &[],
+                br#"{"error":"Too much"}"#,
+            )) && connection.read_body(request)
+        }
+        "missing" => {
+            connection.read_body(request)
+                && connection.send(&response(
+                    "404 Not Found",
+                    &[],
+                    br#"{"error":"No such thing"}"#,
+                ))
+        }
         "gather" => {
             gathering.wait();
             connection.send(&response("200 OK", &[], b"{}"))
         }
         // Tells in the answer how many connections there are.
         _ if request.target.ends_with("/version") => {
-            let version = format!(r#"{{"version":"1.0.1","build":"{}"}}"#, open.load(Ordering::SeqCst));
+            let version = format!(
+                r#"{{"version":"1.0.1","build":"{}"}}"#,
+                open.load(Ordering::SeqCst)
+            );
             connection.send(&response("200 OK", &[], version.as_bytes()))
         }
-        _ if request.target.ends_with("/sequences") => connection.send(&response("200 OK", &[], b"[]")),
-        _ => connection.read_body(request) && connection.send(&response("200 OK", &[], br#"{"id":"the-one"}"#)),
+        _ if request.target.ends_with("/sequences") => {
+            connection.send(&response("200 OK", &[], b"[]"))
+        }
+        _ => {
+            connection.read_body(request)
+                && connection.send(&response("200 OK", &[], br#"{"id":"the-one"}"#))
+        }
     }
 }

@@ -26,8 +26,13 @@ impl Keeps {
     /// Waits for what a server does.
     pub(crate) fn seen(url: &str) -> Self {
         let all: Vec<_> = scope(|scope| {
-            let waiting: Vec<_> = (0..20).map(|_| scope.spawn(|| Self::seen_once(url))).collect();
-            waiting.into_iter().map(|waiting| waiting.join().unwrap()).collect()
+            let waiting: Vec<_> = (0..20)
+                .map(|_| scope.spawn(|| Self::seen_once(url)))
+                .collect();
+            waiting
+                .into_iter()
+                .map(|waiting| waiting.join().unwrap())
+                .collect()
         });
         *all.iter().min_by_key(|keeps| keeps.closes).unwrap()
     }
@@ -38,8 +43,15 @@ impl Keeps {
         let begin = Instant::now();
         naive.0.read_to_end(&mut Vec::new()).unwrap();
         let closes = begin.elapsed();
-        let announced = head.to_lowercase().split("keep-alive: timeout=").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
-        Self { announced: Duration::from_secs(announced.expect("an announcement")), closes }
+        let announced = head
+            .to_lowercase()
+            .split("keep-alive: timeout=")
+            .nth(1)
+            .and_then(|rest| rest.lines().next()?.trim().parse().ok());
+        Self {
+            announced: Duration::from_secs(announced.expect("an announcement")),
+            closes,
+        }
     }
 
     /// From when on the client does not use a connection again.
@@ -61,15 +73,23 @@ impl Naive {
 
     /// Gives the head of an answer that comes whole; `None` where the connection is lost.
     fn exchange(&mut self, method: &str, path: &str) -> Option<String> {
-        let request = format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: hub\r\nContent-Length: 0\r\n\r\n");
+        let request =
+            format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: hub\r\nContent-Length: 0\r\n\r\n");
         self.0.write_all(request.as_bytes()).ok()?;
         let (mut answer, mut piece) = (String::new(), [0; 4096]);
         loop {
             let read = self.0.read(&mut piece).ok().filter(|&read| read > 0)?;
             answer.push_str(&String::from_utf8_lossy(&piece[..read]));
             if let Some((head, body)) = answer.split_once("\r\n\r\n") {
-                let length = head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-                let whole = length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length: usize| body.len() >= length);
+                let length = head
+                    .to_lowercase()
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|rest| rest.lines().next()?.parse().ok());
+                let whole = length.map_or_else(
+                    || body.ends_with("0\r\n\r\n"),
+                    |length: usize| body.len() >= length,
+                );
                 if whole {
                     return Some(head.to_owned());
                 }
@@ -86,10 +106,17 @@ impl Naive {
 
     /// Calls in these intervals.
     pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> Fared {
-        let Fared { mut reused, mut closed, mut lost } = Fared::default();
+        let Fared {
+            mut reused,
+            mut closed,
+            mut lost,
+        } = Fared::default();
         let mut naive = Self::connect(url);
         for round in 0..rounds {
-            if naive.exchange("POST", &format!("sequence/naive-{client}-{round}/start")).is_none() {
+            if naive
+                .exchange("POST", &format!("sequence/naive-{client}-{round}/start"))
+                .is_none()
+            {
                 lost += 1;
                 naive = Self::connect(url);
                 continue;
@@ -102,7 +129,11 @@ impl Naive {
                 naive = Self::connect(url);
             }
         }
-        Fared { reused, closed, lost }
+        Fared {
+            reused,
+            closed,
+            lost,
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{iter, process};
 
-use scramjet_client_blocking::{Error, HostClient, Observed, Phase, RequestInfo, RetryPolicy, StartOptions, Upload};
+use scramjet_client_blocking::{
+    Error, HostClient, Observed, Phase, RequestInfo, RetryPolicy, StartOptions, Upload,
+};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
@@ -28,19 +30,40 @@ type Calls = [(&'static str, Repeat, fn(&HostClient) -> Result<(), Error>); 8];
 
 fn calls() -> Calls {
     [
-        ("a list", Repeat::Always, |host| host.list_sequences().map(drop)),
-        ("a stream", Repeat::Always, |host| host.instance("x")?.stdout().map(drop)),
-        ("a deletion", Repeat::Always, |host| host.delete_sequence("x")),
-        ("a start", Repeat::IfUnsent, |host| host.sequence("x")?.start(&StartOptions::new()).map(drop)),
-        ("an event", Repeat::IfUnsent, |host| host.instance("x")?.send_event("an-event", "data")),
-        ("an upload", Repeat::IfUnsent, |host| host.send_sequence(Upload::bytes(PACKAGE)).map(drop)),
-        ("a streamed upload", Repeat::IfUnsent, |host| host.send_sequence(Upload::reader(PACKAGE)).map(drop)),
-        ("a replacement", Repeat::IfUnread, |host| host.sequence("x")?.overwrite(Upload::reader(PACKAGE)).map(drop)),
+        ("a list", Repeat::Always, |host| {
+            host.list_sequences().map(drop)
+        }),
+        ("a stream", Repeat::Always, |host| {
+            host.instance("x")?.stdout().map(drop)
+        }),
+        ("a deletion", Repeat::Always, |host| {
+            host.delete_sequence("x")
+        }),
+        ("a start", Repeat::IfUnsent, |host| {
+            host.sequence("x")?.start(&StartOptions::new()).map(drop)
+        }),
+        ("an event", Repeat::IfUnsent, |host| {
+            host.instance("x")?.send_event("an-event", "data")
+        }),
+        ("an upload", Repeat::IfUnsent, |host| {
+            host.send_sequence(Upload::bytes(PACKAGE)).map(drop)
+        }),
+        ("a streamed upload", Repeat::IfUnsent, |host| {
+            host.send_sequence(Upload::reader(PACKAGE)).map(drop)
+        }),
+        ("a replacement", Repeat::IfUnread, |host| {
+            host.sequence("x")?
+                .overwrite(Upload::reader(PACKAGE))
+                .map(drop)
+        }),
     ]
 }
 
 fn client(url: &str) -> HostClient {
-    HostClient::builder(url).hub_version("1.0.1").build().unwrap()
+    HostClient::builder(url)
+        .hub_version("1.0.1")
+        .build()
+        .unwrap()
 }
 
 fn answer(request: &Request) -> Vec<u8> {
@@ -122,9 +145,20 @@ fn what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may()
                     assert_eq!(server.connections(), 2, "{what}");
                 } else {
                     let error = result.expect_err(&what);
-                    assert!(matches!(error.phase(), Some(Phase::Send | Phase::Wait)), "{what}: {error:?}");
-                    assert_eq!((error.attempt_count(), server.connections()), (1, 1), "{what}: {error:?}");
-                    assert_eq!(error.is_retryable(), repeat == Repeat::IfUnread, "{what}: {error:?}");
+                    assert!(
+                        matches!(error.phase(), Some(Phase::Send | Phase::Wait)),
+                        "{what}: {error:?}"
+                    );
+                    assert_eq!(
+                        (error.attempt_count(), server.connections()),
+                        (1, 1),
+                        "{what}: {error:?}"
+                    );
+                    assert_eq!(
+                        error.is_retryable(),
+                        repeat == Repeat::IfUnread,
+                        "{what}: {error:?}"
+                    );
                 }
                 // What is not read is not counted.
                 let expected = usize::from(fate == Fate::ClosedAfter) + usize::from(repeated);
@@ -138,7 +172,9 @@ fn what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may()
 fn unused_port() -> u16 {
     let first = 20_000 + u16::try_from(process::id() % 10_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (first..32_000).find(free).expect("a port at which nobody listens")
+    (first..32_000)
+        .find(free)
+        .expect("a port at which nobody listens")
 }
 
 #[test]
@@ -152,22 +188,41 @@ fn where_nobody_listens_at_first_everything_is_sent_again_and_arrives_once() {
                 let (server, arrived) = (Arc::clone(&server), Arc::clone(&arrived));
                 move |_: &RequestInfo<'_>, event: &Observed<'_>| {
                     if let Observed::Retry { attempt, error, .. } = event {
-                        assert!(*attempt == 1 && error.phase() == Some(Phase::Connect), "{error:?}");
+                        assert!(
+                            *attempt == 1 && error.phase() == Some(Phase::Connect),
+                            "{error:?}"
+                        );
                         let arrived = Arc::clone(&arrived);
-                        let listening = ScriptedServer::start_at(port, move |connection| answer_all(connection, &arrived));
+                        let listening = ScriptedServer::start_at(port, move |connection| {
+                            answer_all(connection, &arrived)
+                        });
                         *server.lock().unwrap() = Some(listening);
                     }
                 }
             };
             let url = format!("http://127.0.0.1:{port}/api/v1");
             let error = call(&client(&url).with_retry(None)).unwrap_err();
-            assert_eq!((error.attempt_count(), error.phase()), (1, Some(Phase::Connect)), "{name}: {error:?}");
-            assert!(error.is_connect() && error.is_retryable(), "{name}: {error:?}");
+            assert_eq!(
+                (error.attempt_count(), error.phase()),
+                (1, Some(Phase::Connect)),
+                "{name}: {error:?}"
+            );
+            assert!(
+                error.is_connect() && error.is_retryable(),
+                "{name}: {error:?}"
+            );
 
-            let host = HostClient::builder(url).hub_version("1.0.1").observer(observer).build().unwrap();
+            let host = HostClient::builder(url)
+                .hub_version("1.0.1")
+                .observer(observer)
+                .build()
+                .unwrap();
             call(&host).unwrap_or_else(|error| panic!("{name}: {error:?}"));
             let request = arrived.take();
-            assert!(!name.ends_with("upload") && name != "a replacement" || request.body == PACKAGE, "{name}: {request:?}");
+            assert!(
+                !name.ends_with("upload") && name != "a replacement" || request.body == PACKAGE,
+                "{name}: {request:?}"
+            );
             drop(host);
             drop(server);
             assert!(arrived.is_empty(), "{name}");
@@ -182,7 +237,11 @@ fn nothing_is_sent_where_the_host_is_not_found() {
     within("looking for a host", move || {
         for (name, _, call) in calls() {
             let error = call(&client(&url)).unwrap_err();
-            assert_eq!((error.attempt_count(), error.phase()), (3, Some(Phase::Resolve)), "{name}: {error:?}");
+            assert_eq!(
+                (error.attempt_count(), error.phase()),
+                (3, Some(Phase::Resolve)),
+                "{name}: {error:?}"
+            );
         }
     });
 }
@@ -191,30 +250,46 @@ fn nothing_is_sent_where_the_host_is_not_found() {
 #[test]
 fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
     within("calls", || {
-        let tried = |call: fn(&HostClient) -> Result<(), Error>, change: fn(HostClient) -> HostClient| {
+        let tried = |call: fn(&HostClient) -> Result<(), Error>,
+                     change: fn(HostClient) -> HostClient| {
             let server = crooked::start();
             let error = call(&change(client(&server.url()))).unwrap_err();
             (server.connections(), error)
         };
         let ask = |host: &HostClient| host.sequence_info("closes").map(drop);
-        let start = |host: &HostClient| host.sequence("closes")?.start(&StartOptions::new()).map(drop);
-        let often = RetryPolicy::linear(Duration::from_millis(1)).longest_delay(Duration::from_millis(1)).attempts(u32::MAX);
+        let start = |host: &HostClient| {
+            host.sequence("closes")?
+                .start(&StartOptions::new())
+                .map(drop)
+        };
+        let often = RetryPolicy::linear(Duration::from_millis(1))
+            .longest_delay(Duration::from_millis(1))
+            .attempts(u32::MAX);
 
         assert_eq!(tried(ask, |host| host).0, 3);
         assert_eq!(tried(ask, |host| host.with_retry(None)).0, 1);
         assert_eq!(tried(start, |host| host).0, 1);
 
         let server = crooked::start();
-        let host = client(&server.url()).with_retry(often).with_deadline(Duration::from_millis(500));
+        let host = client(&server.url())
+            .with_retry(often)
+            .with_deadline(Duration::from_millis(500));
         let error = ask(&host).unwrap_err();
         assert!(error.is_timeout() && error.attempt_count() > 3, "{error:?}");
         // Nor is it waited beyond it.
         let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
         let error = ask(&host.with_retry(hour)).unwrap_err();
-        assert!(error.is_timeout() && error.attempt_count() == 1, "{error:?}");
+        assert!(
+            error.is_timeout() && error.attempt_count() == 1,
+            "{error:?}"
+        );
         let connections = server.connections();
         let error = start(&host).unwrap_err();
         assert!(!error.is_timeout(), "{error:?}");
-        assert_eq!((error.attempt_count(), server.connections() - connections), (1, 1), "{error:?}");
+        assert_eq!(
+            (error.attempt_count(), server.connections() - connections),
+            (1, 1),
+            "{error:?}"
+        );
     });
 }

@@ -15,12 +15,21 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 pub(crate) fn files() -> Vec<PathBuf> {
     let files = fs::read_dir("/proc/self/fd").unwrap();
     // The folder itself is among them, and what others close meanwhile.
-    files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).collect()
+    files
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .collect()
 }
 
 /// How many sockets this process has.
 pub(crate) fn sockets() -> usize {
-    files().iter().filter(|target| target.to_str().is_some_and(|target| target.starts_with("socket:"))).count()
+    files()
+        .iter()
+        .filter(|target| {
+            target
+                .to_str()
+                .is_some_and(|target| target.starts_with("socket:"))
+        })
+        .count()
 }
 
 /// How many threads this process has.
@@ -35,7 +44,10 @@ pub(crate) fn resident() -> usize {
 
 fn status(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a figure");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .expect("a figure");
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use std::{env, fmt, thread};
 
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, HostClient, InstanceClient, KillOptions, StartOptions, Transport, Upload, UreqTransport,
+    CancelToken, ContentType, Error, HostClient, InstanceClient, KillOptions, StartOptions,
+    Transport, Upload, UreqTransport,
 };
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;
@@ -39,7 +40,8 @@ const SERVER: &str = "TEST_SOAK_CHILD_SERVER";
 const HUB: &str = "TEST_SOAK_CHILD_HUB";
 
 fn length() -> Duration {
-    let seconds = env::var("SCRAMJET_TEST_SOAK_SECONDS").map(|seconds| seconds.parse().expect("a number of seconds"));
+    let seconds = env::var("SCRAMJET_TEST_SOAK_SECONDS")
+        .map(|seconds| seconds.parse().expect("a number of seconds"));
     Duration::from_secs(seconds.unwrap_or(10))
 }
 
@@ -101,26 +103,48 @@ impl Caller {
                 fine(instance("endless").stdout().unwrap().read_exact(&mut some))
             }
             9 => fine(instance("endless").stdout()),
-            10 => timed_out(instance("silent").with_deadline(self.dice.milliseconds(20)).next_event("e")),
-            11 => timed_out(instance("silent").with_idle_timeout(self.dice.milliseconds(20)).event_stream("e")),
-            12 => cancelled(instance("silent").with_cancel(&self.token()).next_event("e")),
+            10 => timed_out(
+                instance("silent")
+                    .with_deadline(self.dice.milliseconds(20))
+                    .next_event("e"),
+            ),
+            11 => timed_out(
+                instance("silent")
+                    .with_idle_timeout(self.dice.milliseconds(20))
+                    .event_stream("e"),
+            ),
+            12 => cancelled(
+                instance("silent")
+                    .with_cancel(&self.token())
+                    .next_event("e"),
+            ),
             13 => {
                 let stream = instance("endless").with_cancel(&self.token()).stdout();
-                let read = stream.and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told));
+                let read = stream
+                    .and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told));
                 cancelled(read)
             }
             14 => refused(host.sequence("refuses").unwrap().overwrite(megabyte())),
             15 => refused(host.sequence("full").unwrap().overwrite(megabyte())),
             16 => refused(host.sequence_info("missing")),
             17 => lost(host.with_retry(None).sequence_info("cut")),
-            18 => lost(instance("torn").stdout().and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told))),
+            18 => lost(
+                instance("torn")
+                    .stdout()
+                    .and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told)),
+            ),
             19 => lost(host.sequence("closes").unwrap().start(&StartOptions::new())),
             20 => {
                 let mut input = instance("x").input_writer(ContentType::Text).unwrap();
                 fine(writeln!(input, "a line").and_then(|()| input.flush()))?;
                 fine(input.finish())
             }
-            _ => cancelled(host.sequence("silent").unwrap().with_cancel(&self.token()).overwrite(Upload::reader(io::repeat(b'.')))),
+            _ => cancelled(
+                host.sequence("silent")
+                    .unwrap()
+                    .with_cancel(&self.token())
+                    .overwrite(Upload::reader(io::repeat(b'.'))),
+            ),
         }
     }
 
@@ -132,8 +156,16 @@ impl Caller {
             2 => fine(instance.health()),
             3 => fine(instance.info()),
             4 => fine(instance.send_event("ping", "data")),
-            5 => fine(instance.with_deadline(Duration::from_secs(60)).event("ready")),
-            6 => timed_out(instance.with_deadline(self.dice.milliseconds(50)).next_event("never")),
+            5 => fine(
+                instance
+                    .with_deadline(Duration::from_secs(60))
+                    .event("ready"),
+            ),
+            6 => timed_out(
+                instance
+                    .with_deadline(self.dice.milliseconds(50))
+                    .next_event("never"),
+            ),
             7 => cancelled(instance.with_cancel(&self.token()).next_event("never")),
             8 => fine(host.log_stream()),
             9 => refused(host.sequence_info("missing")),
@@ -148,10 +180,16 @@ fn told(error: io::Error) -> Error {
 }
 
 fn fine<T, E: fmt::Debug>(result: Result<T, E>) -> Result<(), String> {
-    result.map(drop).map_err(|error| format!("it is to succeed: {error:?}"))
+    result
+        .map(drop)
+        .map_err(|error| format!("it is to succeed: {error:?}"))
 }
 
-fn fails<T>(result: Result<T, Error>, how: &str, is_so: impl Fn(&Error) -> bool) -> Result<(), String> {
+fn fails<T>(
+    result: Result<T, Error>,
+    how: &str,
+    is_so: impl Fn(&Error) -> bool,
+) -> Result<(), String> {
     match result {
         Err(error) if is_so(&error) => Ok(()),
         Err(error) => Err(format!("it is to be {how}: {error:?}")),
@@ -172,7 +210,9 @@ fn refused<T>(result: Result<T, Error>) -> Result<(), String> {
 }
 
 fn lost<T>(result: Result<T, Error>) -> Result<(), String> {
-    fails(result, "lost", |error| error.api().is_none() && !error.is_timeout() && !error.is_cancelled())
+    fails(result, "lost", |error| {
+        error.api().is_none() && !error.is_timeout() && !error.is_cancelled()
+    })
 }
 
 /// What this process holds.
@@ -185,14 +225,27 @@ struct Figures {
 
 impl Figures {
     fn now() -> Self {
-        Self { sockets: sockets(), files: files().len(), threads: threads(), resident: resident() }
+        Self {
+            sockets: sockets(),
+            files: files().len(),
+            threads: threads(),
+            resident: resident(),
+        }
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sockets, files, threads, resident } = self;
-        write!(f, "{sockets:>3} sockets, {files:>3} open files, {threads:>3} threads, {resident:>6} KiB of memory")
+        let Self {
+            sockets,
+            files,
+            threads,
+            resident,
+        } = self;
+        write!(
+            f,
+            "{sockets:>3} sockets, {files:>3} open files, {threads:>3} threads, {resident:>6} KiB of memory"
+        )
     }
 }
 
@@ -207,7 +260,12 @@ fn cancel_all(tokens: &Receiver<CancelToken>) {
 }
 
 /// All threads call for so long. Gives how many calls there were.
-fn round(hosts: &[HostClient; 2], instance: Option<&InstanceClient>, length: Duration, seed: u64) -> u64 {
+fn round(
+    hosts: &[HostClient; 2],
+    instance: Option<&InstanceClient>,
+    length: Duration,
+    seed: u64,
+) -> u64 {
     let (cancels, tokens) = channel();
     let canceller = thread::spawn(move || cancel_all(&tokens));
     let end = Instant::now() + length;
@@ -218,7 +276,12 @@ fn round(hosts: &[HostClient; 2], instance: Option<&InstanceClient>, length: Dur
         let instance = instance.filter(|_| number < ON_HUB).cloned();
         let host = hosts[usize::from(instance.is_some())].clone();
         let dice = Dice((seed << 32) + u64::try_from(number).unwrap() + 1);
-        let mut caller = Caller { host, instance, cancels: cancels.clone(), dice };
+        let mut caller = Caller {
+            host,
+            instance,
+            cancels: cancels.clone(),
+            dice,
+        };
         let (calls, done) = (Arc::clone(&calls), done.clone());
         thread::spawn(move || {
             let mut result = Ok(());
@@ -248,18 +311,35 @@ fn soak(server: &str, hub: Option<&str>) {
     let before = Figures::now();
     println!("before:        {before}");
     let transport: Arc<dyn Transport> = Arc::new(UreqTransport::default());
-    let client = |url: &str| HostClient::builder(url).transport(Arc::clone(&transport)).build().unwrap();
+    let client = |url: &str| {
+        HostClient::builder(url)
+            .transport(Arc::clone(&transport))
+            .build()
+            .unwrap()
+    };
     let hosts = [client(server), client(hub.unwrap_or(server))];
     let sequence = hub.map(|_| hosts[1].send_sequence(package::sequence("events")).unwrap());
-    let instance = sequence.as_ref().map(|sequence| sequence.start(&StartOptions::new()).unwrap());
+    let instance = sequence
+        .as_ref()
+        .map(|sequence| sequence.start(&StartOptions::new()).unwrap());
 
     let calls = round(&hosts, instance.as_ref(), WARM_UP, 1);
-    assert!(settles(|| threads() == before.threads), "{} threads, {} before", threads(), before.threads);
+    assert!(
+        settles(|| threads() == before.threads),
+        "{} threads, {} before",
+        threads(),
+        before.threads
+    );
     let warm = Figures::now();
     println!("after a while: {warm}, {calls} calls");
     let length = length();
     let calls = round(&hosts, instance.as_ref(), length, 2);
-    assert!(settles(|| threads() == before.threads), "{} threads, {} before", threads(), before.threads);
+    assert!(
+        settles(|| threads() == before.threads),
+        "{} threads, {} before",
+        threads(),
+        before.threads
+    );
     let after = Figures::now();
     println!("after {length:>5?}:   {after}, {calls} calls");
 
@@ -290,6 +370,9 @@ fn one_client_serves_many_threads_and_nothing_is_left_over() {
     let url = server.url();
     let mut variables = vec![(SERVER, url.as_str())];
     variables.extend(hub.map(|hub| (HUB, hub.url())));
-    in_child("soak::one_client_serves_many_threads_and_nothing_is_left_over", &variables);
+    in_child(
+        "soak::one_client_serves_many_threads_and_nothing_is_left_over",
+        &variables,
+    );
     println!("the server saw {} connections", server.connections());
 }

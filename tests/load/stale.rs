@@ -42,7 +42,9 @@ fn call(host: &HostClient, client: u32, round: u32) -> Result<(), Error> {
         1 => host.sequence(name)?.start(&StartOptions::new()).map(drop),
         2 => host.send_topic(name, "a line\n").map(drop),
         3 => host.delete_sequence(name),
-        4 => host.send_topic(stream, Upload::reader(&b"a line\n"[..])).map(drop),
+        4 => host
+            .send_topic(stream, Upload::reader(&b"a line\n"[..]))
+            .map(drop),
         _ => host.instance(name)?.send_event("an-event", "data"),
     }
 }
@@ -60,7 +62,14 @@ struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keeps, calls, early, failures, reused, naive } = self;
+        let Self {
+            keeps,
+            calls,
+            early,
+            failures,
+            reused,
+            naive,
+        } = self;
         let milliseconds = |time: Duration| time.as_millis();
         write!(
             f,
@@ -86,7 +95,11 @@ fn client(url: &str, number: u32, reused: &Arc<AtomicU32>) -> HostClient {
     };
     let host = HostClient::builder(url).observer(observer).build().unwrap();
     // No call needs to be repeated; and where they may be, none arrives twice.
-    if number % 2 == 0 { host.with_retry(None) } else { host }
+    if number % 2 == 0 {
+        host.with_retry(None)
+    } else {
+        host
+    }
 }
 
 /// Calls in these intervals. Gives what failed.
@@ -99,7 +112,9 @@ fn call_around(moment: Duration, host: &HostClient, number: u32, rounds: u32) ->
         }
         match call(host, number, round) {
             // A refusal is an answer.
-            Err(error) if error.api().is_none() => Some(format!("{moment:?}, call {round}: {error:?}")),
+            Err(error) if error.api().is_none() => {
+                Some(format!("{moment:?}, call {round}: {error:?}"))
+            }
             _ => None,
         }
     });
@@ -110,26 +125,52 @@ fn call_around(moment: Duration, host: &HostClient, number: u32, rounds: u32) ->
 fn run(url: &str, rounds: u32) -> Outcome {
     let keeps = Keeps::seen(url);
     // They take as long as the others.
-    let early_rounds = rounds * u32::try_from(keeps.closes.as_millis() / keeps.retired().as_millis()).unwrap();
+    let early_rounds =
+        rounds * u32::try_from(keeps.closes.as_millis() / keeps.retired().as_millis()).unwrap();
     let reused = Arc::<AtomicU32>::default();
     let (failures, naive) = scope(|scope| {
         let reused = &reused;
         let start = |numbers: Range<u32>, moment, rounds| {
-            numbers.map(move |number| scope.spawn(move || call_around(moment, &client(url, number, reused), number, rounds)))
+            numbers.map(move |number| {
+                scope.spawn(move || {
+                    call_around(moment, &client(url, number, reused), number, rounds)
+                })
+            })
         };
         let late = start(0..CLIENTS, keeps.closes, rounds);
-        let early = start(CLIENTS..CLIENTS + EARLY_CLIENTS, keeps.retired(), early_rounds);
+        let early = start(
+            CLIENTS..CLIENTS + EARLY_CLIENTS,
+            keeps.retired(),
+            early_rounds,
+        );
         let clients: Vec<_> = late.chain(early).collect();
-        let naive: Vec<_> = (0..NAIVE_CLIENTS).map(|number| scope.spawn(move || Naive::run(url, number, rounds, keeps.closes))).collect();
-        let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        (failures, naive.into_iter().map(|naive| naive.join().unwrap()).sum())
+        let naive: Vec<_> = (0..NAIVE_CLIENTS)
+            .map(|number| scope.spawn(move || Naive::run(url, number, rounds, keeps.closes)))
+            .collect();
+        let failures = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect();
+        (
+            failures,
+            naive.into_iter().map(|naive| naive.join().unwrap()).sum(),
+        )
     });
-    Outcome { keeps, calls: CLIENTS * rounds, early: EARLY_CLIENTS * early_rounds, failures, reused: reused.load(Ordering::Relaxed), naive }
+    Outcome {
+        keeps,
+        calls: CLIENTS * rounds,
+        early: EARLY_CLIENTS * early_rounds,
+        failures,
+        reused: reused.load(Ordering::Relaxed),
+        naive,
+    }
 }
 
 /// How many times each client pauses on a server, so that the short version takes some 20 seconds.
 fn rounds(short: u32) -> u32 {
-    let calls: Option<u32> = env::var("SCRAMJET_TEST_STALE_CALLS").ok().map(|calls| calls.parse().expect("a number of calls"));
+    let calls: Option<u32> = env::var("SCRAMJET_TEST_STALE_CALLS")
+        .ok()
+        .map(|calls| calls.parse().expect("a number of calls"));
     calls.map_or(short, |calls| calls.div_ceil(CLIENTS))
 }
 
@@ -137,15 +178,25 @@ fn check_node(name: &str, busy: u32) {
     let server = KeepAliveServer::start(1000, busy);
     check(name, &run(server.url(), rounds(8)));
     let seen = server.seen();
-    println!("{name} has seen {} requests on {} connections, and no POST twice", seen.requests, seen.connections);
+    println!(
+        "{name} has seen {} requests on {} connections, and no POST twice",
+        seen.requests, seen.connections
+    );
     assert!(seen.twice.is_empty(), "{name}: {:?}", seen.twice);
 }
 
 fn check(name: &str, outcome: &Outcome) {
     println!("{name} {outcome}");
-    assert!(outcome.failures.is_empty(), "{name}: {:#?}", outcome.failures);
+    assert!(
+        outcome.failures.is_empty(),
+        "{name}: {:#?}",
+        outcome.failures
+    );
     // The pauses end around the moment, on both sides of it.
-    assert!(outcome.naive.reused > 0 && outcome.naive.closed > 0, "{name}");
+    assert!(
+        outcome.naive.reused > 0 && outcome.naive.closed > 0,
+        "{name}"
+    );
     // Connections are used again, up to their limit.
     assert!(outcome.reused > 0, "{name}");
 }
@@ -169,14 +220,24 @@ fn a_connection_is_idle_from_the_answer_on_and_not_from_when_it_was_read() {
     let _alone = alone();
     let server = ScriptedServer::start(|connection| {
         while connection.read_request().is_some() {
-            connection.send(&response("200 OK", &[("Keep-Alive", "timeout=5")], br#"{"version":"1.0.1"}"#));
+            connection.send(&response(
+                "200 OK",
+                &[("Keep-Alive", "timeout=5")],
+                br#"{"version":"1.0.1"}"#,
+            ));
         }
     });
-    let host = HostClient::builder(server.url()).retry(None).build().unwrap();
+    let host = HostClient::builder(server.url())
+        .retry(None)
+        .build()
+        .unwrap();
     for (pause, connections) in [(Duration::ZERO, 1), (Duration::from_millis(3100), 2)] {
         let stream = host.instance("x").unwrap().stdout().unwrap();
         thread::sleep(pause);
-        assert_eq!(io::read_to_string(stream).unwrap(), r#"{"version":"1.0.1"}"#);
+        assert_eq!(
+            io::read_to_string(stream).unwrap(),
+            r#"{"version":"1.0.1"}"#
+        );
         host.version().unwrap();
         assert_eq!(server.connections(), connections, "{pause:?}");
     }

@@ -16,20 +16,33 @@ fn headers_and_tokens_of_clients_are_sent_as_they_are_or_are_refused() {
     let transport = Arc::new(from_fn({
         let sent = Arc::clone(&sent);
         move |request: Request<Outgoing<'_>>| {
-            let headers = request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+            let headers = request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
             sent.lock().expect("no panic").extend(headers);
-            Ok(Response::new(Box::new(io::Cursor::new(br#"{"version":"1.0.1"}"#)) as Box<dyn io::Read + Send>))
+            Ok(Response::new(
+                Box::new(io::Cursor::new(br#"{"version":"1.0.1"}"#)) as Box<dyn io::Read + Send>,
+            ))
         }
     }));
-    let client = || HostClient::builder("http://hub:8000/api/v1").transport(Arc::clone(&transport) as _);
-    client().build().and_then(|host| host.version()).expect("a usual client");
+    let client =
+        || HostClient::builder("http://hub:8000/api/v1").transport(Arc::clone(&transport) as _);
+    client()
+        .build()
+        .and_then(|host| host.version())
+        .expect("a usual client");
     let usual = std::mem::take(&mut *sent.lock().expect("no panic"));
 
     let built = Cell::new(0);
     for_all(CASES, (headers(), texts()), |((name, value), token)| {
         let both = [
             (client().header(&name, &value), name.to_lowercase(), value),
-            (client().bearer_token(&token), "authorization".to_owned(), format!("Bearer {token}")),
+            (
+                client().bearer_token(&token),
+                "authorization".to_owned(),
+                format!("Bearer {token}"),
+            ),
         ];
         for (builder, name, value) in both {
             match builder.build() {
@@ -46,8 +59,15 @@ fn headers_and_tokens_of_clients_are_sent_as_they_are_or_are_refused() {
                     built.set(built.get() + 1);
                 }
             }
-            assert!(sent.lock().expect("no panic").is_empty(), "something was sent by a client that is none");
+            assert!(
+                sent.lock().expect("no panic").is_empty(),
+                "something was sent by a client that is none"
+            );
         }
     });
-    assert!(built.get() > CASES / 10, "only {} clients were built", built.get());
+    assert!(
+        built.get() > CASES / 10,
+        "only {} clients were built",
+        built.get()
+    );
 }

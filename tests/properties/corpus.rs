@@ -15,7 +15,10 @@ fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/fuzz/{target}.tar.gz"));
     let archive = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut count = 0;
-    for entry in Archive::new(GzDecoder::new(archive)).entries().expect("an archive") {
+    for entry in Archive::new(GzDecoder::new(archive))
+        .entries()
+        .expect("an archive")
+    {
         let mut entry = entry.expect("a whole entry");
         if !entry.header().entry_type().is_file() {
             continue;
@@ -23,7 +26,10 @@ fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
         let mut input = Vec::new();
         entry.read_to_end(&mut input).expect("a whole input");
         let name = entry.path().expect("a name").display().to_string();
-        assert!(catch_unwind(|| check(&input)).is_ok(), "{target}: {name}: {input:?}");
+        assert!(
+            catch_unwind(|| check(&input)).is_ok(),
+            "{target}: {name}: {input:?}"
+        );
         count += 1;
     }
     println!("{target}: {count} inputs");

@@ -14,8 +14,9 @@ use std::fmt::{self, Debug, Write};
 use std::hash::{DefaultHasher, Hasher};
 
 use scramjet_client_core::{
-    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId, InstanceInfo, Json, JsonLines,
-    LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents, Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
+    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId,
+    InstanceInfo, Json, JsonLines, LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents,
+    Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
 };
 use serde_json::Value;
 
@@ -150,15 +151,28 @@ fn drive<'a, D: Decode>(
     decoder.end();
     assert!(pull(decoder, fed, true));
     for _ in 0..3 {
-        assert!(matches!(decoder.next_item(), Ok(Step::End)), "a decoder at its end stays there");
+        assert!(
+            matches!(decoder.next_item(), Ok(Step::End)),
+            "a decoder at its end stays there"
+        );
     }
     true
 }
 
-fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, way: Way, whole: bool) -> Outcome {
+fn outcome<D: Decode<Item: Debug>>(
+    decoder: &mut D,
+    body: &[u8],
+    cut: Cut,
+    way: Way,
+    whole: bool,
+) -> Outcome {
     let mut results = Vec::new();
     let ended = drive(decoder, cut.pieces(body), way, whole, |result| {
-        results.push(result.map(|item| format!("{item:?}")).map_err(|error| format!("{error:?}: {error}")));
+        results.push(
+            result
+                .map(|item| format!("{item:?}"))
+                .map_err(|error| format!("{error:?}: {error}")),
+        );
     });
     (results, ended)
 }
@@ -175,13 +189,23 @@ fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8
         Cut::Ragged(seed),
         Cut::Ragged(seed.wrapping_mul(0x9e37_79b9)),
     ];
-    for (cut, way) in cuts.into_iter().flat_map(|cut| Way::ALL.map(|way| (cut, way))) {
-        assert_eq!(outcome(&mut make(), body, cut, way, true), whole, "{cut:?} {way:?}");
+    for (cut, way) in cuts
+        .into_iter()
+        .flat_map(|cut| Way::ALL.map(|way| (cut, way)))
+    {
+        assert_eq!(
+            outcome(&mut make(), body, cut, way, true),
+            whole,
+            "{cut:?} {way:?}"
+        );
     }
     let at = body.len() * seed as usize / 255;
     for way in Way::ALL {
         let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), way, false);
-        assert!(whole.0.starts_with(&some), "cut off at {at}, {way:?}: {some:?}, of {whole:?}");
+        assert!(
+            whole.0.starts_with(&some),
+            "cut off at {at}, {way:?}: {some:?}, of {whole:?}"
+        );
     }
 }
 
@@ -193,22 +217,34 @@ struct Allowance {
 
 /// A decoder that keeps no more than this, however long the body is.
 const fn keeps(limit: usize) -> Allowance {
-    Allowance { limit, of_each_byte: 0 }
+    Allowance {
+        limit,
+        of_each_byte: 0,
+    }
 }
 
 /// A decoder of lines: of each there is a copy.
 const fn hands_out(limit: usize) -> Allowance {
-    Allowance { limit, of_each_byte: 1 }
+    Allowance {
+        limit,
+        of_each_byte: 1,
+    }
 }
 
 /// A decoder that makes small values of lines: of each there is a copy, and what the parser says of it, who quotes it.
 const fn makes_values(limit: usize) -> Allowance {
-    Allowance { limit, of_each_byte: 1 + GROWTH }
+    Allowance {
+        limit,
+        of_each_byte: 1 + GROWTH,
+    }
 }
 
 /// A decoder that makes JSON of it: an empty object in a list takes 3 bytes of a body and hundreds in memory.
 const fn makes_json(limit: usize) -> Allowance {
-    Allowance { limit, of_each_byte: 300 }
+    Allowance {
+        limit,
+        of_each_byte: 300,
+    }
 }
 
 /// A buffer that grows is twice as long as what is in it at most, and there for a moment beside the one before.
@@ -220,20 +256,36 @@ const SMALL: usize = 16 << 10;
 /// Memory for each cut: most at once, and all together.
 fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
     let seed = u32::from(seed);
-    for (cut, way) in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)].into_iter().flat_map(|cut| [(cut, Way::Fed), (cut, Way::Placed)]) {
+    for (cut, way) in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)]
+        .into_iter()
+        .flat_map(|cut| [(cut, Way::Fed), (cut, Way::Placed)])
+    {
         let longest = cut.pieces(body).map(<[u8]>::len).max().unwrap_or(0);
         let pieces = cut.pieces(body).count();
-        let room = if way == Way::Placed { GROWTH * make().room().len() } else { 0 };
+        let room = if way == Way::Placed {
+            GROWTH * make().room().len()
+        } else {
+            0
+        };
         let mut decoder = make();
         let used = allocation_counter::measure(|| {
             drive(&mut decoder, cut.pieces(body), way, true, drop);
         });
         let json = allowance.of_each_byte * body.len().min(allowance.limit + longest);
         let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL + room;
-        assert!(used.bytes_max <= most as u64, "{cut:?} {way:?}: {} bytes at once, where {most} are enough", used.bytes_max);
-        let all = (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL + room;
+        assert!(
+            used.bytes_max <= most as u64,
+            "{cut:?} {way:?}: {} bytes at once, where {most} are enough",
+            used.bytes_max
+        );
+        let all =
+            (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL + room;
         let errors_and_lines = 1200 * body.len();
-        assert!(used.bytes_total <= (all + errors_and_lines) as u64, "{cut:?} {way:?}: {} bytes in all", used.bytes_total);
+        assert!(
+            used.bytes_total <= (all + errors_and_lines) as u64,
+            "{cut:?} {way:?}: {} bytes in all",
+            used.bytes_total
+        );
     }
 }
 
@@ -252,17 +304,30 @@ impl fmt::Write for Digest {
 fn some_cuts<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
     let digest = |cut: Cut, way: Way| {
         let mut digest = Digest::default();
-        drive(&mut make(), cut.pieces(body), way, true, |result| writeln!(digest, "{result:?}").expect("it takes everything"));
+        drive(&mut make(), cut.pieces(body), way, true, |result| {
+            writeln!(digest, "{result:?}").expect("it takes everything")
+        });
         digest.0.finish()
     };
     let whole = digest(Cut::Whole, Way::Fed);
-    let cuts = [Cut::Every(1 + usize::from(seed) * 64), Cut::Ragged(seed.into())];
-    for (cut, way) in cuts.into_iter().flat_map(|cut| Way::ALL.map(|way| (cut, way))) {
+    let cuts = [
+        Cut::Every(1 + usize::from(seed) * 64),
+        Cut::Ragged(seed.into()),
+    ];
+    for (cut, way) in cuts
+        .into_iter()
+        .flat_map(|cut| Way::ALL.map(|way| (cut, way)))
+    {
         assert_eq!(digest(cut, way), whole, "{cut:?} {way:?}");
     }
 }
 
-fn check_with<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
+fn check_with<D: Decode<Item: Debug>>(
+    make: impl Fn() -> D,
+    body: &[u8],
+    seed: u8,
+    allowance: &Allowance,
+) {
     if body.len() <= 4 << 10 {
         every_cut(&make, body, seed);
     } else {
@@ -277,10 +342,21 @@ fn check_default<D: Decode<Item: Debug> + Default>(body: &[u8], seed: u8, allowa
 
 /// Pieces are the items here: what matters is what they are together.
 fn check_chunks(body: &[u8], seed: u8) {
-    let cuts = [Cut::Whole, Cut::Every(1 + body.len() / 10_000), Cut::Hesitant(1 + body.len() / 10_000), Cut::Ragged(u32::from(seed))];
+    let cuts = [
+        Cut::Whole,
+        Cut::Every(1 + body.len() / 10_000),
+        Cut::Hesitant(1 + body.len() / 10_000),
+        Cut::Ragged(u32::from(seed)),
+    ];
     for cut in cuts {
         let mut all = Vec::new();
-        drive(&mut Chunks::default(), cut.pieces(body), Way::Fed, true, |piece| all.extend(piece.expect("no chunk is wrong")));
+        drive(
+            &mut Chunks::default(),
+            cut.pieces(body),
+            Way::Fed,
+            true,
+            |piece| all.extend(piece.expect("no chunk is wrong")),
+        );
         assert_eq!(all, body, "{cut:?}");
     }
     bounded(Chunks::default, body, seed, &keeps(0));
@@ -295,7 +371,11 @@ fn check_guard(body: &[u8], seed: u8) {
             let before = out.len();
             held += piece.len();
             if let Err(refused) = guard.pass(piece, &mut out) {
-                assert_eq!(guard.pass(b"1\n", &mut out), Err(refused), "nothing comes after it");
+                assert_eq!(
+                    guard.pass(b"1\n", &mut out),
+                    Err(refused),
+                    "nothing comes after it"
+                );
                 return (out, Some(refused.line));
             }
             held -= out.len() - before;
@@ -305,37 +385,59 @@ fn check_guard(body: &[u8], seed: u8) {
         (out, end)
     };
     let (out, refused) = passed(Cut::Whole);
-    for cut in [Cut::Every(1), Cut::Hesitant(1), Cut::Every(2), Cut::Ragged(u32::from(seed))] {
+    for cut in [
+        Cut::Every(1),
+        Cut::Hesitant(1),
+        Cut::Every(2),
+        Cut::Ragged(u32::from(seed)),
+    ] {
         assert_eq!(passed(cut), (out.clone(), refused), "{cut:?}");
     }
     assert!(body.starts_with(&out));
     let blank = |byte: &u8| b" \t\r".contains(byte);
     let is_null = |line: &[u8]| {
-        let begin = line.iter().position(|byte| !blank(byte)).unwrap_or(line.len());
+        let begin = line
+            .iter()
+            .position(|byte| !blank(byte))
+            .unwrap_or(line.len());
         let after = line[begin..].strip_prefix(b"null");
         // With more of it than can be held back, it counts as one.
         after.is_some_and(|after| after.iter().take(NdjsonGuard::LIMIT - 3).all(blank))
     };
-    let first = body.split(|byte| *byte == b'\n').position(is_null).map(|line| line as u64 + 1);
+    let first = body
+        .split(|byte| *byte == b'\n')
+        .position(is_null)
+        .map(|line| line as u64 + 1);
     match refused {
         Some(line) => assert_eq!(Some(line), first),
-        None => assert!(first.is_none() && out == body, "line {first:?} was let through"),
+        None => assert!(
+            first.is_none() && out == body,
+            "line {first:?} was let through"
+        ),
     }
 }
 
 /// A body with so much of one byte in it that it comes near the limit, or goes beyond.
 fn expanded(input: &[u8], limit: usize) -> Vec<u8> {
-    let [times, byte, rest @ ..] = input else { return Vec::new() };
+    let [times, byte, rest @ ..] = input else {
+        return Vec::new();
+    };
     let (before, after) = rest.split_at(rest.len() * usize::from(times & 7) / 8);
     // From exactly the limit, with what stands around it, up to a little more than it; or three times as much.
-    let more = if *times >= 248 { 2 * limit } else { usize::from(times >> 3) * 256 };
+    let more = if *times >= 248 {
+        2 * limit
+    } else {
+        usize::from(times >> 3) * 256
+    };
     let many = vec![*byte; limit - rest.len().min(limit) + more];
     [before, &many, after].concat()
 }
 
 /// The first byte says which decoder, the second how the bytes are cut; the rest is a body that is as long as the decoder's limit.
 pub(crate) fn check_limits(input: &[u8]) {
-    let [which, seed, body @ ..] = input else { return };
+    let [which, seed, body @ ..] = input else {
+        return;
+    };
     let (seed, line) = (*seed, Lines::LIMIT);
     assert_eq!(Discard::LIMIT, line);
     let body = &expanded(body, line);
@@ -353,7 +455,9 @@ pub(crate) fn check_limits(input: &[u8]) {
 
 /// The first byte says which decoder, the second how the bytes are cut; the rest is the body.
 pub(crate) fn check(input: &[u8]) {
-    let [which, seed, body @ ..] = input else { return };
+    let [which, seed, body @ ..] = input else {
+        return;
+    };
     let seed = *seed;
     let (json, line) = (Json::<Value>::LIMIT, Lines::LIMIT);
     let id = InstanceId::new("i").expect("an id");
@@ -376,10 +480,54 @@ pub(crate) fn check(input: &[u8]) {
         13 => check_default::<JsonLines<LogLine>>(body, seed, &makes_json(line)),
         14 => check_default::<JsonLines<AuditRecord>>(body, seed, &makes_json(line)),
         15 => check_default::<JsonLines<f64>>(body, seed, &makes_json(line)),
-        16 => check_with(|| ReadEvents { id: &id, name: &name }.decoder(old), body, seed, &makes_json(line)),
-        17 => check_with(|| ReadEvents { id: &id, name: &name }.decoder(new), body, seed, &makes_json(line)),
-        18 => check_with(|| LastEvent { id: &id, name: &name }.decoder(old), body, seed, &makes_json(json)),
-        19 => check_with(|| LastEvent { id: &id, name: &name }.decoder(new), body, seed, &makes_json(json)),
+        16 => check_with(
+            || {
+                ReadEvents {
+                    id: &id,
+                    name: &name,
+                }
+                .decoder(old)
+            },
+            body,
+            seed,
+            &makes_json(line),
+        ),
+        17 => check_with(
+            || {
+                ReadEvents {
+                    id: &id,
+                    name: &name,
+                }
+                .decoder(new)
+            },
+            body,
+            seed,
+            &makes_json(line),
+        ),
+        18 => check_with(
+            || {
+                LastEvent {
+                    id: &id,
+                    name: &name,
+                }
+                .decoder(old)
+            },
+            body,
+            seed,
+            &makes_json(json),
+        ),
+        19 => check_with(
+            || {
+                LastEvent {
+                    id: &id,
+                    name: &name,
+                }
+                .decoder(new)
+            },
+            body,
+            seed,
+            &makes_json(json),
+        ),
         _ => check_guard(body, seed),
     }
 }

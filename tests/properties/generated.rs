@@ -15,7 +15,12 @@ pub(crate) const CASES: u32 = 10_000;
 
 /// Checks so many values. Nothing is written down: a value that fails is printed, the shortest that was found, and gets a row of its own.
 pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Value)) {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 10_000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 10_000,
+        ..Config::default()
+    };
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, b"what anybody may pass, and more.");
     let mut runner = TestRunner::new_with_rng(config, random);
     let checked = std::cell::Cell::new(0);
@@ -98,7 +103,10 @@ const FRAGMENTS: [&str; 60] = [
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     let pieces = || vec(select(&FRAGMENTS[..]).prop_map(str::to_owned), 1..5);
     let mixed = vec(
-        proptest::prop_oneof![select(&FRAGMENTS[..]).prop_map(str::to_owned), string_regex("[a-z0-9-]{1,6}").expect("a pattern")],
+        proptest::prop_oneof![
+            select(&FRAGMENTS[..]).prop_map(str::to_owned),
+            string_regex("[a-z0-9-]{1,6}").expect("a pattern")
+        ],
         1..8,
     );
     proptest::prop_oneof![
@@ -117,8 +125,17 @@ pub(crate) fn ids() -> impl Strategy<Value = String> {
 }
 
 /// Headers that have a meaning already.
-const KNOWN: [&str; 9] =
-    ["Host", "content-length", "Transfer-Encoding", "connection", "TE", "accept", "authorization", "user-agent", "cookie"];
+const KNOWN: [&str; 9] = [
+    "Host",
+    "content-length",
+    "Transfer-Encoding",
+    "connection",
+    "TE",
+    "accept",
+    "authorization",
+    "user-agent",
+    "cookie",
+];
 
 /// Names and values of headers, with a preference for those that can be sent.
 pub(crate) fn headers() -> impl Strategy<Value = (String, String)> {
@@ -137,20 +154,29 @@ pub(crate) fn headers() -> impl Strategy<Value = (String, String)> {
 }
 
 fn urls() -> impl Strategy<Value = String> {
-    let schemes =
-        select(&["http://", "https://", "HTTP://", "http:", "http:/", "http:///", "ftp://", "//", "", "file://", "ws://", "user:"][..]);
+    let schemes = select(
+        &[
+            "http://", "https://", "HTTP://", "http:", "http:/", "http:///", "ftp://", "//", "",
+            "file://", "ws://", "user:",
+        ][..],
+    );
     let hosts = proptest::prop_oneof![
         3 => select(&["localhost", "127.0.0.1", "[::1]", "example.com", "0x7f.1", "żółw.pl", "a.b.c.", "EXAMPLE.com", "[::ffff:1.2.3.4]"][..])
             .prop_map(str::to_owned),
         2 => string_regex("[a-z0-9.-]{1,12}").expect("a pattern"),
         1 => texts(),
     ];
-    let ports = select(&["", "", ":80", ":443", ":8000", ":0", ":65535", ":65536", ":-1", ":x"][..]);
+    let ports = select(
+        &[
+            "", "", ":80", ":443", ":8000", ":0", ":65535", ":65536", ":-1", ":x",
+        ][..],
+    );
     let paths = proptest::prop_oneof![
         2 => string_regex("(/[a-z0-9%._~-]{0,6}){0,4}/?").expect("a pattern"),
         2 => texts().prop_map(|text| format!("/{text}")),
     ];
-    let whole = (schemes, hosts, ports, paths).prop_map(|(scheme, host, port, path)| format!("{scheme}{host}{port}{path}"));
+    let whole = (schemes, hosts, ports, paths)
+        .prop_map(|(scheme, host, port, path)| format!("{scheme}{host}{port}{path}"));
     proptest::prop_oneof![5 => whole, 1 => texts()]
 }
 
@@ -158,7 +184,11 @@ fn urls() -> impl Strategy<Value = String> {
 pub(crate) fn json() -> impl Strategy<Value = Value> {
     let words = || {
         let letters = string_regex("[ -~]{0,8}").expect("a pattern");
-        proptest::prop_oneof![select(&FRAGMENTS[..]).prop_map(str::to_owned), letters, any::<char>().prop_map(String::from)]
+        proptest::prop_oneof![
+            select(&FRAGMENTS[..]).prop_map(str::to_owned),
+            letters,
+            any::<char>().prop_map(String::from)
+        ]
     };
     let leaf = proptest::prop_oneof![
         Just(Value::Null),
@@ -169,75 +199,119 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
         words().prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 8, 3, move |inner| {
-        let members = vec((words(), inner.clone()), 0..4).prop_map(|members| Value::Object(members.into_iter().collect()));
+        let members = vec((words(), inner.clone()), 0..4)
+            .prop_map(|members| Value::Object(members.into_iter().collect()));
         proptest::prop_oneof![vec(inner, 0..4).prop_map(Value::from), members]
     })
 }
 
 #[test]
 fn sequence_ids_stand_in_their_route_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_sequence_id(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_sequence_id(&Hub::usual(), &text)
+    });
 }
 
 #[test]
 fn instance_ids_stand_in_their_route_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_instance_id(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_instance_id(&Hub::usual(), &text)
+    });
 }
 
 #[test]
 fn names_of_events_that_are_waited_for_stand_in_their_route_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_event_name(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_event_name(&Hub::usual(), &text)
+    });
 }
 
 #[test]
 fn names_of_topics_stand_in_their_route_with_each_content_type_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_topic_name(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_topic_name(&Hub::usual(), &text)
+    });
 }
 
 #[test]
 fn ids_of_the_platform_stand_in_their_route_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_platform_id(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_platform_id(&Hub::usual(), &text)
+    });
 }
 
 #[test]
 fn base_urls_lead_where_they_say_or_are_refused() {
-    for_all(CASES, (urls(), texts()), |(url, text)| requesting::check_base(&url, &text));
+    for_all(CASES, (urls(), texts()), |(url, text)| {
+        requesting::check_base(&url, &text)
+    });
 }
 
 #[test]
 fn headers_are_what_was_given_or_are_refused() {
-    for_all(CASES, headers(), |(name, value)| drop(requesting::check_header(&name, &value)));
+    for_all(CASES, headers(), |(name, value)| {
+        drop(requesting::check_header(&name, &value))
+    });
 }
 
 #[test]
 fn events_are_sent_with_any_name_and_any_data() {
-    for_all(CASES, (texts(), json()), |(name, data)| requesting::check_event(&Hub::usual(), &name, &data));
+    for_all(CASES, (texts(), json()), |(name, data)| {
+        requesting::check_event(&Hub::usual(), &name, &data)
+    });
 }
 
 #[test]
 fn options_of_a_start_are_sent_as_they_are_or_are_refused() {
-    for_all(CASES, (json(), texts(), texts()), |(value, text, member)| requesting::check_options(&Hub::usual(), &value, &text, &member));
+    for_all(
+        CASES,
+        (json(), texts(), texts()),
+        |(value, text, member)| requesting::check_options(&Hub::usual(), &value, &text, &member),
+    );
 }
 
 #[test]
 fn access_keys_are_sent_as_they_are_or_are_refused() {
-    for_all(CASES, texts(), |text| requesting::check_key(&Hub::usual(), &text));
+    for_all(CASES, texts(), |text| {
+        requesting::check_key(&Hub::usual(), &text)
+    });
 }
 
 /// Bytes that look like what hubs send, up to some place.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
-    let lines = vec(proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()], 0..4);
+    let lines = vec(
+        proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()],
+        0..4,
+    );
     // More than some kilobytes of lines are looked at together.
     let line = proptest::prop_oneof![
         4 => texts().prop_map(String::into_bytes),
         4 => json().prop_map(|value| value.to_string().into_bytes()),
         1 => vec(any::<u8>(), 0..9),
     ];
-    let many = (vec(line, 1..9), select(&["\n", "\r\n"][..]), 0_usize..20_000).prop_map(|(lines, end, length)| {
-        let some = lines.iter().flat_map(|line| [line, end.as_bytes()].concat());
-        some.collect::<Vec<_>>().into_iter().cycle().take(length).collect()
-    });
-    let nearly_null = vec(select(&["null", "nul", "l", " ", "\t", "\r", "\n", "\r\n", "\u{c}", "1", "{}"][..]), 0..12);
+    let many = (
+        vec(line, 1..9),
+        select(&["\n", "\r\n"][..]),
+        0_usize..20_000,
+    )
+        .prop_map(|(lines, end, length)| {
+            let some = lines
+                .iter()
+                .flat_map(|line| [line, end.as_bytes()].concat());
+            some.collect::<Vec<_>>()
+                .into_iter()
+                .cycle()
+                .take(length)
+                .collect()
+        });
+    let nearly_null = vec(
+        select(
+            &[
+                "null", "nul", "l", " ", "\t", "\r", "\n", "\r\n", "\u{c}", "1", "{}",
+            ][..],
+        ),
+        0..12,
+    );
     proptest::prop_oneof![
         3 => nearly_null.prop_map(|pieces| pieces.concat().into_bytes()),
         3 => vec(any::<u8>(), 0..80),
@@ -254,26 +328,81 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn decoders_make_the_same_of_a_body_however_it_is_cut() {
-    for_all(CASES, (0_u8..247, any::<u8>(), bodies()), |(which, seed, body)| decoding::check(&[&[which, seed], &body[..]].concat()));
+    for_all(
+        CASES,
+        (0_u8..247, any::<u8>(), bodies()),
+        |(which, seed, body)| decoding::check(&[&[which, seed], &body[..]].concat()),
+    );
 }
 
 #[test]
 fn replies_are_the_same_however_they_are_cut() {
-    let lines = vec((headers(), select(&["content-length:5", "transfer-encoding:chunked", "location:/x", "retry-after:7", ""][..])), 0..4);
-    for_all(CASES, (any::<[u8; 4]>(), texts(), lines, bodies()), |(choices, reason, lines, body)| {
-        let lines: Vec<String> = lines.into_iter().map(|((name, value), line)| format!("{line}\u{fe}{name}:{value}")).collect();
-        let head: Vec<u8> =
-            lines.join("\u{fe}").chars().map(|c| if c == '\u{fe}' { 0xfe } else { u8::try_from(c).unwrap_or(b'?') }).collect();
-        replying::check(&[&choices[..], reason.as_bytes(), &[0xff], &head, &[0xff], &body].concat());
-    });
+    let lines = vec(
+        (
+            headers(),
+            select(
+                &[
+                    "content-length:5",
+                    "transfer-encoding:chunked",
+                    "location:/x",
+                    "retry-after:7",
+                    "",
+                ][..],
+            ),
+        ),
+        0..4,
+    );
+    for_all(
+        CASES,
+        (any::<[u8; 4]>(), texts(), lines, bodies()),
+        |(choices, reason, lines, body)| {
+            let lines: Vec<String> = lines
+                .into_iter()
+                .map(|((name, value), line)| format!("{line}\u{fe}{name}:{value}"))
+                .collect();
+            let head: Vec<u8> = lines
+                .join("\u{fe}")
+                .chars()
+                .map(|c| {
+                    if c == '\u{fe}' {
+                        0xfe
+                    } else {
+                        u8::try_from(c).unwrap_or(b'?')
+                    }
+                })
+                .collect();
+            replying::check(
+                &[
+                    &choices[..],
+                    reason.as_bytes(),
+                    &[0xff],
+                    &head,
+                    &[0xff],
+                    &body,
+                ]
+                .concat(),
+            );
+        },
+    );
 }
 
 #[test]
 fn heads_are_found_at_the_same_place_however_they_come() {
-    let interim = select(&["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"][..]);
-    let lines = string_regex("HTTP/1\\.[01x] {0,2}[0-9+a]{1,4} ?[ -~\\x80-\\xff]{0,12}\r?\n").expect("a pattern");
+    let interim = select(
+        &[
+            "",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+        ][..],
+    );
+    let lines = string_regex("HTTP/1\\.[01x] {0,2}[0-9+a]{1,4} ?[ -~\\x80-\\xff]{0,12}\r?\n")
+        .expect("a pattern");
     let rest = string_regex("([A-Za-z-]{1,5}: ?[!-~]{0,5}\r?\n){0,3}(\r\n)?").expect("a pattern");
-    for_all(CASES, (interim, lines, rest, texts()), |(interim, line, rest, text)| {
-        heads::check(format!("{interim}{line}{rest}{text}").as_bytes())
-    });
+    for_all(
+        CASES,
+        (interim, lines, rest, texts()),
+        |(interim, line, rest, text)| {
+            heads::check(format!("{interim}{line}{rest}{text}").as_bytes())
+        },
+    );
 }

@@ -18,7 +18,10 @@ pub(crate) fn check(input: &[u8]) {
     for end in (0..=input.len()).filter(|end| end % step == 0 || *end == input.len()) {
         let head = find(&input[..end]);
         compare("answer", found.as_ref(), head.as_ref(), &input[..end]);
-        assert!(head.as_ref().is_none_or(|head| head.status >= 200), "{head:?} is no answer");
+        assert!(
+            head.as_ref().is_none_or(|head| head.status >= 200),
+            "{head:?} is no answer"
+        );
         found = head;
         let head = first(&input[..end]);
         compare("first head", interim.as_ref(), head.as_ref(), &input[..end]);
@@ -32,12 +35,21 @@ pub(crate) fn check(input: &[u8]) {
 /// What was read before, and what is read now that there is more.
 fn compare(what: &str, before: Option<&Head>, now: Option<&Head>, input: &[u8]) {
     match (before, now) {
-        (Some(before), _) if before.length.is_some() => assert_eq!(Some(before), now, "the {what} was whole at another place"),
-        (Some(before), Some(now)) => assert_eq!((before.status, &before.reason), (now.status, &now.reason), "another {what}"),
+        (Some(before), _) if before.length.is_some() => {
+            assert_eq!(Some(before), now, "the {what} was whole at another place")
+        }
+        (Some(before), Some(now)) => assert_eq!(
+            (before.status, &before.reason),
+            (now.status, &now.reason),
+            "another {what}"
+        ),
         (Some(_), None) => panic!("the {what} is gone"),
         (None, _) => {}
     }
     if let Some(head) = now {
-        assert!(head.status <= 999 && head.length.is_none_or(|length| length <= input.len()), "{head:?}");
+        assert!(
+            head.status <= 999 && head.length.is_none_or(|length| length <= input.len()),
+            "{head:?}"
+        );
     }
 }

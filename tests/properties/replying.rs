@@ -12,10 +12,12 @@ use std::fmt::Debug;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use scramjet_client_core::{
-    ApiError, ContentType, Decode, DeleteSequence, Dialect, Endpoint, EventName, GetConfig, GetInstance, GetLoadCheck, GetVersion,
-    InstanceId, KillInstance, KillOptions, LastEvent, ListAccessKeys, ListEntities, ListHubs, ListInstances, ListSequences, ListTopics,
-    Operation, OutputStream, ReadAudit, ReadEvents, ReadLog, ReadStream, ReadTopic, Reply, ReplyError, SendInput, SendSequence, SendTopic,
-    SequenceId, SpaceId, StartOptions, StartSequence, Step, TopicName, Version,
+    ApiError, ContentType, Decode, DeleteSequence, Dialect, Endpoint, EventName, GetConfig,
+    GetInstance, GetLoadCheck, GetVersion, InstanceId, KillInstance, KillOptions, LastEvent,
+    ListAccessKeys, ListEntities, ListHubs, ListInstances, ListSequences, ListTopics, Operation,
+    OutputStream, ReadAudit, ReadEvents, ReadLog, ReadStream, ReadTopic, Reply, ReplyError,
+    SendInput, SendSequence, SendTopic, SequenceId, SpaceId, StartOptions, StartSequence, Step,
+    TopicName, Version,
 };
 
 /// What the other side says, as far as it could be read as HTTP.
@@ -34,14 +36,23 @@ struct Outcome {
     error: Option<String>,
 }
 
-fn pull<D: Decode<Item: Debug>>(reply: &mut Reply<D>, outcome: &mut Outcome, fed: usize, joined: bool) -> Option<Option<ReplyError>> {
+fn pull<D: Decode<Item: Debug>>(
+    reply: &mut Reply<D>,
+    outcome: &mut Outcome,
+    fed: usize,
+    joined: bool,
+) -> Option<Option<ReplyError>> {
     loop {
         match reply.next_item() {
             // The pieces of a stream are what the cuts are; together they are the same.
             Ok(Step::Item(item)) if joined && !outcome.items.is_empty() => {
                 let before = outcome.items.pop().unwrap_or_default();
                 let item = format!("{item:?}");
-                let joint = format!("{}, {}", before.trim_end_matches(']'), item.trim_start_matches('['));
+                let joint = format!(
+                    "{}, {}",
+                    before.trim_end_matches(']'),
+                    item.trim_start_matches('[')
+                );
                 outcome.items.push(joint);
             }
             Ok(Step::Item(item)) => outcome.items.push(format!("{item:?}")),
@@ -49,7 +60,10 @@ fn pull<D: Decode<Item: Debug>>(reply: &mut Reply<D>, outcome: &mut Outcome, fed
             Ok(Step::End) => return Some(None),
             Err(error) => return Some(Some(error)),
         }
-        assert!(outcome.items.len() <= fed + 1, "more comes out than went in");
+        assert!(
+            outcome.items.len() <= fed + 1,
+            "more comes out than went in"
+        );
     }
 }
 
@@ -60,14 +74,30 @@ fn in_words(error: &ReplyError) -> String {
         text += &format!("\n{error}");
         cause = error.source();
     }
-    assert!(text.chars().count() <= 3000, "{} characters", text.chars().count());
-    assert!(!text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{text:?} moves the cursor");
+    assert!(
+        text.chars().count() <= 3000,
+        "{} characters",
+        text.chars().count()
+    );
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'),
+        "{text:?} moves the cursor"
+    );
     format!("{error:?}: {text}")
 }
 
 /// Reads as drivers do, up to the first error. `lost`: the connection breaks at the end.
-fn read<D: Decode<Item: Debug>>(mut reply: Reply<D>, said: &Said<'_>, size: usize, joined: bool, lost: bool) -> Outcome {
-    let mut outcome = Outcome { items: Vec::new(), error: None };
+fn read<D: Decode<Item: Debug>>(
+    mut reply: Reply<D>,
+    said: &Said<'_>,
+    size: usize,
+    joined: bool,
+    lost: bool,
+) -> Outcome {
+    let mut outcome = Outcome {
+        items: Vec::new(),
+        error: None,
+    };
     let success = said.status.is_success();
     assert_eq!(reply.is_success(), success);
     let mut fed = 0;
@@ -85,7 +115,8 @@ fn read<D: Decode<Item: Debug>>(mut reply: Reply<D>, said: &Said<'_>, size: usiz
         None if lost => Some(reply.cut_off()),
         None => match reply.end() {
             Err(error) => Some(error),
-            Ok(()) => pull(&mut reply, &mut outcome, fed, joined).expect("a complete body needs no more data"),
+            Ok(()) => pull(&mut reply, &mut outcome, fed, joined)
+                .expect("a complete body needs no more data"),
         },
     };
     match &error {
@@ -94,9 +125,15 @@ fn read<D: Decode<Item: Debug>>(mut reply: Reply<D>, said: &Said<'_>, size: usiz
         None => {
             assert!(success, "only a success gives items");
             assert!(!lost, "what was cut off is no success");
-            let length = said.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+            let length = said
+                .headers
+                .get(header::CONTENT_LENGTH)
+                .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
             let framed = !said.headers.contains_key(header::TRANSFER_ENCODING);
-            assert!(!framed || length.is_none_or(|length| said.body.len() >= length), "it is shorter than was announced");
+            assert!(
+                !framed || length.is_none_or(|length| said.body.len() >= length),
+                "it is shorter than was announced"
+            );
         }
     }
     outcome.error = error.as_ref().map(in_words);
@@ -106,41 +143,83 @@ fn read<D: Decode<Item: Debug>>(mut reply: Reply<D>, said: &Said<'_>, size: usiz
 fn check_refusal(refusal: &ApiError, said: &Said<'_>) {
     // An upload that a hub takes with a 200 and refuses in words.
     let in_words = said.status.is_success();
-    assert_eq!(refusal.received_status, if in_words { StatusCode::OK } else { said.status });
+    assert_eq!(
+        refusal.received_status,
+        if in_words {
+            StatusCode::OK
+        } else {
+            said.status
+        }
+    );
     assert!(refusal.body.len() <= ApiError::BODY_LIMIT);
     assert!(said.body.starts_with(&refusal.body), "another body");
-    assert!(refusal.status == said.status || refusal.status.is_client_error() || refusal.status.is_server_error());
+    assert!(
+        refusal.status == said.status
+            || refusal.status.is_client_error()
+            || refusal.status.is_server_error()
+    );
     assert!(!refusal.message.is_empty() && !refusal.code.as_str().is_empty());
     // Whatever is asked of it.
-    let _ = (refusal.json(), refusal.is_conflict(), refusal.is_not_found(), refusal.is_passing(), refusal.is_overloaded());
+    let _ = (
+        refusal.json(),
+        refusal.is_conflict(),
+        refusal.is_not_found(),
+        refusal.is_passing(),
+        refusal.is_overloaded(),
+    );
 }
 
 /// `joined`: the items are pieces.
-fn check_one<O: Operation<Decoder: Decode<Item: Debug>>>(hub: &Endpoint, operation: &O, said: &Said<'_>, joined: bool) {
+fn check_one<O: Operation<Decoder: Decode<Item: Debug>>>(
+    hub: &Endpoint,
+    operation: &O,
+    said: &Said<'_>,
+    joined: bool,
+) {
     let reply = || hub.reply(operation, said.status, &said.reason, &said.headers);
     let _ = format!("{:?}", reply());
     assert_eq!(reply().into_decoder().is_some(), said.status.is_success());
     let whole = read(reply(), said, said.body.len(), joined, false);
     for size in [1, 2, 1 + said.seed] {
-        assert_eq!(read(reply(), said, size, joined, false), whole, "{}, in pieces of {size}", O::NAME);
+        assert_eq!(
+            read(reply(), said, size, joined, false),
+            whole,
+            "{}, in pieces of {size}",
+            O::NAME
+        );
     }
     let lost = read(reply(), said, said.body.len(), joined, true);
-    assert_eq!(read(reply(), said, 1, joined, true), lost, "{}, lost at its end", O::NAME);
-    assert!(lost.error.is_some(), "{}: what was cut off is no success", O::NAME);
+    assert_eq!(
+        read(reply(), said, 1, joined, true),
+        lost,
+        "{}, lost at its end",
+        O::NAME
+    );
+    assert!(
+        lost.error.is_some(),
+        "{}: what was cut off is no success",
+        O::NAME
+    );
 }
 
 /// Two bytes choose the operation and the cuts, two more the status; then follow, each up to a byte 0xff: the reason phrase, the headers with a
 /// byte 0xfe between them, and the body, which takes the rest.
 pub(crate) fn check(input: &[u8]) {
-    let [which, seed, high, low, rest @ ..] = input else { return };
+    let [which, seed, high, low, rest @ ..] = input else {
+        return;
+    };
     let mut parts = rest.splitn(3, |byte| *byte == 0xff);
     let mut part = || parts.next().unwrap_or_default();
     let reason = String::from_utf8_lossy(part()).into_owned();
     let mut headers = HeaderMap::new();
     for line in part().split(|byte| *byte == 0xfe).take(100) {
         let mut line = line.splitn(2, |byte| *byte == b':');
-        let name = line.next().and_then(|name| HeaderName::from_bytes(name).ok());
-        let value = line.next().and_then(|value| HeaderValue::from_bytes(value.trim_ascii()).ok());
+        let name = line
+            .next()
+            .and_then(|name| HeaderName::from_bytes(name).ok());
+        let value = line
+            .next()
+            .and_then(|value| HeaderValue::from_bytes(value.trim_ascii()).ok());
         if let (Some(name), Some(value)) = (name, value) {
             headers.append(name, value);
         }
@@ -148,10 +227,20 @@ pub(crate) fn check(input: &[u8]) {
     // Mostly the statuses that there are, in hundreds and units.
     let status = 100 * (1 + u16::from(*high) % 9) + u16::from(*low) % 100;
     let status = StatusCode::from_u16(status).expect("a status of three digits");
-    let said = &Said { status, reason, headers, body: part(), seed: usize::from(*seed) };
+    let said = &Said {
+        status,
+        reason,
+        headers,
+        body: part(),
+        seed: usize::from(*seed),
+    };
 
     let hub = &Endpoint::new("http://hub.example:8000/api/v1").expect("a base URL");
-    let hub = &hub.clone().with_dialect(if which & 128 == 0 { Dialect::LATEST } else { Dialect::of(Version::new(0, 18, 7)) });
+    let hub = &hub.clone().with_dialect(if which & 128 == 0 {
+        Dialect::LATEST
+    } else {
+        Dialect::of(Version::new(0, 18, 7))
+    });
     let id = &SequenceId::new("s").expect("an id");
     let instance = &InstanceId::new("i").expect("an id");
     let name = &EventName::new("e").expect("a name");
@@ -171,14 +260,64 @@ pub(crate) fn check(input: &[u8]) {
         9 => check_one(hub, &ListAccessKeys { space }, said, false),
         10 => check_one(hub, &SendSequence, said, false),
         11 => check_one(hub, &DeleteSequence { id, force: false }, said, false),
-        12 => check_one(hub, &StartSequence { id, options: &StartOptions::new() }, said, false),
-        13 => check_one(hub, &KillInstance { id: instance, options: &KillOptions::new() }, said, false),
+        12 => check_one(
+            hub,
+            &StartSequence {
+                id,
+                options: &StartOptions::new(),
+            },
+            said,
+            false,
+        ),
+        13 => check_one(
+            hub,
+            &KillInstance {
+                id: instance,
+                options: &KillOptions::new(),
+            },
+            said,
+            false,
+        ),
         14 => check_one(hub, &LastEvent { id: instance, name }, said, false),
         15 => check_one(hub, &ReadEvents { id: instance, name }, said, false),
-        16 => check_one(hub, &SendInput { id: instance, content_type, end: None }, said, false),
-        17 => check_one(hub, &SendTopic { name: topic, content_type, end: None }, said, false),
-        18 => check_one(hub, &ReadStream { id: instance, stream: OutputStream::Output }, said, true),
-        19 => check_one(hub, &ReadTopic { name: topic, content_type }, said, true),
+        16 => check_one(
+            hub,
+            &SendInput {
+                id: instance,
+                content_type,
+                end: None,
+            },
+            said,
+            false,
+        ),
+        17 => check_one(
+            hub,
+            &SendTopic {
+                name: topic,
+                content_type,
+                end: None,
+            },
+            said,
+            false,
+        ),
+        18 => check_one(
+            hub,
+            &ReadStream {
+                id: instance,
+                stream: OutputStream::Output,
+            },
+            said,
+            true,
+        ),
+        19 => check_one(
+            hub,
+            &ReadTopic {
+                name: topic,
+                content_type,
+            },
+            said,
+            true,
+        ),
         20 => check_one(hub, &ReadLog, said, true),
         21 => check_one(hub, &ReadAudit, said, true),
         // And what becomes of it without a reply.

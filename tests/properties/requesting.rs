@@ -50,40 +50,82 @@ impl Hub {
     }
 
     /// What the operation sends, if it does: it goes to this route, with these headers beside those that all requests have.
-    fn sent<O: Operation<Payload: Body>>(&self, operation: &O, route: &[&str], own: &[(&str, &str)]) -> Result<Vec<u8>, RequestError> {
+    fn sent<O: Operation<Payload: Body>>(
+        &self,
+        operation: &O,
+        route: &[&str],
+        own: &[(&str, &str)],
+    ) -> Result<Vec<u8>, RequestError> {
         let request = self.endpoint.request(operation)?;
         assert_eq!(request.method(), O::METHOD);
-        assert_eq!(request.uri().to_string(), format!("{}/{}", self.endpoint.base_url(), route.join("/")), "{}", O::NAME);
-        let base: http::Uri = self.endpoint.base_url().parse().expect("a base that requests are made of");
-        assert_eq!((request.uri().scheme(), request.uri().authority()), (base.scheme(), base.authority()), "{}", O::NAME);
+        assert_eq!(
+            request.uri().to_string(),
+            format!("{}/{}", self.endpoint.base_url(), route.join("/")),
+            "{}",
+            O::NAME
+        );
+        let base: http::Uri = self
+            .endpoint
+            .base_url()
+            .parse()
+            .expect("a base that requests are made of");
+        assert_eq!(
+            (request.uri().scheme(), request.uri().authority()),
+            (base.scheme(), base.authority()),
+            "{}",
+            O::NAME
+        );
         assert_eq!(request.uri().query(), None, "{}", O::NAME);
         let authority = base.authority().map_or("", |authority| authority.as_str());
         let (_, above) = self.endpoint.base_url().split_once("://").expect("a URL");
         let above = above.strip_prefix(authority).expect("the host comes first");
-        let below = request.uri().path().strip_prefix(above).expect("a path below the base");
-        assert!(below.split('/').skip(1).eq(route.iter().copied()), "{}: {below}", O::NAME);
+        let below = request
+            .uri()
+            .path()
+            .strip_prefix(above)
+            .expect("a path below the base");
+        assert!(
+            below.split('/').skip(1).eq(route.iter().copied()),
+            "{}: {below}",
+            O::NAME
+        );
 
         let mut headers = self.headers.clone();
         for (name, value) in own {
             let value = HeaderValue::from_str(value).expect("an operation's own header");
-            headers.insert(HeaderName::try_from(*name).expect("an operation's own header"), value);
+            headers.insert(
+                HeaderName::try_from(*name).expect("an operation's own header"),
+                value,
+            );
         }
         assert_eq!(request.headers(), &headers, "{}", O::NAME);
         for value in request.headers().values() {
-            assert!(!value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)), "{}", O::NAME);
+            assert!(
+                !value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)),
+                "{}",
+                O::NAME
+            );
         }
         Ok(request.body().bytes().to_vec())
     }
 
-    fn json<O: Operation<Payload: Body>>(&self, operation: &O, route: &[&str], own: &[(&str, &str)]) -> Result<Value, RequestError> {
-        self.sent(operation, route, own).map(|body| serde_json::from_slice(&body).expect("JSON"))
+    fn json<O: Operation<Payload: Body>>(
+        &self,
+        operation: &O,
+        route: &[&str],
+        own: &[(&str, &str)],
+    ) -> Result<Value, RequestError> {
+        self.sent(operation, route, own)
+            .map(|body| serde_json::from_slice(&body).expect("JSON"))
     }
 }
 
 /// Whether hubs can find a value in a path, and proxies do not take it for something else.
 pub(crate) fn is_addressable(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !"\"#/<>?[\\]^`{|}".contains(c);
-    let escapes = value.split('%').skip(1).any(|after| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()));
+    let escapes = value.split('%').skip(1).any(|after| {
+        after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+    });
     !value.is_empty() && !matches!(value, "." | "..") && value.chars().all(plain) && !escapes
 }
 
@@ -103,7 +145,9 @@ fn unchecked<T: serde::de::DeserializeOwned>(value: &str) -> T {
 fn judge<T>(sent: Result<T, RequestError>, good: bool, bad: &str) {
     match sent {
         Ok(_) => assert!(good, "{bad:?} was sent"),
-        Err(RequestError::Segment { value, .. }) => assert!(!good && value == bad, "{value:?} was refused"),
+        Err(RequestError::Segment { value, .. }) => {
+            assert!(!good && value == bad, "{value:?} was refused")
+        }
         // Longer than any address.
         Err(RequestError::Http(_)) => assert!(bad.len() > 60_000, "{bad:?} is no request"),
         Err(error) => panic!("{bad:?}: {error}"),
@@ -115,12 +159,52 @@ pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
     assert_eq!(SequenceId::new(text).is_ok(), good, "{text:?}");
     let id = &unchecked(text);
     let options = &StartOptions::new();
-    judge(hub.sent(&GetSequence { id }, &["sequence", text], &[]), good, text);
-    judge(hub.sent(&ListSequenceInstances { id }, &["sequence", text, "instances"], &[]), good, text);
-    judge(hub.sent(&OverwriteSequence { id }, &["sequence", text], &[BYTES]), good, text);
-    judge(hub.sent(&DeleteSequence { id, force: false }, &["sequence", text], &[JSON]), good, text);
-    judge(hub.sent(&DeleteSequence { id, force: true }, &["sequence", text], &[JSON, ("x-seq-kill-inst", "true")]), good, text);
-    judge(hub.sent(&StartSequence { id, options }, &["sequence", text, "start"], &[JSON]), good, text);
+    judge(
+        hub.sent(&GetSequence { id }, &["sequence", text], &[]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &ListSequenceInstances { id },
+            &["sequence", text, "instances"],
+            &[],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(&OverwriteSequence { id }, &["sequence", text], &[BYTES]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &DeleteSequence { id, force: false },
+            &["sequence", text],
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &DeleteSequence { id, force: true },
+            &["sequence", text],
+            &[JSON, ("x-seq-kill-inst", "true")],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &StartSequence { id, options },
+            &["sequence", text, "start"],
+            &[JSON],
+        ),
+        good,
+        text,
+    );
 }
 
 pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
@@ -129,27 +213,149 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
     let id = &unchecked(text);
     let event = &EventName::new("e").expect("a name");
     let below = |last| ["instance", text, last];
-    judge(hub.sent(&GetInstance { id }, &["instance", text], &[]), good, text);
-    judge(hub.sent(&GetInstanceHealth { id }, &below("health"), &[]), good, text);
-    judge(hub.sent(&StopInstance { id, options: &StopOptions::default() }, &below("_stop"), &[JSON]), good, text);
-    judge(hub.sent(&KillInstance { id, options: &KillOptions::new() }, &below("_kill"), &[JSON]), good, text);
-    judge(hub.sent(&SetMonitoringRate { id, rate: 1 }, &below("_monitoring_rate"), &[JSON]), good, text);
-    judge(hub.sent(&SendEvent { id, name: "e", data: &json!("x") }, &below("_event"), &[JSON]), good, text);
-    judge(hub.sent(&NextEvent { id, name: event }, &["instance", text, "once", "e"], &[]), good, text);
-    judge(hub.sent(&LastEvent { id, name: event }, &["instance", text, "event", "e"], &[]), good, text);
-    judge(hub.sent(&ReadEvents { id, name: event }, &["instance", text, "events", "e"], &[]), good, text);
-    for stream in [OutputStream::Stdout, OutputStream::Stderr, OutputStream::Output, OutputStream::Log] {
+    judge(
+        hub.sent(&GetInstance { id }, &["instance", text], &[]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(&GetInstanceHealth { id }, &below("health"), &[]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &StopInstance {
+                id,
+                options: &StopOptions::default(),
+            },
+            &below("_stop"),
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &KillInstance {
+                id,
+                options: &KillOptions::new(),
+            },
+            &below("_kill"),
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &SetMonitoringRate { id, rate: 1 },
+            &below("_monitoring_rate"),
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &SendEvent {
+                id,
+                name: "e",
+                data: &json!("x"),
+            },
+            &below("_event"),
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &NextEvent { id, name: event },
+            &["instance", text, "once", "e"],
+            &[],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &LastEvent { id, name: event },
+            &["instance", text, "event", "e"],
+            &[],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &ReadEvents { id, name: event },
+            &["instance", text, "events", "e"],
+            &[],
+        ),
+        good,
+        text,
+    );
+    for stream in [
+        OutputStream::Stdout,
+        OutputStream::Stderr,
+        OutputStream::Output,
+        OutputStream::Log,
+    ] {
         let last = format!("{stream:?}").to_lowercase();
-        judge(hub.sent(&ReadStream { id, stream }, &["instance", text, &last], &[]), good, text);
+        judge(
+            hub.sent(&ReadStream { id, stream }, &["instance", text, &last], &[]),
+            good,
+            text,
+        );
     }
     for content_type in [ContentType::Text, ContentType::Bytes, ContentType::Ndjson] {
         let own = ("content-type", content_type.as_str());
-        judge(hub.sent(&SendInput { id, content_type, end: None }, &below("input"), &[own]), good, text);
+        judge(
+            hub.sent(
+                &SendInput {
+                    id,
+                    content_type,
+                    end: None,
+                },
+                &below("input"),
+                &[own],
+            ),
+            good,
+            text,
+        );
         let end = Some(true);
-        judge(hub.sent(&SendInput { id, content_type, end }, &below("input"), &[own, ("x-end-stream", "true")]), good, text);
-        judge(hub.sent(&InOut { id, content_type }, &below("inout"), &[own]), good, text);
+        judge(
+            hub.sent(
+                &SendInput {
+                    id,
+                    content_type,
+                    end,
+                },
+                &below("input"),
+                &[own, ("x-end-stream", "true")],
+            ),
+            good,
+            text,
+        );
+        judge(
+            hub.sent(&InOut { id, content_type }, &below("inout"), &[own]),
+            good,
+            text,
+        );
     }
-    judge(hub.sent(&SendStdin { id, end: Some(false) }, &below("stdin"), &[BYTES, ("x-end-stream", "false")]), good, text);
+    judge(
+        hub.sent(
+            &SendStdin {
+                id,
+                end: Some(false),
+            },
+            &below("stdin"),
+            &[BYTES, ("x-end-stream", "false")],
+        ),
+        good,
+        text,
+    );
 }
 
 pub(crate) fn check_event_name(hub: &Hub, text: &str) {
@@ -157,9 +363,33 @@ pub(crate) fn check_event_name(hub: &Hub, text: &str) {
     assert_eq!(EventName::new(text).is_ok(), good, "{text:?}");
     let id = &InstanceId::new("i").expect("an id");
     let name = &unchecked(text);
-    judge(hub.sent(&NextEvent { id, name }, &["instance", "i", "once", text], &[]), good, text);
-    judge(hub.sent(&LastEvent { id, name }, &["instance", "i", "event", text], &[]), good, text);
-    judge(hub.sent(&ReadEvents { id, name }, &["instance", "i", "events", text], &[]), good, text);
+    judge(
+        hub.sent(
+            &NextEvent { id, name },
+            &["instance", "i", "once", text],
+            &[],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &LastEvent { id, name },
+            &["instance", "i", "event", text],
+            &[],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &ReadEvents { id, name },
+            &["instance", "i", "events", text],
+            &[],
+        ),
+        good,
+        text,
+    );
 }
 
 pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
@@ -168,12 +398,37 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
     let name = &unchecked(text);
     for content_type in [ContentType::Text, ContentType::Bytes, ContentType::Ndjson] {
         let own = ("content-type", content_type.as_str());
-        judge(hub.sent(&SendTopic { name, content_type, end: None }, &["topic", text], &[own]), good, text);
-        judge(hub.sent(&ReadTopic { name, content_type }, &["topic", text], &[own]), good, text);
-        let body = hub.json(&CreateTopic { name, content_type }, &["topics"], &[JSON]).expect("it is not in the route");
-        assert_eq!(body, json!({ "id": text, "content-type": content_type.as_str() }));
+        judge(
+            hub.sent(
+                &SendTopic {
+                    name,
+                    content_type,
+                    end: None,
+                },
+                &["topic", text],
+                &[own],
+            ),
+            good,
+            text,
+        );
+        judge(
+            hub.sent(&ReadTopic { name, content_type }, &["topic", text], &[own]),
+            good,
+            text,
+        );
+        let body = hub
+            .json(&CreateTopic { name, content_type }, &["topics"], &[JSON])
+            .expect("it is not in the route");
+        assert_eq!(
+            body,
+            json!({ "id": text, "content-type": content_type.as_str() })
+        );
     }
-    judge(hub.sent(&DeleteTopic { name }, &["topics", text], &[JSON]), good, text);
+    judge(
+        hub.sent(&DeleteTopic { name }, &["topics", text], &[JSON]),
+        good,
+        text,
+    );
 }
 
 /// The ids of the platform, in routes and in the addresses of what is reached through it.
@@ -185,17 +440,67 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
     assert_eq!(StoreItemId::new(text).is_ok(), good, "{text:?}");
     for force in [true, false] {
         let own = ("x-force", if force { "true" } else { "false" });
-        judge(hub.sent(&DeleteHub { id: &unchecked(text), force }, &["sth", text], &[JSON, own]), good, text);
+        judge(
+            hub.sent(
+                &DeleteHub {
+                    id: &unchecked(text),
+                    force,
+                },
+                &["sth", text],
+                &[JSON, own],
+            ),
+            good,
+            text,
+        );
     }
     let item = &unchecked(text);
-    judge(hub.sent(&PutStoreItem { id: Some(item) }, &["s3", text], &[BYTES]), good, text);
-    judge(hub.sent(&DeleteStoreItem { id: item }, &["s3", text], &[JSON]), good, text);
+    judge(
+        hub.sent(&PutStoreItem { id: Some(item) }, &["s3", text], &[BYTES]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(&DeleteStoreItem { id: item }, &["s3", text], &[JSON]),
+        good,
+        text,
+    );
     let space = &unchecked(text);
     let keys = ["space", text, "apikey"];
-    judge(hub.sent(&ListAccessKeys { space }, &keys, &[JSON]), good, text);
-    judge(hub.sent(&CreateAccessKey { space, description: None }, &keys, &[JSON]), good, text);
-    judge(hub.sent(&RevokeAccessKey { space, key: "k" }, &keys, &[JSON, ("x-revoke", "k")]), good, text);
-    judge(hub.sent(&RevokeAllAccessKeys { space }, &keys, &[JSON, ("x-revoke-all", "true")]), good, text);
+    judge(
+        hub.sent(&ListAccessKeys { space }, &keys, &[JSON]),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &CreateAccessKey {
+                space,
+                description: None,
+            },
+            &keys,
+            &[JSON],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &RevokeAccessKey { space, key: "k" },
+            &keys,
+            &[JSON, ("x-revoke", "k")],
+        ),
+        good,
+        text,
+    );
+    judge(
+        hub.sent(
+            &RevokeAllAccessKeys { space },
+            &keys,
+            &[JSON, ("x-revoke-all", "true")],
+        ),
+        good,
+        text,
+    );
 
     let endpoint = &hub.endpoint;
     let ways = [
@@ -205,8 +510,14 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
     ];
     for (behind, first) in ways {
         let sent = behind.and_then(|behind| {
-            assert_eq!(behind.base_url(), format!("{}/{first}/{text}/api/v1", endpoint.base_url()));
-            let behind = Hub { endpoint: behind, headers: hub.headers.clone() };
+            assert_eq!(
+                behind.base_url(),
+                format!("{}/{first}/{text}/api/v1", endpoint.base_url())
+            );
+            let behind = Hub {
+                endpoint: behind,
+                headers: hub.headers.clone(),
+            };
             behind.sent(&GetVersion, &["version"], &[])
         });
         judge(sent, good, text);
@@ -219,35 +530,71 @@ const FRAMING: &str = "host content-length content-type content-encoding transfe
 /// A header for all requests, as the builder of a client takes it. Gives the endpoint that has it.
 pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
     let mut hub = Hub::usual();
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
+    let is_name = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
     let is_value = value.chars().all(|c| c == '\t' || !(c.is_ascii_control()));
     let key = HeaderName::try_from(name);
     let content = HeaderValue::try_from(value);
     // A name longer than 64 kB is none either.
     assert_eq!(key.is_ok(), is_name && name.len() < 1 << 16, "{name:?}");
     assert_eq!(content.is_ok(), is_value, "{value:?}");
-    let (Ok(key), Ok(content)) = (key, content) else { return None };
-    let framing = FRAMING.split(' ').any(|framing| framing.eq_ignore_ascii_case(name));
-    let fits = name.len() + value.len() + if name.eq_ignore_ascii_case("accept") { 0 } else { "accept*/*".len() } <= 16 << 10;
+    let (Ok(key), Ok(content)) = (key, content) else {
+        return None;
+    };
+    let framing = FRAMING
+        .split(' ')
+        .any(|framing| framing.eq_ignore_ascii_case(name));
+    let fits = name.len()
+        + value.len()
+        + if name.eq_ignore_ascii_case("accept") {
+            0
+        } else {
+            "accept*/*".len()
+        }
+        <= 16 << 10;
     // White space around it would not arrive, and other letters as others.
     let whole = value.trim_matches([' ', '\t']) == value && value.is_ascii();
     let set = hub.endpoint.set_header(key.clone(), content.clone());
-    assert_eq!(set.is_ok(), !framing && fits && whole, "{name:?}: {value:?}: {set:?}");
+    assert_eq!(
+        set.is_ok(),
+        !framing && fits && whole,
+        "{name:?}: {value:?}: {set:?}"
+    );
     if let Err(error) = set {
         assert!(matches!(error, RequestError::Header { .. }), "{error:?}");
-        let other = hub.endpoint.set_header(key, HeaderValue::from_static(" ")).expect_err("a value that is refused in any case");
-        assert!(!whole || !fits || error.to_string() == other.to_string(), "the value of a header may be a secret: {error}");
+        let other = hub
+            .endpoint
+            .set_header(key, HeaderValue::from_static(" "))
+            .expect_err("a value that is refused in any case");
+        assert!(
+            !whole || !fits || error.to_string() == other.to_string(),
+            "the value of a header may be a secret: {error}"
+        );
         return None;
     }
     assert_eq!(content.as_bytes(), value.as_bytes());
     hub.headers.insert(key.clone(), content);
-    hub.sent(&GetVersion, &["version"], &[]).expect("nothing of the caller's is in it but the header");
+    hub.sent(&GetVersion, &["version"], &[])
+        .expect("nothing of the caller's is in it but the header");
     let id = &SequenceId::new("s").expect("an id");
-    hub.sent(&DeleteSequence { id, force: false }, &["sequence", "s"], &[JSON]).expect("the same");
+    hub.sent(
+        &DeleteSequence { id, force: false },
+        &["sequence", "s"],
+        &[JSON],
+    )
+    .expect("the same");
     // Not shown: it looks the same with any other value.
     let mut other = Hub::usual();
-    other.endpoint.set_header(key, HeaderValue::from_static("x")).expect("a value like any other");
-    assert_eq!(format!("{:?}", hub.endpoint), format!("{:?}", other.endpoint));
+    other
+        .endpoint
+        .set_header(key, HeaderValue::from_static("x"))
+        .expect("a value like any other");
+    assert_eq!(
+        format!("{:?}", hub.endpoint),
+        format!("{:?}", other.endpoint)
+    );
     Some(hub)
 }
 
@@ -256,30 +603,54 @@ pub(crate) fn check_base(given: &str, value: &str) {
     let endpoint = match Endpoint::new(given) {
         Ok(endpoint) => endpoint,
         Err(error) => {
-            let RequestError::BaseUrl { url, .. } = &error else { panic!("{error:?}") };
+            let RequestError::BaseUrl { url, .. } = &error else {
+                panic!("{error:?}")
+            };
             // A password is not told, where it stands.
-            let authority = given.split_once("://").and_then(|(_, rest)| rest.split(['/', '\\', '?', '#']).next());
-            let secret = authority.and_then(|authority| authority.rsplit_once('@')?.0.split_once(':')).map(|(_, secret)| secret);
+            let authority = given
+                .split_once("://")
+                .and_then(|(_, rest)| rest.split(['/', '\\', '?', '#']).next());
+            let secret = authority
+                .and_then(|authority| authority.rsplit_once('@')?.0.split_once(':'))
+                .map(|(_, secret)| secret);
             if let Some(secret) = secret.filter(|secret| secret.len() >= 8) {
-                assert!(url.matches(secret).count() < given.matches(secret).count(), "{error}");
+                assert!(
+                    url.matches(secret).count() < given.matches(secret).count(),
+                    "{error}"
+                );
             }
             return;
         }
     };
     let base = &endpoint.base_url().to_owned();
-    assert!(base.starts_with("http://") || base.starts_with("https://"), "{base:?}");
+    assert!(
+        base.starts_with("http://") || base.starts_with("https://"),
+        "{base:?}"
+    );
     // The same place, whoever reads it.
     let url = url::Url::parse(given).expect("it was taken");
-    let uri: http::Uri = base.parse().unwrap_or_else(|error| panic!("{base:?} is taken, and requests cannot be made of it: {error}"));
+    let uri: http::Uri = base.parse().unwrap_or_else(|error| {
+        panic!("{base:?} is taken, and requests cannot be made of it: {error}")
+    });
     assert_eq!(uri.scheme_str(), Some(url.scheme()), "{base:?}");
     assert_eq!(uri.host(), url.host_str(), "{base:?}");
     assert_eq!(uri.port_u16(), url.port(), "{base:?}");
-    assert_eq!(uri.path().trim_end_matches('/'), url.path().trim_end_matches('/'), "{base:?}");
-    assert!(!base.contains(['@', '?', '#']) || !uri.authority().expect("a host").as_str().contains('@'), "{base:?}");
+    assert_eq!(
+        uri.path().trim_end_matches('/'),
+        url.path().trim_end_matches('/'),
+        "{base:?}"
+    );
+    assert!(
+        !base.contains(['@', '?', '#']) || !uri.authority().expect("a host").as_str().contains('@'),
+        "{base:?}"
+    );
     let hub = Hub::new(endpoint);
     match hub.sent(&GetVersion, &["version"], &[]) {
         Ok(_) => check_sequence_id(&hub, value),
-        Err(error) => assert!(matches!(error, RequestError::Http(_)) && base.len() > 60_000, "{base:?}: {error:?}"),
+        Err(error) => assert!(
+            matches!(error, RequestError::Http(_)) && base.len() > 60_000,
+            "{base:?}: {error:?}"
+        ),
     }
 }
 
@@ -291,18 +662,38 @@ fn same(body: &Value, given: &Value) {
 
 pub(crate) fn check_event(hub: &Hub, name: &str, data: &Value) {
     let id = &InstanceId::new("i").expect("an id");
-    let body = hub.json(&SendEvent { id, name, data }, &["instance", "i", "_event"], &[JSON]).expect("any event");
-    same(&body, &json!([5001, { "eventName": name, "message": data }]));
+    let body = hub
+        .json(
+            &SendEvent { id, name, data },
+            &["instance", "i", "_event"],
+            &[JSON],
+        )
+        .expect("any event");
+    same(
+        &body,
+        &json!([5001, { "eventName": name, "message": data }]),
+    );
 }
 
 /// Options of a start: configuration, arguments, an id and topics of the caller's choice, and a member of any name.
 pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) {
     let id = &SequenceId::new("s").expect("an id");
-    let start = |options: StartOptions| hub.json(&StartSequence { id, options: &options }, &["sequence", "s", "start"], &[JSON]);
+    let start = |options: StartOptions| {
+        hub.json(
+            &StartSequence {
+                id,
+                options: &options,
+            },
+            &["sequence", "s", "start"],
+            &[JSON],
+        )
+    };
     match start(StartOptions::new().app_config(value)) {
         Ok(body) if value.is_null() => same(&body, &json!({})),
         Ok(body) => same(&body, &json!({ "appConfig": value })),
-        Err(RequestError::Option { option, .. }) => assert!(option == "appConfig" && !value.is_object() && !value.is_null()),
+        Err(RequestError::Option { option, .. }) => {
+            assert!(option == "appConfig" && !value.is_object() && !value.is_null())
+        }
         Err(error) => panic!("{error}"),
     }
     let body = start(StartOptions::new().arg(value).args([text, member])).expect("any arguments");
@@ -312,7 +703,9 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
             assert!(text.len() == 36 && is_instance_id(text));
             same(&body, &json!({ "instanceId": text }));
         }
-        Err(RequestError::Option { option, .. }) => assert!(option == "instanceId" && !(text.len() == 36 && is_instance_id(text))),
+        Err(RequestError::Option { option, .. }) => {
+            assert!(option == "instanceId" && !(text.len() == 36 && is_instance_id(text)))
+        }
         Err(error) => panic!("{error}"),
     }
     match start(StartOptions::new().input_topic(text).output_topic(text)) {
@@ -330,28 +723,53 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
 pub(crate) fn check_key(hub: &Hub, text: &str) {
     let space = &SpaceId::new("p").expect("an id");
     let route = ["space", "p", "apikey"];
-    let is_value = !text.is_empty() && text.trim_matches([' ', '\t']) == text && text.chars().all(|c| c == '\t' || matches!(c, ' '..='~'));
+    let is_value = !text.is_empty()
+        && text.trim_matches([' ', '\t']) == text
+        && text.chars().all(|c| c == '\t' || matches!(c, ' '..='~'));
     let own = [JSON, ("x-revoke", text)];
     let own: &[_] = if is_value { &own } else { &[] };
     match hub.sent(&RevokeAccessKey { space, key: text }, &route, own) {
         Ok(_) => assert!(is_value, "{text:?} was sent"),
         Err(RequestError::Header { name, problem, .. }) => {
-            assert!(!is_value && name == "x-revoke" && (text.len() < 8 || !problem.contains(text)), "{text:?}: {problem}");
+            assert!(
+                !is_value && name == "x-revoke" && (text.len() < 8 || !problem.contains(text)),
+                "{text:?}: {problem}"
+            );
         }
         Err(error) => panic!("{error}"),
     }
-    let body = hub.json(&CreateAccessKey { space, description: Some(text) }, &route, &[JSON]).expect("any description");
+    let body = hub
+        .json(
+            &CreateAccessKey {
+                space,
+                description: Some(text),
+            },
+            &route,
+            &[JSON],
+        )
+        .expect("any description");
     same(&body, &json!({ "description": text.trim() }));
     let disconnect = DisconnectHubs::id(text).limit(3);
-    same(&hub.json(&disconnect, &["disconnect"], &[JSON]).expect("any id"), &json!({ "id": text, "limit": 3 }));
+    same(
+        &hub.json(&disconnect, &["disconnect"], &[JSON])
+            .expect("any id"),
+        &json!({ "id": text, "limit": 3 }),
+    );
     let disconnect = DisconnectHubs::access_key(text);
-    same(&hub.json(&disconnect, &["disconnect"], &[JSON]).expect("any key"), &json!({ "accessKey": text }));
+    same(
+        &hub.json(&disconnect, &["disconnect"], &[JSON])
+            .expect("any key"),
+        &json!({ "accessKey": text }),
+    );
 }
 
 /// The first byte says what is made, a second one its variant; the rest are texts with a byte 0xff between them.
 pub(crate) fn check(input: &[u8]) {
     let [which, rest @ ..] = input else { return };
-    let texts: Vec<String> = rest.split(|byte| *byte == 0xff).map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+    let texts: Vec<String> = rest
+        .split(|byte| *byte == 0xff)
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect();
     let text = |index: usize| texts.get(index).map_or("", String::as_str);
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let hub = &Hub::usual();

@@ -31,14 +31,25 @@ fn read(connection: &mut Connection) -> Option<Arrived> {
         head.push(byte[0]);
     }
     // At line feeds alone: a return that somebody slipped in would stay.
-    let lines: Vec<Vec<u8>> = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
-    let length = lines.iter().find_map(|line| String::from_utf8_lossy(line).strip_prefix("content-length: ")?.parse().ok());
+    let lines: Vec<Vec<u8>> = head
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+        .collect();
+    let length = lines.iter().find_map(|line| {
+        String::from_utf8_lossy(line)
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
     let mut body = vec![0; length.unwrap_or(0)];
     let mut filled = 0;
     while filled < body.len() {
         filled += Some(connection.read_some(&mut body[filled..])).filter(|read| *read > 0)?;
     }
-    Some(Arrived { lines: lines.into_iter().filter(|line| !line.is_empty()).collect(), body })
+    Some(Arrived {
+        lines: lines.into_iter().filter(|line| !line.is_empty()).collect(),
+        body,
+    })
 }
 
 fn recorder() -> (ScriptedServer, Receiver<Arrived>) {
@@ -46,7 +57,11 @@ fn recorder() -> (ScriptedServer, Receiver<Arrived>) {
     let report = Mutex::new(report);
     let server = ScriptedServer::start(move |connection| {
         while let Some(request) = read(connection) {
-            report.lock().expect("no panic").send(request).expect("a waiting test");
+            report
+                .lock()
+                .expect("no panic")
+                .send(request)
+                .expect("a waiting test");
             if !connection.send(&response("200 OK", &[], b"{}")) {
                 break;
             }
@@ -57,15 +72,31 @@ fn recorder() -> (ScriptedServer, Receiver<Arrived>) {
 
 /// The request, which must have these headers and no others.
 fn assert_arrived(arrived: &Receiver<Arrived>, first: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
-    let request = arrived.recv_timeout(Duration::from_secs(10)).expect("a request");
+    let request = arrived
+        .recv_timeout(Duration::from_secs(10))
+        .expect("a request");
     assert_eq!(String::from_utf8_lossy(&request.lines[0]), first);
     let mut lines: Vec<Vec<u8>> = request.lines[1..].to_vec();
     lines.retain(|line| !line.starts_with(b"content-length: "));
-    let mut expected: Vec<Vec<u8>> = headers.iter().map(|(name, value)| [name.as_bytes(), b": ", value].concat()).collect();
+    let mut expected: Vec<Vec<u8>> = headers
+        .iter()
+        .map(|(name, value)| [name.as_bytes(), b": ", value].concat())
+        .collect();
     lines.sort();
     expected.sort();
-    let shown = |lines: &[Vec<u8>]| lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>();
-    assert_eq!(lines, expected, "{:#?}, and not {:#?}", shown(&lines), shown(&expected));
+    let shown = |lines: &[Vec<u8>]| {
+        lines
+            .iter()
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines,
+        expected,
+        "{:#?}, and not {:#?}",
+        shown(&lines),
+        shown(&expected)
+    );
     request.body
 }
 
@@ -73,47 +104,86 @@ fn assert_arrived(arrived: &Receiver<Arrived>, first: &str, headers: &[(&str, &[
 fn what_is_taken_arrives_byte_for_byte_and_nothing_else_does() {
     let (server, arrived) = recorder();
     let url = server.url();
-    let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("an authority").to_owned();
+    let authority = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .expect("an authority")
+        .to_owned();
     let transport = Arc::new(UreqTransport::default());
     let agent = format!("scramjet-client/{}", env!("CARGO_PKG_VERSION"));
     let sent = std::cell::Cell::new(0);
-    for_all(CASES, (headers(), ids(), ids(), json()), |((name, value), id, event, data): (_, String, String, Value)| {
-        let builder = HostClient::builder(&url).hub_version("1.0.1").transport(Arc::clone(&transport) as _).header(&name, &value);
-        let host = match builder.build() {
-            Ok(host) => host,
-            Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
+    for_all(
+        CASES,
+        (headers(), ids(), ids(), json()),
+        |((name, value), id, event, data): (_, String, String, Value)| {
+            let builder = HostClient::builder(&url)
+                .hub_version("1.0.1")
+                .transport(Arc::clone(&transport) as _)
+                .header(&name, &value);
+            let host = match builder.build() {
+                Ok(host) => host,
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
+                    assert!(arrived.try_recv().is_err(), "something was sent");
+                    return;
+                }
+            };
+            let name = name.to_lowercase();
+            let mut common: Vec<(&str, &[u8])> = vec![
+                ("accept", b"*/*"),
+                ("user-agent", agent.as_bytes()),
+                ("host", authority.as_bytes()),
+            ];
+            common.retain(|(other, _)| *other != name);
+            common.push((&name, value.as_bytes()));
+
+            let Ok(instance) = host.instance(&id) else {
+                assert!(
+                    !is_addressable(&id)
+                        || ["toString", "__proto__", "constructor"].contains(&&*id),
+                    "{id:?} is refused"
+                );
                 assert!(arrived.try_recv().is_err(), "something was sent");
                 return;
+            };
+            instance
+                .send_event(&event, &data)
+                .expect("an event of any name and data");
+            let first = format!("POST /api/v1/instance/{id}/_event HTTP/1.1");
+            let body = assert_arrived(
+                &arrived,
+                &first,
+                &[common.clone(), vec![("content-type", b"application/json")]].concat(),
+            );
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            let expected = json!([5001, { "eventName": event, "message": data }]).to_string();
+            assert_eq!(
+                body,
+                serde_json::from_str::<Value>(&expected).expect("JSON")
+            );
+
+            let waited = instance.event(&event);
+            if is_addressable(&event) {
+                waited.expect("an event");
+                assert_arrived(
+                    &arrived,
+                    &format!("GET /api/v1/instance/{id}/event/{event} HTTP/1.1"),
+                    &common,
+                );
+            } else {
+                assert!(matches!(
+                    waited.expect_err("no name").kind(),
+                    ErrorKind::Request(_)
+                ));
             }
-        };
-        let name = name.to_lowercase();
-        let mut common: Vec<(&str, &[u8])> = vec![("accept", b"*/*"), ("user-agent", agent.as_bytes()), ("host", authority.as_bytes())];
-        common.retain(|(other, _)| *other != name);
-        common.push((&name, value.as_bytes()));
-
-        let Ok(instance) = host.instance(&id) else {
-            assert!(!is_addressable(&id) || ["toString", "__proto__", "constructor"].contains(&&*id), "{id:?} is refused");
-            assert!(arrived.try_recv().is_err(), "something was sent");
-            return;
-        };
-        instance.send_event(&event, &data).expect("an event of any name and data");
-        let first = format!("POST /api/v1/instance/{id}/_event HTTP/1.1");
-        let body = assert_arrived(&arrived, &first, &[common.clone(), vec![("content-type", b"application/json")]].concat());
-        let body: Value = serde_json::from_slice(&body).expect("JSON");
-        let expected = json!([5001, { "eventName": event, "message": data }]).to_string();
-        assert_eq!(body, serde_json::from_str::<Value>(&expected).expect("JSON"));
-
-        let waited = instance.event(&event);
-        if is_addressable(&event) {
-            waited.expect("an event");
-            assert_arrived(&arrived, &format!("GET /api/v1/instance/{id}/event/{event} HTTP/1.1"), &common);
-        } else {
-            assert!(matches!(waited.expect_err("no name").kind(), ErrorKind::Request(_)));
-        }
-        sent.set(sent.get() + 1);
-        assert!(arrived.try_recv().is_err(), "something else was sent");
-    });
-    assert!(sent.get() > CASES / 10, "only {} of {CASES} could be sent", sent.get());
+            sent.set(sent.get() + 1);
+            assert!(arrived.try_recv().is_err(), "something else was sent");
+        },
+    );
+    assert!(
+        sent.get() > CASES / 10,
+        "only {} of {CASES} could be sent",
+        sent.get()
+    );
     println!("{} of {CASES} were sent", sent.get());
 }

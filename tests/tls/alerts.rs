@@ -68,15 +68,30 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
             TlsProblem::ClientCertificate,
             "the hub asks for a certificate of the client, and none was given",
         ),
-        ("bad_certificate", alert::<42>, TlsProblem::ClientCertificate, "the hub asks for a certificate of the client, and none was given"),
+        (
+            "bad_certificate",
+            alert::<42>,
+            TlsProblem::ClientCertificate,
+            "the hub asks for a certificate of the client, and none was given",
+        ),
         (
             "handshake_failure",
             alert::<40>,
             TlsProblem::Other,
             "the hub refused to encrypt: it asks for a certificate of the client, or has no cipher in common with it",
         ),
-        ("protocol_version", alert::<70>, TlsProblem::Other, "the hub and this client have no version of TLS, or no cipher, in common"),
-        ("internal_error", alert::<80>, TlsProblem::Other, "the two could not agree on encryption"),
+        (
+            "protocol_version",
+            alert::<70>,
+            TlsProblem::Other,
+            "the hub and this client have no version of TLS, or no cipher, in common",
+        ),
+        (
+            "internal_error",
+            alert::<80>,
+            TlsProblem::Other,
+            "the two could not agree on encryption",
+        ),
     ]
 }
 
@@ -87,7 +102,11 @@ fn what_does_not_encrypt_is_told() {
             for &backend in BACKENDS {
                 let what = format!("{name} with {backend:?}");
                 let server = ScriptedServer::start(handler);
-                let error = fails(&what, HostClient::builder(server.url().replace("http:", "https:")).tls_backend(backend));
+                let error = fails(
+                    &what,
+                    HostClient::builder(server.url().replace("http:", "https:"))
+                        .tls_backend(backend),
+                );
                 let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
                 assert_eq!(tls.problem(), problem, "{what}: {error:?}");
                 assert!(tls.to_string().contains(says), "{what}: {error:?}");
@@ -101,8 +120,15 @@ fn what_does_not_encrypt_is_told() {
 fn a_hub_that_encrypts_is_told_at_an_http_address() {
     within("a call", || {
         let hub = Hub::tls(&Authority::new("ours").identity(&["localhost"]));
-        let error = fails("http", HostClient::builder(hub.url("localhost").replace("https:", "http:")));
-        assert_eq!(error.tls().unwrap().problem(), TlsProblem::OnlyTls, "{error:?}");
+        let error = fails(
+            "http",
+            HostClient::builder(hub.url("localhost").replace("https:", "http:")),
+        );
+        assert_eq!(
+            error.tls().unwrap().problem(),
+            TlsProblem::OnlyTls,
+            "{error:?}"
+        );
         assert!(
             format!("{error:?}").ends_with("\n  caused by: what answers there speaks TLS; the address should begin with https://"),
             "{error:?}"
@@ -119,7 +145,11 @@ fn what_looks_like_encryption_later_is_not_taken_for_it() {
             let go_on = Arc::clone(&go_on);
             move |connection| {
                 while connection.read_request().is_some() {
-                    for piece in [&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx"[..], b"\x15", b"\x15"] {
+                    for piece in [
+                        &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx"[..],
+                        b"\x15",
+                        b"\x15",
+                    ] {
                         connection.send(piece);
                         go_on.take();
                     }

@@ -16,27 +16,61 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let (ours, other, third) = (Authority::new("ours"), Authority::new("other"), Authority::new("third"));
+    let (ours, other, third) = (
+        Authority::new("ours"),
+        Authority::new("other"),
+        Authority::new("third"),
+    );
     let pem = || Some(ours.pem());
-    let row = |name, identity, host, trusted, outcome| Row { name, identity, host, trusted, outcome };
+    let row = |name, identity, host, trusted, outcome| Row {
+        name,
+        identity,
+        host,
+        trusted,
+        outcome,
+    };
     let this = || ours.identity(&["localhost", "127.0.0.1"]);
-    let unknown =
-        Some((TlsProblem::UnknownIssuer, "nobody who is trusted here vouches for the hub's certificate; if it is the right one, trust"));
+    let unknown = Some((
+        TlsProblem::UnknownIssuer,
+        "nobody who is trusted here vouches for the hub's certificate; if it is the right one, trust",
+    ));
     let own = Identity::self_signed(&["localhost"]);
     let trusted_own = own.pem();
     vec![
         row("valid", this(), "localhost", pem(), None),
         row("valid for an address", this(), "127.0.0.1", pem(), None),
-        row("one of several authorities", this(), "localhost", Some([other.pem(), ours.pem(), third.pem()].concat()), None),
+        row(
+            "one of several authorities",
+            this(),
+            "localhost",
+            Some([other.pem(), ours.pem(), third.pem()].concat()),
+            None,
+        ),
         row(
             "with words between",
             this(),
             "localhost",
-            Some(format!("ours:\r\n{}\nother:\n{}", ours.pem().replace('\n', "\r\n"), other.pem())),
+            Some(format!(
+                "ours:\r\n{}\nother:\n{}",
+                ours.pem().replace('\n', "\r\n"),
+                other.pem()
+            )),
             None,
         ),
-        row("with one between", ours.below("between").identity(&["localhost"]), "localhost", pem(), None),
-        row("its own, trusted", own, "localhost", Some(trusted_own), None),
+        row(
+            "with one between",
+            ours.below("between").identity(&["localhost"]),
+            "localhost",
+            pem(),
+            None,
+        ),
+        row(
+            "its own, trusted",
+            own,
+            "localhost",
+            Some(trusted_own),
+            None,
+        ),
         row(
             "expired",
             ours.identity_between(&["localhost"], 2020, 2021),
@@ -49,33 +83,63 @@ fn rows() -> Vec<Row> {
             ours.identity_between(&["localhost"], 2090, 2099),
             "localhost",
             pem(),
-            Some((TlsProblem::NotYetValid, "the hub's certificate is not valid yet")),
+            Some((
+                TlsProblem::NotYetValid,
+                "the hub's certificate is not valid yet",
+            )),
         ),
         row(
             "for other hosts",
             ours.identity(&["hub.invalid", "*.hub.invalid", "127.0.0.1"]),
             "localhost",
             pem(),
-            Some((TlsProblem::WrongHost, "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, and not for localhost")),
+            Some((
+                TlsProblem::WrongHost,
+                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, and not for localhost",
+            )),
         ),
         row(
             "for a name, not the address",
             ours.identity(&["localhost"]),
             "127.0.0.1",
             pem(),
-            Some((TlsProblem::WrongHost, "the hub's certificate is for localhost, and not for 127.0.0.1")),
+            Some((
+                TlsProblem::WrongHost,
+                "the hub's certificate is for localhost, and not for 127.0.0.1",
+            )),
         ),
         row(
             "for no host",
             ours.identity(&[]),
             "localhost",
             pem(),
-            Some((TlsProblem::WrongHost, "the hub's certificate is for no host at all, and not for localhost")),
+            Some((
+                TlsProblem::WrongHost,
+                "the hub's certificate is for no host at all, and not for localhost",
+            )),
         ),
-        row("of an unknown authority", other.identity(&["localhost"]), "localhost", Some([ours.pem(), third.pem()].concat()), unknown),
+        row(
+            "of an unknown authority",
+            other.identity(&["localhost"]),
+            "localhost",
+            Some([ours.pem(), third.pem()].concat()),
+            unknown,
+        ),
         row("of no public authority", this(), "localhost", None, unknown),
-        row("its own", Identity::self_signed(&["localhost"]), "localhost", None, unknown),
-        row("its own, another trusted", Identity::self_signed(&["localhost"]), "localhost", pem(), unknown),
+        row(
+            "its own",
+            Identity::self_signed(&["localhost"]),
+            "localhost",
+            None,
+            unknown,
+        ),
+        row(
+            "its own, another trusted",
+            Identity::self_signed(&["localhost"]),
+            "localhost",
+            pem(),
+            unknown,
+        ),
     ]
 }
 
@@ -87,7 +151,9 @@ fn certificates_are_taken_or_refused() {
                 let what = format!("{} with {backend:?}", row.name);
                 let hub = Hub::tls(&row.identity);
                 let builder = || match &row.trusted {
-                    Some(pem) => hub.client(row.host, backend).ca_certificate_pem(pem.as_str()),
+                    Some(pem) => hub
+                        .client(row.host, backend)
+                        .ca_certificate_pem(pem.as_str()),
                     None => hub.client(row.host, backend),
                 };
                 match row.outcome {
@@ -98,7 +164,10 @@ fn certificates_are_taken_or_refused() {
                             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
                             assert_eq!(tls.problem(), problem, "{what}");
                             // The others do not tell which names there are, nor since when.
-                            assert!(backend != TlsBackend::Rustls || tls.to_string().starts_with(says), "{what}: {tls}");
+                            assert!(
+                                backend != TlsBackend::Rustls || tls.to_string().starts_with(says),
+                                "{what}: {tls}"
+                            );
                             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
                         }
                         assert!(hub.requests.is_empty(), "{what}: something was sent");
@@ -117,11 +186,21 @@ fn an_encrypted_connection_is_used_again() {
         for &backend in BACKENDS {
             let authority = Authority::new("ours");
             let hub = Hub::tls(&authority.identity(&["localhost"]));
-            let host = hub.client("localhost", backend).ca_certificate_pem(authority.pem()).build().unwrap();
+            let host = hub
+                .client("localhost", backend)
+                .ca_certificate_pem(authority.pem())
+                .build()
+                .unwrap();
             for _ in 0..3 {
                 host.version().unwrap();
                 host.instance("x").unwrap().send_input("some text").unwrap();
-                assert_eq!((hub.requests.take().method.as_str(), hub.requests.take().body.as_slice()), ("GET", b"some text".as_slice()));
+                assert_eq!(
+                    (
+                        hub.requests.take().method.as_str(),
+                        hub.requests.take().body.as_slice()
+                    ),
+                    ("GET", b"some text".as_slice())
+                );
             }
             assert_eq!(hub.server.connections(), 1, "{backend:?}");
         }

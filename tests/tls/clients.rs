@@ -16,7 +16,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self { hubs: Authority::new("hubs"), clients: Authority::new("clients") }
+        Self {
+            hubs: Authority::new("hubs"),
+            clients: Authority::new("clients"),
+        }
     }
 
     fn hub(&self, only_1_2: bool) -> Hub {
@@ -24,7 +27,8 @@ impl Scene {
     }
 
     fn client(&self, hub: &Hub, backend: TlsBackend) -> HostClientBuilder {
-        hub.client("localhost", backend).ca_certificate_pem(self.hubs.pem())
+        hub.client("localhost", backend)
+            .ca_certificate_pem(self.hubs.pem())
     }
 }
 
@@ -32,7 +36,11 @@ impl Scene {
 fn each(scene: &Scene, mut test: impl FnMut(&str, &Hub, TlsBackend)) {
     for (version, only_1_2) in [("TLS 1.3", false), ("TLS 1.2", true)] {
         for &backend in BACKENDS {
-            test(&format!("{version} with {backend:?}"), &scene.hub(only_1_2), backend);
+            test(
+                &format!("{version} with {backend:?}"),
+                &scene.hub(only_1_2),
+                backend,
+            );
         }
     }
 }
@@ -44,20 +52,37 @@ fn a_certificate_of_the_client_is_shown() {
         let direct = scene.clients.identity(&["somebody"]);
         let below = scene.clients.below("between").identity(&["somebody"]);
         let given = |identity: &Identity| {
-            [(identity.pem(), identity.key_pem()), (identity.pem() + &identity.key_pem(), identity.key_pem() + &identity.pem())]
+            [
+                (identity.pem(), identity.key_pem()),
+                (
+                    identity.pem() + &identity.key_pem(),
+                    identity.key_pem() + &identity.pem(),
+                ),
+            ]
         };
         each(&scene, |what, hub, backend| {
             for (certificates, key) in given(&direct).into_iter().chain(given(&below)) {
-                succeeds(what, scene.client(hub, backend).client_certificate_pem(certificates, key));
+                succeeds(
+                    what,
+                    scene
+                        .client(hub, backend)
+                        .client_certificate_pem(certificates, key),
+                );
                 hub.requests.take();
             }
-            let sec1 = scene.client(hub, backend).client_certificate_pem(direct.pem(), direct.sec1_key_pem());
+            let sec1 = scene
+                .client(hub, backend)
+                .client_certificate_pem(direct.pem(), direct.sec1_key_pem());
             if backend == TlsBackend::Rustls {
                 succeeds(what, sec1);
                 hub.requests.take();
             } else {
                 let error = sec1.build().unwrap_err().to_string();
-                assert!(error.starts_with("the setting \"client_certificate\" cannot be used: ") && error.contains("PKCS#8"), "{error}");
+                assert!(
+                    error.starts_with("the setting \"client_certificate\" cannot be used: ")
+                        && error.contains("PKCS#8"),
+                    "{error}"
+                );
             }
         });
     });
@@ -70,7 +95,13 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
         let check = |what: &str, hub: &Hub, error: Error, words: &str| {
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(tls.to_string().contains(words), "{what}: {error:?}");
-            assert!(matches!(tls.problem(), TlsProblem::ClientCertificate | TlsProblem::Other), "{what}: {error:?}");
+            assert!(
+                matches!(
+                    tls.problem(),
+                    TlsProblem::ClientCertificate | TlsProblem::Other
+                ),
+                "{what}: {error:?}"
+            );
             assert!(hub.requests.is_empty(), "{what}: the request was taken");
             tls.problem()
         };
@@ -80,9 +111,14 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
             let error = fails(what, scene.client(hub, backend));
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
             let problem = check(what, hub, error, "asks for a certificate of the client");
-            assert!(problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"), "{what}");
+            assert!(
+                problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
+                "{what}"
+            );
             for other in [&stranger, &expired] {
-                let builder = scene.client(hub, backend).client_certificate_pem(other.pem(), other.key_pem());
+                let builder = scene
+                    .client(hub, backend)
+                    .client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
                 assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
                 check(what, hub, error, "does not accept the client's certificate");
@@ -101,7 +137,11 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
             let upload = Upload::reader(std::io::repeat(b' ').take(4 << 20));
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
-            assert!(tls.to_string().contains("asks for a certificate of the client"), "{what}: {error:?}");
+            assert!(
+                tls.to_string()
+                    .contains("asks for a certificate of the client"),
+                "{what}: {error:?}"
+            );
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
             assert!(hub.requests.is_empty(), "{what}");
         });
@@ -116,7 +156,12 @@ fn a_hub_need_not_ask() {
         let client = scene.clients.identity(&["somebody"]);
         for &backend in BACKENDS {
             let hub = Hub::tls(&scene.hubs.identity(&["localhost"]));
-            succeeds("not asked", scene.client(&hub, backend).client_certificate_pem(client.pem(), client.key_pem()));
+            succeeds(
+                "not asked",
+                scene
+                    .client(&hub, backend)
+                    .client_certificate_pem(client.pem(), client.key_pem()),
+            );
         }
     });
 }

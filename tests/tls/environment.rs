@@ -31,9 +31,20 @@ const NONE: [(&str, &str); 9] = [
 fn the_environment_names_proxies_by_scheme() {
     if let (Ok(hub), Ok(ca)) = (env::var(HUB), env::var(CA)) {
         within("calls", move || {
-            succeeds("http", HostClient::builder(format!("http://{NAME}:8000/api/v1")).proxy_from_environment());
-            succeeds("https", HostClient::builder(format!("https://{NAME}/api/v1")).ca_certificate_pem(ca).proxy_from_environment());
-            succeeds("this machine", HostClient::builder(hub).proxy_from_environment());
+            succeeds(
+                "http",
+                HostClient::builder(format!("http://{NAME}:8000/api/v1")).proxy_from_environment(),
+            );
+            succeeds(
+                "https",
+                HostClient::builder(format!("https://{NAME}/api/v1"))
+                    .ca_certificate_pem(ca)
+                    .proxy_from_environment(),
+            );
+            succeeds(
+                "this machine",
+                HostClient::builder(hub).proxy_from_environment(),
+            );
         });
         return;
     }
@@ -42,7 +53,10 @@ fn the_environment_names_proxies_by_scheme() {
     let for_http = ForwardProxy::start("hub.invalid:8000", &http.server.url(), ESTABLISHED);
     let for_https = ForwardProxy::start("hub.invalid:443", &https.server.url(), ESTABLISHED);
     let (url, ca) = (http.server.url(), authority.pem());
-    let (one, other) = (format!("http://user:secret@{}", for_http.address()), for_https.address());
+    let (one, other) = (
+        format!("http://user:secret@{}", for_http.address()),
+        for_https.address(),
+    );
     let mut variables = NONE.to_vec();
     variables.extend([
         ("HTTP_PROXY", one.as_str()),
@@ -51,9 +65,22 @@ fn the_environment_names_proxies_by_scheme() {
         (HUB, &url),
         (CA, &ca),
     ]);
-    in_child("environment::the_environment_names_proxies_by_scheme", &variables);
-    assert_eq!((for_http.connections(), for_https.connections(), http.server.connections()), (1, 1, 2));
-    assert_eq!(for_http.asked()[0].header("proxy-authorization"), Some("Basic dXNlcjpzZWNyZXQ="));
+    in_child(
+        "environment::the_environment_names_proxies_by_scheme",
+        &variables,
+    );
+    assert_eq!(
+        (
+            for_http.connections(),
+            for_https.connections(),
+            http.server.connections()
+        ),
+        (1, 1, 2)
+    );
+    assert_eq!(
+        for_http.asked()[0].header("proxy-authorization"),
+        Some("Basic dXNlcjpzZWNyZXQ=")
+    );
     assert_eq!(for_https.asked()[0].header("proxy-authorization"), None);
 }
 
@@ -61,7 +88,10 @@ fn the_environment_names_proxies_by_scheme() {
 fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
     if let Ok(hub) = env::var(HUB) {
         within("calls", || {
-            let error = fails("socks", HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment());
+            let error = fails(
+                "socks",
+                HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment(),
+            );
             let told = error.proxy().unwrap();
             assert_eq!(told.problem(), ProxyProblem::Setting);
             assert_eq!(
@@ -70,18 +100,33 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
             // It would be the same again.
-            let host = HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment().build().unwrap();
+            let host = HostClient::builder(format!("https://{NAME}/api/v1"))
+                .proxy_from_environment()
+                .build()
+                .unwrap();
             let error = host.version().unwrap_err();
-            assert!(error.attempt_count() == 1 && !error.is_retryable(), "{error:?}");
-            succeeds("this machine", HostClient::builder(hub).proxy_from_environment());
+            assert!(
+                error.attempt_count() == 1 && !error.is_retryable(),
+                "{error:?}"
+            );
+            succeeds(
+                "this machine",
+                HostClient::builder(hub).proxy_from_environment(),
+            );
         });
         return;
     }
     let hub = Hub::plain();
     let url = hub.server.url();
     let mut variables = NONE.to_vec();
-    variables.extend([("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"), (HUB, &url)]);
-    in_child("environment::a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it", &variables);
+    variables.extend([
+        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"),
+        (HUB, &url),
+    ]);
+    in_child(
+        "environment::a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it",
+        &variables,
+    );
 }
 
 /// This machine, by an address which does not say so; nobody listens at these ports.
@@ -91,10 +136,20 @@ const THIS: &str = "[::ffff:7f00:1]";
 fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
     if env::var(HUB).is_ok() {
         within("a call", || {
-            let error = fails("excepted", HostClient::builder(format!("http://{THIS}:1/api/v1")).proxy_from_environment());
+            let error = fails(
+                "excepted",
+                HostClient::builder(format!("http://{THIS}:1/api/v1")).proxy_from_environment(),
+            );
             assert!(error.proxy().is_none() && error.is_connect(), "{error:?}");
-            let error = fails("not excepted", HostClient::builder(format!("http://{THIS}:2/api/v1")).proxy_from_environment());
-            assert_eq!(error.proxy().unwrap().problem(), ProxyProblem::NotAProxy, "{error:?}");
+            let error = fails(
+                "not excepted",
+                HostClient::builder(format!("http://{THIS}:2/api/v1")).proxy_from_environment(),
+            );
+            assert_eq!(
+                error.proxy().unwrap().problem(),
+                ProxyProblem::NotAProxy,
+                "{error:?}"
+            );
         });
         return;
     }
@@ -102,7 +157,21 @@ fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
     let excepted = "x , [::FFFF:127.0.0.1]:1";
     let address = proxy.address();
     let mut variables = NONE.to_vec();
-    variables.extend([("http_proxy", address.as_str()), ("NO_PROXY", excepted), (HUB, "x")]);
-    in_child("environment::a_hub_that_is_excepted_is_not_sought_at_a_proxy", &variables);
-    assert_eq!(proxy.asked().iter().map(|asked| asked.target.clone()).collect::<Vec<_>>(), [format!("{THIS}:2")]);
+    variables.extend([
+        ("http_proxy", address.as_str()),
+        ("NO_PROXY", excepted),
+        (HUB, "x"),
+    ]);
+    in_child(
+        "environment::a_hub_that_is_excepted_is_not_sought_at_a_proxy",
+        &variables,
+    );
+    assert_eq!(
+        proxy
+            .asked()
+            .iter()
+            .map(|asked| asked.target.clone())
+            .collect::<Vec<_>>(),
+        [format!("{THIS}:2")]
+    );
 }

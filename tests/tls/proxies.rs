@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, ProxyProblem, TlsProblem, Upload};
+use scramjet_client_blocking::{
+    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, ProxyProblem, TlsProblem,
+    Upload,
+};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::forward::ForwardProxy;
@@ -25,19 +28,27 @@ const SECRETS: [&str; 3] = ["s3cr", "dXNlcjpzM2", "the-token"];
 
 /// A client of a hub of this URL, through this proxy.
 fn through(proxy: &ForwardProxy, hub: &str) -> HostClientBuilder {
-    HostClient::builder(hub).bearer_token("the-token").proxy(format!("http://{IN_URL}{}", proxy.address()))
+    HostClient::builder(hub)
+        .bearer_token("the-token")
+        .proxy(format!("http://{IN_URL}{}", proxy.address()))
 }
 
 fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
     let host = builder.build().unwrap();
     for _ in 0..2 {
-        host.version().unwrap_or_else(|error| panic!("{what}: {error:?}"));
-        host.send_sequence(Upload::reader(std::io::repeat(b'x').take(300_000))).unwrap_err();
+        host.version()
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        host.send_sequence(Upload::reader(std::io::repeat(b'x').take(300_000)))
+            .unwrap_err();
     }
     for length in [0, 300_000, 0, 300_000] {
         let request = hub.requests.take();
         assert_eq!(request.body.len(), length, "{what}");
-        assert_eq!(request.header("authorization"), Some("Bearer the-token"), "{what}");
+        assert_eq!(
+            request.header("authorization"),
+            Some("Bearer the-token"),
+            "{what}"
+        );
         assert_eq!(request.header("proxy-authorization"), None, "{what}");
     }
 }
@@ -45,10 +56,31 @@ fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
 fn asked_for(what: &str, proxy: &ForwardProxy, hub: &str) {
     let asked = proxy.asked();
     assert_eq!(asked.len(), 1, "{what}: one connection is used again");
-    assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("CONNECT", hub), "{what}");
-    assert_eq!((asked[0].header("host"), asked[0].header("proxy-authorization")), (Some(hub), Some(IN_HEADER)), "{what}");
-    assert!(asked[0].header("user-agent").unwrap().starts_with("scramjet-client/"), "{what}");
-    assert_eq!(asked[0].headers.len(), 3, "{what}: the proxy is told nothing else: {asked:?}");
+    assert_eq!(
+        (asked[0].method.as_str(), asked[0].target.as_str()),
+        ("CONNECT", hub),
+        "{what}"
+    );
+    assert_eq!(
+        (
+            asked[0].header("host"),
+            asked[0].header("proxy-authorization")
+        ),
+        (Some(hub), Some(IN_HEADER)),
+        "{what}"
+    );
+    assert!(
+        asked[0]
+            .header("user-agent")
+            .unwrap()
+            .starts_with("scramjet-client/"),
+        "{what}"
+    );
+    assert_eq!(
+        asked[0].headers.len(),
+        3,
+        "{what}: the proxy is told nothing else: {asked:?}"
+    );
 }
 
 #[test]
@@ -71,7 +103,10 @@ fn http_hubs_are_reached_through_a_proxy() {
 fn https_hubs_are_reached_through_a_proxy() {
     within("calls", || {
         let authority = Authority::new("ours");
-        for (url, target) in [("https://hub.invalid:8443/api/v1", "hub.invalid:8443"), ("https://hub.invalid/api/v1", "hub.invalid:443")] {
+        for (url, target) in [
+            ("https://hub.invalid:8443/api/v1", "hub.invalid:8443"),
+            ("https://hub.invalid/api/v1", "hub.invalid:443"),
+        ] {
             for &backend in BACKENDS {
                 let hub = Hub::tls(&authority.identity(&[NAME]));
                 let proxy = ForwardProxy::start(target, &hub.server.url(), ESTABLISHED);
@@ -79,8 +114,15 @@ fn https_hubs_are_reached_through_a_proxy() {
                 works(url, client().ca_certificate_pem(authority.pem()), &hub);
                 asked_for(url, &proxy, target);
                 let error = fails("a certificate behind a proxy", client());
-                assert_eq!(error.tls().unwrap().problem(), TlsProblem::UnknownIssuer, "{error:?}");
-                assert!(error.proxy().is_none() && error.phase() == Some(Phase::Tls), "{error:?}");
+                assert_eq!(
+                    error.tls().unwrap().problem(),
+                    TlsProblem::UnknownIssuer,
+                    "{error:?}"
+                );
+                assert!(
+                    error.proxy().is_none() && error.phase() == Some(Phase::Tls),
+                    "{error:?}"
+                );
             }
         }
     });
@@ -92,12 +134,18 @@ fn a_proxy_that_is_named_leads_everywhere() {
     within("a call", || {
         let hub = Hub::plain();
         let url = hub.server.url();
-        let target = url.trim_start_matches("http://").trim_end_matches("/api/v1");
+        let target = url
+            .trim_start_matches("http://")
+            .trim_end_matches("/api/v1");
         let proxy = ForwardProxy::start(target, &url, ESTABLISHED);
         for address in [proxy.url(), proxy.address()] {
             succeeds("named", HostClient::builder(&url).proxy(address));
         }
-        assert!(proxy.asked().iter().all(|asked| asked.target == target && asked.header("proxy-authorization").is_none()));
+        assert!(
+            proxy.asked().iter().all(
+                |asked| asked.target == target && asked.header("proxy-authorization").is_none()
+            )
+        );
         assert_eq!((proxy.connections(), hub.server.connections()), (2, 2));
     });
 }
@@ -117,7 +165,11 @@ fn proxies_say_yes_in_many_ways() {
         ] {
             let hub = Hub::plain();
             let proxy = ForwardProxy::start("hub.invalid:8000", &hub.server.url(), answer);
-            works(answer, through(&proxy, "http://hub.invalid:8000/api/v1"), &hub);
+            works(
+                answer,
+                through(&proxy, "http://hub.invalid:8000/api/v1"),
+                &hub,
+            );
         }
     });
 }
@@ -161,7 +213,12 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
             refused(302),
             "the proxy <proxy> refused to connect to hub.invalid:8000: 302 Found",
         ),
-        ("no answer", |_, _| {}, ProxyProblem::NotAProxy, "the proxy <proxy> closed the connection instead of answering"),
+        (
+            "no answer",
+            |_, _| {},
+            ProxyProblem::NotAProxy,
+            "the proxy <proxy> closed the connection instead of answering",
+        ),
         (
             "half an answer",
             |_, client| {
@@ -204,14 +261,31 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 /// An error that names the proxy, and nothing that is secret.
 fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
     let told = error.to_string();
-    assert!(told.contains("could not connect through the proxy, and nothing was sent to the hub"), "{told}");
+    assert!(
+        told.contains("could not connect through the proxy, and nothing was sent to the hub"),
+        "{told}"
+    );
     let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
     assert_eq!(error.is_retryable(), may_change, "{error:?}");
     let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
-    assert_eq!((told.problem(), told.to_string()), (problem, says.replace("<proxy>", proxy)), "{what}");
-    assert!(error.phase() == Some(Phase::Connect) && error.is_connect(), "{what}: {error:?}");
-    for text in [format!("{error:?}"), format!("{:?}", error.kind()), format!("{told:?}")] {
-        assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{what}: {text}");
+    assert_eq!(
+        (told.problem(), told.to_string()),
+        (problem, says.replace("<proxy>", proxy)),
+        "{what}"
+    );
+    assert!(
+        error.phase() == Some(Phase::Connect) && error.is_connect(),
+        "{what}: {error:?}"
+    );
+    for text in [
+        format!("{error:?}"),
+        format!("{:?}", error.kind()),
+        format!("{told:?}"),
+    ] {
+        assert!(
+            SECRETS.iter().all(|secret| !text.contains(secret)),
+            "{what}: {text}"
+        );
     }
 }
 
@@ -221,9 +295,16 @@ fn a_proxy_that_does_not_lead_to_the_hub_is_told() {
         for (what, handler, problem, says) in refusals() {
             for scheme in ["http", "https"] {
                 let proxy = ForwardProxy::scripted(handler);
-                let error = fails(what, through(&proxy, &format!("{scheme}://hub.invalid:8000/api/v1")));
+                let error = fails(
+                    what,
+                    through(&proxy, &format!("{scheme}://hub.invalid:8000/api/v1")),
+                );
                 is_told(what, &error, problem, says, &proxy.url());
-                assert!(proxy.asked().iter().all(|asked| asked.method == "CONNECT" && asked.header("authorization").is_none()), "{what}");
+                assert!(
+                    proxy.asked().iter().all(|asked| asked.method == "CONNECT"
+                        && asked.header("authorization").is_none()),
+                    "{what}"
+                );
             }
         }
     });
@@ -235,9 +316,18 @@ fn a_proxy_that_wants_to_know_who_asks_is_told() {
         let proxy = ForwardProxy::scripted(|_, client| {
             client.send(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
         });
-        let error = fails("407", HostClient::builder("http://hub.invalid:8000/api/v1").proxy(proxy.url()));
+        let error = fails(
+            "407",
+            HostClient::builder("http://hub.invalid:8000/api/v1").proxy(proxy.url()),
+        );
         let says = "the proxy <proxy> wants a user name and a password (407), which its URL can hold: http://user:password@...";
-        is_told("407", &error, ProxyProblem::Refused(407.try_into().unwrap()), says, &proxy.url());
+        is_told(
+            "407",
+            &error,
+            ProxyProblem::Refused(407.try_into().unwrap()),
+            says,
+            &proxy.url(),
+        );
     });
 }
 
@@ -246,10 +336,20 @@ fn a_proxy_that_is_not_there_is_told() {
     within("a call", || {
         let nobody = refused_url().replace("http://", "").replace("/api/v1", "");
         for scheme in ["http", "https"] {
-            let hub = HostClient::builder(format!("{scheme}://hub.invalid:8000/api/v1")).bearer_token("the-token");
+            let hub = HostClient::builder(format!("{scheme}://hub.invalid:8000/api/v1"))
+                .bearer_token("the-token");
             let error = fails("nobody", hub.proxy(format!("http://{IN_URL}{nobody}")));
-            is_told("nobody", &error, ProxyProblem::Unreachable, "the proxy <proxy> cannot be reached", &format!("http://{nobody}"));
-            assert!(format!("{error:?}").contains("\n  caused by: Connection refused"), "{error:?}");
+            is_told(
+                "nobody",
+                &error,
+                ProxyProblem::Unreachable,
+                "the proxy <proxy> cannot be reached",
+                &format!("http://{nobody}"),
+            );
+            assert!(
+                format!("{error:?}").contains("\n  caused by: Connection refused"),
+                "{error:?}"
+            );
         }
     });
 }
@@ -288,13 +388,20 @@ fn a_proxy_has_no_longer_than_the_call() {
                 let host = through(&proxy, &hub).build().unwrap();
                 let error = host.with_deadline(LIMIT).version().unwrap_err();
                 assert!(
-                    matches!(error.kind(), ErrorKind::Deadline { .. }) && error.to_string().ends_with("nothing was sent"),
+                    matches!(error.kind(), ErrorKind::Deadline { .. })
+                        && error.to_string().ends_with("nothing was sent"),
                     "{what}: {error:?}"
                 );
 
                 let error = fails(what, through(&proxy, &hub).connect_timeout(LIMIT));
                 assert!(error.is_timeout(), "{what}: {error:?}");
-                is_told(what, &error, ProxyProblem::Unreachable, "the proxy <proxy> did not answer in time", &proxy.url());
+                is_told(
+                    what,
+                    &error,
+                    ProxyProblem::Unreachable,
+                    "the proxy <proxy> did not answer in time",
+                    &proxy.url(),
+                );
 
                 while !asked.is_empty() {}
                 let token = CancelToken::new();
@@ -305,7 +412,10 @@ fn a_proxy_has_no_longer_than_the_call() {
                 asked.take();
                 token.cancel();
                 let error = call.join().unwrap();
-                assert!(error.is_cancelled() && error.to_string().ends_with("nothing was sent"), "{what}: {error:?}");
+                assert!(
+                    error.is_cancelled() && error.to_string().ends_with("nothing was sent"),
+                    "{what}: {error:?}"
+                );
             }
         }
     });
@@ -315,8 +425,14 @@ fn a_proxy_has_no_longer_than_the_call() {
 fn a_silent_proxy_is_left_after_the_idle_timeout() {
     within("a call", || {
         let proxy = ForwardProxy::scripted(delays()[0].1);
-        let host = through(&proxy, "http://hub.invalid:8000/api/v1").build().unwrap();
+        let host = through(&proxy, "http://hub.invalid:8000/api/v1")
+            .build()
+            .unwrap();
         let error = host.with_idle_timeout(LIMIT).version().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Idle { .. }) && error.to_string().ends_with("nothing was sent"), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Idle { .. })
+                && error.to_string().ends_with("nothing was sent"),
+            "{error:?}"
+        );
     });
 }

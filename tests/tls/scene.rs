@@ -41,7 +41,9 @@ impl Hub {
         Self::start(|handler| ScriptedServer::start_tls_for(clients, identity, only_1_2, handler))
     }
 
-    fn start(start: impl FnOnce(Box<dyn Fn(&mut Connection) + Send + Sync>) -> ScriptedServer) -> Self {
+    fn start(
+        start: impl FnOnce(Box<dyn Fn(&mut Connection) + Send + Sync>) -> ScriptedServer,
+    ) -> Self {
         let requests = Mailbox::new();
         let server = start(Box::new({
             let requests = Arc::clone(&requests);
@@ -73,18 +75,32 @@ impl Hub {
 /// A call that comes through.
 pub(crate) fn succeeds(what: &str, builder: HostClientBuilder) {
     let version = builder.build().unwrap().version();
-    assert_eq!(version.unwrap_or_else(|error| panic!("{what}: {error:?}")).version, "1.0.1", "{what}");
+    assert_eq!(
+        version
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"))
+            .version,
+        "1.0.1",
+        "{what}"
+    );
 }
 
 /// The error of a call that does not, as it is told.
 pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
     let result = builder.retry(None).build().unwrap().version();
-    let error = result.map(|version| panic!("{what}: it succeeded with {version:?}")).unwrap_err();
+    let error = result
+        .map(|version| panic!("{what}: it succeeded with {version:?}"))
+        .unwrap_err();
     // Each layer says something of its own.
-    let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
+    let causes =
+        std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
     let told: Vec<String> = [error.to_string()].into_iter().chain(causes).collect();
     for (position, one) in told.iter().enumerate() {
-        assert!(told.iter().skip(position + 1).all(|other| !one.contains(other.as_str()) && !other.contains(one.as_str())), "{error:?}");
+        assert!(
+            told.iter()
+                .skip(position + 1)
+                .all(|other| !one.contains(other.as_str()) && !other.contains(one.as_str())),
+            "{error:?}"
+        );
     }
     error
 }

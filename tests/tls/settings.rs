@@ -4,7 +4,8 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use scramjet_client_blocking::{
-    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend, Transport, UreqConfig, UreqTransport,
+    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend,
+    Transport, UreqConfig, UreqTransport,
 };
 use scramjet_client_tests::authority::{Authority, Identity};
 
@@ -31,7 +32,10 @@ fn labelled(label: &str, base64: &str) -> String {
 }
 
 /// What is given, which setting is refused, and what is said of it.
-fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBuilder, &'static str, &'static str)> {
+fn rows(
+    ours: &Authority,
+    client: &Identity,
+) -> Vec<(&'static str, HostClientBuilder, &'static str, &'static str)> {
     let hub = || HostClient::builder("https://localhost/api/v1");
     let ca = |pem: String| hub().ca_certificate_pem(pem);
     let pair = |certificates: String, key: String| hub().client_certificate_pem(certificates, key);
@@ -45,19 +49,54 @@ fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBui
             "ca_certificates",
             "there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
         ),
-        ("some words", ca("a certificate".into()), "ca_certificates", "there is no certificate in it"),
-        ("DER", hub().ca_certificate_pem([0x30, 0x82, 1, 2, 0xff, 0]), "ca_certificates", "there is no certificate in it"),
-        ("a key alone", ca(key()), "ca_certificates", "there is only a private key in it, and no certificate"),
-        ("an authority on one line", ca(on_one_line(&ours.pem())), "ca_certificates", lines),
-        ("an authority without end", ca(without_end(&ours.pem())), "ca_certificates", lines),
-        ("a damaged authority", ca(damaged(&ours.pem())), "ca_certificates", lines),
+        (
+            "some words",
+            ca("a certificate".into()),
+            "ca_certificates",
+            "there is no certificate in it",
+        ),
+        (
+            "DER",
+            hub().ca_certificate_pem([0x30, 0x82, 1, 2, 0xff, 0]),
+            "ca_certificates",
+            "there is no certificate in it",
+        ),
+        (
+            "a key alone",
+            ca(key()),
+            "ca_certificates",
+            "there is only a private key in it, and no certificate",
+        ),
+        (
+            "an authority on one line",
+            ca(on_one_line(&ours.pem())),
+            "ca_certificates",
+            lines,
+        ),
+        (
+            "an authority without end",
+            ca(without_end(&ours.pem())),
+            "ca_certificates",
+            lines,
+        ),
+        (
+            "a damaged authority",
+            ca(damaged(&ours.pem())),
+            "ca_certificates",
+            lines,
+        ),
         (
             "an authority of nonsense",
             ca(ours.pem() + &labelled("CERTIFICATE", NONSENSE)),
             "ca_certificates",
             "certificate 2 of 2 in it is damaged",
         ),
-        ("no certificate", pair(String::new(), key()), "client_certificate", "there is no certificate in it"),
+        (
+            "no certificate",
+            pair(String::new(), key()),
+            "client_certificate",
+            "there is no certificate in it",
+        ),
         (
             "a key without its certificate",
             pair(key(), key()),
@@ -82,9 +121,24 @@ fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBui
             "client_certificate",
             "there is no private key in it, only a certificate",
         ),
-        ("a key on one line", pair(certificate(), on_one_line(&key())), "client_certificate", lines),
-        ("a key without end", pair(certificate(), without_end(&key())), "client_certificate", lines),
-        ("a damaged key", pair(certificate(), damaged(&key())), "client_certificate", lines),
+        (
+            "a key on one line",
+            pair(certificate(), on_one_line(&key())),
+            "client_certificate",
+            lines,
+        ),
+        (
+            "a key without end",
+            pair(certificate(), without_end(&key())),
+            "client_certificate",
+            lines,
+        ),
+        (
+            "a damaged key",
+            pair(certificate(), damaged(&key())),
+            "client_certificate",
+            lines,
+        ),
         (
             "a key of nonsense",
             pair(certificate(), labelled("PRIVATE KEY", NONSENSE)),
@@ -97,7 +151,12 @@ fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBui
             "client_certificate",
             "the private key is damaged, or ",
         ),
-        ("two keys", pair(certificate(), key() + &other.key_pem()), "client_certificate", "there are several private keys in it"),
+        (
+            "two keys",
+            pair(certificate(), key() + &other.key_pem()),
+            "client_certificate",
+            "there are several private keys in it",
+        ),
         (
             "the key of another",
             pair(certificate(), other.key_pem()),
@@ -118,11 +177,22 @@ fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBui
         ),
         (
             "a key encrypted in the old way",
-            pair(certificate(), labelled("EC PRIVATE KEY", &format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{NONSENSE}"))),
+            pair(
+                certificate(),
+                labelled(
+                    "EC PRIVATE KEY",
+                    &format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{NONSENSE}"),
+                ),
+            ),
             "client_certificate",
             "its private key is encrypted with a password",
         ),
-        ("a proxy that is none", hub().proxy("user:secret@proxy://"), "proxy", "it is not the URL of a proxy; one looks like http://"),
+        (
+            "a proxy that is none",
+            hub().proxy("user:secret@proxy://"),
+            "proxy",
+            "it is not the URL of a proxy; one looks like http://",
+        ),
         (
             "a proxy of another kind",
             hub().proxy("socks5://user:secret@proxy:1080"),
@@ -134,8 +204,16 @@ fn rows(ours: &Authority, client: &Identity) -> Vec<(&'static str, HostClientBui
 
 #[test]
 fn what_cannot_be_used_is_refused_before_anything_is_sent() {
-    let (ours, client) = (Authority::new("ours"), Authority::new("clients").identity(&["somebody"]));
-    let secret_lines: Vec<String> = client.key_pem().lines().filter(|line| !line.starts_with("-----")).map(str::to_owned).collect();
+    let (ours, client) = (
+        Authority::new("ours"),
+        Authority::new("clients").identity(&["somebody"]),
+    );
+    let secret_lines: Vec<String> = client
+        .key_pem()
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .map(str::to_owned)
+        .collect();
     for &backend in BACKENDS {
         for (what, builder, setting, says) in rows(&ours, &client) {
             let builder = builder.tls_backend(backend);
@@ -146,12 +224,22 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
                 "{what}: {error:?}"
             );
             assert!(
-                error.to_string().starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
+                error
+                    .to_string()
+                    .starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
                 "{what} with {backend:?}: {error}"
             );
             for text in [shown, format!("{error:?}"), format!("{:?}", error.kind())] {
-                assert!(!text.contains("secret") && !text.contains(NONSENSE), "{what}: {text}");
-                assert!(secret_lines.iter().all(|line| !text.contains(line.as_str())), "{what}: {text}");
+                assert!(
+                    !text.contains("secret") && !text.contains(NONSENSE),
+                    "{what}: {text}"
+                );
+                assert!(
+                    secret_lines
+                        .iter()
+                        .all(|line| !text.contains(line.as_str())),
+                    "{what}: {text}"
+                );
             }
             assert!(error.source().is_none());
         }
@@ -160,13 +248,23 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
 
 #[test]
 fn what_was_not_compiled_in_is_refused() {
-    for (backend, feature) in [(TlsBackend::Rustls, "rustls"), (TlsBackend::NativeTls, "native-tls")] {
-        let built = HostClient::builder("https://localhost/api/v1").tls_backend(backend).build();
+    for (backend, feature) in [
+        (TlsBackend::Rustls, "rustls"),
+        (TlsBackend::NativeTls, "native-tls"),
+    ] {
+        let built = HostClient::builder("https://localhost/api/v1")
+            .tls_backend(backend)
+            .build();
         match built {
             Ok(_) => assert!(BACKENDS.contains(&backend)),
             Err(error) => {
                 assert!(!BACKENDS.contains(&backend));
-                assert!(error.to_string().ends_with(&format!("enable the feature `{feature}` of scramjet-client-blocking")), "{error}");
+                assert!(
+                    error.to_string().ends_with(&format!(
+                        "enable the feature `{feature}` of scramjet-client-blocking"
+                    )),
+                    "{error}"
+                );
             }
         }
     }
@@ -195,11 +293,23 @@ fn secrets_are_not_shown() {
         format!("{builder:?}"),
         format!("{:?}", builder.build().unwrap()),
     ];
-    let (bytes, base64) = (format!("{:?}", &client.key_pem().as_bytes()[..20]), "dXNlcjpzZWNyZXQ");
+    let (bytes, base64) = (
+        format!("{:?}", &client.key_pem().as_bytes()[..20]),
+        "dXNlcjpzZWNyZXQ",
+    );
     for text in shown {
         let bytes = bytes.trim_matches(['[', ']']);
-        assert!(!text.contains("secret") && !text.contains(base64) && !text.contains("BEGIN") && !text.contains(bytes), "{text}");
-        assert!(client.key_pem().lines().all(|line| !text.contains(line)), "{text}");
+        assert!(
+            !text.contains("secret")
+                && !text.contains(base64)
+                && !text.contains("BEGIN")
+                && !text.contains(bytes),
+            "{text}"
+        );
+        assert!(
+            client.key_pem().lines().all(|line| !text.contains(line)),
+            "{text}"
+        );
     }
 }
 
@@ -208,21 +318,31 @@ fn secrets_are_not_shown() {
 fn settings_of_the_default_transport_are_refused_beside_another() {
     let pem = Authority::new("ours").pem();
     let identity = Authority::new("clients").identity(&["somebody"]);
-    let given = || HostClient::builder("https://localhost/api/v1").transport(Arc::new(UreqTransport::default()) as Arc<dyn Transport>);
+    let given = || {
+        HostClient::builder("https://localhost/api/v1")
+            .transport(Arc::new(UreqTransport::default()) as Arc<dyn Transport>)
+    };
     assert!(given().danger_accept_invalid_certs(false).build().is_ok());
     for (builder, setting) in [
         (given().connect_timeout(None), "connect_timeout"),
         (given().max_idle_connections(0), "max_idle_connections"),
         (given().ca_certificate_pem(pem), "ca_certificates"),
-        (given().client_certificate_pem(identity.pem(), identity.key_pem()), "client_certificate"),
-        (given().danger_accept_invalid_certs(true), "danger_accept_invalid_certs"),
+        (
+            given().client_certificate_pem(identity.pem(), identity.key_pem()),
+            "client_certificate",
+        ),
+        (
+            given().danger_accept_invalid_certs(true),
+            "danger_accept_invalid_certs",
+        ),
         (given().tls_backend(BACKENDS[0]), "tls_backend"),
         (given().proxy("http://localhost:1"), "proxy"),
         (given().proxy_from_environment(), "proxy"),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("the setting {setting:?} cannot be used: ")) && error.contains("another transport was given"),
+            error.starts_with(&format!("the setting {setting:?} cannot be used: "))
+                && error.contains("another transport was given"),
             "{error}"
         );
     }

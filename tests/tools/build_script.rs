@@ -32,7 +32,10 @@ impl Project {
         let mut manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
         let library = format!("path = {:?}", root.join("crates/blocking"));
         let name = format!("deployed-at-build-{test}");
-        for (from, to) in [("path = \"../..\"", library.as_str()), ("deployed-at-build", &name)] {
+        for (from, to) in [
+            ("path = \"../..\"", library.as_str()),
+            ("deployed-at-build", &name),
+        ] {
             assert!(manifest.contains(from));
             manifest = manifest.replace(from, to);
         }
@@ -40,10 +43,19 @@ impl Project {
         // The versions that this build has, which are on this machine.
         fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
         // Apart from that of the build that this belongs to, for cargo lets one build at a time into a folder.
-        let project = Self { dir, target: temporary.join("build-script") };
-        for entry in fs::read_dir(project.target.join("debug/build")).into_iter().flatten() {
+        let project = Self {
+            dir,
+            target: temporary.join("build-script"),
+        };
+        for entry in fs::read_dir(project.target.join("debug/build"))
+            .into_iter()
+            .flatten()
+        {
             let path = entry.unwrap().path();
-            if path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)) {
+            if path
+                .file_name()
+                .is_some_and(|file| file.to_string_lossy().starts_with(&name))
+            {
                 fs::remove_dir_all(path).unwrap();
             }
         }
@@ -52,22 +64,39 @@ impl Project {
 
     fn cargo(&self, hub: Option<&str>) -> Output {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["run", "--offline", "--quiet"]).current_dir(&self.dir).env("CARGO_TARGET_DIR", &self.target);
+        cargo
+            .args(["run", "--offline", "--quiet"])
+            .current_dir(&self.dir)
+            .env("CARGO_TARGET_DIR", &self.target);
         // What cargo has set for this test is not meant for another build.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR" || name == "SCRAMJET_HUB_URL" {
+            if name.starts_with("CARGO_PKG_")
+                || name.starts_with("CARGO_MANIFEST_")
+                || name == "OUT_DIR"
+                || name == "SCRAMJET_HUB_URL"
+            {
                 cargo.env_remove(name);
             }
         }
-        cargo.envs(hub.map(|hub| ("SCRAMJET_HUB_URL", hub))).output().unwrap()
+        cargo
+            .envs(hub.map(|hub| ("SCRAMJET_HUB_URL", hub)))
+            .output()
+            .unwrap()
     }
 
     /// What the program says that was built.
     fn run(&self, hub: Option<&str>) -> String {
         let output = self.cargo(hub);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// A file of the sequence, written so that cargo cannot take it for one of before.
@@ -75,7 +104,8 @@ impl Project {
         let path = self.dir.join("sequence").join(path);
         fs::write(&path, content).unwrap();
         let file = fs::File::options().append(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() + Duration::from_secs(2)).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(2))
+            .unwrap();
     }
 }
 
@@ -105,14 +135,26 @@ fn taking() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
     let server = serving({
         let seen = Arc::clone(&seen);
         move |request: &Request| {
-            let words = format!("{} {}", request.method, request.target.trim_start_matches("/api/v1/"));
+            let words = format!(
+                "{} {}",
+                request.method,
+                request.target.trim_start_matches("/api/v1/")
+            );
             seen.lock().unwrap().push(words.clone());
             let body = match words.as_str() {
                 "GET version" => json!({ "version": "0.18.7" }),
-                "POST sequence" => json!({ "id": format!("s{}", sent.fetch_add(1, Ordering::SeqCst) + 1) }),
-                _ => json!({ "id": request.target.rsplit('/').next(), "config": { "name": "deployed-at-build" } }),
+                "POST sequence" => {
+                    json!({ "id": format!("s{}", sent.fetch_add(1, Ordering::SeqCst) + 1) })
+                }
+                _ => {
+                    json!({ "id": request.target.rsplit('/').next(), "config": { "name": "deployed-at-build" } })
+                }
             };
-            response("200 OK", &[("content-type", "application/json")], body.to_string().as_bytes())
+            response(
+                "200 OK",
+                &[("content-type", "application/json")],
+                body.to_string().as_bytes(),
+            )
         }
     });
     (server, seen)
@@ -139,22 +181,40 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     // There is a new file.
     project.write("lib.js", "new");
     assert_eq!(project.run(Some(&url)), format!("sequence s2 on {url}"));
-    assert_eq!(seen(), ["GET sequence/s1", "GET version", "POST sequence", "GET sequence/s2", "DELETE sequence/s1"]);
+    assert_eq!(
+        seen(),
+        [
+            "GET sequence/s1",
+            "GET version",
+            "POST sequence",
+            "GET sequence/s2",
+            "DELETE sequence/s1"
+        ]
+    );
 
     // It fails with what to do.
     project.write("package.json", "{}");
     let output = project.cargo(Some(&url));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    for part in ["Error: the sequence cannot be packed", r#"caused by: "#, r#"it has no "main", the file that a hub runs; add one"#] {
+    for part in [
+        "Error: the sequence cannot be packed",
+        r#"caused by: "#,
+        r#"it has no "main", the file that a hub runs; add one"#,
+    ] {
         assert!(text.contains(part), "{text}");
     }
     fs::remove_file(project.dir.join("sequence/package.json")).unwrap();
     project.write("package.json", r#"{"main":"index.js"}"#);
     drop(server);
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
-    let told = format!("was not deployed to {url}; start a hub there, or let the build script only pack it");
-    assert!(text.contains(&told) && text.contains("could not connect"), "{text}");
+    let told = format!(
+        "was not deployed to {url}; start a hub there, or let the build script only pack it"
+    );
+    assert!(
+        text.contains(&told) && text.contains("could not connect"),
+        "{text}"
+    );
 }
 
 /// All that a script can ask for, of a folder in which cargo builds.
@@ -198,8 +258,13 @@ fn a_build_script_says_how_it_is_packed_named_and_kept() {
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
     assert!(text.contains("\"my seq\" cannot be the name of a sequence in a build script; use letters, digits, - and _"), "{text}");
     // Without cargo, nothing is made.
-    let error = scramjet_client_blocking::build::sequence("sequence").pack().unwrap_err();
-    assert_eq!(error.to_string(), "OUT_DIR is not set: this is for build scripts, which cargo runs");
+    let error = scramjet_client_blocking::build::sequence("sequence")
+        .pack()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "OUT_DIR is not set: this is for build scripts, which cargo runs"
+    );
 }
 
 #[test]
@@ -208,13 +273,20 @@ fn a_build_script_deploys_to_a_real_hub() {
     let project = Project::new("real");
     let first = project.run(Some(hub.url()));
     assert_eq!(project.run(Some(hub.url())), first);
-    let id = first.strip_prefix("sequence ").and_then(|rest| rest.split_once(" on ")).unwrap_or_else(|| panic!("{first}")).0;
+    let id = first
+        .strip_prefix("sequence ")
+        .and_then(|rest| rest.split_once(" on "))
+        .unwrap_or_else(|| panic!("{first}"))
+        .0;
     let host = HostClient::new(hub.url()).unwrap();
     assert_eq!(host.sequence_ids("deployed-at-build").unwrap(), [id]);
     project.write("index.js", "module.exports = async () => {};\n");
     let second = project.run(Some(hub.url()));
     assert_ne!(second, first);
     let ids = host.sequence_ids("deployed-at-build").unwrap();
-    assert!(ids.len() == 1 && second.contains(ids[0].as_str()), "{second}: {ids:?}");
+    assert!(
+        ids.len() == 1 && second.contains(ids[0].as_str()),
+        "{second}: {ids:?}"
+    );
     host.delete_sequence(&ids[0]).unwrap();
 }

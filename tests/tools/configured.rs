@@ -26,14 +26,26 @@ fn with(test: &str, variables: &[(&str, &OsStr)], word: &str) {
     for variable in VARIABLES {
         child.env_remove(variable);
     }
-    let output = child.envs(variables.iter().copied()).env("TEST_CONFIGURED_CASE", word).output().unwrap();
-    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();
-    assert!(output.status.success() && text.contains("1 passed"), "{word}: {variables:?}: {text}");
+    let output = child
+        .envs(variables.iter().copied())
+        .env("TEST_CONFIGURED_CASE", word)
+        .output()
+        .unwrap();
+    let text = [&output.stdout, &output.stderr]
+        .map(|text| String::from_utf8_lossy(text))
+        .concat();
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{word}: {variables:?}: {text}"
+    );
 }
 
 /// The word, in the process of a case.
 fn case() -> Option<String> {
-    std::env::var_os("TEST_CONFIGURED_CASE").map(OsString::into_string).transpose().unwrap()
+    std::env::var_os("TEST_CONFIGURED_CASE")
+        .map(OsString::into_string)
+        .transpose()
+        .unwrap()
 }
 
 /// What an error says, in short and in full, which is no secret.

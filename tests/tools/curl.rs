@@ -13,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 
 use scramjet_client_blocking::core::{Endpoint, Streamed};
 use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
-use scramjet_client_blocking::{Dialect, DryRun, DryRunBody, HostClient, Operation, RequestError, Upload, core};
+use scramjet_client_blocking::{
+    Dialect, DryRun, DryRunBody, HostClient, Operation, RequestError, Upload, core,
+};
 use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
@@ -47,24 +49,43 @@ fn root_of_arrivals() -> String {
 
 /// How an operation of this payload is sent by the client.
 trait Sent: Sized + Default + Into<DryRunBody> {
-    fn send<O: Operation<Payload = Self>>(self, request: Description<()>, operation: PhantomData<O>);
+    fn send<O: Operation<Payload = Self>>(
+        self,
+        request: Description<()>,
+        operation: PhantomData<O>,
+    );
 }
 
 impl Sent for Vec<u8> {
     fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
-        client().call(&Same::<O> { request, payload: self, operation: PhantomData }).unwrap();
+        client()
+            .call(&Same::<O> {
+                request,
+                payload: self,
+                operation: PhantomData,
+            })
+            .unwrap();
     }
 }
 
 impl Sent for Streamed {
     fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
-        let same = Same::<O> { request, payload: self, operation: PhantomData };
-        client().send(&same, Upload::reader(Cursor::new(upload()))).unwrap();
+        let same = Same::<O> {
+            request,
+            payload: self,
+            operation: PhantomData,
+        };
+        client()
+            .send(&same, Upload::reader(Cursor::new(upload())))
+            .unwrap();
     }
 }
 
 fn client() -> HostClient {
-    HostClient::builder(root_of_arrivals()).hub_version("1.0.1").build().unwrap()
+    HostClient::builder(root_of_arrivals())
+        .hub_version("1.0.1")
+        .build()
+        .unwrap()
 }
 
 /// The request of an operation, with a reply that is not looked at.
@@ -81,7 +102,14 @@ impl<O: Operation<Payload: Clone>> Operation for Same<O> {
     type Decoder = core::Discard;
 
     fn path(&self) -> core::Path {
-        core::Path::new(self.request.uri().path().trim_start_matches('/').to_owned().leak())
+        core::Path::new(
+            self.request
+                .uri()
+                .path()
+                .trim_start_matches('/')
+                .to_owned()
+                .leak(),
+        )
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
@@ -109,7 +137,11 @@ fn golden<O: Operation<Payload: Sent>>(variant: &str, hub: &Endpoint, operation:
     let (head, payload) = hub.request(operation).unwrap().into_parts();
     payload.send::<O>(Description::from_parts(head, ()), PhantomData);
     let dry_run = DryRun::new(hub.request(operation).unwrap());
-    Golden { name: format!("{} {variant}", O::NAME).trim_end().to_owned(), dry_run, by_client: arrivals().1.take() }
+    Golden {
+        name: format!("{} {variant}", O::NAME).trim_end().to_owned(),
+        dry_run,
+        by_client: arrivals().1.take(),
+    }
 }
 
 /// Where the command is sent, and with the secrets.
@@ -132,18 +164,34 @@ fn at_arrivals(command: &str) -> String {
 fn run(command: &str, input: &[u8]) -> Request {
     let nothing = Folder::new("curl-home");
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &nothing.0);
-    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    shell
+        .args(["-c", command])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", &nothing.0);
+    let mut shell = shell
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // What needs no input may be over before it is given.
     let _ = shell.stdin.take().unwrap().write_all(input);
     let output = shell.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     arrivals().1.take()
 }
 
 /// What has to be the same: all but the name of the program, and the spelling of names that is not looked at.
 fn essence(mut request: Request) -> Request {
-    request.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+    request
+        .headers
+        .iter_mut()
+        .for_each(|(name, _)| name.make_ascii_lowercase());
     request.headers.retain(|(name, _)| name != "user-agent");
     request.headers.sort();
     request
@@ -154,10 +202,17 @@ fn value(body: &[u8]) -> serde_json::Value {
 }
 
 fn has_curl() -> bool {
-    let found = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
+    let found = Command::new("curl")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok();
     if !found {
         // Not captured, as print would be.
-        let _ = writeln!(stderr(), "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get install curl)");
+        let _ = writeln!(
+            stderr(),
+            "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get install curl)"
+        );
     }
     found
 }
@@ -168,19 +223,33 @@ fn the_command_sends_what_the_client_sends() {
         return;
     }
     assert!(goldens().len() > 100);
-    for Golden { name, dry_run, by_client } in goldens() {
+    for Golden {
+        name,
+        dry_run,
+        by_client,
+    } in goldens()
+    {
         let expected = essence(by_client.clone());
         // Over several lines where it says most.
-        let forms = [Some(format!("{dry_run}")), (!dry_run.hidden().is_empty()).then(|| format!("{dry_run:#}"))];
+        let forms = [
+            Some(format!("{dry_run}")),
+            (!dry_run.hidden().is_empty()).then(|| format!("{dry_run:#}")),
+        ];
         for form in forms.into_iter().flatten() {
             let command = at_arrivals(&form.replace("# *** stands", "# secrets stand"));
             let by_curl = essence(run(&command, &upload()));
             // What was written anew, without a secret, may have its members in another order.
-            let same = by_curl.body == expected.body || dry_run.hidden() == ["accessKey"] && value(&by_curl.body) == value(&expected.body);
+            let same = by_curl.body == expected.body
+                || dry_run.hidden() == ["accessKey"]
+                    && value(&by_curl.body) == value(&expected.body);
             assert!(same, "{name}: {command}: another body");
             assert_eq!(
                 (by_curl.method, by_curl.target, by_curl.headers),
-                (expected.method.clone(), expected.target.clone(), expected.headers.clone()),
+                (
+                    expected.method.clone(),
+                    expected.target.clone(),
+                    expected.headers.clone()
+                ),
                 "{name}: {command}; left: curl, right: the client"
             );
         }
@@ -189,22 +258,43 @@ fn the_command_sends_what_the_client_sends() {
 
 #[test]
 fn the_command_is_that_for_the_version_of_the_hub_where_it_is_known() {
-    let stop = core::StopInstance { id: &"i".try_into().unwrap(), options: &core::StopOptions::default() };
-    let coded = |host: &HostClient| host.instance("i").unwrap().dry_run(&stop).unwrap().to_string().contains("'[4001,");
+    let stop = core::StopInstance {
+        id: &"i".try_into().unwrap(),
+        options: &core::StopOptions::default(),
+    };
+    let coded = |host: &HostClient| {
+        host.instance("i")
+            .unwrap()
+            .dry_run(&stop)
+            .unwrap()
+            .to_string()
+            .contains("'[4001,")
+    };
     let server = serving(|_| response("200 OK", &[], br#"{"version":"0.18.7"}"#));
     let host = HostClient::new(server.url()).unwrap();
-    assert!(!coded(&host) && server.connections() == 0, "it is not asked for");
+    assert!(
+        !coded(&host) && server.connections() == 0,
+        "it is not asked for"
+    );
     host.dialect().unwrap();
     assert!(coded(&host));
 
-    let overwrite = core::OverwriteSequence { id: &"s".try_into().unwrap() };
+    let overwrite = core::OverwriteSequence {
+        id: &"s".try_into().unwrap(),
+    };
     let error = host.dry_run(&overwrite).unwrap_err();
-    assert!(error.is_unsupported() && error.operation() == Some("overwrite sequence"), "{error}");
+    assert!(
+        error.is_unsupported() && error.operation() == Some("overwrite sequence"),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_commands_are_the_golden_ones() {
-    let text: String = goldens().iter().map(|golden| format!("# {}\n{}\n", golden.name, golden.dry_run)).collect();
+    let text: String = goldens()
+        .iter()
+        .map(|golden| format!("# {}\n{}\n", golden.name, golden.dry_run))
+        .collect();
     for secret in ["s3cret", "KEY", "\"K\""] {
         assert!(!text.contains(secret), "{secret}");
     }
@@ -214,7 +304,10 @@ fn the_commands_are_the_golden_ones() {
     }
     let committed = fs::read_to_string(&file).unwrap();
     for (line, expected) in text.lines().zip(committed.lines()) {
-        assert_eq!(line, expected, "left: now, right: fixtures/curl.sh; BLESS=1 takes the new one");
+        assert_eq!(
+            line, expected,
+            "left: now, right: fixtures/curl.sh; BLESS=1 takes the new one"
+        );
     }
     assert_eq!(text.lines().count(), committed.lines().count());
 }

@@ -10,12 +10,19 @@ use tar::{Archive, EntryType};
 
 use crate::helpers::Folder;
 
-pub(crate) const MANIFEST: &str = r#"{ "name": "a-package", "version": "1.2.3", "main": "index.js" }"#;
+pub(crate) const MANIFEST: &str =
+    r#"{ "name": "a-package", "version": "1.2.3", "main": "index.js" }"#;
 
 /// A folder that can be packed, with these files besides.
 pub(crate) fn sequence(test: &str, files: &[(&str, &str)]) -> Folder {
     let folder = Folder::new(test);
-    add(&folder, &[("package.json", MANIFEST), ("index.js", "module.exports = async () => {};\n")]);
+    add(
+        &folder,
+        &[
+            ("package.json", MANIFEST),
+            ("index.js", "module.exports = async () => {};\n"),
+        ],
+    );
     add(&folder, files);
     folder
 }
@@ -55,18 +62,38 @@ pub(crate) struct Unpacked {
 
 /// What is in a package. Nothing in it may tell where and when it was made.
 pub(crate) fn unpacked(package: &[u8]) -> Vec<Unpacked> {
-    assert_eq!(package[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], "a head without name, time and system");
+    assert_eq!(
+        package[..10],
+        [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255],
+        "a head without name, time and system"
+    );
     let mut archive = Archive::new(GzDecoder::new(package));
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
         let header = entry.header();
-        assert_eq!((header.mtime().unwrap(), header.uid().unwrap(), header.gid().unwrap()), (0, 0, 0));
-        assert_eq!((header.username().unwrap(), header.groupname().unwrap()), (Some(""), Some("")));
+        assert_eq!(
+            (
+                header.mtime().unwrap(),
+                header.uid().unwrap(),
+                header.gid().unwrap()
+            ),
+            (0, 0, 0)
+        );
+        assert_eq!(
+            (header.username().unwrap(), header.groupname().unwrap()),
+            (Some(""), Some(""))
+        );
         let (kind, mode) = (header.entry_type(), header.mode().unwrap());
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
         let link = entry.link_name().unwrap().map(|link| link.into_owned());
-        Unpacked { path: entry.path().unwrap().into_owned(), kind, mode, link, content }
+        Unpacked {
+            path: entry.path().unwrap().into_owned(),
+            kind,
+            mode,
+            link,
+            content,
+        }
     });
     entries.collect()
 }

@@ -12,16 +12,24 @@ use crate::helpers::Folder;
 /// What is packed of a folder with these files, `package.json` and `index.js` aside.
 fn kept(folder: &Folder) -> Vec<String> {
     let package = Package::from_dir(&folder.0).unwrap_or_else(|error| panic!("{error:?}"));
-    paths(&package).into_iter().filter(|path| !["package.json", "index.js"].contains(&path.as_str())).collect()
+    paths(&package)
+        .into_iter()
+        .filter(|path| !["package.json", "index.js"].contains(&path.as_str()))
+        .collect()
 }
 
 /// What git does not ignore. `None` where there is no git.
 fn kept_by_git(folder: &Folder) -> Option<Vec<String>> {
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
-        git.args(args).current_dir(&folder.0).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        git.args(args)
+            .current_dir(&folder.0)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
         // Those of a hook that runs the tests would lead elsewhere.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
+        for (name, _) in
+            env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_"))
+        {
             if name != "GIT_CONFIG_GLOBAL" && name != "GIT_CONFIG_NOSYSTEM" {
                 git.env_remove(name);
             }
@@ -31,10 +39,24 @@ fn kept_by_git(folder: &Folder) -> Option<Vec<String>> {
     if !folder.0.join(".git").exists() {
         git(&["init", "-q"]).ok()?;
     }
-    let output = git(&["ls-files", "-z", "--others", "--exclude-per-directory=.siignore"]).ok()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = git(&[
+        "ls-files",
+        "-z",
+        "--others",
+        "--exclude-per-directory=.siignore",
+    ])
+    .ok()?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
-    let other = |path: &&str| !path.is_empty() && !path.ends_with(".siignore") && !["package.json", "index.js"].contains(path);
+    let other = |path: &&str| {
+        !path.is_empty()
+            && !path.ends_with(".siignore")
+            && !["package.json", "index.js"].contains(path)
+    };
     let mut kept: Vec<_> = text.split('\0').filter(other).map(str::to_owned).collect();
     kept.sort();
     Some(kept)
@@ -68,23 +90,51 @@ const RULES: [(&str, &[&str]); 32] = [
     ("# logs\n\n   \n", &[]),
     ("logs # comment", &[]),
     ("node_modules/", &["node_modules/m/index.ts"]),
-    ("logs/", &["deep/er/logs/x.log", "logs/keep.log", "logs/today.log"]),
-    ("logs", &["deep/er/logs/x.log", "deep/logs", "logs/keep.log", "logs/today.log"]),
+    (
+        "logs/",
+        &["deep/er/logs/x.log", "logs/keep.log", "logs/today.log"],
+    ),
+    (
+        "logs",
+        &[
+            "deep/er/logs/x.log",
+            "deep/logs",
+            "logs/keep.log",
+            "logs/today.log",
+        ],
+    ),
     ("/logs", &["logs/keep.log", "logs/today.log"]),
     ("/secret.env", &["secret.env"]),
     ("secret.env\r\n", &["deep/er/secret.env", "secret.env"]),
     ("er/secret.env", &[]),
     ("**/er/secret.env", &["deep/er/secret.env"]),
     ("deep/**/secret.env", &["deep/er/secret.env"]),
-    ("*.log", &["deep/er/logs/x.log", "deep/keep.log", "logs/keep.log", "logs/today.log"]),
+    (
+        "*.log",
+        &[
+            "deep/er/logs/x.log",
+            "deep/keep.log",
+            "logs/keep.log",
+            "logs/today.log",
+        ],
+    ),
     ("/*.log", &[]),
-    ("*.log\n!keep.log", &["deep/er/logs/x.log", "logs/today.log"]),
+    (
+        "*.log\n!keep.log",
+        &["deep/er/logs/x.log", "logs/today.log"],
+    ),
     ("!keep.txt", &[]),
-    ("logs/\n!logs/keep.log", &["deep/er/logs/x.log", "logs/keep.log", "logs/today.log"]),
+    (
+        "logs/\n!logs/keep.log",
+        &["deep/er/logs/x.log", "logs/keep.log", "logs/today.log"],
+    ),
     ("/logs/*\n!/logs/keep.log", &["logs/today.log"]),
     ("logs/**", &["logs/keep.log", "logs/today.log"]),
     ("docs/*.md", &["docs/c.md"]),
-    ("docs/**/c.md", &["docs/a/b/c.md", "docs/a/c.md", "docs/c.md"]),
+    (
+        "docs/**/c.md",
+        &["docs/a/b/c.md", "docs/a/c.md", "docs/c.md"],
+    ),
     ("docs/**/b", &["docs/a/b/c.md"]),
     ("docs/*/c.md", &["docs/a/c.md"]),
     ("do*/?/c.md", &["docs/a/c.md"]),
@@ -124,7 +174,11 @@ fn rules_mean_what_they_mean_to_git() {
     let mut compared = 0;
     for (rule, left_out) in RULES {
         fs::write(folder.0.join(".siignore"), format!("{rule}{NEEDED}")).unwrap();
-        let mut expected: Vec<_> = FILES.iter().map(|(path, _)| *path).filter(|path| !left_out.contains(path)).collect();
+        let mut expected: Vec<_> = FILES
+            .iter()
+            .map(|(path, _)| *path)
+            .filter(|path| !left_out.contains(path))
+            .collect();
         expected.sort_unstable();
         assert_eq!(kept(&folder), expected, "{rule:?}");
         if let Some(kept_by_git) = kept_by_git(&folder) {
@@ -142,7 +196,10 @@ struct Dice(u64);
 
 impl Dice {
     fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         &from[usize::try_from(self.0 >> 33).unwrap() % from.len()]
     }
 }
@@ -153,8 +210,17 @@ fn plain(line: &str) -> String {
     for piece in line.split_inclusive('/') {
         let name = piece.trim_end_matches('/');
         let end = &piece[name.len()..];
-        let is_double = name.len() > 1 && name.trim_start_matches('!').chars().all(|character| character == '*');
-        let single = || name.split("**").collect::<Vec<_>>().join("*").replace("**", "*");
+        let is_double = name.len() > 1
+            && name
+                .trim_start_matches('!')
+                .chars()
+                .all(|character| character == '*');
+        let single = || {
+            name.split("**")
+                .collect::<Vec<_>>()
+                .join("*")
+                .replace("**", "*")
+        };
         plain += &if is_double { name.to_owned() } else { single() };
         plain += end;
     }
@@ -164,14 +230,21 @@ fn plain(line: &str) -> String {
 #[test]
 fn any_rules_leave_out_what_git_leaves_out() {
     const PIECES: [&str; 22] = [
-        "a", "b", "ab", "*", "**", "?", "/", "/", "/", "**/", "/**", "!", "[ab]", "[!a]", "[a-c]", "\\a", ".", "a*", "*b", "[]a]", "***",
-        "[^b-]",
+        "a", "b", "ab", "*", "**", "?", "/", "/", "/", "**/", "/**", "!", "[ab]", "[!a]", "[a-c]",
+        "\\a", ".", "a*", "*b", "[]a]", "***", "[^b-]",
     ];
     const NAMES: [&str; 6] = ["a", "b", "ab", "aab", "c", ".a"];
     let folder = sequence("any-rules", &[]);
     for one in NAMES {
         for two in NAMES {
-            add(&folder, &[(&format!("{one}/{two}/b"), "."), (&format!("{one}/{two}/ab"), "."), (&format!("{one}/x{two}"), ".")]);
+            add(
+                &folder,
+                &[
+                    (&format!("{one}/{two}/b"), "."),
+                    (&format!("{one}/{two}/ab"), "."),
+                    (&format!("{one}/x{two}"), "."),
+                ],
+            );
         }
     }
     let mut dice = Dice(42);
@@ -180,10 +253,14 @@ fn any_rules_leave_out_what_git_leaves_out() {
         let mut rules = || {
             let lines = *dice.pick(&[1, 2, 3]);
             let line = |dice: &mut Dice| {
-                let line: String = (0..*dice.pick(&[1, 2, 3, 4, 5])).map(|_| *dice.pick(&PIECES)).collect();
+                let line: String = (0..*dice.pick(&[1, 2, 3, 4, 5]))
+                    .map(|_| *dice.pick(&PIECES))
+                    .collect();
                 plain(&line.replace("//", "/"))
             };
-            (0..lines).map(|_| line(&mut dice) + "\n").collect::<String>()
+            (0..lines)
+                .map(|_| line(&mut dice) + "\n")
+                .collect::<String>()
         };
         let (root, below) = (rules(), rules());
         fs::write(folder.0.join(".siignore"), format!("{root}{NEEDED}")).unwrap();
@@ -192,7 +269,10 @@ fn any_rules_leave_out_what_git_leaves_out() {
             return eprintln!("SKIPPED any_rules_leave_out_what_git_leaves_out: there is no git");
         };
         let kept = kept(&folder);
-        assert_eq!(kept, expected, "round {round}: {root:?}, and in a {below:?}");
+        assert_eq!(
+            kept, expected,
+            "round {round}: {root:?}, and in a {below:?}"
+        );
         left_out += usize::from(kept.len() < 100);
     }
     assert!(left_out > 100, "hardly a rule says anything");
@@ -217,21 +297,46 @@ fn neither_git_nor_the_rules_themselves_are_packed() {
 
 #[test]
 fn rules_are_read_also_with_a_byte_order_mark_and_windows_line_ends() {
-    let folder = sequence("mark", &[("a", "."), ("b", "."), ("c", "."), (".siignore", "\u{feff}a\r\nb\r\n")]);
+    let folder = sequence(
+        "mark",
+        &[
+            ("a", "."),
+            ("b", "."),
+            ("c", "."),
+            (".siignore", "\u{feff}a\r\nb\r\n"),
+        ],
+    );
     assert_eq!(kept(&folder), ["c"]);
 }
 
 #[test]
 fn the_rules_of_the_options_are_the_strongest() {
-    let folder = sequence("options", &[("a/x", "."), ("a/y", "."), ("b", "."), (".siignore", "b"), ("a/.siignore", "!x")]);
-    let options = PackOptions::new().ignore("# nothing").ignore("x").ignore("/a/y").ignore("!y").ignore("!b");
+    let folder = sequence(
+        "options",
+        &[
+            ("a/x", "."),
+            ("a/y", "."),
+            ("b", "."),
+            (".siignore", "b"),
+            ("a/.siignore", "!x"),
+        ],
+    );
+    let options = PackOptions::new()
+        .ignore("# nothing")
+        .ignore("x")
+        .ignore("/a/y")
+        .ignore("!y")
+        .ignore("!b");
     let package = Package::from_dir_with(&folder.0, &options).unwrap();
     assert_eq!(paths(&package), ["a/y", "b", "index.js", "package.json"]);
 }
 
 #[test]
 fn a_folder_of_which_everything_is_left_out_is_left_out() {
-    let folder = sequence("emptied", &[("logs/a/b.log", "."), (".siignore", "logs/**")]);
+    let folder = sequence(
+        "emptied",
+        &[("logs/a/b.log", "."), (".siignore", "logs/**")],
+    );
     fs::create_dir_all(folder.0.join("data/empty")).unwrap();
     assert_eq!(kept(&folder), ["data/empty"]);
 }
@@ -239,18 +344,40 @@ fn a_folder_of_which_everything_is_left_out_is_left_out() {
 #[test]
 fn a_rule_that_git_would_pass_over_is_an_error() {
     for (rule, problem) in [
-        ("file[1.txt", "has a [ without its ]; write \\[ for the character itself"),
-        ("[a-", "has a [ without its ]; write \\[ for the character itself"),
+        (
+            "file[1.txt",
+            "has a [ without its ]; write \\[ for the character itself",
+        ),
+        (
+            "[a-",
+            "has a [ without its ]; write \\[ for the character itself",
+        ),
         ("[[:letter:]]", "has a [:class:] of an unknown name"),
-        ("a\\", "ends with a backslash, which escapes what follows it"),
+        (
+            "a\\",
+            "ends with a backslash, which escapes what follows it",
+        ),
     ] {
-        let folder = sequence("bad-rule", &[("sub/.siignore", &format!("# mine\n{rule}\n"))]);
+        let folder = sequence(
+            "bad-rule",
+            &[("sub/.siignore", &format!("# mine\n{rule}\n"))],
+        );
         let error = Package::from_dir(&folder.0).unwrap_err();
         let path = folder.0.join("sub/.siignore");
-        assert_eq!(error.to_string(), format!("line 2 of {} cannot be used: {rule:?} {problem}", path.display()));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "line 2 of {} cannot be used: {rule:?} {problem}",
+                path.display()
+            )
+        );
         fs::remove_file(path).unwrap();
 
-        let error = Package::from_dir_with(&folder.0, &PackOptions::new().ignore(rule)).unwrap_err();
-        assert_eq!(error.to_string(), format!("a rule of the options cannot be used: {rule:?} {problem}"));
+        let error =
+            Package::from_dir_with(&folder.0, &PackOptions::new().ignore(rule)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("a rule of the options cannot be used: {rule:?} {problem}")
+        );
     }
 }

@@ -18,16 +18,29 @@ fn set_mode(folder: &Folder, path: &str, mode: u32) {
 
 #[test]
 fn a_package_has_the_files_at_its_root_and_what_can_be_executed_stays_so() {
-    let folder = sequence("all", &[("bin/run", "#!/bin/sh\n"), ("lib/deep/x.js", "x"), ("empty", "")]);
+    let folder = sequence(
+        "all",
+        &[
+            ("bin/run", "#!/bin/sh\n"),
+            ("lib/deep/x.js", "x"),
+            ("empty", ""),
+        ],
+    );
     set_mode(&folder, "bin/run", 0o700);
     set_mode(&folder, "lib/deep/x.js", 0o600);
     fs::create_dir(folder.0.join("data")).unwrap();
     let package = Package::from_dir(&folder.0).unwrap();
-    assert_eq!((package.name(), package.version(), package.main()), ("a-package", "1.2.3", "index.js"));
+    assert_eq!(
+        (package.name(), package.version(), package.main()),
+        ("a-package", "1.2.3", "index.js")
+    );
     assert_eq!(package.dir(), folder.0);
 
     let entries = unpacked(&bytes_of(&package));
-    let seen: Vec<_> = entries.iter().map(|entry| (entry.path.to_str().unwrap(), entry.kind, entry.mode)).collect();
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.path.to_str().unwrap(), entry.kind, entry.mode))
+        .collect();
     let file = EntryType::Regular;
     let expected = [
         ("bin/run", file, 0o755),
@@ -42,11 +55,28 @@ fn a_package_has_the_files_at_its_root_and_what_can_be_executed_stays_so() {
         assert_eq!(entry.content, fs::read(folder.0.join(&entry.path)).unwrap());
     }
     // The list says the same.
-    assert_eq!(paths(&package), expected.map(|(path, ..)| path.trim_end_matches('/')));
+    assert_eq!(
+        paths(&package),
+        expected.map(|(path, ..)| path.trim_end_matches('/'))
+    );
     let size: usize = entries.iter().map(|entry| entry.content.len()).sum();
     assert_eq!(package.size(), u64::try_from(size).unwrap());
-    let executable = |kind: &EntryKind| matches!(kind, EntryKind::File { executable: true, .. });
-    assert_eq!(package.entries().filter(|entry| executable(&entry.kind)).count(), 1);
+    let executable = |kind: &EntryKind| {
+        matches!(
+            kind,
+            EntryKind::File {
+                executable: true,
+                ..
+            }
+        )
+    };
+    assert_eq!(
+        package
+            .entries()
+            .filter(|entry| executable(&entry.kind))
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -55,11 +85,25 @@ fn the_same_content_is_the_same_package() {
     let one = sequence("same-one", &files);
     let other = Folder::new("same-other");
     // In another order, at another time, for other users.
-    add(&other, &[("index.js", "module.exports = async () => {};\n"), ("a", "a"), ("b-d", "d"), ("b.txt", "b"), ("b/c", "c")]);
+    add(
+        &other,
+        &[
+            ("index.js", "module.exports = async () => {};\n"),
+            ("a", "a"),
+            ("b-d", "d"),
+            ("b.txt", "b"),
+            ("b/c", "c"),
+        ],
+    );
     add(&other, &[("package.json", MANIFEST)]);
     for path in ["a", "b/c", "package.json"] {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        File::options().write(true).open(other.0.join(path)).unwrap().set_modified(long_ago).unwrap();
+        File::options()
+            .write(true)
+            .open(other.0.join(path))
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
     }
     set_mode(&other, "a", 0o640);
     set_mode(&other, "b", 0o700);
@@ -88,45 +132,97 @@ fn the_same_content_is_the_same_package() {
 /// What other machines and later builds must come to. A change of it deploys everything anew.
 #[test]
 fn the_digest_is_the_same_everywhere() {
-    let folder = sequence("golden", &[("bin/run", "#!/bin/sh\n"), (&format!("{}/{}", "d".repeat(120), "f".repeat(120)), "long")]);
+    let folder = sequence(
+        "golden",
+        &[
+            ("bin/run", "#!/bin/sh\n"),
+            (&format!("{}/{}", "d".repeat(120), "f".repeat(120)), "long"),
+        ],
+    );
     set_mode(&folder, "bin/run", 0o755);
     symlink("bin/run", folder.0.join("link")).unwrap();
     fs::create_dir(folder.0.join("empty")).unwrap();
     let package = Package::from_dir(&folder.0).unwrap();
     let digest = package.digest().unwrap();
-    assert_eq!(digest.to_string(), "7368fa198e1b985176e7549b5ab022cc05c43d8951faab18a9d44727608bbc68");
+    assert_eq!(
+        digest.to_string(),
+        "7368fa198e1b985176e7549b5ab022cc05c43d8951faab18a9d44727608bbc68"
+    );
     assert_eq!(format!("{digest:?}"), format!("Digest({digest})"));
 
     // It is that of the archive before compression, as anybody can take it.
     let mut tar = Vec::new();
-    flate2::read::GzDecoder::new(bytes_of(&package).as_slice()).read_to_end(&mut tar).unwrap();
+    flate2::read::GzDecoder::new(bytes_of(&package).as_slice())
+        .read_to_end(&mut tar)
+        .unwrap();
     assert_eq!(tar.len() % 512, 0);
     assert_eq!(hmac_sha256::Hash::hash(&tar), *digest.as_bytes());
 }
 
 #[test]
 fn links_within_the_folder_stay_links() {
-    let folder = sequence("links", &[("node_modules/.store/m/index.js", "m"), ("lib/x.js", "x")]);
+    let folder = sequence(
+        "links",
+        &[("node_modules/.store/m/index.js", "m"), ("lib/x.js", "x")],
+    );
     symlink(".store/m", folder.0.join("node_modules/m")).unwrap();
     fs::create_dir(folder.0.join("node_modules/.bin")).unwrap();
     symlink("../m/index.js", folder.0.join("node_modules/.bin/m")).unwrap();
     symlink("..", folder.0.join("lib/up")).unwrap();
     symlink("lib/up/lib/x.js", folder.0.join("around")).unwrap();
     let entries = unpacked(&packed(&folder.0));
-    let links: Vec<_> = entries.iter().filter_map(|entry| Some((entry.path.to_str()?, entry.link.as_ref()?.to_str()?))).collect();
-    let expected =
-        [("around", "lib/up/lib/x.js"), ("lib/up", ".."), ("node_modules/.bin/m", "../m/index.js"), ("node_modules/m", ".store/m")];
+    let links: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.path.to_str()?, entry.link.as_ref()?.to_str()?)))
+        .collect();
+    let expected = [
+        ("around", "lib/up/lib/x.js"),
+        ("lib/up", ".."),
+        ("node_modules/.bin/m", "../m/index.js"),
+        ("node_modules/m", ".store/m"),
+    ];
     assert_eq!(links, expected);
-    assert!(entries.iter().filter(|entry| entry.link.is_some()).all(|entry| (entry.kind, entry.mode) == (EntryType::Symlink, 0o777)));
+    assert!(
+        entries
+            .iter()
+            .filter(|entry| entry.link.is_some())
+            .all(|entry| (entry.kind, entry.mode) == (EntryType::Symlink, 0o777))
+    );
 }
 
 #[test]
 fn any_path_and_any_length_come_through() {
-    let long = format!("{}/{}/{}.js", "a".repeat(100), "b".repeat(200), "c".repeat(200));
-    let target =
-        format!("./{}../index.js", "sub/../sub/../sub/../".repeat(10).replace("sub", &"s".repeat(20)) + &format!("{}/", "s".repeat(20)));
-    let names = ["with blank", "ümlaut", "-dash", "new\nline", "back\\slash", "%41", "ends.", long.as_str()];
-    let sizes = ["", ".", &"x".repeat(511), &"x".repeat(512), &"x".repeat(513), &"x".repeat(100_000)];
+    let long = format!(
+        "{}/{}/{}.js",
+        "a".repeat(100),
+        "b".repeat(200),
+        "c".repeat(200)
+    );
+    let target = format!(
+        "./{}../index.js",
+        "sub/../sub/../sub/../"
+            .repeat(10)
+            .replace("sub", &"s".repeat(20))
+            + &format!("{}/", "s".repeat(20))
+    );
+    let names = [
+        "with blank",
+        "ümlaut",
+        "-dash",
+        "new\nline",
+        "back\\slash",
+        "%41",
+        "ends.",
+        long.as_str(),
+    ];
+    let sizes = [
+        "",
+        ".",
+        &"x".repeat(511),
+        &"x".repeat(512),
+        &"x".repeat(513),
+        &"x".repeat(100_000),
+    ];
     let mut files: Vec<_> = names.into_iter().zip(sizes.into_iter().cycle()).collect();
     let keep = format!("{}/keep", "s".repeat(20));
     files.push((&keep, "."));
@@ -134,21 +230,51 @@ fn any_path_and_any_length_come_through() {
     symlink(&target, folder.0.join("far")).unwrap();
     let entries = unpacked(&packed(&folder.0));
     for (name, content) in files {
-        let entry = entries.iter().find(|entry| entry.path.to_str() == Some(name)).unwrap_or_else(|| panic!("{name:?} is missing"));
+        let entry = entries
+            .iter()
+            .find(|entry| entry.path.to_str() == Some(name))
+            .unwrap_or_else(|| panic!("{name:?} is missing"));
         assert!(entry.content == content.as_bytes(), "{name:?}");
     }
-    let link = entries.iter().find(|entry| entry.path.to_str() == Some("far")).unwrap().link.clone().unwrap();
-    assert!(target.len() > 100 && folder.0.join(&link).canonicalize().unwrap() == folder.0.join("index.js").canonicalize().unwrap());
+    let link = entries
+        .iter()
+        .find(|entry| entry.path.to_str() == Some("far"))
+        .unwrap()
+        .link
+        .clone()
+        .unwrap();
+    assert!(
+        target.len() > 100
+            && folder.0.join(&link).canonicalize().unwrap()
+                == folder.0.join("index.js").canonicalize().unwrap()
+    );
 }
 
 #[test]
 fn main_is_found_as_a_hub_finds_it() {
-    for main in ["index.js", "index", "./index.js", "lib/../index.js", "lib/", "lib/link.js"] {
-        let folder = sequence("main", &[("package.json", &format!(r#"{{"main":{main:?}}}"#)), ("lib.js", "."), ("lib/x", ".")]);
+    for main in [
+        "index.js",
+        "index",
+        "./index.js",
+        "lib/../index.js",
+        "lib/",
+        "lib/link.js",
+    ] {
+        let folder = sequence(
+            "main",
+            &[
+                ("package.json", &format!(r#"{{"main":{main:?}}}"#)),
+                ("lib.js", "."),
+                ("lib/x", "."),
+            ],
+        );
         symlink("../index.js", folder.0.join("lib/link.js")).unwrap();
         let result = Package::from_dir(&folder.0);
         assert_eq!(result.is_ok(), main != "lib/", "{main}: {result:?}");
-        assert!(result.is_err() || result.is_ok_and(|package| package.main() == main && package.name().is_empty()));
+        assert!(
+            result.is_err()
+                || result.is_ok_and(|package| package.main() == main && package.name().is_empty())
+        );
     }
 }
 
@@ -160,19 +286,38 @@ fn a_package_is_written_whole_or_not_at_all() {
     let package = Package::from_dir(&folder.0).unwrap();
     let size = package.write_to(&path).unwrap();
     let written = fs::read(&path).unwrap();
-    assert_eq!((u64::try_from(written.len()).unwrap(), &written), (size, &bytes_of(&package)));
+    assert_eq!(
+        (u64::try_from(written.len()).unwrap(), &written),
+        (size, &bytes_of(&package))
+    );
 
     add(&folder, &[("index.js", "changed")]);
     let error = package.write_to(&path).unwrap_err();
-    let text = format!("{} changed while it was packed; pack again when nothing writes there", folder.0.join("index.js").display());
+    let text = format!(
+        "{} changed while it was packed; pack again when nothing writes there",
+        folder.0.join("index.js").display()
+    );
     assert_eq!(error.to_string(), text);
     assert_eq!(fs::read(&path).unwrap(), written, "what was there is there");
-    assert_eq!(fs::read_dir(&target.0).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(
+        fs::read_dir(&target.0).unwrap().count(),
+        1,
+        "nothing is left beside it"
+    );
 
     let nowhere = target.0.join("missing/package.tar.gz");
-    let error = Package::from_dir(&folder.0).unwrap().write_to(&nowhere).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot write {}", nowhere.display()));
-    assert!(format!("{error:?}").contains("caused by: No such file"), "{error:?}");
+    let error = Package::from_dir(&folder.0)
+        .unwrap()
+        .write_to(&nowhere)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot write {}", nowhere.display())
+    );
+    assert!(
+        format!("{error:?}").contains("caused by: No such file"),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -182,17 +327,33 @@ fn a_real_hub_takes_packages_and_runs_them() {
     let folder = sequence(
         "real",
         &[
-            ("package.json", r#"{ "name": "real", "main": "bin/start", "engines": { "node": ">=16" } }"#),
-            (&format!("lib/{}/real.js", "long".repeat(40)), "module.exports = async function () { return [`it runs\\n`]; };\n"),
+            (
+                "package.json",
+                r#"{ "name": "real", "main": "bin/start", "engines": { "node": ">=16" } }"#,
+            ),
+            (
+                &format!("lib/{}/real.js", "long".repeat(40)),
+                "module.exports = async function () { return [`it runs\\n`]; };\n",
+            ),
         ],
     );
     fs::create_dir(folder.0.join("bin")).unwrap();
-    symlink(format!("../lib/{}/real.js", "long".repeat(40)), folder.0.join("bin/start.js")).unwrap();
-    let sequence = host.send_sequence(Package::from_dir(&folder.0).unwrap()).unwrap();
+    symlink(
+        format!("../lib/{}/real.js", "long".repeat(40)),
+        folder.0.join("bin/start.js"),
+    )
+    .unwrap();
+    let sequence = host
+        .send_sequence(Package::from_dir(&folder.0).unwrap())
+        .unwrap();
     assert_eq!(sequence.info().unwrap().config.name, "real");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = String::new();
-    instance.output().unwrap().read_to_string(&mut output).unwrap();
+    instance
+        .output()
+        .unwrap()
+        .read_to_string(&mut output)
+        .unwrap();
     assert!(output.contains("it runs"), "{output:?}");
     sequence.force_delete().unwrap();
 }
@@ -201,12 +362,21 @@ fn a_real_hub_takes_packages_and_runs_them() {
 #[test]
 fn a_package_is_made_while_it_is_read() {
     let folder = sequence("streamed", &[("z", "the last")]);
-    io::copy(&mut Numbered::new().take(64 << 20), &mut File::create(folder.0.join("a")).unwrap()).unwrap();
+    io::copy(
+        &mut Numbered::new().take(64 << 20),
+        &mut File::create(folder.0.join("a")).unwrap(),
+    )
+    .unwrap();
     let mut reader = Package::from_dir(&folder.0).unwrap().reader();
     reader.read_exact(&mut [0; 1024]).unwrap();
     fs::remove_file(folder.0.join("z")).unwrap();
     let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
-    assert!(error.to_string().contains(folder.0.join("z").to_str().unwrap()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(folder.0.join("z").to_str().unwrap()),
+        "{error}"
+    );
 }
 
 /// Tells what it takes, for whoever looks at the output.
@@ -214,9 +384,15 @@ fn a_package_is_made_while_it_is_read() {
 fn a_thousand_files_are_packed() {
     let folder = sequence("thousand", &[]);
     for number in 0..1000 {
-        let path = folder.0.join(format!("node_modules/m{:02}/f{number}.js", number % 50));
+        let path = folder
+            .0
+            .join(format!("node_modules/m{:02}/f{number}.js", number % 50));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        io::copy(&mut Numbered::new().take(8 << 10), &mut File::create(path).unwrap()).unwrap();
+        io::copy(
+            &mut Numbered::new().take(8 << 10),
+            &mut File::create(path).unwrap(),
+        )
+        .unwrap();
     }
     let begin = Instant::now();
     let package = Package::from_dir_with(&folder.0, &PackOptions::new()).unwrap();
@@ -225,7 +401,10 @@ fn a_thousand_files_are_packed() {
     let digested = begin.elapsed() - listed;
     let bytes = bytes_of(&package);
     let packed = begin.elapsed() - listed - digested;
-    assert_eq!((package.entries().len(), unpacked(&bytes).len()), (1002, 1002));
+    assert_eq!(
+        (package.entries().len(), unpacked(&bytes).len()),
+        (1002, 1002)
+    );
     println!(
         "{} entries, {} bytes, packed {} bytes: listed in {listed:?}, digest in {digested:?}, packed in {packed:?}; {digest}",
         package.entries().len(),

@@ -13,13 +13,22 @@ use crate::helpers::{Folder, Mailbox, recording, within};
 type Told = Arc<Mutex<Vec<(u64, Option<u64>)>>>;
 
 /// What is told, and whom to tell, who goes on for as long as it is so.
-fn telling(go_on: impl Fn(Progress) -> bool + Send + 'static) -> (Told, impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) {
+fn telling(
+    go_on: impl Fn(Progress) -> bool + Send + 'static,
+) -> (
+    Told,
+    impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+) {
     let told = Told::default();
     let report = {
         let told = Arc::clone(&told);
         move |progress: Progress| {
             told.lock().unwrap().push((progress.bytes, progress.total));
-            if go_on(progress) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if go_on(progress) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         }
     };
     (told, report)
@@ -30,7 +39,11 @@ fn assert_told(told: &Told, bytes: u64, total: Option<u64>) {
     let told = told.lock().unwrap();
     assert_eq!(told.first(), Some(&(0, total)));
     assert_eq!(told.last(), Some(&(bytes, total)));
-    assert!(told.iter().all(|(_, seen)| *seen == total) && told.is_sorted_by(|one, next| one.0 < next.0), "{told:?}");
+    assert!(
+        told.iter().all(|(_, seen)| *seen == total)
+            && told.is_sorted_by(|one, next| one.0 < next.0),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -55,12 +68,20 @@ fn an_upload_tells_how_far_it_has_come() {
     let folder = sequence("package-progress", &[]);
     let package = Package::from_dir(&folder.0).unwrap();
     let (told, report) = telling(|_| true);
-    host.send_sequence(Upload::from(&package).progress(report)).unwrap();
-    assert_told(&told, u64::try_from(bytes_of(&package).len()).unwrap(), None);
+    host.send_sequence(Upload::from(&package).progress(report))
+        .unwrap();
+    assert_told(
+        &told,
+        u64::try_from(bytes_of(&package).len()).unwrap(),
+        None,
+    );
 }
 
 fn assert_cancelled(error: &Error, said: &str) {
-    assert!(error.is_cancelled() && matches!(error.kind(), ErrorKind::Cancelled { .. }), "{error:?}");
+    assert!(
+        error.is_cancelled() && matches!(error.kind(), ErrorKind::Cancelled { .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains(said), "{error}");
 }
 
@@ -72,13 +93,18 @@ fn an_upload_ends_where_it_is_asked_to_and_is_not_taken_for_whole() {
             let server = ScriptedServer::start({
                 let whole = Arc::clone(&whole);
                 move |connection| {
-                    let Some(mut request) = connection.read_head() else { return };
+                    let Some(mut request) = connection.read_head() else {
+                        return;
+                    };
                     whole.put(connection.read_body(&mut request));
                 }
             });
             let (told, report) = telling(move |progress| progress.bytes < limit);
             let upload = Upload::bytes(vec![b'x'; 300_000]).progress(report);
-            let error = HostClient::new(server.url()).unwrap().send_sequence(upload).unwrap_err();
+            let error = HostClient::new(server.url())
+                .unwrap()
+                .send_sequence(upload)
+                .unwrap_err();
             assert_cancelled(&error, "was cancelled while the request was sent");
             assert!(!whole.take());
             assert!(told.lock().unwrap().last().unwrap().0 < 300_000);
@@ -97,25 +123,50 @@ fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
             }
         }
     });
-    let instance = HostClient::new(server.url()).unwrap().instance("i").unwrap();
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("i")
+        .unwrap();
     let (told, report) = telling(|_| true);
-    assert_eq!(io::copy(&mut instance.stdout().unwrap().progress(report), &mut io::sink()).unwrap(), 200_000);
+    assert_eq!(
+        io::copy(
+            &mut instance.stdout().unwrap().progress(report),
+            &mut io::sink()
+        )
+        .unwrap(),
+        200_000
+    );
     assert_told(&told, 200_000, Some(200_000));
 
     let (told, report) = telling(|_| true);
-    let lines: Result<Vec<_>, _> = instance.output().unwrap().progress(report).lines().collect();
+    let lines: Result<Vec<_>, _> = instance
+        .output()
+        .unwrap()
+        .progress(report)
+        .lines()
+        .collect();
     assert_eq!(lines.unwrap(), ["abcde"]);
     assert_told(&told, 5, None);
 
     let (told, report) = telling(|progress| progress.bytes < 50_000);
     let mut stream = instance.stdout().unwrap().progress(report);
     for _ in 0..2 {
-        let error = io::copy(&mut stream, &mut io::sink()).unwrap_err().downcast::<Error>().unwrap();
+        let error = io::copy(&mut stream, &mut io::sink())
+            .unwrap_err()
+            .downcast::<Error>()
+            .unwrap();
         assert_cancelled(&error, "was cancelled while the answer was read");
     }
     let told = told.lock().unwrap();
-    assert_eq!(told.iter().filter(|(bytes, _)| *bytes >= 50_000).count(), 1, "it is told nothing more");
+    assert_eq!(
+        told.iter().filter(|(bytes, _)| *bytes >= 50_000).count(),
+        1,
+        "it is told nothing more"
+    );
 
-    let mut never = instance.stdout().unwrap().progress(|_| ControlFlow::Break(()));
+    let mut never = instance
+        .stdout()
+        .unwrap()
+        .progress(|_| ControlFlow::Break(()));
     assert!(never.read(&mut [0]).is_err());
 }

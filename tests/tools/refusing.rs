@@ -25,69 +25,169 @@ fn refused(folder: &Folder) -> PackError {
 fn problem(content: &str) -> String {
     let folder = sequence("manifest", &[("package.json", content), ("sub/x", ".")]);
     let error = refused(&folder);
-    let expected = format!("{} cannot be used: ", folder.0.join("package.json").display());
+    let expected = format!(
+        "{} cannot be used: ",
+        folder.0.join("package.json").display()
+    );
     assert!(matches!(error, PackError::Manifest { .. }));
-    error.to_string().strip_prefix(&expected).unwrap_or_else(|| panic!("{error}")).to_owned()
+    error
+        .to_string()
+        .strip_prefix(&expected)
+        .unwrap_or_else(|| panic!("{error}"))
+        .to_owned()
 }
 
 #[test]
 fn a_folder_needs_a_package_json_that_a_hub_can_use() {
     for (content, expected) in [
-        ("", "it is not JSON: EOF while parsing a value at line 1 column 0"),
-        ("{ \"name\": \"x\", }", "it is not JSON: trailing comma at line 1 column 16"),
+        (
+            "",
+            "it is not JSON: EOF while parsing a value at line 1 column 0",
+        ),
+        (
+            "{ \"name\": \"x\", }",
+            "it is not JSON: trailing comma at line 1 column 16",
+        ),
         ("[]", "it is JSON, but not an object"),
-        ("{}", r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#),
-        (r#"{"main":""}"#, r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#),
+        (
+            "{}",
+            r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
+        ),
+        (
+            r#"{"main":""}"#,
+            r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
+        ),
         (r#"{"main":1}"#, r#""main" is 1, which is not a text"#),
-        (r#"{"main":"x.js"}"#, r#""main" is "x.js": what it leads to is not in the package"#),
-        (r#"{"main":"../x.js"}"#, r#""main" is "../x.js": it leads out of the folder"#),
-        (r#"{"main":"/index.js"}"#, r#""main" is "/index.js": it is absolute, and the hub has other folders"#),
+        (
+            r#"{"main":"x.js"}"#,
+            r#""main" is "x.js": what it leads to is not in the package"#,
+        ),
+        (
+            r#"{"main":"../x.js"}"#,
+            r#""main" is "../x.js": it leads out of the folder"#,
+        ),
+        (
+            r#"{"main":"/index.js"}"#,
+            r#""main" is "/index.js": it is absolute, and the hub has other folders"#,
+        ),
         (r#"{"main":"sub"}"#, r#""main" is "sub": it is not a file"#),
         (r#"{"main":"."}"#, r#""main" is ".": it is not a file"#),
-        (r#"{"main":"index.js","name":["x"]}"#, r#""name" is ["x"], which is not a text"#),
-        (r#"{"main":"index.js","version":2}"#, r#""version" is 2, which is not a text"#),
-        (r#"{"main":"index.js","engines":{"node":">=16","python3":"3"}}"#, r#""engines" has several (node, python3), and hubs take one"#),
-        (r#"{"main":"index.js","engines":16}"#, r#""engines" is 16; it should look like { "node": ">=16" }"#),
+        (
+            r#"{"main":"index.js","name":["x"]}"#,
+            r#""name" is ["x"], which is not a text"#,
+        ),
+        (
+            r#"{"main":"index.js","version":2}"#,
+            r#""version" is 2, which is not a text"#,
+        ),
+        (
+            r#"{"main":"index.js","engines":{"node":">=16","python3":"3"}}"#,
+            r#""engines" has several (node, python3), and hubs take one"#,
+        ),
+        (
+            r#"{"main":"index.js","engines":16}"#,
+            r#""engines" is 16; it should look like { "node": ">=16" }"#,
+        ),
     ] {
         assert_eq!(problem(content), expected);
     }
-    assert_eq!(problem(&format!(r#"{{"main":"index.js","x":"{}"}}"#, "x".repeat(1 << 20))), "it is larger than 1 MiB");
-    assert_eq!(problem(r#"{"main":"node_modules/x"}"#), r#""main" is "node_modules/x": what it leads to is not in the package"#);
+    assert_eq!(
+        problem(&format!(
+            r#"{{"main":"index.js","x":"{}"}}"#,
+            "x".repeat(1 << 20)
+        )),
+        "it is larger than 1 MiB"
+    );
+    assert_eq!(
+        problem(r#"{"main":"node_modules/x"}"#),
+        r#""main" is "node_modules/x": what it leads to is not in the package"#
+    );
 
     let folder = sequence("no-manifest", &[(".siignore", "package.json")]);
-    let told = |error: PackError| error.to_string().split_once("cannot be used: ").unwrap().1.to_owned();
-    assert_eq!(told(refused(&folder)), "it is left out by .siignore or by the options, and a hub needs it");
+    let told = |error: PackError| {
+        error
+            .to_string()
+            .split_once("cannot be used: ")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert_eq!(
+        told(refused(&folder)),
+        "it is left out by .siignore or by the options, and a hub needs it"
+    );
     fs::remove_file(folder.0.join("package.json")).unwrap();
-    assert_eq!(told(refused(&folder)), "there is none, and a sequence needs one with a name and a \"main\"");
+    assert_eq!(
+        told(refused(&folder)),
+        "there is none, and a sequence needs one with a name and a \"main\""
+    );
 
-    add(&folder, &[(".siignore", ""), ("package.json", r#"{"main":"index.js"}"#)]);
+    add(
+        &folder,
+        &[
+            (".siignore", ""),
+            ("package.json", r#"{"main":"index.js"}"#),
+        ],
+    );
     add(&folder, &[(".siignore", "*.js")]);
-    assert_eq!(told(refused(&folder)), r#""main" is "index.js": what it leads to is not in the package"#);
+    assert_eq!(
+        told(refused(&folder)),
+        r#""main" is "index.js": what it leads to is not in the package"#
+    );
 }
 
 #[test]
 fn what_is_packed_must_be_a_folder() {
     let folder = sequence("no-folder", &[]);
     let error = Package::from_dir(folder.0.join("index.js")).unwrap_err();
-    let text = "index.js is not a folder; a sequence is packed from the folder that has its package.json";
-    assert!(matches!(error, PackError::NotAFolder { .. }) && error.to_string().ends_with(text), "{error}");
+    let text =
+        "index.js is not a folder; a sequence is packed from the folder that has its package.json";
+    assert!(
+        matches!(error, PackError::NotAFolder { .. }) && error.to_string().ends_with(text),
+        "{error}"
+    );
     let error = Package::from_dir(folder.0.join("missing")).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read {}", folder.0.join("missing").display()));
-    assert_eq!(error.source().unwrap().to_string(), "No such file or directory (os error 2)");
+    assert_eq!(
+        error.to_string(),
+        format!("cannot read {}", folder.0.join("missing").display())
+    );
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "No such file or directory (os error 2)"
+    );
 }
 
 #[test]
 fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
-    let root = sequence("leads-out", &[("lib/deep/x.js", "."), ("left.js", "."), (".siignore", "left.js")]);
+    let root = sequence(
+        "leads-out",
+        &[
+            ("lib/deep/x.js", "."),
+            ("left.js", "."),
+            (".siignore", "left.js"),
+        ],
+    );
     let name = root.0.file_name().unwrap().to_str().unwrap().to_owned();
     // Real ones on this machine, but not on the hub.
     let inside = root.0.join("index.js");
     for (at, target, problem) in [
-        ("link", "/etc/passwd", "it is absolute, and the hub has other folders"),
-        ("link", inside.to_str().unwrap(), "it is absolute, and the hub has other folders"),
+        (
+            "link",
+            "/etc/passwd",
+            "it is absolute, and the hub has other folders",
+        ),
+        (
+            "link",
+            inside.to_str().unwrap(),
+            "it is absolute, and the hub has other folders",
+        ),
         ("link", "../elsewhere", "it leads out of the folder"),
         ("lib/link", "../../elsewhere", "it leads out of the folder"),
-        ("link", &format!("../{name}/index.js"), "it leads out of the folder"),
+        (
+            "link",
+            &format!("../{name}/index.js"),
+            "it leads out of the folder",
+        ),
         ("link", "lib/deep/../../../x", "it leads out of the folder"),
         ("link", "missing", "what it leads to is not in the package"),
         ("link", "left.js", "what it leads to is not in the package"),
@@ -96,17 +196,27 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         symlink(target, root.0.join(at)).unwrap();
         let error = refused(&root);
         let remedy = "mend it, or leave it out with a line in .siignore";
-        let text = format!("the link {} -> {target} cannot be packed: {problem}; {remedy}", root.0.join(at).display());
+        let text = format!(
+            "the link {} -> {target} cannot be packed: {problem}; {remedy}",
+            root.0.join(at).display()
+        );
         assert_eq!(error.to_string(), text);
         // And that is a remedy.
         let package = Package::from_dir_with(&root.0, &PackOptions::new().ignore("link")).unwrap();
-        assert_eq!(paths(&package), ["index.js", "lib/deep/x.js", "package.json"]);
+        assert_eq!(
+            paths(&package),
+            ["index.js", "lib/deep/x.js", "package.json"]
+        );
         fs::remove_file(root.0.join(at)).unwrap();
     }
     // By way of a link, `..` is where that leads to.
     symlink("lib/deep", root.0.join("down")).unwrap();
     symlink("down/../../../x", root.0.join("link")).unwrap();
-    assert!(refused(&root).to_string().contains("it leads out of the folder"));
+    assert!(
+        refused(&root)
+            .to_string()
+            .contains("it leads out of the folder")
+    );
     fs::remove_file(root.0.join("link")).unwrap();
     symlink("down/../../index.js", root.0.join("link")).unwrap();
     assert!(Package::from_dir(&root.0).is_ok());
@@ -118,18 +228,35 @@ fn sockets_and_pipes_are_refused_by_name() {
     let _socket = UnixListener::bind(folder.0.join("a.sock")).unwrap();
     let special = |name: &str, what: &str| {
         let remedy = "remove it, or leave it out with a line in .siignore";
-        format!("{} is a {what} and cannot be packed; {remedy}", folder.0.join(name).display())
+        format!(
+            "{} is a {what} and cannot be packed; {remedy}",
+            folder.0.join(name).display()
+        )
     };
     assert_eq!(refused(&folder).to_string(), special("a.sock", "socket"));
     fs::remove_file(folder.0.join("a.sock")).unwrap();
-    assert!(Command::new("mkfifo").arg(folder.0.join("pipe")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(folder.0.join("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(refused(&folder).to_string(), special("pipe", "named pipe"));
     assert!(Package::from_dir_with(&folder.0, &PackOptions::new().ignore("pipe")).is_ok());
 
     fs::remove_file(folder.0.join("pipe")).unwrap();
-    assert!(Command::new("mkfifo").arg(folder.0.join(".siignore")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(folder.0.join(".siignore"))
+            .status()
+            .unwrap()
+            .success()
+    );
     let path = folder.0.clone();
-    let error = within("rules in a pipe", move || Package::from_dir(path).unwrap_err());
+    let error = within("rules in a pipe", move || {
+        Package::from_dir(path).unwrap_err()
+    });
     assert_eq!(error.to_string(), special(".siignore", "named pipe"));
     fs::remove_file(folder.0.join(".siignore")).unwrap();
     symlink("/dev/zero", folder.0.join(".siignore")).unwrap();
@@ -147,23 +274,48 @@ fn names_that_are_not_utf_8_are_refused_unless_left_out() {
     let name = std::ffi::OsStr::from_bytes(b"bad\xff.bin");
     fs::write(folder.0.join(name), ".").unwrap();
     let error = refused(&folder);
-    assert!(matches!(&error, PackError::Name { path, .. } if *path == folder.0.join(name)), "{error}");
+    assert!(
+        matches!(&error, PackError::Name { path, .. } if *path == folder.0.join(name)),
+        "{error}"
+    );
     assert!(Package::from_dir_with(&folder.0, &PackOptions::new().ignore("*.bin")).is_ok());
 }
 
 #[test]
 fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
-    let folder = sequence("large", &[("small", "."), ("big/a", &"x".repeat(600)), ("big/b", &"x".repeat(600)), ("many/1", "")]);
+    let folder = sequence(
+        "large",
+        &[
+            ("small", "."),
+            ("big/a", &"x".repeat(600)),
+            ("big/b", &"x".repeat(600)),
+            ("many/1", ""),
+        ],
+    );
     add(&folder, &[("many/2", ""), ("many/3", ""), ("many/4", "")]);
     let size = Package::from_dir(&folder.0).unwrap().size();
     let with = |options: PackOptions| Package::from_dir_with(&folder.0, &options);
     assert!(with(PackOptions::new().max_bytes(size).max_files(9)).is_ok());
     let told = |unit, limit, most| {
-        let remedy = "leave something out with a line in .siignore, or raise the limit in PackOptions";
-        format!("{} holds more than the {limit} {unit} that are allowed, most of it in {most:?}; {remedy}", folder.0.display())
+        let remedy =
+            "leave something out with a line in .siignore, or raise the limit in PackOptions";
+        format!(
+            "{} holds more than the {limit} {unit} that are allowed, most of it in {most:?}; {remedy}",
+            folder.0.display()
+        )
     };
-    assert_eq!(with(PackOptions::new().max_bytes(size - 1)).unwrap_err().to_string(), told("bytes", size - 1, "big"));
-    assert_eq!(with(PackOptions::new().max_files(8)).unwrap_err().to_string(), told("files", 8, "many"));
+    assert_eq!(
+        with(PackOptions::new().max_bytes(size - 1))
+            .unwrap_err()
+            .to_string(),
+        told("bytes", size - 1, "big")
+    );
+    assert_eq!(
+        with(PackOptions::new().max_files(8))
+            .unwrap_err()
+            .to_string(),
+        told("files", 8, "many")
+    );
     assert!(with(PackOptions::new().max_files(5).ignore("/many")).is_ok());
 }
 
@@ -183,25 +335,46 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
                 whole.put(connection.read_body(&mut request));
             }
         });
-        let error = HostClient::new(server.url()).unwrap().send_sequence(&package).unwrap_err();
-        let ErrorKind::Upload(cause) = error.kind() else { panic!("{error:?}") };
-        let cause = cause.get_ref().and_then(|cause| cause.downcast_ref::<PackError>()).unwrap();
-        assert!(cause.to_string().contains(path.to_str().unwrap()), "{what}: {cause}");
+        let error = HostClient::new(server.url())
+            .unwrap()
+            .send_sequence(&package)
+            .unwrap_err();
+        let ErrorKind::Upload(cause) = error.kind() else {
+            panic!("{error:?}")
+        };
+        let cause = cause
+            .get_ref()
+            .and_then(|cause| cause.downcast_ref::<PackError>())
+            .unwrap();
+        assert!(
+            cause.to_string().contains(path.to_str().unwrap()),
+            "{what}: {cause}"
+        );
         assert!(!whole.take(), "{what}: the hub takes it for a package");
         assert_eq!(package.digest().unwrap_err().to_string(), cause.to_string());
-        assert!(matches!(package.write_to(folder.0.join("out")).unwrap_err(), PackError::Changed { .. } | PackError::Read { .. }));
+        assert!(matches!(
+            package.write_to(folder.0.join("out")).unwrap_err(),
+            PackError::Changed { .. } | PackError::Read { .. }
+        ));
         assert!(!folder.0.join("out").exists());
     });
 }
 
 #[test]
 fn a_file_that_changes_is_an_error_and_not_a_broken_package() {
-    assert_abandoned("a file that grows", |path| fs::write(path, "x".repeat(5001)).unwrap());
+    assert_abandoned("a file that grows", |path| {
+        fs::write(path, "x".repeat(5001)).unwrap()
+    });
     assert_abandoned("a file that shrinks", |path| fs::write(path, "x").unwrap());
     assert_abandoned("a file of other content", |path| {
         let before = fs::metadata(path).unwrap().modified().unwrap();
         fs::write(path, "y".repeat(5000)).unwrap();
-        File::options().append(true).open(path).unwrap().set_modified(before + Duration::from_secs(1)).unwrap();
+        File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(before + Duration::from_secs(1))
+            .unwrap();
     });
     assert_abandoned("a file that is gone", |path| fs::remove_file(path).unwrap());
     assert_abandoned("a file that became a pipe", |path| {

@@ -15,7 +15,10 @@ pub(crate) fn is_curl_here() -> bool {
     let is_here = Command::new("curl").arg("--version").output().is_ok();
     if !is_here {
         // Past the test harness, which shows nothing of a test that passes.
-        let _ = writeln!(io::stderr(), "SKIPPED: the transport over `curl`, because there is no such program on this machine; install it");
+        let _ = writeln!(
+            io::stderr(),
+            "SKIPPED: the transport over `curl`, because there is no such program on this machine; install it"
+        );
     }
     is_here
 }
@@ -28,11 +31,18 @@ fn suites() -> Vec<Suite> {
         let mut patient = UreqConfig::default();
         patient.connect_timeout = None;
         suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));
-        suites.push(Suite::new("ureq, unhurried", Arc::new(UreqTransport::new(&patient).unwrap())));
+        suites.push(Suite::new(
+            "ureq, unhurried",
+            Arc::new(UreqTransport::new(&patient).unwrap()),
+        ));
     }
     suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
     if is_curl_here() {
-        suites.push(Suite::new("curl", Arc::new(Curl)).without(Ability::Reuse).without(Ability::ResetRefusal));
+        suites.push(
+            Suite::new("curl", Arc::new(Curl))
+                .without(Ability::Reuse)
+                .without(Ability::ResetRefusal),
+        );
     }
     suites.extend([Suite::of_script(), Suite::of_replay()]);
     suites
@@ -40,8 +50,14 @@ fn suites() -> Vec<Suite> {
 
 #[test]
 fn every_transport_keeps_the_contract() {
-    let suites: Vec<_> = suites().into_iter().map(|suite| thread::spawn(move || suite.run())).collect();
-    let reports: Vec<_> = suites.into_iter().map(|suite| suite.join().unwrap()).collect();
+    let suites: Vec<_> = suites()
+        .into_iter()
+        .map(|suite| thread::spawn(move || suite.run()))
+        .collect();
+    let reports: Vec<_> = suites
+        .into_iter()
+        .map(|suite| suite.join().unwrap())
+        .collect();
     println!("{}", table(&reports));
     for report in &reports {
         report.assert_conforms();
@@ -49,6 +65,10 @@ fn every_transport_keeps_the_contract() {
     // What each does not support is told to users.
     if cfg!(feature = "ureq") && is_curl_here() {
         let guide = include_str!("../../crates/blocking/src/guide/transports.md");
-        assert!(guide.contains(&table(&reports)), "the guide to transports does not have this table:\n{}", table(&reports));
+        assert!(
+            guide.contains(&table(&reports)),
+            "the guide to transports does not have this table:\n{}",
+            table(&reports)
+        );
     }
 }

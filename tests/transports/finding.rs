@@ -8,7 +8,9 @@ use std::thread;
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
 use scramjet_client_blocking::transport::conformance::{Ability, Outcome, Report, Suite, table};
 use scramjet_client_blocking::transport::script::from_fn;
-use scramjet_client_blocking::{BoxError, CallLimits, Outgoing, Phase, Reason, Transport, TransportError};
+use scramjet_client_blocking::{
+    BoxError, CallLimits, Outgoing, Phase, Reason, Transport, TransportError,
+};
 
 use crate::tcp_transport::Tcp;
 
@@ -26,7 +28,11 @@ fn collected(body: Outgoing<'_>) -> Result<Option<Vec<u8>>, BoxError> {
     match body {
         Outgoing::Empty => return Ok(None),
         Outgoing::Bytes(given) => bytes.extend(given),
-        Outgoing::Reader { reader, length } => drop(reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut bytes)?),
+        Outgoing::Reader { reader, length } => drop(
+            reader
+                .take(length.unwrap_or(u64::MAX))
+                .read_to_end(&mut bytes)?,
+        ),
     }
     Ok(Some(bytes))
 }
@@ -40,34 +46,50 @@ impl<F: FnMut(&mut Body, &mut [u8]) -> io::Result<usize>> Read for Reads<F> {
     }
 }
 
-fn reads(answered: Answered, read: impl FnMut(&mut Body, &mut [u8]) -> io::Result<usize> + Send + 'static) -> Answered {
+fn reads(
+    answered: Answered,
+    read: impl FnMut(&mut Body, &mut [u8]) -> io::Result<usize> + Send + 'static,
+) -> Answered {
     Ok(answered?.map(|body| -> Body { Box::new(Reads(body, read)) }))
 }
 
 fn with_errors_for_refusals(request: Request<Outgoing<'_>>) -> Answered {
     let response = Tcp.send(request)?;
-    if response.status().is_client_error() { Err("refused".into()) } else { Ok(response) }
+    if response.status().is_client_error() {
+        Err("refused".into())
+    } else {
+        Ok(response)
+    }
 }
 
 fn following(request: Request<Outgoing<'_>>) -> Answered {
     let base = request.uri().authority().unwrap().clone();
     let response = Tcp.send(request)?;
     match response.headers().get("location") {
-        Some(to) => Tcp.send(Request::get(format!("http://{base}{}", to.to_str()?)).body(Outgoing::Empty)?),
+        Some(to) => {
+            Tcp.send(Request::get(format!("http://{base}{}", to.to_str()?)).body(Outgoing::Empty)?)
+        }
         None => Ok(response),
     }
 }
 
 fn collecting_uploads(request: Request<Outgoing<'_>>) -> Answered {
     let (head, body) = request.into_parts();
-    let length = if let Outgoing::Reader { length, .. } = body { Some(length) } else { None };
+    let length = if let Outgoing::Reader { length, .. } = body {
+        Some(length)
+    } else {
+        None
+    };
     let body = collected(body)?;
     let mut reader = Cursor::new(body.clone().unwrap_or_default());
     Tcp.send(Request::from_parts(
         head,
         match (&body, length) {
             (None, _) => Outgoing::Empty,
-            (Some(_), Some(length)) => Outgoing::Reader { reader: &mut reader, length },
+            (Some(_), Some(length)) => Outgoing::Reader {
+                reader: &mut reader,
+                length,
+            },
             (Some(bytes), None) => Outgoing::Bytes(bytes),
         },
     ))
@@ -78,7 +100,13 @@ fn announcing_no_length(request: Request<Outgoing<'_>>) -> Answered {
     match body {
         Outgoing::Reader { reader, length } => {
             let reader = &mut reader.take(length.unwrap_or(u64::MAX));
-            Tcp.send(Request::from_parts(head, Outgoing::Reader { reader, length: None }))
+            Tcp.send(Request::from_parts(
+                head,
+                Outgoing::Reader {
+                    reader,
+                    length: None,
+                },
+            ))
         }
         body => Tcp.send(Request::from_parts(head, body)),
     }
@@ -87,7 +115,16 @@ fn announcing_no_length(request: Request<Outgoing<'_>>) -> Answered {
 fn reading_beyond_the_length(request: Request<Outgoing<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, length: Some(_) } => Tcp.send(Request::from_parts(head, Outgoing::Reader { reader, length: None })),
+        Outgoing::Reader {
+            reader,
+            length: Some(_),
+        } => Tcp.send(Request::from_parts(
+            head,
+            Outgoing::Reader {
+                reader,
+                length: None,
+            },
+        )),
         body => Tcp.send(Request::from_parts(head, body)),
     }
 }
@@ -101,15 +138,21 @@ fn taking_errors_for_the_end(request: Request<Outgoing<'_>>) -> Answered {
     }
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, .. } => {
-            Tcp.send(Request::from_parts(head, Outgoing::Reader { reader: &mut Careless(reader), length: None }))
-        }
+        Outgoing::Reader { reader, .. } => Tcp.send(Request::from_parts(
+            head,
+            Outgoing::Reader {
+                reader: &mut Careless(reader),
+                length: None,
+            },
+        )),
         body => Tcp.send(Request::from_parts(head, body)),
     }
 }
 
 fn adding_a_header(mut request: Request<Outgoing<'_>>) -> Answered {
-    request.headers_mut().insert("accept-encoding", HeaderValue::from_static("gzip"));
+    request
+        .headers_mut()
+        .insert("accept-encoding", HeaderValue::from_static("gzip"));
     Tcp.send(request)
 }
 
@@ -119,7 +162,13 @@ fn normalising_the_path(mut request: Request<Outgoing<'_>>) -> Answered {
 }
 
 fn announcing_nothing_as_something(request: Request<Outgoing<'_>>) -> Answered {
-    Tcp.send(request.map(|body| if let Outgoing::Empty = body { Outgoing::Bytes(b"") } else { body }))
+    Tcp.send(request.map(|body| {
+        if let Outgoing::Empty = body {
+            Outgoing::Bytes(b"")
+        } else {
+            body
+        }
+    }))
 }
 
 fn collecting_replies(request: Request<Outgoing<'_>>) -> Answered {
@@ -148,7 +197,10 @@ fn keeping_bodies(request: Request<Outgoing<'_>>) -> Answered {
     let (head, body) = Tcp.send(request)?.into_parts();
     let body = Arc::new(Mutex::new(body));
     KEPT.lock().unwrap().push(Arc::clone(&body));
-    let body: Body = Box::new(Reads(Box::new(io::empty()), move |_: &mut Body, buf: &mut [u8]| body.lock().unwrap().read(buf)));
+    let body: Body = Box::new(Reads(
+        Box::new(io::empty()),
+        move |_: &mut Body, buf: &mut [u8]| body.lock().unwrap().read(buf),
+    ));
     Ok(Response::from_parts(head, body))
 }
 
@@ -166,13 +218,21 @@ fn without_a_reason(request: Request<Outgoing<'_>>) -> Answered {
 
 fn trying_again(request: Request<Outgoing<'_>>) -> Answered {
     let (head, body) = request.into_parts();
-    let Ok(Some(body)) = collected(body) else { return Tcp.send(Request::from_parts(head, Outgoing::Empty)) };
+    let Ok(Some(body)) = collected(body) else {
+        return Tcp.send(Request::from_parts(head, Outgoing::Empty));
+    };
     Tcp.send(Request::from_parts(head.clone(), Outgoing::Bytes(&body)))
         .or_else(|_| Tcp.send(Request::from_parts(head, Outgoing::Bytes(&body))))
 }
 
 fn always_waiting(request: Request<Outgoing<'_>>) -> Answered {
-    Tcp.send(request).map_err(|error| TransportError { phase: Phase::Wait, source: error }.into())
+    Tcp.send(request).map_err(|error| {
+        TransportError {
+            phase: Phase::Wait,
+            source: error,
+        }
+        .into()
+    })
 }
 
 fn in_no_phase(request: Request<Outgoing<'_>>) -> Answered {
@@ -187,15 +247,21 @@ fn bounded_by(request: Request<Outgoing<'_>>, bound: fn(CallLimits) -> CallLimit
 }
 
 fn without_deadlines(request: Request<Outgoing<'_>>) -> Answered {
-    bounded_by(request, |limits| without(limits, |limits| limits.deadline = None))
+    bounded_by(request, |limits| {
+        without(limits, |limits| limits.deadline = None)
+    })
 }
 
 fn without_idle_timeouts(request: Request<Outgoing<'_>>) -> Answered {
-    bounded_by(request, |limits| without(limits, |limits| limits.idle = None))
+    bounded_by(request, |limits| {
+        without(limits, |limits| limits.idle = None)
+    })
 }
 
 fn without_cancellation(request: Request<Outgoing<'_>>) -> Answered {
-    bounded_by(request, |limits| without(limits, |limits| limits.cancel = None))
+    bounded_by(request, |limits| {
+        without(limits, |limits| limits.cancel = None)
+    })
 }
 
 fn without(mut limits: CallLimits, change: fn(&mut CallLimits)) -> CallLimits {
@@ -204,20 +270,30 @@ fn without(mut limits: CallLimits, change: fn(&mut CallLimits)) -> CallLimits {
 }
 
 fn with_a_plain_error(request: Request<Outgoing<'_>>) -> Answered {
-    let answered = Tcp.send(request).map_err(|error| BoxError::from(error.to_string()));
-    reads(answered, |body, buf| body.read(buf).map_err(|error| io::Error::new(error.kind(), error.to_string())))
+    let answered = Tcp
+        .send(request)
+        .map_err(|error| BoxError::from(error.to_string()));
+    reads(answered, |body, buf| {
+        body.read(buf)
+            .map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    })
 }
 
 fn inventing_answers(request: Request<Outgoing<'_>>) -> Answered {
-    Tcp.send(request).or_else(|_| Ok(Response::new(Box::new(io::empty()))))
+    Tcp.send(request)
+        .or_else(|_| Ok(Response::new(Box::new(io::empty()))))
 }
 
 fn capping_uploads(request: Request<Outgoing<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, .. } => {
-            Tcp.send(Request::from_parts(head, Outgoing::Reader { reader: &mut reader.take(10 << 20), length: None }))
-        }
+        Outgoing::Reader { reader, .. } => Tcp.send(Request::from_parts(
+            head,
+            Outgoing::Reader {
+                reader: &mut reader.take(10 << 20),
+                length: None,
+            },
+        )),
         body => Tcp.send(Request::from_parts(head, body)),
     }
 }
@@ -231,62 +307,129 @@ fn dropping_headers(request: Request<Outgoing<'_>>) -> Answered {
 /// As one that goes on with a connection which is closed.
 fn working_once(request: Request<Outgoing<'_>>) -> Answered {
     static WORKED: AtomicBool = AtomicBool::new(false);
-    if WORKED.swap(true, Ordering::SeqCst) { Err("the connection is closed".into()) } else { Tcp.send(request) }
+    if WORKED.swap(true, Ordering::SeqCst) {
+        Err("the connection is closed".into())
+    } else {
+        Tcp.send(request)
+    }
 }
 
 #[cfg(feature = "ureq")]
 fn never_fresh(mut request: Request<Outgoing<'_>>) -> Answered {
-    static UREQ: std::sync::LazyLock<scramjet_client_blocking::UreqTransport> = std::sync::LazyLock::new(Default::default);
-    request.extensions_mut().remove::<scramjet_client_blocking::Fresh>();
+    static UREQ: std::sync::LazyLock<scramjet_client_blocking::UreqTransport> =
+        std::sync::LazyLock::new(Default::default);
+    request
+        .extensions_mut()
+        .remove::<scramjet_client_blocking::Fresh>();
     UREQ.send(request)
 }
 
 /// The rule, and how it is broken.
 const FAULTS: &[(&str, Sending)] = &[
-    ("every status is Ok, with its body", with_errors_for_refusals),
+    (
+        "every status is Ok, with its body",
+        with_errors_for_refusals,
+    ),
     ("interim answers are passed over", dropping_headers),
     ("a reply is read as it comes", collecting_replies),
     ("a reply is not decoded", dropping_headers),
     ("no answer is an error", inventing_answers),
-    ("a head that is none, or is cut off, is an error", inventing_answers),
-    ("after a deadline another connection is used", with_a_plain_error),
+    (
+        "a head that is none, or is cut off, is an error",
+        inventing_answers,
+    ),
+    (
+        "after a deadline another connection is used",
+        with_a_plain_error,
+    ),
     ("a long upload arrives whole", capping_uploads),
-    ("an early refusal is what is returned", with_errors_for_refusals),
-    ("an early refusal wins over a reset connection", with_errors_for_refusals),
-    ("an early refusal wins over an upload that stands still", with_errors_for_refusals),
+    (
+        "an early refusal is what is returned",
+        with_errors_for_refusals,
+    ),
+    (
+        "an early refusal wins over a reset connection",
+        with_errors_for_refusals,
+    ),
+    (
+        "an early refusal wins over an upload that stands still",
+        with_errors_for_refusals,
+    ),
     ("a closed connection is not used", working_once),
     ("after an idle timeout nothing is lost", with_a_plain_error),
     #[cfg(feature = "ureq")]
-    ("a request that was sent in vain has a new connection", never_fresh),
+    (
+        "a request that was sent in vain has a new connection",
+        never_fresh,
+    ),
     ("redirects are not followed", following),
     ("the reason phrase is told", without_a_reason),
-    ("the reason phrase is told, however its bytes are cut", without_a_reason),
-    ("a reply is read as it comes, in every framing", collecting_replies),
+    (
+        "the reason phrase is told, however its bytes are cut",
+        without_a_reason,
+    ),
+    (
+        "a reply is read as it comes, in every framing",
+        collecting_replies,
+    ),
     ("a long reply is read whole", capping),
-    ("a reply that is cut off is an error", ending_where_it_is_cut),
-    ("a reply that is cut off between its bytes is an error", ending_where_it_is_cut),
+    (
+        "a reply that is cut off is an error",
+        ending_where_it_is_cut,
+    ),
+    (
+        "a reply that is cut off between its bytes is an error",
+        ending_where_it_is_cut,
+    ),
     ("requests go out as they are", adding_a_header),
     ("requests go out as they are", normalising_the_path),
     ("no body is not announced", announcing_nothing_as_something),
     ("bodies are announced and sent", announcing_no_length),
-    ("a reader is read up to its announced length", reading_beyond_the_length),
+    (
+        "a reader is read up to its announced length",
+        reading_beyond_the_length,
+    ),
     ("an upload is sent as it is read", collecting_uploads),
-    ("an upload of known length is sent as it is read", collecting_uploads),
-    ("an upload that cannot be read is an error, and not its end", taking_errors_for_the_end),
-    ("an upload goes on after an early success", collecting_uploads),
+    (
+        "an upload of known length is sent as it is read",
+        collecting_uploads,
+    ),
+    (
+        "an upload that cannot be read is an error, and not its end",
+        taking_errors_for_the_end,
+    ),
+    (
+        "an upload goes on after an early success",
+        collecting_uploads,
+    ),
     ("requests do not wait for each other", one_at_a_time),
     ("dropping a body closes its connection", keeping_bodies),
     ("a request is sent once", trying_again),
     ("errors say how far the request got", always_waiting),
     ("errors say how far the request got", in_no_phase),
     ("connections are used again", |request| Tcp.send(request)),
-    ("a deadline that has passed sends nothing", without_deadlines),
-    ("a deadline ends a body that keeps coming", without_deadlines),
-    ("after an idle timeout a body is read on", with_a_plain_error),
-    ("what was cancelled before sends nothing", without_cancellation),
+    (
+        "a deadline that has passed sends nothing",
+        without_deadlines,
+    ),
+    (
+        "a deadline ends a body that keeps coming",
+        without_deadlines,
+    ),
+    (
+        "after an idle timeout a body is read on",
+        with_a_plain_error,
+    ),
+    (
+        "what was cancelled before sends nothing",
+        without_cancellation,
+    ),
     ("cancelling ends a wait for the answer", with_a_plain_error),
     ("a deadline ends a wait for the answer", with_a_plain_error),
-    ("an idle timeout ends a wait for the answer", with_a_plain_error),
+    (
+        "an idle timeout ends a wait for the answer",
+        with_a_plain_error,
+    ),
     ("cancelling ends a body", with_a_plain_error),
     ("a deadline ends a body", with_a_plain_error),
     ("a deadline ends an upload", with_a_plain_error),
@@ -294,22 +437,41 @@ const FAULTS: &[(&str, Sending)] = &[
     ("cancelling ends an upload", with_a_plain_error),
     ("what was cancelled spoils nothing else", with_a_plain_error),
     ("a deadline ends a wait for the answer", without_deadlines),
-    ("an idle timeout ends a wait for the answer", without_idle_timeouts),
-    ("cancelling ends a wait for the answer", without_cancellation),
+    (
+        "an idle timeout ends a wait for the answer",
+        without_idle_timeouts,
+    ),
+    (
+        "cancelling ends a wait for the answer",
+        without_cancellation,
+    ),
 ];
 
 fn run(rule: &'static str, fault: Sending) -> Outcome {
     let report = Suite::new("faulty", faulty(fault)).only(rule).run();
-    report.rows.iter().find(|row| row.name == rule).unwrap_or_else(|| panic!("there is no case {rule:?}")).outcome.clone()
+    report
+        .rows
+        .iter()
+        .find(|row| row.name == rule)
+        .unwrap_or_else(|| panic!("there is no case {rule:?}"))
+        .outcome
+        .clone()
 }
 
 #[test]
 fn what_is_broken_is_found() {
     for row in Suite::of_replay().run().rows {
         let is_broken = FAULTS.iter().any(|(rule, _)| *rule == row.name);
-        assert!(is_broken || cfg!(not(feature = "ureq")), "no fault shows that this can fail: {}", row.name);
+        assert!(
+            is_broken || cfg!(not(feature = "ureq")),
+            "no fault shows that this can fail: {}",
+            row.name
+        );
     }
-    let runs: Vec<_> = FAULTS.iter().map(|(rule, fault)| thread::spawn(|| run(rule, *fault))).collect();
+    let runs: Vec<_> = FAULTS
+        .iter()
+        .map(|(rule, fault)| thread::spawn(|| run(rule, *fault)))
+        .collect();
     for ((rule, _), run) in FAULTS.iter().zip(runs) {
         match run.join().unwrap() {
             Outcome::Failed(why) => println!("{rule}: {}", why.lines().next().unwrap_or_default()),
@@ -320,31 +482,58 @@ fn what_is_broken_is_found() {
 
 #[test]
 fn what_is_stated_to_be_missing_is_not_run() {
-    let suite = Suite::new("plain", faulty(without_a_reason)).without(Ability::Reason).only("reason phrase");
+    let suite = Suite::new("plain", faulty(without_a_reason))
+        .without(Ability::Reason)
+        .only("reason phrase");
     let report = suite.run();
     assert!(report.conforms());
     assert_eq!(report.rows.len(), 2);
     for row in &report.rows {
-        assert_eq!(row.outcome, Outcome::Unsupported("it states that it is without Reason".into()));
+        assert_eq!(
+            row.outcome,
+            Outcome::Unsupported("it states that it is without Reason".into())
+        );
     }
 }
 
 #[test]
 fn a_report_is_a_table() {
-    let report = |name: &str, fault| -> Report { Suite::new(name, faulty(fault)).without(Ability::Reuse).only("again").run() };
-    let reports = [Suite::new("a", faulty(with_errors_for_refusals)).only("no answer").run(), report("b", one_at_a_time)];
+    let report = |name: &str, fault| -> Report {
+        Suite::new(name, faulty(fault))
+            .without(Ability::Reuse)
+            .only("again")
+            .run()
+    };
+    let reports = [
+        Suite::new("a", faulty(with_errors_for_refusals))
+            .only("no answer")
+            .run(),
+        report("b", one_at_a_time),
+    ];
     let expected = "                            a  b\n\
                     no answer is an error       yes\n\
                     connections are used again     -\n";
     assert_eq!(table(&reports), expected);
-    assert_eq!(reports[1].to_string(), "unsupported  connections are used again (it states that it is without Reuse)\n");
-    let failed = Suite::new("c", faulty(without_a_reason)).only("the reason phrase is told").run();
+    assert_eq!(
+        reports[1].to_string(),
+        "unsupported  connections are used again (it states that it is without Reuse)\n"
+    );
+    let failed = Suite::new("c", faulty(without_a_reason))
+        .only("the reason phrase is told")
+        .run();
     assert!(!failed.conforms());
     let text = failed.to_string();
-    assert!(text.starts_with("FAILED       the reason phrase is told\n             the reason: None, and not Some(\""), "{text}");
+    assert!(
+        text.starts_with(
+            "FAILED       the reason phrase is told\n             the reason: None, and not Some(\""
+        ),
+        "{text}"
+    );
     let panic = std::panic::catch_unwind(|| failed.assert_conforms()).unwrap_err();
     assert!(panic.downcast::<String>().unwrap().ends_with(&text));
     // A case that is not there.
-    let none = Suite::new("d", faulty(without_a_reason)).only("no such thing").run();
+    let none = Suite::new("d", faulty(without_a_reason))
+        .only("no such thing")
+        .run();
     assert!(std::panic::catch_unwind(|| none.assert_conforms()).is_err());
 }

@@ -16,7 +16,9 @@ use scramjet_client_tests::fixture;
 use crate::tcp_transport::Tcp;
 
 fn fixtures(generation: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(generation)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(generation)
 }
 
 /// A folder that is removed with everything in it.
@@ -24,7 +26,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("scramjet-client-recorded-{test}-{}", process::id()));
+        let path =
+            std::env::temp_dir().join(format!("scramjet-client-recorded-{test}-{}", process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -36,10 +39,21 @@ impl Folder {
 
     /// All that is in it.
     fn content(&self) -> Vec<(String, String)> {
-        let mut files: Vec<_> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.sort();
         let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-        files.iter().map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), text(path))).collect()
+        files
+            .iter()
+            .map(|path| {
+                (
+                    path.file_name().unwrap().to_str().unwrap().to_owned(),
+                    text(path),
+                )
+            })
+            .collect()
     }
 }
 
@@ -51,13 +65,19 @@ impl Drop for Folder {
 
 fn complaints(replay: Replay) -> String {
     let finished = catch_unwind(AssertUnwindSafe(|| replay.finish()));
-    finished.expect_err("the replay went wrong").downcast::<String>().map(|text| *text).unwrap()
+    finished
+        .expect_err("the replay went wrong")
+        .downcast::<String>()
+        .map(|text| *text)
+        .unwrap()
 }
 
 /// What the recordings of real hubs mean is what is read over real HTTP elsewhere.
 #[test]
 fn recordings_of_hubs_are_played() {
-    let id = fixture::load("0.18.7", "stop-with-keepalive").id_after("instance").to_owned();
+    let id = fixture::load("0.18.7", "stop-with-keepalive")
+        .id_after("instance")
+        .to_owned();
     let replay = Replay::of(fixtures("0.18.7"), ["version", "stop-with-keepalive"]).unwrap();
     let host = replay.client().build().unwrap();
     assert_eq!(host.version().unwrap().version, "0.18.7");
@@ -66,54 +86,130 @@ fn recordings_of_hubs_are_played() {
     replay.finish();
 
     // Interim answers, and a body that was not recorded to its end.
-    let replay = Replay::of(fixtures("0.18.7"), ["sequence-upload-expect-continue"]).unwrap().checking(Check::Target);
-    replay.client().build().unwrap().send_sequence(b"a package".as_slice()).unwrap();
+    let replay = Replay::of(fixtures("0.18.7"), ["sequence-upload-expect-continue"])
+        .unwrap()
+        .checking(Check::Target);
+    replay
+        .client()
+        .build()
+        .unwrap()
+        .send_sequence(b"a package".as_slice())
+        .unwrap();
     let open = fixture::load("1.0.1", "stream-log");
     assert!(!open.response.complete);
     let replay = Replay::of(fixtures("1.0.1"), ["stream-log"]).unwrap();
-    let mut log = replay.client().build().unwrap().instance(open.id_after("instance")).unwrap().log().unwrap();
+    let mut log = replay
+        .client()
+        .build()
+        .unwrap()
+        .instance(open.id_after("instance"))
+        .unwrap()
+        .log()
+        .unwrap();
     let mut bytes = Vec::new();
-    assert_eq!(log.read_to_end(&mut bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(
+        log.read_to_end(&mut bytes).unwrap_err().kind(),
+        io::ErrorKind::UnexpectedEof
+    );
     assert_eq!(bytes, open.response.body);
     replay.finish();
     // And one that never began.
     let silent = fixture::load("1.0.1", "event-once-ended");
     let replay = Replay::of(fixtures("1.0.1"), ["event-once-ended"]).unwrap();
-    let instance = replay.client().hub_version("1.0.1").build().unwrap().instance(silent.id_after("instance")).unwrap();
-    let error = instance.next_event(silent.request.target.rsplit('/').next().unwrap()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Transport { phase: Phase::Wait, .. }), "{error:?}");
-    assert!(format!("{error:?}").ends_with("event-once-ended: no answer was recorded"), "{error:?}");
+    let instance = replay
+        .client()
+        .hub_version("1.0.1")
+        .build()
+        .unwrap()
+        .instance(silent.id_after("instance"))
+        .unwrap();
+    let error = instance
+        .next_event(silent.request.target.rsplit('/').next().unwrap())
+        .unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Transport {
+                phase: Phase::Wait,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        format!("{error:?}").ends_with("event-once-ended: no answer was recorded"),
+        "{error:?}"
+    );
 }
 
 const STARTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"id\":\"i\"}";
 
 fn start(body: &str) -> String {
-    format!("POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[test]
 fn a_request_is_compared_with_its_recording() {
     let folder = Folder::new("compared");
-    folder.write("start.request", start(r#"{ "args": ["Berlin"] }"#)).write("start.http", STARTED);
+    folder
+        .write("start.request", start(r#"{ "args": ["Berlin"] }"#))
+        .write("start.http", STARTED);
     let play = |check: Option<Check>, act: &dyn Fn(&HostClient) -> bool| {
         let replay = Replay::open(&folder.0).unwrap();
-        let replay = if let Some(check) = check { replay.checking(check) } else { replay };
+        let replay = if let Some(check) = check {
+            replay.checking(check)
+        } else {
+            replay
+        };
         let well = act(&replay.client().hub_version("1.0.1").build().unwrap());
-        (well, catch_unwind(AssertUnwindSafe(|| replay.finish())).err().map(|panic| *panic.downcast::<String>().unwrap()))
+        (
+            well,
+            catch_unwind(AssertUnwindSafe(|| replay.finish()))
+                .err()
+                .map(|panic| *panic.downcast::<String>().unwrap()),
+        )
     };
     let starts = |id: &'static str, arg: &'static str| {
-        move |host: &HostClient| host.sequence(id).unwrap().start(&StartOptions::new().arg(arg)).is_ok()
+        move |host: &HostClient| {
+            host.sequence(id)
+                .unwrap()
+                .start(&StartOptions::new().arg(arg))
+                .is_ok()
+        }
     };
-    assert_eq!(play(None, &starts("s", "Berlin")), (true, None), "JSON of the same meaning");
+    assert_eq!(
+        play(None, &starts("s", "Berlin")),
+        (true, None),
+        "JSON of the same meaning"
+    );
     let (well, told) = play(None, &starts("s", "Paris"));
     let difference = "start: the request differs\n  body\n    recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
-    assert_eq!((well, told.unwrap()), (false, format!("the replay went wrong\n{difference}")));
-    assert_eq!(play(Some(Check::ContentType), &starts("s", "Paris")), (true, None));
+    assert_eq!(
+        (well, told.unwrap()),
+        (false, format!("the replay went wrong\n{difference}"))
+    );
+    assert_eq!(
+        play(Some(Check::ContentType), &starts("s", "Paris")),
+        (true, None)
+    );
     let (well, told) = play(Some(Check::Target), &starts("other", "Paris"));
     assert!(!well && told.unwrap().contains("target\n    recorded /api/v1/sequence/s/start\n    received /api/v1/sequence/other/start"));
-    let (well, told) = play(Some(Check::Target), &|host| host.sequence("s").unwrap().info().is_ok());
-    assert!(!well && told.unwrap().contains("method\n    recorded POST\n    received GET"));
-    folder.write("start.request", start("{}").replace("application/json", "text/plain"));
+    let (well, told) = play(Some(Check::Target), &|host| {
+        host.sequence("s").unwrap().info().is_ok()
+    });
+    assert!(
+        !well
+            && told
+                .unwrap()
+                .contains("method\n    recorded POST\n    received GET")
+    );
+    folder.write(
+        "start.request",
+        start("{}").replace("application/json", "text/plain"),
+    );
     assert_eq!(play(Some(Check::Target), &starts("s", "")), (true, None));
     let (well, told) = play(Some(Check::ContentType), &starts("s", ""));
     assert!(!well && told.unwrap().contains("content-type\n    recorded"));
@@ -122,18 +218,38 @@ fn a_request_is_compared_with_its_recording() {
 #[test]
 fn what_is_left_over_or_too_much_is_told_of() {
     let folder = Folder::new("left");
-    folder.write("1.request", start("")).write("1.http", STARTED).write("2.request", start("")).write("2.http", STARTED);
-    let started =
-        |replay: &Replay| replay.client().hub_version("1.0.1").build().unwrap().sequence("s").unwrap().start(&StartOptions::new());
+    folder
+        .write("1.request", start(""))
+        .write("1.http", STARTED)
+        .write("2.request", start(""))
+        .write("2.http", STARTED);
+    let started = |replay: &Replay| {
+        replay
+            .client()
+            .hub_version("1.0.1")
+            .build()
+            .unwrap()
+            .sequence("s")
+            .unwrap()
+            .start(&StartOptions::new())
+    };
     let replay = Replay::open(&folder.0).unwrap().checking(Check::Target);
     started(&replay).unwrap();
-    assert_eq!(complaints(replay.clone()), "the replay went wrong\n2: was not asked for");
+    assert_eq!(
+        complaints(replay.clone()),
+        "the replay went wrong\n2: was not asked for"
+    );
     drop(replay);
 
-    let replay = Replay::of(&folder.0, ["1"]).unwrap().checking(Check::Target);
+    let replay = Replay::of(&folder.0, ["1"])
+        .unwrap()
+        .checking(Check::Target);
     started(&replay).unwrap();
     let error = format!("{:?}", started(&replay).unwrap_err());
-    assert!(error.ends_with("POST /api/v1/sequence/s/start: nothing is left that is like it"), "{error}");
+    assert!(
+        error.ends_with("POST /api/v1/sequence/s/start: nothing is left that is like it"),
+        "{error}"
+    );
     assert!(complaints(replay).contains("nothing is left that is like it"));
 
     // Without being asked.
@@ -145,13 +261,35 @@ fn what_is_left_over_or_too_much_is_told_of() {
 #[test]
 fn of_a_part_of_a_body_the_beginning_is_compared() {
     let folder = Folder::new("part");
-    folder.write("1.request", "POST /api/v1/sequence HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\na\r\nsome pa");
-    folder.write("1.http", "HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n");
-    for (package, status) in [("some package", Some(413)), ("some", None), ("another package", None)] {
+    folder.write(
+        "1.request",
+        "POST /api/v1/sequence HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\na\r\nsome pa",
+    );
+    folder.write(
+        "1.http",
+        "HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n",
+    );
+    for (package, status) in [
+        ("some package", Some(413)),
+        ("some", None),
+        ("another package", None),
+    ] {
         let replay = Replay::open(&folder.0).unwrap();
-        let error = replay.client().build().unwrap().send_sequence(package.as_bytes()).unwrap_err();
-        assert_eq!(error.api().map(|refusal| refusal.status.as_u16()), status, "{package}");
-        assert_eq!(catch_unwind(AssertUnwindSafe(|| replay.finish())).is_ok(), status.is_some());
+        let error = replay
+            .client()
+            .build()
+            .unwrap()
+            .send_sequence(package.as_bytes())
+            .unwrap_err();
+        assert_eq!(
+            error.api().map(|refusal| refusal.status.as_u16()),
+            status,
+            "{package}"
+        );
+        assert_eq!(
+            catch_unwind(AssertUnwindSafe(|| replay.finish())).is_ok(),
+            status.is_some()
+        );
     }
 }
 
@@ -159,12 +297,24 @@ fn of_a_part_of_a_body_the_beginning_is_compared() {
 fn exchanges_may_come_in_any_order() {
     let folder = Folder::new("order");
     for (name, id) in [("1", "a"), ("2", "b")] {
-        folder.write(&format!("{name}.request"), format!("GET /api/v1/instance/{id} HTTP/1.1\r\n\r\n"));
-        folder.write(&format!("{name}.http"), format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{{\"id\":\"{id}\"}}"));
+        folder.write(
+            &format!("{name}.request"),
+            format!("GET /api/v1/instance/{id} HTTP/1.1\r\n\r\n"),
+        );
+        folder.write(
+            &format!("{name}.http"),
+            format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{{\"id\":\"{id}\"}}"),
+        );
     }
     let asked = |replay: &Replay| {
         let host = replay.client().build().unwrap();
-        ["b", "a"].map(|id| host.instance(id).unwrap().info().map(|info| info.id == id).unwrap_or_default())
+        ["b", "a"].map(|id| {
+            host.instance(id)
+                .unwrap()
+                .info()
+                .map(|info| info.id == id)
+                .unwrap_or_default()
+        })
     };
     let replay = Replay::open(&folder.0).unwrap().in_any_order();
     assert_eq!(asked(&replay), [true, true]);
@@ -178,15 +328,34 @@ fn exchanges_may_come_in_any_order() {
 fn what_is_no_recording_is_not_opened() {
     let folder = Folder::new("none");
     let told = |folder: &Folder| Replay::open(&folder.0).unwrap_err().to_string();
-    assert!(told(&folder).starts_with("there is no *.request in "), "{}", told(&folder));
+    assert!(
+        told(&folder).starts_with("there is no *.request in "),
+        "{}",
+        told(&folder)
+    );
     folder.write("a.request", "GET / HTTP/1.1\r\n\r\n");
     assert!(told(&folder).contains("a.http: "), "{}", told(&folder));
-    folder.write("a.http", "").write("a.request", "GET / HTTP/1.1\r\n");
+    folder
+        .write("a.http", "")
+        .write("a.request", "GET / HTTP/1.1\r\n");
     assert!(told(&folder).contains("a.request: "), "{}", told(&folder));
-    folder.write("a.request", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a number\r\n");
+    folder.write(
+        "a.request",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a number\r\n",
+    );
     assert!(told(&folder).contains("a.request: "), "{}", told(&folder));
-    assert!(Replay::open(folder.0.join("missing")).unwrap_err().to_string().contains("missing"));
-    assert!(Replay::of(&folder.0, ["b"]).unwrap_err().to_string().contains("b.request: "));
+    assert!(
+        Replay::open(folder.0.join("missing"))
+            .unwrap_err()
+            .to_string()
+            .contains("missing")
+    );
+    assert!(
+        Replay::of(&folder.0, ["b"])
+            .unwrap_err()
+            .to_string()
+            .contains("b.request: ")
+    );
 }
 
 /// Everything that a client may do with a hub, in words.
@@ -195,12 +364,47 @@ fn told(host: &HostClient) -> Vec<String> {
     let mut cut = Vec::new();
     vec![
         format!("{:?}", host.version()),
-        format!("{:?}", host.send_sequence(Upload::reader(&b"some package"[..])).map(|sequence| sequence.id().clone())),
-        format!("{:?}", host.sequence("s").unwrap().start(&StartOptions::new()).map(|instance| instance.id().clone())),
-        format!("{:?}", host.instance("none").unwrap().info().map_err(|error| error.to_string())),
-        format!("{:?} {stdout:?}", host.instance("i").unwrap().stdout().unwrap().read_to_end(&mut stdout).is_ok()),
-        format!("{:?} {cut:?}", host.instance("i").unwrap().output().unwrap().read_to_end(&mut cut).map_err(|error| error.to_string())),
-        format!("{:?}", host.instance("i").unwrap().kill(&Default::default())),
+        format!(
+            "{:?}",
+            host.send_sequence(Upload::reader(&b"some package"[..]))
+                .map(|sequence| sequence.id().clone())
+        ),
+        format!(
+            "{:?}",
+            host.sequence("s")
+                .unwrap()
+                .start(&StartOptions::new())
+                .map(|instance| instance.id().clone())
+        ),
+        format!(
+            "{:?}",
+            host.instance("none")
+                .unwrap()
+                .info()
+                .map_err(|error| error.to_string())
+        ),
+        format!(
+            "{:?} {stdout:?}",
+            host.instance("i")
+                .unwrap()
+                .stdout()
+                .unwrap()
+                .read_to_end(&mut stdout)
+                .is_ok()
+        ),
+        format!(
+            "{:?} {cut:?}",
+            host.instance("i")
+                .unwrap()
+                .output()
+                .unwrap()
+                .read_to_end(&mut cut)
+                .map_err(|error| error.to_string())
+        ),
+        format!(
+            "{:?}",
+            host.instance("i").unwrap().kill(&Default::default())
+        ),
     ]
 }
 
@@ -208,21 +412,42 @@ fn told(host: &HostClient) -> Vec<String> {
 fn what_is_recorded_is_played_the_same() {
     let folder = Folder::new("recorder");
     let hub = Script::new()
-        .then("GET", "version", Answer::ok(r#"{"version":"1.0.1"}"#).header("set-cookie", "session=a-secret"))
+        .then(
+            "GET",
+            "version",
+            Answer::ok(r#"{"version":"1.0.1"}"#).header("set-cookie", "session=a-secret"),
+        )
         .then("POST", "sequence", Answer::status(202, r#"{"id":"s"}"#))
         .then("POST", "start", Answer::pieces([r#"{"id":"#, r#""i"}"#]))
-        .then("GET", "instance/none", Answer::status(404, "").reason("Instance none not found"))
-        .then("GET", "stdout", Answer::pieces([&b"not \xff"[..], b" UTF-8\r\n"]))
+        .then(
+            "GET",
+            "instance/none",
+            Answer::status(404, "").reason("Instance none not found"),
+        )
+        .then(
+            "GET",
+            "stdout",
+            Answer::pieces([&b"not \xff"[..], b" UTF-8\r\n"]),
+        )
         .then("GET", "output", Answer::pieces(["cut o"]).lost())
         .then("POST", "_kill", Answer::status(204, ""));
     let recorder = Recorder::new(Arc::new(hub.clone()), &folder.0).unwrap();
-    let builder = HostClient::builder(Script::URL).bearer_token("a-secret").header("x-key", "a-secret").transport(Arc::new(recorder));
+    let builder = HostClient::builder(Script::URL)
+        .bearer_token("a-secret")
+        .header("x-key", "a-secret")
+        .transport(Arc::new(recorder));
     let recorded = told(&builder.build().unwrap());
-    assert!(recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"), "{recorded:#?}");
+    assert!(
+        recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"),
+        "{recorded:#?}"
+    );
     hub.finish();
 
     let files = folder.content();
-    let names: Vec<_> = files.iter().map(|(name, _)| name.trim_end_matches(".http").trim_end_matches(".request")).collect();
+    let names: Vec<_> = files
+        .iter()
+        .map(|(name, _)| name.trim_end_matches(".http").trim_end_matches(".request"))
+        .collect();
     assert_eq!(
         names.iter().step_by(2).copied().collect::<Vec<_>>(),
         [
@@ -237,10 +462,18 @@ fn what_is_recorded_is_played_the_same() {
     );
     for (name, text) in &files {
         assert!(!text.contains("secret"), "{name}: {text}");
-        assert!(!name.ends_with("request") || (text.contains("authorization: (left out)") && text.contains("x-key: (left out)")), "{text}");
+        assert!(
+            !name.ends_with("request")
+                || (text.contains("authorization: (left out)")
+                    && text.contains("x-key: (left out)")),
+            "{text}"
+        );
     }
     assert!(
-        files[3].1.contains("transfer-encoding: chunked") && files[3].1.ends_with("\r\n\r\nc\r\nsome package\r\n0\r\n\r\n"),
+        files[3].1.contains("transfer-encoding: chunked")
+            && files[3]
+                .1
+                .ends_with("\r\n\r\nc\r\nsome package\r\n0\r\n\r\n"),
         "{}",
         files[3].1
     );
@@ -255,11 +488,21 @@ fn what_has_no_answer_is_recorded_as_that() {
     let folder = Folder::new("unanswered");
     let recorder = Recorder::new(Arc::new(Tcp), &folder.0).unwrap();
     let url = scramjet_client_tests::scripted::refused_url();
-    let host = HostClient::builder(url).transport(Arc::new(recorder)).retry(None).build().unwrap();
+    let host = HostClient::builder(url)
+        .transport(Arc::new(recorder))
+        .retry(None)
+        .build()
+        .unwrap();
     host.version().unwrap_err();
     host.send_sequence(b"a package".as_slice()).unwrap_err();
     let files = folder.content();
-    assert_eq!(files.iter().filter(|(name, text)| name.ends_with(".http") && text.is_empty()).count(), 2);
+    assert_eq!(
+        files
+            .iter()
+            .filter(|(name, text)| name.ends_with(".http") && text.is_empty())
+            .count(),
+        2
+    );
     let replay = Replay::open(&folder.0).unwrap();
     let host = replay.client().build().unwrap();
     host.version().unwrap_err();

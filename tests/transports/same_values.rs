@@ -8,10 +8,13 @@ use std::sync::Arc;
 use futures_util::{TryStreamExt, stream};
 use scramjet_client_blocking::http::Method;
 use scramjet_client_blocking::transport::script::{Answer, Script};
-use scramjet_client_blocking::{Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload};
+use scramjet_client_blocking::{
+    Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload,
+};
 use scramjet_client_core::{
-    Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json, KillInstance, KillOptions, LastEvent,
-    ListSequences, OutputStream, Path, ReadEvents, ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
+    Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
+    KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
+    ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
 };
 use scramjet_client_tests::hub::{SharedHub, shared};
 use scramjet_client_tests::package;
@@ -25,35 +28,67 @@ use crate::{core_forty_lines, core_reqwest, core_tcp};
 /// Every shape of reply: how it is delimited, what its body is, and what it means.
 fn answer(method: &str, target: &str) -> Vec<u8> {
     let chunked = |pieces: &[&str]| {
-        let pieces: String = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{pieces}0\r\n\r\n").into_bytes()
+        let pieces: String = pieces
+            .iter()
+            .map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len()))
+            .collect();
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{pieces}0\r\n\r\n")
+            .into_bytes()
     };
     match (method, target.trim_start_matches("/api/v1/")) {
-        ("GET", "version") => response("200 OK", &[], br#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"x"}"#),
+        ("GET", "version") => response(
+            "200 OK",
+            &[],
+            br#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"x"}"#,
+        ),
         // Cut in the midst of a character.
         ("GET", "sequences") => {
             let body = r#"[{"id":"a","config":{"name":"größe","version":"1","main":"i.js","type":"x"},"instances":[]}]"#.as_bytes();
-            let (left, right) = body.split_at(body.iter().position(|byte| *byte == 0xc3).unwrap() + 1);
+            let (left, right) =
+                body.split_at(body.iter().position(|byte| *byte == 0xc3).unwrap() + 1);
             let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
             for piece in [left, right] {
-                answer.extend([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+                answer
+                    .extend([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
             }
             answer.extend(b"0\r\n\r\n");
             answer
         }
         ("POST", "sequence/s/start") => chunked(&[r#"{"id":"#, r#""an-instance"}"#]),
         ("GET", "instance/i/events/e") => chunked(&["{\"n\":1}\n{\"n\"", ":2}\n", "[3]", "\n"]),
-        ("GET", "instance/i/stdout") => [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".as_slice(), b"all\x00of\xffit"].concat(),
-        ("GET", "instance/i/output") => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbroken".to_vec(),
-        ("GET", "instance/i/log") => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbroken".to_vec(),
-        ("GET", "instance/i/stderr") => response("404 Not Found", &[], br#"{"error":"Instance i not found"}"#),
+        ("GET", "instance/i/stdout") => [
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".as_slice(),
+            b"all\x00of\xffit",
+        ]
+        .concat(),
+        ("GET", "instance/i/output") => {
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbroken".to_vec()
+        }
+        ("GET", "instance/i/log") => {
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbroken".to_vec()
+        }
+        ("GET", "instance/i/stderr") => {
+            response("404 Not Found", &[], br#"{"error":"Instance i not found"}"#)
+        }
         ("POST", "instance/i/_kill") => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
-        ("GET", "instance/none") => response("404 Not Found", &[], br#"{"error":"Instance none not found"}"#),
-        ("GET", "instance/proxy") => response("502 Bad Gateway", &[("Content-Type", "text/html")], b"<html><h1>Bad gateway</h1></html>"),
+        ("GET", "instance/none") => response(
+            "404 Not Found",
+            &[],
+            br#"{"error":"Instance none not found"}"#,
+        ),
+        ("GET", "instance/proxy") => response(
+            "502 Bad Gateway",
+            &[("Content-Type", "text/html")],
+            b"<html><h1>Bad gateway</h1></html>",
+        ),
         ("GET", "instance/moved") => response("302 Found", &[("Location", "/elsewhere")], b""),
         ("GET", "instance/words") => response("400 Could not parse content", &[], b""),
-        ("GET", "instance/long") => response("500 Internal Server Error", &[], &b"much ".repeat(100_000)),
-        ("GET", "instance/short") => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{\"id\":".to_vec(),
+        ("GET", "instance/long") => {
+            response("500 Internal Server Error", &[], &b"much ".repeat(100_000))
+        }
+        ("GET", "instance/short") => {
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{\"id\":".to_vec()
+        }
         ("GET", "instance/garbage") => response("200 OK", &[], b"no JSON"),
         (method, target) => panic!("{method} {target} is not asked for"),
     }
@@ -65,13 +100,23 @@ fn serve() -> ScriptedServer {
         while let Some(request) = connection.read_request() {
             let answer = match request.target.as_str() {
                 "/api/v1/sequence" => {
-                    let taken = format!(r#"{{"id":"{}","type":{:?}}}"#, request.body.len(), request.header("content-type"));
-                    response("202 Accepted", &[], taken.replace("Some(", "").replace(')', "").as_bytes())
+                    let taken = format!(
+                        r#"{{"id":"{}","type":{:?}}}"#,
+                        request.body.len(),
+                        request.header("content-type")
+                    );
+                    response(
+                        "202 Accepted",
+                        &[],
+                        taken.replace("Some(", "").replace(')', "").as_bytes(),
+                    )
                 }
                 _ => answer(&request.method, &request.target),
             };
             let closes = request.header("connection") == Some("close")
-                || answer.windows(17).any(|window| window == b"Connection: close")
+                || answer
+                    .windows(17)
+                    .any(|window| window == b"Connection: close")
                 || answer.ends_with(b"broken");
             if !connection.send(&answer) || closes {
                 return;
@@ -82,7 +127,10 @@ fn serve() -> ScriptedServer {
 
 /// Something that runs operations.
 trait Driver {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, String>;
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+        &self,
+        operation: &O,
+    ) -> Result<<O::Decoder as Decode>::Item, String>;
     fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
         &self,
         operation: &O,
@@ -95,7 +143,12 @@ trait Driver {
 
 /// What it says, where core says it.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    format!("{:?}", error.downcast_ref::<ReplyError>().unwrap_or_else(|| panic!("no error of core: {error:?}")))
+    format!(
+        "{:?}",
+        error
+            .downcast_ref::<ReplyError>()
+            .unwrap_or_else(|| panic!("no error of core: {error:?}"))
+    )
 }
 
 struct Blocking(HostClient);
@@ -108,7 +161,10 @@ fn inner(error: &Error) -> String {
 }
 
 impl Driver for Blocking {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, String> {
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+        &self,
+        operation: &O,
+    ) -> Result<<O::Decoder as Decode>::Item, String> {
         self.0.call(operation).map_err(|error| inner(&error))
     }
 
@@ -118,19 +174,40 @@ impl Driver for Blocking {
         pieces: Vec<Vec<u8>>,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         let upload = Upload::reader(io::Cursor::new(pieces.concat()));
-        self.0.send(operation, upload).map(|(item, _)| item).map_err(|error| inner(&error))
+        self.0
+            .send(operation, upload)
+            .map(|(item, _)| item)
+            .map_err(|error| inner(&error))
     }
 
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = self.0.instance(operation.id.as_str()).unwrap().event_stream(operation.name.as_str());
-        events.map_err(|error| inner(&error))?.map(|event| event.map(|event| format!("{event:?}")).map_err(|error| inner(&error))).collect()
+        let events = self
+            .0
+            .instance(operation.id.as_str())
+            .unwrap()
+            .event_stream(operation.name.as_str());
+        events
+            .map_err(|error| inner(&error))?
+            .map(|event| {
+                event
+                    .map(|event| format!("{event:?}"))
+                    .map_err(|error| inner(&error))
+            })
+            .collect()
     }
 
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
         let mut stream = self.0.open(operation).map_err(|error| inner(&error))?;
         let mut bytes = Vec::new();
         let end = stream.read_to_end(&mut bytes).err();
-        let end = end.map(|error| inner(error.get_ref().and_then(|error| error.downcast_ref()).expect("the library's own")));
+        let end = end.map(|error| {
+            inner(
+                error
+                    .get_ref()
+                    .and_then(|error| error.downcast_ref())
+                    .expect("the library's own"),
+            )
+        });
         Ok((bytes, end))
     }
 }
@@ -138,8 +215,13 @@ impl Driver for Blocking {
 struct Async(tokio::runtime::Runtime, core_reqwest::Hub);
 
 impl Driver for Async {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, String> {
-        self.0.block_on(self.1.call(operation)).map_err(|error| told(&*error))
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+        &self,
+        operation: &O,
+    ) -> Result<<O::Decoder as Decode>::Item, String> {
+        self.0
+            .block_on(self.1.call(operation))
+            .map_err(|error| told(&*error))
     }
 
     fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
@@ -148,17 +230,31 @@ impl Driver for Async {
         pieces: Vec<Vec<u8>>,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         let pieces = stream::iter(pieces.into_iter().map(Ok::<_, core_reqwest::Failure>));
-        self.0.block_on(self.1.send(operation, reqwest::Body::wrap_stream(pieces))).map_err(|error| told(&*error))
+        self.0
+            .block_on(self.1.send(operation, reqwest::Body::wrap_stream(pieces)))
+            .map_err(|error| told(&*error))
     }
 
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = self.0.block_on(async { self.1.stream(operation).await?.map_ok(|event| format!("{event:?}")).try_collect().await });
+        let events = self.0.block_on(async {
+            self.1
+                .stream(operation)
+                .await?
+                .map_ok(|event| format!("{event:?}"))
+                .try_collect()
+                .await
+        });
         events.map_err(|error: core_reqwest::Failure| told(&*error))
     }
 
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
         self.0.block_on(async {
-            let mut pieces = pin!(self.1.stream(operation).await.map_err(|error| told(&*error))?);
+            let mut pieces = pin!(
+                self.1
+                    .stream(operation)
+                    .await
+                    .map_err(|error| told(&*error))?
+            );
             let mut bytes = Vec::new();
             loop {
                 match pieces.try_next().await {
@@ -174,7 +270,10 @@ impl Driver for Async {
 struct OverTcp(Endpoint);
 
 impl Driver for OverTcp {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, String> {
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+        &self,
+        operation: &O,
+    ) -> Result<<O::Decoder as Decode>::Item, String> {
         core_tcp::call(&self.0, operation).map_err(|error| told(&*error))
     }
 
@@ -183,12 +282,19 @@ impl Driver for OverTcp {
         operation: &O,
         pieces: Vec<Vec<u8>>,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
-        core_tcp::send(&self.0, operation, &mut pieces.concat().as_slice()).map_err(|error| told(&*error))
+        core_tcp::send(&self.0, operation, &mut pieces.concat().as_slice())
+            .map_err(|error| told(&*error))
     }
 
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
         let events = core_tcp::items(&self.0, operation).map_err(|error| told(&*error))?;
-        events.map(|event| event.map(|event| format!("{event:?}")).map_err(|error| told(&*error))).collect()
+        events
+            .map(|event| {
+                event
+                    .map(|event| format!("{event:?}"))
+                    .map_err(|error| told(&*error))
+            })
+            .collect()
     }
 
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
@@ -231,47 +337,135 @@ fn values(driver: &impl Driver) -> Vec<String> {
         shown("version", driver.call(&GetVersion)),
         shown("sequences", driver.call(&ListSequences)),
         shown("misread", driver.call(&Misread)),
-        shown("start", driver.call(&StartSequence { id: &sequence, options: &options })),
-        shown("upload", driver.send(&SendSequence, vec![b"some".to_vec(), b"".to_vec(), vec![b'.'; 100_000]])),
-        shown("kill", driver.call(&KillInstance { id: &instance, options: &KillOptions::new() })),
-        shown("events", driver.events(&ReadEvents { id: &instance, name: &event })),
+        shown(
+            "start",
+            driver.call(&StartSequence {
+                id: &sequence,
+                options: &options,
+            }),
+        ),
+        shown(
+            "upload",
+            driver.send(
+                &SendSequence,
+                vec![b"some".to_vec(), b"".to_vec(), vec![b'.'; 100_000]],
+            ),
+        ),
+        shown(
+            "kill",
+            driver.call(&KillInstance {
+                id: &instance,
+                options: &KillOptions::new(),
+            }),
+        ),
+        shown(
+            "events",
+            driver.events(&ReadEvents {
+                id: &instance,
+                name: &event,
+            }),
+        ),
     ];
-    for id in ["none", "proxy", "moved", "words", "long", "short", "garbage"] {
-        values.push(shown(id, driver.call(&GetInstance { id: &InstanceId::new(id).unwrap() })));
+    for id in [
+        "none", "proxy", "moved", "words", "long", "short", "garbage",
+    ] {
+        values.push(shown(
+            id,
+            driver.call(&GetInstance {
+                id: &InstanceId::new(id).unwrap(),
+            }),
+        ));
     }
-    for stream in [OutputStream::Stdout, OutputStream::Output, OutputStream::Log, OutputStream::Stderr] {
-        values.push(shown(stream.as_str(), driver.bytes(&ReadStream { id: &instance, stream })));
+    for stream in [
+        OutputStream::Stdout,
+        OutputStream::Output,
+        OutputStream::Log,
+        OutputStream::Stderr,
+    ] {
+        values.push(shown(
+            stream.as_str(),
+            driver.bytes(&ReadStream {
+                id: &instance,
+                stream,
+            }),
+        ));
     }
     values
 }
 
 fn host(url: String, transport: Arc<dyn Transport>) -> Blocking {
-    Blocking(HostClient::builder(url).hub_version("1.0.1").transport(transport).build().unwrap())
+    Blocking(
+        HostClient::builder(url)
+            .hub_version("1.0.1")
+            .transport(transport)
+            .build()
+            .unwrap(),
+    )
 }
 
 #[test]
 fn every_driver_gives_the_same_values() {
     let server = serve();
-    let expected = values(&OverTcp(Endpoint::new(&server.url()).unwrap().with_dialect(Dialect::LATEST)));
+    let expected = values(&OverTcp(
+        Endpoint::new(&server.url())
+            .unwrap()
+            .with_dialect(Dialect::LATEST),
+    ));
     // Not the same because all are wrong.
-    let of = |what: &str| expected.iter().find_map(|value| value.strip_prefix(what)?.strip_prefix(": ")).unwrap();
+    let of = |what: &str| {
+        expected
+            .iter()
+            .find_map(|value| value.strip_prefix(what)?.strip_prefix(": "))
+            .unwrap()
+    };
     assert!(of("version").contains(r#"version: "1.0.1""#) && of("start").contains("an-instance"));
     assert!(of("upload").contains("100004") && of("upload").contains("application/octet-stream"));
-    assert!(of("events").matches("Event {").count() == 3 && of("none").contains("Instance none not found"));
+    assert!(
+        of("events").matches("Event {").count() == 3
+            && of("none").contains("Instance none not found")
+    );
     assert!(of("words").contains("Could not parse content") && of("moved").contains("/elsewhere"));
-    assert!(of("short").contains("got: 6, expected: Some(100)") && of("output").contains("Truncated { got: 5"));
+    assert!(
+        of("short").contains("got: 6, expected: Some(100)")
+            && of("output").contains("Truncated { got: 5")
+    );
     assert!(of("log").contains("Truncated { got: 6"));
     assert_eq!(of("stdout"), format!("Ok(({:?}, None))", b"all\0of\xffit"));
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    assert_eq!(values(&Async(runtime, core_reqwest::Hub::new(&server.url()).unwrap())), expected, "reqwest");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    assert_eq!(
+        values(&Async(
+            runtime,
+            core_reqwest::Hub::new(&server.url()).unwrap()
+        )),
+        expected,
+        "reqwest"
+    );
     #[cfg(feature = "ureq")]
-    assert_eq!(values(&host(server.url(), Arc::new(scramjet_client_blocking::UreqTransport::default()))), expected, "ureq");
+    assert_eq!(
+        values(&host(
+            server.url(),
+            Arc::new(scramjet_client_blocking::UreqTransport::default())
+        )),
+        expected,
+        "ureq"
+    );
     assert_eq!(values(&host(server.url(), Arc::new(Tcp))), expected, "tcp");
     if is_curl_here() {
-        assert_eq!(values(&host(server.url(), Arc::new(Curl))), expected, "curl");
+        assert_eq!(
+            values(&host(server.url(), Arc::new(Curl))),
+            expected,
+            "curl"
+        );
     }
-    assert_eq!(values(&Blocking(scripted().client().build().unwrap())), expected, "script");
+    assert_eq!(
+        values(&Blocking(scripted().client().build().unwrap())),
+        expected,
+        "script"
+    );
 }
 
 /// The same hub as a script: what it answers is read off the bytes.
@@ -279,10 +473,20 @@ fn scripted() -> Script {
     Script::new()
         .whenever("POST", "sequence", |asked| {
             let taken = asked.read_all();
-            Answer::status(202, format!(r#"{{"id":"{}","type":"{}"}}"#, taken.body.len(), taken.header("content-type").unwrap()))
+            Answer::status(
+                202,
+                format!(
+                    r#"{{"id":"{}","type":"{}"}}"#,
+                    taken.body.len(),
+                    taken.header("content-type").unwrap()
+                ),
+            )
         })
         .whenever("*", "*", |asked| {
-            let (method, target) = (asked.so_far().method.to_string(), asked.so_far().target.clone());
+            let (method, target) = (
+                asked.so_far().method.to_string(),
+                asked.so_far().target.clone(),
+            );
             let bytes = answer(&method, &target);
             let head_end = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
             let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
@@ -291,7 +495,8 @@ fn scripted() -> Script {
             let chunked = head.contains("chunked");
             while chunked && !rest.is_empty() {
                 let line = rest.windows(2).position(|end| end == b"\r\n").unwrap();
-                let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+                let size =
+                    usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
                 let piece = &rest[line + 2..];
                 pieces.push(piece[..size.min(piece.len())].to_vec());
                 rest = piece.get(size + 2..).unwrap_or_default();
@@ -299,14 +504,20 @@ fn scripted() -> Script {
             let whole = !chunked || pieces.last().is_some_and(Vec::is_empty);
             let answer = match chunked {
                 true => Answer::pieces(pieces).with_status(status.parse().unwrap()),
-                false if head.contains("close") && !head.contains("Length") => Answer::pieces([rest]),
+                false if head.contains("close") && !head.contains("Length") => {
+                    Answer::pieces([rest])
+                }
                 false => Answer::status(status.parse().unwrap(), rest),
             };
             let answer = answer.reason(reason);
-            let answer = head.lines().skip(1).filter_map(|line| line.split_once(": ")).fold(answer, |answer, (name, value)| match name {
-                "Transfer-Encoding" | "Connection" => answer,
-                _ => answer.header(name, value),
-            });
+            let answer = head
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split_once(": "))
+                .fold(answer, |answer, (name, value)| match name {
+                    "Transfer-Encoding" | "Connection" => answer,
+                    _ => answer.header(name, value),
+                });
             if whole { answer } else { answer.lost() }
         })
 }
@@ -315,47 +526,113 @@ fn scripted() -> Script {
 #[test]
 fn the_transport_of_the_readme_gives_the_same_values() {
     let server = serve();
-    let hub = Endpoint::new(&server.url()).unwrap().with_dialect(Dialect::LATEST);
+    let hub = Endpoint::new(&server.url())
+        .unwrap()
+        .with_dialect(Dialect::LATEST);
     let (tcp, sequence) = (OverTcp(hub.clone()), SequenceId::new("s").unwrap());
-    fn same<O: Operation<Payload = Vec<u8>, Decoder: Single<Item: Debug>>>(hub: &Endpoint, tcp: &OverTcp, operation: &O) {
+    fn same<O: Operation<Payload = Vec<u8>, Decoder: Single<Item: Debug>>>(
+        hub: &Endpoint,
+        tcp: &OverTcp,
+        operation: &O,
+    ) {
         let value = core_forty_lines::call(hub, operation).map_err(|error| told(&*error));
-        assert_eq!(format!("{value:?}"), format!("{:?}", tcp.call(operation)), "{}", O::NAME);
+        assert_eq!(
+            format!("{value:?}"),
+            format!("{:?}", tcp.call(operation)),
+            "{}",
+            O::NAME
+        );
     }
     same(&hub, &tcp, &GetVersion);
-    same(&hub, &tcp, &KillInstance { id: &InstanceId::new("i").unwrap(), options: &KillOptions::new() });
-    for id in ["none", "proxy", "moved", "words", "long", "short", "garbage"] {
-        same(&hub, &tcp, &GetInstance { id: &InstanceId::new(id).unwrap() });
+    same(
+        &hub,
+        &tcp,
+        &KillInstance {
+            id: &InstanceId::new("i").unwrap(),
+            options: &KillOptions::new(),
+        },
+    );
+    for id in [
+        "none", "proxy", "moved", "words", "long", "short", "garbage",
+    ] {
+        same(
+            &hub,
+            &tcp,
+            &GetInstance {
+                id: &InstanceId::new(id).unwrap(),
+            },
+        );
     }
-    let Some(url) = shared().map(SharedHub::url) else { return };
+    let Some(url) = shared().map(SharedHub::url) else {
+        return;
+    };
     let hub = Endpoint::new(url).unwrap();
-    assert_eq!(core_forty_lines::call(&hub, &GetVersion).unwrap(), core_tcp::call(&hub, &GetVersion).unwrap());
+    assert_eq!(
+        core_forty_lines::call(&hub, &GetVersion).unwrap(),
+        core_tcp::call(&hub, &GetVersion).unwrap()
+    );
     // A hub says this with a body in chunks, where it is asked in HTTP/1.1.
-    let refused = core_forty_lines::call(&hub, &GetSequence { id: &sequence }).map_err(|error| told(&*error));
-    assert_eq!(format!("{refused:?}"), format!("{:?}", OverTcp(hub).call(&GetSequence { id: &sequence })));
+    let refused =
+        core_forty_lines::call(&hub, &GetSequence { id: &sequence }).map_err(|error| told(&*error));
+    assert_eq!(
+        format!("{refused:?}"),
+        format!("{:?}", OverTcp(hub).call(&GetSequence { id: &sequence }))
+    );
 }
 
 #[test]
 fn the_readme_shows_what_is_compiled() {
-    let [readme, file] = ["README.md", "examples/forty_lines.rs"]
-        .map(|path| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/core").join(path)).unwrap());
+    let [readme, file] = ["README.md", "examples/forty_lines.rs"].map(|path| {
+        std::fs::read_to_string(
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../crates/core")
+                .join(path),
+        )
+        .unwrap()
+    });
     let start = file.find("pub type Failure").unwrap();
     let code = &file[start..file.find("\nfn main").unwrap()];
-    assert!(readme.contains(code.trim_end()), "the README of core does not show what is in examples/forty_lines.rs");
-    let lines = code[code.find("pub fn call").unwrap()..].lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(
+        readme.contains(code.trim_end()),
+        "the README of core does not show what is in examples/forty_lines.rs"
+    );
+    let lines = code[code.find("pub fn call").unwrap()..]
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
     assert!(lines <= 40, "{lines} lines");
 }
 
 /// A short life of a sequence on a real hub, with what every hub makes anew left out.
 fn life(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
-    let package = package::sequence("events").chunks(100).map(<[u8]>::to_vec).collect();
+    let package = package::sequence("events")
+        .chunks(100)
+        .map(<[u8]>::to_vec)
+        .collect();
     let id = driver.send(&SendSequence, package).unwrap().id;
     let sequence = hub.sequence(id.as_str()).unwrap();
     let options = StartOptions::new();
-    let instance = driver.call(&StartSequence { id: &id, options: &options }).unwrap().id;
-    let ready = driver.call(&LastEvent { id: &instance, name: &EventName::new("ready").unwrap() });
-    let unknown = driver.call(&GetInstance { id: &InstanceId::new("unknown").unwrap() });
+    let instance = driver
+        .call(&StartSequence {
+            id: &id,
+            options: &options,
+        })
+        .unwrap()
+        .id;
+    let ready = driver.call(&LastEvent {
+        id: &instance,
+        name: &EventName::new("ready").unwrap(),
+    });
+    let unknown = driver.call(&GetInstance {
+        id: &InstanceId::new("unknown").unwrap(),
+    });
     let info = driver.call(&GetInstance { id: &instance }).unwrap();
-    let listed = driver.call(&ListSequences).unwrap().iter().filter(|sequence| sequence.id == id).count();
+    let listed = driver
+        .call(&ListSequences)
+        .unwrap()
+        .iter()
+        .filter(|sequence| sequence.id == id)
+        .count();
     sequence.force_delete().unwrap();
     let version = driver.call(&GetVersion);
     [
@@ -365,26 +642,56 @@ fn life(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
         format!("{:?} {:?}", info.status, info.app_config),
         format!("{listed}"),
     ]
-    .map(|value| value.replace(instance.as_str(), "the instance").replace(id.as_str(), "the sequence"))
+    .map(|value| {
+        value
+            .replace(instance.as_str(), "the instance")
+            .replace(id.as_str(), "the sequence")
+    })
     .to_vec()
 }
 
 #[test]
 fn every_driver_gives_the_same_values_on_a_hub() {
-    let Some(url) = shared().map(SharedHub::url) else { return };
-    let hub = HostClient::builder(url).transport(Arc::new(Tcp)).build().unwrap();
+    let Some(url) = shared().map(SharedHub::url) else {
+        return;
+    };
+    let hub = HostClient::builder(url)
+        .transport(Arc::new(Tcp))
+        .build()
+        .unwrap();
     let version = hub.version().unwrap();
     let tcp = Endpoint::new(url).unwrap().with_dialect(version.dialect());
     let expected = life(&OverTcp(tcp.clone()), &hub);
     assert_eq!(expected[4], "1");
-    assert!(expected[1].contains("events") && expected[2].contains("404"), "{expected:#?}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(
+        expected[1].contains("events") && expected[2].contains("404"),
+        "{expected:#?}"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut reqwest = core_reqwest::Hub::new(url).unwrap();
     reqwest.endpoint = tcp;
     assert_eq!(life(&Async(runtime, reqwest), &hub), expected, "reqwest");
-    let blocking = |transport| Blocking(HostClient::builder(url).hub_version(&version.version).transport(transport).build().unwrap());
+    let blocking = |transport| {
+        Blocking(
+            HostClient::builder(url)
+                .hub_version(&version.version)
+                .transport(transport)
+                .build()
+                .unwrap(),
+        )
+    };
     #[cfg(feature = "ureq")]
-    assert_eq!(life(&blocking(Arc::new(scramjet_client_blocking::UreqTransport::default())), &hub), expected, "ureq");
+    assert_eq!(
+        life(
+            &blocking(Arc::new(scramjet_client_blocking::UreqTransport::default())),
+            &hub
+        ),
+        expected,
+        "ureq"
+    );
     assert_eq!(life(&blocking(Arc::new(Tcp)), &hub), expected, "tcp");
     if is_curl_here() {
         assert_eq!(life(&blocking(Arc::new(Curl)), &hub), expected, "curl");

@@ -94,8 +94,12 @@ struct Program {
 
 fn main() {
     let bench = Bench::start(&[]).in_rounds(1);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let scratch = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("build-cost");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
+    let scratch = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), PathBuf::from)
+        .join("build-cost");
     let mut programs = programs(root);
     programs.retain(|program| program.prepare(root, &scratch));
 
@@ -103,7 +107,9 @@ fn main() {
         if !bench.wants(profile) {
             continue;
         }
-        let section = bench.section(&format!("{profile}: what it costs to build a small program"));
+        let section = bench.section(&format!(
+            "{profile}: what it costs to build a small program"
+        ));
         let mut runs: Vec<Vec<Build>> = programs.iter().map(|_| Vec::new()).collect();
         for _ in 0..bench.rounds() {
             for (program, runs) in programs.iter().zip(&mut runs) {
@@ -121,9 +127,16 @@ fn programs(root: &Path) -> Vec<Program> {
         format!("scramjet-client-blocking = {{ path = {path:?}, {features} }}")
     };
     let least = |ureq: &str| {
-        format!("serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features = false, features = {ureq} }}")
+        format!(
+            "serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features = false, features = {ureq} }}"
+        )
     };
-    let bare = |ureq: &str| format!("serde = {{ version = \"1\", features = [\"derive\"] }}\nthiserror = \"2\"\n{}", least(ureq));
+    let bare = |ureq: &str| {
+        format!(
+            "serde = {{ version = \"1\", features = [\"derive\"] }}\nthiserror = \"2\"\n{}",
+            least(ureq)
+        )
+    };
     let program = |what, folder, source, dependencies, beside: &[(&'static str, Goal)]| Program {
         what,
         folder,
@@ -144,9 +157,21 @@ fn programs(root: &Path) -> Vec<Program> {
         ),
     ];
     let tls = [
-        program("least, rustls", "least-tls", LEAST, least(r#"["rustls"]"#), &[]),
+        program(
+            "least, rustls",
+            "least-tls",
+            LEAST,
+            least(r#"["rustls"]"#),
+            &[],
+        ),
         program("bare, rustls", "bare-tls", BARE, bare(r#"["rustls"]"#), &[]),
-        program("this library", "ours-tls", OURS, ours(""), &[("bare-tls", GOAL), ("least-tls", Goal::Told)]),
+        program(
+            "this library",
+            "ours-tls",
+            OURS,
+            ours(""),
+            &[("bare-tls", GOAL), ("least-tls", Goal::Told)],
+        ),
     ];
     let packs = program(
         "this library, `pack`, which packs and deploys",
@@ -163,12 +188,32 @@ fn programs(root: &Path) -> Vec<Program> {
         ..program.clone()
     };
     let ascii = [
-        ascii(&plain[1], "bare, without TLS, ASCII hosts", "bare-plain-ascii", &[]),
-        ascii(&plain[2], "this library, without TLS, ASCII hosts", "ours-plain-ascii", &[("bare-plain-ascii", GOAL)]),
+        ascii(
+            &plain[1],
+            "bare, without TLS, ASCII hosts",
+            "bare-plain-ascii",
+            &[],
+        ),
+        ascii(
+            &plain[2],
+            "this library, without TLS, ASCII hosts",
+            "ours-plain-ascii",
+            &[("bare-plain-ascii", GOAL)],
+        ),
         ascii(&tls[1], "bare, rustls, ASCII hosts", "bare-tls-ascii", &[]),
-        ascii(&tls[2], "this library, ASCII hosts", "ours-tls-ascii", &[("bare-tls-ascii", GOAL)]),
+        ascii(
+            &tls[2],
+            "this library, ASCII hosts",
+            "ours-tls-ascii",
+            &[("bare-tls-ascii", GOAL)],
+        ),
     ];
-    plain.into_iter().chain(tls).chain([packs]).chain(ascii).collect()
+    plain
+        .into_iter()
+        .chain(tls)
+        .chain([packs])
+        .chain(ascii)
+        .collect()
 }
 
 impl Program {
@@ -187,11 +232,20 @@ impl Program {
         fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
         if self.ascii {
             let mut pin = cargo(&folder);
-            let pinned =
-                pin.args(["update", "--quiet", "idna_adapter", "--precise", "1.0.0"]).status().is_ok_and(|status| status.success());
-            let fetched = pinned && cargo(&folder).args(["fetch", "--quiet", "--locked"]).status().is_ok_and(|status| status.success());
+            let pinned = pin
+                .args(["update", "--quiet", "idna_adapter", "--precise", "1.0.0"])
+                .status()
+                .is_ok_and(|status| status.success());
+            let fetched = pinned
+                && cargo(&folder)
+                    .args(["fetch", "--quiet", "--locked"])
+                    .status()
+                    .is_ok_and(|status| status.success());
             if !fetched {
-                eprintln!("LEFT OUT: {}, for idna_adapter 1.0.0 cannot be fetched", self.what);
+                eprintln!(
+                    "LEFT OUT: {}, for idna_adapter 1.0.0 cannot be fetched",
+                    self.what
+                );
                 return false;
             }
         }
@@ -205,22 +259,51 @@ impl Program {
             fs::remove_dir_all(&target).expect("an empty folder");
         }
         let mut build = cargo(&folder);
-        build.args(["build", "--offline", "--jobs", "2", "--quiet", "--message-format", "json"]).env("CARGO_TARGET_DIR", &target);
+        build
+            .args([
+                "build",
+                "--offline",
+                "--jobs",
+                "2",
+                "--quiet",
+                "--message-format",
+                "json",
+            ])
+            .env("CARGO_TARGET_DIR", &target);
         build.args(release.then_some("--release"));
         let (cpu, begun) = (cpu_of_children(), Instant::now());
         let output = build.output().expect("cargo runs");
         let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_of_children() - cpu);
-        assert!(output.status.success(), "{}: {}", self.what, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            self.what,
+            String::from_utf8_lossy(&output.stderr)
+        );
 
         let messages = String::from_utf8(output.stdout).expect("messages in UTF-8");
-        let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let messages = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let artifacts = messages.filter(|message| message["reason"] == "compiler-artifact");
-        let crates: BTreeSet<String> = artifacts.map(|message| message["package_id"].to_string()).collect();
-        let program = target.join(if release { "release" } else { "debug" }).join(format!("hello{}", env::consts::EXE_SUFFIX));
+        let crates: BTreeSet<String> = artifacts
+            .map(|message| message["package_id"].to_string())
+            .collect();
+        let program = target
+            .join(if release { "release" } else { "debug" })
+            .join(format!("hello{}", env::consts::EXE_SUFFIX));
         let size = fs::metadata(program).expect("a program").len();
         // The program itself is no crate that it pays for.
-        let build = Build { crates: crates.len() - 1, cpu, seconds, size };
-        eprintln!("{:<40} {:>3} crates {:>6.1} CPU s {:>6.1} s", self.what, build.crates, build.cpu, build.seconds);
+        let build = Build {
+            crates: crates.len() - 1,
+            cpu,
+            seconds,
+            size,
+        };
+        eprintln!(
+            "{:<40} {:>3} crates {:>6.1} CPU s {:>6.1} s",
+            self.what, build.crates, build.cpu, build.seconds
+        );
         build
     }
 }
@@ -231,7 +314,10 @@ fn cargo(folder: &Path) -> Command {
     // What cargo has set for this program is not meant for another, and what shortens builds would hide what they cost.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_") && text != "CARGO_HOME" || text.starts_with("RUSTC_") || text == "RUSTFLAGS" {
+        if text.starts_with("CARGO_") && text != "CARGO_HOME"
+            || text.starts_with("RUSTC_")
+            || text == "RUSTFLAGS"
+        {
             cargo.env_remove(&name);
         }
     }
@@ -249,25 +335,55 @@ struct Build {
 fn cpu_of_children() -> f64 {
     // In hundredths on every Linux; what comes before holds a name in brackets.
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |n: usize| {
+        fields
+            .get(n)
+            .and_then(|field| field.parse::<f64>().ok())
+            .unwrap_or_default()
+    };
     (ticks(13) + ticks(14)) / 100.0
 }
 
 fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
-    let spread = |builds: &[Build], figure: fn(&Build) -> f64| Spread::of(builds.iter().map(figure));
+    let spread =
+        |builds: &[Build], figure: fn(&Build) -> f64| Spread::of(builds.iter().map(figure));
     for (program, builds) in programs.iter().zip(runs) {
-        let (cpu, seconds) = (spread(builds, |build| build.cpu), spread(builds, |build| build.seconds));
+        let (cpu, seconds) = (
+            spread(builds, |build| build.cpu),
+            spread(builds, |build| build.seconds),
+        );
         let (crates, size) = (builds[0].crates, builds[0].size as f64 / 1e6);
-        println!("  {:<46} {crates:>3} crates   CPU {cpu} s   {seconds} s   {size:.2} MB", program.what);
+        println!(
+            "  {:<46} {crates:>3} crates   CPU {cpu} s   {seconds} s   {size:.2} MB",
+            program.what
+        );
     }
     for (program, builds) in programs.iter().zip(runs) {
         for (folder, goal) in &program.beside {
-            let Some(other) = programs.iter().position(|other| other.folder == *folder) else { continue };
-            let ratio = |figure: fn(&Build) -> f64| Spread::of(builds.iter().zip(&runs[other]).map(|(of, to)| figure(of) / figure(to)));
+            let Some(other) = programs.iter().position(|other| other.folder == *folder) else {
+                continue;
+            };
+            let ratio = |figure: fn(&Build) -> f64| {
+                Spread::of(
+                    builds
+                        .iter()
+                        .zip(&runs[other])
+                        .map(|(of, to)| figure(of) / figure(to)),
+                )
+            };
             let names = format!("{} / {}", program.what, programs[other].what);
             section.tell(&format!("CPU of {names}"), ratio(|build| build.cpu), *goal);
-            section.tell(&format!("crates of {names}"), ratio(|build| build.crates as f64), *goal);
+            section.tell(
+                &format!("crates of {names}"),
+                ratio(|build| build.crates as f64),
+                *goal,
+            );
         }
     }
 }

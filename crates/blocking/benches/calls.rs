@@ -38,18 +38,27 @@ fn sequential(bench: &Bench, server: &Server) {
     let host = HostClient::new(server.url()).unwrap();
     let limited = host.with_deadline(Duration::from_secs(10));
     let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
-    let calls = |host: &HostClient| Cost::of(|| (0..requests).for_each(|_| check(&host.version().unwrap()))).0;
+    let calls = |host: &HostClient| {
+        Cost::of(|| (0..requests).for_each(|_| check(&host.version().unwrap()))).0
+    };
 
     let compared = bench.compare(
         &format!("sequential: version(), {requests} times"),
         Unit::Each(requests, "request"),
         vec![
             side(OURS, || calls(&host)),
-            side(UREQ, || Cost::of(|| (0..requests).for_each(|_| check(&bare::value(agent.get(&url).call())))).0),
+            side(UREQ, || {
+                Cost::of(|| (0..requests).for_each(|_| check(&bare::value(agent.get(&url).call()))))
+                    .0
+            }),
             side(DEADLINE, || calls(&limited)),
             side(RAW, || {
                 let mut raw = Raw::connect(server.address());
-                Cost::of(|| (0..requests).for_each(|_| check(&serde_json::from_slice(raw.get("/version")).unwrap()))).0
+                Cost::of(|| {
+                    (0..requests)
+                        .for_each(|_| check(&serde_json::from_slice(raw.get("/version")).unwrap()))
+                })
+                .0
             }),
         ],
     );
@@ -72,18 +81,32 @@ fn threads(bench: &Bench, server: &Server, threads: usize) {
         vec![
             side(OURS, || {
                 let host = HostClient::new(server.url()).unwrap();
-                server.counting(&mut ours, || at_once(threads, each, || check(&host.version().unwrap())))
+                server.counting(&mut ours, || {
+                    at_once(threads, each, || check(&host.version().unwrap()))
+                })
             }),
             side(UREQ, || {
                 let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
-                server.counting(&mut ureqs, || at_once(threads, each, || check(&bare::value(agent.get(&url).call()))))
+                server.counting(&mut ureqs, || {
+                    at_once(threads, each, || {
+                        check(&bare::value(agent.get(&url).call()))
+                    })
+                })
             }),
         ],
     );
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
     compared.cpu(OURS, UREQ, Goal::Told);
-    compared.tell(&format!("connections of {OURS}"), Spread::of(ours), Goal::AtMost(threads as f64));
-    compared.tell(&format!("connections of {UREQ}"), Spread::of(ureqs), Goal::Told);
+    compared.tell(
+        &format!("connections of {OURS}"),
+        Spread::of(ours),
+        Goal::AtMost(threads as f64),
+    );
+    compared.tell(
+        &format!("connections of {UREQ}"),
+        Spread::of(ureqs),
+        Goal::Told,
+    );
 }
 
 /// Many threads that do the same, let go at once: from when the first of them begins until the last one has ended.
@@ -98,10 +121,19 @@ fn at_once(threads: usize, each: u64, work: impl Fn() + Sync) -> Cost {
     };
     let done: Vec<_> = thread::scope(|scope| {
         let working: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-        working.into_iter().map(|thread| thread.join().unwrap()).collect()
+        working
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
-    let (begin, end) = (done.iter().map(|done| done.0).min(), done.iter().map(|done| done.1).max());
-    Cost { cpu: Some(done.iter().map(|done| done.2).sum()), ..Cost::time(end.unwrap() - begin.unwrap()) }
+    let (begin, end) = (
+        done.iter().map(|done| done.0).min(),
+        done.iter().map(|done| done.1).max(),
+    );
+    Cost {
+        cpu: Some(done.iter().map(|done| done.2).sum()),
+        ..Cost::time(end.unwrap() - begin.unwrap())
+    }
 }
 
 fn check(version: &HubVersion) {

@@ -20,9 +20,22 @@ const CURL: &str = "curl";
 fn main() {
     let bench = Bench::start(&[]);
     let args = ["--silent", "--noproxy", "*"].map(String::from).into();
-    let curl = Tool { name: CURL, program: "curl".into(), args, path: "/version" };
-    let mut tools = vec![Tool::built(OURS, "cold_client"), Tool::built(UREQ, "cold_ureq"), Tool::built(URL, "cold_url")];
-    let has_curl = Command::new(CURL).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    let curl = Tool {
+        name: CURL,
+        program: "curl".into(),
+        args,
+        path: "/version",
+    };
+    let mut tools = vec![
+        Tool::built(OURS, "cold_client"),
+        Tool::built(UREQ, "cold_ureq"),
+        Tool::built(URL, "cold_url"),
+    ];
+    let has_curl = Command::new(CURL)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
     if has_curl {
         tools.push(curl);
     } else {

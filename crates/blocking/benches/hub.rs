@@ -26,7 +26,12 @@ fn main() {
     let get = |url: &str| {
         let IgnoredAny = bare::value(agent.get(url).call());
     };
-    let post = |url: &str| agent.post(url).header("content-type", "application/json").send("{}");
+    let post = |url: &str| {
+        agent
+            .post(url)
+            .header("content-type", "application/json")
+            .send("{}")
+    };
 
     if bench.wants("sequential") {
         let requests = bench.scaled(2_000);
@@ -34,8 +39,12 @@ fn main() {
             &format!("sequential: version() of a hub, {requests} times"),
             Unit::Each(requests, "request"),
             vec![
-                side(OURS, || Cost::of(|| (0..requests).for_each(|_| drop(host.version().unwrap()))).0),
-                side(UREQ, || Cost::of(|| (0..requests).for_each(|_| get(&format!("{url}/version")))).0),
+                side(OURS, || {
+                    Cost::of(|| (0..requests).for_each(|_| drop(host.version().unwrap()))).0
+                }),
+                side(UREQ, || {
+                    Cost::of(|| (0..requests).for_each(|_| get(&format!("{url}/version")))).0
+                }),
             ],
         );
         compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
@@ -49,7 +58,8 @@ fn main() {
             instance.kill(&KillOptions::new()).unwrap();
         };
         let ureq = || {
-            let Started { id } = bare::value(post(&format!("{url}/sequence/{}/start", sequence.id())));
+            let Started { id } =
+                bare::value(post(&format!("{url}/sequence/{}/start", sequence.id())));
             get(&format!("{url}/instance/{id}/event/ready"));
             let IgnoredAny = bare::value(post(&format!("{url}/instance/{id}/_kill")));
         };
@@ -57,11 +67,18 @@ fn main() {
         let compared = bench.in_rounds(240).compare(
             "cycle: start, until it is ready, kill on a hub",
             Unit::Whole,
-            vec![side(OURS, || Cost::of(ours).0), side(UREQ, || Cost::of(ureq).0)],
+            vec![
+                side(OURS, || Cost::of(ours).0),
+                side(UREQ, || Cost::of(ureq).0),
+            ],
         );
         compared.time(OURS, UREQ, Goal::AtMost(1.02));
         let median = |name| compared.spread(name, |cost| cost.wall.as_secs_f64()).median;
-        compared.tell("the median time of the one / that of the other", Spread::of([median(OURS) / median(UREQ)]), Goal::Told);
+        compared.tell(
+            "the median time of the one / that of the other",
+            Spread::of([median(OURS) / median(UREQ)]),
+            Goal::Told,
+        );
         compared.cpu(OURS, UREQ, Goal::Told);
         for name in [OURS, UREQ] {
             let cpu = compared.spread(name, |cost| cost.cpu.unwrap().as_secs_f64() * 1e3);

@@ -35,7 +35,10 @@ struct Record {
 }
 
 fn main() {
-    let bench = Bench::start(&[Part { name: "cost", run: cost_of }]);
+    let bench = Bench::start(&[Part {
+        name: "cost",
+        run: cost_of,
+    }]);
     stay_on_one_processor();
     let server = Server::start();
     let block = lines();
@@ -44,14 +47,29 @@ fn main() {
     let bytes = blocks * block.len() as u64;
     let count = blocks * at_hand(&block).len() as u64;
     let side = |who: &'static str| -> Side<'_> {
-        side_apart(who, "cost", [who.into(), blocks.to_string(), count.to_string(), server.address().to_string()])
+        side_apart(
+            who,
+            "cost",
+            [
+                who.into(),
+                blocks.to_string(),
+                count.to_string(),
+                server.address().to_string(),
+            ],
+        )
     };
 
     if bench.wants("text") {
         let compared = bench.compare(
-            &format!("text: {count} lines, {} MiB, of {} bytes on average", bytes >> 20, bytes / count),
+            &format!(
+                "text: {count} lines, {} MiB, of {} bytes on average",
+                bytes >> 20,
+                bytes / count
+            ),
             Unit::Bytes(bytes),
-            [LINES, READ_UNTIL, UREQ_UNTIL, BYTE_LINES, STD_LINES].map(side).into(),
+            [LINES, READ_UNTIL, UREQ_UNTIL, BYTE_LINES, STD_LINES]
+                .map(side)
+                .into(),
         );
         compared.speed(LINES, READ_UNTIL, Goal::AtLeast(0.95));
         compared.cpu(LINES, READ_UNTIL, Goal::Told);
@@ -79,24 +97,48 @@ fn main() {
 }
 
 fn cost_of(args: &[String]) {
-    let [who, blocks, count, address] = args else { unreachable!("{args:?}") };
+    let [who, blocks, count, address] = args else {
+        unreachable!("{args:?}")
+    };
     let (blocks, count): (u64, u64) = (blocks.parse().unwrap(), count.parse().unwrap());
     let block = lines();
     let what = format!("lines-{}", blocks * block.len() as u64);
-    let (base, path) = (format!("http://{address}/api/v1"), format!("/instance/{what}/output"));
-    let instance = HostClient::builder(&base).hub_version("1.0.1").build().unwrap().instance(what).unwrap();
+    let (base, path) = (
+        format!("http://{address}/api/v1"),
+        format!("/instance/{what}/output"),
+    );
+    let instance = HostClient::builder(&base)
+        .hub_version("1.0.1")
+        .build()
+        .unwrap()
+        .instance(what)
+        .unwrap();
     let (agent, url) = (bare::agent(), base + &path);
     let stream = || instance.output().unwrap();
     let at_hand = at_hand(&block);
-    let parse = || (0..blocks).flat_map(|_| &at_hand).map(|line| drop(serde_json::from_slice::<Record>(line).unwrap())).count() as u64;
+    let parse = || {
+        (0..blocks)
+            .flat_map(|_| &at_hand)
+            .map(|line| drop(serde_json::from_slice::<Record>(line).unwrap()))
+            .count() as u64
+    };
 
     let (cost, counted) = Cost::of(|| match who.as_str() {
         LINES => stream().lines().map(|line| drop(line.unwrap())).count() as u64,
-        BYTE_LINES => stream().byte_lines().map(|line| drop(line.unwrap())).count() as u64,
+        BYTE_LINES => stream()
+            .byte_lines()
+            .map(|line| drop(line.unwrap()))
+            .count() as u64,
         READ_UNTIL => read_until(stream()),
         UREQ_UNTIL => read_until(agent.get(&url).call().unwrap().into_body().into_reader()),
-        STD_LINES => buffered(stream()).lines().map(|line| drop(line.unwrap())).count() as u64,
-        JSON_LINES => stream().json_lines::<Record>().map(|value| drop(value.unwrap())).count() as u64,
+        STD_LINES => buffered(stream())
+            .lines()
+            .map(|line| drop(line.unwrap()))
+            .count() as u64,
+        JSON_LINES => stream()
+            .json_lines::<Record>()
+            .map(|value| drop(value.unwrap()))
+            .count() as u64,
         FROM_SLICE => parse(),
         BOTH => {
             drain(stream());
@@ -114,7 +156,10 @@ fn cost_of(args: &[String]) {
 
 /// The lines of a block.
 fn at_hand(block: &[u8]) -> Vec<&[u8]> {
-    block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
+    block
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn buffered<R: Read>(stream: R) -> BufReader<R> {

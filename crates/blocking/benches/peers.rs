@@ -25,13 +25,22 @@ fn main() {
     let bench = Bench::start(&[]);
     let dir = install();
     let server = Server::start();
-    let program = Tool { name: TYPESCRIPT, program: "node".into(), args: vec![dir.join("once.js").display().to_string()], path: "" };
+    let program = Tool {
+        name: TYPESCRIPT,
+        program: "node".into(),
+        args: vec![dir.join("once.js").display().to_string()],
+        path: "",
+    };
     let tools = || [Tool::built(OURS, "cold_client"), program.clone()];
     if bench.wants("cold time") {
         tools::compare_time(&bench, &server, &tools()).time(OURS, TYPESCRIPT, Goal::AtMost(0.1));
     }
     if bench.wants("cold VmHWM") {
-        tools::compare_memory(&bench, &server, &tools(), "VmHWM").memory(OURS, TYPESCRIPT, Goal::AtMost(0.1));
+        tools::compare_memory(&bench, &server, &tools(), "VmHWM").memory(
+            OURS,
+            TYPESCRIPT,
+            Goal::AtMost(0.1),
+        );
     }
     drop(server);
     if bench.wants("hub version") || bench.wants("hub cycle") {
@@ -52,14 +61,26 @@ fn sequential(bench: &Bench, server: &Server, dir: &Path) {
         &format!("sequential: version(), {requests} times"),
         Unit::Each(requests, "request"),
         vec![
-            side(OURS, || server.counting(&mut ours, || versions(&host, requests))),
-            side(TYPESCRIPT, || server.counting(&mut theirs, || times(&mut node, requests))),
+            side(OURS, || {
+                server.counting(&mut ours, || versions(&host, requests))
+            }),
+            side(TYPESCRIPT, || {
+                server.counting(&mut theirs, || times(&mut node, requests))
+            }),
         ],
     );
     compared.speed(OURS, TYPESCRIPT, Goal::AtLeast(5.0));
     compared.cpu(OURS, TYPESCRIPT, Goal::Told);
-    compared.tell(&format!("connections of {OURS}"), Spread::of(ours), Goal::Told);
-    compared.tell(&format!("connections of {TYPESCRIPT}"), Spread::of(theirs), Goal::Told);
+    compared.tell(
+        &format!("connections of {OURS}"),
+        Spread::of(ours),
+        Goal::Told,
+    );
+    compared.tell(
+        &format!("connections of {TYPESCRIPT}"),
+        Spread::of(theirs),
+        Goal::Told,
+    );
 }
 
 /// The same on a real hub, where both wait for what it does.
@@ -72,7 +93,10 @@ fn hub(bench: &Bench, dir: &Path) {
         let compared = bench.compare(
             &format!("hub version: version() of a hub, {requests} times"),
             Unit::Each(requests, "request"),
-            vec![side(OURS, || versions(&host, requests)), side(TYPESCRIPT, || times(&mut node, requests))],
+            vec![
+                side(OURS, || versions(&host, requests)),
+                side(TYPESCRIPT, || times(&mut node, requests)),
+            ],
         );
         compared.speed(OURS, TYPESCRIPT, Goal::Told);
         compared.cpu(OURS, TYPESCRIPT, Goal::Told);
@@ -88,7 +112,10 @@ fn hub(bench: &Bench, dir: &Path) {
         let compared = bench.in_rounds(20).compare(
             "hub cycle: start, until it is ready, kill on a hub",
             Unit::Whole,
-            vec![side(OURS, || Cost::of(ours).0), side(TYPESCRIPT, || times(&mut node, 1))],
+            vec![
+                side(OURS, || Cost::of(ours).0),
+                side(TYPESCRIPT, || times(&mut node, 1)),
+            ],
         );
         compared.time(OURS, TYPESCRIPT, Goal::Told);
         compared.cpu(OURS, TYPESCRIPT, Goal::Told);
@@ -101,7 +128,11 @@ fn versions(host: &HostClient, requests: u64) -> Cost {
 }
 
 fn node(dir: &Path, args: &[&str]) -> Running {
-    Running::program(Command::new("node").arg(dir.join("sequential.js")).args(args))
+    Running::program(
+        Command::new("node")
+            .arg(dir.join("sequential.js"))
+            .args(args),
+    )
 }
 
 /// Lets the TypeScript client do it so many times.
@@ -125,8 +156,16 @@ fn install() -> PathBuf {
     if !is_current {
         eprintln!("installing the TypeScript client (npm ci, once) ...");
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&dir).stdin(Stdio::null()).stdout(Stdio::null());
-        assert!(npm.status().expect("Node.js with npm on the PATH").success(), "npm ci failed");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        assert!(
+            npm.status()
+                .expect("Node.js with npm on the PATH")
+                .success(),
+            "npm ci failed"
+        );
         fs::write(installed, lock).unwrap();
     }
     dir

@@ -21,18 +21,36 @@ const OURS: &str = "scramjet-client";
 const UREQ: &str = "ureq";
 const RAW: &str = "TcpStream";
 
-const TRANSFERS: [(&str, &str); 4] =
-    [("down sized", "a body"), ("down chunked", "a body"), ("up sized", "a file"), ("up chunked", "a reader")];
+const TRANSFERS: [(&str, &str); 4] = [
+    ("down sized", "a body"),
+    ("down chunked", "a body"),
+    ("up sized", "a file"),
+    ("up chunked", "a reader"),
+];
 
 fn main() {
-    let bench = Bench::start(&[Part { name: "cost", run: cost_of }, Part { name: "memory", run: memory_of }]);
+    let bench = Bench::start(&[
+        Part {
+            name: "cost",
+            run: cost_of,
+        },
+        Part {
+            name: "memory",
+            run: memory_of,
+        },
+    ]);
     stay_on_one_processor();
     let server = Server::start();
     let bytes = bench.scaled(1 << 30);
     for (transfer, what) in TRANSFERS {
         if bench.wants(transfer) {
-            let sides = [OURS, UREQ, RAW].map(|who| side_apart(who, "cost", args(who, transfer, bytes, &server)));
-            let compared = bench.compare(&format!("{transfer}: {what} of {} MiB", bytes >> 20), Unit::Bytes(bytes), sides.into());
+            let sides = [OURS, UREQ, RAW]
+                .map(|who| side_apart(who, "cost", args(who, transfer, bytes, &server)));
+            let compared = bench.compare(
+                &format!("{transfer}: {what} of {} MiB", bytes >> 20),
+                Unit::Bytes(bytes),
+                sides.into(),
+            );
             compared.speed(OURS, UREQ, Goal::AtLeast(0.95));
             compared.speed(OURS, RAW, Goal::AtLeast(0.80));
             compared.speed(UREQ, RAW, Goal::Told);
@@ -47,7 +65,12 @@ fn main() {
 
 /// For a part.
 fn args(who: &str, transfer: &str, bytes: u64, server: &Server) -> [String; 4] {
-    [who.into(), transfer.into(), bytes.to_string(), server.address().to_string()]
+    [
+        who.into(),
+        transfer.into(),
+        bytes.to_string(),
+        server.address().to_string(),
+    ]
 }
 
 fn cost_of(args: &[String]) {
@@ -64,7 +87,9 @@ fn memory_of(args: &[String]) {
 
 /// A transfer, with all that it needs but the connection.
 fn work(args: &[String]) -> Box<dyn FnOnce()> {
-    let [who, transfer, bytes, address] = args else { unreachable!("{args:?}") };
+    let [who, transfer, bytes, address] = args else {
+        unreachable!("{args:?}")
+    };
     let (bytes, address): (u64, SocketAddr) = (bytes.parse().unwrap(), address.parse().unwrap());
     let base = format!("http://{address}/api/v1");
     let raw = move || Raw::connect(address);
@@ -72,7 +97,13 @@ fn work(args: &[String]) -> Box<dyn FnOnce()> {
     let answered = |answer| {
         let IgnoredAny = bare::value(answer);
     };
-    let (agent, host) = (bare::agent(), HostClient::builder(&base).hub_version("1.0.1").build().unwrap());
+    let (agent, host) = (
+        bare::agent(),
+        HostClient::builder(&base)
+            .hub_version("1.0.1")
+            .build()
+            .unwrap(),
+    );
     let upload_url = format!("{base}/sequence");
     match (who.as_str(), transfer.split_once(' ').unwrap()) {
         (OURS, ("down", kind)) => {
@@ -81,7 +112,12 @@ fn work(args: &[String]) -> Box<dyn FnOnce()> {
         }
         (UREQ, ("down", kind)) => {
             let url = format!("{base}/instance/{kind}-{bytes}/output");
-            Box::new(move || assert_eq!(drain(&mut agent.get(&url).call().unwrap().into_body().into_reader()), bytes))
+            Box::new(move || {
+                assert_eq!(
+                    drain(&mut agent.get(&url).call().unwrap().into_body().into_reader()),
+                    bytes
+                )
+            })
         }
         (RAW, ("down", kind)) => {
             let path = format!("/instance/{kind}-{bytes}/output");
@@ -101,14 +137,21 @@ fn work(args: &[String]) -> Box<dyn FnOnce()> {
             Box::new(move || raw().upload_sized("/sequence", File::open(file).unwrap(), bytes))
         }
         (OURS, _) => Box::new(move || drop(host.send_sequence(Upload::reader(data())).unwrap())),
-        (UREQ, _) => Box::new(move || answered(agent.post(&upload_url).send(SendBody::from_owned_reader(data())))),
+        (UREQ, _) => Box::new(move || {
+            answered(
+                agent
+                    .post(&upload_url)
+                    .send(SendBody::from_owned_reader(data())),
+            )
+        }),
         (_, _) => Box::new(move || raw().upload_chunked("/sequence", data())),
     }
 }
 
 fn memory_of_all(bench: &Bench, server: &Server) {
     const MIB: f64 = (1 << 20) as f64;
-    let section = bench.section("memory: the most that a process needs beyond what it has before, MiB");
+    let section =
+        bench.section("memory: the most that a process needs beyond what it has before, MiB");
     let [little, much] = [64 << 20, bench.scaled(1 << 30).max(128 << 20)];
     for (transfer, _) in TRANSFERS {
         let needs = |bytes: u64| {
@@ -118,10 +161,22 @@ fn memory_of_all(bench: &Bench, server: &Server) {
             Spread::of(peaks.map(|peak| peak.parse::<f64>().unwrap() / MIB))
         };
         let (little_needs, much_needs) = (needs(little), needs(much));
-        section.tell(&format!("{transfer}, {} MiB", little >> 20), little_needs, Goal::AtMost(8.0));
-        section.tell(&format!("{transfer}, {} MiB", much >> 20), much_needs, Goal::AtMost(8.0));
+        section.tell(
+            &format!("{transfer}, {} MiB", little >> 20),
+            little_needs,
+            Goal::AtMost(8.0),
+        );
+        section.tell(
+            &format!("{transfer}, {} MiB", much >> 20),
+            much_needs,
+            Goal::AtMost(8.0),
+        );
         let more = Spread::of([much_needs.median - little_needs.median]);
-        section.tell(&format!("{transfer}, what more of it costs"), more, Goal::AtMost(0.25));
+        section.tell(
+            &format!("{transfer}, what more of it costs"),
+            more,
+            Goal::AtMost(0.25),
+        );
     }
 }
 
@@ -140,7 +195,9 @@ fn drain(reader: &mut dyn Read) -> u64 {
 fn file(bytes: u64) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hole-{bytes}"));
     if !path.metadata().is_ok_and(|file| file.len() == bytes) {
-        File::create(&path).and_then(|file| file.set_len(bytes)).unwrap();
+        File::create(&path)
+            .and_then(|file| file.set_len(bytes))
+            .unwrap();
     }
     path
 }

@@ -15,7 +15,16 @@ use scramjet_client_tests::bench::{Bench, Goal, Spread};
 const THREADS: usize = 1000;
 
 fn main() {
-    let bench = Bench::start(&[Part { name: "ours", run: ours }, Part { name: "raw", run: socket }]);
+    let bench = Bench::start(&[
+        Part {
+            name: "ours",
+            run: ours,
+        },
+        Part {
+            name: "raw",
+            run: socket,
+        },
+    ]);
     let server = Server::start();
     let section = bench.section(&format!("waiting: {THREADS} threads, each for an event"));
     let (mut threads, mut waiters, mut cancelling) = (Vec::new(), Vec::new(), Vec::new());
@@ -26,9 +35,21 @@ fn main() {
         waiters.push((ours - raw) / 1024.0);
         cancelling.push(time);
     }
-    section.tell("KiB for each thread that waits for a TcpStream", Spread::of(threads), Goal::Told);
-    section.tell("KiB more for each that waits for an event", Spread::of(waiters), Goal::AtMost(64.0));
-    section.tell("seconds until all that were cancelled have ended", Spread::of(cancelling), Goal::AtMost(1.0));
+    section.tell(
+        "KiB for each thread that waits for a TcpStream",
+        Spread::of(threads),
+        Goal::Told,
+    );
+    section.tell(
+        "KiB more for each that waits for an event",
+        Spread::of(waiters),
+        Goal::AtMost(64.0),
+    );
+    section.tell(
+        "seconds until all that were cancelled have ended",
+        Spread::of(cancelling),
+        Goal::AtMost(1.0),
+    );
 }
 
 /// Bytes for each thread, and seconds.
@@ -51,7 +72,11 @@ fn measured(server: &Server, part: &str) -> [f64; 2] {
 
 fn ours(args: &[String]) {
     let token = CancelToken::new();
-    let host = HostClient::builder(&args[0]).hub_version("1.0.1").build().unwrap().with_cancel(&token);
+    let host = HostClient::builder(&args[0])
+        .hub_version("1.0.1")
+        .build()
+        .unwrap()
+        .with_cancel(&token);
     let before = memory("self", "VmRSS");
     let waiting: Vec<_> = (0..THREADS)
         .map(|_| {
@@ -62,14 +87,18 @@ fn ours(args: &[String]) {
     tell_memory(before);
     let begin = Instant::now();
     token.cancel();
-    waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    waiting
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
     println!("{}", begin.elapsed().as_secs_f64());
 }
 
 fn socket(args: &[String]) {
     let address = args[1].parse().unwrap();
     let before = memory("self", "VmRSS");
-    let _waiting: Vec<JoinHandle<()>> = (0..THREADS).map(|_| thread::spawn(move || raw::wait(address, "/instance/x/once/done"))).collect();
+    let _waiting: Vec<JoinHandle<()>> = (0..THREADS)
+        .map(|_| thread::spawn(move || raw::wait(address, "/instance/x/once/done")))
+        .collect();
     tell_memory(before);
     println!("0");
     exit(0);

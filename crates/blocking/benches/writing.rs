@@ -32,9 +32,19 @@ fn main() {
         }
     });
 
-    let host = HostClient::builder(format!("http://{address}/api/v1")).hub_version("1.0.1").build().unwrap();
-    let mut writer = host.instance("x").unwrap().input_writer(ContentType::Text).unwrap();
-    writer.write_all(LINE.as_bytes()).and_then(|()| writer.flush()).unwrap();
+    let host = HostClient::builder(format!("http://{address}/api/v1"))
+        .hub_version("1.0.1")
+        .build()
+        .unwrap();
+    let mut writer = host
+        .instance("x")
+        .unwrap()
+        .input_writer(ContentType::Text)
+        .unwrap();
+    writer
+        .write_all(LINE.as_bytes())
+        .and_then(|()| writer.flush())
+        .unwrap();
     let ours = opened.recv().unwrap();
     arrived.recv().unwrap();
     let chunk = format!("{:x}\r\n{LINE}\r\n", LINE.len());
@@ -49,16 +59,31 @@ fn main() {
     let (send, sent) = channel();
     let line = chunk.clone();
     thread::spawn(move || {
-        woken.iter().try_for_each(|()| others.write_all(line.as_bytes()).map_err(drop).and_then(|()| send.send(()).map_err(drop)))
+        woken.iter().try_for_each(|()| {
+            others
+                .write_all(line.as_bytes())
+                .map_err(drop)
+                .and_then(|()| send.send(()).map_err(drop))
+        })
     });
 
-    for (name, pause) in [("typed", Duration::from_millis(2)), ("burst", Duration::ZERO)] {
+    for (name, pause) in [
+        ("typed", Duration::from_millis(2)),
+        ("burst", Duration::ZERO),
+    ] {
         if !bench.wants(name) {
             continue;
         }
-        let lines = if pause.is_zero() { bench.scaled(8_000) } else { bench.scaled(400).max(100) };
+        let lines = if pause.is_zero() {
+            bench.scaled(8_000)
+        } else {
+            bench.scaled(400).max(100)
+        };
         let compared = bench.compare(
-            &format!("{name}: a line, {lines} times, {} ms after the one before; medians", pause.as_millis()),
+            &format!(
+                "{name}: a line, {lines} times, {} ms after the one before; medians",
+                pause.as_millis()
+            ),
             Unit::Each(1, "line"),
             vec![
                 side(OURS, || {
@@ -67,7 +92,11 @@ fn main() {
                         writer.flush().unwrap();
                     })
                 }),
-                side(RAW, || median(lines, pause, &arrived, || raw.write_all(chunk.as_bytes()).unwrap())),
+                side(RAW, || {
+                    median(lines, pause, &arrived, || {
+                        raw.write_all(chunk.as_bytes()).unwrap()
+                    })
+                }),
                 side(BY_ANOTHER, || {
                     median(lines, pause, &arrived, || {
                         wake.send(()).unwrap();
@@ -85,7 +114,12 @@ fn main() {
 }
 
 /// From before a line is written to when it is there.
-fn median(lines: u64, pause: Duration, arrived: &Receiver<Instant>, mut write: impl FnMut()) -> Cost {
+fn median(
+    lines: u64,
+    pause: Duration,
+    arrived: &Receiver<Instant>,
+    mut write: impl FnMut(),
+) -> Cost {
     let times = (0..lines).map(|_| {
         thread::sleep(pause);
         let begin = Instant::now();

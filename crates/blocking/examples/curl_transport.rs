@@ -21,17 +21,27 @@ use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped, Transport, TransportError,
+    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped,
+    Transport, TransportError,
 };
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::any(std::env::args().nth(1))?;
-    let host = HostClient::builder(hub.url()).transport(Arc::new(Curl)).build()?;
-    println!("hub        {}, version {}", host.base_url(), host.version()?.version);
+    let host = HostClient::builder(hub.url())
+        .transport(Arc::new(Curl))
+        .build()?;
+    println!(
+        "hub        {}, version {}",
+        host.base_url(),
+        host.version()?.version
+    );
     let sequence = host.send_sequence(package::sequence("prints"))?;
     let instance = sequence.start(&StartOptions::new())?;
-    println!("stdout     {:?}", instance.stdout()?.lines().next().transpose()?);
+    println!(
+        "stdout     {:?}",
+        instance.stdout()?.lines().next().transpose()?
+    );
     sequence.force_delete()?;
     Ok(())
 }
@@ -45,21 +55,33 @@ type Body = Box<dyn Read + Send>;
 impl Transport for Curl {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, BoxError> {
         let (head, body) = request.into_parts();
-        let limits = head.extensions.get::<CallLimits>().cloned().unwrap_or_default();
-        limits.check().map_err(|stopped| failed(Phase::Connect, stopped.into()))?;
-        let settings = Settings::write(&head, &body).map_err(|error| failed(Phase::Connect, error))?;
-        let mut curl = Process::start(&settings, limits).map_err(|error| failed(Phase::Connect, error))?;
+        let limits = head
+            .extensions
+            .get::<CallLimits>()
+            .cloned()
+            .unwrap_or_default();
+        limits
+            .check()
+            .map_err(|stopped| failed(Phase::Connect, stopped.into()))?;
+        let settings =
+            Settings::write(&head, &body).map_err(|error| failed(Phase::Connect, error))?;
+        let mut curl =
+            Process::start(&settings, limits).map_err(|error| failed(Phase::Connect, error))?;
         let response = match body {
             Outgoing::Empty => curl.answer(Phase::Wait),
             Outgoing::Bytes(mut bytes) => curl.upload(&mut bytes),
-            Outgoing::Reader { reader, length } => curl.upload(&mut reader.take(length.unwrap_or(u64::MAX))),
+            Outgoing::Reader { reader, length } => {
+                curl.upload(&mut reader.take(length.unwrap_or(u64::MAX)))
+            }
         };
         Ok(response?.map(|()| -> Body { Box::new(curl) }))
     }
 }
 
 fn failed(phase: Phase, error: io::Error) -> TransportError {
-    let source = error.downcast::<Stopped>().map_or_else(BoxError::from, BoxError::from);
+    let source = error
+        .downcast::<Stopped>()
+        .map_or_else(BoxError::from, BoxError::from);
     TransportError { phase, source }
 }
 
@@ -83,13 +105,19 @@ impl Settings {
         set("url", head.uri.to_string().as_bytes());
         set("request", head.method.as_str().as_bytes());
         // What it would add.
-        for name in ["accept", "expect"].into_iter().filter(|name| !head.headers.contains_key(*name)) {
+        for name in ["accept", "expect"]
+            .into_iter()
+            .filter(|name| !head.headers.contains_key(*name))
+        {
             set("header", format!("{name}:").as_bytes());
         }
         for (name, value) in &head.headers {
             // Of a header without a value it wants to be told so.
             let between: &[u8] = if value.is_empty() { b";" } else { b": " };
-            set("header", &[name.as_str().as_bytes(), between, value.as_bytes()].concat());
+            set(
+                "header",
+                &[name.as_str().as_bytes(), between, value.as_bytes()].concat(),
+            );
         }
         let length = match body {
             Outgoing::Empty => None,
@@ -114,7 +142,11 @@ impl Settings {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.write(true).create_new(true);
         loop {
-            let name = format!("scramjet-client-curl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+            let name = format!(
+                "scramjet-client-curl-{}-{}",
+                std::process::id(),
+                NEXT.fetch_add(1, Ordering::SeqCst)
+            );
             let path = std::env::temp_dir().join(name);
             match options.open(&path) {
                 Ok(file) => return Ok((Self(path), file)),
@@ -156,9 +188,16 @@ impl Process {
     fn start(settings: &Settings, limits: CallLimits) -> io::Result<Self> {
         let mut curl = Command::new("curl");
         // The first option keeps it from reading the user's own settings.
-        curl.args(["--disable", "--config"]).arg(&settings.0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        curl.args(["--disable", "--config"])
+            .arg(&settings.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = curl.spawn().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, "there is no program `curl`; install it"),
+            ErrorKind::NotFound => io::Error::new(
+                ErrorKind::NotFound,
+                "there is no program `curl`; install it",
+            ),
             _ => error,
         })?;
         let stdout = child.stdout.take().ok_or(ErrorKind::BrokenPipe)?;
@@ -173,19 +212,35 @@ impl Process {
         let (give, pieces) = sync_channel(0);
         let told = tell.clone();
         thread::spawn(move || receive(BufReader::new(stdout), &told, &give));
-        Ok(Self { child, limits, events, tell, pieces, piece: io::Cursor::default(), _hook: hook })
+        Ok(Self {
+            child,
+            limits,
+            events,
+            tell,
+            pieces,
+            piece: io::Cursor::default(),
+            _hook: hook,
+        })
     }
 
     /// Sends what the reader gives, piece by piece as curl takes them, until there is a refusal.
     fn upload(&mut self, reader: &mut dyn Read) -> Result<Response<()>, TransportError> {
         let sending = |error| failed(Phase::Send, error);
-        let mut stdin =
-            self.child.lock().ok().and_then(|mut child| child.stdin.take()).ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
+        let mut stdin = self
+            .child
+            .lock()
+            .ok()
+            .and_then(|mut child| child.stdin.take())
+            .ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
         let (feed, fed) = sync_channel::<Vec<u8>>(0);
         let tell = self.tell.clone();
         thread::spawn(move || {
             while let Ok(piece) = fed.recv() {
-                let event = if stdin.write_all(&piece).is_ok() { Event::Taken } else { Event::Full };
+                let event = if stdin.write_all(&piece).is_ok() {
+                    Event::Taken
+                } else {
+                    Event::Full
+                };
                 if tell.send(event).is_err() {
                     return;
                 }
@@ -203,18 +258,29 @@ impl Process {
                     return Err(sending(error));
                 }
             };
-            feed.send(piece[..read].to_vec()).map_err(|error| sending(io::Error::other(error)))?;
+            feed.send(piece[..read].to_vec())
+                .map_err(|error| sending(io::Error::other(error)))?;
             loop {
                 match next(&self.limits, &self.events).map_err(sending)? {
                     Some(Event::Taken) => break,
-                    Some(Event::Head(Ok(head))) if head.status().is_success() => accepted = Some(head),
+                    Some(Event::Head(Ok(head))) if head.status().is_success() => {
+                        accepted = Some(head)
+                    }
                     Some(Event::Head(Ok(head))) => return Ok(head),
                     Some(Event::Head(Err(error))) => return Err(self.why(Phase::Send, error)),
                     Some(Event::Full) | None => {
                         // There is one answer.
                         let answer = accepted.map_or_else(|| self.answer(Phase::Send), Ok)?;
-                        let success = || sending(io::Error::other("it was answered with a success before all of it was sent"));
-                        return if answer.status().is_success() { Err(success()) } else { Ok(answer) };
+                        let success = || {
+                            sending(io::Error::other(
+                                "it was answered with a success before all of it was sent",
+                            ))
+                        };
+                        return if answer.status().is_success() {
+                            Err(success())
+                        } else {
+                            Ok(answer)
+                        };
                     }
                 }
             }
@@ -239,9 +305,10 @@ impl Process {
     fn why(&self, phase: Phase, error: io::Error) -> TransportError {
         match self.exit() {
             // The name, the connection, the encryption.
-            Err((Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91), words)) => {
-                failed(Phase::Connect, io::Error::other(words))
-            }
+            Err((
+                Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91),
+                words,
+            )) => failed(Phase::Connect, io::Error::other(words)),
             Err((_, words)) if !words.is_empty() => failed(phase, io::Error::other(words)),
             _ => failed(phase, error),
         }
@@ -249,12 +316,21 @@ impl Process {
 
     /// How curl ended: its code and its words where it was not well.
     fn exit(&self) -> Result<(), (Option<i32>, String)> {
-        let Ok(mut child) = self.child.lock() else { return Err((None, String::new())) };
+        let Ok(mut child) = self.child.lock() else {
+            return Err((None, String::new()));
+        };
         let mut words = String::new();
-        child.stderr.take().into_iter().for_each(|mut stderr| drop(stderr.read_to_string(&mut words)));
+        child
+            .stderr
+            .take()
+            .into_iter()
+            .for_each(|mut stderr| drop(stderr.read_to_string(&mut words)));
         match child.wait() {
             Ok(status) if status.success() => Ok(()),
-            status => Err((status.ok().and_then(|status| status.code()), words.trim().to_owned())),
+            status => Err((
+                status.ok().and_then(|status| status.code()),
+                words.trim().to_owned(),
+            )),
         }
     }
 }
@@ -264,11 +340,13 @@ fn next<T>(limits: &CallLimits, from: &Receiver<T>) -> io::Result<Option<T>> {
     limits.check()?;
     let next = match limits.end_of_wait(Instant::now()) {
         None => from.recv().ok(),
-        Some((end, stopped)) => match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(next) => Some(next),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => return Err(stopped.into()),
-        },
+        Some((end, stopped)) => {
+            match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(next) => Some(next),
+                Err(RecvTimeoutError::Disconnected) => None,
+                Err(RecvTimeoutError::Timeout) => return Err(stopped.into()),
+            }
+        }
     };
     limits.check()?;
     Ok(next)
@@ -297,7 +375,12 @@ impl Read for Process {
             match next(&self.limits, &self.pieces)? {
                 Some(piece) => self.piece = io::Cursor::new(piece),
                 // It knows where the body has to end.
-                None => return self.exit().map(|()| 0).map_err(|(_, words)| io::Error::new(ErrorKind::UnexpectedEof, words)),
+                None => {
+                    return self
+                        .exit()
+                        .map(|()| 0)
+                        .map_err(|(_, words)| io::Error::new(ErrorKind::UnexpectedEof, words));
+                }
             }
         }
     }
@@ -328,11 +411,18 @@ fn read_head(stdout: &mut impl BufRead) -> io::Result<Response<()>> {
     loop {
         let first = line()?;
         let mut words = first.splitn(3, ' ').skip(1);
-        let status: u16 = words.next().and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
-        let mut response = Response::builder().status(status).extension(Reason(words.next().unwrap_or_default().to_owned()));
+        let status: u16 = words
+            .next()
+            .and_then(|status| status.parse().ok())
+            .ok_or(ErrorKind::InvalidData)?;
+        let mut response = Response::builder()
+            .status(status)
+            .extension(Reason(words.next().unwrap_or_default().to_owned()));
         loop {
             let line = line()?;
-            let Some((name, value)) = line.split_once(':') else { break };
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
             response = response.header(name, value.trim());
         }
         if status >= 200 {

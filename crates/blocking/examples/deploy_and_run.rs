@@ -10,10 +10,14 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{io, thread};
 
-use scramjet_client_blocking::{ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions, Upload};
+use scramjet_client_blocking::{
+    ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions,
+    Upload,
+};
 use scramjet_client_tests::hub;
 
-const USAGE: &str = "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
+const USAGE: &str =
+    "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut package, mut named, mut input) = (None, None, None);
@@ -24,7 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--hub" => named = Some(args.next().ok_or(USAGE)?),
             "--arg" => options = options.arg(args.next().ok_or(USAGE)?),
             "--input" => input = Some(args.next().ok_or(USAGE)?),
-            path if package.is_none() && !path.starts_with("--") => package = Some(PathBuf::from(path)),
+            path if package.is_none() && !path.starts_with("--") => {
+                package = Some(PathBuf::from(path))
+            }
             _ => return Err(USAGE.into()),
         }
     }
@@ -33,12 +39,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::any(named)?;
     let host = HostClient::new(hub.url())?;
     // Whatever happens in the function, the sequence is deleted after it, and takes its instances with it.
-    host.deploy_and_run(Upload::path(package), |sequence| run(sequence, &options, input))
+    host.deploy_and_run(Upload::path(package), |sequence| {
+        run(sequence, &options, input)
+    })
 }
 
-fn run(sequence: &SequenceClient, options: &StartOptions, input: Option<String>) -> Result<(), Box<dyn Error>> {
+fn run(
+    sequence: &SequenceClient,
+    options: &StartOptions,
+    input: Option<String>,
+) -> Result<(), Box<dyn Error>> {
     let instance = sequence.start(options)?;
-    eprintln!("instance {} of sequence {} runs", instance.id(), sequence.id());
+    eprintln!(
+        "instance {} of sequence {} runs",
+        instance.id(),
+        sequence.id()
+    );
     print_until_end(&instance, input)?;
     report(&instance)
 }
@@ -46,13 +62,14 @@ fn run(sequence: &SequenceClient, options: &StartOptions, input: Option<String>)
 /// All streams at once: one that nobody reads would hold the instance back.
 fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(), Box<dyn Error>> {
     let streams = || Ok((instance.stdout()?, instance.stderr()?, instance.output()?));
-    let (stdout, stderr, output) = streams().map_err(|error: scramjet_client_blocking::Error| -> Box<dyn Error> {
-        if error.is_not_found() {
-            "the instance ended before its output could be read; does the package load?".into()
-        } else {
-            error.into()
-        }
-    })?;
+    let (stdout, stderr, output) =
+        streams().map_err(|error: scramjet_client_blocking::Error| -> Box<dyn Error> {
+            if error.is_not_found() {
+                "the instance ended before its output could be read; does the package load?".into()
+            } else {
+                error.into()
+            }
+        })?;
     thread::scope(|scope| {
         let stdout = scope.spawn(|| copy(stdout, io::stdout()));
         let stderr = scope.spawn(|| copy(stderr, io::stderr()));
@@ -73,7 +90,10 @@ fn report(instance: &InstanceClient) -> Result<(), Box<dyn Error>> {
         Err(error) if error.is_not_found() => eprintln!("the instance ended"),
         Err(error) => return Err(error.into()),
         Ok(info) => {
-            let reason = info.terminated.and_then(|terminated| terminated.reason).unwrap_or_else(|| "the instance ended".into());
+            let reason = info
+                .terminated
+                .and_then(|terminated| terminated.reason)
+                .unwrap_or_else(|| "the instance ended".into());
             if info.status == Some(InstanceStatus::Errored) {
                 return Err(reason.into());
             }

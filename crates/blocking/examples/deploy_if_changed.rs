@@ -13,7 +13,8 @@ use std::time::Instant;
 use scramjet_client_blocking::{Change, HostClient, Key, Package};
 use scramjet_client_tests::hub;
 
-const USAGE: &str = "usage: deploy_if_changed FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]";
+const USAGE: &str =
+    "usage: deploy_if_changed FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut folder, mut named, mut state) = (None, None, "target/deployed.json".to_owned());
@@ -35,11 +36,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         for entry in package.entries() {
             println!("{:>10} {}", entry.size(), entry.path);
         }
-        println!("{:>10} bytes in {} entries, digest {}", package.size(), package.entries().len(), package.digest()?);
+        println!(
+            "{:>10} bytes in {} entries, digest {}",
+            package.size(),
+            package.entries().len(),
+            package.digest()?
+        );
         return Ok(());
     }
 
-    let key = Key::new(if package.name().is_empty() { "sequence" } else { package.name() }, state);
+    let key = Key::new(
+        if package.name().is_empty() {
+            "sequence"
+        } else {
+            package.name()
+        },
+        state,
+    );
     let key = if remove_old { key.remove_old() } else { key };
     let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
     let hub = hub::any(named)?;
@@ -52,7 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             Change::Updated => "was sent, in place of another",
             _ => "was sent",
         };
-        println!("sequence {} {done} ({:.0?})", deployed.sequence.id(), begin.elapsed());
+        println!(
+            "sequence {} {done} ({:.0?})",
+            deployed.sequence.id(),
+            begin.elapsed()
+        );
         for id in &deployed.left {
             println!("sequence {id} of before is still there");
         }

@@ -14,7 +14,10 @@ use scramjet_client_tests::hub::Hub;
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = Hub::start()?;
     println!("A hub is at {}", hub.url());
-    println!("For programs that look there: export SCRAMJET_HUB_URL={}", hub.url());
+    println!(
+        "For programs that look there: export SCRAMJET_HUB_URL={}",
+        hub.url()
+    );
     println!("It ends with Ctrl-C.");
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())

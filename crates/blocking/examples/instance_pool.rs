@@ -21,8 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .at_once(3)
         .readiness(Readiness::event("ready").within(Duration::from_secs(30)))
         .replace(true)
-        .start([(*deployment).clone()], |index| StartOptions::new().arg(format!(" said by {index}")))?;
-    let outputs = pool.instances().map(|instance| instance.output()).collect::<Result<Vec<_>, _>>()?;
+        .start([(*deployment).clone()], |index| {
+            StartOptions::new().arg(format!(" said by {index}"))
+        })?;
+    let outputs = pool
+        .instances()
+        .map(|instance| instance.output())
+        .collect::<Result<Vec<_>, _>>()?;
 
     for work in ["one", "two", "three", "four", "five", "six"] {
         let instance = pool.next().ok_or("no instance is left")?;

@@ -15,13 +15,33 @@ struct ToLog;
 
 impl Observer for ToLog {
     fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
-        let RequestInfo { number, operation, method, url, elapsed, .. } = request;
+        let RequestInfo {
+            number,
+            operation,
+            method,
+            url,
+            elapsed,
+            ..
+        } = request;
         match event {
             Observed::Built => log::debug!("#{number} {operation}: {method} {url}"),
-            Observed::Head { status, timings, .. } => log::debug!("#{number} {status} after {elapsed:?} ({timings:?})"),
-            Observed::Retry { attempt, error, delay, .. } => log::warn!("#{number} attempt {attempt} in vain, again in {delay:?}: {error}"),
-            Observed::Body { bytes, complete: true, .. } => log::info!("#{number} {operation}: {bytes} bytes in {elapsed:?}"),
-            Observed::Body { bytes, .. } => log::info!("#{number} {operation}: dropped after {bytes} bytes and {elapsed:?}"),
+            Observed::Head {
+                status, timings, ..
+            } => log::debug!("#{number} {status} after {elapsed:?} ({timings:?})"),
+            Observed::Retry {
+                attempt,
+                error,
+                delay,
+                ..
+            } => log::warn!("#{number} attempt {attempt} in vain, again in {delay:?}: {error}"),
+            Observed::Body {
+                bytes,
+                complete: true,
+                ..
+            } => log::info!("#{number} {operation}: {bytes} bytes in {elapsed:?}"),
+            Observed::Body { bytes, .. } => {
+                log::info!("#{number} {operation}: dropped after {bytes} bytes and {elapsed:?}")
+            }
             Observed::Failed { error, .. } => log::warn!("#{number} {error}"),
             _ => {}
         }
@@ -33,16 +53,38 @@ struct ToTracing;
 
 impl Observer for ToTracing {
     fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
-        let RequestInfo { number, operation, elapsed, .. } = *request;
+        let RequestInfo {
+            number,
+            operation,
+            elapsed,
+            ..
+        } = *request;
         match event {
-            Observed::Built => tracing::debug!(number, operation, method = %request.method, url = request.url, "request"),
+            Observed::Built => {
+                tracing::debug!(number, operation, method = %request.method, url = request.url, "request")
+            }
             Observed::Attempt { attempt, .. } => tracing::trace!(number, attempt, "attempt"),
-            Observed::Head { attempt, status, sent, timings, .. } => {
+            Observed::Head {
+                attempt,
+                status,
+                sent,
+                timings,
+                ..
+            } => {
                 tracing::debug!(number, attempt, status = status.as_u16(), sent, reused = timings.reused, wait = ?timings.wait, "head");
             }
-            Observed::Retry { attempt, error, delay, .. } => tracing::warn!(number, attempt, %error, ?delay, "retry"),
-            Observed::Body { bytes, complete, .. } => tracing::info!(number, operation, bytes, complete, ?elapsed, "body"),
-            Observed::Failed { error, .. } => tracing::warn!(number, operation, %error, ?elapsed, "failed"),
+            Observed::Retry {
+                attempt,
+                error,
+                delay,
+                ..
+            } => tracing::warn!(number, attempt, %error, ?delay, "retry"),
+            Observed::Body {
+                bytes, complete, ..
+            } => tracing::info!(number, operation, bytes, complete, ?elapsed, "body"),
+            Observed::Failed { error, .. } => {
+                tracing::warn!(number, operation, %error, ?elapsed, "failed")
+            }
             _ => {}
         }
     }
@@ -69,11 +111,20 @@ impl log::Log for Lines {
 fn main() -> Result<(), Box<dyn Error>> {
     log::set_boxed_logger(Box::new(Lines))?;
     log::set_max_level(log::LevelFilter::Debug);
-    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(io::stderr)
+        .without_time()
+        .init();
 
     let hub = hub::asked_for()?;
     use_hub(&HostClient::builder(hub.url()).observer(ToLog).build()?)?;
-    use_hub(&HostClient::builder(hub.url()).bearer_token("a-secret").observer(ToTracing).build()?)
+    use_hub(
+        &HostClient::builder(hub.url())
+            .bearer_token("a-secret")
+            .observer(ToTracing)
+            .build()?,
+    )
 }
 
 fn use_hub(host: &HostClient) -> Result<(), Box<dyn Error>> {

@@ -4,7 +4,11 @@
 //!
 //! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to a person"
+)]
 
 use std::error::Error;
 use std::io::{IsTerminal, stderr};
@@ -32,7 +36,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let path = path.ok_or(USAGE)?;
     // Whatever is wrong with it is told before the hub is asked.
-    let upload = if Path::new(&path).is_dir() { Upload::from(Package::from_dir(&path)?) } else { Upload::path(&path) };
+    let upload = if Path::new(&path).is_dir() {
+        Upload::from(Package::from_dir(&path)?)
+    } else {
+        Upload::path(&path)
+    };
 
     let hub = hub::any(named)?;
     let host = HostClient::new(hub.url())?;
@@ -54,7 +62,11 @@ struct Meter {
 impl Meter {
     fn new() -> Self {
         let bar = stderr().is_terminal().then(ProgressBar::no_length);
-        Self { bar, bytes: 0, said: 0 }
+        Self {
+            bar,
+            bytes: 0,
+            said: 0,
+        }
     }
 
     fn show(&mut self, progress: Progress) -> ControlFlow<()> {
@@ -67,7 +79,11 @@ impl Meter {
             (None, Some(percent)) => {
                 let tenth = u64::from(percent) / 10;
                 if tenth > self.said {
-                    eprintln!("{:>3} % of {}", tenth * 10, HumanBytes(progress.total.unwrap_or(0)));
+                    eprintln!(
+                        "{:>3} % of {}",
+                        tenth * 10,
+                        HumanBytes(progress.total.unwrap_or(0))
+                    );
                 }
                 self.said = tenth;
             }
@@ -93,7 +109,9 @@ impl Meter {
             None => "{spinner} {bytes} {bytes_per_sec}",
         };
         // A template that is not one would leave the default.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
     }
 }
 

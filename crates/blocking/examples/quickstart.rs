@@ -28,14 +28,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let hub = hub::any(named)?;
     let host = HostClient::new(hub.url())?;
-    println!("hub        {}, version {}", host.base_url(), host.version()?.version);
+    println!(
+        "hub        {}, version {}",
+        host.base_url(),
+        host.version()?.version
+    );
     deploy(&host, &input)
 }
 
 /// Uploads the sequence, and deletes it again whatever happens in between.
 fn deploy(host: &HostClient, input: &str) -> Result<(), Box<dyn Error>> {
     let sequence = host.send_sequence(package::sequence("shout"))?;
-    println!("sequence   {} ({})", sequence.id(), sequence.info()?.config.name);
+    println!(
+        "sequence   {} ({})",
+        sequence.id(),
+        sequence.info()?.config.name
+    );
     let outcome = run(&sequence, input);
     // By force: also takes an instance with it that a failed step left running.
     sequence.force_delete()?;
@@ -44,7 +52,9 @@ fn deploy(host: &HostClient, input: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn run(sequence: &SequenceClient, input: &str) -> Result<(), Box<dyn Error>> {
-    let options = StartOptions::new().app_config(json!({ "greeting": "Did you say: " })).arg("?!");
+    let options = StartOptions::new()
+        .app_config(json!({ "greeting": "Did you say: " }))
+        .arg("?!");
     let instance = sequence.start(&options)?;
     println!("instance   {}", instance.id());
 

@@ -19,12 +19,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = HostClient::new(hub.url())?.with_deadline(Duration::from_secs(60));
     let deployment = host.deploy(package::sequence("shout"))?;
 
-    let options = StartOptions::new().app_config(json!({ "greeting": "Did you say: " })).arg("?!");
+    let options = StartOptions::new()
+        .app_config(json!({ "greeting": "Did you say: " }))
+        .arg("?!");
     // It takes some seconds: a hub keeps an instance for 10 more when its sequence has come to its end.
     let run = deployment.run(&options, "first line\nlast line\n")?;
 
     println!("{}", String::from_utf8_lossy(&run.output).trim_end());
-    println!("({}; {} bytes on stdout, {} on stderr)", run.ended, run.stdout.len(), run.stderr.len());
+    println!(
+        "({}; {} bytes on stdout, {} on stderr)",
+        run.ended,
+        run.stdout.len(),
+        run.stderr.len()
+    );
     deployment.close()?;
     Ok(())
 }

@@ -16,14 +16,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
     // The sequence goes with all its instances when the function returns.
-    host.deploy_and_run(package::sequence("shout"), |sequence| -> Result<(), Box<dyn Error>> {
-        let readiness = Readiness::event("ready").fails_on("error").within(Duration::from_secs(30));
-        for shard in 0..3 {
-            let begin = Instant::now();
-            let options = StartOptions::new().arg(format!(" from shard {shard}"));
-            let ready = sequence.start_and_wait(&options, &readiness)?;
-            println!("{} is ready after {:.0?}: {}", ready.instance.id(), begin.elapsed(), ready.event.data);
-        }
-        Ok(())
-    })
+    host.deploy_and_run(
+        package::sequence("shout"),
+        |sequence| -> Result<(), Box<dyn Error>> {
+            let readiness = Readiness::event("ready")
+                .fails_on("error")
+                .within(Duration::from_secs(30));
+            for shard in 0..3 {
+                let begin = Instant::now();
+                let options = StartOptions::new().arg(format!(" from shard {shard}"));
+                let ready = sequence.start_and_wait(&options, &readiness)?;
+                println!(
+                    "{} is ready after {:.0?}: {}",
+                    ready.instance.id(),
+                    begin.elapsed(),
+                    ready.event.data
+                );
+            }
+            Ok(())
+        },
+    )
 }

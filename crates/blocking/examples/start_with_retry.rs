@@ -16,23 +16,33 @@ use serde_json::json;
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
-    host.deploy_and_run(package::sequence("acts"), |sequence| -> Result<(), Box<dyn Error>> {
-        let readiness = Readiness::event("ready").fails_on("error").within(Duration::from_secs(10));
+    host.deploy_and_run(
+        package::sequence("acts"),
+        |sequence| -> Result<(), Box<dyn Error>> {
+            let readiness = Readiness::event("ready")
+                .fails_on("error")
+                .within(Duration::from_secs(10));
 
-        // Waits 100 ms, then 200 ms, and so on, with jitter.
-        let policy = RetryPolicy::exponential(Duration::from_millis(100)).attempts(5);
-        let works = StartOptions::new().app_config(json!({ "steps": [{ "emit": "ready", "data": "here I am" }] }));
-        let ready = sequence.start_with_retry(&works, &readiness, &policy)?;
-        println!("{} is ready: {}", ready.instance.id(), ready.event.data);
+            // Waits 100 ms, then 200 ms, and so on, with jitter.
+            let policy = RetryPolicy::exponential(Duration::from_millis(100)).attempts(5);
+            let works = StartOptions::new()
+                .app_config(json!({ "steps": [{ "emit": "ready", "data": "here I am" }] }));
+            let ready = sequence.start_with_retry(&works, &readiness, &policy)?;
+            println!("{} is ready: {}", ready.instance.id(), ready.event.data);
 
-        // This one says each time that it has failed.
-        let fails = StartOptions::new().app_config(json!({ "steps": [{ "emit": "error", "data": "no database" }] }));
-        let policy = RetryPolicy::linear(Duration::from_millis(50)).attempts(3);
-        let error = sequence.start_with_retry(&fails, &readiness, &policy).err().ok_or("it got ready")?;
-        println!("{error}:");
-        for (number, attempt) in (1..).zip(error.attempts()) {
-            println!("  attempt {number}: {attempt}");
-        }
-        Ok(())
-    })
+            // This one says each time that it has failed.
+            let fails = StartOptions::new()
+                .app_config(json!({ "steps": [{ "emit": "error", "data": "no database" }] }));
+            let policy = RetryPolicy::linear(Duration::from_millis(50)).attempts(3);
+            let error = sequence
+                .start_with_retry(&fails, &readiness, &policy)
+                .err()
+                .ok_or("it got ready")?;
+            println!("{error}:");
+            for (number, attempt) in (1..).zip(error.attempts()) {
+                println!("  attempt {number}: {attempt}");
+            }
+            Ok(())
+        },
+    )
 }

@@ -17,17 +17,27 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped, Transport, TransportError,
+    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped,
+    Transport, TransportError,
 };
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::any(std::env::args().nth(1))?;
-    let host = HostClient::builder(hub.url()).transport(Arc::new(Tcp)).build()?;
-    println!("hub        {}, version {}", host.base_url(), host.version()?.version);
+    let host = HostClient::builder(hub.url())
+        .transport(Arc::new(Tcp))
+        .build()?;
+    println!(
+        "hub        {}, version {}",
+        host.base_url(),
+        host.version()?.version
+    );
     let sequence = host.send_sequence(package::sequence("prints"))?;
     let instance = sequence.start(&StartOptions::new())?;
-    println!("stdout     {:?}", instance.stdout()?.lines().next().transpose()?);
+    println!(
+        "stdout     {:?}",
+        instance.stdout()?.lines().next().transpose()?
+    );
     sequence.force_delete()?;
     Ok(())
 }
@@ -41,24 +51,41 @@ type Body = Box<dyn Read + Send>;
 impl Transport for Tcp {
     fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, BoxError> {
         let (head, body) = request.into_parts();
-        let limits = head.extensions.get::<CallLimits>().cloned().unwrap_or_default();
+        let limits = head
+            .extensions
+            .get::<CallLimits>()
+            .cloned()
+            .unwrap_or_default();
         let wire = Wire::connect(&head, limits).map_err(|error| failed(Phase::Connect, error))?;
         let mut request = head_bytes(&head, &body);
         thread::scope(|scope| {
             let (tell, told) = channel();
             // Not within the limits: this thread waits for nothing but the answer, and the other one closes the connection when that is enough.
-            let mut reader = BufReader::new(Wire { limits: CallLimits::default(), ..wire.clone() });
+            let mut reader = BufReader::new(Wire {
+                limits: CallLimits::default(),
+                ..wire.clone()
+            });
             scope.spawn(move || {
                 let answer = read_head(&mut reader);
-                if answer.as_ref().is_ok_and(|answer| !answer.status().is_success()) {
+                if answer
+                    .as_ref()
+                    .is_ok_and(|answer| !answer.status().is_success())
+                {
                     // What is left of an upload is not wanted.
                     let _ = reader.get_ref().stream.shutdown(Shutdown::Write);
                 }
-                let _ = tell.send(answer.map(|answer| answer.map(|left| Incoming { reader, left, line: Vec::new() })));
+                let _ = tell.send(answer.map(|answer| {
+                    answer.map(|left| Incoming {
+                        reader,
+                        left,
+                        line: Vec::new(),
+                    })
+                }));
             });
             // Without an answer, also where the reader of an upload panics, there is nothing for the other thread to wait for.
             let closes = Closes(&wire.stream);
-            let answered = exchange(&wire, &mut request, body, &told).map_err(|(phase, error)| failed(phase, error))?;
+            let answered = exchange(&wire, &mut request, body, &told)
+                .map_err(|(phase, error)| failed(phase, error))?;
             std::mem::forget(closes);
             Ok(answered.map(|mut body| -> Body {
                 body.reader.get_mut().limits = wire.limits;
@@ -79,7 +106,9 @@ impl Drop for Closes<'_> {
 }
 
 fn failed(phase: Phase, error: io::Error) -> TransportError {
-    let source = error.downcast::<Stopped>().map_or_else(BoxError::from, BoxError::from);
+    let source = error
+        .downcast::<Stopped>()
+        .map_or_else(BoxError::from, BoxError::from);
     TransportError { phase, source }
 }
 
@@ -93,10 +122,19 @@ struct Wire {
 
 impl Wire {
     fn connect(head: &request::Parts, limits: CallLimits) -> io::Result<Self> {
-        let host = head.uri.host().filter(|_| head.uri.scheme_str() == Some("http"));
-        let host = host.ok_or_else(|| io::Error::other("this transport goes to http:// addresses only"))?;
+        let host = head
+            .uri
+            .host()
+            .filter(|_| head.uri.scheme_str() == Some("http"));
+        let host =
+            host.ok_or_else(|| io::Error::other("this transport goes to http:// addresses only"))?;
         let mut last = io::Error::other("the host has no address");
-        for address in (host.trim_matches(['[', ']']), head.uri.port_u16().unwrap_or(80)).to_socket_addrs()? {
+        for address in (
+            host.trim_matches(['[', ']']),
+            head.uri.port_u16().unwrap_or(80),
+        )
+            .to_socket_addrs()?
+        {
             let begin = Instant::now();
             let stream = match left(&limits, begin)? {
                 Some(left) => TcpStream::connect_timeout(&address, left),
@@ -112,7 +150,11 @@ impl Wire {
                         let stream = Arc::clone(&stream);
                         Arc::new(token.on_cancel(move || drop(stream.shutdown(Shutdown::Both))))
                     });
-                    return Ok(Self { stream, limits, _hook: hook });
+                    return Ok(Self {
+                        stream,
+                        limits,
+                        _hook: hook,
+                    });
                 }
                 Err(error) => last = error,
             }
@@ -130,7 +172,11 @@ impl Wire {
         loop {
             set_timeout(&self.stream, left(&self.limits, begin)?)?;
             match act(&self.stream) {
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 // A socket that was shut down because of a limit looks like one that was closed.
                 done => return self.limits.check().map_err(io::Error::from).and(done),
             }
@@ -157,9 +203,15 @@ impl Write for &Wire {
 /// How long a wait may go on that began then; `None` for as long as it takes.
 fn left(limits: &CallLimits, begin: Instant) -> io::Result<Option<Duration>> {
     limits.check()?;
-    let Some((end, stopped)) = limits.end_of_wait(begin) else { return Ok(None) };
+    let Some((end, stopped)) = limits.end_of_wait(begin) else {
+        return Ok(None);
+    };
     let left = end.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(stopped.into()) } else { Ok(Some(left)) }
+    if left.is_zero() {
+        Err(stopped.into())
+    } else {
+        Ok(Some(left))
+    }
 }
 
 type Answer = io::Result<Response<Incoming>>;
@@ -177,13 +229,19 @@ fn exchange(
         Err(Broken::Connection(error)) if error.get_ref().is_none() => Some(error),
         Err(Broken::Connection(error) | Broken::Reader(error)) => return Err((Phase::Send, error)),
     };
-    let phase = if unsent.is_some() { Phase::Send } else { Phase::Wait };
+    let phase = if unsent.is_some() {
+        Phase::Send
+    } else {
+        Phase::Wait
+    };
     let answer = match left(&wire.limits, Instant::now()).map_err(|error| (phase, error))? {
         None => told.recv().map_err(io::Error::other),
         Some(left) => told.recv_timeout(left).map_err(io::Error::other),
     };
     // Where it was too long, the limit says so, and not the channel.
-    wire.limits.check().map_err(|stopped| (phase, stopped.into()))?;
+    wire.limits
+        .check()
+        .map_err(|stopped| (phase, stopped.into()))?;
     match (answer, unsent) {
         (Err(_), _) => Err((phase, Stopped::Idle.into())),
         (Ok(Ok(answer)), None) => Ok(answer),
@@ -193,16 +251,29 @@ fn exchange(
 }
 
 fn head_bytes(head: &request::Parts, body: &Outgoing<'_>) -> Vec<u8> {
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = head.uri.authority().map_or("", |authority| authority.as_str());
-    let mut text = format!("{} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", head.method).into_bytes();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let host = head
+        .uri
+        .authority()
+        .map_or("", |authority| authority.as_str());
+    let mut text = format!(
+        "{} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n",
+        head.method
+    )
+    .into_bytes();
     for (name, value) in &head.headers {
         text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     let framing = match body {
         Outgoing::Empty => String::new(),
         Outgoing::Bytes(bytes) => format!("content-length: {}\r\n", bytes.len()),
-        Outgoing::Reader { length: Some(length), .. } => format!("content-length: {length}\r\n"),
+        Outgoing::Reader {
+            length: Some(length),
+            ..
+        } => format!("content-length: {length}\r\n"),
         Outgoing::Reader { length: None, .. } => "transfer-encoding: chunked\r\n".to_owned(),
     };
     text.extend([framing.as_bytes(), b"\r\n"].concat());
@@ -235,7 +306,8 @@ fn write_request(mut wire: &Wire, head: &mut Vec<u8>, body: Outgoing<'_>) -> Res
         let sent = match length {
             Some(_) => wire.write_all(&piece[..read]),
             // A chunk of no bytes is the end.
-            None => wire.write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat()),
+            None => wire
+                .write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat()),
         };
         sent.map_err(Broken::Connection)?;
         if read == 0 {
@@ -248,8 +320,13 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
     loop {
         let line = read_line(reader, &mut Vec::new())?;
         let mut words = line.splitn(3, ' ').skip(1);
-        let status = words.next().and_then(|status| status.parse::<u16>().ok()).ok_or_else(malformed)?;
-        let mut response = Response::builder().status(status).extension(Reason(words.next().unwrap_or_default().to_owned()));
+        let status = words
+            .next()
+            .and_then(|status| status.parse::<u16>().ok())
+            .ok_or_else(malformed)?;
+        let mut response = Response::builder()
+            .status(status)
+            .extension(Reason(words.next().unwrap_or_default().to_owned()));
         loop {
             let line = read_line(reader, &mut Vec::new())?;
             if line.is_empty() {
@@ -260,9 +337,14 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
         }
         if status >= 200 {
             let response = response.body(()).map_err(io::Error::other)?;
-            let length =
-                response.headers().get(header::CONTENT_LENGTH).map(|length| length.to_str().ok().and_then(|length| length.parse().ok()));
-            let left = match length.map(|length| length.ok_or_else(malformed)).transpose()? {
+            let length = response
+                .headers()
+                .get(header::CONTENT_LENGTH)
+                .map(|length| length.to_str().ok().and_then(|length| length.parse().ok()));
+            let left = match length
+                .map(|length| length.ok_or_else(malformed))
+                .transpose()?
+            {
                 _ if matches!(status, 204 | 304) => Left::Bytes(0),
                 _ if response.headers().contains_key(header::TRANSFER_ENCODING) => Left::Size,
                 Some(length) => Left::Bytes(length),
@@ -313,8 +395,14 @@ impl Read for Incoming {
                 Left::UntilClosed => return self.reader.read(buf),
                 Left::Size => {
                     let line = read_line(&mut self.reader, &mut self.line)?;
-                    let size = u64::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).map_err(|_| malformed())?;
-                    self.left = if size == 0 { Left::Trailer } else { Left::Chunk(size) };
+                    let size =
+                        u64::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16)
+                            .map_err(|_| malformed())?;
+                    self.left = if size == 0 {
+                        Left::Trailer
+                    } else {
+                        Left::Chunk(size)
+                    };
                     continue;
                 }
                 Left::ChunkEnd => {

@@ -16,24 +16,43 @@ use serde_json::{Value, json};
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
-    host.deploy_and_run(package::sequence("acts"), |sequence| -> Result<(), Box<dyn Error>> {
-        let cases: [(&str, Value); 4] = [
-            ("is ready at once", json!([{ "emit": "ready", "data": "early" }])),
-            ("is ready later", json!([{ "wait": 300 }, { "emit": "ready", "data": "late" }])),
-            ("says that it has failed", json!([{ "emit": "error", "data": "no database" }])),
-            ("dies without a word", json!([{ "wait": 300 }, { "exit": 3 }])),
-        ];
-        for (what, steps) in cases {
-            let instance = sequence.start(&StartOptions::new().app_config(json!({ "steps": steps })))?;
-            // Whatever fired since the start counts.
-            match instance.with_deadline(Duration::from_secs(30)).wait_any(["ready", "error"]) {
-                Ok(event) => println!("one that {what}: {:?} with {}", event.name, event.data),
-                Err(error) => match error.ended() {
-                    Some(ended) => println!("one that {what}: {ended}"),
-                    None => return Err(error.into()),
-                },
+    host.deploy_and_run(
+        package::sequence("acts"),
+        |sequence| -> Result<(), Box<dyn Error>> {
+            let cases: [(&str, Value); 4] = [
+                (
+                    "is ready at once",
+                    json!([{ "emit": "ready", "data": "early" }]),
+                ),
+                (
+                    "is ready later",
+                    json!([{ "wait": 300 }, { "emit": "ready", "data": "late" }]),
+                ),
+                (
+                    "says that it has failed",
+                    json!([{ "emit": "error", "data": "no database" }]),
+                ),
+                (
+                    "dies without a word",
+                    json!([{ "wait": 300 }, { "exit": 3 }]),
+                ),
+            ];
+            for (what, steps) in cases {
+                let instance =
+                    sequence.start(&StartOptions::new().app_config(json!({ "steps": steps })))?;
+                // Whatever fired since the start counts.
+                match instance
+                    .with_deadline(Duration::from_secs(30))
+                    .wait_any(["ready", "error"])
+                {
+                    Ok(event) => println!("one that {what}: {:?} with {}", event.name, event.data),
+                    Err(error) => match error.ended() {
+                        Some(ended) => println!("one that {what}: {ended}"),
+                        None => return Err(error.into()),
+                    },
+                }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }

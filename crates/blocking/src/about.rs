@@ -1,8 +1,8 @@
 //! What a hub tells about itself.
 
 use scramjet_client_core::{
-    AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, JsonLines, ListEntities, LoadCheck, LogLine,
-    ReadAudit, ReadLog,
+    AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, JsonLines,
+    ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog,
 };
 
 use crate::follow::Subject;
@@ -64,7 +64,9 @@ impl HostClient {
     /// See [`Error`].
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
-        Follow::start(&self.client, Subject::Hub, |client| Ok(client.open(&ReadLog)?.json_lines()))
+        Follow::start(&self.client, Subject::Hub, |client| {
+            Ok(client.open(&ReadLog)?.json_lines())
+        })
     }
 
     /// `GET /audit`, as records: see [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].

@@ -38,14 +38,19 @@
 //! `cargo clean`, the package is sent anew, and the sequence of before stays on the hub. Where `OUT_DIR` lies in the folder, what of it is at the top of that
 //! (usually `target`) is left out.
 
-#![allow(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
+#![allow(
+    clippy::print_stdout,
+    reason = "it is how a build script speaks to cargo"
+)]
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use crate::in_words::in_words;
-use crate::{DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions, Package};
+use crate::{
+    DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions, Package,
+};
 
 /// A sequence folder, relative to the crate's own.
 pub fn sequence(dir: impl Into<PathBuf>) -> Sequence {
@@ -96,7 +101,9 @@ pub enum BuildError {
     },
 
     /// The name cannot become that of a file and of a variable.
-    #[error("{name:?} cannot be the name of a sequence in a build script; use letters, digits, - and _")]
+    #[error(
+        "{name:?} cannot be the name of a sequence in a build script; use letters, digits, - and _"
+    )]
     #[non_exhaustive]
     Name {
         /// The name.
@@ -145,7 +152,10 @@ impl Sequence {
     /// Another name than `sequence` for the files in `OUT_DIR` and for the variable: with `shout`, they are `shout.rs`, `shout.tar.gz` and
     /// `SHOUT_ID`. For a script with several.
     pub fn name(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+        Self {
+            name: name.into(),
+            ..self
+        }
     }
 
     /// How it is packed.
@@ -155,18 +165,27 @@ impl Sequence {
 
     /// Keeps what was deployed in this file, and not in `OUT_DIR`, of which there is one for each profile. Relative to the crate's folder.
     pub fn state_file(self, path: impl Into<PathBuf>) -> Self {
-        Self { state_file: Some(path.into()), ..self }
+        Self {
+            state_file: Some(path.into()),
+            ..self
+        }
     }
 
     /// Deletes what was deployed before, see [`Key::remove_old`].
     pub fn remove_old(self) -> Self {
-        Self { removes_old: true, ..self }
+        Self {
+            removes_old: true,
+            ..self
+        }
     }
 
     /// Runs with every build, also where nothing has changed here: it costs a request, and a sequence that the hub has lost is deployed
     /// again. (The crate is compiled again each time.)
     pub fn every_build(self) -> Self {
-        Self { every_build: true, ..self }
+        Self {
+            every_build: true,
+            ..self
+        }
     }
 
     /// Writes the package to `OUT_DIR`, and needs no hub.
@@ -189,9 +208,12 @@ impl Sequence {
     fn build(&self, host: Option<&HostClient>) -> Result<Built, BuildError> {
         let out = folder("OUT_DIR")?;
         let base = folder("CARGO_MANIFEST_DIR")?;
-        let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+        let is_plain =
+            |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
         if self.name.is_empty() || !self.name.chars().all(is_plain) {
-            return Err(BuildError::Name { name: self.name.clone() });
+            return Err(BuildError::Name {
+                name: self.name.clone(),
+            });
         }
         let dir = base.join(&self.dir);
         // Before anything can fail. Of a folder, cargo looks at everything in it, new files included.
@@ -204,8 +226,14 @@ impl Sequence {
         let path = out.join(format!("{}.tar.gz", self.name));
         package.write_to(&path)?;
         let digest = package.digest()?;
-        let deployed = host.map(|host| self.deploy_to(host, &package, &base, &out)).transpose()?;
-        let built = Built { package: path, digest, deployed };
+        let deployed = host
+            .map(|host| self.deploy_to(host, &package, &base, &out))
+            .transpose()?;
+        let built = Built {
+            package: path,
+            digest,
+            deployed,
+        };
         self.write_down(&built, &out)?;
         Ok(built)
     }
@@ -213,46 +241,97 @@ impl Sequence {
     /// Without what cargo builds into, where that lies in the folder.
     fn options_beside(&self, dir: &Path, out: &Path) -> PackOptions {
         let options = self.options.clone();
-        let within =
-            fs::canonicalize(dir).ok().zip(fs::canonicalize(out).ok()).and_then(|(dir, out)| Some(out.strip_prefix(dir).ok()?.to_owned()));
-        match within.as_ref().and_then(|within| within.iter().next()?.to_str()) {
+        let within = fs::canonicalize(dir)
+            .ok()
+            .zip(fs::canonicalize(out).ok())
+            .and_then(|(dir, out)| Some(out.strip_prefix(dir).ok()?.to_owned()));
+        match within
+            .as_ref()
+            .and_then(|within| within.iter().next()?.to_str())
+        {
             Some(top) => options.ignore(format!("/{top}/")),
             None => options,
         }
     }
 
-    fn deploy_to(&self, host: &HostClient, package: &Package, base: &Path, out: &Path) -> Result<Deployed, BuildError> {
+    fn deploy_to(
+        &self,
+        host: &HostClient,
+        package: &Package,
+        base: &Path,
+        out: &Path,
+    ) -> Result<Deployed, BuildError> {
         let beside = || out.join(format!("{}.deployed.json", self.name));
-        let state_file = self.state_file.as_ref().map_or_else(beside, |path| base.join(path));
+        let state_file = self
+            .state_file
+            .as_ref()
+            .map_or_else(beside, |path| base.join(path));
         let key = Key::new(&self.name, state_file);
-        let key = if self.removes_old { key.remove_old() } else { key };
-        let failed = |source| BuildError::Deploy { dir: package.dir().into(), hub: host.base_url().into(), source };
+        let key = if self.removes_old {
+            key.remove_old()
+        } else {
+            key
+        };
+        let failed = |source| BuildError::Deploy {
+            dir: package.dir().into(),
+            hub: host.base_url().into(),
+            source,
+        };
         host.deploy_if_changed(package, &key).map_err(failed)
     }
 
     fn write_down(&self, built: &Built, out: &Path) -> Result<(), BuildError> {
-        let id = built.deployed.as_ref().map(|deployed| deployed.sequence.id().as_str());
-        let hub = built.deployed.as_ref().map(|deployed| deployed.sequence.host().base_url());
+        let id = built
+            .deployed
+            .as_ref()
+            .map(|deployed| deployed.sequence.id().as_str());
+        let hub = built
+            .deployed
+            .as_ref()
+            .map(|deployed| deployed.sequence.host().base_url());
         let mut text = String::new();
         let constants: [(&str, &str, &str, &dyn fmt::Debug); 4] = [
-            ("The package: a gzip-compressed tar.", "PACKAGE", "&str", &built.package),
-            ("What tells its content from any other.", "DIGEST", "&str", &built.digest.to_string()),
-            ("The hub that it was deployed to.", "HUB", "Option<&str>", &hub),
+            (
+                "The package: a gzip-compressed tar.",
+                "PACKAGE",
+                "&str",
+                &built.package,
+            ),
+            (
+                "What tells its content from any other.",
+                "DIGEST",
+                "&str",
+                &built.digest.to_string(),
+            ),
+            (
+                "The hub that it was deployed to.",
+                "HUB",
+                "Option<&str>",
+                &hub,
+            ),
             ("The sequence's id on the hub.", "ID", "Option<&str>", &id),
         ];
         for (what, name, of, value) in constants {
             // Not every program needs all of them. Writing to a string does not fail.
-            let _ = writeln!(text, "/// {what}\n#[allow(dead_code)]\npub const {name}: {of} = {value:?};");
+            let _ = writeln!(
+                text,
+                "/// {what}\n#[allow(dead_code)]\npub const {name}: {of} = {value:?};"
+            );
         }
         let path = out.join(format!("{}.rs", self.name));
         fs::write(&path, text).map_err(|source| BuildError::Write { path, source })?;
         if let Some(id) = id {
-            println!("cargo:rustc-env={}_ID={id}", self.name.to_ascii_uppercase().replace('-', "_"));
+            println!(
+                "cargo:rustc-env={}_ID={id}",
+                self.name.to_ascii_uppercase().replace('-', "_")
+            );
         }
         Ok(())
     }
 }
 
 fn folder(variable: &'static str) -> Result<PathBuf, BuildError> {
-    env::var_os(variable).map(PathBuf::from).ok_or(BuildError::NoCargo { variable })
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .ok_or(BuildError::NoCargo { variable })
 }

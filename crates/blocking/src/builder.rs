@@ -9,7 +9,9 @@ use scramjet_client_core::{Dialect, Endpoint, RequestError, RetryPolicy, Version
 
 use crate::client::Client;
 use crate::options::RETRY;
-use crate::{Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Observer, Transport};
+use crate::{
+    Error, HostClient, ManagerClient, MiddlewareClient, MultiManagerClient, Observer, Transport,
+};
 #[cfg(feature = "ureq")]
 use crate::{UreqConfig, UreqTransport};
 
@@ -71,25 +73,37 @@ impl HostClientBuilder {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
-        Self { retry: policy.into(), ..self }
+        Self {
+            retry: policy.into(),
+            ..self
+        }
     }
 
     /// Tells this observer of every request of this client and all its handles. See [`Observer`].
     #[doc(alias = "addLogger")]
     pub fn observer(self, observer: impl Observer + 'static) -> Self {
-        Self { observer: Some(Arc::new(observer)), ..self }
+        Self {
+            observer: Some(Arc::new(observer)),
+            ..self
+        }
     }
 
     /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
     /// with one request, once for this client and all its handles.
     pub fn hub_version(self, version: impl Into<String>) -> Self {
-        Self { version: Some(version.into()), ..self }
+        Self {
+            version: Some(version.into()),
+            ..self
+        }
     }
 
     /// Sends through this transport, and not through a new `UreqTransport`. Clients that are given clones of one transport
     /// share its connections.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
-        Self { transport: Some(transport), ..self }
+        Self {
+            transport: Some(transport),
+            ..self
+        }
     }
 
     /// The client of a hub. Connects to nothing yet.
@@ -127,13 +141,23 @@ impl HostClientBuilder {
     fn client(self) -> Result<Client, Error> {
         let mut endpoint = Endpoint::new(&self.base_url)?;
         for (name, value) in &self.headers {
-            let key = HeaderName::try_from(name).map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| RequestError::header(name, "its value holds a line break or another character that HTTP does not allow"))?;
+            let key = HeaderName::try_from(name)
+                .map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
+            let value = HeaderValue::try_from(value).map_err(|_| {
+                RequestError::header(
+                    name,
+                    "its value holds a line break or another character that HTTP does not allow",
+                )
+            })?;
             endpoint.set_header(key, value)?;
         }
         if let Some(version) = &self.version {
-            let problem = || RequestError::setting("hub_version", &format!("{version:?} is not a version; one looks like 1.0.1"));
+            let problem = || {
+                RequestError::setting(
+                    "hub_version",
+                    &format!("{version:?} is not a version; one looks like 1.0.1"),
+                )
+            };
             endpoint.set_dialect(Dialect::of(Version::parse(version).ok_or_else(problem)?));
         }
         let transport = match &self.transport {
@@ -162,9 +186,10 @@ impl HostClientBuilder {
 
     #[cfg(feature = "ureq")]
     fn default_transport(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, RequestError> {
-        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && endpoint.base_url().starts_with("https:") {
-            let problem =
-                "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
+        if cfg!(not(any(feature = "rustls", feature = "native-tls")))
+            && endpoint.base_url().starts_with("https:")
+        {
+            let problem = "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
             return Err(RequestError::base_url(endpoint.base_url(), problem));
         }
         Ok(Arc::new(UreqTransport::new(&self.ureq)?))
@@ -182,7 +207,9 @@ impl fmt::Debug for HostClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         let mut shown = f.debug_struct("HostClientBuilder");
-        shown.field("headers", &headers).field("hub_version", &self.version);
+        shown
+            .field("headers", &headers)
+            .field("hub_version", &self.version);
         #[cfg(feature = "ureq")]
         shown.field("ureq", &self.ureq);
         shown.finish_non_exhaustive()
@@ -201,16 +228,28 @@ mod tests {
     struct Answering;
 
     impl Transport for Answering {
-        fn send(&self, _: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+        fn send(
+            &self,
+            _: Request<Outgoing<'_>>,
+        ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
             Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
         }
     }
 
     #[test]
     fn a_transport_has_to_be_given() -> Result<(), crate::Error> {
-        let error = HostClient::new("http://localhost:8000/api/v1").err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.starts_with("the setting \"transport\" cannot be used: none was given") && error.contains("`rustls`"), "{error}");
-        let given = HostClient::builder("https://localhost:8000/api/v1").transport(Arc::new(Answering)).build()?;
+        let error = HostClient::new("http://localhost:8000/api/v1")
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(
+            error.starts_with("the setting \"transport\" cannot be used: none was given")
+                && error.contains("`rustls`"),
+            "{error}"
+        );
+        let given = HostClient::builder("https://localhost:8000/api/v1")
+            .transport(Arc::new(Answering))
+            .build()?;
         assert_eq!(given.version()?.version, "1.0.1");
         Ok(())
     }

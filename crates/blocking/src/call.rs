@@ -50,12 +50,18 @@ impl Call {
     }
 
     pub(crate) fn of(operation: &'static str, method: &Method, uri: &Uri) -> Self {
-        Self { target: Some((method.clone(), uri.clone())), idempotent: method.is_idempotent(), ..Self::in_general(operation) }
+        Self {
+            target: Some((method.clone(), uri.clone())),
+            idempotent: method.is_idempotent(),
+            ..Self::in_general(operation)
+        }
     }
 
     /// Method and URL.
     pub(crate) fn line(&self) -> Option<(&Method, String)> {
-        self.target.as_ref().map(|(method, uri)| (method, uri.to_string()))
+        self.target
+            .as_ref()
+            .map(|(method, uri)| (method, uri.to_string()))
     }
 
     pub(crate) fn tell(&self, event: &Observed<'_>) {
@@ -84,8 +90,14 @@ impl Call {
         // What an attempt before this one has sent stays sent.
         let phase = phase.max(self.reached);
         self.failed(match stopped {
-            Stopped::Deadline => ErrorKind::Deadline { phase, limit: self.deadline },
-            Stopped::Idle => ErrorKind::Idle { phase, limit: self.idle },
+            Stopped::Deadline => ErrorKind::Deadline {
+                phase,
+                limit: self.deadline,
+            },
+            Stopped::Idle => ErrorKind::Idle {
+                phase,
+                limit: self.idle,
+            },
             Stopped::Cancelled => ErrorKind::Cancelled { phase },
         })
     }
@@ -119,7 +131,10 @@ impl Call {
         match error.downcast::<Stopped>() {
             Ok(stopped) => self.stopped(stopped, Phase::Read),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
-            Err(error) => self.failed(ErrorKind::Transport { phase: Phase::Read, source: error.into() }),
+            Err(error) => self.failed(ErrorKind::Transport {
+                phase: Phase::Read,
+                source: error.into(),
+            }),
         }
     }
 

@@ -75,7 +75,12 @@ impl CancelToken {
     pub fn child(&self) -> Self {
         let child = Self::new();
         let shared = Arc::downgrade(&child.shared);
-        let hook = self.on_cancel(move || shared.upgrade().into_iter().for_each(|shared| Self { shared }.cancel()));
+        let hook = self.on_cancel(move || {
+            shared
+                .upgrade()
+                .into_iter()
+                .for_each(|shared| Self { shared }.cancel())
+        });
         // Nobody else has set it.
         let _ = child.shared.parent.set(hook);
         child
@@ -117,13 +122,18 @@ impl CancelToken {
             hooks.waiting.insert(id, Box::new(hook));
             drop(hooks);
         }
-        OnCancel { shared: Arc::clone(&self.shared), id }
+        OnCancel {
+            shared: Arc::clone(&self.shared),
+            id,
+        }
     }
 }
 
 impl fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelToken").field("cancelled", &self.is_cancelled()).finish()
+        f.debug_struct("CancelToken")
+            .field("cancelled", &self.is_cancelled())
+            .finish()
     }
 }
 
@@ -139,8 +149,16 @@ impl Drop for OnCancel {
         let mut hooks = self.shared.hooks();
         let hook = hooks.waiting.remove(&self.id);
         // What a hook drops when it has done its work may be this.
-        while hooks.running.get(&self.id).is_some_and(|thread| *thread != thread::current().id()) {
-            hooks = self.shared.ran.wait(hooks).unwrap_or_else(PoisonError::into_inner);
+        while hooks
+            .running
+            .get(&self.id)
+            .is_some_and(|thread| *thread != thread::current().id())
+        {
+            hooks = self
+                .shared
+                .ran
+                .wait(hooks)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         drop(hooks);
         drop(hook);
@@ -228,6 +246,8 @@ mod tests {
         assert!(first.is_cancelled() && !parent.is_cancelled() && !second.is_cancelled());
         let grandchild = second.child();
         parent.cancel();
-        assert!(second.is_cancelled() && grandchild.is_cancelled() && parent.child().is_cancelled());
+        assert!(
+            second.is_cancelled() && grandchild.is_cancelled() && parent.child().is_cancelled()
+        );
     }
 }

@@ -10,7 +10,9 @@ use scramjet_client_core::{InstanceId, OutputStream, StartOptions, StopInstance,
 pub use run::Output;
 
 use crate::instance::ended;
-use crate::{ByteStream, Ended, Error, InstanceClient, SequenceClient, StreamWriter, WriteOptions, kill};
+use crate::{
+    ByteStream, Ended, Error, InstanceClient, SequenceClient, StreamWriter, WriteOptions, kill,
+};
 
 /// How long an instance may take to end when its time is over, before it is killed once more: one that has called `keepAlive`, or hangs, is
 /// left alone by a hub of 1.x.
@@ -89,20 +91,40 @@ impl SequenceClient {
 
 impl Child {
     fn new(instance: InstanceClient) -> Result<Self, Error> {
-        let guard = Guard { instance, armed: true };
+        let guard = Guard {
+            instance,
+            armed: true,
+        };
         let open = |stream| match guard.instance.stream(stream) {
             Ok(stream) => Ok(Some(stream)),
             // It has ended already: there is nothing to read any more.
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         };
-        let (output, stdout, stderr) = (open(OutputStream::Output)?, open(OutputStream::Stdout)?, open(OutputStream::Stderr)?);
-        Ok(Self { output, stdout, stderr, guard })
+        let (output, stdout, stderr) = (
+            open(OutputStream::Output)?,
+            open(OutputStream::Stdout)?,
+            open(OutputStream::Stderr)?,
+        );
+        Ok(Self {
+            output,
+            stdout,
+            stderr,
+            guard,
+        })
     }
 
     /// Without its streams.
     pub(crate) fn of(instance: InstanceClient) -> Self {
-        Self { output: None, stdout: None, stderr: None, guard: Guard { instance, armed: true } }
+        Self {
+            output: None,
+            stdout: None,
+            stderr: None,
+            guard: Guard {
+                instance,
+                armed: true,
+            },
+        }
     }
 
     /// The instance.
@@ -162,7 +184,10 @@ impl Child {
     pub fn stop(&mut self, grace: Duration) -> Result<Ended, Error> {
         let instance = &self.guard.instance;
         let client = instance.host.client.begin();
-        let operation = StopInstance { id: instance.id(), options: &StopOptions::new(grace) };
+        let operation = StopInstance {
+            id: instance.id(),
+            options: &StopOptions::new(grace),
+        };
         match client.call(&operation) {
             Err(error) if error.is_not_found() => {}
             result => drop(result?),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Request;
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation, ReplyError, RequestError, RetryPolicy,
-    Single, Streamed,
+    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation,
+    ReplyError, RequestError, RetryPolicy, Single, Streamed,
 };
 
 use crate::call::Call;
@@ -36,8 +36,13 @@ struct Speaking {
 
 impl Speaking {
     fn new(endpoint: Endpoint) -> Self {
-        let told = endpoint.dialect().map_or_else(OnceLock::new, |_| OnceLock::from(endpoint.clone()));
-        Self { assumed: endpoint, told }
+        let told = endpoint
+            .dialect()
+            .map_or_else(OnceLock::new, |_| OnceLock::from(endpoint.clone()));
+        Self {
+            assumed: endpoint,
+            told,
+        }
     }
 }
 
@@ -48,8 +53,16 @@ impl Client {
         observer: Option<Arc<dyn Observer>>,
         retry: Option<RetryPolicy>,
     ) -> Self {
-        let options = CallOptions { retry, ..CallOptions::default() };
-        Self { transport, endpoint: Arc::new(Speaking::new(endpoint)), observer, options }
+        let options = CallOptions {
+            retry,
+            ..CallOptions::default()
+        };
+        Self {
+            transport,
+            endpoint: Arc::new(Speaking::new(endpoint)),
+            observer,
+            options,
+        }
     }
 
     fn endpoint(&self) -> &Endpoint {
@@ -62,16 +75,26 @@ impl Client {
 
     /// For calls that are one to the caller: they have one deadline.
     pub(crate) fn begin(&self) -> Self {
-        Self { options: self.options.begin(), ..self.clone() }
+        Self {
+            options: self.options.begin(),
+            ..self.clone()
+        }
     }
 
     /// For a call that has to be over within this time as well.
     pub(crate) fn within(&self, limit: Option<Duration>) -> Self {
         let mut client = self.begin();
         if let Some(limit) = limit {
-            let sooner = CallOptions { deadline: Some(Deadline::After(limit)), ..CallOptions::default() }.begin().deadline;
+            let sooner = CallOptions {
+                deadline: Some(Deadline::After(limit)),
+                ..CallOptions::default()
+            }
+            .begin()
+            .deadline;
             client.options.deadline = match (client.options.deadline, sooner) {
-                (Some(Deadline::At(at, _)), Some(Deadline::At(sooner, _))) if at <= sooner => client.options.deadline,
+                (Some(Deadline::At(at, _)), Some(Deadline::At(sooner, _))) if at <= sooner => {
+                    client.options.deadline
+                }
                 (before, sooner) => sooner.or(before),
             };
         }
@@ -87,17 +110,28 @@ impl Client {
 
     /// For calls that go on when what they belong to was given up: they have a time of their own, and no token.
     pub(crate) fn apart(&self, limit: Duration) -> Self {
-        let own = CallOptions { deadline: Some(Deadline::After(limit)), retry: self.options.retry, ..CallOptions::default() };
-        Self { options: own.begin(), ..self.clone() }
+        let own = CallOptions {
+            deadline: Some(Deadline::After(limit)),
+            retry: self.options.retry,
+            ..CallOptions::default()
+        };
+        Self {
+            options: own.begin(),
+            ..self.clone()
+        }
     }
 
     /// The limits of a call that begins now, for what belongs to it and is not IO.
     pub(crate) fn limits<O: Operation>(&self) -> Result<CallLimits, Error> {
-        self.options.limits(Duration::ZERO, &mut Call::unbuilt::<O>())
+        self.options
+            .limits(Duration::ZERO, &mut Call::unbuilt::<O>())
     }
 
     /// The limits of an operation that begins now, and how errors name it.
-    pub(crate) fn limits_of<O: Operation>(&self, operation: &O) -> Result<(CallLimits, Call), Error> {
+    pub(crate) fn limits_of<O: Operation>(
+        &self,
+        operation: &O,
+    ) -> Result<(CallLimits, Call), Error> {
         let mut call = self.describe(operation);
         let limits = self.options.limits(operation.waiting_time(), &mut call)?;
         Ok((limits, call))
@@ -109,14 +143,24 @@ impl Client {
     }
 
     /// Waits in the midst of an operation that takes several requests, of which some have got so far.
-    pub(crate) fn pause_in<O: Operation>(&self, phase: Phase, operation: &O, pause: Duration) -> Result<(), Error> {
+    pub(crate) fn pause_in<O: Operation>(
+        &self,
+        phase: Phase,
+        operation: &O,
+        pause: Duration,
+    ) -> Result<(), Error> {
         let (limits, call) = self.limits_of(operation)?;
-        limits.pause(pause).map_err(|stopped| call.stopped(stopped, phase))
+        limits
+            .pause(pause)
+            .map_err(|stopped| call.stopped(stopped, phase))
     }
 
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
-        self.endpoint().request(operation).map_or_else(|_| Call::unbuilt::<O>(), |request| Call::of(O::NAME, &O::METHOD, request.uri()))
+        self.endpoint().request(operation).map_or_else(
+            |_| Call::unbuilt::<O>(),
+            |request| Call::of(O::NAME, &O::METHOD, request.uri()),
+        )
     }
 
     /// The request for an operation, which is not sent.
@@ -124,13 +168,22 @@ impl Client {
     where
         O: Operation<Payload: Into<DryRunBody>>,
     {
-        Ok(DryRun::new(self.endpoint().request(operation).map_err(|error| Call::unbuilt::<O>().failed(error))?))
+        Ok(DryRun::new(
+            self.endpoint()
+                .request(operation)
+                .map_err(|error| Call::unbuilt::<O>().failed(error))?,
+        ))
     }
 
     /// Asks the hub for its version, and remembers how it speaks.
     pub(crate) fn version(&self) -> Result<HubVersion, Error> {
         let version = self.call(&GetVersion)?;
-        self.endpoint.told.get_or_init(|| self.endpoint.assumed.clone().with_dialect(version.dialect()));
+        self.endpoint.told.get_or_init(|| {
+            self.endpoint
+                .assumed
+                .clone()
+                .with_dialect(version.dialect())
+        });
         Ok(version)
     }
 
@@ -154,7 +207,11 @@ impl Client {
     }
 
     /// Runs an operation that uploads. Gives its reply, and how many bytes were sent.
-    pub(crate) fn send<O>(&self, operation: &O, upload: Upload) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
+    pub(crate) fn send<O>(
+        &self,
+        operation: &O,
+        upload: Upload,
+    ) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
     where
         O: Operation<Payload = Streamed, Decoder: Single>,
     {
@@ -166,15 +223,25 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        self.inline(operation, |answered| Ok(answered.accepted()?.into_stream().0))
+        self.inline(operation, |answered| {
+            Ok(answered.accepted()?.into_stream().0)
+        })
     }
 
     /// Runs an operation that uploads, and whose reply is a stream of bytes. Returns when all is sent, and the head is there.
-    pub(crate) fn send_and_open<O>(&self, operation: &O, upload: Upload) -> Result<ByteStream, Error>
+    pub(crate) fn send_and_open<O>(
+        &self,
+        operation: &O,
+        upload: Upload,
+    ) -> Result<ByteStream, Error>
     where
         O: Operation<Payload = Streamed, Decoder = Chunks>,
     {
-        Ok(self.upload(operation, upload, |answered| Ok(answered.accepted()?.into_stream().0))?.0)
+        Ok(self
+            .upload(operation, upload, |answered| {
+                Ok(answered.accepted()?.into_stream().0)
+            })?
+            .0)
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -189,16 +256,28 @@ impl Client {
     }
 
     /// The client of what is reached through this one: the same transport, headers and options, its own version.
-    pub(crate) fn behind(&self, endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>) -> Result<Self, Error> {
+    pub(crate) fn behind(
+        &self,
+        endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>,
+    ) -> Result<Self, Error> {
         let endpoint = Arc::new(Speaking::new(endpoint(&self.endpoint.assumed)?));
-        Ok(Self { endpoint, ..self.clone() })
+        Ok(Self {
+            endpoint,
+            ..self.clone()
+        })
     }
 
-    fn inline<O, T>(&self, operation: &O, finish: impl Fn(Answered<O::Decoder>) -> Result<T, Error>) -> Result<T, Error>
+    fn inline<O, T>(
+        &self,
+        operation: &O,
+        finish: impl Fn(Answered<O::Decoder>) -> Result<T, Error>,
+    ) -> Result<T, Error>
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        Ok(self.exchange(operation, |payload| Ok(Payload::Inline(payload)), finish)?.0)
+        Ok(self
+            .exchange(operation, |payload| Ok(Payload::Inline(payload)), finish)?
+            .0)
     }
 
     fn upload<O, T>(
@@ -232,25 +311,44 @@ impl Client {
             self
         };
         let endpoint = client.endpoint();
-        let request = endpoint.request(operation).map_err(|error| Call::unbuilt::<O>().failed(error))?;
+        let request = endpoint
+            .request(operation)
+            .map_err(|error| Call::unbuilt::<O>().failed(error))?;
         let (head, body) = request.into_parts();
-        let exchange = client.prepare(Call::of(O::NAME, &O::METHOD, &head.uri), operation.waiting_time())?;
+        let exchange = client.prepare(
+            Call::of(O::NAME, &O::METHOD, &head.uri),
+            operation.waiting_time(),
+        )?;
         let payload = payload(body).map_err(|error| exchange.call.abandoned(error))?;
         let mut value = None;
         let again = || Ok(endpoint.request(operation)?.map(drop));
-        let sent = exchange.run(Request::from_parts(head, ()), payload, &again, &mut |response, call| {
-            let reply = |status, reason: &str, headers: &_| endpoint.reply(operation, status, reason, headers);
-            value = Some(finish(Answered::new(response, call, reply))?);
-            Ok(())
-        })?;
+        let sent = exchange.run(
+            Request::from_parts(head, ()),
+            payload,
+            &again,
+            &mut |response, call| {
+                let reply = |status, reason: &str, headers: &_| {
+                    endpoint.reply(operation, status, reason, headers)
+                };
+                value = Some(finish(Answered::new(response, call, reply))?);
+                Ok(())
+            },
+        )?;
         // It was answered, and so there is one.
-        value.map(|value| (value, sent)).ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
+        value
+            .map(|value| (value, sent))
+            .ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
     }
 
     /// All that is known of an exchange before its request is sent.
     fn prepare(&self, mut call: Call, waiting: Duration) -> Result<Exchange<'_>, Error> {
         let limits = self.options.limits(waiting, &mut call)?;
         call.observing = self.observer.as_ref().map(Observing::of);
-        Ok(Exchange { transport: &*self.transport, limits, retry: self.options.retry, call })
+        Ok(Exchange {
+            transport: &*self.transport,
+            limits,
+            retry: self.options.retry,
+            call,
+        })
     }
 }

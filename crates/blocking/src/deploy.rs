@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use scramjet_client_core::{ContentType, CreateTopic, DeleteSequence, DeleteTopic, RequestError, TopicName};
+use scramjet_client_core::{
+    ContentType, CreateTopic, DeleteSequence, DeleteTopic, RequestError, TopicName,
+};
 
 use crate::{Error, HostClient, SequenceClient, Upload, force};
 
@@ -37,7 +39,10 @@ impl HostClient {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn deploy(&self, package: impl Into<Upload>) -> Result<Deployment, Error> {
-        Ok(Deployment { sequence: self.send_sequence(package)?, armed: true })
+        Ok(Deployment {
+            sequence: self.send_sequence(package)?,
+            armed: true,
+        })
     }
 
     /// Uploads a package, calls the function with it, and deletes it with all its instances, whether the function succeeds, fails or
@@ -67,8 +72,15 @@ impl HostClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.call(&CreateTopic { name: &name, content_type })?;
-        Ok(TopicGuard { host: self.clone(), name, armed: true })
+        self.call(&CreateTopic {
+            name: &name,
+            content_type,
+        })?;
+        Ok(TopicGuard {
+            host: self.clone(),
+            name,
+            armed: true,
+        })
     }
 }
 
@@ -161,7 +173,12 @@ impl TopicGuard {
     }
 
     fn delete(&self) -> Result<(), Error> {
-        match self.host.client.apart(PATIENCE).call(&DeleteTopic { name: &self.name }) {
+        match self
+            .host
+            .client
+            .apart(PATIENCE)
+            .call(&DeleteTopic { name: &self.name })
+        {
             Err(error) if error.is_not_found() => Ok(()),
             result => result,
         }

@@ -33,19 +33,30 @@ pub struct Key {
 impl Key {
     /// This name, in this file, which need not exist.
     pub fn new(name: impl Into<String>, state_file: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), state_file: state_file.into(), removes_old: false, in_place: true }
+        Self {
+            name: name.into(),
+            state_file: state_file.into(),
+            removes_old: false,
+            in_place: true,
+        }
     }
 
     /// Deletes what was deployed before under this key, where it is not replaced itself, and is not in use. What is in use is tried again the
     /// next time. Otherwise it stays where it is.
     pub fn remove_old(self) -> Self {
-        Self { removes_old: true, ..self }
+        Self {
+            removes_old: true,
+            ..self
+        }
     }
 
     /// Never replaces a sequence in place, but makes a new one. A hub does not clear away the files of the package that is replaced: those
     /// that the new one does not have may stay.
     pub fn anew(self) -> Self {
-        Self { in_place: false, ..self }
+        Self {
+            in_place: false,
+            ..self
+        }
     }
 }
 
@@ -145,16 +156,28 @@ impl HostClient {
     pub fn deploy_if_changed(&self, package: &Package, key: &Key) -> Result<Deployed, DeployError> {
         let begun = Self::with(self.client.begin());
         let lock = Lock::take(&key.state_file, &begun.client)?;
-        let package = package.without(&key.state_file).map_err(DeployError::state(&key.state_file))?;
+        let package = package
+            .without(&key.state_file)
+            .map_err(DeployError::state(&key.state_file))?;
         let digest = package.digest()?;
-        let mut run = Run { host: &begun, package: &package, key, digest, state: State::read(&key.state_file)? };
+        let mut run = Run {
+            host: &begun,
+            package: &package,
+            key,
+            digest,
+            state: State::read(&key.state_file)?,
+        };
         let (change, mut deployment) = run.deploy()?;
         if key.removes_old {
             run.remove_old(&mut deployment)?;
         }
         drop(lock);
         // With the limits of this handle, and not of this call.
-        Ok(Deployed { sequence: SequenceClient::new(deployment.sequence, self)?, change, left: deployment.left })
+        Ok(Deployed {
+            sequence: SequenceClient::new(deployment.sequence, self)?,
+            change,
+            left: deployment.left,
+        })
     }
 }
 
@@ -169,13 +192,21 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn deploy(&mut self) -> Result<(Change, Deployment), DeployError> {
-        let before = self.state.find(self.host.base_url(), &self.key.name).cloned();
-        let Some(mut before) = before else { return self.send(Change::Created, Vec::new()) };
+        let before = self
+            .state
+            .find(self.host.base_url(), &self.key.name)
+            .cloned();
+        let Some(mut before) = before else {
+            return self.send(Change::Created, Vec::new());
+        };
         let info = match self.host.sequence_info(&before.sequence) {
             Err(error) if error.is_not_found() => return self.send(Change::Created, before.left),
             info => info?,
         };
-        let is_ours = before.seen.as_ref().is_none_or(|seen| *seen == Seen::of(&info));
+        let is_ours = before
+            .seen
+            .as_ref()
+            .is_none_or(|seen| *seen == Seen::of(&info));
         if before.digest == Some(self.digest.to_string()) && is_ours {
             if before.seen.is_none() {
                 self.done(&info, &mut before)?;
@@ -205,8 +236,14 @@ impl Run<'_> {
         }
     }
 
-    fn send(&mut self, change: Change, left: Vec<SequenceId>) -> Result<(Change, Deployment), DeployError> {
-        let sequence = self.host.send_sequence(self.package.upload_of(self.digest))?;
+    fn send(
+        &mut self,
+        change: Change,
+        left: Vec<SequenceId>,
+    ) -> Result<(Change, Deployment), DeployError> {
+        let sequence = self
+            .host
+            .send_sequence(self.package.upload_of(self.digest))?;
         let mut deployment = Deployment {
             hub: self.host.base_url().into(),
             name: self.key.name.clone(),
@@ -221,7 +258,11 @@ impl Run<'_> {
         Ok((change, deployment))
     }
 
-    fn done(&mut self, info: &SequenceInfo, deployment: &mut Deployment) -> Result<(), DeployError> {
+    fn done(
+        &mut self,
+        info: &SequenceInfo,
+        deployment: &mut Deployment,
+    ) -> Result<(), DeployError> {
         deployment.digest = Some(self.digest.to_string());
         deployment.seen = Some(Seen::of(info));
         self.keep(deployment)

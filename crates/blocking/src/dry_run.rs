@@ -2,7 +2,10 @@
 
 use scramjet_client_core::{DryRun, DryRunBody, Operation};
 
-use crate::{Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient, MultiManagerClient, SequenceClient};
+use crate::{
+    Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient, MultiManagerClient,
+    SequenceClient,
+};
 
 /// Gives a handle the method that shows a request. After the colon, where it keeps its client.
 macro_rules! dry_run {

@@ -22,7 +22,13 @@ pub struct Ended {
 impl Ended {
     /// What is known of an instance that the hub does not know any more.
     pub(crate) fn gone(id: &InstanceId) -> Self {
-        Self { id: id.clone(), exit: None, reason: None, status: None, info: None }
+        Self {
+            id: id.clone(),
+            exit: None,
+            reason: None,
+            status: None,
+            info: None,
+        }
     }
 
     /// How it ended, if it has.
@@ -50,7 +56,9 @@ impl Ended {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.reason, self.exit) {
-            (Some(reason), Some(RunnerExit::Other(code))) => write!(f, "the instance has ended: {reason} (exit code {code})"),
+            (Some(reason), Some(RunnerExit::Other(code))) => {
+                write!(f, "the instance has ended: {reason} (exit code {code})")
+            }
             (Some(reason), _) => write!(f, "the instance has ended: {reason}"),
             (None, Some(exit)) => write!(f, "the instance has ended: {exit:?}"),
             (None, None) => f.write_str("the instance is gone"),

@@ -117,12 +117,19 @@ impl From<ReplyError> for ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, request: Option<Request>) -> Self {
-        Self(Box::new(Inner { kind, request, before: None }))
+        Self(Box::new(Inner {
+            kind,
+            request,
+            before: None,
+        }))
     }
 
     /// With the error of the attempt before as its cause, where it has none of its own.
     pub(crate) fn after(mut self, before: &mut Option<Self>) -> Self {
-        if matches!(self.0.kind, ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. }) {
+        if matches!(
+            self.0.kind,
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. }
+        ) {
             self.0.before = before.take();
         }
         self
@@ -163,14 +170,20 @@ impl Error {
             | ErrorKind::Cancelled { phase } => Some(*phase),
             ErrorKind::Upload(_) => Some(Phase::Send),
             ErrorKind::Write(_) | ErrorKind::Reply(_) => Some(Phase::Read),
-            ErrorKind::Request(_) | ErrorKind::Ended(_) | ErrorKind::Failed(_) | ErrorKind::Attempts(_) => None,
+            ErrorKind::Request(_)
+            | ErrorKind::Ended(_)
+            | ErrorKind::Failed(_)
+            | ErrorKind::Attempts(_) => None,
         };
         last.map(|last| last.max(self.last().reached()))
     }
 
     /// How far an attempt got that was not the last.
     fn reached(&self) -> Phase {
-        self.0.request.as_ref().map_or(Phase::Resolve, |request| request.reached)
+        self.0
+            .request
+            .as_ref()
+            .map_or(Phase::Resolve, |request| request.reached)
     }
 
     /// How many times the request was sent, or was tried to be: more than once where the client has repeated it on its own, see
@@ -179,14 +192,21 @@ impl Error {
     pub fn attempt_count(&self) -> u32 {
         match &self.0.kind {
             ErrorKind::Attempts(errors) => errors.iter().map(Self::attempt_count).sum(),
-            _ => self.0.request.as_ref().map_or(0, |request| request.attempts),
+            _ => self
+                .0
+                .request
+                .as_ref()
+                .map_or(0, |request| request.attempts),
         }
     }
 
     /// How long it took from the beginning of the call until it failed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.0.request.as_ref().map_or(Duration::ZERO, |request| request.elapsed)
+        self.0
+            .request
+            .as_ref()
+            .map_or(Duration::ZERO, |request| request.elapsed)
     }
 
     /// The request's URL, where one was built.
@@ -202,7 +222,10 @@ impl Error {
     }
 
     fn line(&self) -> Option<&(Method, String)> {
-        self.0.request.as_ref().and_then(|request| request.line.as_ref())
+        self.0
+            .request
+            .as_ref()
+            .and_then(|request| request.line.as_ref())
     }
 }
 
@@ -215,7 +238,10 @@ impl From<RequestError> for Error {
 /// What is said of a connection whose other side is gone.
 pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(kind, BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof)
+    matches!(
+        kind,
+        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
+    )
 }
 
 impl StdError for Error {
@@ -225,10 +251,15 @@ impl StdError for Error {
             ErrorKind::Request(error) => error.source(),
             ErrorKind::Transport { source, .. } => Some(&**source),
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. } => {
-                self.0.before.as_ref().map(|error| -> &(dyn StdError + 'static) { error })
+                self.0
+                    .before
+                    .as_ref()
+                    .map(|error| -> &(dyn StdError + 'static) { error })
             }
             ErrorKind::Ended(_) | ErrorKind::Failed(_) => None,
-            ErrorKind::Attempts(errors) => errors.last().map(|error| -> &(dyn StdError + 'static) { error }),
+            ErrorKind::Attempts(errors) => errors
+                .last()
+                .map(|error| -> &(dyn StdError + 'static) { error }),
             ErrorKind::Upload(error) | ErrorKind::Write(error) => Some(error),
             ErrorKind::Reply(error) => error.source(),
         }
@@ -249,7 +280,9 @@ impl From<Error> for io::Error {
         let kind = match &error.0.kind {
             ErrorKind::Reply(ReplyError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => io::ErrorKind::TimedOut,
-            ErrorKind::Transport { source, .. } => source.downcast_ref().map_or(io::ErrorKind::Other, io::Error::kind),
+            ErrorKind::Transport { source, .. } => source
+                .downcast_ref()
+                .map_or(io::ErrorKind::Other, io::Error::kind),
             ErrorKind::Request(_) => io::ErrorKind::InvalidInput,
             ErrorKind::Upload(error) | ErrorKind::Write(error) => error.kind(),
             _ => io::ErrorKind::Other,

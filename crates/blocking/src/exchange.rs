@@ -30,9 +30,17 @@ impl Payload {
     /// As what a transport is given.
     fn outgoing(&mut self, method: &Method) -> Outgoing<'_> {
         match self {
-            Self::Inline(bytes) if bytes.is_empty() && matches!(*method, Method::GET | Method::HEAD | Method::DELETE) => Outgoing::Empty,
+            Self::Inline(bytes)
+                if bytes.is_empty()
+                    && matches!(*method, Method::GET | Method::HEAD | Method::DELETE) =>
+            {
+                Outgoing::Empty
+            }
             Self::Inline(bytes) => Outgoing::Bytes(bytes),
-            Self::Upload(upload) => Outgoing::Reader { length: upload.length(), reader: upload },
+            Self::Upload(upload) => Outgoing::Reader {
+                length: upload.length(),
+                reader: upload,
+            },
         }
     }
 
@@ -66,7 +74,8 @@ impl Exchange<'_> {
         finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
     ) -> Result<u64, Error> {
         self.call.tell(&Observed::Built);
-        self.attempts(request, payload, again, finish).inspect_err(|error| self.call.tell(&Observed::Failed { error }))
+        self.attempts(request, payload, again, finish)
+            .inspect_err(|error| self.call.tell(&Observed::Failed { error }))
     }
 
     fn attempts(
@@ -78,28 +87,48 @@ impl Exchange<'_> {
     ) -> Result<u64, Error> {
         let mut before = None;
         loop {
-            let error = match self.attempt(request, &mut payload).and_then(|response| finish(response, self.call.clone())) {
+            let error = match self
+                .attempt(request, &mut payload)
+                .and_then(|response| finish(response, self.call.clone()))
+            {
                 Ok(()) => return Ok(payload.sent()),
                 Err(error) => error.after(&mut before),
             };
-            let Some(delay) = self.delay(&error, &payload) else { return Err(error) };
-            self.call.tell(&Observed::Retry { attempt: self.call.attempts, error: &error, delay });
-            self.call.reached = self.call.reached.max(error.phase().unwrap_or(Phase::Resolve));
+            let Some(delay) = self.delay(&error, &payload) else {
+                return Err(error);
+            };
+            self.call.tell(&Observed::Retry {
+                attempt: self.call.attempts,
+                error: &error,
+                delay,
+            });
+            self.call.reached = self
+                .call
+                .reached
+                .max(error.phase().unwrap_or(Phase::Resolve));
             before = Some(error);
-            self.limits.pause(delay).map_err(|stopped| self.call.stopped(stopped, Phase::Connect).after(&mut before))?;
+            self.limits.pause(delay).map_err(|stopped| {
+                self.call
+                    .stopped(stopped, Phase::Connect)
+                    .after(&mut before)
+            })?;
             request = again().map_err(|error| self.call.failed(error))?;
         }
     }
 
     fn attempt(&mut self, request: Request<()>, payload: &mut Payload) -> Result<Incoming, Error> {
         self.call.attempts += 1;
-        self.call.tell(&Observed::Attempt { attempt: self.call.attempts });
+        self.call.tell(&Observed::Attempt {
+            attempt: self.call.attempts,
+        });
         let expects = matches!(payload, Payload::Upload(upload) if upload.expects());
         let (head, ()) = request.into_parts();
         let body = payload.outgoing(&head.method);
         let mut request = Request::from_parts(head, body);
         if expects {
-            request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+            request
+                .headers_mut()
+                .insert(header::EXPECT, HeaderValue::from_static("100-continue"));
         }
         if !self.limits.is_none() {
             request.extensions_mut().insert(self.limits.clone());
@@ -107,7 +136,10 @@ impl Exchange<'_> {
         if self.call.attempts > 1 {
             request.extensions_mut().insert(Fresh);
         }
-        let response = self.transport.send(request).map_err(|error| self.call.unanswered(error));
+        let response = self
+            .transport
+            .send(request)
+            .map_err(|error| self.call.unanswered(error));
         if let Payload::Upload(upload) = payload {
             match upload.take_error() {
                 // What is read may be a stream that the same token has ended.
@@ -120,8 +152,17 @@ impl Exchange<'_> {
         }
         let response = response?;
         if self.call.observing.is_some() {
-            let timings = response.extensions().get::<Timings>().copied().unwrap_or_default();
-            self.call.tell(&Observed::Head { attempt: self.call.attempts, status: response.status(), sent: payload.sent(), timings });
+            let timings = response
+                .extensions()
+                .get::<Timings>()
+                .copied()
+                .unwrap_or_default();
+            self.call.tell(&Observed::Head {
+                attempt: self.call.attempts,
+                status: response.status(),
+                sent: payload.sent(),
+                timings,
+            });
         }
         Ok(response)
     }
@@ -149,10 +190,21 @@ pub(crate) struct Answered<D> {
 
 impl<D> Answered<D> {
     /// `reply` is given status, reason and headers.
-    pub(crate) fn new(response: Incoming, call: Call, reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>) -> Self {
+    pub(crate) fn new(
+        response: Incoming,
+        call: Call,
+        reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>,
+    ) -> Self {
         let (head, body) = response.into_parts();
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
-        Self { reply: reply(head.status, reason, &head.headers), body, call }
+        let reason = head
+            .extensions
+            .get::<Reason>()
+            .map_or("", |reason| &reason.0);
+        Self {
+            reply: reply(head.status, reason, &head.headers),
+            body,
+            call,
+        }
     }
 }
 
@@ -163,7 +215,11 @@ impl<D: Decode> Answered<D> {
         // time: 2 % of a small request.
         let mut buf = [0; 4 << 10];
         loop {
-            match self.reply.next_item().map_err(|error| self.call.failed(error))? {
+            match self
+                .reply
+                .next_item()
+                .map_err(|error| self.call.failed(error))?
+            {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}
@@ -202,7 +258,10 @@ impl<D: Decode> Answered<D> {
     {
         match self.next()? {
             Some(item) => {
-                self.call.tell(&Observed::Body { bytes: self.reply.received(), complete: true });
+                self.call.tell(&Observed::Body {
+                    bytes: self.reply.received(),
+                    complete: true,
+                });
                 Ok(item)
             }
             // Only a decoder that breaks its promise comes here.

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::{Chunks, Decode, GetInstance, GetVersion, InstanceId, JsonLines, TextLines};
+use scramjet_client_core::{
+    Chunks, Decode, GetInstance, GetVersion, InstanceId, JsonLines, TextLines,
+};
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
@@ -95,7 +97,13 @@ impl<D: Decode> Follow<D> {
                 result => break result?,
             }
         };
-        Ok(Self { client, open: Box::new(open), subject, ticks, items: Some(items) })
+        Ok(Self {
+            client,
+            open: Box::new(open),
+            subject,
+            ticks,
+            items: Some(items),
+        })
     }
 
     /// Whether the instance has ended. Nothing else is ever asked.
@@ -134,11 +142,16 @@ impl<D: Decode> Follow<D> {
             attempts += 1;
             match (self.open)(&self.client.once()) {
                 Ok(items) => self.items = Some(items),
-                Err(error) if error.is_not_found() && matches!(self.subject, Subject::Instance(_)) => {}
+                Err(error)
+                    if error.is_not_found() && matches!(self.subject, Subject::Instance(_)) => {}
                 Err(error) if is_passing(&error) => continue,
                 Err(error) => return Err(error),
             }
-            return Ok(Gap { error: lost, attempts, lasted: since.elapsed() });
+            return Ok(Gap {
+                error: lost,
+                attempts,
+                lasted: since.elapsed(),
+            });
         }
     }
 }
@@ -158,10 +171,22 @@ impl Follow<Chunks> {
     }
 
     fn decode<D: Decode + 'static>(self, decoder: fn() -> D) -> Follow<D> {
-        let Self { client, open, subject, ticks, items } = self;
+        let Self {
+            client,
+            open,
+            subject,
+            ticks,
+            items,
+        } = self;
         let items = items.map(|items| items.into_stream().items(decoder()));
         let open = move |client: &Client| Ok(open(client)?.into_stream().items(decoder()));
-        Follow { client, open: Box::new(open), subject, ticks, items }
+        Follow {
+            client,
+            open: Box::new(open),
+            subject,
+            ticks,
+            items,
+        }
     }
 }
 
@@ -206,13 +231,19 @@ impl<D: Decode> Iterator for Follow<D> {
                 },
             };
             let passing = is_passing(&lost);
-            return Some(if passing { self.resume(lost).map(Followed::Gap) } else { Err(lost) });
+            return Some(if passing {
+                self.resume(lost).map(Followed::Gap)
+            } else {
+                Err(lost)
+            });
         }
     }
 }
 
 impl<D> fmt::Debug for Follow<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follow").field("items", &self.items).finish_non_exhaustive()
+        f.debug_struct("Follow")
+            .field("items", &self.items)
+            .finish_non_exhaustive()
     }
 }

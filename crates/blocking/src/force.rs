@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::{DeleteSequence, KillInstance, KillOptions, ListSequenceInstances, SequenceId};
+use scramjet_client_core::{
+    DeleteSequence, KillInstance, KillOptions, ListSequenceInstances, SequenceId,
+};
 
 use crate::client::Client;
 use crate::{Error, Phase};
@@ -30,7 +32,10 @@ pub(crate) fn kill_and_delete(client: &Client, id: &SequenceId) -> Result<(), Er
         // Again each time: somebody may have started another one.
         for instance in client.call(&ListSequenceInstances { id })? {
             if !killed.contains(&instance) {
-                match client.call(&KillInstance { id: &instance, options: &KillOptions::new() }) {
+                match client.call(&KillInstance {
+                    id: &instance,
+                    options: &KillOptions::new(),
+                }) {
                     Err(error) if !error.is_not_found() => return Err(error),
                     _ => drop(killed.insert(instance)),
                 }

@@ -1,12 +1,16 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    Chunks, Decode, DeleteSequence, Dialect, Endpoint, HubVersion, InstanceId, InstanceInfo, ListInstances, ListSequences, Operation,
-    RequestError, SendSequence, SequenceId, SequenceInfo, Single, Streamed,
+    Chunks, Decode, DeleteSequence, Dialect, Endpoint, HubVersion, InstanceId, InstanceInfo,
+    ListInstances, ListSequences, Operation, RequestError, SendSequence, SequenceId, SequenceInfo,
+    Single, Streamed,
 };
 
 use crate::client::Client;
-use crate::{ByteStream, Error, HostClientBuilder, InstanceClient, ManagerClient, SequenceClient, Upload, force};
+use crate::{
+    ByteStream, Error, HostClientBuilder, InstanceClient, ManagerClient, SequenceClient, Upload,
+    force,
+};
 
 /// A Transform Hub: where everything begins.
 ///
@@ -126,7 +130,10 @@ impl HostClient {
     #[doc(alias = "getSequenceId")]
     pub fn sequence_ids(&self, name: &str) -> Result<Vec<SequenceId>, Error> {
         let sequences = self.list_sequences()?.into_iter();
-        Ok(sequences.filter(|sequence| sequence.config.name == name).map(|sequence| sequence.id).collect())
+        Ok(sequences
+            .filter(|sequence| sequence.config.name == name)
+            .map(|sequence| sequence.id)
+            .collect())
     }
 
     /// The Manager that the hub is connected to, through the hub. Asks nothing; where there is none, its calls are not found.
@@ -135,7 +142,9 @@ impl HostClient {
     /// None, with a base URL that was accepted.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self) -> Result<ManagerClient, Error> {
-        Ok(ManagerClient::with(self.client.behind(Endpoint::manager_of_hub)?))
+        Ok(ManagerClient::with(
+            self.client.behind(Endpoint::manager_of_hub)?,
+        ))
     }
 
     /// `GET /sequence/:id`: what the hub knows of a sequence.
@@ -193,7 +202,10 @@ impl HostClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        self.call(&DeleteSequence { id: &id, force: false })
+        self.call(&DeleteSequence {
+            id: &id,
+            force: false,
+        })
     }
 
     /// `DELETE /sequence/:id` by force: removes a sequence and kills its instances.
@@ -211,7 +223,10 @@ impl HostClient {
     {
         let id = id.try_into().map_err(RequestError::from)?;
         if self.dialect()?.deletes_by_force() {
-            self.call(&DeleteSequence { id: &id, force: true })
+            self.call(&DeleteSequence {
+                id: &id,
+                force: true,
+            })
         } else {
             force::kill_and_delete(&self.client, &id)
         }
@@ -232,7 +247,11 @@ impl HostClient {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn send<O>(&self, operation: &O, upload: Upload) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
+    pub fn send<O>(
+        &self,
+        operation: &O,
+        upload: Upload,
+    ) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
     where
         O: Operation<Payload = Streamed, Decoder: Single>,
     {

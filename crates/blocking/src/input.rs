@@ -26,32 +26,50 @@ impl Input {
     /// UTF-8 text. The sequence gets a string for each piece that arrives, not for each line.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self { upload: Upload::bytes(text.into()), content_type: ContentType::Text, end: None }
+        Self {
+            upload: Upload::bytes(text.into()),
+            content_type: ContentType::Text,
+            end: None,
+        }
     }
 
     /// Bytes. Hubs of 0.18 damage what is not UTF-8.
     #[must_use]
     pub fn bytes(bytes: impl Into<Upload>) -> Self {
-        Self { upload: bytes.into(), content_type: ContentType::Bytes, end: None }
+        Self {
+            upload: bytes.into(),
+            content_type: ContentType::Bytes,
+            end: None,
+        }
     }
 
     /// Lines of JSON. A line `null`, by which hubs end an input without a word, is refused: before anything is sent where the data is
     /// in memory, and otherwise when it is come upon.
     #[must_use]
     pub fn ndjson(lines: impl Into<Upload>) -> Self {
-        Self { upload: lines.into(), content_type: ContentType::Ndjson, end: None }
+        Self {
+            upload: lines.into(),
+            content_type: ContentType::Ndjson,
+            end: None,
+        }
     }
 
     /// What the data is, for data from a reader or a file. An input keeps the content type of the first data sent to it.
     #[must_use]
     pub fn content_type(self, content_type: ContentType) -> Self {
-        Self { content_type, ..self }
+        Self {
+            content_type,
+            ..self
+        }
     }
 
     /// Asks the hub whether it will take the data, see [`Upload::expect_continue`].
     #[must_use]
     pub fn expect_continue(self) -> Self {
-        Self { upload: self.upload.expect_continue(), ..self }
+        Self {
+            upload: self.upload.expect_continue(),
+            ..self
+        }
     }
 
     /// The data, checked for what would be lost.
@@ -65,7 +83,10 @@ impl Input {
     /// Whether the input ends after this data. Where it is not said, it does.
     #[must_use]
     pub fn end(self, end: bool) -> Self {
-        Self { end: Some(end), ..self }
+        Self {
+            end: Some(end),
+            ..self
+        }
     }
 }
 

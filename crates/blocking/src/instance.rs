@@ -12,8 +12,8 @@ pub use transform::Transformed;
 pub(crate) use wait::ended;
 
 use scramjet_client_core::{
-    Acknowledged, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo, KillInstance, KillOptions, RequestError,
-    SetMonitoringRate, Started, StopInstance, StopOptions,
+    Acknowledged, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo,
+    KillInstance, KillOptions, RequestError, SetMonitoringRate, Started, StopInstance, StopOptions,
 };
 
 use crate::{Error, HostClient};
@@ -40,11 +40,19 @@ impl InstanceClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        Ok(Self { host: host.clone(), id, started: None })
+        Ok(Self {
+            host: host.clone(),
+            id,
+            started: None,
+        })
     }
 
     pub(crate) fn started_as(started: Started, host: &HostClient) -> Self {
-        Self { host: host.clone(), id: started.id.clone(), started: Some(Arc::new(started)) }
+        Self {
+            host: host.clone(),
+            id: started.id.clone(),
+            started: Some(Arc::new(started)),
+        }
     }
 
     /// The instance's id.
@@ -94,7 +102,10 @@ impl InstanceClient {
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[inline]
     pub fn stop(&self, options: &StopOptions) -> Result<Acknowledged, Error> {
-        self.host.call(&StopInstance { id: &self.id, options })
+        self.host.call(&StopInstance {
+            id: &self.id,
+            options,
+        })
     }
 
     /// `POST /instance/:id/_kill`: ends the instance. Returns at once; the process may take some seconds to go.
@@ -104,7 +115,10 @@ impl InstanceClient {
     /// running`) where it has ended, and in the moment after its start.
     #[inline]
     pub fn kill(&self, options: &KillOptions) -> Result<Acknowledged, Error> {
-        self.host.call(&KillInstance { id: &self.id, options })
+        self.host.call(&KillInstance {
+            id: &self.id,
+            options,
+        })
     }
 
     /// `POST /instance/:id/_monitoring_rate`: how many times in a second the instance reports its health. Once, where nothing was said.
@@ -113,12 +127,18 @@ impl InstanceClient {
     /// See [`Error`]; a rate of zero, which instances take for a thousand, is refused before it is sent.
     #[inline]
     pub fn set_monitoring_rate(&self, per_second: u32) -> Result<(), Error> {
-        self.host.call(&SetMonitoringRate { id: &self.id, rate: per_second })
+        self.host.call(&SetMonitoringRate {
+            id: &self.id,
+            rate: per_second,
+        })
     }
 }
 
 impl fmt::Debug for InstanceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceClient").field("id", &self.id).field("host", &self.host.base_url()).finish()
+        f.debug_struct("InstanceClient")
+            .field("id", &self.id)
+            .field("host", &self.host.base_url())
+            .finish()
     }
 }

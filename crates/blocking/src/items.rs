@@ -24,13 +24,22 @@ pub type EventStream = Items<EventLines>;
 
 impl<D: Decode> Items<D> {
     pub(crate) fn new(stream: ByteStream, decoder: D) -> Self {
-        Self { stream, decoder, buf: Vec::new(), over: false, until_error: false }
+        Self {
+            stream,
+            decoder,
+            buf: Vec::new(),
+            over: false,
+            until_error: false,
+        }
     }
 
     /// Ends after the first error, whatever it is.
     #[must_use]
     pub fn until_error(self) -> Self {
-        Self { until_error: true, ..self }
+        Self {
+            until_error: true,
+            ..self
+        }
     }
 
     /// The connection is lost, and nothing more comes.
@@ -50,7 +59,11 @@ impl<D: Decode> Items<D> {
 
     fn read_on(&mut self) -> Result<Option<D::Item>, Error> {
         loop {
-            match self.decoder.next_item().map_err(|error| self.stream.failed(error))? {
+            match self
+                .decoder
+                .next_item()
+                .map_err(|error| self.stream.failed(error))?
+            {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::End => return Ok(None),
                 Step::NeedData => {}

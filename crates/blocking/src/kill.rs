@@ -4,7 +4,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_core::{GetInstance, InstanceId, KillInstance, KillOptions, StopInstance, StopOptions};
+use scramjet_client_core::{
+    GetInstance, InstanceId, KillInstance, KillOptions, StopInstance, StopOptions,
+};
 
 use crate::Error;
 use crate::client::Client;
@@ -17,13 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const COURTESY: Duration = Duration::from_secs(1);
 
 /// A hub after 1.0.1 refuses to kill an instance that is about to start, for a moment.
-const MOMENTS: [Duration; 5] =
-    [Duration::from_millis(20), Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600), Duration::from_secs(1)];
+const MOMENTS: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+    Duration::from_secs(1),
+];
 
 /// Kills an instance in whatever state it is, apart from the limits of the call that it belonged to. That it is gone is a success.
 pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let client = client.apart(PATIENCE);
-    let operation = KillInstance { id, options: &KillOptions::new().remove_immediately(true) };
+    let operation = KillInstance {
+        id,
+        options: &KillOptions::new().remove_immediately(true),
+    };
     for moment in MOMENTS {
         match client.call(&operation) {
             Err(error) if error.is_not_found() => return Ok(()),
@@ -37,7 +47,10 @@ pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
         client.pause(&operation, moment)?;
     }
     // One that is stopping, and does not, is ended by another stop alone.
-    match client.call(&StopInstance { id, options: &StopOptions::new(Duration::ZERO) }) {
+    match client.call(&StopInstance {
+        id,
+        options: &StopOptions::new(Duration::ZERO),
+    }) {
         Err(error) if error.is_not_found() => Ok(()),
         result => result.map(drop),
     }
@@ -55,10 +68,12 @@ pub(crate) fn give_up(client: &Client, id: &InstanceId) -> Result<(), Error> {
 fn kill_behind(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let (tell, told) = channel();
     let (killer, victim) = (client.clone(), id.clone());
-    let thread = thread::Builder::new().name("scramjet-kill".into()).spawn(move || {
-        // Nobody is there to be told where it took too long.
-        let _ = tell.send(kill(&killer, &victim));
-    });
+    let thread = thread::Builder::new()
+        .name("scramjet-kill".into())
+        .spawn(move || {
+            // Nobody is there to be told where it took too long.
+            let _ = tell.send(kill(&killer, &victim));
+        });
     match thread {
         Ok(_) => told.recv_timeout(COURTESY).unwrap_or(Ok(())),
         Err(_) => kill(client, id),

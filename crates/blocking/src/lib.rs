@@ -194,19 +194,25 @@ pub use stream::ByteStream;
 pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
 #[cfg(feature = "ureq")]
 #[doc(inline)]
-pub use transport::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
+pub use transport::{
+    ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
+    UreqConfig, UreqTransport,
+};
 pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
-    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost, ContentType, CreatedTopic,
-    Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines,
-    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo, InstanceStatus,
-    JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel, LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
-    MultiManagerInfo, NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys, RunnerExit,
-    SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId,
-    Terminated, TextLines, Timestamp, TopicInfo, TopicName, Version, http,
+    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
+    ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,
+    DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines, EventName,
+    Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
+    InstanceInfo, InstanceStatus, JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel,
+    LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
+    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys,
+    RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo,
+    StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines, Timestamp,
+    TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

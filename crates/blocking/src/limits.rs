@@ -41,8 +41,13 @@ impl CallLimits {
     pub(crate) fn pause(&self, pause: Duration) -> Result<(), Stopped> {
         let (tell, told) = channel();
         let tell_cancelled = tell.clone();
-        let _hook = self.cancel.as_ref().map(|token| token.on_cancel(move || tell_cancelled.send(()).unwrap_or_default()));
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let _hook = self
+            .cancel
+            .as_ref()
+            .map(|token| token.on_cancel(move || tell_cancelled.send(()).unwrap_or_default()));
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // The sender that is kept here is never used: it sees to it that this waits.
         let _ = told.recv_timeout(left.map_or(pause, |left| left.min(pause)));
         drop(tell);
@@ -53,7 +58,9 @@ impl CallLimits {
     #[must_use]
     pub fn end_of_wait(&self, quiet_since: Instant) -> Option<(Instant, Stopped)> {
         let deadline = self.deadline.map(|deadline| (deadline, Stopped::Deadline));
-        let idle = self.idle.and_then(|idle| Some((quiet_since.checked_add(idle)?, Stopped::Idle)));
+        let idle = self
+            .idle
+            .and_then(|idle| Some((quiet_since.checked_add(idle)?, Stopped::Idle)));
         // Of two that are equal, the deadline.
         deadline.into_iter().chain(idle).min_by_key(|(at, _)| *at)
     }

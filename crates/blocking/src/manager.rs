@@ -1,7 +1,9 @@
 use scramjet_client_core::{
-    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad, GetManagerConfig, HubId, HubInfo, HubVersion,
-    InstanceInfo, ListAllSequences, ListHubs, ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
-    ManagerTopic, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem, StoreItemId,
+    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad,
+    GetManagerConfig, HubId, HubInfo, HubVersion, InstanceInfo, ListAllSequences, ListHubs,
+    ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
+    ManagerTopic, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem,
+    StoreItemId,
 };
 
 use crate::client::Client;
@@ -35,7 +37,9 @@ impl ManagerClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        Ok(HostClient::with(self.client.behind(|manager| manager.hub_of_manager(&id))?))
+        Ok(HostClient::with(
+            self.client.behind(|manager| manager.hub_of_manager(&id))?,
+        ))
     }
 
     /// `GET /list`: the hubs of this Manager.
@@ -133,7 +137,10 @@ impl ManagerClient {
     /// See [`Error`].
     #[doc(alias = "putStoreItem")]
     pub fn put_store_item(&self, package: impl Into<Upload>) -> Result<StoreItem, Error> {
-        Ok(self.client.send(&PutStoreItem { id: None }, package.into())?.0)
+        Ok(self
+            .client
+            .send(&PutStoreItem { id: None }, package.into())?
+            .0)
     }
 
     /// `PUT /s3/:id`: puts a package into its store, under this id.
@@ -141,13 +148,20 @@ impl ManagerClient {
     /// # Errors
     /// See [`Error`].
     #[doc(alias = "putStoreItem")]
-    pub fn put_store_item_as<I>(&self, id: I, package: impl Into<Upload>) -> Result<StoreItem, Error>
+    pub fn put_store_item_as<I>(
+        &self,
+        id: I,
+        package: impl Into<Upload>,
+    ) -> Result<StoreItem, Error>
     where
         I: TryInto<StoreItemId>,
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        Ok(self.client.send(&PutStoreItem { id: Some(&id) }, package.into())?.0)
+        Ok(self
+            .client
+            .send(&PutStoreItem { id: Some(&id) }, package.into())?
+            .0)
     }
 
     /// `DELETE /s3/:id`: removes a package from its store.

@@ -1,6 +1,6 @@
 use scramjet_client_core::{
-    AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, ReadAudit, RequestError, RevokeAccessKey, RevokeAllAccessKeys,
-    RevokedAccessKeys, SpaceId, SpaceInfo,
+    AccessKeys, CreateAccessKey, HubVersion, ListAccessKeys, ListSpaces, ReadAudit, RequestError,
+    RevokeAccessKey, RevokeAllAccessKeys, RevokedAccessKeys, SpaceId, SpaceInfo,
 };
 use serde_json::Value;
 
@@ -38,7 +38,9 @@ impl MiddlewareClient {
         RequestError: From<I::Error>,
     {
         let space = space.try_into().map_err(RequestError::from)?;
-        Ok(ManagerClient::with(self.client.behind(|middleware| middleware.manager_of_space(&space))?))
+        Ok(ManagerClient::with(self.client.behind(|middleware| {
+            middleware.manager_of_space(&space)
+        })?))
     }
 
     /// `GET /spaces`: the spaces that the credentials give access to.
@@ -95,7 +97,10 @@ impl MiddlewareClient {
         RequestError: From<I::Error>,
     {
         let space = space.try_into().map_err(RequestError::from)?;
-        self.client.call(&CreateAccessKey { space: &space, description })
+        self.client.call(&CreateAccessKey {
+            space: &space,
+            description,
+        })
     }
 
     /// `DELETE /space/:id/apikey`: revokes one access key.

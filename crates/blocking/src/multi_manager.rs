@@ -1,6 +1,6 @@
 use scramjet_client_core::{
-    GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo, MultiManagerInfo, ReadLog, RequestError,
-    StartManager,
+    GetLoad, GetMultiManagerInfo, HubVersion, ListManagers, LoadCheck, ManagerId, ManagerInfo,
+    MultiManagerInfo, ReadLog, RequestError, StartManager,
 };
 use serde::Serialize;
 
@@ -28,7 +28,10 @@ impl MultiManagerClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        Ok(ManagerClient::with(self.client.behind(|multi| multi.manager_of_multi_manager(&id))?))
+        Ok(ManagerClient::with(
+            self.client
+                .behind(|multi| multi.manager_of_multi_manager(&id))?,
+        ))
     }
 
     /// `POST /start`: starts a Manager, with a configuration or a part of it: anything that serializes to a JSON object.
@@ -37,7 +40,8 @@ impl MultiManagerClient {
     /// See [`Error`]; a configuration that is not an object is refused before it is sent.
     #[doc(alias = "startManager")]
     pub fn start_manager(&self, config: impl Serialize) -> Result<ManagerClient, Error> {
-        let config = serde_json::to_value(config).map_err(|error| RequestError::option("manager", &error.to_string()))?;
+        let config = serde_json::to_value(config)
+            .map_err(|error| RequestError::option("manager", &error.to_string()))?;
         let started = self.client.call(&StartManager { config: &config })?;
         self.manager(started.id)
     }

@@ -17,7 +17,14 @@ pub(crate) struct Guarded<R> {
 
 impl<R: Read> Guarded<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, guard: NdjsonGuard::default(), passed: Vec::new(), given: 0, ended: false, refused: None }
+        Self {
+            reader,
+            guard: NdjsonGuard::default(),
+            passed: Vec::new(),
+            given: 0,
+            ended: false,
+            refused: None,
+        }
     }
 }
 
@@ -41,7 +48,11 @@ impl<R: Read> Read for Guarded<R> {
             // What is before the line was let pass, and goes out first.
             self.refused = passed.err();
         }
-        let read = self.passed.get(self.given..).unwrap_or_default().read(buf)?;
+        let read = self
+            .passed
+            .get(self.given..)
+            .unwrap_or_default()
+            .read(buf)?;
         self.given += read;
         Ok(read)
     }
@@ -56,9 +67,18 @@ mod tests {
         let read = |text: &'static str| {
             let mut out = String::new();
             let result = Guarded::new(text.as_bytes()).read_to_string(&mut out);
-            (out, result.err().and_then(|error| error.downcast::<NullLine>().ok()).map(|null| null.line))
+            (
+                out,
+                result
+                    .err()
+                    .and_then(|error| error.downcast::<NullLine>().ok())
+                    .map(|null| null.line),
+            )
         };
-        assert_eq!(read("1\n\"null\"\n[null]\nnul"), ("1\n\"null\"\n[null]\nnul".into(), None));
+        assert_eq!(
+            read("1\n\"null\"\n[null]\nnul"),
+            ("1\n\"null\"\n[null]\nnul".into(), None)
+        );
         assert_eq!(read("1\n null \n2\n"), ("1\n ".into(), Some(2)));
         assert_eq!(read("1\n2\nnull"), ("1\n2\n".into(), Some(3)));
         assert_eq!(read(""), (String::new(), None));

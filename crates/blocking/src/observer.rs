@@ -117,13 +117,25 @@ pub(crate) struct Observing {
 impl Observing {
     pub(crate) fn of(observer: &Arc<dyn Observer>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { observer: Arc::clone(observer), number: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            observer: Arc::clone(observer),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn tell(&self, call: &Call, event: &Observed<'_>) {
         if let Some((method, url)) = call.line() {
             let (operation, elapsed) = (call.operation, call.began.elapsed());
-            self.observer.observe(&RequestInfo { number: self.number, operation, method, url: &url, elapsed }, event);
+            self.observer.observe(
+                &RequestInfo {
+                    number: self.number,
+                    operation,
+                    method,
+                    url: &url,
+                    elapsed,
+                },
+                event,
+            );
         }
     }
 }

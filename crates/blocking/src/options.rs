@@ -6,7 +6,8 @@ use scramjet_client_core::RetryPolicy;
 
 use crate::call::Call;
 use crate::{
-    CallLimits, CancelToken, Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient, MultiManagerClient, Phase, SequenceClient,
+    CallLimits, CancelToken, Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient,
+    MultiManagerClient, Phase, SequenceClient,
 };
 
 /// What the caller wants of each call of a handle.
@@ -20,7 +21,8 @@ pub(crate) struct CallOptions {
 }
 
 /// What is done where nothing else is asked for: enough for a hub that restarts a connection, and over before a person wonders.
-pub(crate) const RETRY: RetryPolicy = RetryPolicy::exponential(Duration::from_millis(50)).within(Duration::from_secs(2));
+pub(crate) const RETRY: RetryPolicy =
+    RetryPolicy::exponential(Duration::from_millis(50)).within(Duration::from_secs(2));
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deadline {
@@ -38,7 +40,10 @@ impl CallOptions {
             Deadline::After(limit) => Some(Deadline::At(Instant::now().checked_add(limit)?, limit)),
             begun @ Deadline::At(..) => Some(begun),
         });
-        Self { deadline, ..self.clone() }
+        Self {
+            deadline,
+            ..self.clone()
+        }
     }
 
     /// The limits of one exchange which the hub lets wait for `waiting` on request, and what errors say of them.
@@ -51,7 +56,9 @@ impl CallOptions {
         limits.idle = self.idle.map(|idle| idle.saturating_add(waiting));
         call.idle = limits.idle.unwrap_or_default();
         limits.cancel.clone_from(&self.cancel);
-        limits.check().map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
+        limits
+            .check()
+            .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
         Ok(limits)
     }
 }

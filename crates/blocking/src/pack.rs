@@ -84,7 +84,11 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { ignore: Vec::new(), max_bytes: Self::MAX_BYTES, max_files: Self::MAX_FILES }
+        Self {
+            ignore: Vec::new(),
+            max_bytes: Self::MAX_BYTES,
+            max_files: Self::MAX_FILES,
+        }
     }
 }
 
@@ -184,7 +188,13 @@ impl Package {
         let found = walk::walk(&root, options)?;
         let manifest = Manifest::read(&root, &found)?;
         let sources = found.into_values().collect();
-        Ok(Self { contents: Arc::new(Contents { root, manifest, sources }) })
+        Ok(Self {
+            contents: Arc::new(Contents {
+                root,
+                manifest,
+                sources,
+            }),
+        })
     }
 
     /// The folder.
@@ -244,7 +254,8 @@ impl Package {
     /// # Errors
     /// See [`PackError`].
     pub fn write_to(&self, path: impl AsRef<Path>) -> Result<u64, PackError> {
-        write_atomically(path.as_ref(), |file| io::copy(&mut self.reader(), file)).map_err(PackError::write(path.as_ref()))
+        write_atomically(path.as_ref(), |file| io::copy(&mut self.reader(), file))
+            .map_err(PackError::write(path.as_ref()))
     }
 
     /// Fails to upload where the content is not what this digest was taken of.
@@ -259,18 +270,37 @@ impl Package {
             _ => Path::new("."),
         };
         let (root, folder) = (fs::canonicalize(self.dir())?, fs::canonicalize(folder)?);
-        let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let Ok(folder) = folder.strip_prefix(root) else { return Ok(self.clone()) };
-        let parts: Vec<_> = folder.iter().map(|part| part.to_string_lossy()).chain([name]).collect();
+        let name = file
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidInput)?
+            .to_string_lossy();
+        let Ok(folder) = folder.strip_prefix(root) else {
+            return Ok(self.clone());
+        };
+        let parts: Vec<_> = folder
+            .iter()
+            .map(|part| part.to_string_lossy())
+            .chain([name])
+            .collect();
         let beginning = parts.join("/");
         let kept = |source: &&Source| match source.entry.path.strip_prefix(&beginning) {
             Some("" | ".lock") => false,
             Some(rest) => !(rest.starts_with('.') && rest.ends_with(".tmp") && !rest.contains('/')),
             None => true,
         };
-        let Contents { root, manifest, sources } = &*self.contents;
+        let Contents {
+            root,
+            manifest,
+            sources,
+        } = &*self.contents;
         let sources = sources.iter().filter(kept).cloned().collect();
-        Ok(Self { contents: Arc::new(Contents { root: root.clone(), manifest: manifest.clone(), sources }) })
+        Ok(Self {
+            contents: Arc::new(Contents {
+                root: root.clone(),
+                manifest: manifest.clone(),
+                sources,
+            }),
+        })
     }
 
     fn tar(&self) -> Tar {
@@ -296,18 +326,29 @@ impl From<Package> for Upload {
 
 impl fmt::Debug for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Package").field("dir", &self.dir()).field("entries", &self.entries().len()).field("size", &self.size()).finish()
+        f.debug_struct("Package")
+            .field("dir", &self.dir())
+            .field("entries", &self.entries().len())
+            .field("size", &self.size())
+            .finish()
     }
 }
 
 /// Writes a file under another name first, so that nobody ever sees a part of it.
-pub(crate) fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn write_atomically<T>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<T>,
+) -> io::Result<T> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let (temporary, mut file) = loop {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut temporary = name.to_os_string();
         // Another process, or another thread of this one, may be at it too.
-        temporary.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        temporary.push(format!(
+            ".{}-{}.tmp",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
         let temporary = path.with_file_name(temporary);
         match File::create_new(&temporary) {
             // Left by a process of this number that has ended in the midst of it.

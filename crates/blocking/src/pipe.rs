@@ -62,7 +62,10 @@ impl Shared {
         let mut state = self.state();
         while condition(&state) {
             state.waiting = true;
-            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .taken
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting = false;
         state
@@ -80,7 +83,14 @@ pub(crate) fn pipe(limits: &CallLimits) -> (PipeWriter, PipeReader) {
             shared.tell_reader(state);
         })
     });
-    (PipeWriter(Arc::clone(&shared)), PipeReader { shared, deadline: limits.deadline, _cancelling: cancelling })
+    (
+        PipeWriter(Arc::clone(&shared)),
+        PipeReader {
+            shared,
+            deadline: limits.deadline,
+            _cancelling: cancelling,
+        },
+    )
 }
 
 /// The end to write to. Dropping it ends the pipe.
@@ -88,11 +98,15 @@ pub(crate) struct PipeWriter(Arc<Shared>);
 
 impl Write for PipeWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.wait_while(|state| state.bytes.len() >= CAPACITY && !state.gone);
+        let mut state = self
+            .0
+            .wait_while(|state| state.bytes.len() >= CAPACITY && !state.gone);
         if state.gone {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        let taken = buf.get(..CAPACITY.saturating_sub(state.bytes.len())).unwrap_or(buf);
+        let taken = buf
+            .get(..CAPACITY.saturating_sub(state.bytes.len()))
+            .unwrap_or(buf);
         state.bytes.extend_from_slice(taken);
         self.0.tell_reader(state);
         Ok(taken.len())
@@ -100,8 +114,14 @@ impl Write for PipeWriter {
 
     /// Waits until the reader has done with all of it.
     fn flush(&mut self) -> io::Result<()> {
-        let state = self.0.wait_while(|state| !(state.gone || state.asking && state.bytes.is_empty()));
-        if state.gone { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        let state = self
+            .0
+            .wait_while(|state| !(state.gone || state.asking && state.bytes.is_empty()));
+        if state.gone {
+            Err(ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -131,13 +151,20 @@ impl Read for PipeReader {
         }
         while state.bytes.is_empty() && !state.ended && !state.cancelled {
             state = match self.deadline {
-                None => shared.written.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => shared
+                    .written
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return Err(Stopped::Deadline.into());
                     }
-                    shared.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                    shared
+                        .written
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }
@@ -196,10 +223,18 @@ mod tests {
             pieces
         });
         for piece in [&b"one"[..], b"two", b"three"] {
-            assert!(writer.write_all(piece).and_then(|()| writer.flush()).is_ok());
+            assert!(
+                writer
+                    .write_all(piece)
+                    .and_then(|()| writer.flush())
+                    .is_ok()
+            );
         }
         drop(writer);
-        assert_eq!(reading.join().ok(), Some(vec![b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]));
+        assert_eq!(
+            reading.join().ok(),
+            Some(vec![b"one".to_vec(), b"two".to_vec(), b"three".to_vec()])
+        );
     }
 
     /// Returns when the writer waits.
@@ -217,7 +252,11 @@ mod tests {
         let (tell, told) = channel();
         let flushing = thread::spawn(move || tell.send(writer.flush().is_ok()).is_ok());
         while !reader.shared.state().waiting {
-            assert_eq!(told.try_recv(), Err(TryRecvError::Empty), "the reader has not come back for more");
+            assert_eq!(
+                told.try_recv(),
+                Err(TryRecvError::Empty),
+                "the reader has not come back for more"
+            );
             thread::yield_now();
         }
         // What ends the wait of both: the one's by the other's.
@@ -229,10 +268,15 @@ mod tests {
     fn a_writer_goes_on_as_soon_as_there_is_room() {
         let (mut writer, mut reader) = pipe(&CallLimits::default());
         let (tell, told) = channel();
-        thread::spawn(move || tell.send((writer.write_all(&vec![0; CAPACITY + 1]).is_ok(), writer)).is_ok());
+        thread::spawn(move || {
+            tell.send((writer.write_all(&vec![0; CAPACITY + 1]).is_ok(), writer))
+                .is_ok()
+        });
         until_waiting(&reader.shared);
         assert_eq!(reader.read(&mut [0; 16]).ok(), Some(16));
-        let written = told.recv_timeout(Duration::from_secs(10)).map(|(written, _)| written);
+        let written = told
+            .recv_timeout(Duration::from_secs(10))
+            .map(|(written, _)| written);
         assert_eq!(written, Ok(true), "nobody has told it of the room");
     }
 
@@ -248,21 +292,41 @@ mod tests {
             });
             until_waiting(&shared);
             drop(reader);
-            assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok((flushes, true)));
+            assert_eq!(
+                told.recv_timeout(Duration::from_secs(10)),
+                Ok((flushes, true))
+            );
         }
     }
 
     #[test]
     fn a_reader_waits_no_longer_than_it_may() {
         let token = CancelToken::new();
-        let limits = CallLimits { cancel: Some(token.clone()), ..CallLimits::default() };
+        let limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
         let (_writer, mut reader) = pipe(&limits);
-        let reading = thread::spawn(move || reader.read(&mut [0]).err().and_then(|error| error.downcast().ok()));
+        let reading = thread::spawn(move || {
+            reader
+                .read(&mut [0])
+                .err()
+                .and_then(|error| error.downcast().ok())
+        });
         token.cancel();
         assert_eq!(reading.join().ok(), Some(Some(Stopped::Cancelled)));
 
-        let limits = CallLimits { deadline: Instant::now().checked_add(Duration::from_millis(10)), ..CallLimits::default() };
+        let limits = CallLimits {
+            deadline: Instant::now().checked_add(Duration::from_millis(10)),
+            ..CallLimits::default()
+        };
         let (_writer, mut reader) = pipe(&limits);
-        assert_eq!(reader.read(&mut [0]).err().and_then(|error| error.downcast().ok()), Some(Stopped::Deadline));
+        assert_eq!(
+            reader
+                .read(&mut [0])
+                .err()
+                .and_then(|error| error.downcast().ok()),
+            Some(Stopped::Deadline)
+        );
     }
 }

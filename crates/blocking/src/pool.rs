@@ -73,7 +73,12 @@ struct Member {
 
 impl Member {
     fn new(instance: InstanceClient) -> Self {
-        Self { instance, out: AtomicBool::new(false), gone: AtomicBool::new(false), successor: OnceLock::new() }
+        Self {
+            instance,
+            out: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            successor: OnceLock::new(),
+        }
     }
 
     fn is_out(&self) -> bool {
@@ -101,7 +106,9 @@ impl Slot {
     }
 
     fn members(&self) -> impl Iterator<Item = &Member> {
-        successors(Some(&self.0), |member| member.successor.get().map(|next| &**next))
+        successors(Some(&self.0), |member| {
+            member.successor.get().map(|next| &**next)
+        })
     }
 }
 
@@ -121,7 +128,10 @@ impl InstancePool {
     pub fn next(&self) -> Option<&InstanceClient> {
         let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
         let slots = self.shared.slots.len();
-        (0..slots).filter_map(|step| self.shared.slots.get(turn.wrapping_add(step) % slots)).map(Slot::member).find_map(alive)
+        (0..slots)
+            .filter_map(|step| self.shared.slots.get(turn.wrapping_add(step) % slots))
+            .map(Slot::member)
+            .find_map(alive)
     }
 
     /// The instances that live, as far as is known.
@@ -132,7 +142,13 @@ impl InstancePool {
     /// Passes an instance over from now on, as one that has ended: for a caller who finds out sooner than the pool. Where it lives all the same,
     /// it is killed when it is replaced, and otherwise ended with the pool.
     pub fn pass_over(&self, id: &InstanceId) {
-        for member in self.shared.slots.iter().map(Slot::member).filter(|member| member.instance.id() == id) {
+        for member in self
+            .shared
+            .slots
+            .iter()
+            .map(Slot::member)
+            .filter(|member| member.instance.id() == id)
+        {
             member.out.store(true, Ordering::Relaxed);
         }
     }
@@ -144,10 +160,22 @@ impl InstancePool {
         self.end();
         let instances = self.take_all();
         thread::scope(|scope| {
-            let stop = |instance: InstanceClient| (instance.id().clone(), scope.spawn(move || Child::of(instance).stop(grace)));
+            let stop = |instance: InstanceClient| {
+                (
+                    instance.id().clone(),
+                    scope.spawn(move || Child::of(instance).stop(grace)),
+                )
+            };
             let stopping: Vec<_> = instances.into_iter().map(stop).collect();
-            let joined = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            stopping.into_iter().map(|(id, thread)| (id, joined(thread))).collect()
+            let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            stopping
+                .into_iter()
+                .map(|(id, thread)| (id, joined(thread)))
+                .collect()
         })
     }
 
@@ -162,7 +190,12 @@ impl InstancePool {
 
     /// All that may still live.
     fn take_all(&self) -> Vec<InstanceClient> {
-        let members = self.shared.slots.iter().flat_map(Slot::members).filter(|member| member.take());
+        let members = self
+            .shared
+            .slots
+            .iter()
+            .flat_map(Slot::members)
+            .filter(|member| member.take());
         members.map(|member| member.instance.clone()).collect()
     }
 }
@@ -180,6 +213,11 @@ impl Drop for InstancePool {
 
 impl fmt::Debug for InstancePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstancePool").field("instances", &self.instances().map(InstanceClient::id).collect::<Vec<_>>()).finish()
+        f.debug_struct("InstancePool")
+            .field(
+                "instances",
+                &self.instances().map(InstanceClient::id).collect::<Vec<_>>(),
+            )
+            .finish()
     }
 }

@@ -18,7 +18,9 @@ impl Progress {
     /// How much of it is done, from 0 to 100, where the total is known. Nothing of nothing is all of it.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
-        let percent = (u128::from(self.bytes) * 100).checked_div(u128::from(self.total?)).unwrap_or(100);
+        let percent = (u128::from(self.bytes) * 100)
+            .checked_div(u128::from(self.total?))
+            .unwrap_or(100);
         Some(u8::try_from(percent.min(100)).unwrap_or(100))
     }
 }
@@ -34,16 +36,27 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     pub(crate) fn new(report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
-        Self { report: Some(Box::new(report)), begun: false }
+        Self {
+            report: Some(Box::new(report)),
+            begun: false,
+        }
     }
 
     /// Tells the first time that nothing has come yet, so that a bar knows its length before anything moves.
     pub(crate) fn begin(&mut self, total: Option<u64>) -> io::Result<()> {
-        if std::mem::replace(&mut self.begun, true) { Ok(()) } else { self.tell(0, total) }
+        if std::mem::replace(&mut self.begun, true) {
+            Ok(())
+        } else {
+            self.tell(0, total)
+        }
     }
 
     pub(crate) fn tell(&mut self, bytes: u64, total: Option<u64>) -> io::Result<()> {
-        match self.report.as_mut().map(|report| report(Progress { bytes, total })) {
+        match self
+            .report
+            .as_mut()
+            .map(|report| report(Progress { bytes, total }))
+        {
             Some(ControlFlow::Break(())) => Err(Stopped::Cancelled.into()),
             _ => Ok(()),
         }

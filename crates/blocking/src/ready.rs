@@ -50,7 +50,11 @@ impl HostClient {
 /// Nobody is there yet, or a proxy says so, or what was there went away while it answered.
 fn is_passing(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Transport { .. } | ErrorKind::Idle { .. } | ErrorKind::Reply(ReplyError::Truncated { .. }) => true,
-        _ => error.api().is_some_and(|refusal| refusal.is_passing() || refusal.status == 500),
+        ErrorKind::Transport { .. }
+        | ErrorKind::Idle { .. }
+        | ErrorKind::Reply(ReplyError::Truncated { .. }) => true,
+        _ => error
+            .api()
+            .is_some_and(|refusal| refusal.is_passing() || refusal.status == 500),
     }
 }

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    GetSequence, InstanceId, ListSequenceInstances, OverwriteSequence, RequestError, SequenceId, SequenceInfo, StartOptions, StartSequence,
+    GetSequence, InstanceId, ListSequenceInstances, OverwriteSequence, RequestError, SequenceId,
+    SequenceInfo, StartOptions, StartSequence,
 };
 
 use crate::{Error, HostClient, InstanceClient, Upload};
@@ -27,7 +28,10 @@ impl SequenceClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        Ok(Self { host: host.clone(), id })
+        Ok(Self {
+            host: host.clone(),
+            id,
+        })
     }
 
     /// The sequence's id.
@@ -63,7 +67,10 @@ impl SequenceClient {
     /// ```
     #[inline]
     pub fn start(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
-        let started = self.host.call(&StartSequence { id: &self.id, options })?;
+        let started = self.host.call(&StartSequence {
+            id: &self.id,
+            options,
+        })?;
         Ok(InstanceClient::started_as(started, &self.host))
     }
 
@@ -120,7 +127,9 @@ impl SequenceClient {
     /// See [`Error`]; [`is_conflict`](Error::is_conflict) while the hub lists instances of it (on 1.x also ended ones, for
     /// some minutes), [`is_unsupported`](Error::is_unsupported) on an older hub.
     pub fn overwrite(&self, package: impl Into<Upload>) -> Result<Self, Error> {
-        let (sent, _) = self.host.send(&OverwriteSequence { id: &self.id }, package.into())?;
+        let (sent, _) = self
+            .host
+            .send(&OverwriteSequence { id: &self.id }, package.into())?;
         Self::new(sent.id, &self.host)
     }
 
@@ -145,6 +154,9 @@ impl SequenceClient {
 
 impl fmt::Debug for SequenceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SequenceClient").field("id", &self.id).field("host", &self.host.base_url()).finish()
+        f.debug_struct("SequenceClient")
+            .field("id", &self.id)
+            .field("host", &self.host.base_url())
+            .finish()
     }
 }

@@ -4,7 +4,10 @@ mod handover;
 
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::{Event, EventName, InstanceId, RequestError, RetryPolicy, RunnerExit, StartOptions, StartSequence};
+use scramjet_client_core::{
+    Event, EventName, InstanceId, RequestError, RetryPolicy, RunnerExit, StartOptions,
+    StartSequence,
+};
 
 use crate::exchange::random;
 use crate::{Error, ErrorKind, InstanceClient, Phase, SequenceClient, kill};
@@ -44,7 +47,11 @@ pub struct Ready {
 impl Readiness {
     /// It is ready when it has emitted this event.
     pub fn event(name: impl Into<String>) -> Self {
-        Self { ready: vec![name.into()], failed: Vec::new(), within: None }
+        Self {
+            ready: vec![name.into()],
+            failed: Vec::new(),
+            within: None,
+        }
     }
 
     /// This event will do as well.
@@ -61,11 +68,18 @@ impl Readiness {
 
     /// How long it may take from the start on. Otherwise only the handle's limits hold.
     pub fn within(self, time: Duration) -> Self {
-        Self { within: Some(time), ..self }
+        Self {
+            within: Some(time),
+            ..self
+        }
     }
 
     fn names(&self) -> Result<Vec<EventName>, RequestError> {
-        self.ready.iter().chain(&self.failed).map(|name| EventName::try_from(name.as_str())).collect()
+        self.ready
+            .iter()
+            .chain(&self.failed)
+            .map(|name| EventName::try_from(name.as_str()))
+            .collect()
     }
 }
 
@@ -78,7 +92,10 @@ impl SequenceClient {
     /// those first, and then what ended the waiting.
     pub fn start_when_free(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         let this = self.begin();
-        let operation = StartSequence { id: this.id(), options };
+        let operation = StartSequence {
+            id: this.id(),
+            options,
+        };
         let mut full = None;
         loop {
             let error = match this.start_owned(options) {
@@ -86,14 +103,24 @@ impl SequenceClient {
                 Err(error) => error,
             };
             let last = if error.is_overloaded() {
-                let pause = error.api().and_then(|refusal| refusal.retry_after).map_or(FULL, Duration::from_secs);
+                let pause = error
+                    .api()
+                    .and_then(|refusal| refusal.retry_after)
+                    .map_or(FULL, Duration::from_secs);
                 full = Some(error);
-                this.host.client.pause(&operation, pause.max(SHORTEST)).err()
+                this.host
+                    .client
+                    .pause(&operation, pause.max(SHORTEST))
+                    .err()
             } else {
                 Some(error)
             };
             if let Some(last) = last {
-                return Err(this.host.client.describe(&operation).of_attempts(full.into_iter().chain([last]).collect()));
+                return Err(this
+                    .host
+                    .client
+                    .describe(&operation)
+                    .of_attempts(full.into_iter().chain([last]).collect()));
             }
         }
     }
@@ -116,12 +143,21 @@ impl SequenceClient {
     /// }
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn start_and_wait(&self, options: &StartOptions, readiness: &Readiness) -> Result<Ready, Error> {
+    pub fn start_and_wait(
+        &self,
+        options: &StartOptions,
+        readiness: &Readiness,
+    ) -> Result<Ready, Error> {
         let names = readiness.names()?;
         let this = self.begin();
         let instance = this.start_owned(options)?;
-        let ready = this.ready(instance, names, readiness).map_err(|unready| unready.error)?;
-        Ok(Ready { instance: self.own(ready.instance), ..ready })
+        let ready = this
+            .ready(instance, names, readiness)
+            .map_err(|unready| unready.error)?;
+        Ok(Ready {
+            instance: self.own(ready.instance),
+            ..ready
+        })
     }
 
     /// Starts an instance until one is ready, see [`start_and_wait`](Self::start_and_wait): as often and at such intervals as the policy says.
@@ -143,19 +179,35 @@ impl SequenceClient {
     /// let ready = sequence.start_with_retry(&StartOptions::new(), &readiness, &policy)?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn start_with_retry(&self, options: &StartOptions, readiness: &Readiness, policy: &RetryPolicy) -> Result<Ready, Error> {
+    pub fn start_with_retry(
+        &self,
+        options: &StartOptions,
+        readiness: &Readiness,
+        policy: &RetryPolicy,
+    ) -> Result<Ready, Error> {
         let names = readiness.names()?;
         let this = self.begin();
-        let operation = StartSequence { id: this.id(), options };
+        let operation = StartSequence {
+            id: this.id(),
+            options,
+        };
         let client = &this.host.client;
         let began = Instant::now();
         let once = this.once();
         let mut starting = Starting::new(&once, options);
         let mut errors = Vec::new();
         for attempt in 1.. {
-            let result = starting.start().map_err(Unready::from).and_then(|instance| this.ready(instance, names.clone(), readiness));
+            let result = starting
+                .start()
+                .map_err(Unready::from)
+                .and_then(|instance| this.ready(instance, names.clone(), readiness));
             let Unready { error, not_killed } = match result {
-                Ok(ready) => return Ok(Ready { instance: self.own(ready.instance), ..ready }),
+                Ok(ready) => {
+                    return Ok(Ready {
+                        instance: self.own(ready.instance),
+                        ..ready
+                    });
+                }
                 Err(unready) => unready,
             };
             let again = starting.may_be_repeated(&error);
@@ -167,11 +219,18 @@ impl SequenceClient {
             }
             if let Err(stopped) = client.limits_of(&operation) {
                 // It may have ended the attempt itself, which then says so.
-                let known = errors.last().is_some_and(|error| error.is_timeout() || error.is_cancelled());
+                let known = errors
+                    .last()
+                    .is_some_and(|error| error.is_timeout() || error.is_cancelled());
                 errors.extend(Some(stopped).filter(|_| !known));
                 break;
             }
-            let Some(delay) = policy.delay(attempt, began.elapsed(), random()).filter(|_| again) else { break };
+            let Some(delay) = policy
+                .delay(attempt, began.elapsed(), random())
+                .filter(|_| again)
+            else {
+                break;
+            };
             if let Err(stopped) = client.pause(&operation, delay) {
                 errors.push(stopped);
                 break;
@@ -202,19 +261,39 @@ impl SequenceClient {
     }
 
     /// Waits until the instance is ready, and kills it where it fails to be.
-    fn ready(&self, instance: InstanceClient, names: Vec<EventName>, readiness: &Readiness) -> Result<Ready, Unready> {
+    fn ready(
+        &self,
+        instance: InstanceClient,
+        names: Vec<EventName>,
+        readiness: &Readiness,
+    ) -> Result<Ready, Unready> {
         let mut waiting = instance.clone();
         waiting.host.client = waiting.host.client.within(readiness.within);
         let error = match waiting.wait_any(names) {
-            Ok(event) if readiness.ready.contains(&event.name) => return Ok(Ready { instance, event }),
+            Ok(event) if readiness.ready.contains(&event.name) => {
+                return Ok(Ready { instance, event });
+            }
             Ok(event) => {
                 let options = &StartOptions::new();
-                self.host.client.describe(&StartSequence { id: self.id(), options }).failed(ErrorKind::Failed(Box::new(event)))
+                self.host
+                    .client
+                    .describe(&StartSequence {
+                        id: self.id(),
+                        options,
+                    })
+                    .failed(ErrorKind::Failed(Box::new(event)))
             }
             Err(error) => error,
         };
-        let killed = if error.ended().is_none() { kill::give_up(&self.host.client, instance.id()) } else { Ok(()) };
-        Err(Unready { error, not_killed: killed.err() })
+        let killed = if error.ended().is_none() {
+            kill::give_up(&self.host.client, instance.id())
+        } else {
+            Ok(())
+        };
+        Err(Unready {
+            error,
+            not_killed: killed.err(),
+        })
     }
 }
 
@@ -226,7 +305,10 @@ struct Unready {
 
 impl From<Error> for Unready {
     fn from(error: Error) -> Self {
-        Self { error, not_killed: None }
+        Self {
+            error,
+            not_killed: None,
+        }
     }
 }
 
@@ -240,7 +322,11 @@ struct Starting<'a> {
 
 impl<'a> Starting<'a> {
     fn new(sequence: &'a SequenceClient, options: &'a StartOptions) -> Self {
-        Self { sequence, options, lost: None }
+        Self {
+            sequence,
+            options,
+            lost: None,
+        }
     }
 
     fn start(&mut self) -> Result<InstanceClient, Error> {
@@ -257,7 +343,9 @@ impl<'a> Starting<'a> {
         };
         match (self.sequence.start_owned(&options), id) {
             // It is there: the request whose answer was lost had worked.
-            (Err(error), Some(id)) if error.is_conflict() && before.is_some() => self.sequence.instance(id.as_str()),
+            (Err(error), Some(id)) if error.is_conflict() && before.is_some() => {
+                self.sequence.instance(id.as_str())
+            }
             (Err(error), id) => {
                 self.lost = id.filter(|_| before.is_some() || may_have_worked(&error));
                 Err(error)
@@ -268,7 +356,10 @@ impl<'a> Starting<'a> {
 
     /// What may have been started without being heard of is killed, if it has an id that nobody else has chosen.
     fn give_up(self) {
-        if let (Some(Ok(id)), None) = (self.lost.as_deref().map(InstanceId::try_from), self.options.chosen_id()) {
+        if let (Some(Ok(id)), None) = (
+            self.lost.as_deref().map(InstanceId::try_from),
+            self.options.chosen_id(),
+        ) {
             let _ = kill::give_up(&self.sequence.host.client, &id);
         }
     }
@@ -276,10 +367,19 @@ impl<'a> Starting<'a> {
     fn may_be_repeated(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Failed(_) => true,
-            ErrorKind::Ended(ended) => !matches!(ended.exit, Some(RunnerExit::InvalidConfig | RunnerExit::InvalidEntrypoint)),
-            _ if may_have_worked(error) && error.operation() == Some("start sequence") => self.lost.is_some(),
-            ErrorKind::Transport { .. } | ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
-            ErrorKind::Reply(_) => error.api().is_some_and(|refusal| refusal.is_overloaded() || refusal.is_passing()),
+            ErrorKind::Ended(ended) => !matches!(
+                ended.exit,
+                Some(RunnerExit::InvalidConfig | RunnerExit::InvalidEntrypoint)
+            ),
+            _ if may_have_worked(error) && error.operation() == Some("start sequence") => {
+                self.lost.is_some()
+            }
+            ErrorKind::Transport { .. } | ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => {
+                true
+            }
+            ErrorKind::Reply(_) => error
+                .api()
+                .is_some_and(|refusal| refusal.is_overloaded() || refusal.is_passing()),
             _ => false,
         }
     }
@@ -288,7 +388,9 @@ impl<'a> Starting<'a> {
 /// Whether the hub may have done what it was asked to, without the answer being heard.
 fn may_have_worked(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Transport { phase, .. } | ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase >= Phase::Send,
+        ErrorKind::Transport { phase, .. }
+        | ErrorKind::Deadline { phase, .. }
+        | ErrorKind::Idle { phase, .. } => *phase >= Phase::Send,
         ErrorKind::Reply(_) => error.api().is_none(),
         _ => false,
     }
@@ -317,8 +419,16 @@ mod tests {
         assert_eq!(ids.len(), 1000);
         for id in ids {
             let parts: Vec<_> = id.split('-').map(str::len).collect();
-            assert_eq!((id.len(), parts.as_slice()), (36, &[8, 4, 4, 4, 12][..]), "{id}");
-            assert!(id.get(14..15) == Some("4") && id.get(19..20).is_some_and(|digit| "89ab".contains(digit)), "{id}");
+            assert_eq!(
+                (id.len(), parts.as_slice()),
+                (36, &[8, 4, 4, 4, 12][..]),
+                "{id}"
+            );
+            assert!(
+                id.get(14..15) == Some("4")
+                    && id.get(19..20).is_some_and(|digit| "89ab".contains(digit)),
+                "{id}"
+            );
         }
     }
 }

@@ -35,7 +35,15 @@ enum Lost {
 
 impl ByteStream {
     pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
-        Self { body, call, got: 0, expected, lost: None, reporter: Reporter::default(), told: false }
+        Self {
+            body,
+            call,
+            got: 0,
+            expected,
+            lost: None,
+            reporter: Reporter::default(),
+            told: false,
+        }
     }
 
     /// Tells how far it has come: once before the first byte is waited for, and after each piece that came. The total is known where the hub
@@ -54,7 +62,10 @@ impl ByteStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn progress(mut self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
+    pub fn progress(
+        mut self,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
         self.reporter = Reporter::new(report);
         self
     }
@@ -103,7 +114,9 @@ impl ByteStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.reporter.begin(self.expected).map_err(|error| self.fail(error))?;
+        self.reporter
+            .begin(self.expected)
+            .map_err(|error| self.fail(error))?;
         loop {
             match self.body.read(buf) {
                 Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
@@ -114,8 +127,12 @@ impl ByteStream {
                     return Ok(0);
                 }
                 Ok(read) => {
-                    self.got = self.got.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                    self.reporter.tell(self.got, self.expected).map_err(|error| self.fail(error))?;
+                    self.got = self
+                        .got
+                        .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+                    self.reporter
+                        .tell(self.got, self.expected)
+                        .map_err(|error| self.fail(error))?;
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -130,7 +147,9 @@ impl ByteStream {
             Some(stopped) => Some(Lost::Stopped(*stopped)),
             None => Some(Lost::Broken(error.kind())),
         };
-        let error = self.call.interrupted(error, ReplyError::truncated(self.got, self.expected));
+        let error = self
+            .call
+            .interrupted(error, ReplyError::truncated(self.got, self.expected));
         if self.is_lost() && !std::mem::replace(&mut self.told, true) {
             self.call.tell(&Observed::Failed { error: &error });
         }
@@ -139,7 +158,10 @@ impl ByteStream {
 
     fn tell_end(&mut self, complete: bool) {
         if !std::mem::replace(&mut self.told, true) {
-            self.call.tell(&Observed::Body { bytes: self.got, complete });
+            self.call.tell(&Observed::Body {
+                bytes: self.got,
+                complete,
+            });
         }
     }
 
@@ -153,7 +175,8 @@ impl ByteStream {
     }
 
     pub(crate) fn cut_off(&self) -> Error {
-        self.call.failed(ReplyError::truncated(self.got, self.expected))
+        self.call
+            .failed(ReplyError::truncated(self.got, self.expected))
     }
 
     /// The error for a writer that does not take what came.
@@ -176,6 +199,9 @@ impl Read for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteStream").field("of", &self.call.request().to_string()).field("got", &self.got).finish_non_exhaustive()
+        f.debug_struct("ByteStream")
+            .field("of", &self.call.request().to_string())
+            .field("got", &self.got)
+            .finish_non_exhaustive()
     }
 }

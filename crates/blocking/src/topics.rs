@@ -1,28 +1,43 @@
 //! Topics, which hubs and Managers have alike.
 
 use scramjet_client_core::{
-    Chunks, ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic, RequestError, SendTopic, TopicInfo, TopicName,
+    Chunks, ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic,
+    RequestError, SendTopic, TopicInfo, TopicName,
 };
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::follow::Subject;
-use crate::{ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions};
+use crate::{
+    ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions,
+};
 
 /// A hub of 1.x never answers where there is no data.
 fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
-    if data.upload.is_empty().map_err(|error| Call::unbuilt::<SendTopic<'_>>().abandoned(error))? {
-        return Err(RequestError::option("data", "there is none, and a hub would never answer").into());
+    if data
+        .upload
+        .is_empty()
+        .map_err(|error| Call::unbuilt::<SendTopic<'_>>().abandoned(error))?
+    {
+        return Err(
+            RequestError::option("data", "there is none, and a hub would never answer").into(),
+        );
     }
-    let operation = SendTopic { name, content_type: data.content_type, end: data.end };
+    let operation = SendTopic {
+        name,
+        content_type: data.content_type,
+        end: data.end,
+    };
     let ((), bytes) = client.send(&operation, data.into_upload())?;
     Ok(Sent { bytes })
 }
 
 fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<StreamWriter, Error> {
-    StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| match data.upload.is_empty() {
-        Ok(true) => Ok(Sent { bytes: 0 }),
-        _ => send(client, &name, data),
+    StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| {
+        match data.upload.is_empty() {
+            Ok(true) => Ok(Sent { bytes: 0 }),
+            _ => send(client, &name, data),
+        }
     })
 }
 
@@ -52,7 +67,11 @@ macro_rules! topic_data {
             ///
             /// # Errors
             /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
-            pub fn topic_writer<N>(&self, name: N, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error>
+            pub fn topic_writer<N>(
+                &self,
+                name: N,
+                options: impl Into<WriteOptions>,
+            ) -> Result<StreamWriter, Error>
             where
                 N: TryInto<TopicName>,
                 RequestError: From<N::Error>,
@@ -74,7 +93,10 @@ macro_rules! topic_data {
                 RequestError: From<N::Error>,
             {
                 let name = name.try_into().map_err(RequestError::from)?;
-                self.client().open(&ReadTopic { name: &name, content_type })
+                self.client().open(&ReadTopic {
+                    name: &name,
+                    content_type,
+                })
             }
 
             /// `GET /topic/:name`, piece by piece, also over a lost connection. See [`Follow`], and its
@@ -83,14 +105,23 @@ macro_rules! topic_data {
             ///
             /// # Errors
             /// See [`Error`].
-            pub fn follow_topic<N>(&self, name: N, content_type: ContentType) -> Result<Follow<Chunks>, Error>
+            pub fn follow_topic<N>(
+                &self,
+                name: N,
+                content_type: ContentType,
+            ) -> Result<Follow<Chunks>, Error>
             where
                 N: TryInto<TopicName>,
                 RequestError: From<N::Error>,
             {
                 let name = name.try_into().map_err(RequestError::from)?;
                 Follow::start(self.client(), Subject::Topic, move |client| {
-                    Ok(client.open(&ReadTopic { name: &name, content_type })?.items(Chunks::default()))
+                    Ok(client
+                        .open(&ReadTopic {
+                            name: &name,
+                            content_type,
+                        })?
+                        .items(Chunks::default()))
                 })
             }
         }
@@ -122,7 +153,10 @@ impl HostClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.call(&CreateTopic { name: &name, content_type })
+        self.call(&CreateTopic {
+            name: &name,
+            content_type,
+        })
     }
 
     /// `DELETE /topics/:name`: removes a topic. Since 0.35.0. Its readers stay attached to nothing.

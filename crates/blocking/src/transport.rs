@@ -16,7 +16,10 @@ pub mod script;
 mod ureq;
 
 #[cfg(feature = "ureq")]
-pub use self::ureq::{ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem, UreqConfig, UreqTransport};
+pub use self::ureq::{
+    ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
+    UreqConfig, UreqTransport,
+};
 
 use std::fmt;
 use std::io::Read;
@@ -87,7 +90,10 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     /// No head was received.
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError>;
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError>;
 }
 
 /// The body of a request.
@@ -110,7 +116,10 @@ impl fmt::Debug for Outgoing<'_> {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::Reader { length, .. } => f.debug_struct("Reader").field("length", length).finish_non_exhaustive(),
+            Self::Reader { length, .. } => f
+                .debug_struct("Reader")
+                .field("length", length)
+                .finish_non_exhaustive(),
         }
     }
 }
@@ -152,7 +161,10 @@ pub struct TransportError {
 
 impl TransportError {
     pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
-        Self { phase: Phase::Connect, source: source.into() }
+        Self {
+            phase: Phase::Connect,
+            source: source.into(),
+        }
     }
 }
 

@@ -34,7 +34,13 @@ enum Source {
 
 impl Upload {
     fn of(source: Source) -> Self {
-        Self { source, sent: Arc::default(), expects: false, guarded: false, reporter: Reporter::default() }
+        Self {
+            source,
+            sent: Arc::default(),
+            expects: false,
+            guarded: false,
+            reporter: Reporter::default(),
+        }
     }
 
     /// These bytes.
@@ -74,7 +80,10 @@ impl Upload {
     /// This saves something only where data is dear, and costs a round trip each time.
     #[must_use]
     pub fn expect_continue(self) -> Self {
-        Self { expects: true, ..self }
+        Self {
+            expects: true,
+            ..self
+        }
     }
 
     /// Tells how far it has come: once before the first byte (where there is one), and after each piece that was handed to the connection.
@@ -93,13 +102,22 @@ impl Upload {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     #[must_use]
-    pub fn progress(self, report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
-        Self { reporter: Reporter::new(report), ..self }
+    pub fn progress(
+        self,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        Self {
+            reporter: Reporter::new(report),
+            ..self
+        }
     }
 
     /// Refuses lines of `null`, which would cut an input.
     pub(crate) fn guarded(self) -> Self {
-        Self { guarded: true, ..self }
+        Self {
+            guarded: true,
+            ..self
+        }
     }
 
     /// How many bytes were handed to the transport so far, for another thread to look at.
@@ -141,14 +159,28 @@ impl Upload {
             Source::Reader(reader, length) => (reader, length),
             Source::Path(path) => open(&path)?,
         };
-        let reader = if self.guarded { Box::new(Guarded::new(reader)) } else { reader };
-        Ok(Opened { reader, length, expects: self.expects, begun: false, sent: 0, told: self.sent, reporter: self.reporter, error: None })
+        let reader = if self.guarded {
+            Box::new(Guarded::new(reader))
+        } else {
+            reader
+        };
+        Ok(Opened {
+            reader,
+            length,
+            expects: self.expects,
+            begun: false,
+            sent: 0,
+            told: self.sent,
+            reporter: self.reporter,
+            error: None,
+        })
     }
 }
 
 /// The content of a file and its length, or an error with its name.
 fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut file = File::open(path).map_err(named)?;
     if file.metadata().map_err(named)?.is_dir() {
         return Err(named(io::ErrorKind::IsADirectory.into()));
@@ -209,9 +241,14 @@ impl Opened {
 impl Read for Opened {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.begun = true;
-        self.reporter.begin(self.length).map_err(|error| self.fail(error))?;
+        self.reporter
+            .begin(self.length)
+            .map_err(|error| self.fail(error))?;
         let left = self.length.map(|length| length - self.sent);
-        let max = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(buf.len()).min(buf.len());
+        let max = left
+            .and_then(|left| usize::try_from(left).ok())
+            .unwrap_or(buf.len())
+            .min(buf.len());
         let buf = buf.get_mut(..max).unwrap_or_default();
         if buf.is_empty() {
             return Ok(0);
@@ -229,7 +266,9 @@ impl Read for Opened {
         self.sent += u64::try_from(read).unwrap_or(u64::MAX);
         self.told.store(self.sent, Ordering::Relaxed);
         if read > 0 {
-            self.reporter.tell(self.sent, self.length).map_err(|error| self.fail(error))?;
+            self.reporter
+                .tell(self.sent, self.length)
+                .map_err(|error| self.fail(error))?;
         }
         Ok(read)
     }
@@ -296,7 +335,9 @@ mod tests {
     use super::*;
 
     fn read_all(upload: Upload) -> (io::Result<Vec<u8>>, Option<io::Error>) {
-        let mut opened = upload.open().unwrap_or_else(|error| unreachable!("{error}"));
+        let mut opened = upload
+            .open()
+            .unwrap_or_else(|error| unreachable!("{error}"));
         let mut bytes = Vec::new();
         let result = opened.read_to_end(&mut bytes).map(|_| bytes);
         (result, opened.take_error())
@@ -307,7 +348,10 @@ mod tests {
         let (result, _) = read_all(Upload::sized_reader(&b"0123456789"[..], 4));
         assert_eq!(result.ok().as_deref(), Some(&b"0123"[..]));
         let (result, error) = read_all(Upload::sized_reader(&b"0123"[..], 6));
-        assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(
+            result.map_err(|error| error.kind()),
+            Err(io::ErrorKind::UnexpectedEof)
+        );
         assert!(error.is_some_and(|error| error.to_string().contains("2 bytes before")));
     }
 
@@ -316,7 +360,11 @@ mod tests {
         struct Interrupted(bool);
         impl Read for Interrupted {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                if std::mem::replace(&mut self.0, false) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(0) }
+                if std::mem::replace(&mut self.0, false) {
+                    Err(io::ErrorKind::Interrupted.into())
+                } else {
+                    Ok(0)
+                }
             }
         }
         let (result, error) = read_all(Upload::reader(Interrupted(true)));

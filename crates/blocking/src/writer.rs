@@ -22,12 +22,18 @@ pub struct WriteOptions {
 impl WriteOptions {
     /// For data of this type. A standard input takes any.
     pub const fn new(content_type: ContentType) -> Self {
-        Self { content_type, end: None }
+        Self {
+            content_type,
+            end: None,
+        }
     }
 
     /// Whether the input (or topic) ends with what is written. Where it is not said, an input ends, and a topic does not.
     pub const fn end(self, end: bool) -> Self {
-        Self { end: Some(end), ..self }
+        Self {
+            end: Some(end),
+            ..self
+        }
     }
 }
 
@@ -76,10 +82,18 @@ impl StreamWriter {
         let client = client.begin();
         let (pipe, reader) = pipe(&client.limits::<O>()?);
         let input = Input::bytes(Upload::reader(reader)).content_type(options.content_type);
-        let input = Input { end: options.end, ..input };
+        let input = Input {
+            end: options.end,
+            ..input
+        };
         let thread = thread::Builder::new().name("scramjet-writer".into());
         let sending = thread.spawn(move || send(&client, input));
-        Ok(Self { pipe, sending: sending.map_err(|error| Call::unbuilt::<O>().unanswered(TransportError::connect(error).into()))? })
+        Ok(Self {
+            pipe,
+            sending: sending.map_err(|error| {
+                Call::unbuilt::<O>().unanswered(TransportError::connect(error).into())
+            })?,
+        })
     }
 
     /// Ends what is written, and waits for the hub's answer to the end of it: when this returns, the hub has taken everything.
@@ -110,7 +124,10 @@ impl Write for StreamWriter {
 
 fn explained(error: io::Error) -> io::Error {
     match error.kind() {
-        ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, "nothing more is taken; finish() tells why"),
+        ErrorKind::BrokenPipe => io::Error::new(
+            ErrorKind::BrokenPipe,
+            "nothing more is taken; finish() tells why",
+        ),
         _ => error,
     }
 }
@@ -134,9 +151,11 @@ impl JsonLinesWriter {
     /// The value cannot be written as JSON, or is `null`: that would end an instance's input, and nothing after it would be delivered
     /// (`InvalidInput`; the next value can be written). Or nothing more is taken (`BrokenPipe`): [`finish`](Self::finish) tells why.
     pub fn send(&mut self, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
-        let mut line = serde_json::to_vec(value).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+        let mut line = serde_json::to_vec(value)
+            .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
         if line == b"null" {
-            let problem = "the value is null, which would end the input: nothing after it would be delivered";
+            let problem =
+                "the value is null, which would end the input: nothing after it would be delivered";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         }
         line.push(b'\n');

@@ -6,7 +6,8 @@ use std::hint::black_box;
 
 use scramjet_client_core::http::{HeaderMap, StatusCode};
 use scramjet_client_core::{
-    Chunks, Decode, Discard, Endpoint, EventBody, EventLines, GetVersion, Json, JsonLines, Lines, NdjsonGuard, Receipt, Step, TextLines,
+    Chunks, Decode, Discard, Endpoint, EventBody, EventLines, GetVersion, Json, JsonLines, Lines,
+    NdjsonGuard, Receipt, Step, TextLines,
 };
 use scramjet_client_tests::bench::server::lines;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Unit, side};
@@ -23,12 +24,21 @@ fn main() {
     let list = |size: usize| format!("[{}1]", "1,".repeat(size / 2 - 1)).into_bytes();
     // Twice as long as a line may be: one half is kept until it is known to be too much, the other passed over. Of them there are more or
     // fewer; of a longer one, more would be passed over, which is cheaper.
-    let long_lines = |size: usize| [vec![b'x'; 2 * Lines::LIMIT - 1], vec![b'\n']].concat().repeat(size / SIZE);
+    let long_lines = |size: usize| {
+        [vec![b'x'; 2 * Lines::LIMIT - 1], vec![b'\n']]
+            .concat()
+            .repeat(size / SIZE)
+    };
 
     linear::<Lines>(&bench, "Lines, of short lines", short_lines, SIZE);
     linear::<Lines>(&bench, "Lines, of one line", one_line, SIZE);
     linear::<Lines>(&bench, "Lines, of empty lines", empty_lines, SIZE);
-    linear::<Lines>(&bench, "Lines, of lines that are too long", long_lines, 10 * SIZE);
+    linear::<Lines>(
+        &bench,
+        "Lines, of lines that are too long",
+        long_lines,
+        10 * SIZE,
+    );
     linear::<TextLines>(&bench, "TextLines, of short lines", short_lines, SIZE);
     linear::<TextLines>(&bench, "TextLines, of one line", one_line, SIZE);
     linear::<JsonLines<Value>>(&bench, "JsonLines, of short lines", short_lines, SIZE);
@@ -52,14 +62,25 @@ fn main() {
         }
         guard.end(&mut out).unwrap();
     };
-    compare(&bench, "NdjsonGuard, of short lines", short_lines, SIZE, &guard);
+    compare(
+        &bench,
+        "NdjsonGuard, of short lines",
+        short_lines,
+        SIZE,
+        &guard,
+    );
     compare(&bench, "NdjsonGuard, of one line", one_line, SIZE, &guard);
 
     // As much of it as is kept: what comes after that is not waited for.
     let endpoint = Endpoint::new("http://127.0.0.1:8000/api/v1").unwrap();
     let refusal = |size: usize| format!(r#"{{"error":"{}"}}"#, "x".repeat(size - 12)).into_bytes();
     compare(&bench, "Reply, a refusal", refusal, 60 << 10, &|bytes| {
-        let mut reply = endpoint.reply(&GetVersion, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", &HeaderMap::new());
+        let mut reply = endpoint.reply(
+            &GetVersion,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal Server Error",
+            &HeaderMap::new(),
+        );
         for byte in bytes {
             assert!(matches!(reply.next_item(), Ok(Step::NeedData)));
             reply.feed(&[*byte]);
@@ -69,7 +90,12 @@ fn main() {
     });
 }
 
-fn linear<D: Decode + Default>(bench: &Bench, name: &str, bytes: impl Fn(usize) -> Vec<u8>, size: usize) {
+fn linear<D: Decode + Default>(
+    bench: &Bench,
+    name: &str,
+    bytes: impl Fn(usize) -> Vec<u8>,
+    size: usize,
+) {
     compare(bench, name, bytes, size, &|bytes| {
         let mut decoder = D::default();
         for byte in bytes {
@@ -95,7 +121,13 @@ fn pull<D: Decode>(decoder: &mut D) {
 }
 
 /// The work is called as it is elsewhere: the compiler is not to make one thing of it here and another there.
-fn compare(bench: &Bench, name: &str, bytes: impl Fn(usize) -> Vec<u8>, size: usize, work: &dyn Fn(&[u8])) {
+fn compare(
+    bench: &Bench,
+    name: &str,
+    bytes: impl Fn(usize) -> Vec<u8>,
+    size: usize,
+    work: &dyn Fn(&[u8]),
+) {
     const MUCH: &str = "ten times as much";
     const LITTLE: &str = "a tenth of it, ten times";
     if !bench.wants(name) {
@@ -104,11 +136,17 @@ fn compare(bench: &Bench, name: &str, bytes: impl Fn(usize) -> Vec<u8>, size: us
     let (much, little) = (bytes(size), bytes(size / 10));
     let times = bench.repeats(Cost::of(|| work(&much)).0);
     let compared = bench.compare(
-        &format!("{name}: {} and {} bytes, byte by byte, {times} times", much.len(), little.len()),
+        &format!(
+            "{name}: {} and {} bytes, byte by byte, {times} times",
+            much.len(),
+            little.len()
+        ),
         Unit::Whole,
         vec![
             side(MUCH, || Cost::of(|| (0..times).for_each(|_| work(&much))).0),
-            side(LITTLE, || Cost::of(|| (0..10 * times).for_each(|_| work(&little))).0),
+            side(LITTLE, || {
+                Cost::of(|| (0..10 * times).for_each(|_| work(&little))).0
+            }),
         ],
     );
     // Ten times the bytes in eleven times the time.

@@ -6,7 +6,8 @@ use std::hint::black_box;
 
 use scramjet_client_core::http::{HeaderMap, Method, Request, StatusCode, header};
 use scramjet_client_core::{
-    Decode, Endpoint, GetVersion, HubVersion, InstanceInfo, ListInstances, Operation, SequenceId, StartOptions, StartSequence, Step,
+    Decode, Endpoint, GetVersion, HubVersion, InstanceInfo, ListInstances, Operation, SequenceId,
+    StartOptions, StartSequence, Step,
 };
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
 use serde::Deserialize;
@@ -18,7 +19,8 @@ const BY_HAND: &str = "by hand";
 
 const BASE: &str = "http://127.0.0.1:8000/api/v1";
 
-const VERSION: &str = r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
+const VERSION: &str =
+    r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
 
 fn main() {
     let bench = Bench::start(&[]);
@@ -29,27 +31,55 @@ fn main() {
         "build version: the request",
         Goal::AtMost(1.3),
         || drop(black_box(endpoint.request(&GetVersion).unwrap())),
-        || drop(black_box(request(Method::GET, format!("{BASE}/version")).body(Vec::<u8>::new()).unwrap())),
+        || {
+            drop(black_box(
+                request(Method::GET, format!("{BASE}/version"))
+                    .body(Vec::<u8>::new())
+                    .unwrap(),
+            ))
+        },
     );
 
     let id = SequenceId::new("5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1").unwrap();
-    let options = StartOptions::new().app_config(json!({ "city": "Berlin", "limit": 10 })).arg("x").arg(3);
+    let options = StartOptions::new()
+        .app_config(json!({ "city": "Berlin", "limit": 10 }))
+        .arg("x")
+        .arg(3);
     let body = json!({ "appConfig": { "city": "Berlin", "limit": 10 }, "args": ["x", 3] });
     compare(
         &bench,
         "build start: the request",
         Goal::AtMost(1.3),
-        || drop(black_box(endpoint.request(&StartSequence { id: &id, options: &options }).unwrap())),
         || {
-            let request = request(Method::POST, format!("{BASE}/sequence/{id}/start")).header(header::CONTENT_TYPE, "application/json");
-            drop(black_box(request.body(serde_json::to_vec(&body).unwrap()).unwrap()));
+            drop(black_box(
+                endpoint
+                    .request(&StartSequence {
+                        id: &id,
+                        options: &options,
+                    })
+                    .unwrap(),
+            ))
+        },
+        || {
+            let request = request(Method::POST, format!("{BASE}/sequence/{id}/start"))
+                .header(header::CONTENT_TYPE, "application/json");
+            drop(black_box(
+                request.body(serde_json::to_vec(&body).unwrap()).unwrap(),
+            ));
         },
     );
 
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
     headers.insert(header::CONTENT_LENGTH, VERSION.len().into());
-    let read = || drop(black_box(reply::<_, HubVersion>(&endpoint, &GetVersion, &headers, VERSION.as_bytes())));
+    let read = || {
+        drop(black_box(reply::<_, HubVersion>(
+            &endpoint,
+            &GetVersion,
+            &headers,
+            VERSION.as_bytes(),
+        )))
+    };
     // What a program would write that needs what hubs say, and nothing that is still to come.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -67,9 +97,17 @@ fn main() {
         version: String,
     }
     fn parse<T: DeserializeOwned>() {
-        drop(black_box(serde_json::from_slice::<T>(VERSION.as_bytes()).unwrap()));
+        drop(black_box(
+            serde_json::from_slice::<T>(VERSION.as_bytes()).unwrap(),
+        ));
     }
-    compare(&bench, "decode version: by hand into a plain struct of the same members", Goal::AtMost(1.3), read, parse::<Version>);
+    compare(
+        &bench,
+        "decode version: by hand into a plain struct of the same members",
+        Goal::AtMost(1.3),
+        read,
+        parse::<Version>,
+    );
     compare(
         &bench,
         "decode version as ours: by hand into the library's struct, which keeps unknown members",
@@ -77,7 +115,13 @@ fn main() {
         read,
         parse::<HubVersion>,
     );
-    compare(&bench, "decode version alone: by hand nothing else is kept", Goal::Told, read, parse::<Least>);
+    compare(
+        &bench,
+        "decode version alone: by hand nothing else is kept",
+        Goal::Told,
+        read,
+        parse::<Least>,
+    );
 
     let instances = json!((0..100).map(instance).collect::<Vec<_>>()).to_string();
     headers.insert(header::CONTENT_LENGTH, instances.len().into());
@@ -85,8 +129,19 @@ fn main() {
         &bench,
         "decode list: 100 instances, by hand into the library's struct",
         Goal::AtMost(1.3),
-        || drop(black_box(reply::<_, Vec<InstanceInfo>>(&endpoint, &ListInstances, &headers, instances.as_bytes()))),
-        || drop(black_box(serde_json::from_slice::<Vec<InstanceInfo>>(instances.as_bytes()).unwrap())),
+        || {
+            drop(black_box(reply::<_, Vec<InstanceInfo>>(
+                &endpoint,
+                &ListInstances,
+                &headers,
+                instances.as_bytes(),
+            )))
+        },
+        || {
+            drop(black_box(
+                serde_json::from_slice::<Vec<InstanceInfo>>(instances.as_bytes()).unwrap(),
+            ))
+        },
     );
 }
 
@@ -100,24 +155,41 @@ fn compare(bench: &Bench, title: &str, goal: Goal, core: impl Fn(), by_hand: imp
         Unit::Each(times, "time"),
         vec![
             side(CORE, || Cost::of(|| (0..times).for_each(|_| core())).0),
-            side(BY_HAND, || Cost::of(|| (0..times).for_each(|_| by_hand())).0),
+            side(BY_HAND, || {
+                Cost::of(|| (0..times).for_each(|_| by_hand())).0
+            }),
         ],
     );
     compared.time(CORE, BY_HAND, goal);
     compared.cpu(CORE, BY_HAND, Goal::Told);
     for (name, work) in [(CORE, &core as &dyn Fn()), (BY_HAND, &by_hand)] {
         let allocated = allocation_counter::measure(work);
-        let what = format!("allocations of {name}, of {} bytes in all", allocated.bytes_total);
-        compared.tell(&what, Spread::of([allocated.count_total as f64]), Goal::Told);
+        let what = format!(
+            "allocations of {name}, of {} bytes in all",
+            allocated.bytes_total
+        );
+        compared.tell(
+            &what,
+            Spread::of([allocated.count_total as f64]),
+            Goal::Told,
+        );
     }
 }
 
 fn request(method: Method, uri: String) -> scramjet_client_core::http::request::Builder {
-    Request::builder().method(method).uri(uri).header(header::ACCEPT, "*/*")
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .header(header::ACCEPT, "*/*")
 }
 
 /// What a driver does, where the body comes in one piece.
-fn reply<O, T: DeserializeOwned>(endpoint: &Endpoint, operation: &O, headers: &HeaderMap, body: &[u8]) -> T
+fn reply<O, T: DeserializeOwned>(
+    endpoint: &Endpoint,
+    operation: &O,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> T
 where
     O: Operation<Decoder: Decode<Item = T>>,
 {

@@ -17,9 +17,21 @@ where
     O: Operation<Payload = Vec<u8>, Decoder: Single>,
 {
     let (head, body) = hub.request(operation)?.into_parts();
-    let host = head.uri.authority().filter(|_| head.uri.scheme_str() == Some("http")).ok_or("only http:// addresses")?;
-    let mut stream = TcpStream::connect((host.host().trim_matches(['[', ']']), host.port_u16().unwrap_or(80)))?;
-    write!(stream, "{} {} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n", head.method, head.uri.path())?;
+    let host = head
+        .uri
+        .authority()
+        .filter(|_| head.uri.scheme_str() == Some("http"))
+        .ok_or("only http:// addresses")?;
+    let mut stream = TcpStream::connect((
+        host.host().trim_matches(['[', ']']),
+        host.port_u16().unwrap_or(80),
+    ))?;
+    write!(
+        stream,
+        "{} {} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n",
+        head.method,
+        head.uri.path()
+    )?;
     write!(stream, "content-length: {}\r\n", body.len())?;
     for (name, value) in &head.headers {
         stream.write_all(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat())?;
@@ -35,7 +47,9 @@ where
     let mut headers = HeaderMap::new();
     for line in lines.by_ref().lines() {
         let line = line?;
-        let Some((name, value)) = line.split_once(':') else { break };
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
         headers.append(name.parse::<HeaderName>()?, value.trim().parse()?);
     }
 
@@ -57,6 +71,9 @@ where
 
 fn main() -> Result<(), Failure> {
     let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
-    println!("version {}", call(&Endpoint::new(hub.url())?, &GetVersion)?.version);
+    println!(
+        "version {}",
+        call(&Endpoint::new(hub.url())?, &GetVersion)?.version
+    );
     Ok(())
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation, OutputStream, ReadStream, Reply, ReplyError,
-    SendSequence, Single, StartOptions, StartSequence, Step, Streamed,
+    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation,
+    OutputStream, ReadStream, Reply, ReplyError, SendSequence, Single, StartOptions, StartSequence,
+    Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -25,15 +26,48 @@ fn main() -> Result<(), Failure> {
     hub.set_dialect(version.dialect());
     println!("hub        {}, version {}", started.url(), version.version);
 
-    let sequence = send(&hub, &SendSequence, &mut package::sequence("prints").as_slice())?.id;
+    let sequence = send(
+        &hub,
+        &SendSequence,
+        &mut package::sequence("prints").as_slice(),
+    )?
+    .id;
     let options = StartOptions::new();
-    let instance = call(&hub, &StartSequence { id: &sequence, options: &options })?.id;
-    let mut stdout = items(&hub, &ReadStream { id: &instance, stream: OutputStream::Stdout })?;
-    println!("stdout     {} bytes at first", stdout.next().transpose()?.map_or(0, |piece| piece.len()));
+    let instance = call(
+        &hub,
+        &StartSequence {
+            id: &sequence,
+            options: &options,
+        },
+    )?
+    .id;
+    let mut stdout = items(
+        &hub,
+        &ReadStream {
+            id: &instance,
+            stream: OutputStream::Stdout,
+        },
+    )?;
+    println!(
+        "stdout     {} bytes at first",
+        stdout.next().transpose()?.map_or(0, |piece| piece.len())
+    );
     drop(stdout);
-    call(&hub, &KillInstance { id: &instance, options: &KillOptions::new() })?;
+    call(
+        &hub,
+        &KillInstance {
+            id: &instance,
+            options: &KillOptions::new(),
+        },
+    )?;
     // It takes the hub a moment to see that the process is gone.
-    while let Err(error) = call(&hub, &DeleteSequence { id: &sequence, force: false }) {
+    while let Err(error) = call(
+        &hub,
+        &DeleteSequence {
+            id: &sequence,
+            force: false,
+        },
+    ) {
         match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
             Some(refusal) if refusal.is_conflict() => thread::sleep(Duration::from_millis(50)),
             _ => return Err(error),
@@ -50,11 +84,17 @@ pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::
 where
     O: Operation<Payload = Vec<u8>, Decoder: Single>,
 {
-    items(hub, operation)?.next().ok_or("a reply of one item had none")?
+    items(hub, operation)?
+        .next()
+        .ok_or("a reply of one item had none")?
 }
 
 /// Runs an operation that uploads what the reader gives, as it gives it.
-pub fn send<O>(hub: &Endpoint, operation: &O, upload: &mut dyn Read) -> Result<<O::Decoder as Decode>::Item, Failure>
+pub fn send<O>(
+    hub: &Endpoint,
+    operation: &O,
+    upload: &mut dyn Read,
+) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
     O: Operation<Payload = Streamed, Decoder: Single>,
 {
@@ -66,15 +106,23 @@ where
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read?,
         };
-        match connection.write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat()) {
+        match connection
+            .write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat())
+        {
             Ok(()) if read > 0 => {}
             sent => break sent,
         }
     };
     match answer(hub, operation, connection) {
         // It may have refused before it closed the connection.
-        Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => reply.next().ok_or("a reply of one item had none")?,
-        answer => Err(sent.err().map(Failure::from).or(answer.err()).unwrap_or_else(|| "there is no answer".into())),
+        Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => {
+            reply.next().ok_or("a reply of one item had none")?
+        }
+        answer => Err(sent
+            .err()
+            .map(Failure::from)
+            .or(answer.err())
+            .unwrap_or_else(|| "there is no answer".into())),
     }
 }
 
@@ -84,7 +132,10 @@ where
     O: Operation<Payload = Vec<u8>>,
 {
     let (head, body) = hub.request(operation)?.into_parts();
-    let mut connection = open(&Request::from_parts(head, ()), &format!("content-length: {}", body.len()))?;
+    let mut connection = open(
+        &Request::from_parts(head, ()),
+        &format!("content-length: {}", body.len()),
+    )?;
     connection.write_all(&body)?;
     answer(hub, operation, connection)
 }
@@ -95,10 +146,16 @@ fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     if uri.scheme_str() != Some("http") {
         return Err("this goes to http:// addresses only".into());
     }
-    let (authority, target) = uri.authority().zip(uri.path_and_query()).ok_or("the address has no host")?;
+    let (authority, target) = uri
+        .authority()
+        .zip(uri.path_and_query())
+        .ok_or("the address has no host")?;
     let host = authority.host().trim_matches(['[', ']']);
-    let mut head =
-        format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{framing}\r\n", request.method()).into_bytes();
+    let mut head = format!(
+        "{} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{framing}\r\n",
+        request.method()
+    )
+    .into_bytes();
     for (name, value) in headers {
         head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
@@ -108,7 +165,11 @@ fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     Ok(connection)
 }
 
-fn answer<O: Operation>(hub: &Endpoint, operation: &O, connection: TcpStream) -> Result<Items<O::Decoder>, Failure> {
+fn answer<O: Operation>(
+    hub: &Endpoint,
+    operation: &O,
+    connection: TcpStream,
+) -> Result<Items<O::Decoder>, Failure> {
     let mut body = BufReader::new(connection);
     let (status, reason, headers) = loop {
         let line = line(&mut body)?;
@@ -119,19 +180,28 @@ fn answer<O: Operation>(hub: &Endpoint, operation: &O, connection: TcpStream) ->
             break (status, words.next().unwrap_or_default().to_owned(), headers);
         }
     };
-    let left = match headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()) {
+    let left = match headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+    {
         _ if headers.contains_key(header::TRANSFER_ENCODING) => Left::Chunks,
         _ if status == StatusCode::NO_CONTENT => Left::Bytes(0),
         length => Left::Bytes(length.unwrap_or(u64::MAX)),
     };
-    Ok(Items { reply: hub.reply(operation, status, &reason, &headers), body, left })
+    Ok(Items {
+        reply: hub.reply(operation, status, &reason, &headers),
+        body,
+        left,
+    })
 }
 
 fn read_headers(from: &mut impl BufRead) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     loop {
         match line(from)?.split_once(':') {
-            Some((name, value)) => headers.append(name.parse::<HeaderName>()?, value.trim().parse()?),
+            Some((name, value)) => {
+                headers.append(name.parse::<HeaderName>()?, value.trim().parse()?)
+            }
             None => return Ok(headers),
         };
     }
@@ -140,7 +210,9 @@ fn read_headers(from: &mut impl BufRead) -> Result<HeaderMap, Failure> {
 fn line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     from.read_line(&mut line)?;
-    line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    line.strip_suffix("\r\n")
+        .map(str::to_owned)
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// The items of a reply, as they come.
@@ -191,14 +263,17 @@ impl<D> Items<D> {
         }
         if let Left::Chunks = self.left {
             let size = line(&mut self.body)?;
-            let size = u64::from_str_radix(size.split(';').next().unwrap_or_default(), 16).map_err(io::Error::other)?;
+            let size = u64::from_str_radix(size.split(';').next().unwrap_or_default(), 16)
+                .map_err(io::Error::other)?;
             self.left = Left::Chunk(size);
             if size == 0 {
                 while !line(&mut self.body)?.is_empty() {}
                 self.left = Left::Bytes(0);
             }
         }
-        let (Left::Bytes(left) | Left::Chunk(left)) = self.left else { return Ok(Vec::new()) };
+        let (Left::Bytes(left) | Left::Chunk(left)) = self.left else {
+            return Ok(Vec::new());
+        };
         let mut piece = Vec::new();
         if left > 0 {
             let there = self.body.fill_buf()?;

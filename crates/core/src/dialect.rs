@@ -17,7 +17,11 @@ impl Version {
     /// The version `major.minor.patch`.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
+        Self {
+            major,
+            minor,
+            patch,
+        }
     }
 
     /// Reads the text that a hub reports; a suffix (`-pre.1`, `+build`) is left out, missing parts are zero.
@@ -29,7 +33,11 @@ impl Version {
         let mut parts = core.split('.').map(|part| part.parse::<u32>().ok());
         let major = parts.next().flatten()?;
         let mut next = || parts.next().flatten().unwrap_or(0);
-        Some(Self { major, minor: next(), patch: next() })
+        Some(Self {
+            major,
+            minor: next(),
+            patch: next(),
+        })
     }
 }
 
@@ -83,8 +91,20 @@ impl Dialect {
     }
 
     /// Refuses what this hub does not have yet.
-    pub(crate) fn require(self, operation: &'static str, since: Version) -> Result<(), RequestError> {
-        if self.has(since) { Ok(()) } else { Err(RequestError::Unsupported { operation, since, hub: self.version }) }
+    pub(crate) fn require(
+        self,
+        operation: &'static str,
+        since: Version,
+    ) -> Result<(), RequestError> {
+        if self.has(since) {
+            Ok(())
+        } else {
+            Err(RequestError::Unsupported {
+                operation,
+                since,
+                hub: self.version,
+            })
+        }
     }
 
     /// Whether `_stop` takes a coded message, `[4001,{…}]`, instead of a plain object.

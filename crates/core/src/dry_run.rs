@@ -87,13 +87,23 @@ impl DryRun {
         if let DryRunBody::Bytes(bytes) = &mut body {
             secrets::hide_in_json(bytes, &mut hidden);
         }
-        Self { method: head.method, url: head.uri, headers, body, file: None, hidden }
+        Self {
+            method: head.method,
+            url: head.uri,
+            headers,
+            body,
+            file: None,
+            hidden,
+        }
     }
 
     /// Lets the command upload this file, where it uploads something.
     #[must_use]
     pub fn with_file(self, path: impl Into<String>) -> Self {
-        Self { file: Some(path.into()), ..self }
+        Self {
+            file: Some(path.into()),
+            ..self
+        }
     }
 
     /// The method.

@@ -27,7 +27,11 @@ impl Endpoint {
         let base = parse_base(base_url)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        Ok(Self { base, headers, dialect: None })
+        Ok(Self {
+            base,
+            headers,
+            dialect: None,
+        })
     }
 
     /// The base URL, without a trailing slash.
@@ -42,15 +46,27 @@ impl Endpoint {
     /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
     /// operations; for a value that would not arrive as it is, because white space is around it or a letter outside ASCII in it; and where all
     /// headers together are longer than 16 kB.
-    pub fn set_header(&mut self, name: HeaderName, mut value: HeaderValue) -> Result<(), RequestError> {
+    pub fn set_header(
+        &mut self,
+        name: HeaderName,
+        mut value: HeaderValue,
+    ) -> Result<(), RequestError> {
         if FRAMING.contains(&name) {
-            return Err(RequestError::header(name.as_str(), "it describes the connection or the body, and is set by this library"));
+            return Err(RequestError::header(
+                name.as_str(),
+                "it describes the connection or the body, and is set by this library",
+            ));
         }
         headers::check_value(&name, &value)?;
         let others = self.headers.iter().filter(|(other, _)| *other != name);
-        let length: usize = others.map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let length: usize = others
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
         if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
-            return Err(RequestError::header(name.as_str(), "with it, the headers are longer than the 16 kB that hubs take"));
+            return Err(RequestError::header(
+                name.as_str(),
+                "with it, the headers are longer than the 16 kB that hubs take",
+            ));
         }
         value.set_sensitive(true);
         self.headers.insert(name, value);
@@ -81,14 +97,21 @@ impl Endpoint {
     /// A value in the path cannot be sent.
     pub fn below(&self, path: Path) -> Result<Self, RequestError> {
         let base = format!("{}/{}", self.base, path.into_text()?);
-        Ok(Self { base, headers: self.headers.clone(), dialect: None })
+        Ok(Self {
+            base,
+            headers: self.headers.clone(),
+            dialect: None,
+        })
     }
 
     /// The request for an operation. Where no dialect was told, the hub is taken to speak [`Dialect::LATEST`].
     ///
     /// # Errors
     /// The operation's values cannot be sent, or the hub is known to be too old for it.
-    pub fn request<O: Operation>(&self, operation: &O) -> Result<Request<O::Payload>, RequestError> {
+    pub fn request<O: Operation>(
+        &self,
+        operation: &O,
+    ) -> Result<Request<O::Payload>, RequestError> {
         if let Some(dialect) = self.dialect {
             dialect.require(O::NAME, O::SINCE)?;
         }
@@ -114,7 +137,13 @@ impl Endpoint {
 
     /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put
     /// their only words there at times. A transport that does not know it passes the empty string.
-    pub fn reply<O: Operation>(&self, operation: &O, status: StatusCode, reason: &str, headers: &HeaderMap) -> Reply<O::Decoder> {
+    pub fn reply<O: Operation>(
+        &self,
+        operation: &O,
+        status: StatusCode,
+        reason: &str,
+        headers: &HeaderMap,
+    ) -> Reply<O::Decoder> {
         let decoder = operation.decoder(self.dialect.unwrap_or(Dialect::LATEST));
         Reply::new(status, reason, headers, decoder, O::refusal)
     }
@@ -149,7 +178,11 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
-    } else if url.as_str().parse().is_ok_and(|uri: Uri| uri.host() == url.host_str()) {
+    } else if url
+        .as_str()
+        .parse()
+        .is_ok_and(|uri: Uri| uri.host() == url.host_str())
+    {
         let text = String::from(url);
         return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
     } else {
@@ -162,7 +195,9 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
 /// Shows neither what stands before an `@`, which may be a password (also where the address was mistyped: `user:secret@example.com` has the
 /// scheme `user`), nor what stands after a `?` or `#`, which may be a token. Where it may be either, nothing.
 fn refusal(given: &str, problem: &str) -> RequestError {
-    let (address, rest) = given.split_at_checked(given.find(['?', '#']).unwrap_or(given.len())).unwrap_or_default();
+    let (address, rest) = given
+        .split_at_checked(given.find(['?', '#']).unwrap_or(given.len()))
+        .unwrap_or_default();
     match address.rsplit_once('@') {
         _ if rest.contains('@') => RequestError::base_url("…", problem),
         Some((_, place)) => RequestError::base_url(&format!("…@{place}"), problem),
@@ -177,12 +212,24 @@ mod tests {
     #[test]
     fn base_urls_are_taken_as_given() {
         for (given, base) in [
-            ("http://localhost:8000/api/v1", "http://localhost:8000/api/v1"),
-            ("http://localhost:8000/api/v1/", "http://localhost:8000/api/v1"),
-            ("http://www.example.com:8000/hubs/a/api/v1", "http://www.example.com:8000/hubs/a/api/v1"),
+            (
+                "http://localhost:8000/api/v1",
+                "http://localhost:8000/api/v1",
+            ),
+            (
+                "http://localhost:8000/api/v1/",
+                "http://localhost:8000/api/v1",
+            ),
+            (
+                "http://www.example.com:8000/hubs/a/api/v1",
+                "http://www.example.com:8000/hubs/a/api/v1",
+            ),
             ("https://example.com", "https://example.com"),
             ("HTTP://[::1]:8000/", "http://[::1]:8000"),
-            ("http://example.com/a%20b/api/v1", "http://example.com/a%20b/api/v1"),
+            (
+                "http://example.com/a%20b/api/v1",
+                "http://example.com/a%20b/api/v1",
+            ),
         ] {
             assert_eq!(parse_base(given).ok().as_deref(), Some(base));
         }
@@ -200,21 +247,48 @@ mod tests {
             ("http://exa mple.com/api?token=secret", "domain"),
             ("http://example.com/api?", "query"),
             ("http://example.com/api#x", "fragment"),
-            ("http://user:secret@example.com/api", "user name or password"),
-            ("http://user@example.com/api?secret#secret", "user name or password"),
-            ("http://example.com/api?token=secret", "\"http://example.com/api\" as the base URL of a hub: it holds a query"),
-            ("http://example.com/a@b#secret", "\"…@b\" as the base URL of a hub: it holds a fragment"),
-            ("user:secret@example.com/api", "\"…@example.com/api\" as the base URL of a hub: its scheme"),
-            ("http://example.com:port/api?secret", "\"http://example.com:port/api\" as the base URL of a hub: invalid port"),
-            ("http://user:x#secret@example.com", "\"…\" as the base URL of a hub: invalid port"),
-            ("http://user:1#secret@example.com", "\"…\" as the base URL of a hub: it holds a fragment"),
+            (
+                "http://user:secret@example.com/api",
+                "user name or password",
+            ),
+            (
+                "http://user@example.com/api?secret#secret",
+                "user name or password",
+            ),
+            (
+                "http://example.com/api?token=secret",
+                "\"http://example.com/api\" as the base URL of a hub: it holds a query",
+            ),
+            (
+                "http://example.com/a@b#secret",
+                "\"…@b\" as the base URL of a hub: it holds a fragment",
+            ),
+            (
+                "user:secret@example.com/api",
+                "\"…@example.com/api\" as the base URL of a hub: its scheme",
+            ),
+            (
+                "http://example.com:port/api?secret",
+                "\"http://example.com:port/api\" as the base URL of a hub: invalid port",
+            ),
+            (
+                "http://user:x#secret@example.com",
+                "\"…\" as the base URL of a hub: invalid port",
+            ),
+            (
+                "http://user:1#secret@example.com",
+                "\"…\" as the base URL of a hub: it holds a fragment",
+            ),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("user:secret@example.com/api", "scheme"),
             ("htp:/user:secret@example.com/api", "scheme"),
             ("http://example.com:99999/", "port"),
             ("http://exam}ple.com/", "HTTP does not allow"),
         ] {
-            let error = parse_base(given).err().map(|error| alloc::string::ToString::to_string(&error)).unwrap_or_default();
+            let error = parse_base(given)
+                .err()
+                .map(|error| alloc::string::ToString::to_string(&error))
+                .unwrap_or_default();
             assert!(error.contains(reason), "{given}: {error:?}");
             assert!(!error.contains("secret"), "{error}");
         }
@@ -222,11 +296,28 @@ mod tests {
 
     #[test]
     fn headers_of_the_connection_are_not_the_callers() {
-        let mut hub = Endpoint::new("http://localhost:8000/api/v1").unwrap_or_else(|error| unreachable!("{error}"));
-        assert!(hub.set_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")).is_err());
-        assert!(hub.set_header(header::AUTHORIZATION, HeaderValue::from_static("Bearer secret")).is_ok());
+        let mut hub = Endpoint::new("http://localhost:8000/api/v1")
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        assert!(
+            hub.set_header(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked")
+            )
+            .is_err()
+        );
+        assert!(
+            hub.set_header(
+                header::AUTHORIZATION,
+                HeaderValue::from_static("Bearer secret")
+            )
+            .is_ok()
+        );
         assert!(!format!("{hub:?}").contains("secret"));
-        let long = HeaderValue::try_from("x".repeat(HEADERS_LIMIT)).unwrap_or_else(|error| unreachable!("{error}"));
-        assert!(hub.set_header(HeaderName::from_static("x-long"), long).is_err());
+        let long = HeaderValue::try_from("x".repeat(HEADERS_LIMIT))
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        assert!(
+            hub.set_header(HeaderName::from_static("x-long"), long)
+                .is_err()
+        );
     }
 }

@@ -72,7 +72,9 @@ pub enum RequestError {
     },
 
     /// The hub is older than the operation, or than an option of it.
-    #[error("this hub (version {hub}) does not have {operation:?}, which came with version {since}")]
+    #[error(
+        "this hub (version {hub}) does not have {operation:?}, which came with version {since}"
+    )]
     #[non_exhaustive]
     Unsupported {
         /// The operation, or the option.
@@ -92,25 +94,37 @@ impl RequestError {
     /// A [`BaseUrl`](Self::BaseUrl) error, for transports that cannot reach every address.
     #[must_use]
     pub fn base_url(url: &str, problem: &str) -> Self {
-        Self::BaseUrl { url: url.into(), problem: problem.into() }
+        Self::BaseUrl {
+            url: url.into(),
+            problem: problem.into(),
+        }
     }
 
     /// A [`Header`](Self::Header) error, for operations and clients that take header values from their callers.
     #[must_use]
     pub fn header(name: &str, problem: &str) -> Self {
-        Self::Header { name: name.into(), problem: problem.into() }
+        Self::Header {
+            name: name.into(),
+            problem: problem.into(),
+        }
     }
 
     /// An [`Option`](Self::Option) error, for operations that check their values.
     #[must_use]
     pub fn option(option: &str, problem: &str) -> Self {
-        Self::Option { option: option.into(), problem: problem.into() }
+        Self::Option {
+            option: option.into(),
+            problem: problem.into(),
+        }
     }
 
     /// A [`Setting`](Self::Setting) error, for clients and transports that check what they are given.
     #[must_use]
     pub fn setting(setting: &str, problem: &str) -> Self {
-        Self::Setting { setting: setting.into(), problem: problem.into() }
+        Self::Setting {
+            setting: setting.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -150,7 +164,9 @@ pub enum ReplyError {
     },
 
     /// The body is longer than this operation's reply can be.
-    #[error("the reply is longer than {limit} bytes, more than a hub sends here; it was not read further")]
+    #[error(
+        "the reply is longer than {limit} bytes, more than a hub sends here; it was not read further"
+    )]
     #[non_exhaustive]
     TooLarge {
         /// The limit, in bytes.
@@ -170,11 +186,17 @@ pub enum ReplyError {
 
 impl ReplyError {
     pub(crate) fn body(source: serde_json::Error, body: &[u8]) -> Self {
-        Self::Body { start: message::start_of(body), source: message::in_short(source) }
+        Self::Body {
+            start: message::start_of(body),
+            source: message::in_short(source),
+        }
     }
 
     pub(crate) fn text(source: Utf8Error, text: &[u8]) -> Self {
-        Self::Text { start: message::start_of(text), source }
+        Self::Text {
+            start: message::start_of(text),
+            source,
+        }
     }
 
     /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.

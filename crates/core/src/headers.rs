@@ -5,11 +5,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::RequestError;
 
 pub(crate) fn json(headers: &mut HeaderMap) {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
 }
 
 pub(crate) fn octet_stream(headers: &mut HeaderMap) {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
 }
 
 /// Whether the target of an upload ends after it; what is not said is not sent.

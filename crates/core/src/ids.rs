@@ -157,7 +157,11 @@ const OBJECT_MEMBERS: [&str; 12] = [
 pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
     if OBJECT_MEMBERS.contains(&value) {
         let problem = "hubs never answer a request for it";
-        return Err(RequestError::Segment { what, value: value.into(), problem });
+        return Err(RequestError::Segment {
+            what,
+            value: value.into(),
+            problem,
+        });
     }
     check_segment(what, value)
 }

@@ -27,13 +27,17 @@ mod topics;
 
 pub use adapter::Adapter;
 pub use content_type::ContentType;
-pub use decode::{Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines};
+pub use decode::{
+    Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines,
+};
 pub use dialect::{Dialect, Version};
 pub use dry_run::{DryRun, DryRunBody};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, ReplyError, RequestError};
 pub use hub::*;
-pub use ids::{EventName, HubId, InstanceId, ManagerId, SequenceId, SpaceId, StoreItemId, TopicName};
+pub use ids::{
+    EventName, HubId, InstanceId, ManagerId, SequenceId, SpaceId, StoreItemId, TopicName,
+};
 pub use instances::*;
 pub use ndjson::{NdjsonGuard, NullLine};
 pub use operation::{Operation, Streamed};

@@ -82,7 +82,9 @@ impl NdjsonGuard {
 
     fn refuse(&mut self) -> NullLine {
         self.refused = true;
-        NullLine { line: self.lines + 1 }
+        NullLine {
+            line: self.lines + 1,
+        }
     }
 }
 
@@ -90,7 +92,9 @@ const NULL: [u8; 4] = *b"null";
 
 /// A line of what should be sent to an input is `null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object")]
+#[error(
+    "line {line} is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"
+)]
 #[non_exhaustive]
 pub struct NullLine {
     /// Which line, counted from 1.

@@ -60,7 +60,11 @@ pub(crate) type Check = fn(what: &'static str, value: &str) -> Result<(), Reques
 
 /// Whether a hub can find `value` as one segment of a path, and nothing on the way there can take it for something else.
 pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), RequestError> {
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
         // As nearly all are.
         return Ok(());
     }
@@ -78,7 +82,11 @@ pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), Reque
     } else {
         return Ok(());
     };
-    Err(RequestError::Segment { what, value: value.into(), problem })
+    Err(RequestError::Segment {
+        what,
+        value: value.into(),
+        problem,
+    })
 }
 
 fn is_addressable(byte: u8) -> bool {
@@ -86,7 +94,10 @@ fn is_addressable(byte: u8) -> bool {
 }
 
 fn has_percent_escape(value: &str) -> bool {
-    value.as_bytes().windows(3).any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+    value
+        .as_bytes()
+        .windows(3)
+        .any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -114,14 +125,30 @@ mod tests {
             "a|b",
             "\u{7f}",
         ] {
-            assert!(Path::new("sequence").value("sequence id", value).into_text().is_err(), "{value:?}");
+            assert!(
+                Path::new("sequence")
+                    .value("sequence id", value)
+                    .into_text()
+                    .is_err(),
+                "{value:?}"
+            );
         }
     }
 
     #[test]
     fn values_that_hubs_can_find_are_sent_as_they_are() {
-        for value in ["2d1cb1f0-81ea-4e33-a94d-ba8fe578a025", "a+b:c@d", "a!$&'()*,;=~", "100%", "50%-off", "..."] {
-            let text = Path::new("sequence").value("sequence id", value).literal("start").into_text();
+        for value in [
+            "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025",
+            "a+b:c@d",
+            "a!$&'()*,;=~",
+            "100%",
+            "50%-off",
+            "...",
+        ] {
+            let text = Path::new("sequence")
+                .value("sequence id", value)
+                .literal("start")
+                .into_text();
             assert_eq!(text.ok(), Some(alloc::format!("sequence/{value}/start")));
         }
     }

@@ -10,11 +10,14 @@ mod multi_manager;
 mod store;
 
 pub use access_keys::{
-    AccessKey, AccessKeys, CreateAccessKey, ListAccessKeys, ListSpaces, RevokeAccessKey, RevokeAllAccessKeys, RevokedAccessKeys, SpaceInfo,
+    AccessKey, AccessKeys, CreateAccessKey, ListAccessKeys, ListSpaces, RevokeAccessKey,
+    RevokeAllAccessKeys, RevokedAccessKeys, SpaceInfo,
 };
 pub use manager::{
-    DeleteHub, DisconnectHubs, Disconnected, DisconnectedHub, GetManagerConfig, HubInfo, ListAllSequences, ListHubs, ListManagerTopics,
-    ManagerConfig, ManagerTopic,
+    DeleteHub, DisconnectHubs, Disconnected, DisconnectedHub, GetManagerConfig, HubInfo,
+    ListAllSequences, ListHubs, ListManagerTopics, ManagerConfig, ManagerTopic,
 };
-pub use multi_manager::{GetMultiManagerInfo, ListManagers, ManagerInfo, MultiManagerInfo, StartManager};
+pub use multi_manager::{
+    GetMultiManagerInfo, ListManagers, ManagerInfo, MultiManagerInfo, StartManager,
+};
 pub use store::{ClearStore, DeleteStoreItem, ListStoreItems, PutStoreItem, StoreItem};

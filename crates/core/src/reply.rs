@@ -33,23 +33,50 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, reason: &str, headers: &HeaderMap, correct: fn(ApiError) -> ApiError) -> Box<Self> {
+    fn new(
+        status: StatusCode,
+        reason: &str,
+        headers: &HeaderMap,
+        correct: fn(ApiError) -> ApiError,
+    ) -> Box<Self> {
         let (reason, headers) = (reason.to_string(), headers.clone());
-        Box::new(Self { status, reason, headers, body: Vec::new(), complete: false, correct })
+        Box::new(Self {
+            status,
+            reason,
+            headers,
+            body: Vec::new(),
+            complete: false,
+            correct,
+        })
     }
 }
 
 /// How long the head says that the body is.
 fn announced(headers: &HeaderMap) -> Option<u64> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok());
     length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
 }
 
 impl<D: Decode> Reply<D> {
-    pub(crate) fn new(status: StatusCode, reason: &str, headers: &HeaderMap, decoder: D, correct: fn(ApiError) -> ApiError) -> Self {
-        let reading =
-            if status.is_success() { Reading::Success(decoder) } else { Reading::Refusal(Refusal::new(status, reason, headers, correct)) };
-        Self { reading, got: 0, expected: announced(headers) }
+    pub(crate) fn new(
+        status: StatusCode,
+        reason: &str,
+        headers: &HeaderMap,
+        decoder: D,
+        correct: fn(ApiError) -> ApiError,
+    ) -> Self {
+        let reading = if status.is_success() {
+            Reading::Success(decoder)
+        } else {
+            Reading::Refusal(Refusal::new(status, reason, headers, correct))
+        };
+        Self {
+            reading,
+            got: 0,
+            expected: announced(headers),
+        }
     }
 
     /// Whether the status says success.
@@ -81,7 +108,9 @@ impl<D: Decode> Reply<D> {
 
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.got = self
+            .got
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         match &mut self.reading {
             Reading::Success(decoder) => decoder.feed(bytes),
             Reading::Refusal(refusal) => refusal.feed(bytes),
@@ -97,7 +126,9 @@ impl<D: Decode> Reply<D> {
         match &mut self.reading {
             // A refusal that was cut short is still a refusal.
             Reading::Refusal(refusal) => refusal.complete = true,
-            Reading::Success(_) if self.expected.is_some_and(|expected| self.got < expected) => return Err(self.cut_off()),
+            Reading::Success(_) if self.expected.is_some_and(|expected| self.got < expected) => {
+                return Err(self.cut_off());
+            }
             Reading::Success(decoder) => decoder.end(),
             Reading::Over => {}
         }
@@ -106,7 +137,10 @@ impl<D: Decode> Reply<D> {
 
     /// The connection was lost in the middle of the body: what to report for it.
     pub fn cut_off(&mut self) -> ReplyError {
-        let error = ReplyError::Truncated { got: self.got, expected: self.expected };
+        let error = ReplyError::Truncated {
+            got: self.got,
+            expected: self.expected,
+        };
         match core::mem::replace(&mut self.reading, Reading::Over) {
             Reading::Refusal(refusal) => refusal.into_error(),
             _ => error,
@@ -131,7 +165,8 @@ impl Refusal {
     /// Once there is as much as is kept, the rest of the body is not waited for.
     fn feed(&mut self, bytes: &[u8]) {
         let room = ApiError::BODY_LIMIT - self.body.len();
-        self.body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.body
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         self.complete = self.body.len() == ApiError::BODY_LIMIT;
     }
 
@@ -148,6 +183,10 @@ impl<D> fmt::Debug for Reply<D> {
             Reading::Refusal(_) => "refusal",
             Reading::Over => "over",
         };
-        f.debug_struct("Reply").field("reading", &reading).field("got", &self.got).field("expected", &self.expected).finish()
+        f.debug_struct("Reply")
+            .field("reading", &reading)
+            .field("got", &self.got)
+            .field("expected", &self.expected)
+            .finish()
     }
 }

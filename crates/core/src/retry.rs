@@ -26,13 +26,24 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// Waits `step` after the first attempt, twice as long after the second, three times as long after the third.
     pub const fn linear(step: Duration) -> Self {
-        Self { first: step, doubles: false, jitter: false, longest: Duration::from_secs(30), attempts: 3, within: None }
+        Self {
+            first: step,
+            doubles: false,
+            jitter: false,
+            longest: Duration::from_secs(30),
+            attempts: 3,
+            within: None,
+        }
     }
 
     /// Waits `first` after the first attempt, twice as long after the second, four times as long after the third. Between half of that and
     /// all of it, by chance: so that many that have failed together do not try again together.
     pub const fn exponential(first: Duration) -> Self {
-        Self { doubles: true, jitter: true, ..Self::linear(first) }
+        Self {
+            doubles: true,
+            jitter: true,
+            ..Self::linear(first)
+        }
     }
 
     /// How many attempts are made in all: 3 where it is not said, and at least one.
@@ -47,7 +58,10 @@ impl RetryPolicy {
 
     /// Begins no attempt later than this after the beginning of the first.
     pub const fn within(self, time: Duration) -> Self {
-        Self { within: Some(time), ..self }
+        Self {
+            within: Some(time),
+            ..self
+        }
     }
 
     /// Whether the waits are shortened by chance.
@@ -62,7 +76,11 @@ impl RetryPolicy {
         if attempt >= self.attempts {
             return None;
         }
-        let factor = if self.doubles { 2_u32.saturating_pow(attempt.saturating_sub(1)) } else { attempt };
+        let factor = if self.doubles {
+            2_u32.saturating_pow(attempt.saturating_sub(1))
+        } else {
+            attempt
+        };
         let mut delay = self.first.saturating_mul(factor).min(self.longest);
         if self.jitter {
             let half = delay / 2;

@@ -35,11 +35,19 @@ impl Timestamp {
             return None;
         }
         // Counted from the first of March, a leap day is the last of its year.
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+        let (year, month) = if month > 2 {
+            (year, month - 3)
+        } else {
+            (year - 1, month + 9)
+        };
+        let days =
+            year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
         let seconds = (days - EPOCH_DAYS) * 86_400 + hour * 3600 + minute * 60 + second;
-        let nanos =
-            if fraction.is_empty() { 0 } else { number(fraction)? * 10_u64.pow(9_u32.checked_sub(u32::try_from(fraction.len()).ok()?)?) };
+        let nanos = if fraction.is_empty() {
+            0
+        } else {
+            number(fraction)? * 10_u64.pow(9_u32.checked_sub(u32::try_from(fraction.len()).ok()?)?)
+        };
         Some(Duration::new(seconds, u32::try_from(nanos).ok()?))
     }
 }
@@ -48,7 +56,10 @@ impl Timestamp {
 const EPOCH_DAYS: u64 = 719_468;
 
 fn number(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 impl fmt::Display for Timestamp {
@@ -75,7 +86,9 @@ mod tests {
             ("yesterday", None),
             ("", None),
         ] {
-            let since = Timestamp(text.into()).since_unix_epoch().map(|since| since.as_millis());
+            let since = Timestamp(text.into())
+                .since_unix_epoch()
+                .map(|since| since.as_millis());
             assert_eq!(since, millis, "{text}");
         }
     }

@@ -1,6 +1,8 @@
 //! Composed where there is no recording.
 
-use scramjet_client_core::{Adapter, Dialect, ErrorCode, GetVersion, InstanceStatus, ReplyError, Version};
+use scramjet_client_core::{
+    Adapter, Dialect, ErrorCode, GetVersion, InstanceStatus, ReplyError, Version,
+};
 use serde_json::json;
 
 use super::operations::*;
@@ -9,12 +11,24 @@ use super::table::Table;
 #[test]
 fn composed_replies_of_0_18_7() {
     let t = Table::new("composed/0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
-    t.gives("instance-health", health, |health| health.healthy && health.process_id == Some(18898));
+    t.gives("instance-health", health, |health| {
+        health.healthy && health.process_id == Some(18898)
+    });
     t.done("sequence-delete", delete);
-    t.refuses("sequence-delete-in-use", delete, 409, ErrorCode::Conflict, "Can't remove sequence in use.");
+    t.refuses(
+        "sequence-delete-in-use",
+        delete,
+        409,
+        ErrorCode::Conflict,
+        "Can't remove sequence in use.",
+    );
     t.gives("sequence-get", get_sequence, |sequence| {
         let config = &sequence.config;
-        (config.name.as_str(), config.version.as_str(), config.main.as_deref()) == ("events", "1.0.0", Some("index.js"))
+        (
+            config.name.as_str(),
+            config.version.as_str(),
+            config.main.as_deref(),
+        ) == ("events", "1.0.0", Some("index.js"))
             && config.engines["node"] == ">=16"
             && config.adapter == Some(Adapter::Process)
             && config.extra["sequenceDir"] == "/srv/sequences/dbb02e3a-59cd-4010-ac62-3a25da8fbc40"
@@ -22,11 +36,20 @@ fn composed_replies_of_0_18_7() {
             && (&sequence.location, &config.language, &config.description) == (&None, &None, &None)
     });
     let unknown = "the hub has no such sequence";
-    let unknown = t.refuses("sequence-instances-unknown", instances_of, (404, 500), ErrorCode::NotFound, unknown);
+    let unknown = t.refuses(
+        "sequence-instances-unknown",
+        instances_of,
+        (404, 500),
+        ErrorCode::NotFound,
+        unknown,
+    );
     assert!(unknown.is_not_found());
     t.gives("sequences-list", list_sequences, |sequences| {
         let bare = &sequences[2].config;
-        sequences.len() == 3 && bare.name.is_empty() && bare.version.is_empty() && bare.engines.is_empty()
+        sequences.len() == 3
+            && bare.name.is_empty()
+            && bare.version.is_empty()
+            && bare.engines.is_empty()
     });
     t.finish();
 }
@@ -37,16 +60,33 @@ fn composed_replies_of_1_0_1() {
     let t = Table::new("composed/1.0.1", Some(Dialect::LATEST));
     t.gives("version", version, |hub| {
         hub.dialect() == Dialect::LATEST
-            && (hub.service.as_deref(), hub.api_version.as_deref(), hub.build.as_deref())
-                == (Some("@scramjet/host"), Some("v1"), Some("source"))
+            && (
+                hub.service.as_deref(),
+                hub.api_version.as_deref(),
+                hub.build.as_deref(),
+            ) == (Some("@scramjet/host"), Some("v1"), Some("source"))
     });
-    t.gives("kill", kill, |answer| answer.info().is_some_and(|info| info.status == Some(InstanceStatus::Killing)));
-    t.refuses("sequence-delete-in-use", delete, 409, Conflict, "Can't remove- Sequence in use");
+    t.gives("kill", kill, |answer| {
+        answer
+            .info()
+            .is_some_and(|info| info.status == Some(InstanceStatus::Killing))
+    });
+    t.refuses(
+        "sequence-delete-in-use",
+        delete,
+        409,
+        Conflict,
+        "Can't remove- Sequence in use",
+    );
     let unknown = "The sequence 00000000-0000-4000-8000-000000000000 does not exist.";
     t.refuses("sequence-delete-unknown", delete, 404, NotFound, unknown);
     t.gives("sequence-get", get_sequence, |sequence| {
         let config = &sequence.config;
-        (config.name.as_str(), config.version.as_str(), config.main.as_deref()) == ("fullmeta", "2.1.0", Some("index.js"))
+        (
+            config.name.as_str(),
+            config.version.as_str(),
+            config.main.as_deref(),
+        ) == ("fullmeta", "2.1.0", Some("index.js"))
             && config.description.as_deref() == Some("desc")
             && config.engines["node"] == ">=16"
             && config.language.as_deref() == Some("js")
@@ -57,7 +97,13 @@ fn composed_replies_of_1_0_1() {
             && sequence.location.as_deref() == Some("STH")
     });
     let unknown = "Sequence 00000000-0000-4000-8000-000000000000 not found";
-    t.refuses("sequence-instances-unknown", instances_of, 404, NotFound, unknown);
+    t.refuses(
+        "sequence-instances-unknown",
+        instances_of,
+        404,
+        NotFound,
+        unknown,
+    );
     t.gives("start", start, |started| {
         started.id == "c34b9a11-82ba-442a-9bca-dcff8c1871d1"
             && started.extra["message"] == "Sequence c34b9a11-82ba-442a-9bca-dcff8c1871d1 starting"
@@ -65,8 +111,17 @@ fn composed_replies_of_1_0_1() {
     let main = "Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json";
     t.refuses("start-bad-main", start, 400, BadParameters, main);
     let error = t.refuses("start-failed-object", start, 400, BadParameters, main);
-    assert_eq!(error.json().map(|json| json["error"]["exitcode"].clone()), Some(json!(21)));
-    let overloaded = t.refuses("start-overloaded", start, 419, InsufficientResources, "Insufficient Space on Resource");
+    assert_eq!(
+        error.json().map(|json| json["error"]["exitcode"].clone()),
+        Some(json!(21))
+    );
+    let overloaded = t.refuses(
+        "start-overloaded",
+        start,
+        419,
+        InsufficientResources,
+        "Insufficient Space on Resource",
+    );
     assert!(overloaded.is_overloaded());
     t.gives("config", get_config, |config| {
         let host = config.host.as_ref();
@@ -81,7 +136,13 @@ fn composed_replies_of_1_0_1() {
             && topic.state.as_deref() == Some("pause")
             && topic.extra.contains_key("origin")
     });
-    t.refuses("topic-delete-unknown", delete_topic, 404, NotFound, "Topic cars not found");
+    t.refuses(
+        "topic-delete-unknown",
+        delete_topic,
+        404,
+        NotFound,
+        "Topic cars not found",
+    );
     t.finish();
 }
 
@@ -89,18 +150,38 @@ fn composed_replies_of_1_0_1() {
 fn replies_of_a_proxy() {
     use ErrorCode::{ServerError, UnknownError};
     let t = Table::new("composed/proxy", None);
-    t.refuses("bad-gateway-empty", version, 502, ServerError, "Bad Gateway");
-    let page = "an HTML page (502 Bad Gateway); a proxy or another web server answered instead of the hub";
+    t.refuses(
+        "bad-gateway-empty",
+        version,
+        502,
+        ServerError,
+        "Bad Gateway",
+    );
+    let page =
+        "an HTML page (502 Bad Gateway); a proxy or another web server answered instead of the hub";
     t.refuses("bad-gateway-html", version, 502, ServerError, page);
-    t.refuses("server-error-text", version, 500, ServerError, "something broke");
+    t.refuses(
+        "server-error-text",
+        version,
+        500,
+        ServerError,
+        "something broke",
+    );
     let target = "it redirects to https://login.example.com/?to=%2Fapi%2Fv1%2Fversion, and redirects are not followed; \
                   if that is the hub, make it the base URL";
     t.refuses("redirect", version, 302, UnknownError, target);
 
     let row = t.row("ok-html");
-    let error = row.outcome(&t.hub, &GetVersion, |items| items).expect_err("a page is no version");
-    let ReplyError::Body { start, .. } = &error else { panic!("{error:?}") };
+    let error = row
+        .outcome(&t.hub, &GetVersion, |items| items)
+        .expect_err("a page is no version");
+    let ReplyError::Body { start, .. } = &error else {
+        panic!("{error:?}")
+    };
     let page = "<!DOCTYPE html>\n<html>\n<head><title>Sign in</title></head>\n<body><form method=\"post\" action=\"/login\">";
-    assert!(start.starts_with(page) && start.chars().count() <= 121, "{start}");
+    assert!(
+        start.starts_with(page) && start.chars().count() <= 121,
+        "{start}"
+    );
     t.finish();
 }

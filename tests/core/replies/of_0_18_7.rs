@@ -9,136 +9,352 @@ use super::{NEVER_ANSWERED, NEVER_ENDS, NO_ROUTE};
 
 #[test]
 fn replies() {
-    use ErrorCode::{BadParameters, InsufficientResources, NotFound, Other, PrerunnerError, ServerError, UnprocessableEntity};
+    use ErrorCode::{
+        BadParameters, InsufficientResources, NotFound, Other, PrerunnerError, ServerError,
+        UnprocessableEntity,
+    };
     let t = Table::new("0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
 
-    t.gives("version", version, |hub| hub.dialect() == Dialect::of(Version::new(0, 18, 7)) && hub.service.is_none());
-    t.refuses("accept-list-with-space", version, 400, BadParameters, "Invalid content-type");
-    t.refuses("accept-not-acceptable", version, 400, BadParameters, "Invalid content-type");
+    t.gives("version", version, |hub| {
+        hub.dialect() == Dialect::of(Version::new(0, 18, 7)) && hub.service.is_none()
+    });
+    t.refuses(
+        "accept-list-with-space",
+        version,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
+    t.refuses(
+        "accept-not-acceptable",
+        version,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
     t.foreign("malformed-request", "core has no malformed requests");
     t.foreign("non-ascii-path", "core refuses such an id");
     t.foreign("unknown-route", NO_ROUTE);
     t.foreign("wrong-method", NO_ROUTE);
     t.foreign("instance-unknown-subroute", NO_ROUTE);
 
-    t.refuses("sequence-get-unknown", get_sequence, 404, NotFound, "Not Found");
-    t.gives("sequence-instances", instances_of, |ids| *ids == ["946d707f-53cd-4a87-9b10-258897d1e67d"]);
-    t.gives("sequence-upload", upload, |sent| sent.id == "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025" && sent.extra.is_empty());
-    t.gives("sequence-upload-chunked", upload, |sent| sent.id == "7d9f222e-8332-4d66-84d9-84562215bb71");
-    t.gives("sequence-upload-expect-continue", upload, |sent| sent.id == "fb6da5a0-369b-42e7-914f-f1eb113a38eb");
-    t.gives("sequence-upload-no-content-type", upload, |sent| sent.id == "16dd9a5c-3ba3-4361-9b5b-4f2ac2147b34");
-    t.refuses("sequence-upload-bad-package-json", upload, 422, UnprocessableEntity, "Unprocessable Entity");
-    t.refuses("sequence-upload-empty", upload, 422, PrerunnerError, "Invalid pkg tar.gz archive");
-    let garbage = t.refuses("sequence-upload-garbage", upload, 422, PrerunnerError, "Invalid pkg tar.gz archive");
+    t.refuses(
+        "sequence-get-unknown",
+        get_sequence,
+        404,
+        NotFound,
+        "Not Found",
+    );
+    t.gives("sequence-instances", instances_of, |ids| {
+        *ids == ["946d707f-53cd-4a87-9b10-258897d1e67d"]
+    });
+    t.gives("sequence-upload", upload, |sent| {
+        sent.id == "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025" && sent.extra.is_empty()
+    });
+    t.gives("sequence-upload-chunked", upload, |sent| {
+        sent.id == "7d9f222e-8332-4d66-84d9-84562215bb71"
+    });
+    t.gives("sequence-upload-expect-continue", upload, |sent| {
+        sent.id == "fb6da5a0-369b-42e7-914f-f1eb113a38eb"
+    });
+    t.gives("sequence-upload-no-content-type", upload, |sent| {
+        sent.id == "16dd9a5c-3ba3-4361-9b5b-4f2ac2147b34"
+    });
+    t.refuses(
+        "sequence-upload-bad-package-json",
+        upload,
+        422,
+        UnprocessableEntity,
+        "Unprocessable Entity",
+    );
+    t.refuses(
+        "sequence-upload-empty",
+        upload,
+        422,
+        PrerunnerError,
+        "Invalid pkg tar.gz archive",
+    );
+    let garbage = t.refuses(
+        "sequence-upload-garbage",
+        upload,
+        422,
+        PrerunnerError,
+        "Invalid pkg tar.gz archive",
+    );
     assert!(garbage.is_unprocessable());
     let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined is not a valid string";
-    t.refuses("sequence-upload-no-main", upload, 422, UnprocessableEntity, missing);
+    t.refuses(
+        "sequence-upload-no-main",
+        upload,
+        422,
+        UnprocessableEntity,
+        missing,
+    );
     let missing = "ENOENT: open /srv/sequences/37689062-4bc4-4979-9202-e11babacd834/package.json";
-    t.refuses("sequence-upload-no-package-json", upload, 422, Other("ENOENT".into()), missing);
-    t.refuses("sequence-upload-wrong-content-type", upload, 400, BadParameters, "Invalid content-type");
+    t.refuses(
+        "sequence-upload-no-package-json",
+        upload,
+        422,
+        Other("ENOENT".into()),
+        missing,
+    );
+    t.refuses(
+        "sequence-upload-wrong-content-type",
+        upload,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
     t.refuses("sequence-overwrite", overwrite, 404, NotFound, "Not Found");
-    t.refuses("sequence-overwrite-garbage", overwrite, 404, NotFound, "Not Found");
-    t.refuses("sequence-delete-bad-charset", delete, 400, BadParameters, "Invalid encoding in content-type");
-    t.refuses("sequence-delete-no-content-type", delete, 400, BadParameters, "Invalid content-type");
-    t.refuses("sequence-delete-unknown", delete, 404, NotFound, "Not Found");
+    t.refuses(
+        "sequence-overwrite-garbage",
+        overwrite,
+        404,
+        NotFound,
+        "Not Found",
+    );
+    t.refuses(
+        "sequence-delete-bad-charset",
+        delete,
+        400,
+        BadParameters,
+        "Invalid encoding in content-type",
+    );
+    t.refuses(
+        "sequence-delete-no-content-type",
+        delete,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
+    t.refuses(
+        "sequence-delete-unknown",
+        delete,
+        404,
+        NotFound,
+        "Not Found",
+    );
 
     t.gives("start-with-config-and-args", start, |started| {
-        started.id == "e2762c1a-64f0-4d1b-9228-d6d8c8ca80dd" && started.extra["opStatus"] == "OK" && started.status.is_none()
+        started.id == "e2762c1a-64f0-4d1b-9228-d6d8c8ca80dd"
+            && started.extra["opStatus"] == "OK"
+            && started.status.is_none()
     });
-    t.gives("start-throws-at-load", start, |started| started.id == "f183e85c-11d9-497d-8883-3c1d8e752aa1");
+    t.gives("start-throws-at-load", start, |started| {
+        started.id == "f183e85c-11d9-497d-8883-3c1d8e752aa1"
+    });
     t.unanswered("start-bad-main", NEVER_ANSWERED);
     t.unanswered("start-two-engines", NEVER_ANSWERED);
-    t.refuses("start-invalid-json", start, 400, BadParameters, "Could not parse content");
-    t.refuses("start-no-content-type", start, 400, BadParameters, "Invalid content-type");
-    let overloaded = t.refuses("start-overloaded", start, 419, InsufficientResources, "Insufficient Space on Resource");
+    t.refuses(
+        "start-invalid-json",
+        start,
+        400,
+        BadParameters,
+        "Could not parse content",
+    );
+    t.refuses(
+        "start-no-content-type",
+        start,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
+    let overloaded = t.refuses(
+        "start-overloaded",
+        start,
+        419,
+        InsufficientResources,
+        "Insufficient Space on Resource",
+    );
     assert!(overloaded.is_overloaded());
     t.refuses("start-unknown-sequence", start, 404, NotFound, "Not Found");
 
     t.gives("instances-empty", list_instances, Vec::is_empty);
     t.gives("instances-list", list_instances, |instances| {
-        let sequence = SequenceId::new("dbb02e3a-59cd-4010-ac62-3a25da8fbc40").ok().map(SequenceOf::Id);
+        let sequence = SequenceId::new("dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
+            .ok()
+            .map(SequenceOf::Id);
         instances.len() == 4 && instances[0].sequence == sequence && instances[0].created.is_none()
     });
     t.gives("instance-info-running", get_instance, |info| {
         let sequence = info.sequence.as_ref().map(SequenceOf::id);
         sequence.is_some_and(|id| *id == "dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
-            && info.started.as_ref().is_some_and(|time| time.as_str() == "2026-11-23T19:29:56.678Z")
+            && info
+                .started
+                .as_ref()
+                .is_some_and(|time| time.as_str() == "2026-11-23T19:29:56.678Z")
             && (&info.status, &info.ended, &info.args) == (&None, &None, &None)
     });
     t.gives("instance-info-running-with-args", get_instance, |info| {
-        info.args == Some(vec![json!("x"), json!(1), json!({ "o": 2 }), Value::Null]) && info.app_config == Some(json!({ "a": 1 }))
+        info.args == Some(vec![json!("x"), json!(1), json!({ "o": 2 }), Value::Null])
+            && info.app_config == Some(json!({ "a": 1 }))
     });
-    for gone in ["instance-info-completed", "instance-info-failed-at-load", "instance-info-killed", "instance-info-stopped"] {
+    for gone in [
+        "instance-info-completed",
+        "instance-info-failed-at-load",
+        "instance-info-killed",
+        "instance-info-stopped",
+    ] {
         t.refuses(gone, get_instance, 404, NotFound, "Not Found");
     }
-    assert!(t.refuses("instance-unknown", get_instance, 404, NotFound, "Not Found").is_not_found());
-    t.refuses("instance-accept-not-acceptable", get_instance, (400, 500), BadParameters, "Invalid content-type");
+    assert!(
+        t.refuses("instance-unknown", get_instance, 404, NotFound, "Not Found")
+            .is_not_found()
+    );
+    t.refuses(
+        "instance-accept-not-acceptable",
+        get_instance,
+        (400, 500),
+        BadParameters,
+        "Invalid content-type",
+    );
     t.refuses("health-ended", health, 404, NotFound, "Not Found");
-    t.gives("kill-again", kill, |answer| *answer == Acknowledged::Bare(json!({ "opStatus": "Accepted" })) && answer.info().is_none());
+    t.gives("kill-again", kill, |answer| {
+        *answer == Acknowledged::Bare(json!({ "opStatus": "Accepted" })) && answer.info().is_none()
+    });
     t.refuses("kill-ended", kill, 404, NotFound, "Not Found");
-    t.refuses("kill-invalid-json", kill, (400, 500), BadParameters, "Could not parse content");
+    t.refuses(
+        "kill-invalid-json",
+        kill,
+        (400, 500),
+        BadParameters,
+        "Could not parse content",
+    );
     t.refuses("instance-unknown-post", kill, 404, NotFound, "Not Found");
-    t.gives("stop-timeout-zero", stop, |answer| *answer == Acknowledged::Bare(json!({ "opStatus": "OK" })));
-    t.gives("stop-with-keepalive", stop, |answer| *answer == Acknowledged::Bare(json!({ "opStatus": "OK" })));
+    t.gives("stop-timeout-zero", stop, |answer| {
+        *answer == Acknowledged::Bare(json!({ "opStatus": "OK" }))
+    });
+    t.gives("stop-with-keepalive", stop, |answer| {
+        *answer == Acknowledged::Bare(json!({ "opStatus": "OK" }))
+    });
     let spread = "Spread syntax requires ...iterable[Symbol.iterator] to be a function";
     t.refuses("stop-object-body", stop, 500, ServerError, spread);
 
-    t.streams("stream-output", "{\"i\":0}\n{\"i\":1}\n{\"i\":2}\n{\"i\":3}\n{\"i\":4}\n");
+    t.streams(
+        "stream-output",
+        "{\"i\":0}\n{\"i\":1}\n{\"i\":2}\n{\"i\":3}\n{\"i\":4}\n",
+    );
     t.streams("stream-stdout", "out 0\nout 1\nout 2\nout 3\nout 4\n");
-    let given =
-        "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
+    let given = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
     t.streams("input-output", given);
     t.refuses("stream-output-ended", stream, 404, NotFound, "Not Found");
     t.done("input-chunked-keep-open", input);
     t.done("input-end", input);
     t.refuses("input-ended", input, 404, NotFound, "Not Found");
-    t.refuses("input-no-content-type", input, 500, ServerError, "Internal error occurred");
+    t.refuses(
+        "input-no-content-type",
+        input,
+        500,
+        ServerError,
+        "Internal error occurred",
+    );
     let row = t.row("input-after-end");
-    assert_eq!(row.exchange.response.status, 200, "the refusal is in the body alone");
-    let error = row.outcome(&t.hub, &input(&row), |items| items).expect_err("a refusal");
+    assert_eq!(
+        row.exchange.response.status, 200,
+        "the refusal is in the body alone"
+    );
+    let error = row
+        .outcome(&t.hub, &input(&row), |items| items)
+        .expect_err("a refusal");
     let error = error.api().unwrap_or_else(|| panic!("{error:?}"));
     let seen = (error.status.as_u16(), &error.code, error.message.as_str());
-    assert_eq!(seen, (500, &ServerError, "Internal error occurred; has this input ended already?"));
+    assert_eq!(
+        seen,
+        (
+            500,
+            &ServerError,
+            "Internal error occurred; has this input ended already?"
+        )
+    );
     t.done("stdin-end", stdin);
     t.done("stdin-keep-open", stdin);
     t.done("stdin-expect-continue", stdin);
     t.refuses("stdin-ended", stdin, 404, NotFound, "Not Found");
-    t.refuses("stdin-wrong-content-type", stdin, (400, 500), BadParameters, "Invalid content-type");
+    t.refuses(
+        "stdin-wrong-content-type",
+        stdin,
+        (400, 500),
+        BadParameters,
+        "Invalid content-type",
+    );
 
     t.event("event-last-empty-object", last, json!({}));
     t.event("event-last-empty-string", last, json!(""));
     t.event("event-last-false", last, json!(false));
-    t.event("event-last-op-status-bogus", last, json!({ "opStatus": "Bogus", "x": 1 }));
-    t.event("event-last-op-status-ok", last, json!({ "opStatus": "OK", "x": 1 }));
+    t.event(
+        "event-last-op-status-bogus",
+        last,
+        json!({ "opStatus": "Bogus", "x": 1 }),
+    );
+    t.event(
+        "event-last-op-status-ok",
+        last,
+        json!({ "opStatus": "OK", "x": 1 }),
+    );
     t.event("event-last-string", last, json!("s"));
     t.event("event-last-undefined", last, Value::Null);
     t.event("event-last-with-error", last, json!({ "error": "e" }));
-    t.event("event-last-with-event-name", last, json!({ "eventName": "zzz", "message": "inner" }));
+    t.event(
+        "event-last-with-event-name",
+        last,
+        json!({ "eventName": "zzz", "message": "inner" }),
+    );
     t.event("event-last-zero", last, json!(0));
-    t.unanswered("event-name-encoded", "no event has this name, and the hub waits for one");
+    t.unanswered(
+        "event-name-encoded",
+        "no event has this name, and the hub waits for one",
+    );
     t.event("event-once-array", once, json!([1, 2]));
     t.event("event-once-empty-object", once, json!({}));
     t.event("event-once-false", once, json!(false));
-    t.unanswered("event-once-never", "no such event came, and the hub waits for one");
+    t.unanswered(
+        "event-once-never",
+        "no such event came, and the hub waits for one",
+    );
     t.event("event-once-null", once, Value::Null);
     t.event("event-once-number", once, json!(5));
     t.event("event-once-object", once, json!({ "a": 1 }));
-    t.event("event-once-op-status-bogus", once, json!({ "opStatus": "Bogus", "x": 1 }));
-    t.event("event-once-op-status-not-found", once, json!({ "opStatus": "Not Found", "x": 1 }));
-    t.event("event-once-op-status-ok", once, json!({ "opStatus": "OK", "x": 1 }));
+    t.event(
+        "event-once-op-status-bogus",
+        once,
+        json!({ "opStatus": "Bogus", "x": 1 }),
+    );
+    t.event(
+        "event-once-op-status-not-found",
+        once,
+        json!({ "opStatus": "Not Found", "x": 1 }),
+    );
+    t.event(
+        "event-once-op-status-ok",
+        once,
+        json!({ "opStatus": "OK", "x": 1 }),
+    );
     t.event("event-once-string", once, json!("s"));
     t.event("event-once-true", once, json!(true));
     t.event("event-once-with-error", once, json!({ "error": "e" }));
-    t.event("event-once-with-event-name", once, json!({ "eventName": "zzz", "message": "inner" }));
-    t.event("event-once-with-message", once, json!({ "message": "inner" }));
+    t.event(
+        "event-once-with-event-name",
+        once,
+        json!({ "eventName": "zzz", "message": "inner" }),
+    );
+    t.event(
+        "event-once-with-message",
+        once,
+        json!({ "message": "inner" }),
+    );
 
     t.refuses("config", get_config, 404, NotFound, "Not Found");
     t.refuses("audit", read_audit, 404, NotFound, "Not Found");
     t.refuses("entities", entities, 404, NotFound, "Not Found");
     t.refuses("entities-empty", entities, 404, NotFound, "Not Found");
-    t.foreign("cpm-not-connected", "a Manager's version, which is not asked of a hub");
+    t.foreign(
+        "cpm-not-connected",
+        "a Manager's version, which is not asked of a hub",
+    );
     t.gives("load-check", load_check, |load| {
-        load.fs_size[0].usage == 17.9 && load.fs_size[0].extra["mount"] == "/" && load.current_load > 99.0
+        load.fs_size[0].usage == 17.9
+            && load.fs_size[0].extra["mount"] == "/"
+            && load.current_load > 99.0
     });
     t.unfinished("hub-log", read_log, NEVER_ENDS);
 
@@ -146,7 +362,13 @@ fn replies() {
     t.gives("topics-list", list_topics, Vec::is_empty);
     t.refuses("topic-create", create_topic, 404, NotFound, "Not Found");
     t.refuses("topic-delete", delete_topic, 404, NotFound, "Not Found");
-    t.refuses("topic-delete-unknown", delete_topic, 404, NotFound, "Not Found");
+    t.refuses(
+        "topic-delete-unknown",
+        delete_topic,
+        404,
+        NotFound,
+        "Not Found",
+    );
     for written in [
         "",
         "-bad-content-type",
@@ -161,18 +383,59 @@ fn replies() {
     ] {
         t.done(&format!("topic-send{written}"), send_topic);
     }
-    t.refuses("topic-read-bad-accept", read_topic, 400, BadParameters, "Invalid content-type");
-    for read in ["", "-bad-content-type", "-bad-name", "-content-type-mismatch"] {
+    t.refuses(
+        "topic-read-bad-accept",
+        read_topic,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
+    for read in [
+        "",
+        "-bad-content-type",
+        "-bad-name",
+        "-content-type-mismatch",
+    ] {
         t.unfinished(&format!("topic-read{read}"), read_topic, NEVER_ENDS);
     }
 
     t.done("event-send-string", send_event);
     t.refuses("event-send-ended", send_event, 404, NotFound, "Not Found");
-    t.refuses("event-send-empty-body", send_event, 500, ServerError, "Cannot read properties of undefined (reading '1')");
-    t.refuses("event-send-object-body", send_event, 500, ServerError, "Cannot read properties of undefined (reading 'eventName')");
-    t.refuses("event-send-no-content-type", send_event, (400, 500), BadParameters, "Invalid content-type");
-    t.refuses("event-send-no-message", send_event, 500, ServerError, "Bad message of type 5001");
-    t.refuses("event-send-object", send_event, 500, ServerError, "Bad message of type 5001");
+    t.refuses(
+        "event-send-empty-body",
+        send_event,
+        500,
+        ServerError,
+        "Cannot read properties of undefined (reading '1')",
+    );
+    t.refuses(
+        "event-send-object-body",
+        send_event,
+        500,
+        ServerError,
+        "Cannot read properties of undefined (reading 'eventName')",
+    );
+    t.refuses(
+        "event-send-no-content-type",
+        send_event,
+        (400, 500),
+        BadParameters,
+        "Invalid content-type",
+    );
+    t.refuses(
+        "event-send-no-message",
+        send_event,
+        500,
+        ServerError,
+        "Bad message of type 5001",
+    );
+    t.refuses(
+        "event-send-object",
+        send_event,
+        500,
+        ServerError,
+        "Bad message of type 5001",
+    );
     let events = t.so_far("event-stream", read_events);
     assert!(events.iter().all(|event| event.name == "ev-stream"));
     let data: Vec<_> = events.into_iter().map(|event| event.data).collect();
@@ -198,8 +461,20 @@ fn replies() {
         json!({}),
     ];
     assert_eq!(data, [plain.as_slice(), &nested].concat());
-    t.refuses("event-stream-ended", read_events, 404, NotFound, "Not Found");
+    t.refuses(
+        "event-stream-ended",
+        read_events,
+        404,
+        NotFound,
+        "Not Found",
+    );
     t.done("monitoring-rate", monitoring_rate);
-    t.refuses("monitoring-rate-bad", monitoring_rate, 500, ServerError, "Bad message of type 4003");
+    t.refuses(
+        "monitoring-rate-bad",
+        monitoring_rate,
+        500,
+        ServerError,
+        "Bad message of type 4003",
+    );
     t.finish();
 }

@@ -1,10 +1,12 @@
 //! The operations of the tables, each made from the recorded request.
 
 use scramjet_client_core::{
-    ContentType, CreateTopic, DeleteSequence, DeleteTopic, EventName, GetConfig, GetInstance, GetInstanceHealth, GetLoadCheck, GetSequence,
-    GetStatus, GetVersion, InOut, KillInstance, KillOptions, LastEvent, ListEntities, ListInstances, ListSequenceInstances, ListSequences,
-    ListTopics, NextEvent, OverwriteSequence, ReadAudit, ReadEvents, ReadLog, ReadStream, ReadTopic, SendEvent, SendInput, SendSequence,
-    SendStdin, SendTopic, SetMonitoringRate, StartOptions, StartSequence, StopInstance, StopOptions, TopicName,
+    ContentType, CreateTopic, DeleteSequence, DeleteTopic, EventName, GetConfig, GetInstance,
+    GetInstanceHealth, GetLoadCheck, GetSequence, GetStatus, GetVersion, InOut, KillInstance,
+    KillOptions, LastEvent, ListEntities, ListInstances, ListSequenceInstances, ListSequences,
+    ListTopics, NextEvent, OverwriteSequence, ReadAudit, ReadEvents, ReadLog, ReadStream,
+    ReadTopic, SendEvent, SendInput, SendSequence, SendStdin, SendTopic, SetMonitoringRate,
+    StartOptions, StartSequence, StopInstance, StopOptions, TopicName,
 };
 use serde_json::Value;
 
@@ -39,15 +41,24 @@ pub(super) fn overwrite(row: &Row) -> OverwriteSequence<'static> {
 }
 
 pub(super) fn delete(row: &Row) -> DeleteSequence<'static> {
-    DeleteSequence { id: row.sequence(), force: false }
+    DeleteSequence {
+        id: row.sequence(),
+        force: false,
+    }
 }
 
 pub(super) fn delete_by_force(row: &Row) -> DeleteSequence<'static> {
-    DeleteSequence { id: row.sequence(), force: true }
+    DeleteSequence {
+        id: row.sequence(),
+        force: true,
+    }
 }
 
 pub(super) fn start(row: &Row) -> StartSequence<'static> {
-    StartSequence { id: row.sequence(), options: keep(Ok(StartOptions::new())) }
+    StartSequence {
+        id: row.sequence(),
+        options: keep(Ok(StartOptions::new())),
+    }
 }
 
 pub(super) fn get_instance(row: &Row) -> GetInstance<'static> {
@@ -59,23 +70,39 @@ pub(super) fn health(row: &Row) -> GetInstanceHealth<'static> {
 }
 
 pub(super) fn kill(row: &Row) -> KillInstance<'static> {
-    KillInstance { id: row.instance(), options: keep(Ok(KillOptions::new())) }
+    KillInstance {
+        id: row.instance(),
+        options: keep(Ok(KillOptions::new())),
+    }
 }
 
 pub(super) fn stop(row: &Row) -> StopInstance<'static> {
-    StopInstance { id: row.instance(), options: keep(Ok(StopOptions::default())) }
+    StopInstance {
+        id: row.instance(),
+        options: keep(Ok(StopOptions::default())),
+    }
 }
 
 pub(super) fn input(row: &Row) -> SendInput<'static> {
-    SendInput { id: row.instance(), content_type: ContentType::Ndjson, end: None }
+    SendInput {
+        id: row.instance(),
+        content_type: ContentType::Ndjson,
+        end: None,
+    }
 }
 
 pub(super) fn in_out(row: &Row) -> InOut<'static> {
-    InOut { id: row.instance(), content_type: ContentType::Ndjson }
+    InOut {
+        id: row.instance(),
+        content_type: ContentType::Ndjson,
+    }
 }
 
 pub(super) fn stdin(row: &Row) -> SendStdin<'static> {
-    SendStdin { id: row.instance(), end: None }
+    SendStdin {
+        id: row.instance(),
+        end: None,
+    }
 }
 
 pub(super) fn stream(row: &Row) -> ReadStream<'static> {
@@ -83,11 +110,17 @@ pub(super) fn stream(row: &Row) -> ReadStream<'static> {
 }
 
 pub(super) fn once(row: &Row) -> NextEvent<'static> {
-    NextEvent { id: row.instance(), name: keep(EventName::new(row.exchange.id_after("once"))) }
+    NextEvent {
+        id: row.instance(),
+        name: keep(EventName::new(row.exchange.id_after("once"))),
+    }
 }
 
 pub(super) fn last(row: &Row) -> LastEvent<'static> {
-    LastEvent { id: row.instance(), name: keep(EventName::new(row.exchange.id_after("event"))) }
+    LastEvent {
+        id: row.instance(),
+        name: keep(EventName::new(row.exchange.id_after("event"))),
+    }
 }
 
 pub(super) fn get_config(_: &Row) -> GetConfig {
@@ -119,7 +152,10 @@ pub(super) fn list_topics(_: &Row) -> ListTopics {
 }
 
 pub(super) fn create_topic(_: &Row) -> CreateTopic<'static> {
-    CreateTopic { name: keep(TopicName::new("cars")), content_type: ContentType::Ndjson }
+    CreateTopic {
+        name: keep(TopicName::new("cars")),
+        content_type: ContentType::Ndjson,
+    }
 }
 
 pub(super) fn delete_topic(row: &Row) -> DeleteTopic<'static> {
@@ -127,21 +163,38 @@ pub(super) fn delete_topic(row: &Row) -> DeleteTopic<'static> {
 }
 
 pub(super) fn send_topic(row: &Row) -> SendTopic<'static> {
-    SendTopic { name: row.topic(), content_type: ContentType::Ndjson, end: None }
+    SendTopic {
+        name: row.topic(),
+        content_type: ContentType::Ndjson,
+        end: None,
+    }
 }
 
 pub(super) fn read_topic(row: &Row) -> ReadTopic<'static> {
-    ReadTopic { name: row.topic(), content_type: ContentType::Ndjson }
+    ReadTopic {
+        name: row.topic(),
+        content_type: ContentType::Ndjson,
+    }
 }
 
 pub(super) fn send_event(row: &Row) -> SendEvent<'static> {
-    SendEvent { id: row.instance(), name: "ev", data: keep(Ok(Value::String("s".into()))) }
+    SendEvent {
+        id: row.instance(),
+        name: "ev",
+        data: keep(Ok(Value::String("s".into()))),
+    }
 }
 
 pub(super) fn read_events(row: &Row) -> ReadEvents<'static> {
-    ReadEvents { id: row.instance(), name: keep(EventName::new(row.exchange.id_after("events"))) }
+    ReadEvents {
+        id: row.instance(),
+        name: keep(EventName::new(row.exchange.id_after("events"))),
+    }
 }
 
 pub(super) fn monitoring_rate(row: &Row) -> SetMonitoringRate<'static> {
-    SetMonitoringRate { id: row.instance(), rate: 2 }
+    SetMonitoringRate {
+        id: row.instance(),
+        rate: 2,
+    }
 }

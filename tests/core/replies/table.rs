@@ -4,8 +4,8 @@ use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use scramjet_client_core::{
-    ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation, OutputStream, ReadStream, ReplyError,
-    RequestError, SequenceId, Single, Step, TopicName,
+    ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation,
+    OutputStream, ReadStream, ReplyError, RequestError, SequenceId, Single, Step, TopicName,
 };
 use scramjet_client_tests::fixture::{self, Exchange};
 use serde::Serialize;
@@ -29,18 +29,32 @@ pub(super) struct Row {
 impl Table {
     pub(super) fn new(generation: &'static str, dialect: Option<Dialect>) -> Self {
         let hub = dialect.map_or_else(hub, |dialect| hub().with_dialect(dialect));
-        Self { generation, hub, rows: RefCell::default() }
+        Self {
+            generation,
+            hub,
+            rows: RefCell::default(),
+        }
     }
 
     pub(super) fn row(&self, name: &str) -> Row {
         let place = format!("{}/{name}", self.generation);
-        assert!(self.rows.borrow_mut().insert(name.to_owned()), "{place} has two rows");
-        Row { exchange: fixture::load(self.generation, name), place }
+        assert!(
+            self.rows.borrow_mut().insert(name.to_owned()),
+            "{place} has two rows"
+        );
+        Row {
+            exchange: fixture::load(self.generation, name),
+            place,
+        }
     }
 
     /// The reply is complete, and becomes the one item that `check` accepts. Whatever the hub wrote is in it.
-    pub(super) fn gives<O>(&self, name: &str, operation: impl Fn(&Row) -> O, check: impl Fn(&<O::Decoder as Decode>::Item) -> bool)
-    where
+    pub(super) fn gives<O>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+        check: impl Fn(&<O::Decoder as Decode>::Item) -> bool,
+    ) where
         O: Operation,
         O::Decoder: Single<Item: Debug + Serialize>,
     {
@@ -49,20 +63,44 @@ impl Table {
         assert!(check(&item), "{}: {item:#?}", row.place);
         if !row.exchange.response.body.is_empty() {
             let sent = serde_json::from_slice(&row.exchange.response.body).expect("a JSON body");
-            assert_kept(&sent, &serde_json::to_value(&item).expect("a JSON value"), &row.place);
+            assert_kept(
+                &sent,
+                &serde_json::to_value(&item).expect("a JSON value"),
+                &row.place,
+            );
         }
     }
 
     /// The reply is an event of the requested name with this data.
-    pub(super) fn event<O: Operation<Decoder = EventBody>>(&self, name: &str, operation: impl Fn(&Row) -> O, data: Value) {
+    pub(super) fn event<O: Operation<Decoder = EventBody>>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+        data: Value,
+    ) {
         let row = self.row(name);
         let event: Event = row.item(&self.hub, &operation(&row));
-        let asked = row.exchange.request.target.rsplit('/').next().unwrap_or_default();
-        assert_eq!((event.name.as_str(), &event.data), (asked, &data), "{}", row.place);
+        let asked = row
+            .exchange
+            .request
+            .target
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        assert_eq!(
+            (event.name.as_str(), &event.data),
+            (asked, &data),
+            "{}",
+            row.place
+        );
     }
 
     /// The reply means yes and nothing more.
-    pub(super) fn done<O: Operation<Decoder: Single<Item = ()>>>(&self, name: &str, operation: impl Fn(&Row) -> O) {
+    pub(super) fn done<O: Operation<Decoder: Single<Item = ()>>>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+    ) {
         let row = self.row(name);
         row.item(&self.hub, &operation(&row));
     }
@@ -71,7 +109,9 @@ impl Table {
     pub(super) fn streams(&self, name: &str, bytes: &str) {
         let row = self.row(name);
         let read = row.read_stream();
-        let items = row.outcome(&self.hub, &read, |pieces| pieces.concat()).unwrap_or_else(|error| panic!("{}: {error:?}", row.place));
+        let items = row
+            .outcome(&self.hub, &read, |pieces| pieces.concat())
+            .unwrap_or_else(|error| panic!("{}: {error:?}", row.place));
         assert_eq!(String::from_utf8_lossy(&items), bytes, "{}", row.place);
     }
 
@@ -93,40 +133,82 @@ impl Table {
             other => panic!("{}: {other:?}", row.place),
         };
         let Statuses { meant, received } = named.into();
-        let seen = (error.status.as_u16(), error.received_status.as_u16(), &error.code, error.message.as_str());
+        let seen = (
+            error.status.as_u16(),
+            error.received_status.as_u16(),
+            &error.code,
+            error.message.as_str(),
+        );
         assert_eq!(seen, (meant, received, &code, message), "{}", row.place);
-        assert_eq!(error.body, row.exchange.response.body, "{}: the body is kept", row.place);
+        assert_eq!(
+            error.body, row.exchange.response.body,
+            "{}: the body is kept",
+            row.place
+        );
         error
     }
 
     /// The recording breaks off in the reply, which never ends: nothing is made of it before its end, except that a stream's bytes are handed on.
-    pub(super) fn unfinished<O: Operation>(&self, name: &str, operation: impl Fn(&Row) -> O, reason: &str) {
+    pub(super) fn unfinished<O: Operation>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+        reason: &str,
+    ) {
         let row = self.row(name);
         let operation = operation(&row);
-        let Response { head, body, complete } = row.response(&operation);
-        assert!(!complete && head.status.is_success() && !reason.is_empty(), "{}: {reason}", row.place);
+        let Response {
+            head,
+            body,
+            complete,
+        } = row.response(&operation);
+        assert!(
+            !complete && head.status.is_success() && !reason.is_empty(),
+            "{}: {reason}",
+            row.place
+        );
         let mut reply = head.reply(&self.hub, &operation);
         reply.feed(body);
-        let first = matches!(reply.next_item().unwrap_or_else(|error| panic!("{}: {error}", row.place)), Step::Item(_));
+        let first = matches!(
+            reply
+                .next_item()
+                .unwrap_or_else(|error| panic!("{}: {error}", row.place)),
+            Step::Item(_)
+        );
         assert_eq!(first, !body.is_empty(), "{}", row.place);
-        assert!(matches!(reply.next_item(), Ok(Step::NeedData)), "{}", row.place);
+        assert!(
+            matches!(reply.next_item(), Ok(Step::NeedData)),
+            "{}",
+            row.place
+        );
     }
 
     /// The recording breaks off in the reply, which never ends: the items up to there, however the bytes were cut.
-    pub(super) fn so_far<O>(&self, name: &str, operation: impl Fn(&Row) -> O) -> Vec<<O::Decoder as Decode>::Item>
+    pub(super) fn so_far<O>(
+        &self,
+        name: &str,
+        operation: impl Fn(&Row) -> O,
+    ) -> Vec<<O::Decoder as Decode>::Item>
     where
         O: Operation<Decoder: Decode<Item: Debug + PartialEq>>,
     {
         let row = self.row(name);
         let operation = operation(&row);
-        let Response { head, body, complete } = row.response(&operation);
+        let Response {
+            head,
+            body,
+            complete,
+        } = row.response(&operation);
         assert!(!complete && head.status.is_success(), "{}", row.place);
         let read = |piece: usize| {
             let mut reply = head.reply(&self.hub, &operation);
             let mut items = Vec::new();
             for bytes in body.chunks(piece) {
                 reply.feed(bytes);
-                while let Step::Item(item) = reply.next_item().unwrap_or_else(|error| panic!("{}: {error}", row.place)) {
+                while let Step::Item(item) = reply
+                    .next_item()
+                    .unwrap_or_else(|error| panic!("{}: {error}", row.place))
+                {
                     items.push(item);
                 }
             }
@@ -142,18 +224,31 @@ impl Table {
     /// Skipped: the hub did not answer as long as anyone waited.
     pub(super) fn unanswered(&self, name: &str, reason: &str) {
         let row = self.row(name);
-        assert!(row.exchange.response.status == 0 && !reason.is_empty(), "{}: it was answered", row.place);
+        assert!(
+            row.exchange.response.status == 0 && !reason.is_empty(),
+            "{}: it was answered",
+            row.place
+        );
     }
 
     /// Skipped: nothing that core sends is answered like this.
     pub(super) fn foreign(&self, name: &str, reason: &str) {
         let row = self.row(name);
-        assert!(row.exchange.response.complete && !reason.is_empty(), "{}", row.place);
+        assert!(
+            row.exchange.response.complete && !reason.is_empty(),
+            "{}",
+            row.place
+        );
     }
 
     pub(super) fn finish(self) {
         let files: BTreeSet<String> = fixture::names(self.generation).into_iter().collect();
-        assert_eq!(files, self.rows.into_inner(), "{}: left: the fixtures, right: the rows", self.generation);
+        assert_eq!(
+            files,
+            self.rows.into_inner(),
+            "{}: left: the fixtures, right: the rows",
+            self.generation
+        );
     }
 }
 
@@ -165,7 +260,10 @@ pub(super) struct Statuses {
 
 impl From<u16> for Statuses {
     fn from(status: u16) -> Self {
-        Self { meant: status, received: status }
+        Self {
+            meant: status,
+            received: status,
+        }
     }
 }
 
@@ -185,18 +283,39 @@ impl Row {
     /// The reply, after a check that the request of the recording is the one that the operation makes.
     fn response<O: Operation>(&self, operation: &O) -> Response<'_> {
         // Not told any version, so that an operation can be made which the recording's hub does not have.
-        let request = hub().request(operation).unwrap_or_else(|error| panic!("{}: {error}", self.place));
-        assert_eq!(request.method().as_str(), self.exchange.request.method, "{}", self.place);
-        assert_eq!(request.uri().path(), self.exchange.request.target, "{}", self.place);
+        let request = hub()
+            .request(operation)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.place));
+        assert_eq!(
+            request.method().as_str(),
+            self.exchange.request.method,
+            "{}",
+            self.place
+        );
+        assert_eq!(
+            request.uri().path(),
+            self.exchange.request.target,
+            "{}",
+            self.place
+        );
         let response = &self.exchange.response;
         let mut headers = HeaderMap::new();
         for (name, value) in &response.headers {
             let name: HeaderName = name.parse().expect("a header name");
             headers.append(name, HeaderValue::from_str(value).expect("a header value"));
         }
-        let status = StatusCode::from_u16(response.status).unwrap_or_else(|_| panic!("{} has no answer", self.place));
-        let head = Head { status, reason: response.reason.clone(), headers };
-        Response { head, body: &response.body, complete: response.complete }
+        let status = StatusCode::from_u16(response.status)
+            .unwrap_or_else(|_| panic!("{} has no answer", self.place));
+        let head = Head {
+            status,
+            reason: response.reason.clone(),
+            headers,
+        };
+        Response {
+            head,
+            body: &response.body,
+            complete: response.complete,
+        }
     }
 
     pub(super) fn outcome<O: Operation, T: Debug>(
@@ -205,13 +324,23 @@ impl Row {
         operation: &O,
         view: impl Fn(Vec<<O::Decoder as Decode>::Item>) -> T,
     ) -> Result<T, ReplyError> {
-        let Response { head, body, complete } = self.response(operation);
+        let Response {
+            head,
+            body,
+            complete,
+        } = self.response(operation);
         assert!(complete, "{} is incomplete", self.place);
         every_split(&head, hub, operation, body, view)
     }
 
-    fn item<O: Operation<Decoder: Single<Item: Debug>>>(&self, hub: &Endpoint, operation: &O) -> <O::Decoder as Decode>::Item {
-        let mut items = self.outcome(hub, operation, |items| items).unwrap_or_else(|error| panic!("{}: {error:?}", self.place));
+    fn item<O: Operation<Decoder: Single<Item: Debug>>>(
+        &self,
+        hub: &Endpoint,
+        operation: &O,
+    ) -> <O::Decoder as Decode>::Item {
+        let mut items = self
+            .outcome(hub, operation, |items| items)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", self.place));
         assert_eq!(items.len(), 1, "{}", self.place);
         items.remove(0)
     }
@@ -228,13 +357,25 @@ impl Row {
 
     pub(super) fn topic(&self) -> &'static TopicName {
         let target = &self.exchange.request.target;
-        keep(TopicName::new(target.rsplit('/').next().unwrap_or_default()))
+        keep(TopicName::new(
+            target.rsplit('/').next().unwrap_or_default(),
+        ))
     }
 
     pub(super) fn read_stream(&self) -> ReadStream<'static> {
-        let streams = [OutputStream::Stdout, OutputStream::Stderr, OutputStream::Output, OutputStream::Log];
-        let stream = streams.into_iter().find(|stream| self.exchange.request.target.ends_with(stream.as_str()));
-        ReadStream { id: self.instance(), stream: stream.unwrap_or_else(|| panic!("{} is of no stream", self.place)) }
+        let streams = [
+            OutputStream::Stdout,
+            OutputStream::Stderr,
+            OutputStream::Output,
+            OutputStream::Log,
+        ];
+        let stream = streams
+            .into_iter()
+            .find(|stream| self.exchange.request.target.ends_with(stream.as_str()));
+        ReadStream {
+            id: self.instance(),
+            stream: stream.unwrap_or_else(|| panic!("{} is of no stream", self.place)),
+        }
     }
 }
 
@@ -248,15 +389,21 @@ fn assert_kept(sent: &Value, kept: &Value, place: &str) {
         (Value::Object(sent), Value::Object(kept)) => {
             for (name, value) in sent {
                 let name = if name == "sequenceArgs" { "args" } else { name };
-                let kept = kept.get(name).unwrap_or_else(|| panic!("{place}: {name} is lost"));
+                let kept = kept
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{place}: {name} is lost"));
                 assert_kept(value, kept, &format!("{place}: {name}"));
             }
         }
         (Value::Array(sent), Value::Array(kept)) => {
             assert_eq!(sent.len(), kept.len(), "{place}");
-            sent.iter().zip(kept).for_each(|(sent, kept)| assert_kept(sent, kept, place));
+            sent.iter()
+                .zip(kept)
+                .for_each(|(sent, kept)| assert_kept(sent, kept, place));
         }
-        (Value::Number(sent), Value::Number(kept)) => assert_eq!(sent.as_f64(), kept.as_f64(), "{place}"),
+        (Value::Number(sent), Value::Number(kept)) => {
+            assert_eq!(sent.as_f64(), kept.as_f64(), "{place}")
+        }
         _ => assert_eq!(sent, kept, "{place}"),
     }
 }

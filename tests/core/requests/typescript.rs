@@ -13,8 +13,10 @@ const STREAM_TYPE: Difference = Difference {
     of: "content-type: application/octet-stream → none",
     because: "a GET has no body; hubs read its content type on topics alone",
 };
-const EXPECT: Difference =
-    Difference { of: "expect: 100-continue → none", because: "the client does not wait for it, and hubs do not need it" };
+const EXPECT: Difference = Difference {
+    of: "expect: 100-continue → none",
+    because: "the client does not wait for it, and hubs do not need it",
+};
 const TWICE: Difference = Difference {
     of: "content-type: application/json, application/json → application/json",
     because: "the client sends the header twice",
@@ -40,7 +42,11 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("getAuditStream", "read-audit", &[STREAM_TYPE]),
     ("inst-sendEvent", "send-event-text", &[]),
     ("sendSequence-string", "send-sequence", &[]),
-    ("seq-start-undefined-members", "start-sequence-no-config-and-args", &[]),
+    (
+        "seq-start-undefined-members",
+        "start-sequence-no-config-and-args",
+        &[],
+    ),
     ("createTopic", "create-topic-text", &[]),
     ("deleteTopic", "delete-topic", &[]),
     ("getTopic", "read-topic-ndjson", &[]),
@@ -48,7 +54,11 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("sendTopic-end", "send-topic-text-end", &[EXPECT]),
     ("host-manager-getVersion", "get-version-through-hub", &[]),
     ("manager-getVersion", "get-version", &[]),
-    ("manager-host-getVersion", "get-version-through-manager", &[]),
+    (
+        "manager-host-getVersion",
+        "get-version-through-manager",
+        &[],
+    ),
     ("manager-getHosts", "list-hubs", &[]),
     ("manager-getLoad", "get-load", &[]),
     ("manager-getConfig", "get-manager-config", &[]),
@@ -61,7 +71,11 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("manager-putStoreItem-noid", "put-store-item", &[]),
     ("manager-deleteStoreItem", "delete-store-item", &[]),
     ("manager-clearStore", "clear-store", &[]),
-    ("manager-disconnectHubs", "disconnect-hubs-every-option", &[]),
+    (
+        "manager-disconnectHubs",
+        "disconnect-hubs-every-option",
+        &[],
+    ),
     ("manager-deleteHub", "delete-hub-force", &[TWICE]),
     ("manager-deleteHub-f", "delete-hub", &[TWICE]),
     ("manager-getNamedData", "read-topic-bytes", &[]),
@@ -74,15 +88,27 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("mm-getInfo", "get-multi-manager-info", &[]),
     ("mm-getLogStream", "read-log", &[STREAM_TYPE]),
     ("mm-startManager", "start-manager", &[TWICE]),
-    ("mm-manager-getVersion", "get-version-through-multi-manager", &[]),
+    (
+        "mm-manager-getVersion",
+        "get-version-through-multi-manager",
+        &[],
+    ),
     ("mw-getManagers", "list-spaces", &[]),
     ("mw-getVersion", "get-version", &[]),
     ("mw-getAuditStream", "read-audit", &[STREAM_TYPE]),
     ("mw-manager-getHosts", "list-hubs-through-middleware", &[]),
-    ("mw-manager-host-getVersion", "get-version-through-platform", &[]),
+    (
+        "mw-manager-host-getVersion",
+        "get-version-through-platform",
+        &[],
+    ),
     ("mw-listAccessKeys", "list-access-keys", &[]),
     ("mw-createAccessKey", "create-access-key", &[TWICE]),
-    ("mw-createAccessKey-none", "create-access-key-none", &[TWICE]),
+    (
+        "mw-createAccessKey-none",
+        "create-access-key-none",
+        &[TWICE],
+    ),
     ("mw-revokeAccessKey", "revoke-access-key", &[TWICE]),
     ("mw-revokeAllAccessKeys", "revoke-all-access-keys", &[TWICE]),
 ];
@@ -90,7 +116,11 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
 /// Requests of the TypeScript client that no hub understands: a name is sent as escapes, which hubs do not decode, or as two segments.
 const TYPESCRIPT_ONLY: [(&str, &str, &str); 2] = [
     ("inst-getEvent-space", "/instance/INS/event/a%20b", "a b"),
-    ("inst-getEvent-unicode-slash", "/instance/INS/event/za%C5%BC%C3%B3%C5%82%C4%87/x", "zażółć/x"),
+    (
+        "inst-getEvent-unicode-slash",
+        "/instance/INS/event/za%C5%BC%C3%B3%C5%82%C4%87/x",
+        "zażółć/x",
+    ),
 ];
 
 struct Difference {
@@ -102,32 +132,81 @@ struct Difference {
 fn requests_are_those_of_the_typescript_client() {
     let goldens = goldens();
     for &(recording, name, expected) in TYPESCRIPT {
-        let golden = goldens.iter().find(|golden| golden.name == name).unwrap_or_else(|| panic!("no golden request {name}"));
+        let golden = goldens
+            .iter()
+            .find(|golden| golden.name == name)
+            .unwrap_or_else(|| panic!("no golden request {name}"));
         let differences = differences(&typescript(recording), &golden.request);
-        let expected: Vec<&str> = expected.iter().inspect(|known| assert!(!known.because.is_empty())).map(|known| known.of).collect();
+        let expected: Vec<&str> = expected
+            .iter()
+            .inspect(|known| assert!(!known.because.is_empty()))
+            .map(|known| known.of)
+            .collect();
         assert_eq!(differences, expected, "{recording}");
     }
     for (recording, path, name) in TYPESCRIPT_ONLY {
         let sent = typescript(recording);
-        assert_eq!((sent.method.as_str(), sent.path.as_str()), (Method::GET.as_str(), path), "{recording}");
-        assert!(EventName::new(name).is_err(), "{recording}: {name:?} is sent to a route that the hub does not find");
+        assert_eq!(
+            (sent.method.as_str(), sent.path.as_str()),
+            (Method::GET.as_str(), path),
+            "{recording}"
+        );
+        assert!(
+            EventName::new(name).is_err(),
+            "{recording}: {name:?} is sent to a route that the hub does not find"
+        );
     }
     let files = fs::read_dir(here("fixtures/ts-client")).expect("the recordings");
-    let files: BTreeSet<_> = files.map(|entry| entry.expect("a readable entry").file_name().into_string().expect("UTF-8")).collect();
-    let used = TYPESCRIPT.iter().map(|row| row.0).chain(TYPESCRIPT_ONLY.iter().map(|row| row.0));
-    assert_eq!(files, used.map(|name| format!("{name}.request")).collect(), "left: the recordings, right: those that are compared");
+    let files: BTreeSet<_> = files
+        .map(|entry| {
+            entry
+                .expect("a readable entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
+    let used = TYPESCRIPT
+        .iter()
+        .map(|row| row.0)
+        .chain(TYPESCRIPT_ONLY.iter().map(|row| row.0));
+    assert_eq!(
+        files,
+        used.map(|name| format!("{name}.request")).collect(),
+        "left: the recordings, right: those that are compared"
+    );
 }
 
 fn typescript(name: &str) -> Sent {
-    let raw = fs::read(here("fixtures/ts-client").join(format!("{name}.request"))).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let end = raw.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a whole head");
+    let raw = fs::read(here("fixtures/ts-client").join(format!("{name}.request")))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let end = raw
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("a whole head");
     let head = String::from_utf8(raw[..end].to_vec()).expect("a head in UTF-8");
     let mut lines = head.split("\r\n");
-    let mut words = lines.next().expect("a request line").split(' ').map(str::to_owned);
+    let mut words = lines
+        .next()
+        .expect("a request line")
+        .split(' ')
+        .map(str::to_owned);
     let method = words.next().expect("a method");
-    let path = words.next().expect("a target").strip_prefix("/api/v1").expect("the base path").to_owned();
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-    Sent { method, path, headers: headers.collect(), body: raw[end + 4..].to_vec() }
+    let path = words
+        .next()
+        .expect("a target")
+        .strip_prefix("/api/v1")
+        .expect("the base path")
+        .to_owned();
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    Sent {
+        method,
+        path,
+        headers: headers.collect(),
+        body: raw[end + 4..].to_vec(),
+    }
 }
 
 /// How ours differs from theirs, in what a hub takes notice of.
@@ -140,19 +219,49 @@ fn differences(theirs: &Sent, ours: &Sent) -> Vec<String> {
     };
     compare("method", theirs.method.clone(), ours.method.clone());
     compare("path", route(&theirs.path), route(&ours.path));
-    let names: BTreeSet<&str> = theirs.headers.iter().chain(&ours.headers).map(|(name, _)| name.as_str()).collect();
-    for name in names.into_iter().filter(|name| ["accept", "content-type", "expect"].contains(name) || name.starts_with("x-")) {
+    let names: BTreeSet<&str> = theirs
+        .headers
+        .iter()
+        .chain(&ours.headers)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for name in names.into_iter().filter(|name| {
+        ["accept", "content-type", "expect"].contains(name) || name.starts_with("x-")
+    }) {
         let values = |sent: &Sent| {
-            let values: Vec<&str> = sent.headers.iter().filter(|header| header.0 == name).map(|header| header.1.as_str()).collect();
-            if values.is_empty() { "none".to_owned() } else { values.join(", ") }
+            let values: Vec<&str> = sent
+                .headers
+                .iter()
+                .filter(|header| header.0 == name)
+                .map(|header| header.1.as_str())
+                .collect();
+            if values.is_empty() {
+                "none".to_owned()
+            } else {
+                values.join(", ")
+            }
         };
         compare(name, values(theirs), values(ours));
     }
     if ours.body == Streamed::default().bytes() {
-        compare("body", (!theirs.body.is_empty()).to_string(), true.to_string());
+        compare(
+            "body",
+            (!theirs.body.is_empty()).to_string(),
+            true.to_string(),
+        );
     } else {
-        let json = |body: &[u8]| if body.is_empty() { Value::Null } else { serde_json::from_slice(body).expect("a JSON body") };
-        compare("body", json(&theirs.body).to_string(), json(&ours.body).to_string());
+        let json = |body: &[u8]| {
+            if body.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(body).expect("a JSON body")
+            }
+        };
+        compare(
+            "body",
+            json(&theirs.body).to_string(),
+            json(&ours.body).to_string(),
+        );
     }
     differences
 }

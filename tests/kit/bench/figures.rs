@@ -15,7 +15,11 @@ impl Spread {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (values[0], values[values.len() - 1]);
-        Self { min, median: (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0, max }
+        Self {
+            min,
+            median: (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0,
+            max,
+        }
     }
 }
 
@@ -23,7 +27,11 @@ impl Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { min, median, max } = *self;
         let is_counted = [min, median, max].iter().all(|value| value.fract() == 0.0);
-        let digits = if f.alternate() || is_counted || median >= 1000.0 { 0 } else { 2 };
+        let digits = if f.alternate() || is_counted || median >= 1000.0 {
+            0
+        } else {
+            2
+        };
         if min == max {
             return write!(f, "{median:.digits$}");
         }
@@ -81,10 +89,22 @@ mod tests {
     #[test]
     fn a_verdict_tells_of_single_rounds() {
         let verdict = |goal: Goal, values: [f64; 3]| goal.verdict(Spread::of(values));
-        assert_eq!(verdict(Goal::AtLeast(0.9), [0.9, 1.0, 1.1]), "holds in each round");
-        assert_eq!(verdict(Goal::AtLeast(0.9), [0.8, 1.0, 1.1]), "holds (median)");
-        assert_eq!(verdict(Goal::AtMost(0.9), [0.8, 1.0, 1.1]), "MISSED (median)");
-        assert_eq!(verdict(Goal::AtMost(0.7), [0.8, 1.0, 1.1]), "MISSED in each round");
+        assert_eq!(
+            verdict(Goal::AtLeast(0.9), [0.9, 1.0, 1.1]),
+            "holds in each round"
+        );
+        assert_eq!(
+            verdict(Goal::AtLeast(0.9), [0.8, 1.0, 1.1]),
+            "holds (median)"
+        );
+        assert_eq!(
+            verdict(Goal::AtMost(0.9), [0.8, 1.0, 1.1]),
+            "MISSED (median)"
+        );
+        assert_eq!(
+            verdict(Goal::AtMost(0.7), [0.8, 1.0, 1.1]),
+            "MISSED in each round"
+        );
         assert_eq!(verdict(Goal::Told, [0.8, 1.0, 1.1]), "");
     }
 

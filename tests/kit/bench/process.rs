@@ -18,11 +18,16 @@ const PART: &str = "--part";
 /// Runs the part that this process is for, and ends it.
 pub(super) fn run_part(parts: &[Part]) {
     let args: Vec<_> = env::args().skip_while(|arg| arg != PART).skip(1).collect();
-    let Some((name, args)) = args.split_first() else { return };
+    let Some((name, args)) = args.split_first() else {
+        return;
+    };
     if name == server::PART {
         server::serve();
     } else {
-        let part = parts.iter().find(|part| part.name == name).expect("a part of this benchmark");
+        let part = parts
+            .iter()
+            .find(|part| part.name == name)
+            .expect("a part of this benchmark");
         (part.run)(args);
     }
     process::exit(0);
@@ -39,14 +44,30 @@ pub struct Running {
 impl Running {
     /// This program once more, for one of its parts.
     pub fn part(name: &str, args: &[&str]) -> Self {
-        Self::program(Command::new(env::current_exe().expect("the path of this program")).arg(PART).arg(name).args(args))
+        Self::program(
+            Command::new(env::current_exe().expect("the path of this program"))
+                .arg(PART)
+                .arg(name)
+                .args(args),
+        )
     }
 
     /// Another program.
     pub fn program(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().expect("its output")));
-        Self { child, stdin, stdout }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (stdin, stdout) = (
+            child.stdin.take(),
+            BufReader::new(child.stdout.take().expect("its output")),
+        );
+        Self {
+            child,
+            stdin,
+            stdout,
+        }
     }
 
     /// The next line that it prints.
@@ -101,7 +122,11 @@ pub fn stay_beside(server: &Server) {
 /// Whether all threads of a process could be kept to a processor.
 fn keep(process: u32, processor: usize) -> bool {
     let mut taskset = Command::new("taskset");
-    let kept = taskset.args(["-acp", &processor.to_string(), &process.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let kept = taskset
+        .args(["-acp", &processor.to_string(), &process.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     kept.is_ok_and(|status| status.success())
 }
 
@@ -116,7 +141,11 @@ pub(super) fn end_with_input() {
 /// Bytes of memory of a process (`self`, or its number): `VmHWM`, the most that it had at a time, or `VmRSS`, what it has now.
 pub fn memory(process: &str, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("/proc of Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
-    let kib: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).expect("kB of memory");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
+    let kib: u64 = line
+        .and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+        .expect("kB of memory");
     kib << 10
 }

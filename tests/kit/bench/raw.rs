@@ -17,23 +17,41 @@ impl Raw {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server");
         stream.set_nodelay(true).expect("a socket");
-        Self { stream, buf: vec![0; BUFFER] }
+        Self {
+            stream,
+            buf: vec![0; BUFFER],
+        }
     }
 
     fn request(&mut self, method: &str, path: &str, framing: &str) {
-        let head = format!("{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: raw/0.1.0\r\naccept: */*\r\n{framing}\r\n");
-        self.stream.write_all(head.as_bytes()).expect("a connection");
+        let head = format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: raw/0.1.0\r\naccept: */*\r\n{framing}\r\n"
+        );
+        self.stream
+            .write_all(head.as_bytes())
+            .expect("a connection");
     }
 
     /// Reads a head. Gives where it ends in the buffer, how much of the buffer is filled, and the length of the body.
     fn head(&mut self) -> (usize, usize, Option<u64>) {
         let mut filled = 0;
         loop {
-            let read = self.stream.read(&mut self.buf[filled..]).expect("a connection");
+            let read = self
+                .stream
+                .read(&mut self.buf[filled..])
+                .expect("a connection");
             assert!(read > 0, "the server closed the connection");
             filled += read;
-            if let Some(end) = self.buf[..filled].windows(4).position(|end| end == b"\r\n\r\n") {
-                return (end + 4, filled, header(&self.buf[..end + 4], "content-length").and_then(|length| length.parse().ok()));
+            if let Some(end) = self.buf[..filled]
+                .windows(4)
+                .position(|end| end == b"\r\n\r\n")
+            {
+                return (
+                    end + 4,
+                    filled,
+                    header(&self.buf[..end + 4], "content-length")
+                        .and_then(|length| length.parse().ok()),
+                );
             }
         }
     }
@@ -48,7 +66,10 @@ impl Raw {
         let (begin, mut filled, length) = self.head();
         let end = begin + length.expect("a length") as usize;
         while filled < end {
-            filled += self.stream.read(&mut self.buf[filled..]).expect("a connection");
+            filled += self
+                .stream
+                .read(&mut self.buf[filled..])
+                .expect("a connection");
         }
         &self.buf[begin..end]
     }
@@ -74,7 +95,9 @@ impl Raw {
         let mut sent = 0;
         while sent < length {
             let read = data.read(&mut self.buf).expect("data");
-            self.stream.write_all(&self.buf[..read]).expect("a connection");
+            self.stream
+                .write_all(&self.buf[..read])
+                .expect("a connection");
             sent += read as u64;
         }
         self.short_answer();
@@ -85,13 +108,17 @@ impl Raw {
         const HEAD: usize = 6;
         self.request("POST", path, "transfer-encoding: chunked\r\n");
         loop {
-            let read = data.read(&mut self.buf[HEAD..HEAD + (64 << 10) - 1]).expect("data");
+            let read = data
+                .read(&mut self.buf[HEAD..HEAD + (64 << 10) - 1])
+                .expect("data");
             if read == 0 {
                 break;
             }
             self.buf[..HEAD].copy_from_slice(format!("{read:04x}\r\n").as_bytes());
             self.buf[HEAD + read..HEAD + read + 2].copy_from_slice(b"\r\n");
-            self.stream.write_all(&self.buf[..HEAD + read + 2]).expect("a connection");
+            self.stream
+                .write_all(&self.buf[..HEAD + read + 2])
+                .expect("a connection");
         }
         self.stream.write_all(b"0\r\n\r\n").expect("a connection");
         self.short_answer();
@@ -116,7 +143,9 @@ pub fn wait(address: SocketAddr, path: &str) {
 pub(super) fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     head.split(|byte| *byte == b'\n').find_map(|line| {
         let (key, value) = line.split_at_checked(name.len())?;
-        let value = key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.strip_prefix(b":"))??;
+        let value = key
+            .eq_ignore_ascii_case(name.as_bytes())
+            .then(|| value.strip_prefix(b":"))??;
         std::str::from_utf8(value).ok().map(str::trim)
     })
 }
@@ -135,7 +164,12 @@ pub(super) struct Body {
 impl Body {
     /// One of this length, or in chunks.
     pub(super) fn new(length: Option<u64>) -> Self {
-        Self { left: length.unwrap_or_default(), chunked: length.is_none(), line: Vec::new(), last: false }
+        Self {
+            left: length.unwrap_or_default(),
+            chunked: length.is_none(),
+            line: Vec::new(),
+            last: false,
+        }
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -147,7 +181,9 @@ impl Body {
         let mut data = 0;
         while !bytes.is_empty() {
             if self.left > 0 {
-                let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                let taken = usize::try_from(self.left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 self.left -= taken as u64;
                 data += taken as u64;
                 bytes = &bytes[taken..];
@@ -157,7 +193,11 @@ impl Body {
                 match byte {
                     b'\r' => {}
                     b'\n' => {
-                        let length = u64::from_str_radix(std::str::from_utf8(&self.line).expect("a length"), 16).expect("a length");
+                        let length = u64::from_str_radix(
+                            std::str::from_utf8(&self.line).expect("a length"),
+                            16,
+                        )
+                        .expect("a length");
                         self.line.clear();
                         self.last = length == 0;
                         self.left = length + 2;
@@ -183,7 +223,9 @@ pub fn each_chunk(stream: TcpStream, mut chunk: impl FnMut(&[u8])) {
         if reader.read_line(&mut line).is_err() {
             return;
         }
-        let Ok(length @ 1..) = usize::from_str_radix(line.trim(), 16) else { return };
+        let Ok(length @ 1..) = usize::from_str_radix(line.trim(), 16) else {
+            return;
+        };
         data.resize(length + 2, 0);
         if reader.read_exact(&mut data).is_err() {
             return;

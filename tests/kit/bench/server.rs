@@ -71,7 +71,10 @@ impl Server {
 
     fn ask(&self, path: &str) -> usize {
         let mut raw = Raw::connect(self.address);
-        std::str::from_utf8(raw.get(path)).ok().and_then(|count| count.parse().ok()).expect("a number")
+        std::str::from_utf8(raw.get(path))
+            .ok()
+            .and_then(|count| count.parse().ok())
+            .expect("a number")
     }
 }
 
@@ -85,7 +88,10 @@ struct State {
 
 pub(super) fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
-    println!("{}", listener.local_addr().expect("an address of the listener"));
+    println!(
+        "{}",
+        listener.local_addr().expect("an address of the listener")
+    );
     end_with_input();
     let state = Arc::<State>::default();
     for stream in listener.incoming() {
@@ -98,7 +104,18 @@ pub(super) fn serve() {
         let state = Arc::clone(&state);
         let thread = thread::Builder::new().stack_size(64 << 10);
         // A client that is gone ends it, whatever it did.
-        thread.spawn(move || drop(Connection { stream, buf: vec![0; 16 << 10], filled: 0 }.serve(&state))).expect("a thread");
+        thread
+            .spawn(move || {
+                drop(
+                    Connection {
+                        stream,
+                        buf: vec![0; 16 << 10],
+                        filled: 0,
+                    }
+                    .serve(&state),
+                )
+            })
+            .expect("a thread");
     }
 }
 
@@ -106,7 +123,8 @@ pub(super) fn serve() {
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What a hub says to it.
-const VERSION: &str = r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
+const VERSION: &str =
+    r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
 
 /// What it says to an upload.
 const SENT: &str = r#"{"id":"5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1"}"#;
@@ -123,7 +141,10 @@ impl Connection {
         self.stream.set_read_timeout(Some(KEEP_ALIVE))?;
         loop {
             let end = loop {
-                if let Some(end) = self.buf[..self.filled].windows(4).position(|end| end == b"\r\n\r\n") {
+                if let Some(end) = self.buf[..self.filled]
+                    .windows(4)
+                    .position(|end| end == b"\r\n\r\n")
+                {
                     break end + 4;
                 }
                 let read = self.stream.read(&mut self.buf[self.filled..])?;
@@ -136,7 +157,8 @@ impl Connection {
             let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
             let path = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
             let path = String::from_utf8_lossy(path).into_owned();
-            let length = header(head, "content-length").and_then(|length| length.parse::<u64>().ok());
+            let length =
+                header(head, "content-length").and_then(|length| length.parse::<u64>().ok());
             let has_body = length.is_some() || header(head, "transfer-encoding").is_some();
             self.buf.copy_within(end..self.filled, 0);
             self.filled -= end;
@@ -185,7 +207,9 @@ impl Connection {
                 state.released.notify_all();
                 self.json("0")
             }
-            _ => self.stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+            _ => self
+                .stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
         }
     }
 
@@ -200,7 +224,11 @@ impl Connection {
         self.stream.write_all(most)?;
         state.holding.fetch_add(1, Ordering::SeqCst);
         let begin = *releases;
-        drop(state.released.wait_while(releases, |releases| *releases == begin));
+        drop(
+            state
+                .released
+                .wait_while(releases, |releases| *releases == begin),
+        );
         state.holding.fetch_sub(1, Ordering::SeqCst);
         self.stream.write_all(last)
     }
@@ -209,7 +237,11 @@ impl Connection {
     fn stream(&mut self, what: &str) -> io::Result<()> {
         let (kind, bytes) = what.split_once('-').unwrap_or_default();
         let bytes: usize = bytes.parse().unwrap_or_default();
-        let block = if kind == "lines" { lines() } else { vec![0; 1 << 20] };
+        let block = if kind == "lines" {
+            lines()
+        } else {
+            vec![0; 1 << 20]
+        };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n";
         if kind == "sized" {
             write!(self.stream, "{head}Content-Length: {bytes}\r\n\r\n")?;
@@ -247,12 +279,27 @@ fn chunk(data: &[u8]) -> Vec<u8> {
 
 /// A megabyte of lines as a log has them, of 120 to 260 bytes. The last one ends it.
 pub fn lines() -> Vec<u8> {
-    let words = ["Instance", "connected", "stream", "to", "sequence", "runner", "with", "topic", "received", "message", "closed", "data"];
+    let words = [
+        "Instance",
+        "connected",
+        "stream",
+        "to",
+        "sequence",
+        "runner",
+        "with",
+        "topic",
+        "received",
+        "message",
+        "closed",
+        "data",
+    ];
     let mut lines = String::new();
     let mut number = 0_usize;
     while lines.len() < 1 << 20 {
         number += 1;
-        let message: Vec<_> = (0..5 + number * 7 % 18).map(|word| words[(number + word * word) % words.len()]).collect();
+        let message: Vec<_> = (0..5 + number * 7 % 18)
+            .map(|word| words[(number + word * word) % words.len()])
+            .collect();
         let message = message.join(" ");
         lines += &format!(
             "{{\"level\":\"INFO\",\"ts\":{},\"from\":\"CSIController\",\"id\":\"{:08x}-6c42-4c0f\",\"msg\":\"{message}\"}}\n",

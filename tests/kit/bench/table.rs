@@ -18,10 +18,16 @@ impl Section {
     /// Begins one, whose name is what comes before a colon. What was written down of an earlier one of this name is gone.
     pub(super) fn begin(title: &str, file: Option<PathBuf>) -> Self {
         let (name, about) = title.split_once(": ").unwrap_or((title, ""));
-        let section = Self { name: name.to_owned(), file };
+        let section = Self {
+            name: name.to_owned(),
+            file,
+        };
         // What is told now comes to the same place.
         section.rewrite(|lines| {
-            let at = lines.iter().position(|line| section.owns(line)).unwrap_or(lines.len());
+            let at = lines
+                .iter()
+                .position(|line| section.owns(line))
+                .unwrap_or(lines.len());
             lines.retain(|line| !section.owns(line));
             lines.insert(at, [name, about].join("\t"));
         });
@@ -31,10 +37,24 @@ impl Section {
     /// Prints a figure, and whether it is what it has to be, and writes it down.
     pub fn tell(&self, what: &str, figure: Spread, goal: Goal) {
         let (is, must, verdict) = (figure.to_string(), goal.to_string(), goal.verdict(figure));
-        println!("{}", format!("  {what:<70} {is:<24} {must:<6} {verdict}").trim_end());
-        let row = [&self.name, what, &must, &is, verdict, &format!("cargo bench --bench {} -- \"{}\"", bench(), self.name)].join("\t");
+        println!(
+            "{}",
+            format!("  {what:<70} {is:<24} {must:<6} {verdict}").trim_end()
+        );
+        let row = [
+            &self.name,
+            what,
+            &must,
+            &is,
+            verdict,
+            &format!("cargo bench --bench {} -- \"{}\"", bench(), self.name),
+        ]
+        .join("\t");
         self.rewrite(|lines| {
-            let after = lines.iter().rposition(|line| self.owns(line)).map_or(lines.len(), |last| last + 1);
+            let after = lines
+                .iter()
+                .rposition(|line| self.owns(line))
+                .map_or(lines.len(), |last| last + 1);
             lines.insert(after, row);
         });
     }
@@ -45,10 +65,16 @@ impl Section {
 
     fn rewrite(&self, change: impl FnOnce(&mut Vec<String>)) {
         let Some(file) = &self.file else { return };
-        let mut lines = fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
+        let mut lines = fs::read_to_string(file)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         change(&mut lines);
         let folder = file.parent().expect("a folder");
-        if let Err(error) = fs::create_dir_all(folder).and_then(|()| fs::write(file, lines.join("\n") + "\n")) {
+        if let Err(error) =
+            fs::create_dir_all(folder).and_then(|()| fs::write(file, lines.join("\n") + "\n"))
+        {
             eprintln!("{}: {error}", file.display());
         }
     }
@@ -58,13 +84,19 @@ impl Section {
 fn bench() -> String {
     let program = env::current_exe().expect("the path of this program");
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
-    stem.rsplit_once('-').map_or(&*stem, |(name, _)| name).to_owned()
+    stem.rsplit_once('-')
+        .map_or(&*stem, |(name, _)| name)
+        .to_owned()
 }
 
 /// Beside `target/release/deps`, where cargo has put this program.
 fn folder() -> PathBuf {
     let program = env::current_exe().expect("the path of this program");
-    program.ancestors().nth(2).expect("a folder of cargo's").join("bench-table")
+    program
+        .ancestors()
+        .nth(2)
+        .expect("a folder of cargo's")
+        .join("bench-table")
 }
 
 /// Where this benchmark writes.
@@ -74,7 +106,9 @@ pub(super) fn file() -> PathBuf {
 
 /// All of it, as Markdown.
 pub(super) fn print() -> io::Result<()> {
-    let mut files: Vec<_> = fs::read_dir(folder())?.map(|file| Ok(file?.path())).collect::<io::Result<_>>()?;
+    let mut files: Vec<_> = fs::read_dir(folder())?
+        .map(|file| Ok(file?.path()))
+        .collect::<io::Result<_>>()?;
     files.sort();
     println!("| what | must be | is | verdict | command |\n|---|---|---|---|---|");
     for file in files {
@@ -108,7 +142,9 @@ mod tests {
         let folder = env::temp_dir().join(format!("bench-table-{}", std::process::id()));
         let file = folder.join("some.tsv");
         let begin = |title: &str| Section::begin(title, Some(file.clone()));
-        let told = |section: &Section, value: f64| section.tell("speed", Spread::of([value]), Goal::AtLeast(0.5));
+        let told = |section: &Section, value: f64| {
+            section.tell("speed", Spread::of([value]), Goal::AtLeast(0.5))
+        };
         told(&begin("one: 8 times"), 0.25);
         let two = begin("two: 8 times");
         told(&two, 0.5);
@@ -119,11 +155,24 @@ mod tests {
         told(&one, 1.75);
         let rows = rows(&fs::read_to_string(&file).unwrap());
         fs::remove_dir_all(folder).unwrap();
-        let rows: Vec<_> = rows.lines().map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()).collect();
+        let rows: Vec<_> = rows
+            .lines()
+            .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+            .collect();
         assert_eq!(
             rows.iter().map(|row| row[1]).collect::<Vec<_>>(),
-            ["**one**: 16 times", "– speed", "– speed", "**two**: 8 times", "– speed", "– speed"]
+            [
+                "**one**: 16 times",
+                "– speed",
+                "– speed",
+                "**two**: 8 times",
+                "– speed",
+                "– speed"
+            ]
         );
-        assert_eq!(rows.iter().map(|row| row[3]).collect::<Vec<_>>(), ["", "1.50", "1.75", "", "0.50", "0.75"]);
+        assert_eq!(
+            rows.iter().map(|row| row[3]).collect::<Vec<_>>(),
+            ["", "1.50", "1.75", "", "0.50", "0.75"]
+        );
     }
 }

@@ -14,11 +14,21 @@ const MARKER: &str = ".installed-from.json";
 
 /// Whether `node` can be run, and is 18 or newer.
 pub(crate) fn check_node() -> Result<(), HubError> {
-    let output = Command::new("node").arg("--version").output().map_err(|_| HubError::NoNode)?;
+    let output = Command::new("node")
+        .arg("--version")
+        .output()
+        .map_err(|_| HubError::NoNode)?;
     // v20.20.2
     let version = String::from_utf8_lossy(&output.stdout);
-    let major = version.trim().strip_prefix('v').and_then(|version| version.split('.').next()?.parse().ok());
-    if major.is_some_and(|major: u32| major >= 18) { Ok(()) } else { Err(HubError::NoNode) }
+    let major = version
+        .trim()
+        .strip_prefix('v')
+        .and_then(|version| version.split('.').next()?.parse().ok());
+    if major.is_some_and(|major: u32| major >= 18) {
+        Ok(())
+    } else {
+        Err(HubError::NoNode)
+    }
 }
 
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> HubError {
@@ -42,7 +52,8 @@ pub(super) fn install() -> Result<(), HubError> {
     say("installing the test hub (npm ci, once) ...");
     remove_abandoned(&hub);
     let folder = InstallFolder::create(&hub).map_err(failed("the folder to install in"))?;
-    fs::copy(hub.join("package.json"), folder.0.join("package.json")).map_err(failed("package.json"))?;
+    fs::copy(hub.join("package.json"), folder.0.join("package.json"))
+        .map_err(failed("package.json"))?;
     fs::write(folder.0.join("package-lock.json"), &lock).map_err(failed("package-lock.json"))?;
     npm_ci(&folder.0)?;
 
@@ -73,7 +84,11 @@ fn npm_ci(folder: &Path) -> Result<(), HubError> {
     if output.status.success() {
         return Ok(());
     }
-    Err(HubError::Install(format!("npm ci: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end())))
+    Err(HubError::Install(format!(
+        "npm ci: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    )))
 }
 
 /// Removes the folders of installations that were killed: those of processes that are no more.
@@ -84,7 +99,10 @@ fn remove_abandoned(hub: &Path) {
     }
     for entry in fs::read_dir(hub).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(".install-")).and_then(|pid| pid.parse::<u32>().ok());
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(".install-"))
+            .and_then(|pid| pid.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -17,16 +17,29 @@ fn all_variables_get_into_the_client() {
         return assert_eq!(host.list_sequences().unwrap().len(), 0);
     }
     let (server, requests) = recording(b"[]");
-    let variables = [("SCRAMJET_HUB_URL", server.url()), ("SCRAMJET_TOKEN", "secret".into()), ("SCRAMJET_HUB_VERSION", "0.28.1".into())];
-    let variables = variables.each_ref().map(|(name, value)| (*name, OsStr::new(value)));
+    let variables = [
+        ("SCRAMJET_HUB_URL", server.url()),
+        ("SCRAMJET_TOKEN", "secret".into()),
+        ("SCRAMJET_HUB_VERSION", "0.28.1".into()),
+    ];
+    let variables = variables
+        .each_ref()
+        .map(|(name, value)| (*name, OsStr::new(value)));
     with(NAME, &variables, "all");
     let request = requests.take();
     // The version was not asked for.
-    assert_eq!((request.target.as_str(), request.header("authorization")), ("/api/v1/sequences", Some("Bearer secret")));
+    assert_eq!(
+        (request.target.as_str(), request.header("authorization")),
+        ("/api/v1/sequences", Some("Bearer secret"))
+    );
     assert!(requests.is_empty());
 
     // Without a token there is none, also where it is empty.
-    with(NAME, &[variables[0], variables[2], ("SCRAMJET_TOKEN", "".as_ref())], "no token");
+    with(
+        NAME,
+        &[variables[0], variables[2], ("SCRAMJET_TOKEN", "".as_ref())],
+        "no token",
+    );
     assert_eq!(requests.take().header("authorization"), None);
 }
 
@@ -34,17 +47,27 @@ fn all_variables_get_into_the_client() {
 fn certificates_are_those_of_the_file() {
     const NAME: &str = "configured::env::certificates_are_those_of_the_file";
     if let Some(case) = case() {
-        let answer = HostClientBuilder::from_env().unwrap().build().unwrap().version();
+        let answer = HostClientBuilder::from_env()
+            .unwrap()
+            .build()
+            .unwrap()
+            .version();
         return assert_eq!(answer.is_ok(), case == "trusted", "{answer:?}");
     }
     let server = ScriptedServer::start_tls(|connection| {
-        while connection.read_request().is_some() && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)) {}
+        while connection.read_request().is_some()
+            && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+        {}
     });
     let folder = Folder::new("env-certificates");
     let file = folder.file("ca.pem", server.certificate().unwrap().as_bytes());
     let url = server.url();
     let url = ("SCRAMJET_HUB_URL", OsStr::new(&url));
-    with(NAME, &[url, ("SCRAMJET_CA_FILE", file.as_os_str())], "trusted");
+    with(
+        NAME,
+        &[url, ("SCRAMJET_CA_FILE", file.as_os_str())],
+        "trusted",
+    );
     with(NAME, &[url], "not trusted");
 }
 
@@ -53,7 +76,9 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     const NAME: &str = "configured::env::what_is_wrong_is_said_with_the_name_of_the_variable";
     if let Some(case) = case() {
         let error = HostClient::from_env().unwrap_err();
-        let (expected, unset) = case.strip_prefix("unset: ").map_or((case.as_str(), false), |expected| (expected, true));
+        let (expected, unset) = case
+            .strip_prefix("unset: ")
+            .map_or((case.as_str(), false), |expected| (expected, true));
         let said = said(&error);
         assert!(said.contains(expected), "{said}\nshould be: {expected}");
         return assert_eq!(error.is_unset(), unset);
@@ -61,25 +86,64 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     let folder = Folder::new("env-wrong");
     let empty = folder.file("empty.pem", b"secret");
     let missing = folder.0.join("missing.pem");
-    let url = ("SCRAMJET_HUB_URL", OsStr::new("http://127.0.0.1:8000/api/v1"));
+    let url = (
+        "SCRAMJET_HUB_URL",
+        OsStr::new("http://127.0.0.1:8000/api/v1"),
+    );
     let unset = "unset: SCRAMJET_HUB_URL is not set; it is the address of a hub's API, for example http://localhost:8000/api/v1";
     with(NAME, &[], unset);
-    with(NAME, &[("SCRAMJET_HUB_URL", "".as_ref()), ("SCRAMJET_TOKEN", "x".as_ref())], unset);
+    with(
+        NAME,
+        &[
+            ("SCRAMJET_HUB_URL", "".as_ref()),
+            ("SCRAMJET_TOKEN", "x".as_ref()),
+        ],
+        unset,
+    );
     for (value, expected) in [
-        ("127.0.0.1:8000", "SCRAMJET_HUB_URL cannot be used: relative URL without a base; a hub's address looks like http://"),
-        ("http://127.0.0.1:8000/api/v1?token=secret", "SCRAMJET_HUB_URL cannot be used: it holds a query"),
-        ("http://user:secret@127.0.0.1:8000", "SCRAMJET_HUB_URL cannot be used: it holds a user name or password"),
+        (
+            "127.0.0.1:8000",
+            "SCRAMJET_HUB_URL cannot be used: relative URL without a base; a hub's address looks like http://",
+        ),
+        (
+            "http://127.0.0.1:8000/api/v1?token=secret",
+            "SCRAMJET_HUB_URL cannot be used: it holds a query",
+        ),
+        (
+            "http://user:secret@127.0.0.1:8000",
+            "SCRAMJET_HUB_URL cannot be used: it holds a user name or password",
+        ),
     ] {
         with(NAME, &[("SCRAMJET_HUB_URL", value.as_ref())], expected);
     }
-    with(NAME, &[url, ("SCRAMJET_TOKEN", "secret\r\n".as_ref())], "SCRAMJET_TOKEN cannot be used: it holds a line break");
-    with(NAME, &[url, ("SCRAMJET_HUB_VERSION", "latest".as_ref())], r#"SCRAMJET_HUB_VERSION cannot be used: "latest" is not a version"#);
-    with(NAME, &[url, ("SCRAMJET_CA_FILE", empty.as_os_str())], "empty.pem: there is no certificate in it");
-    with(NAME, &[url, ("SCRAMJET_CA_FILE", missing.as_os_str())], "missing.pem cannot be read\n  caused by: ");
+    with(
+        NAME,
+        &[url, ("SCRAMJET_TOKEN", "secret\r\n".as_ref())],
+        "SCRAMJET_TOKEN cannot be used: it holds a line break",
+    );
+    with(
+        NAME,
+        &[url, ("SCRAMJET_HUB_VERSION", "latest".as_ref())],
+        r#"SCRAMJET_HUB_VERSION cannot be used: "latest" is not a version"#,
+    );
+    with(
+        NAME,
+        &[url, ("SCRAMJET_CA_FILE", empty.as_os_str())],
+        "empty.pem: there is no certificate in it",
+    );
+    with(
+        NAME,
+        &[url, ("SCRAMJET_CA_FILE", missing.as_os_str())],
+        "missing.pem cannot be read\n  caused by: ",
+    );
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
         let value = OsStr::from_bytes(b"secret\xff");
-        with(NAME, &[url, ("SCRAMJET_TOKEN", value)], "SCRAMJET_TOKEN cannot be used: it is not valid Unicode");
+        with(
+            NAME,
+            &[url, ("SCRAMJET_TOKEN", value)],
+            "SCRAMJET_TOKEN cannot be used: it is not valid Unicode",
+        );
     }
 }

@@ -13,14 +13,21 @@ use crate::helpers::{Folder, recording};
 const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJuYW1lIjoic2VjcmV0In0.c2VjcmV0";
 
 fn recorded(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/si").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/si")
+        .join(path)
 }
 
 /// A home folder with what the tool has left there.
 fn home(test: &str) -> Folder {
     let home = Folder::new(test);
     fs::create_dir_all(home.0.join(".si/profiles")).unwrap();
-    for file in ["si-config.json", "profiles/default.json", "profiles/staging.json", "profiles/cloud.json"] {
+    for file in [
+        "si-config.json",
+        "profiles/default.json",
+        "profiles/staging.json",
+        "profiles/cloud.json",
+    ] {
         fs::copy(recorded(file), home.0.join(".si").join(file)).unwrap();
     }
     home
@@ -42,7 +49,11 @@ fn content(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 /// What is current; in words where there is none.
 fn current() -> String {
     match SiProfile::current() {
-        Ok(profile) => format!("{} {}", profile.name().unwrap_or("-"), profile.path().file_name().unwrap().to_string_lossy()),
+        Ok(profile) => format!(
+            "{} {}",
+            profile.name().unwrap_or("-"),
+            profile.path().file_name().unwrap().to_string_lossy()
+        ),
         Err(error) => said(&error),
     }
 }
@@ -52,7 +63,10 @@ fn the_current_profile_is_that_of_the_tool() {
     const NAME: &str = "configured::si::the_current_profile_is_that_of_the_tool";
     if let Some(expected) = case() {
         let current = current();
-        return assert!(current.contains(&expected), "{current}\nshould be: {expected}");
+        return assert!(
+            current.contains(&expected),
+            "{current}\nshould be: {expected}"
+        );
     }
     let folder = home("si-current");
     let si = folder.0.join(".si");
@@ -63,14 +77,38 @@ fn the_current_profile_is_that_of_the_tool() {
     content(&folder.0, &mut before);
 
     // The first of these that there is.
-    with(NAME, &[home, path, ("SI_CONFIG", "default".as_ref())], "- cloud.json");
-    with(NAME, &[home, ("SI_CONFIG_PATH", "".as_ref()), ("SI_CONFIG", "default".as_ref())], "default default.json");
-    with(NAME, &[home, ("SI_CONFIG", "".as_ref())], "staging staging.json");
+    with(
+        NAME,
+        &[home, path, ("SI_CONFIG", "default".as_ref())],
+        "- cloud.json",
+    );
+    with(
+        NAME,
+        &[
+            home,
+            ("SI_CONFIG_PATH", "".as_ref()),
+            ("SI_CONFIG", "default".as_ref()),
+        ],
+        "default default.json",
+    );
+    with(
+        NAME,
+        &[home, ("SI_CONFIG", "".as_ref())],
+        "staging staging.json",
+    );
     // A path needs no home.
     with(NAME, &[path], "- cloud.json");
     let there = "/.si/profiles; there are: cloud, default, staging";
-    with(NAME, &[home, ("SI_CONFIG", "nope".as_ref())], r#"SI_CONFIG names the profile "nope", which is not in "#);
-    with(NAME, &[home, ("SI_CONFIG", "../profiles/cloud".as_ref())], there);
+    with(
+        NAME,
+        &[home, ("SI_CONFIG", "nope".as_ref())],
+        r#"SI_CONFIG names the profile "nope", which is not in "#,
+    );
+    with(
+        NAME,
+        &[home, ("SI_CONFIG", "../profiles/cloud".as_ref())],
+        there,
+    );
     with(
         NAME,
         &[home, ("SI_CONFIG_PATH", "/nope.json".as_ref())],
@@ -82,9 +120,18 @@ fn the_current_profile_is_that_of_the_tool() {
 
     for (chosen, expected) in [
         (r#"{"profile":""}"#, "default default.json"),
-        (r#"{"profile":"gone"}"#, r#"si-config.json names the profile "gone", which is not in "#),
-        (r#"{"profile":["secret"]}"#, r#"si-config.json cannot be used: its "profile" is not a text"#),
-        (r#"{"profile":"secret"#, "si-config.json cannot be used: it is not JSON: "),
+        (
+            r#"{"profile":"gone"}"#,
+            r#"si-config.json names the profile "gone", which is not in "#,
+        ),
+        (
+            r#"{"profile":["secret"]}"#,
+            r#"si-config.json cannot be used: its "profile" is not a text"#,
+        ),
+        (
+            r#"{"profile":"secret"#,
+            "si-config.json cannot be used: it is not JSON: ",
+        ),
     ] {
         fs::write(si.join("si-config.json"), chosen).unwrap();
         with(NAME, &[home], expected);
@@ -104,7 +151,11 @@ fn where_the_tool_has_never_run_nothing_is_made() {
         return assert!(current.ends_with(&expected), "{current}");
     }
     let home = Folder::new("si-nothing");
-    with(NAME, &[("HOME", home.0.as_os_str())], "/.si/profiles; there are none, `si config print` makes the first");
+    with(
+        NAME,
+        &[("HOME", home.0.as_os_str())],
+        "/.si/profiles; there are none, `si config print` makes the first",
+    );
     assert!(fs::read_dir(&home.0).unwrap().next().is_none());
 }
 
@@ -120,15 +171,22 @@ fn a_profile_gives_what_the_tool_was_told() {
     let told = |name| {
         let profile = SiProfile::named(name).unwrap();
         assert_eq!(profile.name(), Some(name));
-        assert_eq!(profile.path().file_name().unwrap(), format!("{name}.json").as_str());
+        assert_eq!(
+            profile.path().file_name().unwrap(),
+            format!("{name}.json").as_str()
+        );
         let debug = format!("{profile:?}");
         assert!(debug.contains(name) && !debug.contains(TOKEN), "{debug}");
         profile
     };
     let default = told("default");
     let rest = |profile: &SiProfile| {
-        let [middleware, scope, token] =
-            [profile.middleware_api_url(), profile.scope(), profile.token()].map(|text| text.map(str::to_owned));
+        let [middleware, scope, token] = [
+            profile.middleware_api_url(),
+            profile.scope(),
+            profile.token(),
+        ]
+        .map(|text| text.map(str::to_owned));
         (profile.is_production(), middleware, scope, token)
     };
     assert_eq!(default.api_url(), "http://127.0.0.1:8000/api/v1");
@@ -137,29 +195,54 @@ fn a_profile_gives_what_the_tool_was_told() {
     assert_eq!(staging.api_url(), "http://127.0.0.1:9000/api/v1");
     assert_eq!(rest(&staging), (false, None, None, Some(TOKEN.into())));
     let cloud = told("cloud");
-    assert_eq!(rest(&cloud), (true, Some("http://127.0.0.1:9001/api/v1".into()), Some("team".into()), Some(TOKEN.into())));
+    assert_eq!(
+        rest(&cloud),
+        (
+            true,
+            Some("http://127.0.0.1:9001/api/v1".into()),
+            Some("team".into()),
+            Some(TOKEN.into())
+        )
+    );
 
     // The token is for the platform alone.
     let host = staging.host().unwrap();
-    assert_eq!(host.dry_run(&GetVersion).unwrap().to_string(), "curl http://127.0.0.1:9000/api/v1/version");
+    assert_eq!(
+        host.dry_run(&GetVersion).unwrap().to_string(),
+        "curl http://127.0.0.1:9000/api/v1/version"
+    );
     let middleware = cloud.middleware().unwrap();
     let command = "curl http://127.0.0.1:9001/api/v1/spaces -H 'authorization: Bearer ***'";
-    assert_eq!(middleware.dry_run(&ListSpaces).unwrap().to_string(), command);
+    assert_eq!(
+        middleware.dry_run(&ListSpaces).unwrap().to_string(),
+        command
+    );
     let error = said(&cloud.host().unwrap_err());
     assert!(error.contains(r#"cloud.json cannot be used: its "env" is "production": it is for the platform, and names no hub"#), "{error}");
     let error = said(&staging.middleware().unwrap_err());
-    assert!(error.contains(r#"staging.json cannot be used: it has no "middlewareApiUrl""#), "{error}");
+    assert!(
+        error.contains(r#"staging.json cannot be used: it has no "middlewareApiUrl""#),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_token_is_sent_to_the_platform() {
     let (server, requests) = recording(b"[]");
-    let text = fs::read_to_string(recorded("profiles/cloud.json")).unwrap().replace("http://127.0.0.1:9001/api/v1", &server.url());
+    let text = fs::read_to_string(recorded("profiles/cloud.json"))
+        .unwrap()
+        .replace("http://127.0.0.1:9001/api/v1", &server.url());
     let folder = Folder::new("si-token");
     let profile = SiProfile::from_path(folder.file("any name", text.as_bytes())).unwrap();
-    assert_eq!((profile.name(), profile.path()), (None, folder.0.join("any name").as_path()));
+    assert_eq!(
+        (profile.name(), profile.path()),
+        (None, folder.0.join("any name").as_path())
+    );
     assert_eq!(profile.middleware().unwrap().list_spaces().unwrap(), []);
-    assert_eq!(requests.take().header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+    assert_eq!(
+        requests.take().header("authorization"),
+        Some(format!("Bearer {TOKEN}").as_str())
+    );
 }
 
 #[test]
@@ -170,37 +253,80 @@ fn what_is_wrong_is_said_with_the_file() {
     for (text, expected) in [
         ("{", "it is not JSON: EOF while parsing"),
         ("[]", "it is not a JSON object"),
-        ("{}", r#"it has no "configVersion", and so is no profile of si"#),
-        (r#"{"configVersion":"1"}"#, r#"it has no "configVersion", and so is no profile of si"#),
-        (r#"{"configVersion":2}"#, r#"its "configVersion" 2 is not one that this library knows, which is 1; take a newer library"#),
-        (r#"{"configVersion":1,"env":"development"}"#, r#"it has no "apiUrl""#),
-        (&format!("{{{api}\"secret\"}}"), r#"its "env" is neither "development" nor "production""#),
-        (&format!("{{{api}\"production\",\"token\":[\"secret\"]}}"), r#"its "token" is not a text"#),
-        (&format!("{{{api}\"production\",\"verser2\":{{}}}}"), r#"it reaches its hub by "verser2""#),
+        (
+            "{}",
+            r#"it has no "configVersion", and so is no profile of si"#,
+        ),
+        (
+            r#"{"configVersion":"1"}"#,
+            r#"it has no "configVersion", and so is no profile of si"#,
+        ),
+        (
+            r#"{"configVersion":2}"#,
+            r#"its "configVersion" 2 is not one that this library knows, which is 1; take a newer library"#,
+        ),
+        (
+            r#"{"configVersion":1,"env":"development"}"#,
+            r#"it has no "apiUrl""#,
+        ),
+        (
+            &format!("{{{api}\"secret\"}}"),
+            r#"its "env" is neither "development" nor "production""#,
+        ),
+        (
+            &format!("{{{api}\"production\",\"token\":[\"secret\"]}}"),
+            r#"its "token" is not a text"#,
+        ),
+        (
+            &format!("{{{api}\"production\",\"verser2\":{{}}}}"),
+            r#"it reaches its hub by "verser2""#,
+        ),
     ] {
         let error = profile(text).unwrap_err();
         let expected = format!("p.json cannot be used: {expected}");
-        assert!(said(&error).contains(&expected) && !error.is_unset(), "{error}\nshould be: {expected}");
+        assert!(
+            said(&error).contains(&expected) && !error.is_unset(),
+            "{error}\nshould be: {expected}"
+        );
     }
     // What is not needed may be missing, and what is not known is not looked at.
-    assert!(profile(&format!("{{{api}\"development\",\"new\":1}}")).unwrap().host().is_ok());
+    assert!(
+        profile(&format!("{{{api}\"development\",\"new\":1}}"))
+            .unwrap()
+            .host()
+            .is_ok()
+    );
 
     let wrong =
         profile(r#"{"configVersion":1,"env":"development","apiUrl":"http://x/?secret","middlewareApiUrl":"ftp://x","token":"a\nb"}"#)
             .unwrap();
-    assert!(said(&wrong.host().unwrap_err()).contains(r#"p.json cannot be used: its "apiUrl": it holds a query"#));
-    assert!(said(&wrong.middleware().unwrap_err()).contains(r#"p.json cannot be used: its "middlewareApiUrl": its scheme"#));
+    assert!(
+        said(&wrong.host().unwrap_err())
+            .contains(r#"p.json cannot be used: its "apiUrl": it holds a query"#)
+    );
+    assert!(
+        said(&wrong.middleware().unwrap_err())
+            .contains(r#"p.json cannot be used: its "middlewareApiUrl": its scheme"#)
+    );
     let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
     let shown = format!("{:?}", profile(text).unwrap());
-    assert!(shown.contains("\"http://x/a\"") && shown.contains("\"y\"") && !shown.contains("secret"), "{shown}");
-    let text =
-        r#"{"configVersion":1,"env":"development","apiUrl":"http://u:a/secret?secret#secret@x","middlewareApiUrl":"http:/u:secret@y"}"#;
+    assert!(
+        shown.contains("\"http://x/a\"") && shown.contains("\"y\"") && !shown.contains("secret"),
+        "{shown}"
+    );
+    let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:a/secret?secret#secret@x","middlewareApiUrl":"http:/u:secret@y"}"#;
     let shown = format!("{:?}", profile(text).unwrap());
-    assert!(shown.contains("\"http://x\"") && shown.contains("\"y\"") && !shown.contains("secret"), "{shown}");
+    assert!(
+        shown.contains("\"http://x\"") && shown.contains("\"y\"") && !shown.contains("secret"),
+        "{shown}"
+    );
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
     assert!(said(&wrong).contains(r#"p.json cannot be used: its "token": it holds a character"#));
 
     let missing = folder.0.join("missing.json");
-    assert!(said(&SiProfile::from_path(&missing).unwrap_err()).starts_with(&format!("cannot read {}\n  caused by: ", missing.display())));
+    assert!(
+        said(&SiProfile::from_path(&missing).unwrap_err())
+            .starts_with(&format!("cannot read {}\n  caused by: ", missing.display()))
+    );
 }

@@ -6,7 +6,13 @@ use scramjet_client_blocking::DryRun;
 use scramjet_client_blocking::core::Streamed;
 use scramjet_client_blocking::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
-const SHELLS: [&[&str]; 5] = [&["sh"], &["bash", "--posix"], &["zsh"], &["ksh"], &["busybox", "sh"]];
+const SHELLS: [&[&str]; 5] = [
+    &["sh"],
+    &["bash", "--posix"],
+    &["zsh"],
+    &["ksh"],
+    &["busybox", "sh"],
+];
 
 /// The number of arguments, each of them, and the standard input.
 const CURL: &str = r#"curl() { printf '%s\0' "$#" "$@"; cat; }
@@ -15,13 +21,28 @@ const CURL: &str = r#"curl() { printf '%s\0' "$#" "$@"; cat; }
 /// What curl is called with, and given to read.
 fn called(shell: &[&str], command: &str) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
     let mut process = Command::new(shell[0]);
-    process.args(&shell[1..]).args(["-c", &format!("{CURL}{command}")]).stdin(Stdio::null()).env("LC_ALL", "C");
+    process
+        .args(&shell[1..])
+        .args(["-c", &format!("{CURL}{command}")])
+        .stdin(Stdio::null())
+        .env("LC_ALL", "C");
     // Not every machine has every shell.
     let output = process.output().ok()?;
-    assert!(output.status.success() && output.stderr.is_empty(), "{shell:?}: {command}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{shell:?}: {command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let mut words = output.stdout.splitn(2, |byte| *byte == 0);
-    let count: usize = std::str::from_utf8(words.next().unwrap()).unwrap().parse().unwrap();
-    let mut words = words.next().unwrap().splitn(count + 1, |byte| *byte == 0).map(<[u8]>::to_vec);
+    let count: usize = std::str::from_utf8(words.next().unwrap())
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mut words = words
+        .next()
+        .unwrap()
+        .splitn(count + 1, |byte| *byte == 0)
+        .map(<[u8]>::to_vec);
     let arguments = words.by_ref().take(count).collect();
     Some((arguments, words.next().unwrap()))
 }
@@ -49,8 +70,14 @@ impl Read {
                 b"-T" => read.file = arguments.next(),
                 b"--data-binary" => {
                     let data = arguments.next().unwrap();
-                    assert!(data.len() < 128 << 10, "no program can be given this on Linux");
-                    assert!(data == b"@-" || data.first() != Some(&b'@'), "the name of a file");
+                    assert!(
+                        data.len() < 128 << 10,
+                        "no program can be given this on Linux"
+                    );
+                    assert!(
+                        data == b"@-" || data.first() != Some(&b'@'),
+                        "the name of a file"
+                    );
                     read.body = Some(if data == b"@-" { input.clone() } else { data });
                 }
                 _ => {
@@ -83,7 +110,11 @@ impl Dice {
         let length = self.roll(longest + 1);
         let mut bytes = Vec::new();
         while bytes.len() < length {
-            let byte = if self.roll(3) > 0 { MEANING[self.roll(MEANING.len())] } else { u8::try_from(self.roll(256)).unwrap() };
+            let byte = if self.roll(3) > 0 {
+                MEANING[self.roll(MEANING.len())]
+            } else {
+                u8::try_from(self.roll(256)).unwrap()
+            };
             if allowed(byte) && (!text || (0x20..0x7f).contains(&byte)) {
                 bytes.push(byte);
             }
@@ -103,18 +134,35 @@ fn a_shell_reads_what_was_meant_whatever_the_bytes() {
         shells += 1;
         for round in 0..150 {
             let mut headers = HeaderMap::new();
-            let mut expected = Read { url: b"http://h/a%20b'c&d$e".to_vec(), ..Read::default() };
+            let mut expected = Read {
+                url: b"http://h/a%20b'c&d$e".to_vec(),
+                ..Read::default()
+            };
             for name in ["x-a", "content-type", "accept"] {
                 let value = dice.bytes(12, |byte| byte == b'\t' || byte >= 0x20 && byte != 0x7f);
-                let line = if value.is_empty() { format!("{name};").into_bytes() } else { [name.as_bytes(), b": ", &value].concat() };
+                let line = if value.is_empty() {
+                    format!("{name};").into_bytes()
+                } else {
+                    [name.as_bytes(), b": ", &value].concat()
+                };
                 expected.headers.push(line);
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(&value).unwrap());
+                headers.insert(
+                    HeaderName::from_static(name),
+                    HeaderValue::from_bytes(&value).unwrap(),
+                );
             }
             let uri = Uri::from_static("http://h/a%20b'c&d$e");
             let dry_run = if round % 3 == 0 {
                 let file = String::from_utf8_lossy(&dice.bytes(12, |byte| byte != 0)).into_owned();
                 expected.literal = file.contains(['[', ']', '{', '}']);
-                expected.file = Some(if matches!(file.as_str(), "-" | ".") { format!("./{file}") } else { file.clone() }.into_bytes());
+                expected.file = Some(
+                    if matches!(file.as_str(), "-" | ".") {
+                        format!("./{file}")
+                    } else {
+                        file.clone()
+                    }
+                    .into_bytes(),
+                );
                 expected.headers.push(b"expect:".to_vec());
                 DryRun::new(request(Method::PUT, uri, headers, Streamed::default())).with_file(file)
             } else {
@@ -125,10 +173,18 @@ fn a_shell_reads_what_was_meant_whatever_the_bytes() {
             };
             expected.headers.sort();
             for command in [format!("{dry_run}"), format!("{dry_run:#}")] {
-                assert_eq!(Read::of(called(shell, &command).unwrap()), expected, "{shell:?}: {command}");
+                assert_eq!(
+                    Read::of(called(shell, &command).unwrap()),
+                    expected,
+                    "{shell:?}: {command}"
+                );
             }
             let line = dry_run.to_string();
-            let breaks = line.contains('\n') && !expected.file.as_ref().is_some_and(|file| file.ends_with(b"\n"));
+            let breaks = line.contains('\n')
+                && !expected
+                    .file
+                    .as_ref()
+                    .is_some_and(|file| file.ends_with(b"\n"));
             assert!(!breaks, "it is one line: {line}");
         }
     }
@@ -147,24 +203,52 @@ fn request<B>(method: Method, uri: Uri, headers: HeaderMap, body: B) -> Request<
 fn a_body_of_any_length_gets_through() {
     for length in [1_000, 1_025, 70_000, 300_000] {
         let body = vec![b'x'; length];
-        let dry_run = DryRun::new(request(Method::POST, Uri::from_static("http://h/"), HeaderMap::new(), body.clone()));
+        let dry_run = DryRun::new(request(
+            Method::POST,
+            Uri::from_static("http://h/"),
+            HeaderMap::new(),
+            body.clone(),
+        ));
         // Too long to be an argument of the shell: its script is a file.
         let folder = crate::helpers::Folder::new(&format!("curl-{length}"));
         let script = folder.file("script", format!("{dry_run}").as_bytes());
         let read = Read::of(called(&["sh"], &format!(". {}", script.display())).unwrap());
         assert!(read.body.is_some_and(|read| read == body), "{length}");
-        let asks = if length > 1_024 { vec!["accept:", "content-type:", "expect:"] } else { vec!["accept:", "content-type:"] };
-        assert_eq!(read.headers, asks.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>());
+        let asks = if length > 1_024 {
+            vec!["accept:", "content-type:", "expect:"]
+        } else {
+            vec!["accept:", "content-type:"]
+        };
+        assert_eq!(
+            read.headers,
+            asks.iter()
+                .map(|line| line.as_bytes().to_vec())
+                .collect::<Vec<_>>()
+        );
     }
 }
 
 #[test]
 fn a_file_has_any_name() {
     let command = |file: &str| {
-        let dry_run = DryRun::new(request(Method::PUT, Uri::from_static("http://h/"), HeaderMap::new(), Streamed::default()));
-        dry_run.with_file(file).to_string().replace("curl http://h/ -H accept: -H expect: -T ", "")
+        let dry_run = DryRun::new(request(
+            Method::PUT,
+            Uri::from_static("http://h/"),
+            HeaderMap::new(),
+            Streamed::default(),
+        ));
+        dry_run
+            .with_file(file)
+            .to_string()
+            .replace("curl http://h/ -H accept: -H expect: -T ", "")
     };
-    let names = [("-", "./-"), (".", "./."), ("a/b.gz", "a/b.gz"), ("it's", r"'it'\''s'"), ("", "''")];
+    let names = [
+        ("-", "./-"),
+        (".", "./."),
+        ("a/b.gz", "a/b.gz"),
+        ("it's", r"'it'\''s'"),
+        ("", "''"),
+    ];
     for (file, word) in names {
         assert_eq!(command(file), word);
     }
@@ -172,15 +256,31 @@ fn a_file_has_any_name() {
 
 #[test]
 fn a_head_is_asked_for_as_curl_does_it() {
-    let head = |body: &[u8]| DryRun::new(request(Method::HEAD, Uri::from_static("http://h/"), HeaderMap::new(), body.to_vec())).to_string();
+    let head = |body: &[u8]| {
+        DryRun::new(request(
+            Method::HEAD,
+            Uri::from_static("http://h/"),
+            HeaderMap::new(),
+            body.to_vec(),
+        ))
+        .to_string()
+    };
     assert_eq!(head(b""), "curl http://h/ --head -H accept:");
-    assert_eq!(head(b"x"), "curl http://h/ -X HEAD -H accept: -H content-type: --data-binary x");
+    assert_eq!(
+        head(b"x"),
+        "curl http://h/ -X HEAD -H accept: -H content-type: --data-binary x"
+    );
 }
 
 #[test]
 fn a_name_that_breaks_lines_does_not_get_out_of_the_comment() {
     let body = br#"{"\n: > /dev/full; x-token":"secret"}"#.to_vec();
-    let dry_run = DryRun::new(request(Method::POST, Uri::from_static("http://h/{a}"), HeaderMap::new(), body));
+    let dry_run = DryRun::new(request(
+        Method::POST,
+        Uri::from_static("http://h/{a}"),
+        HeaderMap::new(),
+        body,
+    ));
     let text = format!("{dry_run:#}");
     assert!(
         text.starts_with("# *** stands for what is not shown: \\n: > /dev/full; x-token\ncurl -g 'http://h/{a}' \\\n  -H accept:"),

@@ -15,7 +15,10 @@ struct HubVersion {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut url = Url::parse(&std::env::args().nth(1).ok_or("no address")?)?;
-    url.path_segments_mut().map_err(|()| "no address of a hub")?.pop_if_empty().push("version");
+    url.path_segments_mut()
+        .map_err(|()| "no address of a hub")?
+        .pop_if_empty()
+        .push("version");
     let HubVersion { version } = bare::value(bare::agent().get(url.as_str()).call());
     println!("{version}");
     Ok(())

@@ -11,7 +11,9 @@ fn main() -> Result<(), BuildError> {
     let sequence = build::sequence("sequence").remove_old();
     match env::var("SCRAMJET_HUB_URL") {
         // A build should not wait for a hub for ever.
-        Ok(url) => sequence.deploy(&HostClient::new(url)?.with_deadline(Duration::from_secs(60)))?,
+        Ok(url) => {
+            sequence.deploy(&HostClient::new(url)?.with_deadline(Duration::from_secs(60)))?
+        }
         Err(_) => sequence.pack()?,
     };
     Ok(())

@@ -61,7 +61,11 @@ impl HostClientBuilder {
     /// ```
     #[doc(alias = "cert")]
     #[doc(alias = "key")]
-    pub fn client_certificate_pem(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+    pub fn client_certificate_pem(
+        mut self,
+        certificates: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
         self.ureq.client_certificate = Some(ClientCertificate::from_pem(certificates, key));
         self
     }

@@ -14,7 +14,10 @@ use scramjet_client_core::{GetInstance, OutputStream, RunnerExit, StartOptions};
 use super::Child;
 use crate::call::Call;
 use crate::instance::ended;
-use crate::{ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient, TransportError};
+use crate::{
+    ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
+    TransportError,
+};
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.
 const AFTERLIFE: Duration = Duration::from_secs(12);
@@ -84,20 +87,40 @@ impl SequenceClient {
     ///
     /// # Errors
     /// Like [`run`](Self::run).
-    pub fn run_with_log(&self, options: &StartOptions, input: impl Into<Input>) -> Result<Output, Error> {
+    pub fn run_with_log(
+        &self,
+        options: &StartOptions,
+        input: impl Into<Input>,
+    ) -> Result<Output, Error> {
         self.run_to_end(options, input.into(), true)
     }
 
-    fn run_to_end(&self, options: &StartOptions, input: Input, with_log: bool) -> Result<Output, Error> {
+    fn run_to_end(
+        &self,
+        options: &StartOptions,
+        input: Input,
+        with_log: bool,
+    ) -> Result<Output, Error> {
         let mut this = self.begin();
-        let token = this.host.client.options.cancel.take().unwrap_or_default().child();
+        let token = this
+            .host
+            .client
+            .options
+            .cancel
+            .take()
+            .unwrap_or_default()
+            .child();
         this.host.client.options.cancel = Some(token.clone());
         // What the instance has not read in the end, it never will.
         let _over = CancelledInTheEnd(token);
         let mut child = this.spawn(options)?;
         let mut collecting = Collecting::new(child.instance(), Some(&input));
         let waits = child.instance().host.dialect()?.doubles_early_input();
-        let listens = if with_log || waits { Some(collecting.read_log(child.instance(), with_log)?) } else { None };
+        let listens = if with_log || waits {
+            Some(collecting.read_log(child.instance(), with_log)?)
+        } else {
+            None
+        };
         collecting.feed(child.instance(), input, listens.filter(|_| waits))?;
         collecting.collect(&mut child)
     }
@@ -154,11 +177,21 @@ impl Collecting {
             sent: input.map(|input| input.upload.sent()),
             last: Mutex::new((Instant::now(), 0)),
         };
-        Self { tell, told, movement: Arc::new(movement), log: None }
+        Self {
+            tell,
+            told,
+            movement: Arc::new(movement),
+            log: None,
+        }
     }
 
     /// Sends the input, after word that it is listened to, or that there will be none.
-    fn feed(&self, instance: &InstanceClient, input: Input, listens: Option<Receiver<()>>) -> Result<(), Error> {
+    fn feed(
+        &self,
+        instance: &InstanceClient,
+        input: Input,
+        listens: Option<Receiver<()>>,
+    ) -> Result<(), Error> {
         // It may stand still while something moves elsewhere.
         let instance = instance.with_idle_timeout(None);
         self.beside(move || {
@@ -172,14 +205,23 @@ impl Collecting {
         let movement = Arc::clone(&self.movement);
         self.beside(move || {
             let mut bytes = Vec::new();
-            let read = read_to_end(&mut stream, &movement, |piece| bytes.extend_from_slice(piece));
+            let read = read_to_end(&mut stream, &movement, |piece| {
+                bytes.extend_from_slice(piece)
+            });
             Some(read.map_or_else(Came::Failed, |()| Came::Bytes(which, bytes)))
         })
     }
 
     /// Reads the log, which is kept where it is wanted, and tells when the instance listens to its input.
     fn read_log(&mut self, instance: &InstanceClient, wanted: bool) -> Result<Receiver<()>, Error> {
-        let ends = instance.host.client.options.cancel.clone().unwrap_or_default().child();
+        let ends = instance
+            .host
+            .client
+            .options
+            .cancel
+            .clone()
+            .unwrap_or_default()
+            .child();
         let log = match instance.with_cancel(&ends).with_idle_timeout(None).log() {
             Err(error) if error.is_not_found() => None,
             log => Some(log?),
@@ -191,7 +233,9 @@ impl Collecting {
             let (mut bytes, mut loaded) = (Vec::new(), Some(loaded));
             let take = |piece: &[u8]| {
                 bytes.extend_from_slice(piece);
-                let latest = bytes.get(bytes.len().saturating_sub(piece.len() + LISTENS.len())..).unwrap_or_default();
+                let latest = bytes
+                    .get(bytes.len().saturating_sub(piece.len() + LISTENS.len())..)
+                    .unwrap_or_default();
                 if loaded.is_some() && memmem::find(latest, LISTENS).is_some() {
                     // Nobody waits for it on a hub of which it need not be known.
                     let _ = loaded.take().map(|loaded| loaded.send(()));
@@ -214,12 +258,17 @@ impl Collecting {
 
     fn beside(&self, work: impl FnOnce() -> Option<Came> + Send + 'static) -> Result<(), Error> {
         let tell = self.tell.clone();
-        let thread = thread::Builder::new().name("scramjet-stream".into()).spawn(move || {
-            let came = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Some(Came::Panicked(panic)));
-            // Nobody is there any more where something else has failed.
-            let _ = came.map(|came| tell.send(came));
-        });
-        thread.map(drop).map_err(|error| Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error).into()))
+        let thread = thread::Builder::new()
+            .name("scramjet-stream".into())
+            .spawn(move || {
+                let came = catch_unwind(AssertUnwindSafe(work))
+                    .unwrap_or_else(|panic| Some(Came::Panicked(panic)));
+                // Nobody is there any more where something else has failed.
+                let _ = came.map(|came| tell.send(came));
+            });
+        thread.map(drop).map_err(|error| {
+            Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error).into())
+        })
     }
 
     fn collect(self, child: &mut Child) -> Result<Output, Error> {
@@ -257,8 +306,18 @@ impl Collecting {
             }
         }
         let ended = child.wait()?;
-        let log = self.log.filter(|log| log.wanted).map(Log::finish).transpose()?;
-        Ok(Output { ended, output, stdout, stderr, log })
+        let log = self
+            .log
+            .filter(|log| log.wanted)
+            .map(Log::finish)
+            .transpose()?;
+        Ok(Output {
+            ended,
+            output,
+            stdout,
+            stderr,
+            log,
+        })
     }
 }
 
@@ -271,7 +330,11 @@ impl Log {
     }
 }
 
-fn read_to_end(stream: &mut ByteStream, movement: &Movement, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+fn read_to_end(
+    stream: &mut ByteStream,
+    movement: &Movement,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), Error> {
     let mut buf = vec![0; 64 << 10];
     loop {
         match stream.pull(&mut buf) {
@@ -295,7 +358,9 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
         ErrorKind::Transport { phase, .. } if *phase >= Phase::Send => {
             let mut instance = instance.clone();
             instance.host.client = client.within(Some(MOMENT));
-            instance.wait_ended().map_or_else(|error| error.is_cancelled(), |_| true)
+            instance
+                .wait_ended()
+                .map_or_else(|error| error.is_cancelled(), |_| true)
         }
         ErrorKind::Reply(_) => ended(client, instance.id()).is_ok_and(|ended| ended.is_some()),
         _ => false,
@@ -319,11 +384,15 @@ impl Movement {
     }
 
     fn goes_on(&self) -> bool {
-        let sent = self.sent.as_ref().map_or(0, |sent| sent.load(Ordering::Relaxed));
+        let sent = self
+            .sent
+            .as_ref()
+            .map_or(0, |sent| sent.load(Ordering::Relaxed));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if sent != last.1 {
             *last = (last.0.max(Instant::now()), sent);
         }
-        self.idle.is_none_or(|idle| Instant::now().saturating_duration_since(last.0) < idle)
+        self.idle
+            .is_none_or(|idle| Instant::now().saturating_duration_since(last.0) < idle)
     }
 }

@@ -40,7 +40,8 @@ impl HostClientBuilder {
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
         let url = variable(HUB_URL)?.ok_or(ConfigError::Unset { variable: HUB_URL })?;
-        Endpoint::new(&url).map_err(|error| ConfigError::variable(HUB_URL, without_value(&error)))?;
+        Endpoint::new(&url)
+            .map_err(|error| ConfigError::variable(HUB_URL, without_value(&error)))?;
         let mut builder = HostClient::builder(url);
         if let Some(token) = variable(TOKEN)? {
             let problem = "it holds a line break or another character that HTTP does not allow; it is sent as `Authorization: Bearer …`";
@@ -48,14 +49,24 @@ impl HostClientBuilder {
             builder = builder.bearer_token(token);
         }
         if let Some(file) = variable(CA_FILE)? {
-            let unreadable =
-                |source| ConfigError::Variable { variable: CA_FILE, problem: format!("{file} cannot be read"), source: Some(source) };
+            let unreadable = |source| ConfigError::Variable {
+                variable: CA_FILE,
+                problem: format!("{file} cannot be read"),
+                source: Some(source),
+            };
             let pem = fs::read(&file).map_err(unreadable)?;
-            let unusable = |error| ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error)));
+            let unusable = |error| {
+                ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error)))
+            };
             builder = trusting(builder, pem).map_err(unusable)?;
         }
         if let Some(version) = variable(HUB_VERSION)? {
-            let problem = || ConfigError::variable(HUB_VERSION, format_args!("{version:?} is not a version; one looks like 1.0.1"));
+            let problem = || {
+                ConfigError::variable(
+                    HUB_VERSION,
+                    format_args!("{version:?} is not a version; one looks like 1.0.1"),
+                )
+            };
             Version::parse(&version).ok_or_else(problem)?;
             builder = builder.hub_version(version);
         }
@@ -66,13 +77,19 @@ impl HostClientBuilder {
 #[cfg(feature = "ureq")]
 fn trusting(builder: HostClientBuilder, pem: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
     // Nobody keeps it: only whether it can be made is of interest.
-    UreqTransport::new(&UreqConfig { ca_certificates: Some(pem.clone()), ..UreqConfig::default() })?;
+    UreqTransport::new(&UreqConfig {
+        ca_certificates: Some(pem.clone()),
+        ..UreqConfig::default()
+    })?;
     Ok(builder.ca_certificate_pem(pem))
 }
 
 #[cfg(not(feature = "ureq"))]
 fn trusting(_: HostClientBuilder, _: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
-    Err(RequestError::setting("ca_certificates", "this program was built without a transport that could trust them"))
+    Err(RequestError::setting(
+        "ca_certificates",
+        "this program was built without a transport that could trust them",
+    ))
 }
 
 /// A hub from the environment.
@@ -94,7 +111,9 @@ impl HostClient {
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
         // What is left is an address for which this program has no encryption.
-        HostClientBuilder::from_env()?.build().map_err(|error| ConfigError::variable(HUB_URL, error))
+        HostClientBuilder::from_env()?
+            .build()
+            .map_err(|error| ConfigError::variable(HUB_URL, error))
     }
 }
 

@@ -63,7 +63,11 @@ impl ConfigError {
     }
 
     pub(super) fn variable(variable: &'static str, problem: impl fmt::Display) -> Self {
-        Self::Variable { variable, problem: problem.to_string(), source: None }
+        Self::Variable {
+            variable,
+            problem: problem.to_string(),
+            source: None,
+        }
     }
 
     pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -72,7 +76,10 @@ impl ConfigError {
     }
 
     pub(super) fn profile(path: impl Into<PathBuf>, problem: impl fmt::Display) -> Self {
-        Self::Profile { path: path.into(), problem: problem.to_string() }
+        Self::Profile {
+            path: path.into(),
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -105,7 +112,9 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Variable { source, .. } => source.as_ref().map(|source| -> &(dyn Error + 'static) { source }),
+            Self::Variable { source, .. } => source
+                .as_ref()
+                .map(|source| -> &(dyn Error + 'static) { source }),
             Self::Read { source, .. } => Some(source),
             _ => None,
         }

@@ -56,7 +56,11 @@ impl SiProfile {
             return Self::from_path(&path).map_err(|error| match error {
                 ConfigError::Read { path, source } => {
                     let problem = format!("{} cannot be read", path.display());
-                    ConfigError::Variable { variable: CONFIG_PATH, problem, source: Some(source) }
+                    ConfigError::Variable {
+                        variable: CONFIG_PATH,
+                        problem,
+                        source: Some(source),
+                    }
                 }
                 error => error,
             });
@@ -66,8 +70,14 @@ impl SiProfile {
         }
         let path = folder()?.join("si-config.json");
         let chosen = match read(&path) {
-            Ok(file) => Fields { path: &path, fields: file }.text("profile")?,
-            Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Ok(file) => Fields {
+                path: &path,
+                fields: file,
+            }
+            .text("profile")?,
+            Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                None
+            }
             Err(error) => return Err(error),
         };
         match chosen {
@@ -90,17 +100,24 @@ impl SiProfile {
     /// The file cannot be read, or is no profile.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let file = Fields { path, fields: read(path)? };
+        let file = Fields {
+            path,
+            fields: read(path)?,
+        };
         file.check_version()?;
         let production = match file.text("env")?.as_deref() {
             Some("development") => false,
             Some("production") => true,
-            _ => return Err(file.wrong("its \"env\" is neither \"development\" nor \"production\"")),
+            _ => {
+                return Err(file.wrong("its \"env\" is neither \"development\" nor \"production\""));
+            }
         };
         Ok(Self {
             name: None,
             path: path.to_owned(),
-            api_url: file.text("apiUrl")?.ok_or_else(|| file.wrong("it has no \"apiUrl\", the address of a hub"))?,
+            api_url: file
+                .text("apiUrl")?
+                .ok_or_else(|| file.wrong("it has no \"apiUrl\", the address of a hub"))?,
             middleware_api_url: file.text("middlewareApiUrl")?,
             production,
             scope: file.text("scope")?,
@@ -121,10 +138,18 @@ impl SiProfile {
         let there = names_in(&folder)?;
         // Looked up, and not put into a path: a name cannot lead to another folder.
         if !there.iter().any(|known| known == name) {
-            return Err(ConfigError::NoProfile { name: name.into(), named_by, folder, there });
+            return Err(ConfigError::NoProfile {
+                name: name.into(),
+                named_by,
+                folder,
+                there,
+            });
         }
         let profile = Self::from_path(folder.join(format!("{name}.json")))?;
-        Ok(Self { name: Some(name.into()), ..profile })
+        Ok(Self {
+            name: Some(name.into()),
+            ..profile
+        })
     }
 
     /// Its name; none where it was read from a file that was named by its path.
@@ -174,7 +199,9 @@ impl SiProfile {
     /// # Errors
     /// The profile is one for the platform, and names no hub; or its address cannot be used.
     pub fn host(&self) -> Result<HostClient, ConfigError> {
-        self.host_builder()?.build().map_err(|error| self.unusable("apiUrl", error))
+        self.host_builder()?
+            .build()
+            .map_err(|error| self.unusable("apiUrl", error))
     }
 
     /// The same, for more settings.
@@ -195,7 +222,9 @@ impl SiProfile {
     /// # Errors
     /// The profile has no address of a platform, or one that cannot be used; or a token that cannot.
     pub fn middleware(&self) -> Result<MiddlewareClient, ConfigError> {
-        self.middleware_builder()?.build_middleware().map_err(|error| self.unusable("middlewareApiUrl", error))
+        self.middleware_builder()?
+            .build_middleware()
+            .map_err(|error| self.unusable("middlewareApiUrl", error))
     }
 
     /// The same, for more settings. End with [`build_middleware`](HostClientBuilder::build_middleware).
@@ -204,10 +233,16 @@ impl SiProfile {
     /// Like [`middleware`](Self::middleware).
     pub fn middleware_builder(&self) -> Result<HostClientBuilder, ConfigError> {
         let missing = "it has no \"middlewareApiUrl\", the address of the platform; `si config set middlewareApiUrl` adds one";
-        let url = self.middleware_api_url.as_deref().ok_or_else(|| ConfigError::profile(&self.path, missing))?;
+        let url = self
+            .middleware_api_url
+            .as_deref()
+            .ok_or_else(|| ConfigError::profile(&self.path, missing))?;
         let builder = self.builder("middlewareApiUrl", url)?;
-        let Some(token) = &self.token else { return Ok(builder) };
-        HeaderValue::from_str(token).map_err(|_| self.unusable("token", "it holds a character that HTTP does not allow"))?;
+        let Some(token) = &self.token else {
+            return Ok(builder);
+        };
+        HeaderValue::from_str(token)
+            .map_err(|_| self.unusable("token", "it holds a character that HTTP does not allow"))?;
         Ok(builder.bearer_token(token))
     }
 
@@ -227,7 +262,10 @@ impl fmt::Debug for SiProfile {
             .field("name", &self.name)
             .field("path", &self.path)
             .field("api_url", &plain(&self.api_url))
-            .field("middleware_api_url", &self.middleware_api_url.as_deref().map(plain))
+            .field(
+                "middleware_api_url",
+                &self.middleware_api_url.as_deref().map(plain),
+            )
             .field("production", &self.production)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
@@ -238,13 +276,19 @@ impl fmt::Debug for SiProfile {
 fn plain(url: &str) -> String {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
     // Of one that is mistyped, a password may hold anything.
-    let host = rest.rsplit('@').next().and_then(|host| host.split(['?', '#']).next()).unwrap_or_default();
+    let host = rest
+        .rsplit('@')
+        .next()
+        .and_then(|host| host.split(['?', '#']).next())
+        .unwrap_or_default();
     format!("{scheme}{host}")
 }
 
 /// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.
 fn folder() -> Result<PathBuf, ConfigError> {
-    home_dir().map(|home| home.join(".si")).ok_or(ConfigError::NoHome)
+    home_dir()
+        .map(|home| home.join(".si"))
+        .ok_or(ConfigError::NoHome)
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
@@ -257,7 +301,11 @@ fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
     let mut names = Vec::new();
     for entry in entries {
         let file = entry.map_err(ConfigError::read(folder))?.file_name();
-        names.extend(file.to_str().and_then(|file| file.strip_suffix(".json")).map(str::to_owned));
+        names.extend(
+            file.to_str()
+                .and_then(|file| file.strip_suffix(".json"))
+                .map(str::to_owned),
+        );
     }
     names.sort_unstable();
     Ok(names)
@@ -268,7 +316,10 @@ fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(ConfigError::profile(path, "it is not a JSON object")),
-        Err(error) => Err(ConfigError::profile(path, format_args!("it is not JSON: {error}"))),
+        Err(error) => Err(ConfigError::profile(
+            path,
+            format_args!("it is not JSON: {error}"),
+        )),
     }
 }
 

@@ -25,18 +25,29 @@ impl Lock {
         let file = open(state_file).map_err(DeployError::state(state_file))?;
         let mut call = Call::in_general("deploy if changed");
         let limits = client.options.limits(Duration::ZERO, &mut call)?;
-        while !file.try_lock_exclusive().map_err(DeployError::state(state_file))? {
-            limits.pause(PAUSE).map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
+        while !file
+            .try_lock_exclusive()
+            .map_err(DeployError::state(state_file))?
+        {
+            limits
+                .pause(PAUSE)
+                .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
         }
         Ok(Self(file))
     }
 }
 
 fn open(state_file: &Path) -> io::Result<File> {
-    let mut name = state_file.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
+    let mut name = state_file
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_os_string();
     name.push(".lock");
     if let Some(folder) = state_file.parent() {
         fs::create_dir_all(folder)?;
     }
-    File::options().create(true).append(true).open(state_file.with_file_name(name))
+    File::options()
+        .create(true)
+        .append(true)
+        .open(state_file.with_file_name(name))
 }

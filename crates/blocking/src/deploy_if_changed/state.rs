@@ -66,18 +66,22 @@ impl State {
 
     pub(super) fn write(&self, path: &Path) -> Result<(), DeployError> {
         let write = || {
-            let text = serde_json::to_vec_pretty(self).map_err(|error| io::Error::other(error.to_string()))?;
+            let text = serde_json::to_vec_pretty(self)
+                .map_err(|error| io::Error::other(error.to_string()))?;
             write_atomically(path, |file| file.write_all(&text))
         };
         write().map_err(DeployError::state(path))
     }
 
     pub(super) fn find(&self, hub: &str, name: &str) -> Option<&Deployment> {
-        self.deployments.iter().find(|deployment| deployment.hub == hub && deployment.name == name)
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.hub == hub && deployment.name == name)
     }
 
     pub(super) fn put(&mut self, deployment: &Deployment) {
-        self.deployments.retain(|other| other.hub != deployment.hub || other.name != deployment.name);
+        self.deployments
+            .retain(|other| other.hub != deployment.hub || other.name != deployment.name);
         self.deployments.push(deployment.clone());
     }
 }

@@ -17,9 +17,13 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self.decisive() {
             ErrorKind::Request(_) => ErrorCode::BadParameters,
-            ErrorKind::Transport { phase: Phase::Read, .. } => ErrorCode::InvalidResponse,
+            ErrorKind::Transport {
+                phase: Phase::Read, ..
+            } => ErrorCode::InvalidResponse,
             ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
-            ErrorKind::Reply(error) => error.api().map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
+            ErrorKind::Reply(error) => error
+                .api()
+                .map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
             _ => ErrorCode::GeneralError,
         }
     }
@@ -54,7 +58,8 @@ impl Error {
     /// No connection could be made; nothing was sent, in no attempt.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Transport { .. }) && self.phase().is_some_and(|phase| phase < Phase::Send)
+        matches!(self.decisive(), ErrorKind::Transport { .. })
+            && self.phase().is_some_and(|phase| phase < Phase::Send)
     }
 
     /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
@@ -62,9 +67,9 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self.decisive() {
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
-            ErrorKind::Transport { source, .. } => {
-                source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-            }
+            ErrorKind::Transport { source, .. } => source
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut),
             _ => false,
         }
     }
@@ -101,7 +106,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         let error = self.last();
         match &error.0.kind {
-            ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => *phase < Phase::Send || error.is_idempotent(),
+            ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => {
+                *phase < Phase::Send || error.is_idempotent()
+            }
             ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
                 // Something in front of the hub has not heard its answer.
                 502 | 504 => error.is_idempotent(),
@@ -119,8 +126,12 @@ impl Error {
                 match phase {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     // A certificate does not get better.
-                    Phase::Tls => kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut),
-                    Phase::Send | Phase::Wait | Phase::Read => self.is_idempotent() && kind.is_some_and(is_closed),
+                    Phase::Tls => {
+                        kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
+                    }
+                    Phase::Send | Phase::Wait | Phase::Read => {
+                        self.is_idempotent() && kind.is_some_and(is_closed)
+                    }
                 }
             }
             ErrorKind::Reply(ReplyError::Truncated { .. }) => self.is_idempotent(),
@@ -156,13 +167,18 @@ impl Error {
     }
 
     fn is_idempotent(&self) -> bool {
-        self.0.request.as_ref().is_some_and(|request| request.idempotent)
+        self.0
+            .request
+            .as_ref()
+            .is_some_and(|request| request.idempotent)
     }
 
     /// How long to wait before trying again, where the answer says so (`Retry-After`).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.api().and_then(|refusal| refusal.retry_after).map(Duration::from_secs)
+        self.api()
+            .and_then(|refusal| refusal.retry_after)
+            .map(Duration::from_secs)
     }
 
     /// It was cancelled.
@@ -174,6 +190,9 @@ impl Error {
     /// The hub is too old for the operation, or for an option of it; nothing was sent.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Request(RequestError::Unsupported { .. }))
+        matches!(
+            self.decisive(),
+            ErrorKind::Request(RequestError::Unsupported { .. })
+        )
     }
 }

@@ -49,10 +49,18 @@ impl fmt::Display for Error {
             (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
         }?;
         match &self.0.request {
-            Some(Request { attempts, elapsed, .. }) if *attempts > 1 => {
-                write!(f, " ({attempts} attempts in {:?}", Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))?;
+            Some(Request {
+                attempts, elapsed, ..
+            }) if *attempts > 1 => {
+                write!(
+                    f,
+                    " ({attempts} attempts in {:?}",
+                    Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+                )?;
                 if self.is_sent_before() {
-                    f.write_str("; one before the last was sent, and the hub may have acted upon it")?;
+                    f.write_str(
+                        "; one before the last was sent, and the hub may have acted upon it",
+                    )?;
                 }
                 f.write_str(")")
             }
@@ -64,7 +72,8 @@ impl fmt::Display for Error {
 impl Error {
     /// The last attempt was not sent, and one before it was.
     fn is_sent_before(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Transport { phase, .. } if phase < Phase::Send) && self.reached() >= Phase::Send
+        matches!(self.0.kind, ErrorKind::Transport { phase, .. } if phase < Phase::Send)
+            && self.reached() >= Phase::Send
     }
 }
 
@@ -74,7 +83,9 @@ fn doing(phase: Phase) -> &'static str {
         Phase::Connect => "before it was connected; nothing was sent",
         Phase::Tls => "while encryption was agreed upon; nothing was sent",
         Phase::Send => "while the request was sent, and the hub may have received a part of it",
-        Phase::Wait => "while the answer was waited for, and the hub may have acted upon the request",
+        Phase::Wait => {
+            "while the answer was waited for, and the hub may have acted upon the request"
+        }
         Phase::Read => "while the answer was read",
     }
 }

@@ -1,6 +1,8 @@
 //! What an instance emits, and what is sent to it.
 
-use scramjet_client_core::{Event, EventLines, EventName, LastEvent, NextEvent, ReadEvents, RequestError, SendEvent};
+use scramjet_client_core::{
+    Event, EventLines, EventName, LastEvent, NextEvent, ReadEvents, RequestError, SendEvent,
+};
 use serde::Serialize;
 
 use crate::follow::Subject;
@@ -24,7 +26,10 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.host.call(&NextEvent { id: &self.id, name: &name })
+        self.host.call(&NextEvent {
+            id: &self.id,
+            name: &name,
+        })
     }
 
     /// `GET /instance/:id/event/:name`: the last event of this name; waits for the first, for as long as it takes.
@@ -41,7 +46,10 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.host.call(&LastEvent { id: &self.id, name: &name })
+        self.host.call(&LastEvent {
+            id: &self.id,
+            name: &name,
+        })
     }
 
     /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has answered, so that an
@@ -58,7 +66,10 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.host.client().items(&ReadEvents { id: &self.id, name: &name })
+        self.host.client().items(&ReadEvents {
+            id: &self.id,
+            name: &name,
+        })
     }
 
     /// `GET /instance/:id/events/:name`, for as long as the instance lives, also over a lost connection. See [`Follow`]. Events
@@ -73,9 +84,16 @@ impl InstanceClient {
     {
         let name = name.try_into().map_err(RequestError::from)?;
         let id = self.id.clone();
-        Follow::start(&self.host.client, Subject::Instance(self.id.clone()), move |client| {
-            client.items(&ReadEvents { id: &id, name: &name })
-        })
+        Follow::start(
+            &self.host.client,
+            Subject::Instance(self.id.clone()),
+            move |client| {
+                client.items(&ReadEvents {
+                    id: &id,
+                    name: &name,
+                })
+            },
+        )
     }
 
     /// `POST /instance/:id/_event`: sends an event to the instance. Returns when the hub has queued it; whether it is heard is not told.
@@ -88,7 +106,12 @@ impl InstanceClient {
     /// instance is gone. 1.x accepts an event for an instance that ended a short while ago.
     #[doc(alias = "sendEvent")]
     pub fn send_event(&self, name: &str, data: impl Serialize) -> Result<(), Error> {
-        let data = serde_json::to_value(data).map_err(|error| RequestError::option("data", &error.to_string()))?;
-        self.host.call(&SendEvent { id: &self.id, name, data: &data })
+        let data = serde_json::to_value(data)
+            .map_err(|error| RequestError::option("data", &error.to_string()))?;
+        self.host.call(&SendEvent {
+            id: &self.id,
+            name,
+            data: &data,
+        })
     }
 }

@@ -73,7 +73,11 @@ impl InstanceClient {
     /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
     pub fn input_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
         let id = self.id.clone();
-        StreamWriter::start::<SendInput<'_>>(&self.host.client, options.into(), move |client, data| send_input(client, &id, data))
+        StreamWriter::start::<SendInput<'_>>(
+            &self.host.client,
+            options.into(),
+            move |client, data| send_input(client, &id, data),
+        )
     }
 
     /// `POST /instance/:id/stdin`, bit by bit, like [`input_writer`](Self::input_writer). The content type does not matter here; and see
@@ -83,12 +87,20 @@ impl InstanceClient {
     /// Like [`input_writer`](Self::input_writer).
     pub fn stdin_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
         let id = self.id.clone();
-        StreamWriter::start::<SendStdin<'_>>(&self.host.client, options.into(), move |client, data| send_stdin(client, &id, data))
+        StreamWriter::start::<SendStdin<'_>>(
+            &self.host.client,
+            options.into(),
+            move |client, data| send_stdin(client, &id, data),
+        )
     }
 }
 
 pub(super) fn send_input(client: &Client, id: &InstanceId, data: Input) -> Result<Sent, Error> {
-    let operation = SendInput { id, content_type: data.content_type, end: data.end };
+    let operation = SendInput {
+        id,
+        content_type: data.content_type,
+        end: data.end,
+    };
     let ((), bytes) = client.send(&operation, data.into_upload())?;
     Ok(Sent { bytes })
 }

@@ -17,7 +17,10 @@ impl InstanceClient {
     #[doc(alias = "getStream")]
     #[inline]
     pub fn stream(&self, stream: OutputStream) -> Result<ByteStream, Error> {
-        self.host.open(&ReadStream { id: &self.id, stream })
+        self.host.open(&ReadStream {
+            id: &self.id,
+            stream,
+        })
     }
 
     /// `GET /instance/:id/output`: what the sequence returns. See [`stream`](Self::stream).
@@ -70,8 +73,17 @@ impl InstanceClient {
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         let id = self.id.clone();
-        Follow::start(&self.host.client, Subject::Instance(self.id.clone()), move |client| {
-            Ok(client.open(&ReadStream { id: &id, stream: OutputStream::Log })?.json_lines())
-        })
+        Follow::start(
+            &self.host.client,
+            Subject::Instance(self.id.clone()),
+            move |client| {
+                Ok(client
+                    .open(&ReadStream {
+                        id: &id,
+                        stream: OutputStream::Log,
+                    })?
+                    .json_lines())
+            },
+        )
     }
 }

@@ -10,7 +10,9 @@ use scramjet_client_core::{InOut, OutputStream, ReadStream};
 
 use super::input::send_input;
 use crate::call::Call;
-use crate::{ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Sent, TransportError};
+use crate::{
+    ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Sent, TransportError,
+};
 
 /// What went through an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +48,38 @@ impl InstanceClient {
     /// println!("{} bytes in, {} bytes out", done.sent, done.received);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn transform(&self, input: impl Into<Input>, output: &mut impl Write) -> Result<Transformed, Error> {
+    pub fn transform(
+        &self,
+        input: impl Into<Input>,
+        output: &mut impl Write,
+    ) -> Result<Transformed, Error> {
         let input = input.into();
         let mut client = self.host.client.begin();
         let outer = client.options.cancel.take().unwrap_or_default();
         let token = outer.child();
         client.options.cancel = Some(token.clone());
 
-        let mut stream = client.open(&ReadStream { id: &self.id, stream: OutputStream::Output })?;
+        let mut stream = client.open(&ReadStream {
+            id: &self.id,
+            stream: OutputStream::Output,
+        })?;
         let sent = input.upload.sent();
         let (tell, told) = channel();
         let (sender, id, ends) = (client, self.id.clone(), token.clone());
-        let sending = thread::Builder::new().name("scramjet-input".into()).spawn(move || {
-            let result = send_input(&sender, &id, input);
-            let failed = result.is_err();
-            // The other side is gone only where it does not want to know any more.
-            let _ = tell.send(result);
-            if failed {
-                ends.cancel();
-            }
-        });
-        sending.map_err(|error| Call::unbuilt::<ReadStream<'_>>().unanswered(TransportError::connect(error).into()))?;
+        let sending = thread::Builder::new()
+            .name("scramjet-input".into())
+            .spawn(move || {
+                let result = send_input(&sender, &id, input);
+                let failed = result.is_err();
+                // The other side is gone only where it does not want to know any more.
+                let _ = tell.send(result);
+                if failed {
+                    ends.cancel();
+                }
+            });
+        sending.map_err(|error| {
+            Call::unbuilt::<ReadStream<'_>>().unanswered(TransportError::connect(error).into())
+        })?;
 
         let mut received = 0;
         let mut buf = vec![0; 64 << 10];
@@ -96,7 +109,11 @@ impl InstanceClient {
             return Err(stream.unwritten(error));
         }
         let complete = finish(&told, &sent, &token)?;
-        Ok(Transformed { sent: sent.load(Ordering::Relaxed), complete, received })
+        Ok(Transformed {
+            sent: sent.load(Ordering::Relaxed),
+            complete,
+            received,
+        })
     }
 
     /// `POST /instance/:id/inout`: sends data to the input, and gives the output as the answer to it. Since 0.29.0.
@@ -110,7 +127,13 @@ impl InstanceClient {
     /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) on an older hub.
     pub fn inout(&self, data: impl Into<Input>) -> Result<ByteStream, Error> {
         let data = data.into();
-        self.host.client.send_and_open(&InOut { id: &self.id, content_type: data.content_type }, data.into_upload())
+        self.host.client.send_and_open(
+            &InOut {
+                id: &self.id,
+                content_type: data.content_type,
+            },
+            data.into_upload(),
+        )
     }
 
     /// [`transform`](Self::transform), with the output in memory.
@@ -125,7 +148,11 @@ impl InstanceClient {
 }
 
 /// Waits for the input as long as it moves. Whether all of it was taken.
-fn finish(told: &Receiver<Result<Sent, Error>>, sent: &AtomicU64, token: &CancelToken) -> Result<bool, Error> {
+fn finish(
+    told: &Receiver<Result<Sent, Error>>,
+    sent: &AtomicU64,
+    token: &CancelToken,
+) -> Result<bool, Error> {
     loop {
         let before = sent.load(Ordering::Relaxed);
         match told.recv_timeout(PATIENCE) {

@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::{Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError};
+use scramjet_client_core::{
+    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
+};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -121,9 +123,17 @@ impl InstanceClient {
         N: TryInto<EventName>,
         RequestError: From<N::Error>,
     {
-        let names = names.into_iter().map(TryInto::try_into).collect::<Result<Vec<EventName>, _>>().map_err(RequestError::from)?;
+        let names = names
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect::<Result<Vec<EventName>, _>>()
+            .map_err(RequestError::from)?;
         let Some(first) = names.first().cloned() else {
-            return Err(RequestError::option("names", "there is none, and nothing would ever come").into());
+            return Err(RequestError::option(
+                "names",
+                "there is none, and nothing would ever come",
+            )
+            .into());
         };
         let mut client = self.host.client.begin();
         let dialect = client.dialect()?;
@@ -133,10 +143,25 @@ impl InstanceClient {
         let (tell, told) = channel();
         let checks = listening.0.child();
         for name in names {
-            let ear = Ear { client: client.clone(), id: self.id.clone(), name, dialect, tell: tell.clone(), checks: checks.clone() };
+            let ear = Ear {
+                client: client.clone(),
+                id: self.id.clone(),
+                name,
+                dialect,
+                tell: tell.clone(),
+                checks: checks.clone(),
+            };
             ear.listen(since)?;
         }
-        Waiting { client, id: &self.id, first, dialect, told, checks }.run()
+        Waiting {
+            client,
+            id: &self.id,
+            first,
+            dialect,
+            told,
+            checks,
+        }
+        .run()
     }
 }
 
@@ -189,35 +214,51 @@ impl Ear {
         match since {
             Since::Start if self.dialect.keeps_event_data() => self.spawn(Self::ask),
             // Where the last event may come without its data, the stream has it, and is opened before.
-            _ => self.spawn(move |ear| match ear.client.items(&ReadEvents { id: &ear.id, name: &ear.name }) {
-                Err(error) => ear.tell(true, Err(error)),
-                Ok(mut stream) => {
-                    if since == Since::Start {
-                        if let Err(error) = ear.clone().spawn(Self::ask) {
-                            return ear.tell(false, Err(error));
+            _ => self.spawn(move |ear| {
+                match ear.client.items(&ReadEvents {
+                    id: &ear.id,
+                    name: &ear.name,
+                }) {
+                    Err(error) => ear.tell(true, Err(error)),
+                    Ok(mut stream) => {
+                        if since == Since::Start {
+                            if let Err(error) = ear.clone().spawn(Self::ask) {
+                                return ear.tell(false, Err(error));
+                            }
                         }
+                        let event = stream.next().unwrap_or_else(|| Err(stream.cut_off()));
+                        ear.tell(true, event);
                     }
-                    let event = stream.next().unwrap_or_else(|| Err(stream.cut_off()));
-                    ear.tell(true, event);
                 }
             }),
         }
     }
 
     fn ask(self) {
-        let last = self.client.call(&LastEvent { id: &self.id, name: &self.name });
+        let last = self.client.call(&LastEvent {
+            id: &self.id,
+            name: &self.name,
+        });
         self.tell(false, last);
     }
 
     fn spawn(self, listen: impl FnOnce(Self) + Send + 'static) -> Result<(), Error> {
         let call = Call::unbuilt::<LastEvent<'_>>();
-        let thread = thread::Builder::new().name("scramjet-event".into()).spawn(move || listen(self));
-        thread.map(drop).map_err(|error| call.unanswered(TransportError::connect(error).into()))
+        let thread = thread::Builder::new()
+            .name("scramjet-event".into())
+            .spawn(move || listen(self));
+        thread
+            .map(drop)
+            .map_err(|error| call.unanswered(TransportError::connect(error).into()))
     }
 
     fn tell(&self, streamed: bool, result: Result<Event, Error>) {
         // Nobody is there any more where something else came first.
-        let _ = self.tell.send(Heard { name: self.name.clone(), streamed, result });
+        let _ = self.tell.send(Heard {
+            name: self.name.clone(),
+            streamed,
+            result,
+        });
         self.checks.cancel();
     }
 }
@@ -236,7 +277,13 @@ impl Waiting<'_> {
         let mut checking = self.client.clone();
         checking.options.cancel = Some(self.checks.clone());
         // An instance that is not up yet is not answered for. It may be up the next time.
-        checking.options.idle = Some(checking.options.idle.unwrap_or(LONGEST_TICK).min(LONGEST_TICK));
+        checking.options.idle = Some(
+            checking
+                .options
+                .idle
+                .unwrap_or(LONGEST_TICK)
+                .min(LONGEST_TICK),
+        );
         let mut tick = FIRST_TICK;
         loop {
             if let Ok(heard) = self.told.recv_timeout(tick) {
@@ -261,9 +308,15 @@ impl Waiting<'_> {
             Ok(event) if event.data.is_null() => Ok(self.streamed(&heard.name).unwrap_or(event)),
             Ok(event) => Ok(event),
             Err(error) if error.api().is_some() => {
-                let data = if heard.streamed || self.dialect.keeps_event_data() { None } else { data_taken_for_a_status(&error) };
+                let data = if heard.streamed || self.dialect.keeps_event_data() {
+                    None
+                } else {
+                    data_taken_for_a_status(&error)
+                };
                 if let Some(data) = data {
-                    return Ok(self.streamed(&heard.name).unwrap_or_else(|| Event::new(heard.name.as_str(), data)));
+                    return Ok(self
+                        .streamed(&heard.name)
+                        .unwrap_or_else(|| Event::new(heard.name.as_str(), data)));
                 }
                 match ended(&self.client, self.id)? {
                     Some(ended) => Err(self.in_vain(ended)),
@@ -278,8 +331,16 @@ impl Waiting<'_> {
     fn streamed(&self, name: &EventName) -> Option<Event> {
         let until = Instant::now() + ECHO;
         loop {
-            match self.told.recv_timeout(until.saturating_duration_since(Instant::now())).ok()? {
-                Heard { name: heard, streamed: true, result: Ok(event) } if heard == *name => {
+            match self
+                .told
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+                .ok()?
+            {
+                Heard {
+                    name: heard,
+                    streamed: true,
+                    result: Ok(event),
+                } if heard == *name => {
                     return Some(without_data_that_means_nothing(event));
                 }
                 // Another one came too late.
@@ -290,14 +351,23 @@ impl Waiting<'_> {
     }
 
     fn in_vain(&self, ended: Ended) -> Error {
-        self.client.describe(&LastEvent { id: self.id, name: &self.first }).failed(ErrorKind::Ended(ended.into()))
+        self.client
+            .describe(&LastEvent {
+                id: self.id,
+                name: &self.first,
+            })
+            .failed(ErrorKind::Ended(ended.into()))
     }
 }
 
 /// 1.x streams write `{}` for nothing, `null`, `false`, `0` and `""`.
 fn without_data_that_means_nothing(event: Event) -> Event {
     let nothing = event.data.as_object().is_some_and(|data| data.is_empty());
-    if nothing { Event::new(&event.name, Value::Null) } else { event }
+    if nothing {
+        Event::new(&event.name, Value::Null)
+    } else {
+        event
+    }
 }
 
 /// A refusal that is none: a 1.x hub takes a member `opStatus` in an event's data for the status of its answer, and fails to write

@@ -20,7 +20,10 @@ const BLOCK: usize = 512;
 
 /// What a hub is sent. The level is a part of what makes the bytes the same everywhere; this one is gzip's own.
 pub(crate) fn compressed<R: Read>(tar: R) -> GzEncoder<R> {
-    GzBuilder::new().mtime(0).operating_system(NO_SYSTEM).read(tar, Compression::new(6))
+    GzBuilder::new()
+        .mtime(0)
+        .operating_system(NO_SYSTEM)
+        .read(tar, Compression::new(6))
 }
 
 /// The tar of a package. Holds one file open and nothing of it in memory.
@@ -46,7 +49,13 @@ struct Reading {
 
 impl Tar {
     pub(crate) fn new(contents: Arc<Contents>) -> Self {
-        Self { contents, next: 0, blocks: io::Cursor::default(), file: None, ended: false }
+        Self {
+            contents,
+            next: 0,
+            blocks: io::Cursor::default(),
+            file: None,
+            ended: false,
+        }
     }
 
     /// Goes on to the next entry, or to the end of the archive.
@@ -58,7 +67,11 @@ impl Tar {
         };
         let path = self.contents.root.join(&source.entry.path);
         if let EntryKind::File { size, .. } = source.entry.kind {
-            self.file = Some(Reading { file: open(&path, source)?, at: self.next, left: size });
+            self.file = Some(Reading {
+                file: open(&path, source)?,
+                at: self.next,
+                left: size,
+            });
         }
         self.next += 1;
         let head = head(&source.entry.path, &source.entry.kind).map_err(PackError::read(path))?;
@@ -68,19 +81,33 @@ impl Tar {
 
     /// Reads on in the open file, and leaves it with its end.
     fn content(&mut self, buf: &mut [u8]) -> Result<usize, PackError> {
-        let Some(reading) = &mut self.file else { return Ok(0) };
-        let Some(source) = self.contents.sources.get(reading.at) else { return Ok(0) };
+        let Some(reading) = &mut self.file else {
+            return Ok(0);
+        };
+        let Some(source) = self.contents.sources.get(reading.at) else {
+            return Ok(0);
+        };
         let path = self.contents.root.join(&source.entry.path);
         if reading.left == 0 {
-            unchanged(&path, source, &reading.file.metadata().map_err(PackError::read(&path))?)?;
+            unchanged(
+                &path,
+                source,
+                &reading.file.metadata().map_err(PackError::read(&path))?,
+            )?;
             let over = source.entry.size() % 512;
-            let filling = usize::try_from(over).ok().filter(|over| *over > 0).map_or(0, |over| BLOCK - over);
+            let filling = usize::try_from(over)
+                .ok()
+                .filter(|over| *over > 0)
+                .map_or(0, |over| BLOCK - over);
             self.blocks = io::Cursor::new(vec![0; filling]);
             self.file = None;
             return Ok(0);
         }
-        let most = usize::try_from(reading.left).unwrap_or(buf.len()).min(buf.len());
-        let read = read_on(&mut reading.file, buf.get_mut(..most).unwrap_or_default()).map_err(PackError::read(&path))?;
+        let most = usize::try_from(reading.left)
+            .unwrap_or(buf.len())
+            .min(buf.len());
+        let read = read_on(&mut reading.file, buf.get_mut(..most).unwrap_or_default())
+            .map_err(PackError::read(&path))?;
         if read == 0 {
             return Err(PackError::Changed { path });
         }
@@ -125,14 +152,24 @@ fn read_on(file: &mut File, buf: &mut [u8]) -> io::Result<usize> {
 
 fn open(path: &Path, source: &Source) -> Result<File, PackError> {
     // Before it is opened: what has become a pipe would wait for somebody to write into it.
-    unchanged(path, source, &fs::symlink_metadata(path).map_err(PackError::read(path))?)?;
+    unchanged(
+        path,
+        source,
+        &fs::symlink_metadata(path).map_err(PackError::read(path))?,
+    )?;
     File::open(path).map_err(PackError::read(path))
 }
 
 /// The file is what it was when the folder was listed.
 fn unchanged(path: &Path, source: &Source, metadata: &fs::Metadata) -> Result<(), PackError> {
-    let kind = EntryKind::File { size: metadata.len(), executable: is_executable(metadata) };
-    if metadata.is_file() && kind == source.entry.kind && metadata.modified().ok() == source.modified {
+    let kind = EntryKind::File {
+        size: metadata.len(),
+        executable: is_executable(metadata),
+    };
+    if metadata.is_file()
+        && kind == source.entry.kind
+        && metadata.modified().ok() == source.modified
+    {
         return Ok(());
     }
     Err(PackError::Changed { path: path.into() })
@@ -141,8 +178,14 @@ fn unchanged(path: &Path, source: &Source, metadata: &fs::Metadata) -> Result<()
 /// What comes before the content: without times, owners, and what the umask of this machine makes of permissions.
 fn head(path: &str, kind: &EntryKind) -> io::Result<Vec<u8>> {
     let (entry_type, mode, size) = match kind {
-        EntryKind::File { size, executable: true } => (EntryType::Regular, 0o755, *size),
-        EntryKind::File { size, executable: false } => (EntryType::Regular, 0o644, *size),
+        EntryKind::File {
+            size,
+            executable: true,
+        } => (EntryType::Regular, 0o755, *size),
+        EntryKind::File {
+            size,
+            executable: false,
+        } => (EntryType::Regular, 0o644, *size),
         EntryKind::Link { .. } => (EntryType::Symlink, 0o777, 0),
         EntryKind::EmptyFolder => (EntryType::Directory, 0o755, 0),
     };
@@ -174,12 +217,19 @@ pub(crate) struct Hashing<R> {
 
 impl Hashing<Tar> {
     pub(crate) fn new(tar: Tar) -> Self {
-        Self { reader: tar, hash: Hash::new(), expected: None }
+        Self {
+            reader: tar,
+            hash: Hash::new(),
+            expected: None,
+        }
     }
 
     /// Fails instead of ending where the content is not what it was when this digest was taken.
     pub(crate) fn expecting(self, digest: Digest) -> Self {
-        Self { expected: Some((digest, Arc::clone(&self.reader.contents))), ..self }
+        Self {
+            expected: Some((digest, Arc::clone(&self.reader.contents))),
+            ..self
+        }
     }
 
     pub(crate) fn digest(self) -> Digest {
@@ -194,7 +244,10 @@ impl<R: Read> Read for Hashing<R> {
         if read == 0 && !buf.is_empty() {
             if let Some((expected, contents)) = self.expected.take() {
                 if Digest(self.hash.finalize()) != expected {
-                    return Err(PackError::Changed { path: contents.root.clone() }.into());
+                    return Err(PackError::Changed {
+                        path: contents.root.clone(),
+                    }
+                    .into());
                 }
             }
         }

@@ -34,13 +34,19 @@ enum Member {
 impl Glob {
     /// Or what is wrong with it.
     pub(crate) fn new(pattern: &[u8]) -> Result<Self, &'static str> {
-        let mut rest = Pattern { bytes: pattern, at: 0 };
+        let mut rest = Pattern {
+            bytes: pattern,
+            at: 0,
+        };
         let mut tokens = Vec::new();
         while let Some(byte) = rest.next() {
             tokens.push(match byte {
                 b'?' => Token::Any,
                 b'[' => Token::Class(rest.class()?),
-                b'\\' => Token::Byte(rest.next().ok_or("ends with a backslash, which escapes what follows it")?),
+                b'\\' => Token::Byte(
+                    rest.next()
+                        .ok_or("ends with a backslash, which escapes what follows it")?,
+                ),
                 b'*' => rest.stars(),
                 byte => Token::Byte(byte),
             });
@@ -99,7 +105,9 @@ impl Token {
         match self {
             Self::Byte(expected) => *expected == byte,
             Self::Any => byte != b'/',
-            Self::Class(class) => byte != b'/' && class.members.iter().any(|member| member.has(byte)) != class.negated,
+            Self::Class(class) => {
+                byte != b'/' && class.members.iter().any(|member| member.has(byte)) != class.negated
+            }
             Self::Star | Self::Folders | Self::Rest => false,
         }
     }
@@ -168,14 +176,19 @@ impl Pattern<'_> {
                 }
                 b'[' if self.peek() == Some(b':') && self.named().is_some() => {
                     let (name, end) = self.named().ok_or(UNCLOSED)?;
-                    members.push(Member::Named(named(name).ok_or("has a [:class:] of an unknown name")?));
+                    members.push(Member::Named(
+                        named(name).ok_or("has a [:class:] of an unknown name")?,
+                    ));
                     self.at = end;
                     first = None;
                 }
                 byte => {
                     self.at -= 1;
                     let member = self.literal().ok_or(UNCLOSED)?;
-                    debug_assert!(member == byte || byte == b'\\', "the byte itself, or what is escaped");
+                    debug_assert!(
+                        member == byte || byte == b'\\',
+                        "the byte itself, or what is escaped"
+                    );
                     members.push(Member::Range(member, member));
                     first = Some(member);
                 }

@@ -18,15 +18,23 @@ const LONGEST: u64 = 1 << 20;
 
 /// What the file says, or the file that a link leads to. Of what is no file, nothing might come, or no end.
 fn read(path: &Path) -> Result<Vec<u8>, PackError> {
-    let kind = fs::metadata(path).map_err(PackError::read(path))?.file_type();
+    let kind = fs::metadata(path)
+        .map_err(PackError::read(path))?
+        .file_type();
     if !kind.is_file() {
-        return Err(PackError::Special { path: path.into(), what: special(kind) });
+        return Err(PackError::Special {
+            path: path.into(),
+            what: special(kind),
+        });
     }
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
     match read.map_err(PackError::read(path))? {
         read if u64::try_from(read).is_ok_and(|read| read <= LONGEST) => Ok(text),
-        _ => Err(PackError::read(path)(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 1 MiB"))),
+        _ => Err(PackError::read(path)(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is longer than 1 MiB",
+        ))),
     }
 }
 
@@ -56,16 +64,28 @@ impl Rules {
         let mut rules = Vec::new();
         for (number, line) in (1_usize..).zip(text.split(|byte| *byte == b'\n')) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            rules.extend(Rule::new(line, || format!("line {number} of {}", path.display()))?);
+            rules.extend(Rule::new(line, || {
+                format!("line {number} of {}", path.display())
+            })?);
         }
-        Ok(Self { base: base.into(), rules })
+        Ok(Self {
+            base: base.into(),
+            rules,
+        })
     }
 
     /// Those of the options.
     pub(crate) fn of_options(lines: &[String]) -> Result<Self, PackError> {
-        let rules = lines.iter().map(|line| Rule::new(line.as_bytes(), || "a rule of the options".into()));
-        let rules = rules.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        Ok(Self { base: String::new(), rules })
+        let rules = lines
+            .iter()
+            .map(|line| Rule::new(line.as_bytes(), || "a rule of the options".into()));
+        let rules = rules
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            base: String::new(),
+            rules,
+        })
     }
 
     /// Whether the last rule that says something of this leaves it out.
@@ -86,16 +106,29 @@ impl Rule {
             return Ok(None);
         }
         let line = without_trailing_blanks(line);
-        let (keeps, rest) = line.strip_prefix(b"!").map_or((false, line), |rest| (true, rest));
-        let (only_folders, rest) = rest.strip_suffix(b"/").map_or((false, rest), |rest| (true, rest));
+        let (keeps, rest) = line
+            .strip_prefix(b"!")
+            .map_or((false, line), |rest| (true, rest));
+        let (only_folders, rest) = rest
+            .strip_suffix(b"/")
+            .map_or((false, rest), |rest| (true, rest));
         let of_path = rest.contains(&b'/');
         let pattern = rest.strip_prefix(b"/").unwrap_or(rest);
         if pattern.is_empty() {
             return Ok(None);
         }
         let rule = || String::from_utf8_lossy(line).into_owned();
-        let glob = Glob::new(pattern).map_err(|problem| PackError::Rule { origin: origin(), rule: rule(), problem })?;
-        Ok(Some(Self { glob, of_path, only_folders, keeps }))
+        let glob = Glob::new(pattern).map_err(|problem| PackError::Rule {
+            origin: origin(),
+            rule: rule(),
+            problem,
+        })?;
+        Ok(Some(Self {
+            glob,
+            of_path,
+            only_folders,
+            keeps,
+        }))
     }
 }
 
@@ -112,7 +145,18 @@ fn without_trailing_blanks(line: &[u8]) -> &[u8] {
 }
 
 /// Whether this is left out. The rules further down have the last word, those of the options before all.
-pub(crate) fn leaves_out(rules: &[Rules], options: &Rules, path: &str, name: &str, is_folder: bool) -> bool {
-    let verdict = || [options].into_iter().chain(rules.iter().rev()).find_map(|rules| rules.verdict(path, name, is_folder));
+pub(crate) fn leaves_out(
+    rules: &[Rules],
+    options: &Rules,
+    path: &str,
+    name: &str,
+    is_folder: bool,
+) -> bool {
+    let verdict = || {
+        [options]
+            .into_iter()
+            .chain(rules.iter().rev())
+            .find_map(|rules| rules.verdict(path, name, is_folder))
+    };
     ALWAYS.contains(&name) || verdict().unwrap_or(false)
 }

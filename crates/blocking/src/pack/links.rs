@@ -13,8 +13,16 @@ const MOST: usize = 40;
 pub(crate) fn check_links(root: &Path, found: &Found) -> Result<(), PackError> {
     for source in found.values() {
         if let EntryKind::Link { target } = &source.entry.kind {
-            let problem = |problem| PackError::Link { path: root.join(&source.entry.path), target: target.clone(), problem };
-            let folder = source.entry.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let problem = |problem| PackError::Link {
+                path: root.join(&source.entry.path),
+                target: target.clone(),
+                problem,
+            };
+            let folder = source
+                .entry
+                .path
+                .rsplit_once('/')
+                .map_or("", |(folder, _)| folder);
             resolve(found, folder, target).map_err(problem)?;
         }
     }
@@ -35,7 +43,9 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
             }
             name => at.push(name),
         }
-        if let Some(EntryKind::Link { target }) = found.get(&at.join("/")).map(|source| &source.entry.kind) {
+        if let Some(EntryKind::Link { target }) =
+            found.get(&at.join("/")).map(|source| &source.entry.kind)
+        {
             links += 1;
             if links > MOST {
                 return Err("it leads in a circle");
@@ -46,8 +56,16 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
     }
     let path = at.join("/");
     let below = format!("{path}/");
-    let is_folder = path.is_empty() || found.range(below.clone()..).next().is_some_and(|(first, _)| first.starts_with(&below));
-    if is_folder || found.contains_key(&path) { Ok(path) } else { Err("what it leads to is not in the package") }
+    let is_folder = path.is_empty()
+        || found
+            .range(below.clone()..)
+            .next()
+            .is_some_and(|(first, _)| first.starts_with(&below));
+    if is_folder || found.contains_key(&path) {
+        Ok(path)
+    } else {
+        Err("what it leads to is not in the package")
+    }
 }
 
 /// The last one first.

@@ -27,7 +27,8 @@ pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
     let path = root.join(FILE);
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let problem = r#"there is none, and a sequence needs one with a name and a "main""#.into();
+            let problem =
+                r#"there is none, and a sequence needs one with a name and a "main""#.into();
             Err(PackError::Manifest { path, problem })
         }
         _ => Ok(()),
@@ -37,14 +38,22 @@ pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
 impl Manifest {
     pub(crate) fn read(root: &Path, found: &Found) -> Result<Self, PackError> {
         let path = root.join(FILE);
-        check(found).map_err(|problem| PackError::Manifest { path: path.clone(), problem: problem.into() })?;
+        check(found).map_err(|problem| PackError::Manifest {
+            path: path.clone(),
+            problem: problem.into(),
+        })?;
         let text = fs::read(&path).map_err(PackError::read(&path))?;
-        let manifest = serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"));
-        manifest.and_then(|manifest| Self::of(&manifest, found)).map_err(|problem| PackError::Manifest { path, problem })
+        let manifest =
+            serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"));
+        manifest
+            .and_then(|manifest| Self::of(&manifest, found))
+            .map_err(|problem| PackError::Manifest { path, problem })
     }
 
     fn of(manifest: &Value, found: &Found) -> Result<Self, String> {
-        let manifest = manifest.as_object().ok_or("it is JSON, but not an object")?;
+        let manifest = manifest
+            .as_object()
+            .ok_or("it is JSON, but not an object")?;
         let text = |key| match manifest.get(key) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
@@ -52,7 +61,9 @@ impl Manifest {
         };
         let main = text("main")?;
         if main.is_empty() {
-            return Err(r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#.into());
+            return Err(
+                r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#.into(),
+            );
         }
         let is_file = |path: &str| match found.get(path).map(|source| &source.entry.kind) {
             Some(EntryKind::File { .. }) => Ok(()),
@@ -60,14 +71,24 @@ impl Manifest {
         };
         let file = |path: &str| resolve(found, "", path).and_then(|path| is_file(&path));
         // Hubs add the `.js` that is not there.
-        file(&main).or_else(|problem| file(&format!("{main}.js")).map_err(|_| format!(r#""main" is {main:?}: {problem}"#)))?;
+        file(&main).or_else(|problem| {
+            file(&format!("{main}.js")).map_err(|_| format!(r#""main" is {main:?}: {problem}"#))
+        })?;
         check_engines(manifest.get("engines"))?;
-        Ok(Self { name: text("name")?, version: text("version")?, main })
+        Ok(Self {
+            name: text("name")?,
+            version: text("version")?,
+            main,
+        })
     }
 }
 
 fn check(found: &Found) -> Result<(), &'static str> {
-    match resolve(found, "", FILE).ok().and_then(|file| found.get(&file)).map(|source| &source.entry.kind) {
+    match resolve(found, "", FILE)
+        .ok()
+        .and_then(|file| found.get(&file))
+        .map(|source| &source.entry.kind)
+    {
         Some(EntryKind::File { size, .. }) if *size > LARGEST => Err("it is larger than 1 MiB"),
         Some(EntryKind::File { .. }) => Ok(()),
         Some(_) => Err("it is not a file"),
@@ -76,13 +97,22 @@ fn check(found: &Found) -> Result<(), &'static str> {
 }
 
 fn check_engines(engines: Option<&Value>) -> Result<(), String> {
-    let Some(engines) = engines else { return Ok(()) };
-    let versions = engines.as_object().filter(|engines| engines.values().all(Value::is_string));
-    let versions = versions.ok_or_else(|| format!(r#""engines" is {engines}; it should look like {{ "node": ">=16" }}"#))?;
+    let Some(engines) = engines else {
+        return Ok(());
+    };
+    let versions = engines
+        .as_object()
+        .filter(|engines| engines.values().all(Value::is_string));
+    let versions = versions.ok_or_else(|| {
+        format!(r#""engines" is {engines}; it should look like {{ "node": ">=16" }}"#)
+    })?;
     // quirk: 0.18.7 never answers the start of such a package.
     if versions.len() > 1 {
         let names: Vec<_> = versions.keys().map(String::as_str).collect();
-        return Err(format!(r#""engines" has several ({}), and hubs take one"#, names.join(", ")));
+        return Err(format!(
+            r#""engines" has several ({}), and hubs take one"#,
+            names.join(", ")
+        ));
     }
     Ok(())
 }

@@ -35,7 +35,14 @@ pub(crate) fn walk(root: &Path, options: &PackOptions) -> Result<Found, PackErro
         return Err(PackError::NotAFolder { path: root.into() });
     }
     let of_options = Rules::of_options(&options.ignore)?;
-    let mut walk = Walk { root, options, of_options, rules: Vec::new(), found: Found::new(), bytes: 0 };
+    let mut walk = Walk {
+        root,
+        options,
+        of_options,
+        rules: Vec::new(),
+        found: Found::new(),
+        bytes: 0,
+    };
     walk.folder(root, "")?;
     check_links(root, &walk.found)?;
     Ok(walk.found)
@@ -45,8 +52,12 @@ impl Walk<'_> {
     /// Whether there is something in it, be it left out. `base` is its path with a slash.
     fn folder(&mut self, folder: &Path, base: &str) -> Result<bool, PackError> {
         let entries = fs::read_dir(folder).map_err(PackError::read(folder))?;
-        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(PackError::read(folder))?;
-        let has_rules = entries.iter().any(|entry| entry.file_name() == ignore::FILE);
+        let entries = entries
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(PackError::read(folder))?;
+        let has_rules = entries
+            .iter()
+            .any(|entry| entry.file_name() == ignore::FILE);
         if has_rules {
             self.rules.push(Rules::read(folder, base)?);
         }
@@ -75,30 +86,60 @@ impl Walk<'_> {
         if kind.is_dir() {
             // One with something in it comes about with that, and one of which everything is left out is left out itself.
             let is_empty = !self.folder(&path, &format!("{at}/"))?;
-            return if is_empty { self.add(at, EntryKind::EmptyFolder, None) } else { Ok(()) };
+            return if is_empty {
+                self.add(at, EntryKind::EmptyFolder, None)
+            } else {
+                Ok(())
+            };
         }
         if kind.is_symlink() {
             let target = fs::read_link(&path).map_err(PackError::read(&path))?;
-            let Some(target) = target.to_str() else { return Err(PackError::Name { path }) };
-            let target = if cfg!(windows) { target.replace('\\', "/") } else { target.to_owned() };
+            let Some(target) = target.to_str() else {
+                return Err(PackError::Name { path });
+            };
+            let target = if cfg!(windows) {
+                target.replace('\\', "/")
+            } else {
+                target.to_owned()
+            };
             return self.add(at, EntryKind::Link { target }, None);
         }
         if !kind.is_file() {
-            return Err(PackError::Special { path, what: special(kind) });
+            return Err(PackError::Special {
+                path,
+                what: special(kind),
+            });
         }
         let metadata = fs::symlink_metadata(&path).map_err(PackError::read(&path))?;
-        let kind = EntryKind::File { size: metadata.len(), executable: is_executable(&metadata) };
+        let kind = EntryKind::File {
+            size: metadata.len(),
+            executable: is_executable(&metadata),
+        };
         self.add(at, kind, metadata.modified().ok())
     }
 
-    fn add(&mut self, path: String, kind: EntryKind, modified: Option<SystemTime>) -> Result<(), PackError> {
+    fn add(
+        &mut self,
+        path: String,
+        kind: EntryKind,
+        modified: Option<SystemTime>,
+    ) -> Result<(), PackError> {
         let entry = PackEntry { path, kind };
         self.bytes = self.bytes.saturating_add(entry.size());
-        self.found.insert(entry.path.clone(), Source { entry, modified });
+        self.found
+            .insert(entry.path.clone(), Source { entry, modified });
         let count = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
-        for (unit, is, limit) in [("bytes", self.bytes, self.options.max_bytes), ("files", count, self.options.max_files)] {
+        for (unit, is, limit) in [
+            ("bytes", self.bytes, self.options.max_bytes),
+            ("files", count, self.options.max_files),
+        ] {
             if is > limit {
-                return Err(PackError::TooMuch { path: self.root.into(), limit, unit, most: self.most(unit == "bytes") });
+                return Err(PackError::TooMuch {
+                    path: self.root.into(),
+                    limit,
+                    unit,
+                    most: self.most(unit == "bytes"),
+                });
             }
         }
         Ok(())
@@ -111,7 +152,11 @@ impl Walk<'_> {
             let top = entry.path.split('/').next().unwrap_or_default();
             *shares.entry(top).or_default() += if bytes { entry.size() } else { 1 };
         }
-        shares.into_iter().max_by_key(|(_, share)| *share).map(|(top, _)| top.to_owned()).unwrap_or_default()
+        shares
+            .into_iter()
+            .max_by_key(|(_, share)| *share)
+            .map(|(top, _)| top.to_owned())
+            .unwrap_or_default()
     }
 }
 

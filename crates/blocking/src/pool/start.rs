@@ -43,17 +43,29 @@ pub enum Placement {
 impl PoolOptions {
     /// A pool of so many instances.
     pub fn new(count: usize) -> Self {
-        Self { count, at_once: 1, readiness: None, replace: false, placement: Placement::InTurn }
+        Self {
+            count,
+            at_once: 1,
+            readiness: None,
+            replace: false,
+            placement: Placement::InTurn,
+        }
     }
 
     /// Starts so many at the same time, each on a thread of its own. Where it is not said, one after another.
     pub fn at_once(self, at_once: usize) -> Self {
-        Self { at_once: at_once.max(1), ..self }
+        Self {
+            at_once: at_once.max(1),
+            ..self
+        }
     }
 
     /// Waits for each until it is ready. Where it is not said, an instance counts as ready when the hub says that it has started.
     pub fn readiness(self, readiness: Readiness) -> Self {
-        Self { readiness: Some(readiness), ..self }
+        Self {
+            readiness: Some(readiness),
+            ..self
+        }
     }
 
     /// Starts another instance in the place of one that has ended.
@@ -77,8 +89,13 @@ impl PoolOptions {
         start: impl Fn(usize) -> StartOptions + Send + Sync + 'static,
     ) -> Result<InstancePool, Error> {
         let sequences: Vec<_> = sequences.into_iter().collect();
-        let Some(limits) = sequences.first().map(|first| first.begin().host.client.options) else {
-            return Err(RequestError::option("sequences", "there is none to start instances of").into());
+        let Some(limits) = sequences
+            .first()
+            .map(|first| first.begin().host.client.options)
+        else {
+            return Err(
+                RequestError::option("sequences", "there is none to start instances of").into(),
+            );
         };
         let begun: Vec<_> = sequences
             .iter()
@@ -97,11 +114,28 @@ impl PoolOptions {
         let slots = instances.into_iter().map(own).collect();
         let over = CancelToken::new();
         let replaces = self.replace;
-        let hosts: BTreeMap<_, _> =
-            sequences.iter().map(|sequence| (sequence.host().base_url().to_owned(), sequence.host().clone())).collect();
-        let shared = Arc::new(Shared { slots, turn: AtomicUsize::new(0), sequences, options: self, start: Box::new(start), over });
+        let hosts: BTreeMap<_, _> = sequences
+            .iter()
+            .map(|sequence| {
+                (
+                    sequence.host().base_url().to_owned(),
+                    sequence.host().clone(),
+                )
+            })
+            .collect();
+        let shared = Arc::new(Shared {
+            slots,
+            turn: AtomicUsize::new(0),
+            sequences,
+            options: self,
+            start: Box::new(start),
+            over,
+        });
         // Dropped where a thread cannot be had, and with it all instances.
-        let mut pool = InstancePool { shared, watching: Vec::new() };
+        let mut pool = InstancePool {
+            shared,
+            watching: Vec::new(),
+        };
         for host in hosts.into_values() {
             pool.look_after(move |shared| watch::watch(shared, &host))?;
         }
@@ -130,7 +164,9 @@ impl PoolOptions {
                 // What was started before must not be left behind by a panic of the caller's function.
                 let started = catch_unwind(AssertUnwindSafe(|| start(index)))
                     .map_err(Failure::Panic)
-                    .and_then(|options| Ok(self.start_one(self.choose(sequences, index, choose)?, &options)?));
+                    .and_then(|options| {
+                        Ok(self.start_one(self.choose(sequences, index, choose)?, &options)?)
+                    });
                 match started {
                     Ok(instance) => drop(lock().started.insert(index, instance)),
                     Err(failure) => drop(lock().failure.get_or_insert(failure)),
@@ -140,11 +176,17 @@ impl PoolOptions {
         if self.at_once <= 1 {
             work();
         } else {
-            thread::scope(|scope| (0..self.at_once.min(self.count)).for_each(|_| drop(scope.spawn(work))));
+            thread::scope(|scope| {
+                (0..self.at_once.min(self.count)).for_each(|_| drop(scope.spawn(work)))
+            });
         }
-        let Launch { started, failure, .. } = launch.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Launch {
+            started, failure, ..
+        } = launch.into_inner().unwrap_or_else(PoisonError::into_inner);
         let instances: Vec<_> = started.into_values().collect();
-        let Some(failure) = failure else { return Ok(instances) };
+        let Some(failure) = failure else {
+            return Ok(instances);
+        };
         kill_all(&instances);
         match failure {
             Failure::Error(error) => Err(error),
@@ -160,13 +202,21 @@ impl PoolOptions {
         pick: impl FnOnce(&[(f64, &'a SequenceClient)]) -> Option<&'a SequenceClient>,
     ) -> Result<&'a SequenceClient, Error> {
         let sequence = match self.placement {
-            Placement::InTurn => index.checked_rem(sequences.len()).and_then(|hub| sequences.get(hub)),
+            Placement::InTurn => index
+                .checked_rem(sequences.len())
+                .and_then(|hub| sequences.get(hub)),
             Placement::LeastLoaded => pick(&loads(sequences)?),
         };
-        sequence.ok_or_else(|| RequestError::option("sequences", "there is none to start instances of").into())
+        sequence.ok_or_else(|| {
+            RequestError::option("sequences", "there is none to start instances of").into()
+        })
     }
 
-    pub(super) fn start_one(&self, sequence: &SequenceClient, options: &StartOptions) -> Result<InstanceClient, Error> {
+    pub(super) fn start_one(
+        &self,
+        sequence: &SequenceClient,
+        options: &StartOptions,
+    ) -> Result<InstanceClient, Error> {
         match &self.readiness {
             None => sequence.start_owned(options),
             Some(readiness) => Ok(sequence.start_and_wait(options, readiness)?.instance),
@@ -205,16 +255,26 @@ impl<'a> Launch<'a> {
 impl InstancePool {
     fn look_after(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new().name("scramjet-pool".into()).spawn(move || work(&shared));
-        self.watching.push(thread.map_err(|error| Call::in_general("start pool").unanswered(TransportError::connect(error).into()))?);
+        let thread = thread::Builder::new()
+            .name("scramjet-pool".into())
+            .spawn(move || work(&shared));
+        self.watching.push(thread.map_err(|error| {
+            Call::in_general("start pool").unanswered(TransportError::connect(error).into())
+        })?);
         Ok(())
     }
 }
 
 /// The limits of an instance of the pool: those of the handle that it was started by.
 pub(super) fn options_of(sequences: &[SequenceClient], instance: &InstanceClient) -> CallOptions {
-    let of_its_hub = |sequence: &&SequenceClient| sequence.host().base_url() == instance.host().base_url();
-    sequences.iter().find(of_its_hub).map_or_else(CallOptions::default, |sequence| sequence.host.client.options.clone())
+    let of_its_hub =
+        |sequence: &&SequenceClient| sequence.host().base_url() == instance.host().base_url();
+    sequences
+        .iter()
+        .find(of_its_hub)
+        .map_or_else(CallOptions::default, |sequence| {
+            sequence.host.client.options.clone()
+        })
 }
 
 /// What the hubs say of their load; an error where none does.
@@ -222,7 +282,12 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
     let mut failed = None;
     let mut loads = Vec::new();
     for sequence in sequences {
-        match sequence.host.client.within(Some(PATIENCE)).call(&GetLoadCheck) {
+        match sequence
+            .host
+            .client
+            .within(Some(PATIENCE))
+            .call(&GetLoadCheck)
+        {
             Ok(load) => loads.push((load.current_load, sequence)),
             Err(error) => drop(failed.get_or_insert(error)),
         }
@@ -234,9 +299,19 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
 }
 
 /// Of equals the one that is found least among the hubs of the pool's other instances.
-pub(super) fn least<'a>(loads: &[(f64, &'a SequenceClient)], hubs: &[&str]) -> Option<&'a SequenceClient> {
-    let count = |sequence: &SequenceClient| hubs.iter().filter(|hub| **hub == sequence.host().base_url()).count();
-    let least = loads.iter().min_by(|(one, first), (other, second)| one.total_cmp(other).then_with(|| count(first).cmp(&count(second))));
+pub(super) fn least<'a>(
+    loads: &[(f64, &'a SequenceClient)],
+    hubs: &[&str],
+) -> Option<&'a SequenceClient> {
+    let count = |sequence: &SequenceClient| {
+        hubs.iter()
+            .filter(|hub| **hub == sequence.host().base_url())
+            .count()
+    };
+    let least = loads.iter().min_by(|(one, first), (other, second)| {
+        one.total_cmp(other)
+            .then_with(|| count(first).cmp(&count(second)))
+    });
     least.map(|(_, sequence)| *sequence)
 }
 

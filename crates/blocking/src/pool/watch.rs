@@ -22,7 +22,10 @@ pub(super) fn watch(pool: &Shared, host: &HostClient) {
         let known: Vec<_> = pool.slots.iter().map(Slot::member).collect();
         // A hub that does not answer now may do so the next time.
         let Ok(living) = living(&host) else { return };
-        for member in known.into_iter().filter(|member| member.instance.host().base_url() == host.base_url()) {
+        for member in known
+            .into_iter()
+            .filter(|member| member.instance.host().base_url() == host.base_url())
+        {
             if !living.contains(member.instance.id()) {
                 member.take();
             }
@@ -33,7 +36,11 @@ pub(super) fn watch(pool: &Shared, host: &HostClient) {
 /// Replaces what is not handed out any more, until the pool is over. Apart from [`watch`], for a start may take long.
 pub(super) fn replace(pool: &Shared) {
     // Their calls end with the pool.
-    let sequences: Vec<_> = pool.sequences.iter().map(|sequence| sequence.with_cancel(&pool.over)).collect();
+    let sequences: Vec<_> = pool
+        .sequences
+        .iter()
+        .map(|sequence| sequence.with_cancel(&pool.over))
+        .collect();
     every_tick(pool, || {
         for (index, slot) in pool.slots.iter().enumerate() {
             let member = slot.member();
@@ -48,7 +55,12 @@ pub(super) fn replace(pool: &Shared) {
     });
 }
 
-fn successor(pool: &Shared, sequences: &[SequenceClient], index: usize, member: &Member) -> Option<Member> {
+fn successor(
+    pool: &Shared,
+    sequences: &[SequenceClient],
+    index: usize,
+    member: &Member,
+) -> Option<Member> {
     if !member.gone.load(Ordering::Relaxed) {
         // It was passed over, and may live.
         kill::kill(&member.instance.host.client, member.instance.id()).ok()?;
@@ -56,20 +68,41 @@ fn successor(pool: &Shared, sequences: &[SequenceClient], index: usize, member: 
     }
     // A panic is told where it happens, and must not be the end of all replacing.
     let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index))).ok()?;
-    let others: Vec<_> = pool.slots.iter().map(Slot::member).filter_map(super::alive).map(|other| other.host().base_url()).collect();
-    let sequence = pool.options.choose(sequences, index, |loads| super::start::least(loads, &others)).ok()?;
+    let others: Vec<_> = pool
+        .slots
+        .iter()
+        .map(Slot::member)
+        .filter_map(super::alive)
+        .map(|other| other.host().base_url())
+        .collect();
+    let sequence = pool
+        .options
+        .choose(sequences, index, |loads| {
+            super::start::least(loads, &others)
+        })
+        .ok()?;
     let mut instance = pool.options.start_one(sequence, &options).ok()?;
     instance.host.client.options = super::start::options_of(&pool.sequences, &instance);
     Some(Member::new(instance))
 }
 
 fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
-    let instances = host.client.within(Some(PATIENCE)).call(&ListInstances)?.into_iter();
-    Ok(instances.filter(|info| info.ended.is_none() && info.terminated.is_none()).map(|info| info.id).collect())
+    let instances = host
+        .client
+        .within(Some(PATIENCE))
+        .call(&ListInstances)?
+        .into_iter();
+    Ok(instances
+        .filter(|info| info.ended.is_none() && info.terminated.is_none())
+        .map(|info| info.id)
+        .collect())
 }
 
 fn every_tick(pool: &Shared, mut work: impl FnMut()) {
-    let limits = CallLimits { cancel: Some(pool.over.clone()), ..CallLimits::default() };
+    let limits = CallLimits {
+        cancel: Some(pool.over.clone()),
+        ..CallLimits::default()
+    };
     while limits.pause(TICK).is_ok() {
         work();
     }

@@ -39,7 +39,10 @@ impl SequenceClient {
     /// Starts an instance, which is killed where the answer comes after the handle's limits were reached. For that it uses a thread of its
     /// own where there are any: the hub goes on with a start whether or not somebody waits for it.
     pub(crate) fn start_owned(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
-        let operation = StartSequence { id: self.id(), options };
+        let operation = StartSequence {
+            id: self.id(),
+            options,
+        };
         let (limits, call) = self.host.client.limits_of(&operation)?;
         if limits.is_none() {
             return self.start(options);
@@ -49,18 +52,30 @@ impl SequenceClient {
             let shared = Arc::clone(&shared);
             token.on_cancel(move || shared.change(|state| state.cancelled = true))
         });
-        let (mut starter, options, handing_over) = (self.clone(), options.clone(), Arc::clone(&shared));
+        let (mut starter, options, handing_over) =
+            (self.clone(), options.clone(), Arc::clone(&shared));
         let end = limits.end_of_wait(Instant::now());
-        let left = end.map(|(at, _)| at.saturating_duration_since(Instant::now()).saturating_add(PATIENCE));
-        starter.host.client = starter.host.client.apart(left.unwrap_or(LONG));
-        let thread = thread::Builder::new().name("scramjet-start".into()).spawn(move || {
-            let result = starter.start(&options);
-            let unwanted = handing_over.change(|state| if state.abandoned { Some(result) } else { state.result.replace(result) });
-            if let Some(Ok(instance)) = unwanted {
-                // Nobody is there to be told.
-                let _ = kill::kill(&starter.host.client, instance.id());
-            }
+        let left = end.map(|(at, _)| {
+            at.saturating_duration_since(Instant::now())
+                .saturating_add(PATIENCE)
         });
+        starter.host.client = starter.host.client.apart(left.unwrap_or(LONG));
+        let thread = thread::Builder::new()
+            .name("scramjet-start".into())
+            .spawn(move || {
+                let result = starter.start(&options);
+                let unwanted = handing_over.change(|state| {
+                    if state.abandoned {
+                        Some(result)
+                    } else {
+                        state.result.replace(result)
+                    }
+                });
+                if let Some(Ok(instance)) = unwanted {
+                    // Nobody is there to be told.
+                    let _ = kill::kill(&starter.host.client, instance.id());
+                }
+            });
         thread.map_err(|error| call.unanswered(TransportError::connect(error).into()))?;
 
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +86,8 @@ impl SequenceClient {
                     instance
                 });
             }
-            let left = end.map(|(at, stopped)| (at.saturating_duration_since(Instant::now()), stopped));
+            let left =
+                end.map(|(at, stopped)| (at.saturating_duration_since(Instant::now()), stopped));
             let stopped = match left {
                 _ if state.cancelled => Stopped::Cancelled,
                 Some((left, stopped)) if left.is_zero() => stopped,

@@ -88,7 +88,12 @@ impl Suite {
     }
 
     fn on(name: String, stage: Stage) -> Self {
-        Self { name, stage, lacks: Vec::new(), only: None }
+        Self {
+            name,
+            stage,
+            lacks: Vec::new(),
+            only: None,
+        }
     }
 
     /// States that the transport does not have this ability. What is about it is not run.
@@ -101,19 +106,36 @@ impl Suite {
     /// Only the cases with this in their name, to look for a mistake.
     #[must_use]
     pub fn only(self, part: impl Into<String>) -> Self {
-        Self { only: Some(part.into()), ..self }
+        Self {
+            only: Some(part.into()),
+            ..self
+        }
     }
 
     /// Runs the cases, one after the other.
     #[must_use]
     pub fn run(&self) -> Report {
-        let wanted = cases::ALL.iter().filter(|case| self.only.as_ref().is_none_or(|part| case.name.contains(part)));
-        let rows = wanted.map(|case| Row { name: case.name, outcome: self.outcome(case) });
-        Report { transport: self.name.clone(), rows: rows.collect() }
+        let wanted = cases::ALL.iter().filter(|case| {
+            self.only
+                .as_ref()
+                .is_none_or(|part| case.name.contains(part))
+        });
+        let rows = wanted.map(|case| Row {
+            name: case.name,
+            outcome: self.outcome(case),
+        });
+        Report {
+            transport: self.name.clone(),
+            rows: rows.collect(),
+        }
     }
 
     fn outcome(&self, case: &'static Case) -> Outcome {
-        if let Some(ability) = case.needs.iter().find(|ability| self.lacks.contains(ability)) {
+        if let Some(ability) = case
+            .needs
+            .iter()
+            .find(|ability| self.lacks.contains(ability))
+        {
             return Outcome::Unsupported(format!("it states that it is without {ability:?}"));
         }
         let (tell, told) = channel();
@@ -121,7 +143,9 @@ impl Suite {
         thread::spawn(move || {
             let checked = catch_unwind(AssertUnwindSafe(|| (case.run)(&stage)));
             // Nobody listens any more where it took too long.
-            let _ = tell.send(checked.unwrap_or_else(|_| Err("it panicked; the panic's own message tells of it".into())));
+            let _ = tell.send(checked.unwrap_or_else(|_| {
+                Err("it panicked; the panic's own message tells of it".into())
+            }));
         });
         match told.recv_timeout(3 * PATIENCE) {
             Ok(Ok(())) => Outcome::Passed,
@@ -129,20 +153,28 @@ impl Suite {
                 Ok(unsupported) => Outcome::Unsupported(unsupported.to_string()),
                 Err(error) => Outcome::Failed(with_causes(&*error)),
             },
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Outcome::Failed("it hangs".into()),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Outcome::Failed("it hangs".into())
+            }
         }
     }
 }
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite").field("name", &self.name).field("lacks", &self.lacks).field("only", &self.only).finish_non_exhaustive()
+        f.debug_struct("Suite")
+            .field("name", &self.name)
+            .field("lacks", &self.lacks)
+            .field("only", &self.only)
+            .finish_non_exhaustive()
     }
 }
 
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}\ncaused by: {cause}"))
+    causes.fold(error.to_string(), |text, cause| {
+        format!("{text}\ncaused by: {cause}")
+    })
 }
 
 /// A rule, and how it is checked.
@@ -156,9 +188,16 @@ struct Case {
 type Checked<T = ()> = Result<T, BoxError>;
 
 fn check(holds: bool, otherwise: impl fmt::Display) -> Checked {
-    if holds { Ok(()) } else { Err(otherwise.to_string().into()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.to_string().into())
+    }
 }
 
 fn same<T: PartialEq + fmt::Debug>(what: impl fmt::Display, found: T, expected: T) -> Checked {
-    check(found == expected, format_args!("{what}: {found:?}, and not {expected:?}"))
+    check(
+        found == expected,
+        format_args!("{what}: {found:?}, and not {expected:?}"),
+    )
 }

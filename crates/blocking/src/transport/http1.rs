@@ -22,11 +22,17 @@ impl Head {
         loop {
             let line = read_line(reader)?;
             if line.is_empty() {
-                return Ok(Some(Self { first_line, headers }));
+                return Ok(Some(Self {
+                    first_line,
+                    headers,
+                }));
             }
             let (name, value) = line.split_once(':').ok_or_else(malformed)?;
             let name = HeaderName::try_from(name).map_err(|_| malformed())?;
-            headers.append(name, HeaderValue::try_from(value.trim()).map_err(|_| malformed())?);
+            headers.append(
+                name,
+                HeaderValue::try_from(value.trim()).map_err(|_| malformed())?,
+            );
         }
     }
 
@@ -41,7 +47,10 @@ impl Head {
         if self.headers.contains_key(header::TRANSFER_ENCODING) {
             return Left::Chunks;
         }
-        let length = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = self
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
         length.map_or(otherwise, Left::Bytes)
     }
 
@@ -90,13 +99,19 @@ impl<R: BufRead> Read for Body<R> {
                 self.left = Left::Bytes(0);
             }
         }
-        let (Left::Bytes(left) | Left::Chunk(left)) = self.left else { return self.reader.read(buf) };
+        let (Left::Bytes(left) | Left::Chunk(left)) = self.left else {
+            return self.reader.read(buf);
+        };
         let read = self.reader.by_ref().take(left).read(buf)?;
         if read == 0 && left > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let left = left - u64::try_from(read).unwrap_or_default();
-        self.left = if let Left::Chunk(_) = self.left { Left::Chunk(left) } else { Left::Bytes(left) };
+        self.left = if let Left::Chunk(_) = self.left {
+            Left::Chunk(left)
+        } else {
+            Left::Bytes(left)
+        };
         Ok(read)
     }
 }
@@ -109,7 +124,9 @@ pub(super) fn chunk(piece: &[u8]) -> Vec<u8> {
 fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line)?;
-    let line = line.strip_suffix(b"\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let line = line
+        .strip_suffix(b"\n")
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
     Ok(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned())
 }
 

@@ -99,10 +99,24 @@ impl Replay {
     ///
     /// # Errors
     /// A file cannot be read, or is not a request or an answer.
-    pub fn of<N: AsRef<str>>(folder: impl AsRef<Path>, names: impl IntoIterator<Item = N>) -> io::Result<Self> {
-        let left = names.into_iter().map(|name| Exchange::load(folder.as_ref(), name.as_ref())).collect::<io::Result<_>>()?;
-        let tape = Tape { left, check: Check::Body, any_order: false, complaints: Vec::new(), finished: false };
-        Ok(Self { shared: Arc::new(Shared(Mutex::new(tape))) })
+    pub fn of<N: AsRef<str>>(
+        folder: impl AsRef<Path>,
+        names: impl IntoIterator<Item = N>,
+    ) -> io::Result<Self> {
+        let left = names
+            .into_iter()
+            .map(|name| Exchange::load(folder.as_ref(), name.as_ref()))
+            .collect::<io::Result<_>>()?;
+        let tape = Tape {
+            left,
+            check: Check::Body,
+            any_order: false,
+            complaints: Vec::new(),
+            finished: false,
+        };
+        Ok(Self {
+            shared: Arc::new(Shared(Mutex::new(tape))),
+        })
     }
 
     /// Compares no more than this. Where nothing is said, all of it: [`Check::Body`].
@@ -122,7 +136,9 @@ impl Replay {
     /// A builder of clients to which this is the hub. They ask it for its version where they need it, unless they are told one, and
     /// send nothing again, unless they are told to.
     pub fn client(&self) -> HostClientBuilder {
-        HostClientBuilder::new(Script::URL.into()).retry(None).transport(Arc::new(self.clone()))
+        HostClientBuilder::new(Script::URL.into())
+            .retry(None)
+            .transport(Arc::new(self.clone()))
     }
 
     /// Ends the replay.
@@ -132,7 +148,11 @@ impl Replay {
     #[track_caller]
     pub fn finish(&self) {
         let complaints = self.tape().finish();
-        assert!(complaints.is_empty(), "the replay went wrong\n{}", complaints.join("\n"));
+        assert!(
+            complaints.is_empty(),
+            "the replay went wrong\n{}",
+            complaints.join("\n")
+        );
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -151,7 +171,11 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let complaints = self.tape().finish();
         // A test that fails already has its reason.
-        assert!(complaints.is_empty() || thread::panicking(), "the replay went wrong\n{}", complaints.join("\n"));
+        assert!(
+            complaints.is_empty() || thread::panicking(),
+            "the replay went wrong\n{}",
+            complaints.join("\n")
+        );
     }
 }
 
@@ -161,18 +185,30 @@ impl Tape {
         if std::mem::replace(&mut self.finished, true) {
             return Vec::new();
         }
-        let left = self.left.iter().map(|exchange| format!("{}: was not asked for", exchange.name));
-        std::mem::take(&mut self.complaints).into_iter().chain(left).collect()
+        let left = self
+            .left
+            .iter()
+            .map(|exchange| format!("{}: was not asked for", exchange.name));
+        std::mem::take(&mut self.complaints)
+            .into_iter()
+            .chain(left)
+            .collect()
     }
 
     /// The answer to a request, or what is wrong with it.
     fn take(&mut self, sent: &super::script::Sent) -> Result<Exchange, String> {
         let index = match self.any_order {
-            true => self.left.iter().position(|exchange| exchange.difference(sent, self.check).is_none()),
+            true => self
+                .left
+                .iter()
+                .position(|exchange| exchange.difference(sent, self.check).is_none()),
             false => (!self.left.is_empty()).then_some(0),
         };
         let Some(exchange) = index.and_then(|index| self.left.remove(index)) else {
-            return Err(format!("{} {}: nothing is left that is like it", sent.method, sent.target));
+            return Err(format!(
+                "{} {}: nothing is left that is like it",
+                sent.method, sent.target
+            ));
         };
         match exchange.difference(sent, self.check) {
             None => Ok(exchange),
@@ -182,14 +218,21 @@ impl Tape {
 }
 
 impl Transport for Replay {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (head, body) = request.into_parts();
         let mut body = outgoing(body, CallLimits::default());
         let mut asked = Asked::new(&head, &mut body);
         asked.read_all();
         let (sent, error) = asked.into_sent();
         if let Some(error) = error {
-            return Err(TransportError { phase: Phase::Send, source: error.into() }.into());
+            return Err(TransportError {
+                phase: Phase::Send,
+                source: error.into(),
+            }
+            .into());
         }
         let mut tape = self.tape();
         match tape.take(&sent) {
@@ -206,6 +249,8 @@ impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tape = self.tape();
         let left: Vec<_> = tape.left.iter().map(|exchange| &exchange.name).collect();
-        f.debug_struct("Replay").field("left", &left).finish_non_exhaustive()
+        f.debug_struct("Replay")
+            .field("left", &left)
+            .finish_non_exhaustive()
     }
 }

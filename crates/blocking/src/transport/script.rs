@@ -101,8 +101,15 @@ impl Script {
 
     /// The same with a function, which may look at the request before it answers.
     #[must_use]
-    pub fn then_with(self, method: &str, path: &str, answer: impl FnOnce(&mut Asked<'_>) -> Answer + Send + 'static) -> Self {
-        self.story().steps.push_back(Step::new(method, path, Box::new(answer)));
+    pub fn then_with(
+        self,
+        method: &str,
+        path: &str,
+        answer: impl FnOnce(&mut Asked<'_>) -> Answer + Send + 'static,
+    ) -> Self {
+        self.story()
+            .steps
+            .push_back(Step::new(method, path, Box::new(answer)));
         self
     }
 
@@ -121,15 +128,25 @@ impl Script {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     #[must_use]
-    pub fn whenever(self, method: &str, path: &str, answer: impl Fn(&mut Asked<'_>) -> Answer + Send + Sync + 'static) -> Self {
-        self.story().standing.push(Step::new(method, path, Arc::new(answer)));
+    pub fn whenever(
+        self,
+        method: &str,
+        path: &str,
+        answer: impl Fn(&mut Asked<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        self.story()
+            .standing
+            .push(Step::new(method, path, Arc::new(answer)));
         self
     }
 
     /// A builder of clients that send through this script. They speak as the newest hub does and do not ask for its version, and send nothing
     /// again, unless they are told otherwise.
     pub fn client(&self) -> HostClientBuilder {
-        HostClientBuilder::new(Self::URL.into()).hub_version("1.0.1").retry(None).transport(Arc::new(self.clone()))
+        HostClientBuilder::new(Self::URL.into())
+            .hub_version("1.0.1")
+            .retry(None)
+            .transport(Arc::new(self.clone()))
     }
 
     /// What was sent so far, in the order of its arrival; also what was not expected.
@@ -145,7 +162,11 @@ impl Script {
     #[track_caller]
     pub fn finish(&self) {
         let complaints = self.story().finish();
-        assert!(complaints.is_empty(), "the script was not kept to\n{}", complaints.join("\n"));
+        assert!(
+            complaints.is_empty(),
+            "the script was not kept to\n{}",
+            complaints.join("\n")
+        );
     }
 
     fn story(&self) -> MutexGuard<'_, Story> {
@@ -164,7 +185,11 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let complaints = self.story().finish();
         // A test that fails already has its reason.
-        assert!(complaints.is_empty() || thread::panicking(), "the script was not kept to\n{}", complaints.join("\n"));
+        assert!(
+            complaints.is_empty() || thread::panicking(),
+            "the script was not kept to\n{}",
+            complaints.join("\n")
+        );
     }
 }
 
@@ -174,12 +199,26 @@ impl Story {
         if std::mem::replace(&mut self.finished, true) {
             return Vec::new();
         }
-        let left = self.steps.iter().map(|step| format!("{} {}: was expected and did not come", step.method, step.path));
-        std::mem::take(&mut self.complaints).into_iter().chain(left).collect()
+        let left = self.steps.iter().map(|step| {
+            format!(
+                "{} {}: was expected and did not come",
+                step.method, step.path
+            )
+        });
+        std::mem::take(&mut self.complaints)
+            .into_iter()
+            .chain(left)
+            .collect()
     }
 
     fn answer(&mut self, sent: &Sent) -> Result<Once, String> {
-        if let Some(step) = self.steps.front().is_some_and(|step| step.fits(sent)).then(|| self.steps.pop_front()).flatten() {
+        if let Some(step) = self
+            .steps
+            .front()
+            .is_some_and(|step| step.fits(sent))
+            .then(|| self.steps.pop_front())
+            .flatten()
+        {
             return Ok(step.answer);
         }
         if let Some(step) = self.standing.iter().find(|step| step.fits(sent)) {
@@ -190,7 +229,10 @@ impl Story {
             Some(step) => format!("{} {} was", step.method, step.path),
             None => "nothing more was".to_owned(),
         };
-        let complaint = format!("{} {}: was not expected, {expected}", sent.method, sent.target);
+        let complaint = format!(
+            "{} {}: was not expected, {expected}",
+            sent.method, sent.target
+        );
         self.complaints.push(complaint.clone());
         Err(complaint)
     }
@@ -198,26 +240,44 @@ impl Story {
 
 impl<T> Step<T> {
     fn new(method: &str, path: &str, answer: T) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), answer }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            answer,
+        }
     }
 
     fn fits(&self, sent: &Sent) -> bool {
-        (self.method == "*" || sent.method == self.method.as_str()) && (self.path == "*" || ends_with(&sent.target, &self.path))
+        (self.method == "*" || sent.method == self.method.as_str())
+            && (self.path == "*" || ends_with(&sent.target, &self.path))
     }
 }
 
 /// Segment by segment from the end. Before a leading slash there is an empty one, and only the whole target has that.
 fn ends_with(target: &str, path: &str) -> bool {
     let mut segments = target.rsplit('/');
-    path.rsplit('/').all(|wanted| segments.next().is_some_and(|segment| segment == wanted || (wanted == "*" && !segment.is_empty())))
+    path.rsplit('/').all(|wanted| {
+        segments
+            .next()
+            .is_some_and(|segment| segment == wanted || (wanted == "*" && !segment.is_empty()))
+    })
 }
 
 impl Transport for Script {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (head, body) = request.into_parts();
-        let limits = head.extensions.get::<CallLimits>().cloned().unwrap_or_default();
+        let limits = head
+            .extensions
+            .get::<CallLimits>()
+            .cloned()
+            .unwrap_or_default();
         let unsent = |phase| move |source: BoxError| TransportError { phase, source };
-        limits.check().map_err(|stopped| unsent(Phase::Connect)(stopped.into()))?;
+        limits
+            .check()
+            .map_err(|stopped| unsent(Phase::Connect)(stopped.into()))?;
 
         let mut body = outgoing(body, limits.clone());
         let mut asked = Asked::new(&head, &mut body);
@@ -249,7 +309,11 @@ pub(super) fn outgoing(body: Outgoing<'_>, limits: CallLimits) -> impl Read + Se
         Outgoing::Bytes(bytes) => (bytes, None, None),
         Outgoing::Reader { reader, length } => (&[], Some(reader), length),
     };
-    Limited { bytes, reader: reader.map(|reader| reader.take(length.unwrap_or(u64::MAX))), limits }
+    Limited {
+        bytes,
+        reader: reader.map(|reader| reader.take(length.unwrap_or(u64::MAX))),
+        limits,
+    }
 }
 
 struct Limited<'a> {
@@ -271,7 +335,10 @@ impl Read for Limited<'_> {
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let story = self.story();
-        f.debug_struct("Script").field("left", &story.steps.len()).field("requests", &story.sent).finish()
+        f.debug_struct("Script")
+            .field("left", &story.steps.len())
+            .field("requests", &story.sent)
+            .finish()
     }
 }
 
@@ -305,7 +372,10 @@ impl<F> Transport for FromFn<F>
 where
     F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> + Send + Sync,
 {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         (self.0)(request)
     }
 }

@@ -43,18 +43,25 @@ impl UreqTransport {
     /// # Errors
     /// A certificate, a key or a proxy's URL cannot be used, or the feature that they need is not there.
     pub fn new(config: &UreqConfig) -> Result<Self, RequestError> {
-        Ok(Self { agent: config::agent(config)? })
+        Ok(Self {
+            agent: config::agent(config)?,
+        })
     }
 }
 
 impl Default for UreqTransport {
     fn default() -> Self {
-        Self { agent: config::default_agent() }
+        Self {
+            agent: config::default_agent(),
+        }
     }
 }
 
 impl Transport for UreqTransport {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
         let fresh = parts.extensions.remove::<Fresh>().is_some();
@@ -66,24 +73,47 @@ impl Transport for UreqTransport {
                 if let Some(length) = length {
                     parts.headers.insert(header::CONTENT_LENGTH, length.into());
                 }
-                let mut wanted = Wanted { reader, left: length, ended: length == Some(0) };
-                let result = self.agent.run(Request::from_parts(parts, SendBody::from_reader(&mut wanted)));
+                let mut wanted = Wanted {
+                    reader,
+                    left: length,
+                    ended: length == Some(0),
+                };
+                let result = self.agent.run(Request::from_parts(
+                    parts,
+                    SendBody::from_reader(&mut wanted),
+                ));
                 unsent = !wanted.ended;
                 result
             }
         });
         match (result, call) {
             // A success, but not of the whole upload.
-            (Ok(response), Call { closed: Some(source), .. }) if response.status().is_success() => {
-                Err(TransportError { phase: Phase::Send, source }.into())
+            (
+                Ok(response),
+                Call {
+                    closed: Some(source),
+                    ..
+                },
+            ) if response.status().is_success() => Err(TransportError {
+                phase: Phase::Send,
+                source,
             }
+            .into()),
             // Asked whether it wants the upload, it did not.
             (Ok(response), _) if response.status().is_success() && unsent => {
-                let source = io::Error::new(io::ErrorKind::UnexpectedEof, "it was answered with a success before the upload was sent");
-                Err(TransportError { phase: Phase::Send, source: source.into() }.into())
+                let source = io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "it was answered with a success before the upload was sent",
+                );
+                Err(TransportError {
+                    phase: Phase::Send,
+                    source: source.into(),
+                }
+                .into())
             }
             (Ok(response), call) => {
-                let mut response = response.map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
+                let mut response = response
+                    .map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
                 if let Some((status, reason)) = call.status_line {
                     if status == response.status().as_u16() {
                         response.extensions_mut().insert(Reason(reason));
@@ -113,10 +143,16 @@ impl Read for Wanted<'_> {
             None => self.reader.read(buf)?,
             Some(left) => {
                 let max = usize::try_from(left).unwrap_or(buf.len()).min(buf.len());
-                if enough { max } else { self.reader.read(buf.get_mut(..max).unwrap_or_default())? }
+                if enough {
+                    max
+                } else {
+                    self.reader.read(buf.get_mut(..max).unwrap_or_default())?
+                }
             }
         };
-        self.left = self.left.map(|left| left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX)));
+        self.left = self
+            .left
+            .map(|left| left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX)));
         self.ended = self.left.map_or(read == 0, |left| left == 0);
         Ok(read)
     }
@@ -127,23 +163,33 @@ struct Incoming(BodyReader<'static>);
 
 impl Read for Incoming {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf).map_err(|error| match ::ureq::Error::from(error) {
-            // Its word for a connection that ends in the midst of a chunk's length.
-            error @ ::ureq::Error::BodyStalled => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-            error => match error.into_io().downcast::<Lost>() {
-                Ok(Lost(error)) => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-                Err(error) => error,
-            },
-        })
+        self.0
+            .read(buf)
+            .map_err(|error| match ::ureq::Error::from(error) {
+                // Its word for a connection that ends in the midst of a chunk's length.
+                error @ ::ureq::Error::BodyStalled => {
+                    io::Error::new(io::ErrorKind::UnexpectedEof, error)
+                }
+                error => match error.into_io().downcast::<Lost>() {
+                    Ok(Lost(error)) => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+                    Err(error) => error,
+                },
+            })
     }
 }
 
 /// How far a call got that has no answer, and why it has none.
 fn unanswered(source: BoxError, call: Call) -> TransportError {
     if tls::is_refusal(&*source) {
-        return TransportError { phase: Phase::Tls, source };
+        return TransportError {
+            phase: Phase::Tls,
+            source,
+        };
     }
-    TransportError { phase: call.phase, source: call.closed.unwrap_or(source) }
+    TransportError {
+        phase: call.phase,
+        source: call.closed.unwrap_or(source),
+    }
 }
 
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.
@@ -151,7 +197,9 @@ fn cause(error: ::ureq::Error) -> BoxError {
     match error {
         ::ureq::Error::Io(error) => match error.downcast::<crate::Stopped>() {
             Ok(stopped) => stopped.into(),
-            Err(error) => error.downcast::<Lost>().map_or_else(Into::into, |Lost(error)| error.into()),
+            Err(error) => error
+                .downcast::<Lost>()
+                .map_or_else(Into::into, |Lost(error)| error.into()),
         },
         // Only connecting has a timeout of ureq's.
         error @ ::ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error).into(),

@@ -29,13 +29,20 @@ impl<T> Json<T> {
 
 impl<T> Default for Json<T> {
     fn default() -> Self {
-        Self { body: Vec::new(), state: State::Reading, value: PhantomData }
+        Self {
+            body: Vec::new(),
+            state: State::Reading,
+            value: PhantomData,
+        }
     }
 }
 
 impl<T> core::fmt::Debug for Json<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Json").field("buffered", &self.body.len()).field("state", &self.state).finish()
+        f.debug_struct("Json")
+            .field("buffered", &self.body.len())
+            .field("state", &self.state)
+            .finish()
     }
 }
 
@@ -72,9 +79,16 @@ impl<T: DeserializeOwned> Decode for Json<T> {
                 self.state = State::Done;
                 let body = core::mem::take(&mut self.body);
                 // Once for all of it, and not for each string in it.
-                let text = core::str::from_utf8(&body).map_err(|source| ReplyError::text(source, &body))?;
-                let text = if text.trim_ascii().is_empty() { "null" } else { text };
-                serde_json::from_str(text).map(Step::Item).map_err(|source| ReplyError::body(source, &body))
+                let text = core::str::from_utf8(&body)
+                    .map_err(|source| ReplyError::text(source, &body))?;
+                let text = if text.trim_ascii().is_empty() {
+                    "null"
+                } else {
+                    text
+                };
+                serde_json::from_str(text)
+                    .map(Step::Item)
+                    .map_err(|source| ReplyError::body(source, &body))
             }
         }
     }

@@ -15,7 +15,10 @@ pub struct JsonLines<T> {
 
 impl<T> Default for JsonLines<T> {
     fn default() -> Self {
-        Self { text: Text::default(), value: PhantomData }
+        Self {
+            text: Text::default(),
+            value: PhantomData,
+        }
     }
 }
 
@@ -52,7 +55,9 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
                 Step::End => return Ok(Step::End),
             };
             if !line.trim_ascii().is_empty() {
-                return serde_json::from_str(line).map(Step::Item).map_err(|source| ReplyError::body(source, line.as_bytes()));
+                return serde_json::from_str(line)
+                    .map(Step::Item)
+                    .map_err(|source| ReplyError::body(source, line.as_bytes()));
             }
         }
     }

@@ -33,7 +33,10 @@ impl Lines {
     /// The next line, where it stands.
     #[inline]
     pub(super) fn next_line(&mut self) -> Result<Step<&[u8]>, ReplyError> {
-        let unsearched = self.buffer.get(self.searched..self.filled).unwrap_or_default();
+        let unsearched = self
+            .buffer
+            .get(self.searched..self.filled)
+            .unwrap_or_default();
         match memchr::memchr(b'\n', unsearched) {
             Some(found) => {
                 let end = self.searched + found;
@@ -65,18 +68,28 @@ impl Lines {
         let line = self.buffer.get(self.start..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         (self.start, self.searched) = (next, next);
-        if line.len() > Self::LIMIT { Err(ReplyError::TooLarge { limit: Self::LIMIT }) } else { Ok(Step::Item(line)) }
+        if line.len() > Self::LIMIT {
+            Err(ReplyError::TooLarge { limit: Self::LIMIT })
+        } else {
+            Ok(Step::Item(line))
+        }
     }
 
     /// Puts the lines that are whole, with their ends, in the place of what is in `text`, whose memory is used again. Says no where they are not
     /// UTF-8, and where they are too few or too long for this to save anything.
     pub(super) fn take_text(&mut self, text: &mut String) -> bool {
         // After one line was taken from among them, they are what was refused before.
-        if self.start > 0 || self.filled < Self::ROOM / 4 || self.buffer.capacity() > 4 * Self::ROOM {
+        if self.start > 0 || self.filled < Self::ROOM / 4 || self.buffer.capacity() > 4 * Self::ROOM
+        {
             return false;
         }
-        let unsearched = self.buffer.get(self.searched..self.filled).unwrap_or_default();
-        let Some(last) = memchr::memrchr(b'\n', unsearched) else { return false };
+        let unsearched = self
+            .buffer
+            .get(self.searched..self.filled)
+            .unwrap_or_default();
+        let Some(last) = memchr::memrchr(b'\n', unsearched) else {
+            return false;
+        };
         let end = self.searched + last + 1;
         let rest = self.buffer.get(end..self.filled).unwrap_or_default();
         let mut next = core::mem::take(text).into_bytes();
@@ -144,7 +157,10 @@ impl Decode for Lines {
         self.filled = begin.saturating_add(length).min(self.buffer.len());
         if self.skipping {
             // There is nothing else in the buffer.
-            let found = memchr::memchr(b'\n', self.buffer.get(begin..self.filled).unwrap_or_default());
+            let found = memchr::memchr(
+                b'\n',
+                self.buffer.get(begin..self.filled).unwrap_or_default(),
+            );
             self.skipping = found.is_none();
             self.start = found.map_or(self.filled, |found| begin + found + 1);
             self.searched = self.start;

@@ -37,8 +37,12 @@ impl Decode for Receipt {
 
     fn next_item(&mut self) -> Result<Step<()>, ReplyError> {
         let step = self.all.next_item()?;
-        if step == Step::Item(()) && refusal_in_words(String::from_utf8_lossy(&self.kept).trim()).is_some() {
-            return Err(ReplyError::Api(refusal(core::mem::take(&mut self.kept)).into()));
+        if step == Step::Item(())
+            && refusal_in_words(String::from_utf8_lossy(&self.kept).trim()).is_some()
+        {
+            return Err(ReplyError::Api(
+                refusal(core::mem::take(&mut self.kept)).into(),
+            ));
         }
         Ok(step)
     }
@@ -47,7 +51,16 @@ impl Decode for Receipt {
 impl Single for Receipt {}
 
 fn refusal(body: Vec<u8>) -> ApiError {
-    let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "", &HeaderMap::new(), body);
+    let error = ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "",
+        &HeaderMap::new(),
+        body,
+    );
     let message = format!("{}; has this input ended already?", error.message);
-    ApiError { received_status: StatusCode::OK, message, ..error }
+    ApiError {
+        received_status: StatusCode::OK,
+        message,
+        ..error
+    }
 }

@@ -35,7 +35,9 @@ impl Text {
 
     fn next_unchecked(&mut self) -> Result<Step<&str>, ReplyError> {
         Ok(match self.lines.next_line()? {
-            Step::Item(line) => Step::Item(core::str::from_utf8(line).map_err(|source| ReplyError::text(source, line))?),
+            Step::Item(line) => Step::Item(
+                core::str::from_utf8(line).map_err(|source| ReplyError::text(source, line))?,
+            ),
             Step::NeedData => Step::NeedData,
             Step::End => Step::End,
         })

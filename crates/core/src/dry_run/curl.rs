@@ -19,10 +19,16 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
     if broken && !dry_run.hidden.is_empty() {
         f.write_str("# *** stands for what is not shown:")?;
         // Escaped, for a line break would end the comment.
-        dry_run.hidden.iter().try_for_each(|name| write!(f, " {}", name.escape_debug()))?;
+        dry_run
+            .hidden
+            .iter()
+            .try_for_each(|name| write!(f, " {}", name.escape_debug()))?;
         f.write_str("\n")?;
     }
-    let mut command = Command { f, between: if broken { " \\\n  " } else { " " } };
+    let mut command = Command {
+        f,
+        between: if broken { " \\\n  " } else { " " },
+    };
     let body = Body::of(dry_run);
     if let Body::Piped(bytes) = body {
         write!(command.f, "{} | ", Printf(bytes))?;
@@ -54,11 +60,18 @@ impl<'a> Body<'a> {
     fn of(dry_run: &'a DryRun) -> Self {
         match &dry_run.body {
             DryRunBody::Upload => Self::Upload(dry_run.file.as_deref()),
-            DryRunBody::Bytes(bytes) if bytes.is_empty() && matches!(dry_run.method, Method::GET | Method::HEAD | Method::DELETE) => {
+            DryRunBody::Bytes(bytes)
+                if bytes.is_empty()
+                    && matches!(dry_run.method, Method::GET | Method::HEAD | Method::DELETE) =>
+            {
                 Self::None
             }
             // A body that begins with an @ would be taken for the name of a file.
-            DryRunBody::Bytes(bytes) if bytes.len() <= LONGEST_ARGUMENT && bytes.first() != Some(&b'@') && printable(bytes).is_some() => {
+            DryRunBody::Bytes(bytes)
+                if bytes.len() <= LONGEST_ARGUMENT
+                    && bytes.first() != Some(&b'@')
+                    && printable(bytes).is_some() =>
+            {
                 Self::Argument(bytes)
             }
             DryRunBody::Bytes(bytes) => Self::Piped(bytes),
@@ -80,7 +93,11 @@ impl Command<'_, '_> {
         let url = dry_run.url.to_string();
         let globs = |text: &str| text.contains(['[', ']', '{', '}']);
         // Brackets and braces stand for themselves.
-        let literal = if globs(&url) || dry_run.file.as_deref().is_some_and(globs) { "-g " } else { "" };
+        let literal = if globs(&url) || dry_run.file.as_deref().is_some_and(globs) {
+            "-g "
+        } else {
+            ""
+        };
         // On the first line.
         write!(self.f, " {literal}{}", Word(url.as_bytes()))
     }
@@ -88,7 +105,9 @@ impl Command<'_, '_> {
     /// The method, where curl would take another.
     fn method(&mut self, method: &Method, body: &Body<'_>) -> fmt::Result {
         match (body, method) {
-            (Body::None, &Method::GET) | (Body::Argument(_) | Body::Piped(_), &Method::POST) | (Body::Upload(_), &Method::PUT) => Ok(()),
+            (Body::None, &Method::GET)
+            | (Body::Argument(_) | Body::Piped(_), &Method::POST)
+            | (Body::Upload(_), &Method::PUT) => Ok(()),
             (Body::None, &Method::HEAD) => self.option("--head"),
             _ => self.option(format_args!("-X {}", Word(method.as_str().as_bytes()))),
         }
@@ -109,13 +128,20 @@ impl Command<'_, '_> {
         }
         let added = [
             (header::ACCEPT, true),
-            (header::CONTENT_TYPE, matches!(body, Body::Argument(_) | Body::Piped(_))),
+            (
+                header::CONTENT_TYPE,
+                matches!(body, Body::Argument(_) | Body::Piped(_)),
+            ),
             (
                 header::EXPECT,
-                matches!(body, Body::Upload(_)) || matches!(body, Body::Argument(bytes) | Body::Piped(bytes) if bytes.len() > ASKS_FIRST),
+                matches!(body, Body::Upload(_))
+                    || matches!(body, Body::Argument(bytes) | Body::Piped(bytes) if bytes.len() > ASKS_FIRST),
             ),
         ];
-        for (name, _) in added.into_iter().filter(|(name, adds)| *adds && !headers.contains_key(name)) {
+        for (name, _) in added
+            .into_iter()
+            .filter(|(name, adds)| *adds && !headers.contains_key(name))
+        {
             self.option(format_args!("-H {name}:"))?;
         }
         Ok(())

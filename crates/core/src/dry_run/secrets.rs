@@ -32,13 +32,25 @@ const ENDINGS: [&str; 17] = [
 ];
 
 fn is_secret(name: &str) -> bool {
-    if ["Pass", "_pass", "-pass"].iter().any(|ending| name.ends_with(ending)) {
+    if ["Pass", "_pass", "-pass"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+    {
         return true;
     }
-    let name: String = name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
+    let name: String = name
+        .chars()
+        .filter(|c| !matches!(c, '-' | '_'))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
     // `maxTokens` is a number of what is no secret; of the other words, several are secrets as well.
-    let one = name.strip_suffix('s').filter(|_| name == "tokens" || !name.ends_with("tokens"));
-    [Some(name.as_str()), one].into_iter().flatten().any(|name| name == "pass" || ENDINGS.iter().any(|ending| name.ends_with(ending)))
+    let one = name
+        .strip_suffix('s')
+        .filter(|_| name == "tokens" || !name.ends_with("tokens"));
+    [Some(name.as_str()), one]
+        .into_iter()
+        .flatten()
+        .any(|name| name == "pass" || ENDINGS.iter().any(|ending| name.ends_with(ending)))
 }
 
 pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>) {
@@ -46,8 +58,11 @@ pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>)
         if value.is_sensitive() || is_secret(name.as_str()) {
             note(name.as_str(), hidden);
             // That it is a bearer token is no secret, and belongs there.
-            let bearer =
-                *name == header::AUTHORIZATION && value.as_bytes().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+            let bearer = *name == header::AUTHORIZATION
+                && value
+                    .as_bytes()
+                    .get(..7)
+                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
             *value = HeaderValue::from_static(if bearer { "Bearer ***" } else { HIDDEN });
         }
     }
@@ -55,7 +70,9 @@ pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>)
 
 /// A body that holds nothing secret, or is not JSON, stays as it is to the byte.
 pub(super) fn hide_in_json(body: &mut Vec<u8>, hidden: &mut Vec<String>) {
-    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return };
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
+        return;
+    };
     if hide(&mut value, hidden) {
         // A value that was read can be written.
         *body = serde_json::to_vec(&value).unwrap_or_default();
@@ -66,7 +83,9 @@ pub(super) fn hide_in_json(body: &mut Vec<u8>, hidden: &mut Vec<String>) {
 fn hide(value: &mut Value, hidden: &mut Vec<String>) -> bool {
     let mut found = false;
     match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| found |= hide(value, hidden)),
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| found |= hide(value, hidden)),
         Value::Object(members) => {
             for (name, value) in members {
                 // As `maxTokens`, they may be a number of them.
@@ -143,14 +162,37 @@ mod tests {
         let hide = |body: &str| {
             let (mut bytes, mut hidden) = (body.as_bytes().to_vec(), Vec::new());
             hide_in_json(&mut bytes, &mut hidden);
-            (String::from_utf8(bytes).unwrap_or_default(), hidden.join(" "))
+            (
+                String::from_utf8(bytes).unwrap_or_default(),
+                hidden.join(" "),
+            )
         };
         for (body, shown, hidden) in [
-            (r#"{"accessKey":"K","id":"H"}"#, r#"{"accessKey":"***","id":"H"}"#, "accessKey"),
-            (r#"{"args":[{"token":1},{"token":"x"}]}"#, r#"{"args":[{"token":"***"},{"token":"***"}]}"#, "token"),
-            (r#"{"appConfig":{"password":{"a":"b"}}}"#, r#"{"appConfig":{"password":"***"}}"#, "password"),
-            (r#"{"refreshTokens":["x"],"maxTokens":7}"#, r#"{"maxTokens":7,"refreshTokens":"***"}"#, "refreshTokens"),
-            (r#"{"z":1.50, "auth":null, "token":true}"#, r#"{"z":1.50, "auth":null, "token":true}"#, ""),
+            (
+                r#"{"accessKey":"K","id":"H"}"#,
+                r#"{"accessKey":"***","id":"H"}"#,
+                "accessKey",
+            ),
+            (
+                r#"{"args":[{"token":1},{"token":"x"}]}"#,
+                r#"{"args":[{"token":"***"},{"token":"***"}]}"#,
+                "token",
+            ),
+            (
+                r#"{"appConfig":{"password":{"a":"b"}}}"#,
+                r#"{"appConfig":{"password":"***"}}"#,
+                "password",
+            ),
+            (
+                r#"{"refreshTokens":["x"],"maxTokens":7}"#,
+                r#"{"maxTokens":7,"refreshTokens":"***"}"#,
+                "refreshTokens",
+            ),
+            (
+                r#"{"z":1.50, "auth":null, "token":true}"#,
+                r#"{"z":1.50, "auth":null, "token":true}"#,
+                "",
+            ),
             (r#"{"token":"x""#, r#"{"token":"x""#, ""),
         ] {
             assert_eq!(hide(body), (shown.to_owned(), hidden.to_owned()));
@@ -163,16 +205,28 @@ mod tests {
         let mut marked = HeaderValue::from_static("blue");
         marked.set_sensitive(true);
         headers.insert("x-colour", marked);
-        for (name, value) in [("authorization", "bearer abc"), ("x-auth-token", "abc"), ("x-revoke-all", "true")] {
+        for (name, value) in [
+            ("authorization", "bearer abc"),
+            ("x-auth-token", "abc"),
+            ("x-revoke-all", "true"),
+        ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         headers.append("x-colour", HeaderValue::from_static("red"));
         let mut hidden = Vec::new();
         hide_in_headers(&mut headers, &mut hidden);
-        let mut shown: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())).collect();
+        let mut shown: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+            .collect();
         shown.sort_unstable();
-        let expected =
-            [("authorization", "Bearer ***"), ("x-auth-token", "***"), ("x-colour", "***"), ("x-colour", "red"), ("x-revoke-all", "true")];
+        let expected = [
+            ("authorization", "Bearer ***"),
+            ("x-auth-token", "***"),
+            ("x-colour", "***"),
+            ("x-colour", "red"),
+            ("x-revoke-all", "true"),
+        ];
         assert_eq!(shown, expected);
         hidden.sort_unstable();
         assert_eq!(hidden, ["authorization", "x-auth-token", "x-colour"]);

@@ -8,7 +8,11 @@ pub(super) struct Word<'a>(pub(super) &'a [u8]);
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Of what a command prints, the last line breaks are lost.
-        let ends_line = || core::str::from_utf8(self.0).ok().filter(|text| text.ends_with('\n'));
+        let ends_line = || {
+            core::str::from_utf8(self.0)
+                .ok()
+                .filter(|text| text.ends_with('\n'))
+        };
         match printable(self.0).or_else(ends_line) {
             Some(text) if !text.is_empty() && text.bytes().all(means_itself) => f.write_str(text),
             Some(text) => {
@@ -51,7 +55,9 @@ impl fmt::Display for Printf<'_> {
 
 /// The text that can stand in a line, and in a terminal, as it is.
 pub(super) fn printable(bytes: &[u8]) -> Option<&str> {
-    core::str::from_utf8(bytes).ok().filter(|text| !text.contains(|c: char| c.is_control() || is_invisible(c)))
+    core::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains(|c: char| c.is_control() || is_invisible(c)))
 }
 
 /// Ends a line, or changes the order in which a text is shown: what is read would not be what is run.
@@ -73,7 +79,10 @@ mod tests {
     fn words_are_quoted_where_they_have_to_be() {
         for (word, quoted) in [
             ("", "''"),
-            ("http://localhost:8000/api/v1/version", "http://localhost:8000/api/v1/version"),
+            (
+                "http://localhost:8000/api/v1/version",
+                "http://localhost:8000/api/v1/version",
+            ),
             ("a b", "'a b'"),
             ("~", "'~'"),
             ("=x", "'=x'"),
@@ -90,10 +99,18 @@ mod tests {
         for special in b' '..0x7f {
             let word = [b'a', special, b'b'];
             let alone = special.is_ascii_alphanumeric() || b"-_./:@+,".contains(&special);
-            assert_eq!(Word(&word).to_string().len() == 3, alone, "{}", char::from(special));
+            assert_eq!(
+                Word(&word).to_string().len() == 3,
+                alone,
+                "{}",
+                char::from(special)
+            );
         }
         assert_eq!(Word(b"\xff1").to_string(), r#""$(printf '\3771')""#);
         assert_eq!(Printf(b"-e-\n").to_string(), r"printf '\055e-\n'");
-        assert_eq!(Printf(b"\0\x01\\7\n").to_string(), r"printf '\000\001\\7\n'");
+        assert_eq!(
+            Printf(b"\0\x01\\7\n").to_string(),
+            r"printf '\000\001\\7\n'"
+        );
     }
 }

@@ -40,9 +40,13 @@ impl ApiError {
         let json = serde_json::from_slice::<Value>(&body).ok();
         let words = Words::of(status, json.as_ref(), &body);
         let meant = words.status.unwrap_or(status);
-        let message = redirection(status, headers).or(words.message).or_else(|| said(reason));
+        let message = redirection(status, headers)
+            .or(words.message)
+            .or_else(|| said(reason));
         let message = message.unwrap_or_else(|| describe(status).to_string());
-        let retry_after = headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let retry_after = headers
+            .get(http::header::RETRY_AFTER)
+            .and_then(|v| v.to_str().ok()?.trim().parse().ok());
         Self {
             status: meant,
             received_status: status,
@@ -101,26 +105,41 @@ impl ApiError {
     /// Credentials are missing, wrong, or not enough (401, 403).
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        matches!(self.code, ErrorCode::NeedAuthentication | ErrorCode::NotAuthorized)
+        matches!(
+            self.code,
+            ErrorCode::NeedAuthentication | ErrorCode::NotAuthorized
+        )
     }
 }
 
 fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    let target = headers.get(http::header::LOCATION).filter(|_| status.is_redirection())?;
+    let target = headers
+        .get(http::header::LOCATION)
+        .filter(|_| status.is_redirection())?;
     let target = said(&String::from_utf8_lossy(target.as_bytes()))?;
-    Some(format!("it redirects to {target}, and redirects are not followed; if that is the hub, make it the base URL"))
+    Some(format!(
+        "it redirects to {target}, and redirects are not followed; if that is the hub, make it the base URL"
+    ))
 }
 
 fn describe(status: StatusCode) -> &'static str {
     match status.as_u16() {
         419 => "Insufficient Space on Resource",
-        _ => status.canonical_reason().unwrap_or("no explanation was sent"),
+        _ => status
+            .canonical_reason()
+            .unwrap_or("no explanation was sent"),
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.message)?;
+        write!(
+            f,
+            "{} {}: {}",
+            self.status.as_u16(),
+            self.code,
+            self.message
+        )?;
         if self.received_status != self.status {
             write!(f, " (sent as {})", self.received_status.as_u16())?;
         }

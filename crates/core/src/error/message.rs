@@ -32,22 +32,46 @@ impl Words {
     fn of_json(json: &Value) -> Self {
         let error = json.get("error");
         match error {
-            Some(Value::String(text)) => Self { message: said(text), ..Self::default() },
+            Some(Value::String(text)) => Self {
+                message: said(text),
+                ..Self::default()
+            },
             Some(Value::Object(error)) => {
                 let code = error.get("code").and_then(ErrorCode::of_member);
-                let text = ["message", "data", "reason"].iter().find_map(|name| error.get(*name)?.as_str().and_then(said));
+                let text = ["message", "data", "reason"]
+                    .iter()
+                    .find_map(|name| error.get(*name)?.as_str().and_then(said));
                 let system_call = || {
-                    let (code, call) = (error.get("code")?.as_str()?, error.get("syscall")?.as_str()?);
-                    let path = error.get("path").and_then(Value::as_str).unwrap_or_default();
+                    let (code, call) = (
+                        error.get("code")?.as_str()?,
+                        error.get("syscall")?.as_str()?,
+                    );
+                    let path = error
+                        .get("path")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
                     said(format!("{code}: {call} {path}").trim_end())
                 };
-                let message = text.or_else(system_call).or_else(|| code.as_ref().map(ToString::to_string));
+                let message = text
+                    .or_else(system_call)
+                    .or_else(|| code.as_ref().map(ToString::to_string));
                 let message = message.or_else(|| Self::op_status(json));
-                Self { message, code, status: None }
+                Self {
+                    message,
+                    code,
+                    status: None,
+                }
             }
             _ => {
-                let text = json.get("message").or(Some(json)).and_then(Value::as_str).and_then(said);
-                Self { message: Self::op_status(json).or(text), ..Self::default() }
+                let text = json
+                    .get("message")
+                    .or(Some(json))
+                    .and_then(Value::as_str)
+                    .and_then(said);
+                Self {
+                    message: Self::op_status(json).or(text),
+                    ..Self::default()
+                }
             }
         }
     }
@@ -60,23 +84,40 @@ impl Words {
     fn of_text(received: StatusCode, text: &str) -> Self {
         let text = text.trim();
         // quirk (0.18.7, 1.0.1): instance routes answer 500 and name the status that is meant in the text.
-        if let Some((status, rest)) = refusal_in_words(text).filter(|_| received == StatusCode::INTERNAL_SERVER_ERROR) {
-            return Self { message: said(rest), status: Some(status), code: None };
+        if let Some((status, rest)) =
+            refusal_in_words(text).filter(|_| received == StatusCode::INTERNAL_SERVER_ERROR)
+        {
+            return Self {
+                message: said(rest),
+                status: Some(status),
+                code: None,
+            };
         }
         let lower = text.get(..512).unwrap_or(text).to_ascii_lowercase();
         if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-            let title = lower.find("<title>").and_then(|at| said(text.get(at + 7..)?.split('<').next()?));
+            let title = lower
+                .find("<title>")
+                .and_then(|at| said(text.get(at + 7..)?.split('<').next()?));
             let title = title.as_deref().unwrap_or("without a title");
-            let message = format!("an HTML page ({title}); a proxy or another web server answered instead of the hub");
-            return Self { message: Some(message), ..Self::default() };
+            let message = format!(
+                "an HTML page ({title}); a proxy or another web server answered instead of the hub"
+            );
+            return Self {
+                message: Some(message),
+                ..Self::default()
+            };
         }
-        Self { message: said(text), ..Self::default() }
+        Self {
+            message: said(text),
+            ..Self::default()
+        }
     }
 
     /// quirk (1.0.1): a start that its configuration makes impossible is told by text alone.
     fn with_known_text(mut self) -> Self {
         let configuration = |text: &String| {
-            text.starts_with("Incorrect config passed to") || text.starts_with("Runner was started with invalid configuration")
+            text.starts_with("Incorrect config passed to")
+                || text.starts_with("Runner was started with invalid configuration")
         };
         if self.code.is_none() && self.message.as_ref().is_some_and(configuration) {
             self.code = Some(ErrorCode::InvalidConfig);
@@ -88,7 +129,10 @@ impl Words {
 /// Reads `415: Invalid content-type`.
 pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
     let (status, rest) = text.split_once(": ")?;
-    let status = status.parse::<StatusCode>().ok().filter(|status| status.is_client_error() || status.is_server_error())?;
+    let status = status
+        .parse::<StatusCode>()
+        .ok()
+        .filter(|status| status.is_client_error() || status.is_server_error())?;
     Some((status, rest))
 }
 
@@ -98,7 +142,12 @@ const MAX_MESSAGE: usize = 500;
 /// What another side wrote, as it goes into a message: not all of it, and nothing that a terminal would take for a command. `None` for nothing.
 pub(super) fn said(text: &str) -> Option<String> {
     let is_text = |c: &char| matches!(c, '\n' | '\t') || !c.is_control();
-    let text: String = text.trim().chars().filter(is_text).take(MAX_MESSAGE + 1).collect();
+    let text: String = text
+        .trim()
+        .chars()
+        .filter(is_text)
+        .take(MAX_MESSAGE + 1)
+        .collect();
     (!text.is_empty()).then(|| shorten(&text, MAX_MESSAGE))
 }
 
@@ -108,7 +157,12 @@ pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
     match write!(beginning, "{error}") {
         Ok(()) => error,
         // The parser finds the place again in these words.
-        Err(_) => de::Error::custom(format_args!("{}… at line {} column {}", beginning.0, error.line(), error.column())),
+        Err(_) => de::Error::custom(format_args!(
+            "{}… at line {} column {}",
+            beginning.0,
+            error.line(),
+            error.column()
+        )),
     }
 }
 

@@ -38,7 +38,11 @@ pub struct AuditRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx: Option<u64>,
     /// When, in milliseconds since the beginning of 1970, UTC; hubs call it `receivedAt`.
-    #[serde(default, rename = "receivedAt", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "receivedAt",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub time_ms: Option<u64>,
     /// The limits of an instance: `{"memory":512}`, in MB, or `null` in it for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use super::instance_path;
 use crate::operation::Inline;
-use crate::{Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError, Single, Step};
+use crate::{
+    Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError, Single,
+    Step,
+};
 
 /// `GET /instance/:id/once/:name`: waits for the next event of this name. Nothing comes before it, not even a head.
 ///
@@ -37,7 +40,9 @@ impl Operation for NextEvent<'_> {
     type Decoder = EventBody;
 
     fn path(&self) -> Path {
-        instance_path(self.id).literal("once").value(EventName::WHAT, self.name.as_str())
+        instance_path(self.id)
+            .literal("once")
+            .value(EventName::WHAT, self.name.as_str())
     }
 
     fn needs_dialect(&self) -> bool {
@@ -56,7 +61,9 @@ impl Operation for LastEvent<'_> {
     type Decoder = EventBody;
 
     fn path(&self) -> Path {
-        instance_path(self.id).literal("event").value(EventName::WHAT, self.name.as_str())
+        instance_path(self.id)
+            .literal("event")
+            .value(EventName::WHAT, self.name.as_str())
     }
 
     fn needs_dialect(&self) -> bool {
@@ -86,7 +93,9 @@ impl Operation for ReadEvents<'_> {
     type Decoder = EventLines;
 
     fn path(&self) -> Path {
-        instance_path(self.id).literal("events").value(EventName::WHAT, self.name.as_str())
+        instance_path(self.id)
+            .literal("events")
+            .value(EventName::WHAT, self.name.as_str())
     }
 
     fn needs_dialect(&self) -> bool {
@@ -94,7 +103,10 @@ impl Operation for ReadEvents<'_> {
     }
 
     fn decoder(&self, dialect: Dialect) -> EventLines {
-        EventLines { lines: JsonLines::default(), frame: Frame::new(self.name, dialect) }
+        EventLines {
+            lines: JsonLines::default(),
+            frame: Frame::new(self.name, dialect),
+        }
     }
 }
 
@@ -112,7 +124,10 @@ impl Event {
     /// An event with this data.
     #[must_use]
     pub fn new(name: &str, data: Value) -> Self {
-        Self { name: name.into(), data }
+        Self {
+            name: name.into(),
+            data,
+        }
     }
 }
 
@@ -134,7 +149,10 @@ struct Envelope {
 
 impl Frame {
     fn new(name: &EventName, dialect: Dialect) -> Self {
-        Self { name: name.to_string(), in_envelope: dialect.events_in_envelopes() }
+        Self {
+            name: name.to_string(),
+            in_envelope: dialect.events_in_envelopes(),
+        }
     }
 
     fn open(&self, step: Step<Value>) -> Result<Step<Event>, ReplyError> {
@@ -144,11 +162,17 @@ impl Frame {
             Step::End => return Ok(Step::End),
         };
         if !self.in_envelope {
-            return Ok(Step::Item(Event { name: self.name.clone(), data }));
+            return Ok(Step::Item(Event {
+                name: self.name.clone(),
+                data,
+            }));
         }
         let text = data.to_string();
         match serde_json::from_value::<Envelope>(data) {
-            Ok(envelope) => Ok(Step::Item(Event { name: envelope.event_name, data: envelope.message })),
+            Ok(envelope) => Ok(Step::Item(Event {
+                name: envelope.event_name,
+                data: envelope.message,
+            })),
             Err(source) => Err(ReplyError::body(source, text.as_bytes())),
         }
     }
@@ -163,7 +187,10 @@ pub struct EventBody {
 
 impl EventBody {
     fn new(name: &EventName, dialect: Dialect) -> Self {
-        Self { json: Json::default(), frame: Frame::new(name, dialect) }
+        Self {
+            json: Json::default(),
+            frame: Frame::new(name, dialect),
+        }
     }
 }
 

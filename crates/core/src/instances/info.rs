@@ -27,7 +27,11 @@ pub struct InstanceInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_config: Option<Value>,
     /// The arguments that it was started with. 0.18.7 calls them `sequenceArgs`.
-    #[serde(default, alias = "sequenceArgs", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "sequenceArgs",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub args: Option<Vec<Value>>,
     /// When it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,7 +36,10 @@ impl Operation for InOut<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type.as_str()),
+        );
         Ok(())
     }
 

@@ -32,7 +32,11 @@ impl Operation for KillInstance<'_> {
     }
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
-        let body: &[u8] = if self.options.remove_immediately { br#"{"removeImmediately":true}"# } else { b"{}" };
+        let body: &[u8] = if self.options.remove_immediately {
+            br#"{"removeImmediately":true}"#
+        } else {
+            b"{}"
+        };
         Ok(body.to_vec())
     }
 }
@@ -50,12 +54,16 @@ impl KillOptions {
     /// Keeps the ended instance for as long as the hub is configured to.
     #[must_use]
     pub const fn new() -> Self {
-        Self { remove_immediately: false }
+        Self {
+            remove_immediately: false,
+        }
     }
 
     /// Whether the hub forgets the ended instance soon.
     #[must_use]
     pub const fn remove_immediately(self, remove: bool) -> Self {
-        Self { remove_immediately: remove }
+        Self {
+            remove_immediately: remove,
+        }
     }
 }

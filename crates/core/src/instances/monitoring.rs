@@ -33,7 +33,10 @@ impl Operation for SetMonitoringRate<'_> {
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         if self.rate == 0 {
             // The instance divides by it.
-            return Err(RequestError::option("monitoringRate", "it is zero, and instances take that for a thousand"));
+            return Err(RequestError::option(
+                "monitoringRate",
+                "it is zero, and instances take that for a thousand",
+            ));
         }
         Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())
     }

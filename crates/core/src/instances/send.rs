@@ -39,7 +39,10 @@ impl Operation for SendInput<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type.as_str()),
+        );
         headers::end_stream(headers, self.end);
         Ok(())
     }

@@ -40,9 +40,15 @@ impl Operation for SendEvent<'_> {
 
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
         if !self.data.is_string() {
-            dialect.require("send event with other data than text", Dialect::ANY_EVENT_DATA)?;
+            dialect.require(
+                "send event with other data than text",
+                Dialect::ANY_EVENT_DATA,
+            )?;
         }
-        let event = Body { event_name: self.name, message: self.data };
+        let event = Body {
+            event_name: self.name,
+            message: self.data,
+        };
         inline_json("data", &(EVENT, event))
     }
 }

@@ -39,10 +39,20 @@ impl Operation for StopInstance<'_> {
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
         let timeout = self.options.timeout.as_millis();
         if timeout > MAX_TIMEOUT_MS {
-            return Err(RequestError::option("timeout", "a hub cannot wait longer than 24 days"));
+            return Err(RequestError::option(
+                "timeout",
+                "a hub cannot wait longer than 24 days",
+            ));
         }
-        let body = Body { timeout: u64::try_from(timeout).unwrap_or(u64::MAX), can_call_keepalive: self.options.can_call_keepalive };
-        if dialect.stop_is_coded() { inline_json("payload", &(STOP, body)) } else { inline_json("payload", &body) }
+        let body = Body {
+            timeout: u64::try_from(timeout).unwrap_or(u64::MAX),
+            can_call_keepalive: self.options.can_call_keepalive,
+        };
+        if dialect.stop_is_coded() {
+            inline_json("payload", &(STOP, body))
+        } else {
+            inline_json("payload", &body)
+        }
     }
 
     fn waiting_time(&self) -> Duration {
@@ -77,13 +87,19 @@ impl StopOptions {
     /// Gives the instance `timeout` for an orderly end, and no more.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
-        Self { timeout, can_call_keepalive: false }
+        Self {
+            timeout,
+            can_call_keepalive: false,
+        }
     }
 
     /// Whether the instance may ask for more time by calling `keepAlive`.
     #[must_use]
     pub const fn can_call_keepalive(self, allowed: bool) -> Self {
-        Self { can_call_keepalive: allowed, ..self }
+        Self {
+            can_call_keepalive: allowed,
+            ..self
+        }
     }
 }
 

@@ -36,7 +36,9 @@ pub struct SpaceInfo {
 }
 
 fn keys_of(space: &SpaceId) -> Path {
-    Path::new("space").value(SpaceId::WHAT, space.as_str()).literal("apikey")
+    Path::new("space")
+        .value(SpaceId::WHAT, space.as_str())
+        .literal("apikey")
 }
 
 /// `GET /space/:id/apikey`: the access keys of a space. Not the keys themselves, only what is said about them.
@@ -134,7 +136,9 @@ pub struct RevokeAccessKey<'a> {
 
 impl core::fmt::Debug for RevokeAccessKey<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RevokeAccessKey").field("space", self.space).finish_non_exhaustive()
+        f.debug_struct("RevokeAccessKey")
+            .field("space", self.space)
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,8 +154,16 @@ impl Operation for RevokeAccessKey<'_> {
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         headers::json(headers);
-        let problem = || RequestError::header("x-revoke", "the key is empty, or holds a character that HTTP does not allow");
-        let mut key = HeaderValue::from_str(self.key).ok().filter(|key| !key.is_empty()).ok_or_else(problem)?;
+        let problem = || {
+            RequestError::header(
+                "x-revoke",
+                "the key is empty, or holds a character that HTTP does not allow",
+            )
+        };
+        let mut key = HeaderValue::from_str(self.key)
+            .ok()
+            .filter(|key| !key.is_empty())
+            .ok_or_else(problem)?;
         let name = HeaderName::from_static("x-revoke");
         headers::check_value(&name, &key)?;
         key.set_sensitive(true);
@@ -179,7 +191,10 @@ impl Operation for RevokeAllAccessKeys<'_> {
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         headers::json(headers);
-        headers.insert(HeaderName::from_static("x-revoke-all"), HeaderValue::from_static("true"));
+        headers.insert(
+            HeaderName::from_static("x-revoke-all"),
+            HeaderValue::from_static("true"),
+        );
         Ok(())
     }
 }

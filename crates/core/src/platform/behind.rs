@@ -10,7 +10,11 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn hub_of_manager(&self, id: &HubId) -> Result<Self, RequestError> {
-        self.below(Path::new("sth").value(HubId::WHAT, id.as_str()).literal(BASE))
+        self.below(
+            Path::new("sth")
+                .value(HubId::WHAT, id.as_str())
+                .literal(BASE),
+        )
     }
 
     /// The Manager that a hub is connected to, through the hub: `…/cpm/api/v1`.
@@ -26,7 +30,11 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn manager_of_multi_manager(&self, id: &ManagerId) -> Result<Self, RequestError> {
-        self.below(Path::new("cpm").value(ManagerId::WHAT, id.as_str()).literal(BASE))
+        self.below(
+            Path::new("cpm")
+                .value(ManagerId::WHAT, id.as_str())
+                .literal(BASE),
+        )
     }
 
     /// The Manager of a space, through the Middleware: `…/space/:space/api/v1`.
@@ -34,6 +42,10 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn manager_of_space(&self, id: &SpaceId) -> Result<Self, RequestError> {
-        self.below(Path::new("space").value(SpaceId::WHAT, id.as_str()).literal(BASE))
+        self.below(
+            Path::new("space")
+                .value(SpaceId::WHAT, id.as_str())
+                .literal(BASE),
+        )
     }
 }

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::headers::json;
 use crate::operation::{Inline, inline_json};
-use crate::{Dialect, Discard, Extra, HubId, Json, ManagerId, Operation, Path, RequestError, SequenceInfo};
+use crate::{
+    Dialect, Discard, Extra, HubId, Json, ManagerId, Operation, Path, RequestError, SequenceInfo,
+};
 
 /// `GET /list`: the hubs of a Manager.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +141,10 @@ pub struct DisconnectHubs {
 
 impl core::fmt::Debug for DisconnectHubs {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("DisconnectHubs").field("id", &self.id).field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("DisconnectHubs")
+            .field("id", &self.id)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,19 +152,28 @@ impl DisconnectHubs {
     /// This hub.
     #[must_use]
     pub fn id(id: impl Into<String>) -> Self {
-        Self { id: Some(id.into()), ..Self::default() }
+        Self {
+            id: Some(id.into()),
+            ..Self::default()
+        }
     }
 
     /// Those that came with this access key.
     #[must_use]
     pub fn access_key(key: impl Into<String>) -> Self {
-        Self { access_key: Some(key.into()), ..Self::default() }
+        Self {
+            access_key: Some(key.into()),
+            ..Self::default()
+        }
     }
 
     /// At most so many.
     #[must_use]
     pub fn limit(self, limit: u64) -> Self {
-        Self { limit: Some(limit), ..self }
+        Self {
+            limit: Some(limit),
+            ..self
+        }
     }
 }
 
@@ -238,7 +252,10 @@ impl Operation for DeleteHub<'_> {
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         json(headers);
-        headers.insert(HeaderName::from_static("x-force"), HeaderValue::from_static(if self.force { "true" } else { "false" }));
+        headers.insert(
+            HeaderName::from_static("x-force"),
+            HeaderValue::from_static(if self.force { "true" } else { "false" }),
+        );
         Ok(())
     }
 }

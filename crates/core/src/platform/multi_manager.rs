@@ -93,7 +93,10 @@ impl Operation for StartManager<'_> {
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         if !self.config.is_object() {
-            return Err(RequestError::option("manager", "it is not a JSON object; a Manager's configuration has to be one"));
+            return Err(RequestError::option(
+                "manager",
+                "it is not a JSON object; a Manager's configuration has to be one",
+            ));
         }
         inline_json("manager", &json!({ "manager": self.config }))
     }

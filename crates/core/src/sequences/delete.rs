@@ -30,7 +30,10 @@ impl Operation for DeleteSequence<'_> {
         json(headers);
         if self.force {
             // The hub looks for the header's presence alone: any value would force.
-            headers.insert(HeaderName::from_static("x-seq-kill-inst"), HeaderValue::from_static("true"));
+            headers.insert(
+                HeaderName::from_static("x-seq-kill-inst"),
+                HeaderValue::from_static("true"),
+            );
         }
         Ok(())
     }

@@ -42,7 +42,11 @@ pub struct SequenceConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The program's file: `main` in `package.json`.
-    #[serde(default, rename = "entrypointPath", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "entrypointPath",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub main: Option<String>,
     /// The engines that the package asks for, for example `node` → `">=16"`.
     #[serde(default)]

@@ -19,12 +19,16 @@ impl Operation for ListSequenceInstances<'_> {
     type Decoder = Json<Vec<InstanceId>>;
 
     fn path(&self) -> Path {
-        Path::new("sequence").value(SequenceId::WHAT, self.id.as_str()).literal("instances")
+        Path::new("sequence")
+            .value(SequenceId::WHAT, self.id.as_str())
+            .literal("instances")
     }
 
     /// quirk (0.18.7): an unknown sequence is answered with 500, because the hub cannot serialize the answer that it does not have.
     fn refusal(error: ApiError) -> ApiError {
-        if error.status == StatusCode::INTERNAL_SERVER_ERROR && error.message == "Failed to serialize data" {
+        if error.status == StatusCode::INTERNAL_SERVER_ERROR
+            && error.message == "Failed to serialize data"
+        {
             return error.meaning(StatusCode::NOT_FOUND, "the hub has no such sequence");
         }
         error

@@ -1,7 +1,9 @@
 use http::{HeaderMap, Method};
 
 use crate::headers::octet_stream;
-use crate::{Dialect, Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version};
+use crate::{
+    Dialect, Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version,
+};
 
 /// `PUT /sequence/:id`: replaces the package of a sequence that has no instances. Since 0.38.0.
 ///

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::headers::json;
 use crate::operation::{Inline, inline_json};
-use crate::{Dialect, Extra, InstanceId, InstanceStatus, Json, Operation, Path, RequestError, SequenceId, Version};
+use crate::{
+    Dialect, Extra, InstanceId, InstanceStatus, Json, Operation, Path, RequestError, SequenceId,
+    Version,
+};
 
 /// `POST /sequence/:id/start`: starts an instance of a sequence. The hub answers when the instance's process has connected to it.
 ///
@@ -29,7 +32,9 @@ impl Operation for StartSequence<'_> {
     type Decoder = Json<Started>;
 
     fn path(&self) -> Path {
-        Path::new("sequence").value(SequenceId::WHAT, self.id.as_str()).literal("start")
+        Path::new("sequence")
+            .value(SequenceId::WHAT, self.id.as_str())
+            .literal("start")
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
@@ -38,7 +43,9 @@ impl Operation for StartSequence<'_> {
     }
 
     fn needs_dialect(&self) -> bool {
-        LATER_OPTIONS.iter().any(|(name, ..)| self.options.members.contains_key(*name))
+        LATER_OPTIONS
+            .iter()
+            .any(|(name, ..)| self.options.members.contains_key(*name))
     }
 
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
@@ -53,10 +60,26 @@ impl Operation for StartSequence<'_> {
 
 /// Options that older hubs ignore without a word, and since when they do not. (Hubs up to 0.18.7 surely ignore `limits`.)
 const LATER_OPTIONS: [(&str, &str, Version); 4] = [
-    ("instanceId", "start sequence with instanceId", Dialect::INSTANCE_IDS),
-    ("inputTopic", "start sequence with inputTopic", Version::new(0, 20, 0)),
-    ("outputTopic", "start sequence with outputTopic", Version::new(0, 20, 0)),
-    ("limits", "start sequence with limits", Version::new(0, 20, 0)),
+    (
+        "instanceId",
+        "start sequence with instanceId",
+        Dialect::INSTANCE_IDS,
+    ),
+    (
+        "inputTopic",
+        "start sequence with inputTopic",
+        Version::new(0, 20, 0),
+    ),
+    (
+        "outputTopic",
+        "start sequence with outputTopic",
+        Version::new(0, 20, 0),
+    ),
+    (
+        "limits",
+        "start sequence with limits",
+        Version::new(0, 20, 0),
+    ),
 ];
 
 /// How to start a sequence. What is not said is not sent: the default is `{}`.
@@ -107,7 +130,10 @@ impl StartOptions {
             Some(Value::Array(all)) => all,
             None => Vec::new(),
             Some(_) => {
-                self.refuse("args", "it was set to something else than a list before".into());
+                self.refuse(
+                    "args",
+                    "it was set to something else than a list before".into(),
+                );
                 Vec::new()
             }
         };
@@ -133,9 +159,15 @@ impl StartOptions {
         self.set("instanceId", id.into(), |value| {
             let id = value.as_str().unwrap_or_default();
             if id.len() != InstanceId::CHOSEN_LEN {
-                return Err(format!("it has {} characters; hubs take exactly {}", id.chars().count(), InstanceId::CHOSEN_LEN));
+                return Err(format!(
+                    "it has {} characters; hubs take exactly {}",
+                    id.chars().count(),
+                    InstanceId::CHOSEN_LEN
+                ));
             }
-            InstanceId::new(id).map(drop).map_err(|error| error.to_string())
+            InstanceId::new(id)
+                .map(drop)
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -176,7 +208,12 @@ impl StartOptions {
         inline_json("payload", &self.members)
     }
 
-    fn set(mut self, name: &str, value: impl Serialize, check: impl FnOnce(&Value) -> Result<(), String>) -> Self {
+    fn set(
+        mut self,
+        name: &str,
+        value: impl Serialize,
+        check: impl FnOnce(&Value) -> Result<(), String>,
+    ) -> Self {
         match serde_json::to_value(value) {
             Ok(Value::Null) if name == "appConfig" => {
                 self.members.remove(name);
@@ -199,7 +236,11 @@ impl StartOptions {
 }
 
 fn not_empty(value: &Value) -> Result<(), String> {
-    if value.as_str() == Some("") { Err("it is empty".into()) } else { Ok(()) }
+    if value.as_str() == Some("") {
+        Err("it is empty".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// What an instance may use.
@@ -224,13 +265,19 @@ impl Limits {
     /// Memory, in megabytes.
     #[must_use]
     pub fn memory(self, megabytes: u64) -> Self {
-        Self { memory: Some(megabytes), ..self }
+        Self {
+            memory: Some(megabytes),
+            ..self
+        }
     }
 
     /// Whether it may use the graphics processor.
     #[must_use]
     pub fn gpu(self, allowed: bool) -> Self {
-        Self { gpu: Some(allowed), ..self }
+        Self {
+            gpu: Some(allowed),
+            ..self
+        }
     }
 }
 

@@ -33,7 +33,10 @@ impl Operation for CreateTopic<'_> {
     }
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
-        let body = Body { id: self.name.as_str(), content_type: self.content_type.as_str() };
+        let body = Body {
+            id: self.name.as_str(),
+            content_type: self.content_type.as_str(),
+        };
         inline_json("payload", &body)
     }
 }

@@ -30,7 +30,10 @@ impl Operation for SendTopic<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type.as_str()),
+        );
         end_stream(headers, self.end);
         Ok(())
     }
@@ -59,7 +62,10 @@ impl Operation for ReadTopic<'_> {
 
     /// The wanted type goes into the request's content type; what a hub accepts in `Accept` is always the same.
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type.as_str()),
+        );
         Ok(())
     }
 }

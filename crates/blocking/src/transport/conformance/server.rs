@@ -27,7 +27,9 @@ struct Shared {
 
 impl Server {
     /// The connection is closed when the handler returns, be it with an error: that is for what a client has given up.
-    pub(super) fn start(handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static) -> io::Result<Self> {
+    pub(super) fn start(
+        handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -39,7 +41,11 @@ impl Server {
                         return;
                     }
                     // An error means that the client is gone again.
-                    let Ok(mut connection) = stream.and_then(|stream| Connection::new(stream, &shared)) else { continue };
+                    let Ok(mut connection) =
+                        stream.and_then(|stream| Connection::new(stream, &shared))
+                    else {
+                        continue;
+                    };
                     let handler = Arc::clone(&handler);
                     thread::spawn(move || handler(&mut connection));
                 }
@@ -63,7 +69,11 @@ impl Drop for Server {
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes who accepts; and closes what is open, which wakes the others.
         let _ = TcpStream::connect(self.address);
-        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for stream in open.iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -72,7 +82,10 @@ impl Drop for Server {
 
 /// An address at which nobody listens.
 pub(super) fn refused_url() -> io::Result<String> {
-    Ok(format!("http://{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?))
+    Ok(format!(
+        "http://{}",
+        TcpListener::bind("127.0.0.1:0")?.local_addr()?
+    ))
 }
 
 pub(super) struct Connection {
@@ -96,9 +109,17 @@ impl Connection {
         // Each write is a segment of its own.
         stream.set_nodelay(true)?;
         let stream = Arc::new(stream);
-        shared.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&stream));
+        shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(&stream));
         let index = shared.accepted.fetch_add(1, Ordering::SeqCst);
-        Ok(Self { index, reader: BufReader::new(Socket(Arc::clone(&stream))), stream })
+        Ok(Self {
+            index,
+            reader: BufReader::new(Socket(Arc::clone(&stream))),
+            stream,
+        })
     }
 
     /// The head of the next request. An error where the client has closed.
@@ -112,7 +133,11 @@ impl Connection {
         let mut body = head.body(&mut self.reader);
         let mut asked = asked(&head, &mut body)?;
         asked.read_all();
-        if asked.so_far().complete { Ok(asked.into_sent().0) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if asked.so_far().complete {
+            Ok(asked.into_sent().0)
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 
     /// Sends these bytes in one piece.
@@ -135,7 +160,11 @@ impl Connection {
     }
 
     /// Answers requests as they are asked, and tells of each when it is over.
-    pub(super) fn play(&mut self, answer: &dyn Fn(&mut Asked<'_>) -> Answer, tell: &dyn Fn(Sent)) -> io::Result<()> {
+    pub(super) fn play(
+        &mut self,
+        answer: &dyn Fn(&mut Asked<'_>) -> Answer,
+        tell: &dyn Fn(Sent),
+    ) -> io::Result<()> {
         while let Some(head) = Head::read(&mut self.reader)? {
             let mut body = head.body(&mut self.reader);
             let mut asked = asked(&head, &mut body)?;
@@ -164,24 +193,38 @@ impl Connection {
 
 impl Head {
     fn body<R>(&self, reader: R) -> Body<R> {
-        Body { reader, left: self.left(Left::Bytes(0)) }
+        Body {
+            reader,
+            left: self.left(Left::Bytes(0)),
+        }
     }
 }
 
 impl Sent {
     fn announces_body(&self) -> bool {
-        self.headers.contains_key(header::TRANSFER_ENCODING) || self.header("content-length").is_some_and(|length| length != "0")
+        self.headers.contains_key(header::TRANSFER_ENCODING)
+            || self
+                .header("content-length")
+                .is_some_and(|length| length != "0")
     }
 }
 
 fn asked<'a>(head: &Head, body: &'a mut (dyn Read + Send)) -> io::Result<Asked<'a>> {
     let [method, target, _] = head.words();
     let method = method.parse::<Method>().map_err(io::Error::other)?;
-    Ok(Asked::with(method, target.to_owned(), head.headers.clone(), body))
+    Ok(Asked::with(
+        method,
+        target.to_owned(),
+        head.headers.clone(),
+        body,
+    ))
 }
 
 /// Writes an answer as its parts come. One whose body breaks off is an error, so that the connection is closed.
-pub(super) fn write_answer(to: &mut impl Write, answer: (StatusCode, String, HeaderMap, Arc<Queue>)) -> io::Result<()> {
+pub(super) fn write_answer(
+    to: &mut impl Write,
+    answer: (StatusCode, String, HeaderMap, Arc<Queue>),
+) -> io::Result<()> {
     let (status, reason, mut headers, queue) = answer;
     let limits = CallLimits::default();
     if !queue.head(&limits).map_err(io::Error::from)? {
@@ -190,10 +233,20 @@ pub(super) fn write_answer(to: &mut impl Write, answer: (StatusCode, String, Hea
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     let chunked = !bodiless && !headers.contains_key(header::CONTENT_LENGTH);
     if chunked {
-        headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            header::HeaderValue::from_static("chunked"),
+        );
     }
-    let head = Head { first_line: format!("HTTP/1.1 {} {reason}", status.as_u16()), headers };
-    let mut left = if let Left::Bytes(length) = head.left(Left::Bytes(0)) { length } else { 0 };
+    let head = Head {
+        first_line: format!("HTTP/1.1 {} {reason}", status.as_u16()),
+        headers,
+    };
+    let mut left = if let Left::Bytes(length) = head.left(Left::Bytes(0)) {
+        length
+    } else {
+        0
+    };
     to.write_all(&head.to_bytes())?;
     while let Some(piece) = queue.next(&limits)? {
         left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));

@@ -29,23 +29,41 @@ impl Recorder {
     /// The folder cannot be made.
     pub fn new(transport: Arc<dyn Transport>, folder: impl AsRef<Path>) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        Ok(Self { inner: transport, folder: folder.as_ref().to_owned(), next: AtomicUsize::new(1) })
+        Ok(Self {
+            inner: transport,
+            folder: folder.as_ref().to_owned(),
+            next: AtomicUsize::new(1),
+        })
     }
 }
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
 impl Transport for Recorder {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    fn send(
+        &self,
+        request: Request<Outgoing<'_>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
         let (head, body) = request.into_parts();
         let target = target(&head.uri);
-        let last: String = target.rsplit('/').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+        let last: String = target
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         let number = self.next.fetch_add(1, Ordering::SeqCst);
-        let name = format!("{number:04}-{}-{last}", head.method.as_str().to_ascii_lowercase());
+        let name = format!(
+            "{number:04}-{}-{last}",
+            head.method.as_str().to_ascii_lowercase()
+        );
         let file = |extension: &str| File::create(self.folder.join(format!("{name}.{extension}")));
 
         let mut headers = public(&head.headers);
@@ -54,8 +72,15 @@ impl Transport for Recorder {
             Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             Outgoing::Reader { length, .. } => *length,
         };
-        let mut tape = Tape { file: file("request")?, chunked: length.is_none() && matches!(body, Outgoing::Reader { .. }) };
-        tape.begin(format!("{} {target} HTTP/1.1", head.method), &mut headers, length)?;
+        let mut tape = Tape {
+            file: file("request")?,
+            chunked: length.is_none() && matches!(body, Outgoing::Reader { .. }),
+        };
+        tape.begin(
+            format!("{} {target} HTTP/1.1", head.method),
+            &mut headers,
+            length,
+        )?;
         // Before it is answered, there is no answer.
         let reply = file("http")?;
 
@@ -66,22 +91,49 @@ impl Transport for Recorder {
                 tape.piece(bytes)?;
                 Outgoing::Bytes(bytes)
             }
-            Outgoing::Reader { reader, length } => Outgoing::Reader { reader: taped.insert(Taped { inner: reader, tape }), length },
+            Outgoing::Reader { reader, length } => Outgoing::Reader {
+                reader: taped.insert(Taped {
+                    inner: reader,
+                    tape,
+                }),
+                length,
+            },
         };
-        let (head, body) = self.inner.send(Request::from_parts(head, body))?.into_parts();
+        let (head, body) = self
+            .inner
+            .send(Request::from_parts(head, body))?
+            .into_parts();
 
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
+        let reason = head
+            .extensions
+            .get::<Reason>()
+            .map_or("", |reason| &reason.0);
         let mut headers = public(&head.headers);
         let bodiless = matches!(head.status.as_u16(), 204 | 304);
-        let mut tape = Tape { file: reply, chunked: !bodiless && !headers.contains_key(header::CONTENT_LENGTH) };
-        tape.begin(format!("HTTP/1.1 {} {reason}", head.status.as_u16()), &mut headers, None)?;
-        Ok(Response::from_parts(head, Box::new(Taped { inner: body, tape })))
+        let mut tape = Tape {
+            file: reply,
+            chunked: !bodiless && !headers.contains_key(header::CONTENT_LENGTH),
+        };
+        tape.begin(
+            format!("HTTP/1.1 {} {reason}", head.status.as_u16()),
+            &mut headers,
+            None,
+        )?;
+        Ok(Response::from_parts(
+            head,
+            Box::new(Taped { inner: body, tape }),
+        ))
     }
 }
 
 /// The headers without what nobody else should see.
 fn public(headers: &HeaderMap) -> HeaderMap {
-    let secret = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
+    let secret = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+    ];
     let mut headers = headers.clone();
     for (name, value) in &mut headers {
         if value.is_sensitive() || secret.contains(name) {
@@ -98,19 +150,37 @@ struct Tape {
 }
 
 impl Tape {
-    fn begin(&mut self, first_line: String, headers: &mut HeaderMap, length: Option<u64>) -> io::Result<()> {
+    fn begin(
+        &mut self,
+        first_line: String,
+        headers: &mut HeaderMap,
+        length: Option<u64>,
+    ) -> io::Result<()> {
         headers.remove(header::TRANSFER_ENCODING);
         if self.chunked {
-            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
         }
         if let Some(length) = length {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
-        self.file.write_all(&Head { first_line, headers: std::mem::take(headers) }.to_bytes())
+        self.file.write_all(
+            &Head {
+                first_line,
+                headers: std::mem::take(headers),
+            }
+            .to_bytes(),
+        )
     }
 
     fn piece(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.chunked { self.file.write_all(&chunk(bytes)) } else { self.file.write_all(bytes) }
+        if self.chunked {
+            self.file.write_all(&chunk(bytes))
+        } else {
+            self.file.write_all(bytes)
+        }
     }
 }
 

@@ -41,7 +41,9 @@ impl Answer {
         let mut answer = Self::with_pieces(status, [body.clone()]);
         if let Ok(begin) = &mut answer.begin {
             if begin.status != StatusCode::NO_CONTENT && begin.status != StatusCode::NOT_MODIFIED {
-                begin.headers.insert(header::CONTENT_LENGTH, body.len().into());
+                begin
+                    .headers
+                    .insert(header::CONTENT_LENGTH, body.len().into());
             }
         }
         answer
@@ -81,13 +83,21 @@ impl Answer {
 
     /// No answer, and this instead: any error, or a [`TransportError`] where the phase matters.
     pub fn error(error: impl Into<BoxError>) -> Self {
-        Self { begin: Err(error.into()), queue: Arc::default() }
+        Self {
+            begin: Err(error.into()),
+            queue: Arc::default(),
+        }
     }
 
     /// With this status in place of 200.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
-        self.begin = self.begin.and_then(|begin| Ok(Begin { status: StatusCode::from_u16(status)?, ..begin }));
+        self.begin = self.begin.and_then(|begin| {
+            Ok(Begin {
+                status: StatusCode::from_u16(status)?,
+                ..begin
+            })
+        });
         self
     }
 
@@ -95,7 +105,9 @@ impl Answer {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.begin = self.begin.and_then(|mut begin| {
-            begin.headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+            begin
+                .headers
+                .insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
             Ok(begin)
         });
         self
@@ -104,7 +116,10 @@ impl Answer {
     /// With these words behind the status. Otherwise they are those which the status usually has.
     #[must_use]
     pub fn reason(mut self, reason: &str) -> Self {
-        self.begin.as_mut().into_iter().for_each(|begin| begin.reason = Some(reason.to_owned()));
+        self.begin
+            .as_mut()
+            .into_iter()
+            .for_each(|begin| begin.reason = Some(reason.to_owned()));
         self
     }
 
@@ -127,36 +142,77 @@ impl Answer {
 
     fn begun(status: u16) -> Self {
         let status = StatusCode::from_u16(status).map_err(BoxError::from);
-        Self { begin: status.map(|status| Begin { status, reason: None, headers: HeaderMap::new() }), queue: Arc::default() }
+        Self {
+            begin: status.map(|status| Begin {
+                status,
+                reason: None,
+                headers: HeaderMap::new(),
+            }),
+            queue: Arc::default(),
+        }
     }
 
     /// Whether the rest of an upload is not wanted.
     pub(in crate::transport) fn refuses(&self) -> bool {
-        self.begin.as_ref().map_or(true, |begin| !begin.status.is_success())
+        self.begin
+            .as_ref()
+            .map_or(true, |begin| !begin.status.is_success())
     }
 
     /// The answer to someone who waits for it within these limits.
-    pub(super) fn play(self, limits: CallLimits) -> Result<Response<Box<dyn io::Read + Send>>, BoxError> {
-        let unanswered = |source: BoxError| TransportError { phase: Phase::Wait, source };
-        let Begin { status, reason, headers } = self.begin?;
-        if !self.queue.head(&limits).map_err(|stopped| unanswered(stopped.into()))? {
+    pub(super) fn play(
+        self,
+        limits: CallLimits,
+    ) -> Result<Response<Box<dyn io::Read + Send>>, BoxError> {
+        let unanswered = |source: BoxError| TransportError {
+            phase: Phase::Wait,
+            source,
+        };
+        let Begin {
+            status,
+            reason,
+            headers,
+        } = self.begin?;
+        if !self
+            .queue
+            .head(&limits)
+            .map_err(|stopped| unanswered(stopped.into()))?
+        {
             return Err(unanswered("the connection was lost".into()).into());
         }
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body: Box<dyn io::Read + Send> = Box::new(Played { queue: self.queue, limits, piece: io::Cursor::default(), announced });
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let body: Box<dyn io::Read + Send> = Box::new(Played {
+            queue: self.queue,
+            limits,
+            piece: io::Cursor::default(),
+            announced,
+        });
         let mut response = Response::new(body);
         let reason = reason.or_else(|| status.canonical_reason().map(str::to_owned));
-        response.extensions_mut().insert(Reason(reason.unwrap_or_default()));
+        response
+            .extensions_mut()
+            .insert(Reason(reason.unwrap_or_default()));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
     }
 
     /// The same on the wire, for a server: its head, and where the body comes from. `None` where there is no answer.
-    pub(in crate::transport) fn into_parts(self) -> Option<(StatusCode, String, HeaderMap, Arc<Queue>)> {
+    pub(in crate::transport) fn into_parts(
+        self,
+    ) -> Option<(StatusCode, String, HeaderMap, Arc<Queue>)> {
         let begin = self.begin.ok()?;
-        let reason = begin.reason.or_else(|| begin.status.canonical_reason().map(str::to_owned));
-        Some((begin.status, reason.unwrap_or_default(), begin.headers, self.queue))
+        let reason = begin
+            .reason
+            .or_else(|| begin.status.canonical_reason().map(str::to_owned));
+        Some((
+            begin.status,
+            reason.unwrap_or_default(),
+            begin.headers,
+            self.queue,
+        ))
     }
 }
 

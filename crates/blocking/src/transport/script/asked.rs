@@ -55,12 +55,35 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(in crate::transport) fn new(head: &request::Parts, rest: &'a mut (dyn Read + Send)) -> Self {
-        Self::with(head.method.clone(), target(&head.uri), head.headers.clone(), rest)
+    pub(in crate::transport) fn new(
+        head: &request::Parts,
+        rest: &'a mut (dyn Read + Send),
+    ) -> Self {
+        Self::with(
+            head.method.clone(),
+            target(&head.uri),
+            head.headers.clone(),
+            rest,
+        )
     }
 
-    pub(in crate::transport) fn with(method: Method, target: String, headers: HeaderMap, rest: &'a mut (dyn Read + Send)) -> Self {
-        Self { sent: Sent { method, target, headers, body: Vec::new(), complete: false }, rest, error: None }
+    pub(in crate::transport) fn with(
+        method: Method,
+        target: String,
+        headers: HeaderMap,
+        rest: &'a mut (dyn Read + Send),
+    ) -> Self {
+        Self {
+            sent: Sent {
+                method,
+                target,
+                headers,
+                body: Vec::new(),
+                complete: false,
+            },
+            rest,
+            error: None,
+        }
     }
 
     /// The request, when all of its body was read: waits for that. [`Sent::complete`] says whether it came to its end.
@@ -96,7 +119,9 @@ impl Read for Asked<'_> {
                 Ok(0)
             }
             Ok(read) => {
-                self.sent.body.extend_from_slice(buf.get(..read).unwrap_or_default());
+                self.sent
+                    .body
+                    .extend_from_slice(buf.get(..read).unwrap_or_default());
                 Ok(read)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
@@ -116,5 +141,7 @@ impl fmt::Debug for Asked<'_> {
 }
 
 pub(in crate::transport) fn target(uri: &Uri) -> String {
-    uri.path_and_query().map_or("/", |target| target.as_str()).to_owned()
+    uri.path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned()
 }

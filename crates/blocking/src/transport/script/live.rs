@@ -48,7 +48,9 @@ impl Drop for Live {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("is_dropped", &self.is_dropped()).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("is_dropped", &self.is_dropped())
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +84,10 @@ impl Queue {
     }
 
     /// Waits for the head. False where it does not come.
-    pub(in crate::transport) fn head(self: &Arc<Self>, limits: &CallLimits) -> Result<bool, Stopped> {
+    pub(in crate::transport) fn head(
+        self: &Arc<Self>,
+        limits: &CallLimits,
+    ) -> Result<bool, Stopped> {
         self.wait(limits, |state| match state {
             State { head: true, .. } => Some(true),
             State { ended, lost, .. } => (*ended || *lost).then_some(!*lost),
@@ -90,7 +95,10 @@ impl Queue {
     }
 
     /// Waits for the next piece of the body. `None` is its end, and an error that it is lost.
-    pub(in crate::transport) fn next(self: &Arc<Self>, limits: &CallLimits) -> io::Result<Option<Vec<u8>>> {
+    pub(in crate::transport) fn next(
+        self: &Arc<Self>,
+        limits: &CallLimits,
+    ) -> io::Result<Option<Vec<u8>>> {
         let next = self.wait(limits, |state| match state.pieces.pop_front() {
             Some(piece) => Some(Ok(Some(piece))),
             None if state.lost => Some(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -99,11 +107,18 @@ impl Queue {
         next?
     }
 
-    fn wait<T>(self: &Arc<Self>, limits: &CallLimits, mut look: impl FnMut(&mut State) -> Option<T>) -> Result<T, Stopped> {
+    fn wait<T>(
+        self: &Arc<Self>,
+        limits: &CallLimits,
+        mut look: impl FnMut(&mut State) -> Option<T>,
+    ) -> Result<T, Stopped> {
         let quiet_since = Instant::now();
         let queue = Arc::clone(self);
         // With the lock, so that it is not between a look and the wait.
-        let _hook = limits.cancel.as_ref().map(|token| token.on_cancel(move || queue.change(|_| ())));
+        let _hook = limits
+            .cancel
+            .as_ref()
+            .map(|token| token.on_cancel(move || queue.change(|_| ())));
         let mut state = self.state();
         loop {
             limits.check()?;
@@ -111,14 +126,21 @@ impl Queue {
                 return Ok(found);
             }
             let Some((end, stopped)) = limits.end_of_wait(quiet_since) else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(stopped);
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -139,12 +161,16 @@ impl Read for Played {
             let read = self.piece.read(buf)?;
             if read > 0 || buf.is_empty() {
                 let count = u64::try_from(read).unwrap_or(u64::MAX);
-                self.announced = self.announced.map(|announced| announced.saturating_sub(count));
+                self.announced = self
+                    .announced
+                    .map(|announced| announced.saturating_sub(count));
                 return Ok(read);
             }
             match self.queue.next(&self.limits)? {
                 Some(piece) => self.piece = io::Cursor::new(piece),
-                None if self.announced.is_some_and(|left| left > 0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                None if self.announced.is_some_and(|left| left > 0) => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 None => return Ok(0),
             }
         }

@@ -21,7 +21,14 @@ pub(super) struct Sparse {
 
 impl Sparse {
     pub(super) fn new(input_size: usize, output_size: usize) -> Self {
-        Self { input: Vec::new(), input_size, filled: 0..0, output: Vec::new(), output_size, progress: false }
+        Self {
+            input: Vec::new(),
+            input_size,
+            filled: 0..0,
+            output: Vec::new(),
+            output_size,
+            progress: false,
+        }
     }
 
     /// The free part of the input. What was used makes room where there would be little.
@@ -65,7 +72,11 @@ impl Buffers for Sparse {
 
     fn input_consume(&mut self, amount: usize) {
         self.progress = amount > 0;
-        self.filled.start = self.filled.start.saturating_add(amount).min(self.filled.end);
+        self.filled.start = self
+            .filled
+            .start
+            .saturating_add(amount)
+            .min(self.filled.end);
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
@@ -91,7 +102,11 @@ mod tests {
 
     fn filled(text: &[u8]) -> Sparse {
         let mut buffers = Sparse::new(8, 4);
-        buffers.input_append_buf().iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        buffers
+            .input_append_buf()
+            .iter_mut()
+            .zip(text)
+            .for_each(|(place, byte)| *place = *byte);
         buffers.input_appended(text.len());
         buffers
     }
@@ -99,7 +114,10 @@ mod tests {
     #[test]
     fn nothing_is_taken_up_before_it_is_needed() {
         let mut buffers = Sparse::new(8, 4);
-        assert_eq!((buffers.input.capacity(), buffers.output.capacity()), (0, 0));
+        assert_eq!(
+            (buffers.input.capacity(), buffers.output.capacity()),
+            (0, 0)
+        );
         assert_eq!(buffers.output().len(), 4);
         assert_eq!(buffers.input.capacity(), 0);
         assert_eq!(buffers.input_append_buf().len(), 8);
@@ -110,16 +128,25 @@ mod tests {
         let mut buffers = filled(b"abcdef");
         assert!(!buffers.can_use_input(), "nobody has looked at it");
         buffers.input_consume(2);
-        assert_eq!((buffers.input(), buffers.can_use_input()), (&b"cdef"[..], true));
+        assert_eq!(
+            (buffers.input(), buffers.can_use_input()),
+            (&b"cdef"[..], true)
+        );
         buffers.input_consume(0);
-        assert!(!buffers.can_use_input(), "it is too little for who looked at it");
+        assert!(
+            !buffers.can_use_input(),
+            "it is too little for who looked at it"
+        );
         // It makes room for more, and goes on after what is there.
         assert_eq!(buffers.input_append_buf().len(), 4);
         buffers.input_append_buf().fill(b'x');
         buffers.input_appended(4);
         assert_eq!(buffers.input(), b"cdefxxxx");
         buffers.input_consume(8);
-        assert_eq!((buffers.input(), buffers.can_use_input()), (&b""[..], false));
+        assert_eq!(
+            (buffers.input(), buffers.can_use_input()),
+            (&b""[..], false)
+        );
         assert_eq!(buffers.input_append_buf().len(), 8);
     }
 

@@ -65,7 +65,8 @@ impl Call {
     /// A piece of it was sent; if it is the last one, the answer is waited for.
     pub(super) fn sent(&mut self) {
         let now = Instant::now();
-        self.timings.send = Some(self.timings.send.unwrap_or_default() + now.saturating_duration_since(self.since));
+        self.timings.send =
+            Some(self.timings.send.unwrap_or_default() + now.saturating_duration_since(self.since));
         (self.phase, self.since) = (Phase::Wait, now);
     }
 
@@ -91,7 +92,11 @@ pub(super) fn make<T>(limits: CallLimits, fresh: bool, call: impl FnOnce() -> T)
         }
     }
     // An upload's reader may make a call of its own in the midst of this one: what is known of the outer one is set aside.
-    let _outer = Outer(CALL.replace(Call { limits, fresh, ..Call::default() }));
+    let _outer = Outer(CALL.replace(Call {
+        limits,
+        fresh,
+        ..Call::default()
+    }));
     let result = call();
     (result, CALL.take())
 }

@@ -55,11 +55,21 @@ impl UreqConfig {
     pub(crate) fn set(&self) -> Option<&'static str> {
         let default = Self::default();
         let others = [
-            (self.connect_timeout != default.connect_timeout, "connect_timeout"),
+            (
+                self.connect_timeout != default.connect_timeout,
+                "connect_timeout",
+            ),
             (self.proxy != default.proxy, "proxy"),
-            (self.max_idle_connections != default.max_idle_connections, "max_idle_connections"),
+            (
+                self.max_idle_connections != default.max_idle_connections,
+                "max_idle_connections",
+            ),
         ];
-        self.tls_setting().or_else(|| others.into_iter().find_map(|(is_set, name)| is_set.then_some(name)))
+        self.tls_setting().or_else(|| {
+            others
+                .into_iter()
+                .find_map(|(is_set, name)| is_set.then_some(name))
+        })
     }
 
     /// A setting about encryption that is not as it would be by itself.
@@ -67,7 +77,10 @@ impl UreqConfig {
         [
             (self.ca_certificates.is_some(), "ca_certificates"),
             (self.client_certificate.is_some(), "client_certificate"),
-            (self.danger_accept_invalid_certs, "danger_accept_invalid_certs"),
+            (
+                self.danger_accept_invalid_certs,
+                "danger_accept_invalid_certs",
+            ),
             (self.tls_backend.is_some(), "tls_backend"),
         ]
         .into_iter()
@@ -80,9 +93,18 @@ impl fmt::Debug for UreqConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UreqConfig")
             .field("connect_timeout", &self.connect_timeout)
-            .field("ca_certificates", &self.ca_certificates.as_ref().map(|pem| format!("{} bytes", pem.len())))
+            .field(
+                "ca_certificates",
+                &self
+                    .ca_certificates
+                    .as_ref()
+                    .map(|pem| format!("{} bytes", pem.len())),
+            )
             .field("client_certificate", &self.client_certificate)
-            .field("danger_accept_invalid_certs", &self.danger_accept_invalid_certs)
+            .field(
+                "danger_accept_invalid_certs",
+                &self.danger_accept_invalid_certs,
+            )
             .field("tls_backend", &self.tls_backend)
             .field("proxy", &self.proxy)
             .field("max_idle_connections", &self.max_idle_connections)
@@ -92,16 +114,27 @@ impl fmt::Debug for UreqConfig {
 
 /// The agent that is made of these settings.
 pub(super) fn agent(config: &UreqConfig) -> Result<Agent, RequestError> {
-    Ok(with(config, tls::settings(config)?, Proxies::of(&config.proxy)?))
+    Ok(with(
+        config,
+        tls::settings(config)?,
+        Proxies::of(&config.proxy)?,
+    ))
 }
 
 /// The agent where nothing is said.
 pub(super) fn default_agent() -> Agent {
-    with(&UreqConfig::default(), tls::Settings::default(), Proxies::default())
+    with(
+        &UreqConfig::default(),
+        tls::Settings::default(),
+        Proxies::default(),
+    )
 }
 
 fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
-    let connect_timeout = config.connect_timeout.filter(|limit| *limit < FOR_EVER).map(|limit| limit.max(AT_ONCE));
+    let connect_timeout = config
+        .connect_timeout
+        .filter(|limit| *limit < FOR_EVER)
+        .map(|limit| limit.max(AT_ONCE));
     let config = tls
         .apply(Agent::config_builder())
         .http_status_as_error(false)

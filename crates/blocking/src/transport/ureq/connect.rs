@@ -39,9 +39,14 @@ pub(super) struct Dial {
 impl Connector for Dial {
     type Out = Socket;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Socket>, Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Socket>, Error> {
         let host = details.uri.scheme().zip(details.uri.authority());
-        let host = host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
+        let host =
+            host.and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority));
         let host = host.ok_or_else(|| Error::BadUri(details.uri.to_string()))?;
         let limits = call::current(|call| call.limits.clone());
         let (proxy, begin) = (self.proxies.to(details.uri)?, Instant::now());
@@ -49,7 +54,12 @@ impl Connector for Dial {
         let resolved = Arc::<OnceLock<Instant>>::default();
         let target = proxy.map_or_else(|| host.clone(), Address::host_and_port);
         let stream = dial(target, details.timeout, &limits, &resolved);
-        call::current(|call| resolved.get().into_iter().for_each(|at| call.pass(Phase::Connect, *at)));
+        call::current(|call| {
+            resolved
+                .get()
+                .into_iter()
+                .for_each(|at| call.pass(Phase::Connect, *at))
+        });
         let stream = stream.map_err(|error| match proxy {
             Some(proxy) => ProxyError::unreachable(proxy, error),
             None => error,
@@ -57,7 +67,10 @@ impl Connector for Dial {
         let wire = Wire::new(stream?);
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
-        let buffers = Sparse::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        let buffers = Sparse::new(
+            details.config.input_buffer_size(),
+            details.config.output_buffer_size(),
+        );
         let mut socket = Socket::new(wire, buffers);
         if let Some(proxy) = proxy {
             proxy.lead(&mut socket, &host, details.timeout, begin)?;
@@ -70,7 +83,12 @@ impl Connector for Dial {
 }
 
 /// Tells in `resolved` when the host was found.
-fn dial(host: String, timeout: NextTimeout, limits: &CallLimits, resolved: &Arc<OnceLock<Instant>>) -> Result<TcpStream, Error> {
+fn dial(
+    host: String,
+    timeout: NextTimeout,
+    limits: &CallLimits,
+    resolved: &Arc<OnceLock<Instant>>,
+) -> Result<TcpStream, Error> {
     let now = Instant::now();
     let timed_out = Error::Timeout(Timeout::Connect);
     let theirs = now.checked_add(*timeout.after);
@@ -82,29 +100,44 @@ fn dial(host: String, timeout: NextTimeout, limits: &CallLimits, resolved: &Arc<
     };
     let stream = match &limits.cancel {
         // The search for a name cannot be bounded; what connects to an address can.
-        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => open(&host, end, resolved),
+        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => {
+            open(&host, end, resolved)
+        }
         _ => open_aside(host, end, limits, Arc::clone(resolved)),
     };
     match stream {
-        Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => Err(timed_out),
+        Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => {
+            Err(timed_out)
+        }
         stream => Ok(stream?),
     }
 }
 
 /// Connects on another thread, so that neither a search for a name nor an address that does not answer can hold this one. Only for
 /// a new connection of a call that may have to be given up at any time. What comes too late is closed.
-fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits, resolved: Arc<OnceLock<Instant>>) -> io::Result<TcpStream> {
+fn open_aside(
+    host: String,
+    end: Option<Instant>,
+    limits: &CallLimits,
+    resolved: Arc<OnceLock<Instant>>,
+) -> io::Result<TcpStream> {
     let (tell, told) = channel();
     let _hook = limits.cancel.as_ref().map(|token| {
         let tell = tell.clone();
         token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
     });
-    thread::Builder::new().name("connect".into()).spawn(move || tell.send(open(&host, end, &resolved)))?;
+    thread::Builder::new()
+        .name("connect".into())
+        .spawn(move || tell.send(open(&host, end, &resolved)))?;
     match end {
         // The other thread always tells.
-        None => told.recv().unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
+        None => told
+            .recv()
+            .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
         Some(end) => match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(ErrorKind::TimedOut.into()),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(ErrorKind::TimedOut.into())
+            }
             Ok(result) => result,
         },
     }
@@ -115,7 +148,10 @@ fn open_aside(host: String, end: Option<Instant>, limits: &CallLimits, resolved:
 fn open(host: &str, end: Option<Instant>, resolved: &OnceLock<Instant>) -> io::Result<TcpStream> {
     let mut addresses = host.to_socket_addrs()?.peekable();
     if addresses.peek().is_none() {
-        return Err(io::Error::new(ErrorKind::NotFound, format!("{host} has no address")));
+        return Err(io::Error::new(
+            ErrorKind::NotFound,
+            format!("{host} has no address"),
+        ));
     }
     // Nobody else sets it.
     let _ = resolved.set(Instant::now());
@@ -125,7 +161,11 @@ fn open(host: &str, end: Option<Instant>, resolved: &OnceLock<Instant>) -> io::R
             None => TcpStream::connect(address),
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());
-                let left = if addresses.peek().is_some() { left / 2 } else { left };
+                let left = if addresses.peek().is_some() {
+                    left / 2
+                } else {
+                    left
+                };
                 if left < Duration::from_micros(1) {
                     return Err(last.unwrap_or_else(|| ErrorKind::TimedOut.into()));
                 }

@@ -9,7 +9,9 @@ use crate::Error;
 pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.into_iter().find_map(|cause| {
-        let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let within = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         cause.downcast_ref().or_else(|| within?.downcast_ref())
     })
 }

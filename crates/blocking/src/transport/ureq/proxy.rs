@@ -56,8 +56,12 @@ impl Proxies {
     pub(super) fn of(setting: &Proxy) -> Result<Self, RequestError> {
         Ok(match setting {
             Proxy::None => Self::None,
-            Proxy::Url(url) => Self::One(Address::parse(url).map_err(|problem| RequestError::setting("proxy", &problem))?),
-            Proxy::Environment => Self::Environment(Environment::read(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))),
+            Proxy::Url(url) => Self::One(
+                Address::parse(url).map_err(|problem| RequestError::setting("proxy", &problem))?,
+            ),
+            Proxy::Environment => Self::Environment(Environment::read(|name| {
+                Some(env::var_os(name)?.to_string_lossy().into_owned())
+            })),
         })
     }
 

@@ -83,8 +83,16 @@ impl Wire {
     /// From now on it serves a call with these limits.
     pub(super) fn serve(self: &Arc<Self>, limits: CallLimits) {
         let wire = Arc::downgrade(self);
-        let cutting = limits.cancel.as_ref().map(|token| token.on_cancel(move || wire.upgrade().into_iter().for_each(|wire| wire.cut())));
-        let before = std::mem::replace(&mut *self.serves(), Serves { limits, _cutting: cutting });
+        let cutting = limits.cancel.as_ref().map(|token| {
+            token.on_cancel(move || wire.upgrade().into_iter().for_each(|wire| wire.cut()))
+        });
+        let before = std::mem::replace(
+            &mut *self.serves(),
+            Serves {
+                limits,
+                _cutting: cutting,
+            },
+        );
         drop(before);
     }
 
@@ -130,7 +138,12 @@ impl Wire {
         self.send_now(sending, &postponed, timeout)
     }
 
-    fn send_now(&self, sending: &mut Sending, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+    fn send_now(
+        &self,
+        sending: &mut Sending,
+        bytes: &[u8],
+        timeout: NextTimeout,
+    ) -> Result<(), Error> {
         if let Some(stopped) = sending.given_up {
             return Err(given_up(stopped));
         }
@@ -141,12 +154,19 @@ impl Wire {
         result
     }
 
-    fn try_to_send(&self, sending: &mut Sending, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+    fn try_to_send(
+        &self,
+        sending: &mut Sending,
+        bytes: &[u8],
+        timeout: NextTimeout,
+    ) -> Result<(), Error> {
         let mut patience = Patience::new(self, timeout)?;
         let mut rest = bytes;
         while !rest.is_empty() && !self.is_muted() {
             let left = patience.left()?.map_or(GLANCE, |left| left.min(GLANCE));
-            sending.timer.set(Some(left), GLANCE, |timer| self.stream.set_write_timeout(timer))?;
+            sending.timer.set(Some(left), GLANCE, |timer| {
+                self.stream.set_write_timeout(timer)
+            })?;
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => {
@@ -173,7 +193,9 @@ impl Wire {
 
     /// Whether sending was not given up, also where what is between has swallowed the error.
     pub(super) fn check_sending(&self) -> Result<(), Error> {
-        self.sending().given_up.map_or(Ok(()), |stopped| Err(given_up(stopped)))
+        self.sending()
+            .given_up
+            .map_or(Ok(()), |stopped| Err(given_up(stopped)))
     }
 
     /// That the other side is gone, the first time that this is asked.
@@ -219,7 +241,8 @@ impl Wire {
 
     /// Whether there is something to read.
     pub(super) fn is_readable(&self) -> bool {
-        self.glance(&mut [0]).is_some_and(|seen| seen.is_ok_and(|seen| seen > 0))
+        self.glance(&mut [0])
+            .is_some_and(|seen| seen.is_ok_and(|seen| seen > 0))
     }
 
     /// Looks at what can be read without waiting and without taking it; `None` where there is nothing.
@@ -250,15 +273,23 @@ impl Patience {
         let limits = wire.serves().limits.clone();
         limits.check().map_err(given_up)?;
         let now = Instant::now();
-        let theirs = (!timeout.after.is_not_happening()).then(|| now.checked_add(*timeout.after)).flatten();
-        Ok(Self { limits, theirs: theirs.map(|end| (end, timeout.reason)), quiet_since: now })
+        let theirs = (!timeout.after.is_not_happening())
+            .then(|| now.checked_add(*timeout.after))
+            .flatten();
+        Ok(Self {
+            limits,
+            theirs: theirs.map(|end| (end, timeout.reason)),
+            quiet_since: now,
+        })
     }
 
     /// How long to wait now; `None` for whenever.
     fn left(&self) -> Result<Option<Duration>, Error> {
         let ours = self.limits.end_of_wait(self.quiet_since);
         let (end, error) = match (ours, self.theirs) {
-            (Some((ours, _)), Some((theirs, reason))) if theirs < ours => (theirs, Error::Timeout(reason)),
+            (Some((ours, _)), Some((theirs, reason))) if theirs < ours => {
+                (theirs, Error::Timeout(reason))
+            }
             (Some((end, stopped)), _) => (end, given_up(stopped)),
             (None, Some((end, reason))) => (end, Error::Timeout(reason)),
             (None, None) => return Ok(None),
@@ -284,7 +315,12 @@ struct Timer(Option<Duration>);
 
 impl Timer {
     /// Sees to it that a wait ends within `left` (`None`: whenever), with as few system calls as possible. It may end before.
-    fn set(&mut self, left: Option<Duration>, tick: Duration, set: impl FnOnce(Option<Duration>) -> io::Result<()>) -> io::Result<()> {
+    fn set(
+        &mut self,
+        left: Option<Duration>,
+        tick: Duration,
+        set: impl FnOnce(Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let wanted = left.map(|left| left.clamp(AT_ONCE, tick));
         let good = match (self.0, wanted) {
             (Some(current), Some(wanted)) => current == wanted,
@@ -310,7 +346,11 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(wire: Arc<Wire>, buffers: Sparse) -> Self {
-        Self { wire, buffers, reading: Timer::default() }
+        Self {
+            wire,
+            buffers,
+            reading: Timer::default(),
+        }
     }
 }
 
@@ -320,17 +360,23 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.wire.send(self.buffers.output().get(..amount).unwrap_or_default(), timeout)
+        self.wire.send(
+            self.buffers.output().get(..amount).unwrap_or_default(),
+            timeout,
+        )
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let patience = Patience::new(&self.wire, timeout)?;
         loop {
             let left = patience.left()?;
-            self.reading.set(left, TICK, |timer| self.wire.stream.set_read_timeout(timer))?;
+            self.reading
+                .set(left, TICK, |timer| self.wire.stream.set_read_timeout(timer))?;
             match (&self.wire.stream).read(self.buffers.input_append_buf()) {
                 // A wire that was cut reads as if the other side had closed it.
-                Ok(0) if self.wire.cut.load(Ordering::SeqCst) => return Err(given_up(Stopped::Cancelled)),
+                Ok(0) if self.wire.cut.load(Ordering::SeqCst) => {
+                    return Err(given_up(Stopped::Cancelled));
+                }
                 Ok(read) => {
                     self.buffers.input_appended(read);
                     return Ok(read > 0);
@@ -373,7 +419,10 @@ mod tests {
     fn of_what_was_not_begun_nothing_was_sent() -> io::Result<()> {
         let wire = dead()?;
         wire.send_request(true);
-        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        assert!(
+            wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default())
+                .is_ok()
+        );
         // It may have answered before it closed: that is for others to find out.
         assert!(wire.closed().is_some() && !wire.has_sent());
         Ok(())
@@ -383,11 +432,17 @@ mod tests {
     fn what_was_sent_before_a_request_is_not_of_it() -> io::Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let wire = Wire::new(TcpStream::connect(listener.local_addr()?)?);
-        assert!(wire.send(b"agreeing on encryption", NextTimeout::default()).is_ok());
+        assert!(
+            wire.send(b"agreeing on encryption", NextTimeout::default())
+                .is_ok()
+        );
         assert!(wire.has_sent());
         wire.send_request(true);
         assert!(!wire.has_sent());
-        assert!(wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default()).is_ok());
+        assert!(
+            wire.send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default())
+                .is_ok()
+        );
         assert!(wire.has_sent());
         Ok(())
     }

@@ -37,9 +37,18 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
     let mut line = begin..ends.next()?;
     let text = String::from_utf8_lossy(input.get(line.clone())?);
     let mut words = text.trim_end().splitn(3, ' ').skip(1);
-    let status = words.next().filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+    let status = words
+        .next()
+        .filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()?;
     let reason = words.next().unwrap_or_default().to_owned();
-    let mut head = Head { status, reason, length: None, keep_alive: None };
+    let mut head = Head {
+        status,
+        reason,
+        length: None,
+        keep_alive: None,
+    };
     for end in ends {
         line = line.end + 1..end;
         match input.get(line.clone())? {
@@ -56,11 +65,17 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
 /// Reads `Keep-Alive: timeout=5, max=100`.
 fn keep_alive(header: &[u8]) -> Option<Duration> {
     const NAME: &[u8] = b"keep-alive:";
-    header.get(..NAME.len()).filter(|name| name.eq_ignore_ascii_case(NAME))?;
+    header
+        .get(..NAME.len())
+        .filter(|name| name.eq_ignore_ascii_case(NAME))?;
     let parameters = std::str::from_utf8(header.get(NAME.len()..)?).ok()?;
-    let timeout = parameters.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
+    let timeout = parameters
+        .split(',')
+        .find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
     // Longer than anything is kept, in any case.
-    Some(Duration::from_secs(timeout.trim().parse::<u32>().ok()?.into()))
+    Some(Duration::from_secs(
+        timeout.trim().parse::<u32>().ok()?.into(),
+    ))
 }
 
 #[cfg(test)]
@@ -69,9 +84,17 @@ mod tests {
 
     #[test]
     fn status_lines_are_read_when_they_are_whole() {
-        let read = |text: &str| find(text.as_bytes()).map(|head| (head.status, head.reason, head.length.is_some()));
-        assert_eq!(read("HTTP/1.1 400 Could not parse content\r\nDate"), Some((400, "Could not parse content".into(), false)));
-        assert_eq!(read("HTTP/1.0 200\r\n\r\n"), Some((200, String::new(), true)));
+        let read = |text: &str| {
+            find(text.as_bytes()).map(|head| (head.status, head.reason, head.length.is_some()))
+        };
+        assert_eq!(
+            read("HTTP/1.1 400 Could not parse content\r\nDate"),
+            Some((400, "Could not parse content".into(), false))
+        );
+        assert_eq!(
+            read("HTTP/1.0 200\r\n\r\n"),
+            Some((200, String::new(), true))
+        );
         assert_eq!(read("HTTP/1.1 200 \r\n"), Some((200, String::new(), false)));
         assert_eq!(read("HTTP/1.1 400 Could not par"), None);
         assert_eq!(read("garbage\r\n"), None);
@@ -84,15 +107,21 @@ mod tests {
     #[test]
     fn the_time_that_connections_are_kept_is_read() {
         let read = |header: &str| {
-            let head = find(format!("HTTP/1.1 200 OK\r\nDate: today\r\n{header}\r\n\r\n").as_bytes());
-            head.and_then(|head| head.keep_alive).map(|limit| limit.as_secs())
+            let head =
+                find(format!("HTTP/1.1 200 OK\r\nDate: today\r\n{header}\r\n\r\n").as_bytes());
+            head.and_then(|head| head.keep_alive)
+                .map(|limit| limit.as_secs())
         };
         assert_eq!(read("Keep-Alive: timeout=5"), Some(5));
         assert_eq!(read("keep-alive:max=100, timeout=1"), Some(1));
         assert_eq!(read("Keep-Alive: timeout=0"), Some(0));
-        for other in
-            ["X-Keep-Alive: timeout=5", "Connection: keep-alive", "Keep-Alive: max=5", "Keep-Alive: timeout=-1", "Keep-Alive: timeout=x"]
-        {
+        for other in [
+            "X-Keep-Alive: timeout=5",
+            "Connection: keep-alive",
+            "Keep-Alive: max=5",
+            "Keep-Alive: timeout=-1",
+            "Keep-Alive: timeout=x",
+        ] {
             assert_eq!(read(other), None, "{other}");
         }
     }
@@ -100,10 +129,22 @@ mod tests {
     #[test]
     fn the_first_head_is_found_when_it_is_whole() {
         let read = |text: &str| first(text.as_bytes()).map(|head| (head.status, head.length));
-        assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), Some((100, Some(25))));
-        assert_eq!(read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"), Some((103, Some(37))));
-        assert_eq!(read("HTTP/1.1 103 Early Hints\nLink: x\n\n"), Some((103, Some(34))));
-        assert_eq!(read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n"), Some((103, None)));
+        assert_eq!(
+            read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+            Some((100, Some(25)))
+        );
+        assert_eq!(
+            read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
+            Some((103, Some(37)))
+        );
+        assert_eq!(
+            read("HTTP/1.1 103 Early Hints\nLink: x\n\n"),
+            Some((103, Some(34)))
+        );
+        assert_eq!(
+            read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n"),
+            Some((103, None))
+        );
         assert_eq!(read("garbage\r\n\r\n"), None);
     }
 
@@ -111,9 +152,22 @@ mod tests {
     fn interim_answers_do_not_count() {
         let read = |text: &str| find(text.as_bytes()).map(|head| head.status);
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\n"), None);
-        assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 202 Accepted\r\n"), Some(202));
-        assert_eq!(read("HTTP/1.1 100 Continue\r\nX: y\r\nHTTP/1.1 202 Accepted\r\n"), None);
-        let after = |interim: usize| read(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(interim) + "HTTP/1.1 202 Accepted\r\n"));
-        assert_eq!((after(MOST_INTERIM), after(MOST_INTERIM + 1)), (Some(202), None));
+        assert_eq!(
+            read(
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 202 Accepted\r\n"
+            ),
+            Some(202)
+        );
+        assert_eq!(
+            read("HTTP/1.1 100 Continue\r\nX: y\r\nHTTP/1.1 202 Accepted\r\n"),
+            None
+        );
+        let after = |interim: usize| {
+            read(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(interim) + "HTTP/1.1 202 Accepted\r\n"))
+        };
+        assert_eq!(
+            (after(MOST_INTERIM), after(MOST_INTERIM + 1)),
+            (Some(202), None)
+        );
     }
 }

@@ -43,9 +43,15 @@ pub enum TlsBackend {
 /// [`HostClientBuilder::client_certificate_pem`](crate::HostClientBuilder::client_certificate_pem).
 #[derive(Clone)]
 pub struct ClientCertificate {
-    #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), expect(dead_code, reason = "nothing reads it without encryption"))]
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "nothing reads it without encryption")
+    )]
     certificates: Vec<u8>,
-    #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), expect(dead_code, reason = "nothing reads it without encryption"))]
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "nothing reads it without encryption")
+    )]
     key: Vec<u8>,
 }
 
@@ -53,7 +59,10 @@ impl ClientCertificate {
     /// Of these two texts: the certificates, the client's own one first, and its private key. They may be the same text. Whether they
     /// can be used is found out when the transport is made.
     pub fn from_pem(certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        Self { certificates: certificates.into(), key: key.into() }
+        Self {
+            certificates: certificates.into(),
+            key: key.into(),
+        }
     }
 }
 
@@ -67,6 +76,9 @@ impl fmt::Debug for ClientCertificate {
 /// Whether the hub does not accept this client. It may find so when the client takes the two to have agreed, and has sent its request;
 /// but then it looks at none.
 pub(super) fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
-    let told = error.downcast_ref().and_then(io::Error::get_ref).and_then(|error| error.downcast_ref());
+    let told = error
+        .downcast_ref()
+        .and_then(io::Error::get_ref)
+        .and_then(|error| error.downcast_ref());
     told.is_some_and(|error: &TlsError| error.problem() == TlsProblem::ClientCertificate)
 }

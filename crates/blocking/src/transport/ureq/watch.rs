@@ -6,7 +6,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ::ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport,
+};
 use ::ureq::{Error, Timeout};
 
 use super::socket::Wire;
@@ -30,7 +32,11 @@ pub(super) struct Watch;
 impl<In: Transport> Connector<In> for Watch {
     type Out = Watched<In>;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Watched<In>>, Error> {
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Watched<In>>, Error> {
         let wire = call::current(|call| {
             call.pass(call.phase, Instant::now());
             call.wire.take()
@@ -73,7 +79,13 @@ struct Exchange {
 
 impl Exchange {
     fn begin() -> Self {
-        Self { looked: Instant::now(), told: false, welcome: false, offered: false, unanswered: 0 }
+        Self {
+            looked: Instant::now(),
+            told: false,
+            welcome: false,
+            offered: false,
+            unanswered: 0,
+        }
     }
 
     /// Whether it is time to look for a refusal.
@@ -96,12 +108,21 @@ const MOST_UNANSWERED: usize = 128 << 10;
 impl<In: Transport> Watched<In> {
     /// Whether there is a refusal already, in the midst of the upload.
     fn is_refused(&mut self) -> bool {
-        if self.exchange.as_ref().is_none_or(|exchange| exchange.welcome) {
+        if self
+            .exchange
+            .as_ref()
+            .is_none_or(|exchange| exchange.welcome)
+        {
             return false;
         }
-        let Some(answer) = self.answer() else { return false };
+        let Some(answer) = self.answer() else {
+            return false;
+        };
         if answer < 300 {
-            self.exchange.as_mut().into_iter().for_each(|exchange| exchange.welcome = true);
+            self.exchange
+                .as_mut()
+                .into_iter()
+                .for_each(|exchange| exchange.welcome = true);
             self.wire.send_request(false);
         }
         answer >= 300
@@ -113,7 +134,11 @@ impl<In: Transport> Watched<In> {
         let mut head = status_line::find(self.inner.buffers().input());
         if head.is_none() && self.wire.is_readable() {
             // There may be less than it seems, for encryption has messages of its own. An error comes back with the next read.
-            let glance = NextTimeout { after: Duration::from_millis(1).into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+            let glance = NextTimeout {
+                after: Duration::from_millis(1).into(),
+                reason: Timeout::RecvResponse,
+                ..NextTimeout::default()
+            };
             while head.is_none() {
                 match self.inner.await_input(glance) {
                     Ok(true) => head = status_line::find(self.inner.buffers().input()),
@@ -144,8 +169,8 @@ impl<In: Transport> Watched<In> {
     fn await_word(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
-            while let Some((status, length)) =
-                status_line::first(self.inner.buffers().input()).and_then(|head| Some((head.status, head.length?)))
+            while let Some((status, length)) = status_line::first(self.inner.buffers().input())
+                .and_then(|head| Some((head.status, head.length?)))
             {
                 if status >= 200 {
                     return Ok(true);
@@ -156,7 +181,10 @@ impl<In: Transport> Watched<In> {
                 }
             }
             let left = timeout.after.saturating_sub(begin.elapsed());
-            if !self.inner.await_input(NextTimeout { after: left.into(), ..timeout })? {
+            if !self.inner.await_input(NextTimeout {
+                after: left.into(),
+                ..timeout
+            })? {
                 return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
             }
         }
@@ -165,7 +193,11 @@ impl<In: Transport> Watched<In> {
     /// Whether something was read ahead, and perhaps not decrypted yet: what nobody has asked for must not be the answer to the next request. Looks
     /// at nothing but what is in memory, as there is no time to wait; an end, or what cannot be decrypted, makes no usable connection either.
     fn holds_more(&mut self) -> bool {
-        let no_time = NextTimeout { after: Duration::ZERO.into(), reason: Timeout::RecvResponse, ..NextTimeout::default() };
+        let no_time = NextTimeout {
+            after: Duration::ZERO.into(),
+            reason: Timeout::RecvResponse,
+            ..NextTimeout::default()
+        };
         !matches!(self.inner.await_input(no_time), Err(Error::Timeout(_)))
     }
 
@@ -182,7 +214,9 @@ impl<In: Transport> Watched<In> {
 impl<In: Transport> Transport for Watched<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
-            if let Some(head) = status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some()) {
+            if let Some(head) =
+                status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some())
+            {
                 exchange.told = true;
                 self.idle_since = Instant::now();
                 self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
@@ -230,13 +264,23 @@ impl<In: Transport> Transport for Watched<In> {
         // ureq takes input that it has seen and left for a part of something, and waits for the rest. But it leaves an answer that comes in
         // place of a `100 Continue` although it is whole, and it has not seen what was read here. So it is shown such a head again.
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.offered) {
-            if status_line::find(self.inner.buffers().input()).is_some_and(|head| head.length.is_some()) {
+            if status_line::find(self.inner.buffers().input())
+                .is_some_and(|head| head.length.is_some())
+            {
                 exchange.offered = true;
                 return Ok(true);
             }
         }
-        let untold = self.exchange.as_ref().is_some_and(|exchange| !exchange.told);
-        if untold && self.exchange.as_ref().is_some_and(|exchange| exchange.unanswered > MOST_UNANSWERED) {
+        let untold = self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| !exchange.told);
+        if untold
+            && self
+                .exchange
+                .as_ref()
+                .is_some_and(|exchange| exchange.unanswered > MOST_UNANSWERED)
+        {
             let error = "interim answers came without end, and no answer";
             return Err(io::Error::new(ErrorKind::InvalidData, error).into());
         }
@@ -247,7 +291,10 @@ impl<In: Transport> Transport for Watched<In> {
         }
         match result {
             // In a body, ureq takes these for the end that the other side meant, where nothing else tells its length.
-            Err(Error::Io(error)) if self.exchange.as_ref().is_some_and(|exchange| exchange.told) && is_closed(error.kind()) => {
+            Err(Error::Io(error))
+                if self.exchange.as_ref().is_some_and(|exchange| exchange.told)
+                    && is_closed(error.kind()) =>
+            {
                 Err(Error::Io(io::Error::other(Lost(error))))
             }
             result => result,

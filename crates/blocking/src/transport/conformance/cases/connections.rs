@@ -26,7 +26,11 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
     thread::scope(|scope| {
         let slow = scope.spawn(|| text(scene.get("/slow")?));
         heard(&arrived, "the slow request")?;
-        same("the quick one", text(scene.get("/quick")?)?.as_str(), "done")?;
+        same(
+            "the quick one",
+            text(scene.get("/quick")?)?.as_str(),
+            "done",
+        )?;
         go_on.send(())?;
         let slow = slow.join().map_err(|_| "the slow one panicked")??;
         same("the slow one", slow.as_str(), "done")
@@ -60,7 +64,10 @@ pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
     let scene = stage.wire(move |connection| {
         connection.request()?;
         // It does not say that it will close.
-        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", connection.index))?;
+        connection.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+            connection.index
+        ))?;
         connection.close()?;
         say.say(());
         Ok(())
@@ -78,16 +85,31 @@ pub(super) fn connections_are_used_again(stage: &Stage) -> Checked {
         loop {
             let sent = connection.request()?;
             connection.send(match sent.target.as_str() {
-                "/chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n".to_owned(),
+                "/chunked" => {
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+                        .to_owned()
+                }
                 "/204" => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-                status => format!("HTTP/1.1 {} Words\r\nContent-Length: 4\r\n\r\nbody", status.trim_start_matches('/')),
+                status => format!(
+                    "HTTP/1.1 {} Words\r\nContent-Length: 4\r\n\r\nbody",
+                    status.trim_start_matches('/')
+                ),
             })?;
         }
     })?;
-    for path in ["/200", "/404", "/chunked", "/500", "/204", "/302", "/419", "/200"] {
+    for path in [
+        "/200", "/404", "/chunked", "/500", "/204", "/302", "/419", "/200",
+    ] {
         text(scene.get(path)?)?;
         text(scene.send(Method::POST, path, Outgoing::Bytes(b"{}"))?)?;
-        text(scene.send(Method::POST, path, Outgoing::Reader { reader: &mut &b"data"[..], length: None })?)?;
+        text(scene.send(
+            Method::POST,
+            path,
+            Outgoing::Reader {
+                reader: &mut &b"data"[..],
+                length: None,
+            },
+        )?)?;
     }
     same("the number of connections", scene.connections(), 1)
 }
@@ -96,13 +118,24 @@ pub(super) fn fresh_connections_are_made(stage: &Stage) -> Checked {
     let scene = stage.wire(|connection| {
         loop {
             connection.request()?;
-            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", connection.index))?;
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+                connection.index
+            ))?;
         }
     })?;
-    same("the first connection", text(scene.get("/x")?)?.as_str(), "0")?;
+    same(
+        "the first connection",
+        text(scene.get("/x")?)?.as_str(),
+        "0",
+    )?;
     let mut request = scene.request(Method::GET, "/x", Outgoing::Empty)?;
     request.extensions_mut().insert(Fresh);
-    same("the connection of a request that was sent before in vain", text(scene.transport.send(request)?)?.as_str(), "1")
+    same(
+        "the connection of a request that was sent before in vain",
+        text(scene.transport.send(request)?)?.as_str(),
+        "1",
+    )
 }
 
 pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
@@ -117,12 +150,23 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
         }
     })?;
-    for (method, body) in [(Method::GET, Outgoing::Empty), (Method::PUT, Outgoing::Bytes(b"{}")), (Method::POST, Outgoing::Bytes(b"{}"))] {
+    for (method, body) in [
+        (Method::GET, Outgoing::Empty),
+        (Method::PUT, Outgoing::Bytes(b"{}")),
+        (Method::POST, Outgoing::Bytes(b"{}")),
+    ] {
         // On a connection that was used before, where they are.
         text(scene.get("/before")?)?;
-        check(scene.send(method.clone(), "/lost", body).is_err(), format_args!("{method}: there was an answer"))?;
+        check(
+            scene.send(method.clone(), "/lost", body).is_err(),
+            format_args!("{method}: there was an answer"),
+        )?;
         text(scene.get("/after")?)?;
-        for expected in ["GET /before".to_owned(), format!("{method} /lost"), "GET /after".to_owned()] {
+        for expected in [
+            "GET /before".to_owned(),
+            format!("{method} /lost"),
+            "GET /after".to_owned(),
+        ] {
             same("what arrived", heard(&arrived, &expected)?, expected)?;
         }
     }
@@ -142,16 +186,35 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
     };
     let wait = |what: &str, result| same(what, phase(result)?, Phase::Wait);
     wait("GET without an answer", scene.get("/x"))?;
-    wait("POST without an answer", scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}")))?;
-    wait("an upload without an answer", scene.upload(&mut &b"{}"[..], None))?;
+    wait(
+        "POST without an answer",
+        scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}")),
+    )?;
+    wait(
+        "an upload without an answer",
+        scene.upload(&mut &b"{}"[..], None),
+    )?;
 
-    for (method, body) in [(Method::GET, Outgoing::Empty), (Method::POST, Outgoing::Bytes(b"{}"))] {
-        let request = http::Request::builder().method(method).uri(refused_url()?).body(body)?;
+    for (method, body) in [
+        (Method::GET, Outgoing::Empty),
+        (Method::POST, Outgoing::Bytes(b"{}")),
+    ] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(refused_url()?)
+            .body(body)?;
         let phase = phase(scene.transport.send(request))?;
         // However finely it is told, nothing was sent.
-        check(!matches!(phase, Phase::Send | Phase::Wait | Phase::Read), format_args!("where nobody listens: {phase:?}"))?;
+        check(
+            !matches!(phase, Phase::Send | Phase::Wait | Phase::Read),
+            format_args!("where nobody listens: {phase:?}"),
+        )?;
     }
 
     let scene = stage.wire(|connection| connection.head().map(drop))?;
-    same("an upload that is not taken", phase(scene.upload(&mut io::repeat(b'.'), None))?, Phase::Send)
+    same(
+        "an upload that is not taken",
+        phase(scene.upload(&mut io::repeat(b'.'), None))?,
+        Phase::Send,
+    )
 }

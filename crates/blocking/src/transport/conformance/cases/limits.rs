@@ -33,14 +33,22 @@ fn limits(stopped: Stopped, time: Duration) -> CallLimits {
 }
 
 /// It ended for this reason, at its time, and not by a wait for something else.
-fn ended(what: &str, begin: Instant, found: Result<(), Option<Stopped>>, expected: Stopped) -> Checked {
+fn ended(
+    what: &str,
+    begin: Instant,
+    found: Result<(), Option<Stopped>>,
+    expected: Stopped,
+) -> Checked {
     match found {
         Ok(()) => return Err(format!("{what}: nothing ended it").into()),
         Err(None) => return Err(format!("{what}: the source of the error is no Stopped").into()),
         Err(Some(found)) => same(what, found, expected)?,
     }
     let took = begin.elapsed();
-    check((LIMIT..PATIENCE).contains(&took), format_args!("{what}: it ended after {took:?}, and not after {LIMIT:?}"))
+    check(
+        (LIMIT..PATIENCE).contains(&took),
+        format_args!("{what}: it ended after {took:?}, and not after {LIMIT:?}"),
+    )
 }
 
 /// Why there is no answer, as the client recognises it.
@@ -49,12 +57,16 @@ fn why(result: Checked<Answered>) -> Result<(), Option<Stopped>> {
         Ok(_) => return Ok(()),
         Err(error) => error,
     };
-    let source = error.downcast::<TransportError>().map_or_else(|error| error, |error| error.source);
+    let source = error
+        .downcast::<TransportError>()
+        .map_or_else(|error| error, |error| error.source);
     Err(source.downcast::<Stopped>().ok().map(|stopped| *stopped))
 }
 
 fn why_body(result: io::Result<usize>) -> Result<(), Option<Stopped>> {
-    result.map(drop).map_err(|error| error.downcast::<Stopped>().ok())
+    result
+        .map(drop)
+        .map_err(|error| error.downcast::<Stopped>().ok())
 }
 
 /// A scene in which each answer is given as the case goes on, and the way to them.
@@ -78,10 +90,22 @@ fn given(lives: &Receiver<Live>) -> Checked<Live> {
 
 fn ends_a_wait(stage: &Stage, stopped: Stopped) -> Checked {
     let (scene, lives) = live(stage)?;
-    for body in [Outgoing::Empty, Outgoing::Bytes(b"{}"), Outgoing::Reader { reader: &mut &b"data"[..], length: None }] {
+    for body in [
+        Outgoing::Empty,
+        Outgoing::Bytes(b"{}"),
+        Outgoing::Reader {
+            reader: &mut &b"data"[..],
+            length: None,
+        },
+    ] {
         let what = format!("{body:?}");
         let begin = Instant::now();
-        ended(&what, begin, why(scene.limited(&limits(stopped, LIMIT), body)), stopped)?;
+        ended(
+            &what,
+            begin,
+            why(scene.limited(&limits(stopped, LIMIT), body)),
+            stopped,
+        )?;
         // The answer comes too late, to nobody.
         drop(given(&lives)?);
     }
@@ -92,7 +116,14 @@ fn ends_a_wait(stage: &Stage, stopped: Stopped) -> Checked {
 fn ends_a_body(stage: &Stage, stopped: Stopped) -> Checked<(Answered, Live, Scene)> {
     let (scene, lives) = live(stage)?;
     // The first of it must come before.
-    let limits = limits(stopped, if stopped == Stopped::Idle { LIMIT } else { 3 * LIMIT });
+    let limits = limits(
+        stopped,
+        if stopped == Stopped::Idle {
+            LIMIT
+        } else {
+            3 * LIMIT
+        },
+    );
     let begin = Instant::now();
     let (answered, live) = thread::scope(|scope| {
         let answered = scope.spawn(|| scene.limited(&limits, Outgoing::Empty));
@@ -117,8 +148,19 @@ fn ends_an_upload(stage: &Stage, stopped: Stopped) -> Checked {
             is_done.hear()
         })?;
         let begin = Instant::now();
-        let result = scene.limited(&limits(stopped, LIMIT), Outgoing::Reader { reader: &mut io::repeat(b'.'), length });
-        ended(&format!("an upload announced as {length:?}"), begin, why(result), stopped)?;
+        let result = scene.limited(
+            &limits(stopped, LIMIT),
+            Outgoing::Reader {
+                reader: &mut io::repeat(b'.'),
+                length,
+            },
+        );
+        ended(
+            &format!("an upload announced as {length:?}"),
+            begin,
+            why(result),
+            stopped,
+        )?;
         done.send(())?;
     }
     Ok(())
@@ -129,16 +171,37 @@ fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: Stopped) -> Checke
         asked.read_all();
         Answer::ok("")
     })?;
-    same("why", why(scene.limited(limits, Outgoing::Empty)), Err(Some(stopped)))?;
+    same(
+        "why",
+        why(scene.limited(limits, Outgoing::Empty)),
+        Err(Some(stopped)),
+    )?;
     let mut reader = &b"data"[..];
-    same("why", why(scene.limited(limits, Outgoing::Reader { reader: &mut reader, length: None })), Err(Some(stopped)))?;
+    same(
+        "why",
+        why(scene.limited(
+            limits,
+            Outgoing::Reader {
+                reader: &mut reader,
+                length: None,
+            },
+        )),
+        Err(Some(stopped)),
+    )?;
     check(reader == b"data", "the data was read")?;
     text(scene.get("/afterwards")?)?;
-    same("the first request that arrived", scene.sent()?.target.as_str(), "/afterwards")
+    same(
+        "the first request that arrived",
+        scene.sent()?.target.as_str(),
+        "/afterwards",
+    )
 }
 
 pub(super) fn passed_deadlines_send_nothing(stage: &Stage) -> Checked {
-    let limits = CallLimits { deadline: Some(Instant::now()), ..CallLimits::default() };
+    let limits = CallLimits {
+        deadline: Some(Instant::now()),
+        ..CallLimits::default()
+    };
     sends_nothing(stage, &limits, Stopped::Deadline)
 }
 
@@ -150,7 +213,11 @@ pub(super) fn deadlines_end_a_body(stage: &Stage) -> Checked {
     let (mut answered, live, _scene) = ends_a_body(stage, Stopped::Deadline)?;
     // Also what comes too late is not read any more.
     live.piece("late");
-    same("a second read", why_body(answered.body_mut().read(&mut [0; 8])), Err(Some(Stopped::Deadline)))
+    same(
+        "a second read",
+        why_body(answered.body_mut().read(&mut [0; 8])),
+        Err(Some(Stopped::Deadline)),
+    )
 }
 
 pub(super) fn deadlines_end_a_body_that_comes(stage: &Stage) -> Checked {
@@ -164,7 +231,9 @@ pub(super) fn deadlines_end_a_body_that_comes(stage: &Stage) -> Checked {
         Ok(())
     })?;
     let begin = Instant::now();
-    let mut body = scene.limited(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)?.into_body();
+    let mut body = scene
+        .limited(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)?
+        .into_body();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match why_body(body.read(&mut buffer)) {
@@ -192,10 +261,18 @@ pub(super) fn spent_connections_are_not_used(stage: &Stage) -> Checked {
             // Until the client closes it, or sends another.
             connection.request()?;
         }
-        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", connection.index))
+        connection.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+            connection.index
+        ))
     })?;
     let begin = Instant::now();
-    ended("the wait", begin, why(scene.limited(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)), Stopped::Deadline)?;
+    ended(
+        "the wait",
+        begin,
+        why(scene.limited(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)),
+        Stopped::Deadline,
+    )?;
     same("the connection", text(scene.get("/after")?)?.as_str(), "1")
 }
 
@@ -211,12 +288,24 @@ pub(super) fn bodies_are_read_on_after_silence(stage: &Stage) -> Checked {
     let (answered, live, _scene) = ends_a_body(stage, Stopped::Idle)?;
     live.piece(" and more");
     live.end();
-    same("what came afterwards", text(answered)?.as_str(), " and more")
+    same(
+        "what came afterwards",
+        text(answered)?.as_str(),
+        " and more",
+    )
 }
 
 /// Wherever the silence is, also between the bytes of the framing.
 pub(super) fn nothing_is_lost_after_silence(stage: &Stage) -> Checked {
-    let pieces = ["8\r\nsome", " tex\r\n", "0", "f\r", "\n, and more of i\r", "\n2\r\nt.\r\n0\r", "\n\r\n"];
+    let pieces = [
+        "8\r\nsome",
+        " tex\r\n",
+        "0",
+        "f\r",
+        "\n, and more of i\r",
+        "\n2\r\nt.\r\n0\r",
+        "\n\r\n",
+    ];
     let (go_on, may_go_on) = Hear::new();
     let scene = stage.wire(move |connection| {
         connection.request()?;
@@ -227,7 +316,9 @@ pub(super) fn nothing_is_lost_after_silence(stage: &Stage) -> Checked {
         }
         Ok(())
     })?;
-    let mut body = scene.limited(&limits(Stopped::Idle, LIMIT), Outgoing::Empty)?.into_body();
+    let mut body = scene
+        .limited(&limits(Stopped::Idle, LIMIT), Outgoing::Empty)?
+        .into_body();
     let (mut text, mut buffer, mut silences) = (Vec::new(), [0; 3], 0);
     loop {
         match body.read(&mut buffer) {
@@ -240,13 +331,24 @@ pub(super) fn nothing_is_lost_after_silence(stage: &Stage) -> Checked {
             }
         }
     }
-    same("what came", (String::from_utf8_lossy(&text).as_ref(), silences), ("some tex, and more of it.", pieces.len() - 1))
+    same(
+        "what came",
+        (String::from_utf8_lossy(&text).as_ref(), silences),
+        ("some tex, and more of it.", pieces.len() - 1),
+    )
 }
 
 pub(super) fn cancelled_before_sends_nothing(stage: &Stage) -> Checked {
     let token = CancelToken::new();
     token.cancel();
-    sends_nothing(stage, &CallLimits { cancel: Some(token), ..CallLimits::default() }, Stopped::Cancelled)
+    sends_nothing(
+        stage,
+        &CallLimits {
+            cancel: Some(token),
+            ..CallLimits::default()
+        },
+        Stopped::Cancelled,
+    )
 }
 
 pub(super) fn cancelling_ends_a_wait(stage: &Stage) -> Checked {
@@ -256,7 +358,11 @@ pub(super) fn cancelling_ends_a_wait(stage: &Stage) -> Checked {
 pub(super) fn cancelling_ends_a_body(stage: &Stage) -> Checked {
     let (mut answered, live, _scene) = ends_a_body(stage, Stopped::Cancelled)?;
     live.piece("late");
-    same("a second read", why_body(answered.body_mut().read(&mut [0; 8])), Err(Some(Stopped::Cancelled)))
+    same(
+        "a second read",
+        why_body(answered.body_mut().read(&mut [0; 8])),
+        Err(Some(Stopped::Cancelled)),
+    )
 }
 
 pub(super) fn cancelling_ends_an_upload(stage: &Stage) -> Checked {
@@ -269,14 +375,23 @@ pub(super) fn others_go_on(stage: &Stage) -> Checked {
     thread::scope(|scope| {
         let other = scope.spawn(|| text(scene.get("/other")?));
         let others = given(&lives)?;
-        let cancelled = scope.spawn(|| why(scene.limited(&limits(Stopped::Cancelled, LIMIT), Outgoing::Empty)));
+        let cancelled =
+            scope.spawn(|| why(scene.limited(&limits(Stopped::Cancelled, LIMIT), Outgoing::Empty)));
         let late = given(&lives)?;
-        same("what was cancelled", cancelled.join().map_err(|_| "the call panicked")?, Err(Some(Stopped::Cancelled)))?;
+        same(
+            "what was cancelled",
+            cancelled.join().map_err(|_| "the call panicked")?,
+            Err(Some(Stopped::Cancelled)),
+        )?;
         late.piece("for nobody");
         late.end();
         others.piece("for the other");
         others.end();
-        same("the other", other.join().map_err(|_| "the other panicked")??.as_str(), "for the other")
+        same(
+            "the other",
+            other.join().map_err(|_| "the other panicked")??.as_str(),
+            "for the other",
+        )
     })?;
     let after = thread::scope(|scope| {
         let after = scope.spawn(|| text(scene.get("/after")?));

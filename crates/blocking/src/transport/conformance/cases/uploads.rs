@@ -24,9 +24,15 @@ impl Read for Pieces {
         let (piece, done) = (self.given / Self::LENGTH, self.given % Self::LENGTH);
         if done == 0 && piece > 0 {
             let heard = self.arrived.recv_timeout(PATIENCE);
-            heard.map_err(|_| io::Error::other("what was read so far was not sent, and more is asked for"))?;
+            heard.map_err(|_| {
+                io::Error::other("what was read so far was not sent, and more is asked for")
+            })?;
         }
-        let wanted = if piece == Self::COUNT { 0 } else { buf.len().min(Self::LENGTH - done) };
+        let wanted = if piece == Self::COUNT {
+            0
+        } else {
+            buf.len().min(Self::LENGTH - done)
+        };
         buf.get_mut(..wanted).unwrap_or_default().fill(b'#');
         self.given += wanted;
         Ok(wanted)
@@ -50,8 +56,16 @@ fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
         }
     })?;
     let mut pieces = Pieces { arrived, given: 0 };
-    same("the answer", text(scene.upload(&mut pieces, length)?)?.as_str(), "thanks")?;
-    same("the bytes that arrived", scene.sent()?.body.len(), Pieces::COUNT * Pieces::LENGTH)
+    same(
+        "the answer",
+        text(scene.upload(&mut pieces, length)?)?.as_str(),
+        "thanks",
+    )?;
+    same(
+        "the bytes that arrived",
+        scene.sent()?.body.len(),
+        Pieces::COUNT * Pieces::LENGTH,
+    )
 }
 
 pub(super) fn uploads_are_streamed(stage: &Stage) -> Checked {
@@ -63,14 +77,20 @@ pub(super) fn sized_uploads_are_streamed(stage: &Stage) -> Checked {
 }
 
 pub(super) fn long_uploads_arrive_whole(stage: &Stage) -> Checked {
-    let whole = (0..512).map(|number| format!("{number:065535}\n")).collect::<Vec<_>>().concat();
+    let whole = (0..512)
+        .map(|number| format!("{number:065535}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let scene = stage.play(|asked| {
         asked.read_all();
         Answer::ok("")
     })?;
     for length in [None, Some(u64::try_from(whole.len())?)] {
         text(scene.upload(&mut whole.as_bytes(), length)?)?;
-        check(scene.sent()?.body == whole.as_bytes(), format_args!("announced as {length:?}: other bytes arrived"))?;
+        check(
+            scene.sent()?.body == whole.as_bytes(),
+            format_args!("announced as {length:?}: other bytes arrived"),
+        )?;
     }
     Ok(())
 }
@@ -90,9 +110,16 @@ pub(super) fn unreadable_uploads_are_errors(stage: &Stage) -> Checked {
             }
             Answer::ok("")
         })?;
-        check(scene.upload(&mut b"abc".chain(Unreadable), length).is_err(), "it is taken for sent")?;
+        check(
+            scene.upload(&mut b"abc".chain(Unreadable), length).is_err(),
+            "it is taken for sent",
+        )?;
         text(scene.get("/afterwards")?)?;
-        same("the first that arrived whole", heard(&whole, "it")?.as_str(), "/afterwards")?;
+        same(
+            "the first that arrived whole",
+            heard(&whole, "it")?.as_str(),
+            "/afterwards",
+        )?;
     }
     Ok(())
 }
@@ -108,7 +135,9 @@ impl Read for Late {
         if std::mem::replace(&mut self.given, true) {
             return Ok(0);
         }
-        self.answered.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+        self.answered
+            .recv_timeout(PATIENCE)
+            .map_err(io::Error::other)?;
         b"late".as_slice().read(buf)
     }
 }
@@ -119,10 +148,24 @@ pub(super) fn uploads_go_on_after_an_early_success(stage: &Stage) -> Checked {
         say.say(());
         Answer::pieces(["taken", " early"]).with_status(202)
     })?;
-    let answer = scene.upload(&mut Late { answered, given: false }, None)?;
-    same("the answer", (answer.status().as_u16(), text(answer)?.as_str()), (202, "taken early"))?;
+    let answer = scene.upload(
+        &mut Late {
+            answered,
+            given: false,
+        },
+        None,
+    )?;
+    same(
+        "the answer",
+        (answer.status().as_u16(), text(answer)?.as_str()),
+        (202, "taken early"),
+    )?;
     let sent = scene.sent()?;
-    same("what arrived", (sent.text().as_str(), sent.complete), ("late", true))
+    same(
+        "what arrived",
+        (sent.text().as_str(), sent.complete),
+        ("late", true),
+    )
 }
 
 /// Data without end, until it is told to end, so that a mistake does not last for ever.
@@ -140,7 +183,9 @@ impl Endless {
 impl Read for Endless {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.until.try_recv().is_ok() {
-            return Err(io::Error::other("it was refused, and still more was asked for"));
+            return Err(io::Error::other(
+                "it was refused, and still more was asked for",
+            ));
         }
         buf.fill(b'.');
         Ok(buf.len())
@@ -148,7 +193,11 @@ impl Read for Endless {
 }
 
 fn is_refused(answered: Answered) -> Checked {
-    same("the answer", (answered.status().as_u16(), text(answered)?.as_str()), (413, "too much"))
+    same(
+        "the answer",
+        (answered.status().as_u16(), text(answered)?.as_str()),
+        (413, "too much"),
+    )
 }
 
 pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
@@ -164,7 +213,8 @@ pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
     Ok(())
 }
 
-const REFUSAL: &[u8] = b"HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much";
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much";
 
 /// The server refuses, and then does this with the connection.
 fn refusing(stage: &Stage, then: fn(&mut Connection) -> io::Result<()>) -> Checked {

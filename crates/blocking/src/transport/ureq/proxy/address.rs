@@ -19,13 +19,17 @@ impl Address {
     ///
     /// What is wrong with it is told without a word of it, but for the scheme.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let not_a_url = || "it is not the URL of a proxy; one looks like http://proxy.example.com:3128".to_owned();
+        let not_a_url = || {
+            "it is not the URL of a proxy; one looks like http://proxy.example.com:3128".to_owned()
+        };
         let url = url.trim();
         let rest = match url.split_once("://") {
             None => url,
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                return Err(format!("only proxies with an http:// address can be used, and this is one with {scheme}://"));
+                return Err(format!(
+                    "only proxies with an http:// address can be used, and this is one with {scheme}://"
+                ));
             }
             Some(_) => return Err(not_a_url()),
         };
@@ -49,7 +53,11 @@ impl Address {
             let both = [decoded(name), vec![b':'], decoded(password)].concat();
             format!("Basic {}", base64::encode(&both))
         });
-        Ok(Self { host: host.to_owned(), port, authorization })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            authorization,
+        })
     }
 
     /// In the form in which addresses are looked for.
@@ -74,7 +82,10 @@ impl fmt::Debug for Address {
 fn decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()).filter(|_| first == b'%');
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|_| first == b'%');
         let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
@@ -105,37 +116,91 @@ mod tests {
             ("http://[::1]:3128", "http://[::1]:3128", None),
             ("http://[::1]", "http://[::1]:80", None),
             // Aladdin and the open sesame of RFC 7617.
-            ("http://Aladdin:open%20sesame@proxy:3128", "http://proxy:3128", Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")),
-            ("Aladdin:open%20sesame@proxy:3128", "http://proxy:3128", Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")),
-            ("http://user@proxy", "http://proxy:80", Some("Basic dXNlcjo=")),
-            ("http://a:%zz%+1@proxy", "http://proxy:80", Some("Basic YTolenolKzE=")),
-            ("http://a:b:c@proxy", "http://proxy:80", Some("Basic YTpiOmM=")),
+            (
+                "http://Aladdin:open%20sesame@proxy:3128",
+                "http://proxy:3128",
+                Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            ),
+            (
+                "Aladdin:open%20sesame@proxy:3128",
+                "http://proxy:3128",
+                Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            ),
+            (
+                "http://user@proxy",
+                "http://proxy:80",
+                Some("Basic dXNlcjo="),
+            ),
+            (
+                "http://a:%zz%+1@proxy",
+                "http://proxy:80",
+                Some("Basic YTolenolKzE="),
+            ),
+            (
+                "http://a:b:c@proxy",
+                "http://proxy:80",
+                Some("Basic YTpiOmM="),
+            ),
         ];
         for (url, shown, authorization) in rows {
-            let read = Address::parse(url).map(|address| (address.to_string(), format!("{address:?}"), address.authorization));
-            assert_eq!(read, Ok((shown.into(), shown.into(), authorization.map(Into::into))), "{url}");
+            let read = Address::parse(url).map(|address| {
+                (
+                    address.to_string(),
+                    format!("{address:?}"),
+                    address.authorization,
+                )
+            });
+            assert_eq!(
+                read,
+                Ok((shown.into(), shown.into(), authorization.map(Into::into))),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_url_of_a_proxy_is_refused_without_a_word_of_it() {
         for (url, says) in [
-            ("socks5://user:secret@proxy:1080", "this is one with socks5://"),
-            ("https://user:secret@proxy:3128", "this is one with https://"),
+            (
+                "socks5://user:secret@proxy:1080",
+                "this is one with socks5://",
+            ),
+            (
+                "https://user:secret@proxy:3128",
+                "this is one with https://",
+            ),
             ("user:secret@proxy://", "it is not the URL of a proxy"),
             ("http://user:secret@", "it is not the URL of a proxy"),
             ("http://user:secret@:3128", "it is not the URL of a proxy"),
-            ("http://user:secret@proxy:99999", "it is not the URL of a proxy"),
-            ("http://user:secret@proxy:port", "it is not the URL of a proxy"),
-            ("http://user:secret@proxy/secret", "it is not the URL of a proxy"),
-            ("http://user:secret@proxy/?secret", "it is not the URL of a proxy"),
+            (
+                "http://user:secret@proxy:99999",
+                "it is not the URL of a proxy",
+            ),
+            (
+                "http://user:secret@proxy:port",
+                "it is not the URL of a proxy",
+            ),
+            (
+                "http://user:secret@proxy/secret",
+                "it is not the URL of a proxy",
+            ),
+            (
+                "http://user:secret@proxy/?secret",
+                "it is not the URL of a proxy",
+            ),
             ("http://user:secret#@proxy", "it is not the URL of a proxy"),
             ("http://user:sec ret@proxy", "it is not the URL of a proxy"),
-            ("http://user:secret\r\nX: secret@proxy", "it is not the URL of a proxy"),
+            (
+                "http://user:secret\r\nX: secret@proxy",
+                "it is not the URL of a proxy",
+            ),
             ("", "it is not the URL of a proxy"),
         ] {
             let problem = Address::parse(url).err().unwrap_or_default();
-            assert!(problem.contains(says) && !problem.contains("secret"), "{url}: {problem}");
+            assert!(
+                problem.contains(says) && !problem.contains("secret"),
+                "{url}: {problem}"
+            );
         }
     }
 }

@@ -21,10 +21,15 @@ type Said = Result<Option<Address>, (&'static str, String)>;
 
 impl Environment {
     pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
-        let get = |name| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get = |name| {
+            get(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
         let first = |names: &[&'static str]| -> Said {
             let said = names.iter().find_map(|&name| Some((name, get(name)?)));
-            said.map(|(name, url)| Address::parse(&url).map_err(|problem| (name, problem))).transpose()
+            said.map(|(name, url)| Address::parse(&url).map_err(|problem| (name, problem)))
+                .transpose()
         };
         // In a CGI program, the header `Proxy` of whoever calls it is there as well.
         let http: &[_] = match get("REQUEST_METHOD") {
@@ -34,7 +39,11 @@ impl Environment {
         Self {
             http: first(http),
             https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            except: Exceptions::parse(&get("no_proxy").or_else(|| get("NO_PROXY")).unwrap_or_default()),
+            except: Exceptions::parse(
+                &get("no_proxy")
+                    .or_else(|| get("NO_PROXY"))
+                    .unwrap_or_default(),
+            ),
         }
     }
 
@@ -44,13 +53,23 @@ impl Environment {
         if is_loopback(&host) || self.except.has(&host, port) {
             return Ok(None);
         }
-        let said = if hub.scheme() == Some(&Scheme::HTTPS) { &self.https } else { &self.http };
-        said.as_ref().map(Option::as_ref).map_err(|(variable, problem)| ProxyError::unusable(variable, problem))
+        let said = if hub.scheme() == Some(&Scheme::HTTPS) {
+            &self.https
+        } else {
+            &self.http
+        };
+        said.as_ref()
+            .map(Option::as_ref)
+            .map_err(|(variable, problem)| ProxyError::unusable(variable, problem))
     }
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -59,7 +78,12 @@ mod tests {
 
     /// Through which proxy this hub is reached with these variables.
     fn proxy(variables: &[(&str, &str)], hub: &str) -> String {
-        let environment = Environment::read(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
+        let environment = Environment::read(|name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        });
         match environment.to(&hub.parse().unwrap_or_default()) {
             Ok(None) => "none".into(),
             Ok(Some(address)) => address.to_string().trim_start_matches("http://").into(),
@@ -69,7 +93,11 @@ mod tests {
 
     #[test]
     fn each_scheme_has_its_variable() {
-        let all = [("HTTP_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2"), ("ALL_PROXY", "http://c:3")];
+        let all = [
+            ("HTTP_PROXY", "http://a:1"),
+            ("HTTPS_PROXY", "http://b:2"),
+            ("ALL_PROXY", "http://c:3"),
+        ];
         assert_eq!(proxy(&all, "http://hub/api/v1"), "a:1");
         assert_eq!(proxy(&all, "https://hub/api/v1"), "b:2");
         assert_eq!(proxy(&all[1..], "http://hub"), "c:3");
@@ -77,10 +105,32 @@ mod tests {
         assert_eq!(proxy(&all[1..2], "http://hub"), "none");
         assert_eq!(proxy(&[], "http://hub"), "none");
         // Those in small letters come first, and an empty one is none.
-        assert_eq!(proxy(&[("HTTP_PROXY", "a"), ("http_proxy", "b"), ("all_proxy", "c")], "http://hub"), "b:80");
-        assert_eq!(proxy(&[("HTTPS_PROXY", "a"), ("https_proxy", "b"), ("all_proxy", "c")], "https://hub"), "b:80");
-        assert_eq!(proxy(&[("ALL_PROXY", "a"), ("all_proxy", "c")], "https://hub"), "c:80");
-        assert_eq!(proxy(&[("HTTP_PROXY", " a "), ("http_proxy", " ")], "http://hub"), "a:80");
+        assert_eq!(
+            proxy(
+                &[("HTTP_PROXY", "a"), ("http_proxy", "b"), ("all_proxy", "c")],
+                "http://hub"
+            ),
+            "b:80"
+        );
+        assert_eq!(
+            proxy(
+                &[
+                    ("HTTPS_PROXY", "a"),
+                    ("https_proxy", "b"),
+                    ("all_proxy", "c")
+                ],
+                "https://hub"
+            ),
+            "b:80"
+        );
+        assert_eq!(
+            proxy(&[("ALL_PROXY", "a"), ("all_proxy", "c")], "https://hub"),
+            "c:80"
+        );
+        assert_eq!(
+            proxy(&[("HTTP_PROXY", " a "), ("http_proxy", " ")], "http://hub"),
+            "a:80"
+        );
     }
 
     #[test]
@@ -93,29 +143,73 @@ mod tests {
 
     #[test]
     fn this_machine_is_reached_through_none() {
-        for hub in ["localhost", "LOCALHOST:8000", "a.localhost", "localhost.", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000"] {
-            assert_eq!(proxy(&[("ALL_PROXY", "a")], &format!("http://{hub}/api/v1")), "none", "{hub}");
+        for hub in [
+            "localhost",
+            "LOCALHOST:8000",
+            "a.localhost",
+            "localhost.",
+            "127.0.0.1:8000",
+            "127.9.9.9",
+            "[::1]:8000",
+        ] {
+            assert_eq!(
+                proxy(&[("ALL_PROXY", "a")], &format!("http://{hub}/api/v1")),
+                "none",
+                "{hub}"
+            );
         }
-        for hub in ["localhost.example", "mylocalhost", "128.0.0.1", "[::2]:8000"] {
-            assert_eq!(proxy(&[("ALL_PROXY", "a")], &format!("http://{hub}/api/v1")), "a:80", "{hub}");
+        for hub in [
+            "localhost.example",
+            "mylocalhost",
+            "128.0.0.1",
+            "[::2]:8000",
+        ] {
+            assert_eq!(
+                proxy(&[("ALL_PROXY", "a")], &format!("http://{hub}/api/v1")),
+                "a:80",
+                "{hub}"
+            );
         }
     }
 
     #[test]
     fn exceptions_are_reached_through_none() {
         let with = |except| [("ALL_PROXY", "a"), ("NO_PROXY", except)];
-        assert_eq!(proxy(&with("other, hub.example ,another"), "https://hub.example/api/v1"), "none");
+        assert_eq!(
+            proxy(
+                &with("other, hub.example ,another"),
+                "https://hub.example/api/v1"
+            ),
+            "none"
+        );
         assert_eq!(proxy(&with("other"), "https://hub.example/api/v1"), "a:80");
-        assert_eq!(proxy(&[("ALL_PROXY", "a"), ("NO_PROXY", "hub"), ("no_proxy", "other")], "http://hub"), "a:80");
+        assert_eq!(
+            proxy(
+                &[
+                    ("ALL_PROXY", "a"),
+                    ("NO_PROXY", "hub"),
+                    ("no_proxy", "other")
+                ],
+                "http://hub"
+            ),
+            "a:80"
+        );
     }
 
     #[test]
     fn a_variable_that_cannot_be_used_is_named_to_who_goes_by_it() {
-        let bad = [("ALL_PROXY", "socks5://user:secret@a:1"), ("http_proxy", "http://b:2"), ("NO_PROXY", "hub.example")];
+        let bad = [
+            ("ALL_PROXY", "socks5://user:secret@a:1"),
+            ("http_proxy", "http://b:2"),
+            ("NO_PROXY", "hub.example"),
+        ];
         assert_eq!(proxy(&bad, "http://hub"), "b:2");
         assert_eq!(proxy(&bad, "https://hub.example"), "none");
         assert_eq!(proxy(&bad, "https://localhost"), "none");
         let told = proxy(&bad, "https://hub");
-        assert!(told.contains("ALL_PROXY") && told.contains("socks5://") && !told.contains("secret"), "{told}");
+        assert!(
+            told.contains("ALL_PROXY") && told.contains("socks5://") && !told.contains("secret"),
+            "{told}"
+        );
     }
 }

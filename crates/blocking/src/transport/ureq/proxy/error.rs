@@ -41,28 +41,44 @@ impl ProxyError {
     }
 
     fn new(problem: ProxyProblem, words: String) -> Self {
-        Self { problem, words, source: None }
+        Self {
+            problem,
+            words,
+            source: None,
+        }
     }
 
     /// What became of the attempt to connect to it. That the caller has ended it is told as it is.
     pub(in super::super) fn unreachable(proxy: &Address, error: ::ureq::Error) -> ::ureq::Error {
         let (kind, words, source) = match error {
             ::ureq::Error::Timeout(_) => (ErrorKind::TimedOut, "did not answer in time", None),
-            ::ureq::Error::Io(error) if error.get_ref().is_some_and(|error| error.is::<Stopped>() || error.is::<Self>()) => {
+            ::ureq::Error::Io(error)
+                if error
+                    .get_ref()
+                    .is_some_and(|error| error.is::<Stopped>() || error.is::<Self>()) =>
+            {
                 return ::ureq::Error::Io(error);
             }
             ::ureq::Error::Io(error) => (error.kind(), "cannot be reached", Some(error.into())),
             error => return error,
         };
         let words = format!("the proxy {proxy} {words}");
-        ::ureq::Error::Io(io::Error::new(kind, Self { source, ..Self::new(ProxyProblem::Unreachable, words) }))
+        ::ureq::Error::Io(io::Error::new(
+            kind,
+            Self {
+                source,
+                ..Self::new(ProxyProblem::Unreachable, words)
+            },
+        ))
     }
 
     pub(super) fn refused(proxy: &Address, hub: &str, status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         let words = match &proxy.authorization {
             None if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                format!("the proxy {proxy} wants a user name and a password (407), which its URL can hold: http://user:password@...")
+                format!(
+                    "the proxy {proxy} wants a user name and a password (407), which its URL can hold: http://user:password@..."
+                )
             }
             Some(_) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 format!(
@@ -75,15 +91,24 @@ impl ProxyError {
     }
 
     pub(super) fn closed(proxy: &Address) -> Self {
-        Self::new(ProxyProblem::NotAProxy, format!("the proxy {proxy} closed the connection instead of answering"))
+        Self::new(
+            ProxyProblem::NotAProxy,
+            format!("the proxy {proxy} closed the connection instead of answering"),
+        )
     }
 
     pub(super) fn nonsense(proxy: &Address) -> Self {
-        Self::new(ProxyProblem::NotAProxy, format!("what is at {proxy} does not answer as a proxy does"))
+        Self::new(
+            ProxyProblem::NotAProxy,
+            format!("what is at {proxy} does not answer as a proxy does"),
+        )
     }
 
     pub(super) fn unusable(variable: &str, problem: &str) -> Self {
-        Self::new(ProxyProblem::Setting, format!("the environment's {variable} cannot be used: {problem}"))
+        Self::new(
+            ProxyProblem::Setting,
+            format!("the environment's {variable} cannot be used: {problem}"),
+        )
     }
 }
 
@@ -106,7 +131,9 @@ impl fmt::Display for ProxyError {
 
 impl StdError for ProxyError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| -> &(dyn StdError + 'static) { source })
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn StdError + 'static) { source })
     }
 }
 

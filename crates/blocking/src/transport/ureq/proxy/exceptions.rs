@@ -24,11 +24,17 @@ impl Exceptions {
     /// Reads a list with commas: `*`, names (`example.com` is also all below it, `.example.com` and `*.example.com` are only those), addresses,
     /// nets (`10.0.0.0/8`); each, but for nets, with a port or without. What is none of these is passed over.
     pub(super) fn parse(list: &str) -> Self {
-        Self(list.split(',').filter_map(|entry| Exception::parse(&entry.trim().to_ascii_lowercase())).collect())
+        Self(
+            list.split(',')
+                .filter_map(|entry| Exception::parse(&entry.trim().to_ascii_lowercase()))
+                .collect(),
+        )
     }
 
     pub(super) fn has(&self, host: &str, port: u16) -> bool {
-        self.0.iter().any(|(exception, only)| only.is_none_or(|only| only == port) && exception.has(host))
+        self.0
+            .iter()
+            .any(|(exception, only)| only.is_none_or(|only| only == port) && exception.has(host))
     }
 }
 
@@ -54,7 +60,10 @@ impl Exception {
             None => (entry, None),
         };
         let below = name.strip_prefix("*.").or_else(|| name.strip_prefix('.'));
-        let (name, only_below) = (below.unwrap_or(name).trim_end_matches('.').to_owned(), below.is_some());
+        let (name, only_below) = (
+            below.unwrap_or(name).trim_end_matches('.').to_owned(),
+            below.is_some(),
+        );
         (!name.is_empty()).then_some((Self::Name { name, only_below }, port))
     }
 
@@ -68,8 +77,12 @@ impl Exception {
             },
             (Self::Net(net, bits), Ok(address)) => {
                 let (same, all) = match (net, address) {
-                    (IpAddr::V4(net), IpAddr::V4(address)) => ((net.to_bits() ^ address.to_bits()).leading_zeros(), 32),
-                    (IpAddr::V6(net), IpAddr::V6(address)) => ((net.to_bits() ^ address.to_bits()).leading_zeros(), 128),
+                    (IpAddr::V4(net), IpAddr::V4(address)) => {
+                        ((net.to_bits() ^ address.to_bits()).leading_zeros(), 32)
+                    }
+                    (IpAddr::V6(net), IpAddr::V6(address)) => {
+                        ((net.to_bits() ^ address.to_bits()).leading_zeros(), 128)
+                    }
                     _ => return false,
                 };
                 same >= all.min(u32::from(*bits))
@@ -80,13 +93,22 @@ impl Exception {
 }
 
 fn bare(address: &str) -> &str {
-    address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address)
+    address
+        .strip_prefix('[')
+        .and_then(|address| address.strip_suffix(']'))
+        .unwrap_or(address)
 }
 
 /// The host of a URL in small letters, an IPv6 address without brackets, and its port.
 pub(super) fn host_of(hub: &Uri) -> (String, u16) {
-    let host = bare(hub.host().unwrap_or_default()).trim_end_matches('.').to_ascii_lowercase();
-    let default = if hub.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let host = bare(hub.host().unwrap_or_default())
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
+    let default = if hub.scheme() == Some(&Scheme::HTTPS) {
+        443
+    } else {
+        80
+    };
     (host, hub.port_u16().unwrap_or(default))
 }
 
@@ -98,31 +120,55 @@ mod tests {
     fn hubs_are_excepted_by_name_address_and_net() {
         for (list, those, others) in [
             ("*", &["a", "a.b", "1.2.3.4", "[::2]"][..], &[][..]),
-            (" a.b , c.d,,", &["a.b", "A.B", "x.a.b", "a.b.", "c.d", "a.b:8000"], &["xa.b", "b", "a.b.c", "1.2.3.4"]),
+            (
+                " a.b , c.d,,",
+                &["a.b", "A.B", "x.a.b", "a.b.", "c.d", "a.b:8000"],
+                &["xa.b", "b", "a.b.c", "1.2.3.4"],
+            ),
             (".a.b", &["x.a.b", "y.x.a.b"], &["a.b", "xa.b"]),
             ("*.a.b", &["x.a.b"], &["a.b", "xa.b"]),
             ("A.B.", &["a.b", "x.a.b"], &["c"]),
             ("a:8000", &["a:8000", "x.a:8000"], &["a", "a:8001"]),
             ("a:443", &["https://a"], &["a", "https://a:8000"]),
             ("a:80", &["a"], &["https://a"]),
-            ("1.2.3.4", &["1.2.3.4", "1.2.3.4:8000"], &["1.2.3.5", "x.1.2.3.4.example"]),
+            (
+                "1.2.3.4",
+                &["1.2.3.4", "1.2.3.4:8000"],
+                &["1.2.3.5", "x.1.2.3.4.example"],
+            ),
             ("1.2.3.4:8000", &["1.2.3.4:8000"], &["1.2.3.4"]),
             ("::2", &["[::2]", "[0:0::2]:8000"], &["[::3]", "0.0.0.2"]),
             ("[::2]", &["[::2]:8000"], &["[::3]"]),
             ("[::2]:8000", &["[::2]:8000"], &["[::2]"]),
-            ("10.0.0.0/8", &["10.0.0.0", "10.255.1.2"], &["11.0.0.0", "a.10", "[a00::]"]),
-            ("10.128.0.0/9", &["10.128.0.1", "10.255.0.0"], &["10.127.0.0", "10.0.128.0"]),
+            (
+                "10.0.0.0/8",
+                &["10.0.0.0", "10.255.1.2"],
+                &["11.0.0.0", "a.10", "[a00::]"],
+            ),
+            (
+                "10.128.0.0/9",
+                &["10.128.0.1", "10.255.0.0"],
+                &["10.127.0.0", "10.0.128.0"],
+            ),
             ("10.0.0.1/32", &["10.0.0.1"], &["10.0.0.0", "10.0.0.3"]),
             ("0.0.0.0/0", &["10.0.0.1"], &["[::2]", "a"]),
             ("fd00::/8", &["[fd12::1]"], &["[fe00::1]"]),
             ("", &[], &["a", "1.2.3.4"]),
             // Nothing that is known.
-            ("10.0.0.0/x,/8,.,:80,a:b,*x", &[], &["10.0.0.0", "a", "xx", "b"]),
+            (
+                "10.0.0.0/x,/8,.,:80,a:b,*x",
+                &[],
+                &["10.0.0.0", "a", "xx", "b"],
+            ),
         ] {
             let exceptions = Exceptions::parse(list);
             for (hubs, expected) in [(those, true), (others, false)] {
                 for hub in hubs {
-                    let url = if hub.contains("://") { (*hub).to_owned() } else { format!("http://{hub}") };
+                    let url = if hub.contains("://") {
+                        (*hub).to_owned()
+                    } else {
+                        format!("http://{hub}")
+                    };
                     let (host, port) = host_of(&url.parse().unwrap_or_default());
                     assert_eq!(exceptions.has(&host, port), expected, "{list:?}: {hub}");
                 }

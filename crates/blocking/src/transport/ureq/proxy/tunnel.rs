@@ -21,14 +21,32 @@ const BEGINNING: &[u8] = b"HTTP/1.";
 impl Address {
     /// Has the proxy connect to the hub (`example.com:443`). Afterwards what is sent goes there, and what comes is from there. The time
     /// that is left for it runs since `begin`.
-    pub(in super::super) fn lead(&self, socket: &mut Socket, hub: &str, timeout: NextTimeout, begin: Instant) -> Result<(), Error> {
-        let left = || NextTimeout { after: timeout.after.saturating_sub(begin.elapsed()).into(), ..timeout };
-        let authorization = self.authorization.as_ref().map_or_else(String::new, |value| format!("Proxy-Authorization: {value}\r\n"));
-        let request = format!("CONNECT {hub} HTTP/1.1\r\nHost: {hub}\r\nUser-Agent: {USER_AGENT}\r\n{authorization}\r\n");
+    pub(in super::super) fn lead(
+        &self,
+        socket: &mut Socket,
+        hub: &str,
+        timeout: NextTimeout,
+        begin: Instant,
+    ) -> Result<(), Error> {
+        let left = || NextTimeout {
+            after: timeout.after.saturating_sub(begin.elapsed()).into(),
+            ..timeout
+        };
+        let authorization = self
+            .authorization
+            .as_ref()
+            .map_or_else(String::new, |value| {
+                format!("Proxy-Authorization: {value}\r\n")
+            });
+        let request = format!(
+            "CONNECT {hub} HTTP/1.1\r\nHost: {hub}\r\nUser-Agent: {USER_AGENT}\r\n{authorization}\r\n"
+        );
         let mut rest = request.as_bytes();
         while !rest.is_empty() {
             let written = socket.buffers().output().write(rest)?;
-            socket.transmit_output(written, left()).map_err(|error| self.ended(error))?;
+            socket
+                .transmit_output(written, left())
+                .map_err(|error| self.ended(error))?;
             rest = rest.get(written..).unwrap_or_default();
         }
         loop {
@@ -45,7 +63,10 @@ impl Address {
                 None if !may_become_a_head(input) => return Err(ProxyError::nonsense(self).into()),
                 None => {}
             }
-            if !socket.await_input(left()).map_err(|error| self.ended(error))? {
+            if !socket
+                .await_input(left())
+                .map_err(|error| self.ended(error))?
+            {
                 return Err(ProxyError::closed(self).into());
             }
         }
@@ -62,6 +83,9 @@ impl Address {
 /// Whether what came, which is no whole head, can be the beginning of one.
 fn may_become_a_head(input: &[u8]) -> bool {
     let is_whole = input.windows(4).any(|end| end == b"\r\n\r\n");
-    let begins_so = input.iter().zip(BEGINNING).all(|(byte, expected)| byte == expected);
+    let begins_so = input
+        .iter()
+        .zip(BEGINNING)
+        .all(|(byte, expected)| byte == expected);
     begins_so && !is_whole && input.len() < LONGEST_HEAD
 }

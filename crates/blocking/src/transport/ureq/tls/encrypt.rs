@@ -7,7 +7,9 @@ use ::ureq::Error;
 use ::ureq::unversioned::transport::NativeTlsConnector;
 #[cfg(feature = "rustls")]
 use ::ureq::unversioned::transport::RustlsConnector;
-use ::ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
+use ::ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+};
 
 use super::super::socket::Socket;
 use super::plain::Plain;
@@ -27,20 +29,42 @@ pub(in super::super) struct Encrypt {
 impl Connector<Socket> for Encrypt {
     type Out = Either<Plain, Encrypted>;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<Socket>) -> Result<Option<Self::Out>, Error> {
-        let Some(socket) = chained else { return Ok(None) };
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<Socket>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let Some(socket) = chained else {
+            return Ok(None);
+        };
         if !details.needs_tls() {
             return Ok(Some(Either::A(Plain::new(socket))));
         }
-        let shaking = Moment { shaking: true, client_certificate: details.config.tls_config().client_cert().is_some() };
-        let inner = self.encrypt(details, socket.boxed()).map_err(|error| tell(error, shaking))?;
-        Ok(Some(Either::B(Encrypted { inner, moment: Moment { shaking: false, ..shaking }, refused: false })))
+        let shaking = Moment {
+            shaking: true,
+            client_certificate: details.config.tls_config().client_cert().is_some(),
+        };
+        let inner = self
+            .encrypt(details, socket.boxed())
+            .map_err(|error| tell(error, shaking))?;
+        Ok(Some(Either::B(Encrypted {
+            inner,
+            moment: Moment {
+                shaking: false,
+                ..shaking
+            },
+            refused: false,
+        })))
     }
 }
 
 impl Encrypt {
     /// Of the two, the one that was chosen does something.
-    fn encrypt(&self, details: &ConnectionDetails<'_>, socket: Box<dyn Transport>) -> Result<Box<dyn Transport>, Error> {
+    fn encrypt(
+        &self,
+        details: &ConnectionDetails<'_>,
+        socket: Box<dyn Transport>,
+    ) -> Result<Box<dyn Transport>, Error> {
         let chained = Some(socket);
         #[cfg(feature = "rustls")]
         let chained = self.rustls.connect(details, chained)?.map(Transport::boxed);
@@ -76,12 +100,17 @@ impl Transport for Encrypted {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.check()?;
-        self.inner.transmit_output(amount, timeout).map_err(|error| tell(error, self.moment))
+        self.inner
+            .transmit_output(amount, timeout)
+            .map_err(|error| tell(error, self.moment))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.check()?;
-        let result = self.inner.await_input(timeout).map_err(|error| tell(error, self.moment));
+        let result = self
+            .inner
+            .await_input(timeout)
+            .map_err(|error| tell(error, self.moment));
         self.refused = matches!(&result, Err(Error::Io(error)) if is_refusal(error));
         result
     }
@@ -106,8 +135,13 @@ fn tell(error: Error, moment: Moment) -> Error {
         Error::Rustls(error) => super::with_rustls::tell(error, moment),
         #[cfg(feature = "native-tls")]
         Error::NativeTls(error) => super::with_native::tell(error, moment),
-        Error::Tls(_) => TlsError::new(TlsProblem::WrongHost, "the hub's name is not one that a certificate can be for"),
-        Error::Io(error) => return Error::Io(tell_of_io(error, moment).unwrap_or_else(|error| error)),
+        Error::Tls(_) => TlsError::new(
+            TlsProblem::WrongHost,
+            "the hub's name is not one that a certificate can be for",
+        ),
+        Error::Io(error) => {
+            return Error::Io(tell_of_io(error, moment).unwrap_or_else(|error| error));
+        }
         error => return error,
     };
     io_error(told)
@@ -117,7 +151,12 @@ fn tell(error: Error, moment: Moment) -> Error {
 fn tell_of_io(error: io::Error, moment: Moment) -> Result<io::Error, io::Error> {
     #[cfg(feature = "rustls")]
     let error = match error.downcast() {
-        Ok(error) => return Ok(io::Error::new(ErrorKind::InvalidData, super::with_rustls::tell(error, moment))),
+        Ok(error) => {
+            return Ok(io::Error::new(
+                ErrorKind::InvalidData,
+                super::with_rustls::tell(error, moment),
+            ));
+        }
         Err(error) => error,
     };
     #[cfg(feature = "native-tls")]
@@ -128,7 +167,11 @@ fn tell_of_io(error: io::Error, moment: Moment) -> Result<io::Error, io::Error> 
     if moment.shaking && is_closed(error.kind()) {
         let kind = error.kind();
         // What the operating system says is worth telling; otherwise it is the same in other words.
-        let told = if error.raw_os_error().is_some() { TlsError::cut().because(error) } else { TlsError::cut() };
+        let told = if error.raw_os_error().is_some() {
+            TlsError::cut().because(error)
+        } else {
+            TlsError::cut()
+        };
         return Ok(io::Error::new(kind, told));
     }
     Err(error)

@@ -47,7 +47,11 @@ impl TlsError {
     }
 
     pub(super) fn new(problem: TlsProblem, words: impl Into<String>) -> Self {
-        Self { problem, words: words.into(), source: None }
+        Self {
+            problem,
+            words: words.into(),
+            source: None,
+        }
     }
 }
 
@@ -67,7 +71,9 @@ impl fmt::Display for TlsError {
 
 impl StdError for TlsError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| -> &(dyn StdError + 'static) { source })
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn StdError + 'static) { source })
     }
 }
 

@@ -11,20 +11,26 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<Certificate<'static>>, &'s
     match (certificates.is_empty(), keys.is_empty()) {
         (false, _) => Ok(certificates),
         (true, false) => Err("there is only a private key in it, and no certificate"),
-        (true, true) => Err("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----"),
+        (true, true) => {
+            Err("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----")
+        }
     }
 }
 
 /// The one private key in it.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKey<'static>, &'static str> {
     if is_encrypted(text) {
-        return Err("its private key is encrypted with a password; `openssl pkey -in key.pem -out plain.pem` makes one that is not");
+        return Err(
+            "its private key is encrypted with a password; `openssl pkey -in key.pem -out plain.pem` makes one that is not",
+        );
     }
     let (certificates, mut keys) = items(text)?;
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
         (Some(_), false) => Err("there are several private keys in it"),
-        (None, _) if certificates.is_empty() => Err("there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----"),
+        (None, _) if certificates.is_empty() => {
+            Err("there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----")
+        }
         (None, _) => Err("there is no private key in it, only a certificate"),
     }
 }
@@ -48,5 +54,8 @@ fn items(text: &[u8]) -> Result<Items, &'static str> {
 /// In the way of PKCS#8, or in that which OpenSSL had before.
 fn is_encrypted(text: &[u8]) -> bool {
     text.split(|&byte| byte == b'\n' || byte == b'\r')
-        .any(|line| line.starts_with(b"-----BEGIN ENCRYPTED ") || line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED"))
+        .any(|line| {
+            line.starts_with(b"-----BEGIN ENCRYPTED ")
+                || line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED")
+        })
 }

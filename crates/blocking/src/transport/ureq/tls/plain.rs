@@ -30,7 +30,10 @@ const ALERT: u8 = 0x15;
 
 impl Plain {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, other_side: OtherSide::Silent }
+        Self {
+            socket,
+            other_side: OtherSide::Silent,
+        }
     }
 }
 
@@ -50,12 +53,19 @@ impl Transport for Plain {
         };
         if let OtherSide::Silent = self.other_side {
             let is_alert = self.socket.buffers().input().first() == Some(&ALERT);
-            self.other_side = if is_alert { OtherSide::Encrypted } else { OtherSide::Plain };
+            self.other_side = if is_alert {
+                OtherSide::Encrypted
+            } else {
+                OtherSide::Plain
+            };
         }
         match self.other_side {
             OtherSide::Encrypted => {
                 let words = "what answers there speaks TLS; the address should begin with https://";
-                Err(Error::Io(io::Error::new(ErrorKind::InvalidData, TlsError::new(TlsProblem::OnlyTls, words))))
+                Err(Error::Io(io::Error::new(
+                    ErrorKind::InvalidData,
+                    TlsError::new(TlsProblem::OnlyTls, words),
+                )))
             }
             OtherSide::Silent | OtherSide::Plain => Ok(more),
         }

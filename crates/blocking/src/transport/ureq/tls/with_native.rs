@@ -13,8 +13,14 @@ pub(super) fn can_read(certificate: &Certificate<'_>) -> bool {
     ::native_tls::Certificate::from_der(certificate.der()).is_ok()
 }
 
-pub(super) fn check_pair(certificates: &[Certificate<'static>], key: &PrivateKey<'static>) -> Result<(), &'static str> {
-    let chain: String = certificates.iter().map(|certificate| pem("CERTIFICATE", certificate.der())).collect();
+pub(super) fn check_pair(
+    certificates: &[Certificate<'static>],
+    key: &PrivateKey<'static>,
+) -> Result<(), &'static str> {
+    let chain: String = certificates
+        .iter()
+        .map(|certificate| pem("CERTIFICATE", certificate.der()))
+        .collect();
     let identity = Identity::from_pkcs8(chain.as_bytes(), pem("PRIVATE KEY", key.der()).as_bytes());
     let identity = identity.map_err(|_| {
         "the private key is damaged, or not in PKCS#8 (-----BEGIN PRIVATE KEY-----), which native-tls needs; \
@@ -22,14 +28,22 @@ pub(super) fn check_pair(certificates: &[Certificate<'static>], key: &PrivateKey
     })?;
     match TlsConnector::builder().identity(identity).build() {
         Ok(_) => Ok(()),
-        Err(_) => Err("the private key does not belong to the first of the certificates, which has to be the client's own"),
+        Err(_) => Err(
+            "the private key does not belong to the first of the certificates, which has to be the client's own",
+        ),
     }
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
     let base64 = base64::encode(der);
-    let lines = base64.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
-    format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", lines.collect::<String>())
+    let lines = base64
+        .as_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line) + "\n");
+    format!(
+        "-----BEGIN {label}-----\n{}-----END {label}-----\n",
+        lines.collect::<String>()
+    )
 }
 
 pub(super) fn tell(error: Error, moment: Moment) -> TlsError {
@@ -40,7 +54,11 @@ pub(super) fn tell(error: Error, moment: Moment) -> TlsError {
 /// What is told of an IO error that comes from it.
 pub(super) fn tell_of_io(error: io::Error, moment: Moment) -> Result<TlsError, io::Error> {
     let text = error.to_string();
-    if text.contains(OPENSSL) { Ok(read(&text, moment)) } else { Err(error) }
+    if text.contains(OPENSSL) {
+        Ok(read(&text, moment))
+    } else {
+        Err(error)
+    }
 }
 
 /// In all errors of OpenSSL but those that it has from somebody else.
@@ -54,10 +72,23 @@ fn read(text: &str, moment: Moment) -> TlsError {
     } else if says(&["certificate is not yet valid"]) {
         TlsError::not_yet_valid(None)
     } else if says(&["hostname mismatch", "IP address mismatch"]) {
-        TlsError::new(TlsProblem::WrongHost, "the hub's certificate is for another host than this address names")
-    } else if says(&["unable to get local issuer", "self-signed certificate", "self signed certificate", "unable to verify the first"]) {
+        TlsError::new(
+            TlsProblem::WrongHost,
+            "the hub's certificate is for another host than this address names",
+        )
+    } else if says(&[
+        "unable to get local issuer",
+        "self-signed certificate",
+        "self signed certificate",
+        "unable to verify the first",
+    ]) {
         TlsError::unknown_issuer()
-    } else if says(&["wrong version number", "http request", "packet length too long"]) && moment.shaking {
+    } else if says(&[
+        "wrong version number",
+        "http request",
+        "packet length too long",
+    ]) && moment.shaking
+    {
         TlsError::no_tls()
     } else if says(&["alert certificate required"]) {
         TlsError::client_certificate(moment)
@@ -71,7 +102,11 @@ fn read(text: &str, moment: Moment) -> TlsError {
         TlsError::client_certificate(moment).because(text)
     } else if says(&["alert handshake failure"]) {
         TlsError::refused(moment).because(text)
-    } else if says(&["alert protocol version", "alert insufficient security", "unsupported protocol"]) {
+    } else if says(&[
+        "alert protocol version",
+        "alert insufficient security",
+        "unsupported protocol",
+    ]) {
         TlsError::nothing_in_common().because(text)
     } else if says(&["unexpected EOF"]) && moment.shaking {
         TlsError::cut()

@@ -20,7 +20,10 @@ const PROBLEM: &str = "this program was built without encryption; enable the fea
 pub(in super::super) struct Settings(());
 
 impl Settings {
-    pub(in super::super) fn apply(self, agent: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+    pub(in super::super) fn apply(
+        self,
+        agent: ConfigBuilder<AgentScope>,
+    ) -> ConfigBuilder<AgentScope> {
         agent
     }
 }
@@ -40,9 +43,16 @@ pub(in super::super) struct Encrypt(());
 impl Connector<Socket> for Encrypt {
     type Out = Plain;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<Socket>) -> Result<Option<Plain>, Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<Socket>,
+    ) -> Result<Option<Plain>, Error> {
         if details.needs_tls() {
-            return Err(Error::Io(io::Error::new(ErrorKind::Unsupported, TlsError::new(TlsProblem::Unsupported, PROBLEM))));
+            return Err(Error::Io(io::Error::new(
+                ErrorKind::Unsupported,
+                TlsError::new(TlsProblem::Unsupported, PROBLEM),
+            )));
         }
         Ok(chained.map(Plain::new))
     }
@@ -65,15 +75,26 @@ mod tests {
             HostClient::builder("http://localhost/api/v1").danger_accept_invalid_certs(true),
             HostClient::builder("http://localhost/api/v1").tls_backend(TlsBackend::Rustls),
         ] {
-            let error = builder.build().err().map(|error| error.to_string()).unwrap_or_default();
+            let error = builder
+                .build()
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
             assert!(error.ends_with(super::PROBLEM), "{error}");
         }
         assert!(HostClient::new("http://localhost/api/v1").is_ok());
 
         let server = TcpListener::bind("127.0.0.1:0")?;
-        let request = Request::get(format!("https://{}/", server.local_addr()?)).body(Outgoing::Empty)?;
-        let error = UreqTransport::default().send(request).err().and_then(|error| error.downcast::<TransportError>().ok());
-        assert_eq!(error.map(|error| error.source.to_string()).as_deref(), Some(super::PROBLEM));
+        let request =
+            Request::get(format!("https://{}/", server.local_addr()?)).body(Outgoing::Empty)?;
+        let error = UreqTransport::default()
+            .send(request)
+            .err()
+            .and_then(|error| error.downcast::<TransportError>().ok());
+        assert_eq!(
+            error.map(|error| error.source.to_string()).as_deref(),
+            Some(super::PROBLEM)
+        );
         Ok(())
     }
 }

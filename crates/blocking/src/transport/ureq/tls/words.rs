@@ -14,14 +14,23 @@ pub(super) struct Moment {
 impl TlsError {
     /// `ago` is in seconds.
     pub(super) fn expired(ago: Option<u64>) -> Self {
-        let when = ago.map_or_else(|| "has expired".to_owned(), |ago| format!("expired {} ago", roughly(ago)));
-        Self::new(TlsProblem::Expired, format!("the hub's certificate {when}, by the clock of this machine"))
+        let when = ago.map_or_else(
+            || "has expired".to_owned(),
+            |ago| format!("expired {} ago", roughly(ago)),
+        );
+        Self::new(
+            TlsProblem::Expired,
+            format!("the hub's certificate {when}, by the clock of this machine"),
+        )
     }
 
     /// `ahead` is in seconds.
     pub(super) fn not_yet_valid(ahead: Option<u64>) -> Self {
         let when = ahead.map_or_else(String::new, |ahead| format!(", but in {}", roughly(ahead)));
-        Self::new(TlsProblem::NotYetValid, format!("the hub's certificate is not valid yet{when}, by the clock of this machine"))
+        Self::new(
+            TlsProblem::NotYetValid,
+            format!("the hub's certificate is not valid yet{when}, by the clock of this machine"),
+        )
     }
 
     pub(super) fn unknown_issuer() -> Self {
@@ -41,25 +50,44 @@ impl TlsError {
     }
 
     pub(super) fn refused(moment: Moment) -> Self {
-        let words =
-            if moment.client_certificate { "does not accept the client's certificate" } else { "asks for a certificate of the client" };
-        Self::new(TlsProblem::Other, format!("the hub refused to encrypt: it {words}, or has no cipher in common with it"))
+        let words = if moment.client_certificate {
+            "does not accept the client's certificate"
+        } else {
+            "asks for a certificate of the client"
+        };
+        Self::new(
+            TlsProblem::Other,
+            format!("the hub refused to encrypt: it {words}, or has no cipher in common with it"),
+        )
     }
 
     pub(super) fn nothing_in_common() -> Self {
-        Self::new(TlsProblem::Other, "the hub and this client have no version of TLS, or no cipher, in common")
+        Self::new(
+            TlsProblem::Other,
+            "the hub and this client have no version of TLS, or no cipher, in common",
+        )
     }
 
     pub(super) fn no_tls() -> Self {
-        Self::new(TlsProblem::NoTls, "what answers there does not speak TLS; perhaps the address should begin with http://")
+        Self::new(
+            TlsProblem::NoTls,
+            "what answers there does not speak TLS; perhaps the address should begin with http://",
+        )
     }
 
     pub(super) fn cut() -> Self {
-        Self::new(TlsProblem::Other, "the other side closed the connection before the two had agreed on encryption")
+        Self::new(
+            TlsProblem::Other,
+            "the other side closed the connection before the two had agreed on encryption",
+        )
     }
 
     pub(super) fn other(moment: Moment) -> Self {
-        let words = if moment.shaking { "the two could not agree on encryption" } else { "the encryption failed" };
+        let words = if moment.shaking {
+            "the two could not agree on encryption"
+        } else {
+            "the encryption failed"
+        };
         Self::new(TlsProblem::Other, words)
     }
 }
