@@ -1,1 +1,322 @@
 //! A model of a hub: requests and time go in, responses come out. No IO, no clock, no threads.
+
+mod events;
+mod exchange;
+mod generation;
+mod hub;
+mod instance;
+mod instance_routes;
+mod life;
+mod negotiate;
+mod package;
+mod pipe;
+mod process;
+mod reply;
+mod routes;
+mod sequences;
+mod steps;
+mod text;
+mod timers;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::exchange::ExchangeId;
+pub use self::generation::{Generation, Times};
+pub use self::package::Package;
+pub use self::process::{Exit, Input, Message, Output, Process, Program, ProgramSpec, Read};
+pub use self::reply::{Head, Piece};
+pub use self::steps::{Step, Steps};
+
+use self::exchange::Exchange;
+use self::instance::Instances;
+use self::life::Due;
+use self::pipe::{Keep, PipeId, Pipes};
+use self::sequences::{Deletion, Sequence};
+use self::text::Ids;
+use self::timers::Timers;
+use self::topics::Topic;
+
+/// Names an instance for as long as the model lives, whatever its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceKey(u64);
+
+/// Finds the program for an uploaded package.
+type FindProgram = Arc<dyn Fn(&Package) -> Option<ProgramSpec> + Send + Sync>;
+
+/// How a model is set up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The hubs that it behaves like.
+    pub generation: Generation,
+    /// How long it takes for what.
+    pub times: Times,
+    /// What ids are made from: the same seed gives the same ids.
+    pub seed: u64,
+    /// The time at which the hub begins, since the beginning of 1970.
+    pub epoch: Duration,
+    /// Whether a start is refused if the sequence cannot be loaded or its function throws at once.
+    /// On real hubs of 1.x, it depends on which is quicker; otherwise the start succeeds, and the
+    /// instance is shown as failed. 0.18 never refuses such a start.
+    pub refuses_failed_starts: bool,
+}
+
+impl Settings {
+    /// The settings of a generation, with times that were measured on real hubs.
+    #[must_use]
+    pub fn of(generation: Generation) -> Self {
+        Self {
+            generation,
+            times: Times::of(generation),
+            seed: 0,
+            epoch: Duration::from_secs(1_795_462_331),
+            refuses_failed_starts: true,
+        }
+    }
+}
+
+/// A hub without IO.
+///
+/// A driver hands in requests and the time, and asks each exchange for what comes next:
+///
+/// ```
+/// use std::time::Duration;
+/// use http::Request;
+/// use scramjet_client_testing::model::{Generation, Model, Piece, Settings};
+///
+/// let mut hub = Model::new(Settings::of(Generation::V1));
+/// hub.advance(Duration::from_secs(1));
+/// let id = hub.request(&Request::get("/api/v1/version").body(())?);
+/// hub.end_upload(id);
+/// let Piece::Head(head) = hub.poll(id) else { panic!("no answer") };
+/// assert_eq!(head.status, 200);
+/// let Piece::Body(body) = hub.poll(id) else { panic!("no body") };
+/// assert!(String::from_utf8_lossy(&body).contains(r#""version":"1.0.1""#));
+/// assert_eq!(hub.poll(id), Piece::End);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Model {
+    generation: Generation,
+    times: Times,
+    refuses_failed_starts: bool,
+    epoch: Duration,
+    now: Duration,
+    ids: Ids,
+    timers: Timers<Due>,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
+    next_exchange: u64,
+    pipes: Pipes,
+    sequences: Vec<Sequence>,
+    deletions: Vec<Deletion>,
+    instances: Instances,
+    topics: Vec<Topic>,
+    log: PipeId,
+    audit: PipeId,
+    programs: BTreeMap<String, ProgramSpec>,
+    find_program: Option<FindProgram>,
+    overloaded: bool,
+    /// The processes that were started, in their order: those that nobody was told of, too.
+    runs: Vec<String>,
+    /// Processes to which something has happened.
+    dirty: BTreeSet<InstanceKey>,
+    /// Exchanges to which something may have happened since they were last asked for.
+    changed: bool,
+}
+
+impl Model {
+    /// The path that all routes begin with.
+    pub const BASE: &'static str = "/api/v1";
+
+    /// A hub that has just been started.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let mut pipes = Pipes::default();
+        let log = pipes.add(Keep::History, 1 << 20);
+        let audit = pipes.add(Keep::History, 1 << 20);
+        let mut model = Self {
+            generation: settings.generation,
+            times: settings.times,
+            refuses_failed_starts: settings.refuses_failed_starts,
+            epoch: settings.epoch,
+            now: Duration::ZERO,
+            ids: Ids::new(settings.seed),
+            timers: Timers::default(),
+            exchanges: BTreeMap::new(),
+            next_exchange: 0,
+            pipes,
+            sequences: Vec::new(),
+            deletions: Vec::new(),
+            instances: Instances::default(),
+            topics: Vec::new(),
+            log,
+            audit,
+            programs: BTreeMap::new(),
+            find_program: None,
+            overloaded: false,
+            runs: Vec::new(),
+            dirty: BTreeSet::new(),
+            changed: true,
+        };
+        model.log_hub("INFO", "Host", "API on", None);
+        model
+    }
+
+    /// The generation that it behaves like.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Runs this program for sequences whose `package.json` has this name.
+    pub fn program(&mut self, name: &str, program: ProgramSpec) {
+        self.programs.insert(name.to_owned(), program);
+    }
+
+    /// Finds programs for packages of other names.
+    pub fn find_programs(
+        &mut self,
+        find: impl Fn(&Package) -> Option<ProgramSpec> + Send + Sync + 'static,
+    ) {
+        self.find_program = Some(Arc::new(find));
+    }
+
+    /// Refuses all starts, as a hub does that is short of memory or disk space.
+    pub fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
+    }
+
+    /// The time since the hub began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// The next time at which something happens without a request.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Moves the time on, and does what is due until then. A time that has passed changes nothing.
+    pub fn advance(&mut self, now: Duration) {
+        while let Some((at, due)) = self.timers.take(now) {
+            self.now = self.now.max(at);
+            self.carry_out(due);
+            self.settle();
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// The ids of all instances whose processes were started, in their order.
+    #[must_use]
+    pub fn runs(&self) -> &[String] {
+        &self.runs
+    }
+
+    /// The ids of the instances whose processes run now.
+    #[must_use]
+    pub fn running(&self) -> Vec<String> {
+        let alive = self.instances.iter().filter(|instance| !instance.is_dead());
+        alive.map(|instance| instance.id.clone()).collect()
+    }
+
+    /// The ids of the sequences that are there.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<String> {
+        self.sequences
+            .iter()
+            .map(|sequence| sequence.id.clone())
+            .collect()
+    }
+
+    /// Lets the program of an instance do something on behalf of the outside. `None` if there is no
+    /// such instance any more.
+    pub fn with_process<T>(
+        &mut self,
+        key: InstanceKey,
+        act: impl FnOnce(&mut Process<'_>) -> T,
+    ) -> Option<T> {
+        self.instances.get(key)?;
+        let result = act(&mut Process { model: self, key });
+        self.changed = true;
+        self.settle();
+        Some(result)
+    }
+
+    /// The instance of this id, if it is there.
+    #[must_use]
+    pub fn instance(&self, id: &str) -> Option<InstanceKey> {
+        self.instances.find(id).map(|instance| instance.key)
+    }
+
+    /// Ends the process of an instance from outside, like `SIGKILL`.
+    pub fn crash(&mut self, key: InstanceKey) {
+        self.process_died(key, instance::Death::Exited);
+        self.settle();
+    }
+
+    /// Restarts the hub: all connections are cut, and all processes and streams are gone. Sequences
+    /// are kept if the hub was told to identify existing ones.
+    pub fn restart(&mut self, keep_sequences: bool) {
+        for id in self.exchanges.keys().copied().collect::<Vec<_>>() {
+            self.cut(id);
+        }
+        for key in self.instances.keys() {
+            self.instances.remove(key);
+        }
+        if !keep_sequences {
+            self.sequences.clear();
+        }
+        self.timers = Timers::default();
+        self.deletions.clear();
+        self.topics.clear();
+        self.dirty.clear();
+        self.pipes = Pipes::default();
+        self.log = self.pipes.add(Keep::History, 1 << 20);
+        self.audit = self.pipes.add(Keep::History, 1 << 20);
+        self.log_hub("INFO", "Host", "API on", None);
+    }
+
+    /// Whether anything may have changed since the last call, for drivers that wait for it.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Lets programs run until nothing is left for them to do.
+    fn settle(&mut self) {
+        self.changed = true;
+        while let Some(key) = self.dirty.pop_first() {
+            let Some(instance) = self.instances.get_mut(key) else {
+                continue;
+            };
+            if instance.mind.hangs {
+                continue;
+            }
+            let Some(mut program) = instance.mind.program.take() else {
+                continue;
+            };
+            program.run(&mut Process { model: self, key });
+            if let Some(instance) = self.instances.get_mut(key) {
+                if !instance.is_dead() {
+                    instance.mind.program = Some(program);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("generation", &self.generation)
+            .field("now", &self.now)
+            .field("sequences", &self.sequences())
+            .field("running", &self.running())
+            .field("exchanges", &self.exchanges.len())
+            .finish_non_exhaustive()
+    }
+}

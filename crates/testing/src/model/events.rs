@@ -1,0 +1,190 @@
+//! Events that instances emit.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::exchange::ExchangeId;
+use super::negotiate::restore_lone_surrogates;
+use super::pipe::PipeId;
+use super::process::Message;
+use super::reply::Reply;
+use super::{InstanceKey, Model};
+
+/// The data of an event; `None` is `undefined`.
+type Data = Option<Value>;
+
+/// What an instance has emitted, and who waits for more.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    last: BTreeMap<String, Data>,
+    waiting: Vec<(String, ExchangeId)>,
+    streams: Vec<(String, PipeId)>,
+}
+
+impl Events {
+    pub(super) fn listen(&mut self, name: &str, pipe: PipeId) {
+        self.streams.push((name.to_owned(), pipe));
+    }
+}
+
+/// What JavaScript takes for true.
+fn is_truthy(data: &Data) -> bool {
+    match data {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// An event as 0.18 sends it.
+fn envelope(name: &str, data: &Data) -> Value {
+    let mut envelope = json!({ "eventName": name });
+    if let Some(data) = data {
+        envelope["message"] = data.clone();
+    }
+    envelope
+}
+
+/// The status whose reason phrase is the member `opStatus`.
+fn status_of(phrase: &Value) -> Option<u16> {
+    let phrase = phrase.as_str()?;
+    (200..600).find(|code| {
+        StatusCode::from_u16(*code).is_ok_and(|status| status.canonical_reason() == Some(phrase))
+    })
+}
+
+/// What 1.x makes of the data of one event. A member `opStatus` is taken for the status of the
+/// response and taken out of the data, also of what the hub remembers.
+fn bare_reply(data: &mut Data) -> Reply {
+    let lost = || Reply::sized(500, "500: Failed to serialize data");
+    match data {
+        None => lost(),
+        Some(Value::Null) => Reply::no_content(),
+        Some(Value::Object(members)) => {
+            let Some(phrase) = members.get("opStatus").cloned() else {
+                return match members.is_empty() {
+                    true => empty_json(),
+                    false => Reply::json(200, &Value::Object(members.clone())),
+                };
+            };
+            let Some(status) = status_of(&phrase) else {
+                return lost();
+            };
+            members.remove("opStatus");
+            if status >= 400 {
+                members.insert("error".to_owned(), phrase);
+            }
+            Reply::json(status, &Value::Object(members.clone()))
+        }
+        Some(value @ Value::Array(_)) => Reply::json(200, value),
+        Some(Value::String(text)) if !text.is_empty() => Reply::json(200, &json!(text)),
+        Some(_) => empty_json(),
+    }
+}
+
+fn empty_json() -> Reply {
+    Reply::empty(200).typed_json()
+}
+
+impl Model {
+    /// An instance emits an event.
+    pub(super) fn emit(&mut self, key: InstanceKey, name: &str, mut data: Data) {
+        let is_v1 = self.generation.is_v1();
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        let streams = instance
+            .events
+            .streams
+            .iter()
+            .filter(|(listened, _)| listened == name);
+        let streams: Vec<_> = streams.map(|(_, pipe)| *pipe).collect();
+        let (waiting, others): (Vec<_>, Vec<_>) = instance
+            .events
+            .waiting
+            .drain(..)
+            .partition(|(awaited, _)| awaited == name);
+        instance.events.waiting = others;
+
+        let line = match is_v1 {
+            true if is_truthy(&data) => data.clone().unwrap_or_default(),
+            true => json!({}),
+            false => envelope(name, &data),
+        };
+        let line = restore_lone_surrogates(format!("{line}\n"));
+        for pipe in streams {
+            self.pipes.write(pipe, line.as_bytes());
+        }
+        for (_, exchange) in waiting {
+            let reply = match is_v1 {
+                true => bare_reply(&mut data),
+                false => Reply::json(200, &envelope(name, &data)),
+            };
+            self.reply(exchange, reply);
+        }
+        if is_v1 {
+            // Every other instance of the hub gets it, too.
+            for other in self
+                .instances
+                .keys()
+                .into_iter()
+                .filter(|other| *other != key)
+            {
+                if let Some(other) = self.instances.get_mut(other).filter(|one| !one.is_dead()) {
+                    other
+                        .mind
+                        .mail
+                        .push_back(Message::Event(name.to_owned(), data.clone()));
+                    self.dirty.insert(other.key);
+                }
+            }
+        }
+        if let Some(instance) = self.instances.get_mut(key) {
+            instance.events.last.insert(name.to_owned(), data);
+        }
+    }
+
+    /// The last event of a name, or the next one if there was none. 1.x takes data for none that
+    /// JavaScript takes for false.
+    pub(super) fn answer_last_event(
+        &mut self,
+        key: InstanceKey,
+        exchange: ExchangeId,
+        name: &str,
+    ) -> Option<Reply> {
+        let is_v1 = self.generation.is_v1();
+        let instance = self.instances.get_mut(key)?;
+        match instance.events.last.get_mut(name) {
+            Some(data) if is_v1 && is_truthy(data) => Some(bare_reply(data)),
+            Some(data) if !is_v1 => Some(Reply::json(200, &envelope(name, data))),
+            _ => {
+                self.await_event(key, exchange, name);
+                None
+            }
+        }
+    }
+
+    pub(super) fn await_event(&mut self, key: InstanceKey, exchange: ExchangeId, name: &str) {
+        if let Some(instance) = self.instances.get_mut(key) {
+            instance.events.waiting.push((name.to_owned(), exchange));
+        }
+    }
+
+    /// Forgets that an exchange waits for an event, or for its turn to write to a topic.
+    pub(super) fn forget_exchange(&mut self, exchange: ExchangeId) {
+        for topic in self.topics_written_by(exchange) {
+            self.topic_abandoned(exchange, &topic);
+        }
+        for key in self.instances.keys() {
+            if let Some(instance) = self.instances.get_mut(key) {
+                instance
+                    .events
+                    .waiting
+                    .retain(|(_, waiting)| *waiting != exchange);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The two generations of hubs, and their times.
+
+use std::time::Duration;
+
+/// The hubs that the model behaves like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Generation {
+    /// Hubs of 0.18: measured on 0.18.7.
+    V0_18,
+    /// Hubs of 1.x: measured on 1.0.1.
+    V1,
+}
+
+impl Generation {
+    /// The version that the hub reports.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V0_18 => "0.18.7",
+            Self::V1 => "1.0.1",
+        }
+    }
+
+    pub(super) fn is_v1(self) -> bool {
+        self == Self::V1
+    }
+}
+
+/// How long a hub takes for what. [`Times::of`] has the values measured on real hubs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// From the request to start an instance until its process has connected to the hub.
+    pub connect: Duration,
+    /// From then until the sequence is loaded and its function is called.
+    pub load: Duration,
+    /// From the answer to the start until the status changes from `starting` to `running`. 1.x only.
+    pub starting: Duration,
+    /// How long a process stays after its sequence has completed.
+    pub completed: Duration,
+    /// From a kill, or the end of a stop, until the process is gone.
+    pub exit: Duration,
+    /// From a kill until a process that does not react is removed by force.
+    pub forced_exit: Duration,
+    /// From the end of a process until the hub shows it: in the status on 1.x, by a 404 on 0.18.
+    pub notice: Duration,
+    /// The same for a sequence that cannot be loaded, or whose function throws at once.
+    pub notice_failure: Duration,
+    /// How long an ended instance blocks the deletion of its sequence. 1.x only.
+    pub lingering: Duration,
+    /// How long an ended instance stays listed after that (`instanceLifetimeExtensionDelay`). 1.x only.
+    pub extension: Duration,
+    /// The timeout of a stop that names none. 1.x only.
+    pub default_stop: Duration,
+    /// From the start until the first report about an instance's health.
+    pub first_health: Duration,
+    /// How long a request may take to arrive, after which the hub closes the connection.
+    pub slowest_request: Option<Duration>,
+}
+
+impl Times {
+    /// The times of a generation.
+    #[must_use]
+    pub fn of(generation: Generation) -> Self {
+        let seconds = Duration::from_secs;
+        let millis = Duration::from_millis;
+        match generation {
+            Generation::V0_18 => Self {
+                connect: millis(100),
+                load: millis(50),
+                starting: Duration::ZERO,
+                completed: seconds(10),
+                exit: millis(30),
+                forced_exit: seconds(11),
+                notice: millis(30),
+                notice_failure: millis(300),
+                lingering: Duration::ZERO,
+                extension: Duration::ZERO,
+                default_stop: Duration::ZERO,
+                first_health: seconds(1),
+                slowest_request: Some(seconds(320)),
+            },
+            Generation::V1 => Self {
+                connect: millis(100),
+                load: millis(20),
+                starting: millis(100),
+                completed: seconds(10),
+                exit: millis(200),
+                forced_exit: seconds(15),
+                notice: millis(400),
+                notice_failure: millis(300),
+                lingering: seconds(15),
+                extension: seconds(180),
+                default_stop: seconds(7),
+                first_health: seconds(1),
+                slowest_request: None,
+            },
+        }
+    }
+}

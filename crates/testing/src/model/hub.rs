@@ -1,0 +1,187 @@
+//! What the hub says of itself: versions, lists, logs.
+
+use serde_json::{Value, json};
+
+use super::Model;
+use super::instance::Instance;
+use super::reply::{BYTES, Reply, stream_head};
+use super::routes::Asked;
+use super::text::iso_8601;
+
+pub(super) fn version(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    let version = hub.generation.version();
+    Some(ok(&match hub.generation.is_v1() {
+        true => json!({
+            "service": "@scramjet/host", "apiVersion": "v1", "version": version, "build": "source",
+        }),
+        false => json!({ "version": version }),
+    }))
+}
+
+fn ok(value: &Value) -> Reply {
+    Reply::json(200, value)
+}
+
+pub(super) fn config(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    let extension = u64::try_from(hub.times.extension.as_millis()).unwrap_or(u64::MAX);
+    Some(ok(&json!({
+        "logLevel": "trace",
+        "logColors": false,
+        "customName": "",
+        "description": "",
+        "tags": [],
+        "cpmUrl": "",
+        "cpmId": "",
+        "cpm": { "maxReconnections": 100, "reconnectionDelay": 2000 },
+        "debug": false,
+        "docker": {},
+        "identifyExisting": false,
+        "host": {
+            "apiBase": Model::BASE,
+            "infoFilePath": "/srv/sth-id.json",
+            "instancesServerPort": 8001,
+            "hostname": "127.0.0.1",
+            "port": "8000",
+            "federationControl": false,
+        },
+        "instanceRequirements": { "cpuLoad": 10, "freeMem": 256, "freeSpace": 128 },
+        "safeOperationLimit": 512,
+        "runtimeAdapter": "process",
+        "startupConfig": "",
+        "exitWithLastInstance": false,
+        "timings": {
+            "heartBeatInterval": 10_000,
+            "instanceLifetimeExtensionDelay": extension,
+            "instanceAdapterExitDelay": 9_000,
+        },
+        "telemetry": { "status": false },
+        "platform": { "apiVersion": "v1" },
+        "kubernetes": {},
+    })))
+}
+
+pub(super) fn status(_: &mut Model, _: &Asked) -> Option<Reply> {
+    Some(ok(&json!({ "cpm": {} })))
+}
+
+pub(super) fn load_check(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    let free = if hub.overloaded { 1 } else { 8_u64 << 30 };
+    Some(ok(&match hub.generation.is_v1() {
+        true => json!({
+            "avgLoad": 0.5, "currentLoad": 0.25, "memFree": free, "memUsed": 2_u64 << 30,
+            "fsSize": [{
+                "fs": "/", "available": 64_u64 << 30, "size": 128_u64 << 30,
+                "used": 32_u64 << 30, "use": 0.25,
+            }],
+        }),
+        false => json!({
+            "avgLoad": 0.5, "currentLoad": 12.5, "memFree": free, "memUsed": 2_u64 << 30,
+            "fsSize": [{
+                "fs": "/dev/sda1", "type": "ext4", "size": 128_u64 << 30, "used": 32_u64 << 30,
+                "available": 64_u64 << 30, "use": 25, "mount": "/", "rw": true,
+            }],
+        }),
+    }))
+}
+
+pub(super) fn sequences(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    Some(ok(&hub.sequence_infos()))
+}
+
+pub(super) fn instances(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    Some(ok(&hub.instance_infos()))
+}
+
+pub(super) fn entities(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    let (sequences, instances) = (hub.sequence_infos(), hub.instance_infos());
+    Some(ok(
+        &json!({ "sequences": sequences, "instances": instances }),
+    ))
+}
+
+pub(super) fn log(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    hub.stream(asked.id, stream_head(200, Some(BYTES)), hub.log);
+    None
+}
+
+pub(super) fn audit(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    hub.stream(asked.id, stream_head(200, Some(BYTES)), hub.audit);
+    None
+}
+
+impl Model {
+    fn sequence_infos(&self) -> Value {
+        self.sequences
+            .iter()
+            .map(|sequence| self.sequence_info(sequence))
+            .collect()
+    }
+
+    fn instance_infos(&self) -> Value {
+        let short = |one: &Instance| json!({ "id": one.id, "sequence": one.sequence });
+        match self.generation.is_v1() {
+            true => self
+                .instances
+                .listed()
+                .map(|one| self.instance_info(one))
+                .collect(),
+            false => self.instances.listed().map(short).collect(),
+        }
+    }
+
+    pub(super) fn instance_info(&self, instance: &Instance) -> Value {
+        let iso = |time| iso_8601(self.epoch + time);
+        match self.generation.is_v1() {
+            true => instance.info_v1(iso),
+            false => instance.info_v0_18(iso),
+        }
+    }
+
+    /// Milliseconds since the beginning of 1970.
+    fn timestamp(&self) -> u64 {
+        u64::try_from((self.epoch + self.now).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn log_line(&self, level: &str, from: &str, message: &str, id: Option<&str>) -> Vec<u8> {
+        let source = id.map_or_else(|| json!({}), |id| json!({ "id": id }));
+        let ts = self.timestamp();
+        let mut line = json!({ "level": level, "msg": message, "ts": ts, "from": from });
+        line[from] = source;
+        if let Some(id) = id {
+            line["id"] = id.into();
+        }
+        format!("{line}\n").into_bytes()
+    }
+
+    pub(super) fn log_hub(&mut self, level: &str, from: &str, message: &str, id: Option<&str>) {
+        let line = self.log_line(level, from, message, id);
+        self.pipes.write(self.log, &line);
+    }
+
+    /// Writes to the log of an instance, and to that of the hub.
+    pub(super) fn log_instance(
+        &mut self,
+        key: super::InstanceKey,
+        level: &str,
+        from: &str,
+        message: &str,
+    ) {
+        let Some(instance) = self.instances.get(key) else {
+            return;
+        };
+        let (id, log) = (instance.id.clone(), instance.log);
+        let line = self.log_line(level, from, message, Some(&id));
+        self.pipes.write(log, &line);
+        self.pipes.write(self.log, &line);
+    }
+
+    /// Writes a record about the state of something to the audit of a hub of 1.x.
+    pub(super) fn audit_state(&mut self, code: u32, object: &str) {
+        let record = json!({
+            "opState": "", "opCode": code, "objectId": object,
+            "requestorId": "system", "receivedAt": self.timestamp(),
+        });
+        self.pipes
+            .write(self.audit, format!("{record}\n").as_bytes());
+    }
+}

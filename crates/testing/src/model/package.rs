@@ -1,0 +1,151 @@
+//! Packages of sequences, unpacked as far as the hub looks into them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value, json};
+
+/// The content of an uploaded package.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Package {
+    /// The `name` in `package.json`; empty if there is none.
+    pub name: String,
+    /// All of `package.json`.
+    pub manifest: Map<String, Value>,
+    /// The files by their paths.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The size of the upload in bytes.
+    pub size: u64,
+}
+
+impl Package {
+    /// Unpacks a gzip-compressed tar. An error is the `error` member of the hub's response.
+    pub(super) fn unpack(archive: &[u8], dir: &str) -> Result<Self, Value> {
+        let invalid = json!({ "code": "PRERUNNER_ERROR", "data": "Invalid pkg tar.gz archive" });
+        let files = read_files(archive).ok_or(invalid)?;
+        let Some(manifest) = files.get("package.json") else {
+            let path = format!("{dir}/package.json");
+            let missing = json!({ "errno": -2, "code": "ENOENT", "syscall": "open", "path": path });
+            return Err(missing);
+        };
+        let manifest: Map<String, Value> =
+            serde_json::from_slice(manifest).map_err(|_| json!({}))?;
+        if !manifest.get("main").is_some_and(Value::is_string) {
+            let error = "<SequencePackageJSON> decoder failed at key \"main\" with error: \
+                         undefined is not a valid string";
+            return Err(error.into());
+        }
+        let name = manifest
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let size = u64::try_from(archive.len()).unwrap_or(u64::MAX);
+        Ok(Self {
+            name,
+            manifest,
+            files,
+            size,
+        })
+    }
+
+    /// A package without files but for `package.json`, and with the name and the file that every
+    /// hub can start.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let manifest = json!({ "name": name, "version": "1.0.0", "main": "index.js" });
+        let files = [
+            ("package.json".to_owned(), manifest.to_string().into_bytes()),
+            ("index.js".to_owned(), Vec::new()),
+        ];
+        let manifest = manifest.as_object().cloned().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            manifest,
+            files: files.into(),
+            size: 0,
+        }
+    }
+
+    fn text(&self, member: &str) -> &str {
+        self.manifest
+            .get(member)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// The file that the package says is its program.
+    pub(super) fn main(&self) -> &str {
+        self.text("main")
+    }
+
+    /// Whether a runner finds the file in `main`. For JavaScript, it removes `.js` from its end and
+    /// adds it again.
+    pub(super) fn can_start(&self) -> bool {
+        let main = self.main().trim_start_matches("./");
+        let file = match main.ends_with(".py") {
+            true => main.to_owned(),
+            false => format!("{}.js", main.strip_suffix(".js").unwrap_or(main)),
+        };
+        self.files.contains_key(&file)
+    }
+
+    pub(super) fn engines(&self) -> usize {
+        self.manifest
+            .get("engines")
+            .and_then(Value::as_object)
+            .map_or(0, Map::len)
+    }
+
+    /// The `config` of a sequence, as its info shows it.
+    pub(super) fn config(&self, id: &str, is_v1: bool) -> Value {
+        let mut config = json!({
+            "type": "process",
+            "engines": self.manifest.get("engines").cloned().unwrap_or_else(|| json!({})),
+            "entrypointPath": self.main(),
+            "version": self.text("version"),
+            "name": self.name,
+            "id": id,
+            "sequenceDir": format!("/srv/sequences/{id}"),
+        });
+        if is_v1 {
+            let extension = self
+                .main()
+                .rsplit_once('.')
+                .map_or("unknown", |(_, end)| end);
+            config["language"] = extension.into();
+            config["packageSize"] = self.size.into();
+            for member in ["description", "author", "keywords", "args", "repository"] {
+                if let Some(value) = self.manifest.get(member) {
+                    config[member] = value.clone();
+                }
+            }
+        }
+        config
+    }
+}
+
+/// The files of a gzip-compressed tar; `None` if it is damaged or something else.
+fn read_files(archive: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
+    let mut tar = Vec::new();
+    GzDecoder::new(archive).read_to_end(&mut tar).ok()?;
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(tar.as_slice()).entries().ok()? {
+        let mut entry = entry.ok()?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let path = entry
+            .path()
+            .ok()?
+            .to_string_lossy()
+            .trim_start_matches("./")
+            .to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).ok()?;
+        files.insert(path, content);
+    }
+    Some(files)
+}

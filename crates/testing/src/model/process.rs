@@ -1,0 +1,321 @@
+//! The process of an instance: what a program can do, and how it ends.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::instance::{Death, Stage};
+use super::pipe::{Found, PipeId};
+use super::{InstanceKey, Model};
+
+/// A program that a sequence runs. It must not block: it does what it can, and is called again when
+/// something has changed for it, or when the time of [`Process::wake_at`] has come.
+pub trait Program: Send {
+    /// Does what can be done now.
+    fn run(&mut self, process: &mut Process<'_>);
+}
+
+impl<F: FnMut(&mut Process<'_>) + Send> Program for F {
+    fn run(&mut self, process: &mut Process<'_>) {
+        self(process);
+    }
+}
+
+/// What a sequence is: a program for each of its instances, and the topics that it declares.
+#[derive(Clone)]
+pub struct ProgramSpec {
+    pub(super) make: Arc<dyn Fn() -> Box<dyn Program> + Send + Sync>,
+    pub(super) input_topic: Option<(String, String)>,
+    pub(super) output_topic: Option<(String, String)>,
+}
+
+impl ProgramSpec {
+    /// A sequence that reads its own input and writes its own output.
+    pub fn new(make: impl Fn() -> Box<dyn Program> + Send + Sync + 'static) -> Self {
+        Self {
+            make: Arc::new(make),
+            input_topic: None,
+            output_topic: None,
+        }
+    }
+
+    /// Declares that the input comes from a topic (`requires`), with its content type.
+    #[must_use]
+    pub fn input_topic(mut self, name: &str, content_type: &str) -> Self {
+        self.input_topic = Some((name.to_owned(), content_type.to_owned()));
+        self
+    }
+
+    /// Declares that the output goes to a topic as well (`provides`), with its content type.
+    #[must_use]
+    pub fn output_topic(mut self, name: &str, content_type: &str) -> Self {
+        self.output_topic = Some((name.to_owned(), content_type.to_owned()));
+        self
+    }
+}
+
+impl fmt::Debug for ProgramSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topics = (&self.input_topic, &self.output_topic);
+        f.debug_struct("ProgramSpec")
+            .field("topics", &topics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a program ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// Its output has ended, or its function has returned without one.
+    Completed,
+    /// It throws while it is loaded.
+    FailedToLoad,
+    /// Its function throws or rejects at once.
+    Threw,
+    /// Later: an uncaught exception, an unhandled rejection, or an output that fails.
+    Uncaught,
+    /// `process.exit(code)`, or a signal from outside.
+    Process(i32),
+}
+
+/// A stream that a process writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// What the sequence returns.
+    Output,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A stream that a process reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The input of the sequence.
+    Input,
+    /// Standard input.
+    Stdin,
+}
+
+/// A result of reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Bytes, as they were received in one piece.
+    Chunk(Vec<u8>),
+    /// Nothing yet.
+    Pending,
+    /// There is no more.
+    Ended,
+}
+
+/// A message for a process.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Message {
+    /// An event. It has no data if that is `undefined`.
+    Event(String, Option<Value>),
+    /// A request to stop.
+    Stop {
+        /// How long the process has before it is killed.
+        timeout: Duration,
+        /// Whether [`Process::keep_alive`] keeps it from being killed.
+        can_keep_alive: bool,
+    },
+}
+
+/// The state that a process has besides that of its instance.
+#[derive(Default)]
+pub(super) struct Mind {
+    pub(super) program: Option<Box<dyn Program>>,
+    pub(super) mail: VecDeque<Message>,
+    pub(super) wakes: Option<Duration>,
+    /// Its function has been called, and has done something.
+    pub(super) begun: bool,
+    /// It does nothing any more, but its process stays.
+    pub(super) hangs: bool,
+}
+
+/// A process, for the program that runs in it.
+pub struct Process<'a> {
+    pub(super) model: &'a mut Model,
+    pub(super) key: InstanceKey,
+}
+
+impl Process<'_> {
+    /// The time since the hub began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.model.now
+    }
+
+    /// Calls the program again at this time.
+    pub fn wake_at(&mut self, time: Duration) {
+        if let Some(instance) = self.model.instances.get_mut(self.key) {
+            instance.mind.wakes = Some(time);
+        }
+        self.model.wake_process_at(self.key, time);
+    }
+
+    /// Whether the process still runs. A program that is called afterwards has nothing to do.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.model
+            .instances
+            .get(self.key)
+            .is_some_and(|instance| instance.stage == Stage::Running)
+    }
+
+    /// Notes that the function of the sequence was called and has not failed at once, which is when
+    /// a hub of 1.x answers the start.
+    pub fn begin(&mut self) {
+        self.model.process_begun(self.key);
+    }
+
+    /// The id of the instance.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.model
+            .instances
+            .get(self.key)
+            .map(|instance| instance.id.clone())
+            .unwrap_or_default()
+    }
+
+    /// The configuration that the instance was started with.
+    #[must_use]
+    pub fn config(&self) -> Option<Value> {
+        self.model.instances.get(self.key)?.app_config.clone()
+    }
+
+    /// The arguments that the instance was started with.
+    #[must_use]
+    pub fn args(&self) -> Vec<Value> {
+        let args = self
+            .model
+            .instances
+            .get(self.key)
+            .and_then(|instance| instance.args.clone());
+        args.and_then(|args| args.as_array().cloned())
+            .unwrap_or_default()
+    }
+
+    /// The content type of the input, as the first request to it said; `None` before.
+    #[must_use]
+    pub fn input_type(&self) -> Option<String> {
+        self.model
+            .instances
+            .get(self.key)?
+            .input
+            .content_type
+            .clone()
+    }
+
+    /// Reads what was received in one piece.
+    pub fn read(&mut self, from: Input) -> Read {
+        let Some(instance) = self.model.instances.get(self.key) else {
+            return Read::Ended;
+        };
+        let (pipe, reader) = match from {
+            Input::Input => instance.input_source(),
+            Input::Stdin => (instance.stdin.pipe, instance.stdin.reader),
+        };
+        match self.model.pipes.read(pipe, reader) {
+            Found::Chunk(chunk) => Read::Chunk(chunk),
+            Found::Nothing => Read::Pending,
+            Found::End => Read::Ended,
+        }
+    }
+
+    /// Writes. `false` if nobody reads the stream and it is full: try again later.
+    pub fn write(&mut self, to: Output, bytes: &[u8]) -> bool {
+        let v0_18 = !self.model.generation.is_v1();
+        let Some(instance) = self.model.instances.get_mut(self.key) else {
+            return true;
+        };
+        let pipes: Vec<PipeId> = match to {
+            Output::Output => std::iter::once(instance.output)
+                .chain(instance.output_topic)
+                .collect(),
+            Output::Stdout => vec![instance.stdout],
+            Output::Stderr => vec![instance.stderr],
+        };
+        if pipes.iter().any(|pipe| self.model.pipes.is_full(*pipe)) {
+            return false;
+        }
+        let text = v0_18.then(|| instance.decoders.of(to).decode(bytes));
+        for pipe in pipes {
+            self.model
+                .pipes
+                .write(pipe, text.as_deref().unwrap_or(bytes));
+        }
+        true
+    }
+
+    /// Emits an event; without data if it is `undefined`.
+    pub fn emit(&mut self, name: &str, data: Option<Value>) {
+        self.model.emit(self.key, name, data);
+    }
+
+    /// Takes out the next message.
+    pub fn receive(&mut self) -> Option<Message> {
+        self.model
+            .instances
+            .get_mut(self.key)?
+            .mind
+            .mail
+            .pop_front()
+    }
+
+    /// Keeps the process from being killed at the end of a stop that allows it.
+    pub fn keep_alive(&mut self) {
+        if let Some(stop) = self
+            .model
+            .instances
+            .get_mut(self.key)
+            .and_then(|i| i.stop.as_mut())
+        {
+            stop.kept_alive = true;
+        }
+    }
+
+    /// Writes a line to the log of the instance, and to that of the hub.
+    pub fn log(&mut self, level: &str, message: &str) {
+        self.model
+            .log_instance(self.key, level, "Sequence", message);
+    }
+
+    /// Blocks for ever: does not react to anything any more.
+    pub fn hang(&mut self) {
+        self.begin();
+        if let Some(instance) = self.model.instances.get_mut(self.key) {
+            instance.mind.hangs = true;
+        }
+    }
+
+    /// Ends the program.
+    pub fn exit(&mut self, exit: Exit) {
+        if !self.is_alive() {
+            return;
+        }
+        match exit {
+            Exit::Completed => self.model.sequence_completed(self.key),
+            Exit::FailedToLoad => self.model.process_died(self.key, Death::FailedToLoad),
+            Exit::Threw => self.model.process_died(self.key, Death::Threw),
+            Exit::Uncaught => self.model.process_died(self.key, Death::Uncaught),
+            Exit::Process(_) => self.model.process_died(self.key, Death::Exited),
+        }
+    }
+}
+
+impl fmt::Debug for Process<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,246 @@
+//! Topics: named streams of the hub.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use super::Model;
+use super::exchange::{AfterUpload, ExchangeId, Upload, Uploaded};
+use super::negotiate::content_type;
+use super::pipe::{Keep, PipeId, Utf8};
+use super::reply::{BYTES, Piece, Reply, stream_head};
+use super::routes::Asked;
+
+/// A topic.
+#[derive(Debug)]
+pub(super) struct Topic {
+    name: String,
+    content_type: String,
+    pipe: PipeId,
+    /// 1.x: who writes, and who waits until it is their turn.
+    writers: VecDeque<ExchangeId>,
+}
+
+const NDJSON: &str = "application/x-ndjson";
+const CONTENT_TYPES: &[&str] = &[NDJSON, "text/x-ndjson", "text/plain", BYTES];
+
+impl Topic {
+    fn is_ndjson(&self) -> bool {
+        self.content_type.ends_with("x-ndjson")
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '\\');
+    !name.is_empty() && name.chars().all(allowed)
+}
+
+const BAD_NAME: &str = "Topic id incorrect format";
+const BAD_TYPE: &str = "Unsupported content-type";
+
+fn bad_request(error: &str) -> Option<Reply> {
+    Some(Reply::json(400, &json!({ "error": error })))
+}
+
+pub(super) fn list(hub: &mut Model, _: &Asked) -> Option<Reply> {
+    let shown = hub
+        .topics
+        .iter()
+        .filter(|_| hub.generation.is_v1())
+        .map(|topic| {
+            json!({
+                "contentType": topic.content_type, "localProvider": "",
+                "topic": topic.name, "topicName": topic.name,
+            })
+        });
+    Some(Reply::json(200, &shown.collect()))
+}
+
+pub(super) fn create(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let member = |name: &str| asked.json.as_ref().and_then(|json| json.get(name));
+    let Some(id) = member("id") else {
+        return bad_request("Missing body param: id");
+    };
+    let Some(content_type) = member("content-type").and_then(Value::as_str) else {
+        return bad_request("Missing body param: content-type");
+    };
+    if !CONTENT_TYPES.contains(&content_type) {
+        return bad_request(BAD_TYPE);
+    }
+    let Some(id) = id.as_str() else {
+        return Some(Reply::empty(500));
+    };
+    if !is_name(id) {
+        return bad_request(BAD_NAME);
+    }
+    if hub.topics.iter().any(|topic| topic.name == id) {
+        return bad_request("Topic with given id already exist");
+    }
+    hub.topic(id, content_type);
+    Some(Reply::json(
+        200,
+        &json!({
+            "id": id, "origin": { "id": "STH", "type": "hub" },
+            "state": "pause", "contentType": content_type,
+        }),
+    ))
+}
+
+pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let name = asked.name();
+    if !is_name(name) {
+        return bad_request(BAD_NAME);
+    }
+    let Some(index) = hub.topics.iter().position(|topic| topic.name == name) else {
+        return Some(Reply::json(
+            404,
+            &json!({ "error": format!("Topic {name} not found") }),
+        ));
+    };
+    // Its readers stay attached to a stream into which nobody writes.
+    let topic = hub.topics.remove(index);
+    hub.pipes.orphan(topic.pipe);
+    Some(Reply::json(
+        200,
+        &json!({ "message": format!("Topic {name} removed") }),
+    ))
+}
+
+pub(super) fn read(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let wanted = content_type(&asked.headers).unwrap_or(NDJSON).to_owned();
+    if hub.generation.is_v1() {
+        if !is_name(asked.name()) {
+            return Some(Reply::reason(400, BAD_NAME));
+        }
+        let known = hub.topics.iter().find(|topic| topic.name == asked.name());
+        let differs = known.is_some_and(|topic| topic.content_type != wanted);
+        if differs || !CONTENT_TYPES.contains(&&*wanted) {
+            return Some(Reply::reason(415, BAD_TYPE));
+        }
+    }
+    let pipe = hub.topic(asked.name(), &wanted);
+    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+    None
+}
+
+pub(super) fn write(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let given = content_type(&asked.headers).unwrap_or_default().to_owned();
+    if !hub.generation.is_v1() {
+        let ends = asked.header("x-end-stream") == Some("true");
+        let pipe = hub.topic(asked.name(), &given);
+        let then = match ends {
+            _ if hub.pipes.is_ended(pipe) => AfterUpload::Nothing,
+            true => AfterUpload::EndStream(pipe),
+            false => AfterUpload::Answer,
+        };
+        hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
+        hub.pipe_upload(asked.id, pipe, Some(Utf8::default()), then);
+        return None;
+    }
+    if !is_name(asked.name()) {
+        return bad_request(BAD_NAME);
+    }
+    if !CONTENT_TYPES.contains(&&*given) {
+        return bad_request(BAD_TYPE);
+    }
+    let known = hub.topics.iter().find(|topic| topic.name == asked.name());
+    if known.is_some_and(|topic| topic.content_type != given) {
+        return Some(Reply::reason(500, "Internal error occurred"));
+    }
+    hub.topic(asked.name(), &given);
+    if let Some(exchange) = hub.exchange(asked.id) {
+        exchange.upload = Upload::Queued;
+    }
+    if let Some(topic) = hub
+        .topics
+        .iter_mut()
+        .find(|topic| topic.name == asked.name())
+    {
+        topic.writers.push_back(asked.id);
+        if topic.writers.len() == 1 {
+            hub.topic_turn(asked.name());
+        }
+    }
+    None
+}
+
+impl Model {
+    /// The stream of a topic, which is made if it is not there.
+    fn topic(&mut self, name: &str, content_type: &str) -> PipeId {
+        if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
+            return topic.pipe;
+        }
+        let capacity = if self.generation.is_v1() {
+            100_000
+        } else {
+            16_000
+        };
+        let pipe = self.pipes.add(Keep::ForNext, capacity);
+        let (name, content_type) = (name.to_owned(), content_type.to_owned());
+        self.topics.push(Topic {
+            name,
+            content_type,
+            pipe,
+            writers: VecDeque::new(),
+        });
+        pipe
+    }
+
+    /// The same for an instance that declares the topic.
+    pub(super) fn topic_for_instance(&mut self, name: &str, content_type: &str) -> PipeId {
+        self.topic(name, content_type)
+    }
+
+    /// It is the turn of the first writer of a topic.
+    fn topic_turn(&mut self, name: &str) {
+        let Some(topic) = self.topics.iter().find(|topic| topic.name == name) else {
+            return;
+        };
+        let (pipe, writer) = (topic.pipe, topic.writers.front().copied());
+        let Some(id) = writer else { return };
+        let Some(exchange) = self.exchange(id) else {
+            return self.topic_abandoned(id, name);
+        };
+        if exchange.headers.contains_key(http::header::EXPECT) {
+            self.push(id, Piece::Continue);
+        }
+        self.pipe_upload(id, pipe, None, AfterUpload::Topic(name.to_owned()));
+    }
+
+    /// A writer of a topic of 1.x has come to its end.
+    pub(super) fn topic_written(&mut self, id: ExchangeId, name: &str, uploaded: Uploaded) {
+        if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
+            let pipe = topic.pipe;
+            if topic.is_ndjson() && uploaded.last != Some(b'\n') {
+                self.pipes.write(pipe, b"\n");
+                self.touch(pipe);
+            }
+        }
+        // A writer of nothing is never answered.
+        if uploaded.last.is_some() {
+            self.reply(id, Reply::json(200, &json!({})));
+        }
+        self.topic_abandoned(id, name);
+    }
+
+    pub(super) fn topics_written_by(&self, id: ExchangeId) -> Vec<String> {
+        let written = |topic: &&Topic| topic.writers.contains(&id);
+        self.topics
+            .iter()
+            .filter(written)
+            .map(|topic| topic.name.clone())
+            .collect()
+    }
+
+    /// A writer of a topic of 1.x is gone; the next goes on.
+    pub(super) fn topic_abandoned(&mut self, id: ExchangeId, name: &str) {
+        let Some(topic) = self.topics.iter_mut().find(|topic| topic.name == name) else {
+            return;
+        };
+        let was_first = topic.writers.front() == Some(&id);
+        topic.writers.retain(|writer| *writer != id);
+        if was_first {
+            self.topic_turn(name);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Drives a model: sends whole requests, reads what comes, moves the time.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request};
+use scramjet_client_testing::model::{
+    ExchangeId, Generation, Head, Model, Package, Piece, ProgramSpec, Settings, Step, Steps,
+};
+use serde_json::{Value, json};
+
+/// A response, as far as it has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) head: Option<Head>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) continues: usize,
+    pub(crate) ended: bool,
+    pub(crate) cut: bool,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.head.as_ref().map_or(0, |head| head.status.as_u16())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The response is there, to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ended && self.head.is_some()
+    }
+}
+
+/// A request that was sent, and what has come of its response.
+#[derive(Debug)]
+pub(crate) struct Open {
+    id: ExchangeId,
+    pub(crate) answer: Answer,
+}
+
+pub(crate) struct Driver {
+    pub(crate) hub: Model,
+}
+
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
+pub(crate) const TEXT: (&str, &str) = ("content-type", "text/plain");
+
+/// The id of the sequence that [`Driver::with`] adds.
+pub(crate) const SEQUENCE: &str = "the-sequence";
+
+impl Driver {
+    pub(crate) fn new(generation: Generation) -> Self {
+        Self::set_up(Settings::of(generation))
+    }
+
+    pub(crate) fn set_up(settings: Settings) -> Self {
+        Self {
+            hub: Model::new(settings),
+        }
+    }
+
+    /// A hub with a sequence of these steps.
+    pub(crate) fn with(generation: Generation, steps: Vec<Step>) -> Self {
+        let mut driver = Self::new(generation);
+        driver.add(steps);
+        driver
+    }
+
+    pub(crate) fn add(&mut self, steps: Vec<Step>) {
+        let spec = ProgramSpec::new(move || Box::new(Steps::new(steps.clone())));
+        self.hub.program("steps", spec);
+        self.hub.add_sequence(SEQUENCE, Package::named("steps"));
+    }
+
+    /// Sends a request with its whole body.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Open {
+        let mut open = self.begin(method, path, headers);
+        assert_eq!(
+            self.hub.upload(open.id, body),
+            body.len(),
+            "{method} {path}"
+        );
+        self.hub.end_upload(open.id);
+        self.read(&mut open);
+        open
+    }
+
+    /// Sends a request whose body is still to come.
+    pub(crate) fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Open {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1/{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let id = self.hub.request(&request.body(()).unwrap());
+        let mut open = Open {
+            id,
+            answer: Answer::default(),
+        };
+        self.read(&mut open);
+        open
+    }
+
+    /// Takes what there is of a response.
+    pub(crate) fn read(&mut self, open: &mut Open) {
+        let answer = &mut open.answer;
+        while !answer.ended && !answer.cut {
+            match self.hub.poll(open.id) {
+                Piece::Pending => return,
+                Piece::Continue => answer.continues += 1,
+                Piece::Head(head) => answer.head = Some(head),
+                Piece::Body(bytes) => answer.body.extend(bytes),
+                Piece::End => answer.ended = true,
+                Piece::Cut => answer.cut = true,
+            }
+        }
+    }
+
+    pub(crate) fn abandon(&mut self, open: &Open) {
+        self.hub.abandon(open.id);
+    }
+
+    /// Sends bytes of a body that is still to come, and tells how many were taken.
+    pub(crate) fn upload(&mut self, open: &Open, bytes: &[u8]) -> usize {
+        self.hub.upload(open.id, bytes)
+    }
+
+    pub(crate) fn end_upload(&mut self, open: &Open) {
+        self.hub.end_upload(open.id);
+    }
+
+    /// A request that is answered at once.
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let open = self.send(method, path, headers, body);
+        assert!(
+            open.answer.is_whole(),
+            "{method} {path} is not answered: {:?}",
+            open.answer
+        );
+        open.answer
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.call("GET", path, &[], b"")
+    }
+
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let until = self.hub.now() + time;
+        self.hub.advance(until);
+    }
+
+    pub(crate) fn wait_millis(&mut self, millis: u64) {
+        self.wait(Duration::from_millis(millis));
+    }
+
+    /// Moves the time on until the response is complete, and tells how long that took; `None` if it
+    /// is not after this time.
+    pub(crate) fn until_ended(&mut self, open: &mut Open, limit: Duration) -> Option<Duration> {
+        let begin = self.hub.now();
+        loop {
+            self.read(open);
+            if open.answer.ended || open.answer.cut {
+                return Some(self.hub.now() - begin);
+            }
+            let next = self.hub.next_due().filter(|next| *next <= begin + limit)?;
+            self.hub.advance(next);
+        }
+    }
+
+    /// Starts an instance of the sequence and waits until it runs.
+    pub(crate) fn start(&mut self) -> String {
+        let path = format!("sequence/{SEQUENCE}/start");
+        let mut open = self.send("POST", &path, &[JSON], b"{}");
+        self.until_ended(&mut open, Duration::from_secs(10))
+            .unwrap();
+        assert_eq!(open.answer.status(), 200, "{:?}", open.answer);
+        self.wait_millis(200);
+        open.answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The status, or the lack of it, the exit code and whether there is an end.
+    pub(crate) fn info(&mut self, id: &str) -> Value {
+        let answer = self.get(&format!("instance/{id}"));
+        match answer.status() {
+            200 => answer.json(),
+            status => json!({ "httpStatus": status }),
+        }
+    }
+}
+
+/// The values of the headers that matter to a client.
+pub(crate) fn visible(headers: &HeaderMap) -> Vec<(String, String)> {
+    let hidden = ["date", "connection", "keep-alive", "transfer-encoding"];
+    let mut visible: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| !hidden.contains(&name.as_str()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                value.to_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    visible.sort();
+    visible
+}

@@ -1,0 +1,4 @@
+//! The model of a hub, in virtual time.
+
+mod driver;
+mod timelines;
