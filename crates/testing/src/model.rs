@@ -286,6 +286,11 @@ impl Model {
         std::mem::take(&mut self.changed)
     }
 
+    /// Lets [`take_changed`](Self::take_changed) be true.
+    pub fn set_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// Lets programs run until nothing is left for them to do.
     fn settle(&mut self) {
         self.changed = true;
@@ -293,7 +298,7 @@ impl Model {
             let Some(instance) = self.instances.get_mut(key) else {
                 continue;
             };
-            if instance.mind.hangs {
+            if instance.mind.hangs || instance.stage != instance::Stage::Running {
                 continue;
             }
             let Some(mut program) = instance.mind.program.take() else {

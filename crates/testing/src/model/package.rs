@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
 /// The content of an uploaded package.
@@ -67,6 +69,22 @@ impl Package {
             files: files.into(),
             size: 0,
         }
+    }
+
+    /// The package as it is uploaded: a gzip-compressed tar.
+    #[must_use]
+    pub fn to_archive(&self) -> Vec<u8> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (path, content) in &self.files {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(u64::try_from(content.len()).unwrap_or(u64::MAX));
+            // Writing to a vector does not fail.
+            let _ = tar.append_data(&mut header, path, content.as_slice());
+        }
+        tar.into_inner()
+            .and_then(GzEncoder::finish)
+            .unwrap_or_default()
     }
 
     fn text(&self, member: &str) -> &str {

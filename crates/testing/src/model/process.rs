@@ -80,6 +80,8 @@ pub enum Exit {
     Uncaught,
     /// `process.exit(code)`, or a signal from outside.
     Process(i32),
+    /// It was ended from outside, and nothing is left to do.
+    Killed,
 }
 
 /// A stream that a process writes.
@@ -174,6 +176,21 @@ impl Process<'_> {
     /// a hub of 1.x answers the start.
     pub fn begin(&mut self) {
         self.model.process_begun(self.key);
+    }
+
+    /// Whether that was noted.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.model
+            .instances
+            .get(self.key)
+            .is_none_or(|instance| instance.mind.begun)
+    }
+
+    /// The key of the instance.
+    #[must_use]
+    pub fn key(&self) -> InstanceKey {
+        self.key
     }
 
     /// The id of the instance.
@@ -307,7 +324,7 @@ impl Process<'_> {
             Exit::FailedToLoad => self.model.process_died(self.key, Death::FailedToLoad),
             Exit::Threw => self.model.process_died(self.key, Death::Threw),
             Exit::Uncaught => self.model.process_died(self.key, Death::Uncaught),
-            Exit::Process(_) => self.model.process_died(self.key, Death::Exited),
+            Exit::Process(_) | Exit::Killed => self.model.process_died(self.key, Death::Exited),
         }
     }
 }

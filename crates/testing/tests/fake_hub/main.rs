@@ -1,0 +1,80 @@
+//! Fake hubs, used as tests of programs use them.
+
+use std::io::Read;
+use std::time::Duration;
+
+use scramjet_client_blocking::{Readiness, StartOptions, StopOptions};
+use scramjet_client_testing::fake_hub::{Exit, FakeHub, Fault, Generation};
+
+const BOTH: [Generation; 2] = [Generation::V0_18, Generation::V1];
+
+fn shouting(generation: Generation) -> FakeHub {
+    let hub = FakeHub::builder(generation).time_scale(20.0).start();
+    hub.program("shout", |process| {
+        process.emit("ready", "shout");
+        let mut lines = process.lines();
+        while let Some(line) = lines.next_line()? {
+            lines.process().write(line.to_uppercase() + "\n")?;
+        }
+        Ok(())
+    });
+    hub
+}
+
+#[test]
+fn a_program_reads_its_input_and_writes_its_output() {
+    for generation in BOTH {
+        let hub = shouting(generation);
+        let sequence = hub.client().send_sequence(hub.package("shout")).unwrap();
+        let readiness = Readiness::event("ready");
+        let instance = sequence
+            .start_and_wait(&StartOptions::new(), &readiness)
+            .unwrap()
+            .instance;
+        let mut output = instance.output().unwrap();
+        instance.send_input("one\ntwo").unwrap();
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ONE\nTWO\n", "{generation:?}");
+        instance
+            .stop(&StopOptions::new(Duration::from_millis(10)))
+            .unwrap();
+        sequence.force_delete().unwrap();
+        assert!(hub.sequences().is_empty() && hub.running().is_empty());
+    }
+}
+
+#[test]
+fn a_run_ends_with_what_the_sequence_wrote() {
+    for generation in BOTH {
+        let hub = shouting(generation);
+        let sequence = hub.client().send_sequence(hub.package("shout")).unwrap();
+        let run = sequence.run(&StartOptions::new(), "some text\n").unwrap();
+        assert_eq!(String::from_utf8_lossy(&run.output), "SOME TEXT\n");
+    }
+}
+
+#[test]
+fn a_program_that_fails_at_once_is_refused_on_1_x() {
+    let hub = FakeHub::new(Generation::V1);
+    hub.program("broken", |_| Err(Exit::Uncaught));
+    let sequence = hub.client().send_sequence(hub.package("broken")).unwrap();
+    let error = sequence.start(&StartOptions::new()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("Sequence failed during execution"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_fault_happens_as_often_as_it_was_asked_for() {
+    let hub = FakeHub::new(Generation::V1);
+    hub.fault(Fault::refuse(503, "busy").on("GET", "version").times(2));
+    let host = hub.client_builder().retry(None).build().unwrap();
+    for _ in 0..2 {
+        assert!(host.version().unwrap_err().is_retryable());
+    }
+    assert_eq!(host.version().unwrap().version, "1.0.1");
+}
