@@ -164,7 +164,7 @@ fn check_refusal(refusal: &ApiError, said: &Said<'_>) {
         refusal.json(),
         refusal.is_conflict(),
         refusal.is_not_found(),
-        refusal.is_passing(),
+        refusal.is_transient(),
         refusal.is_overloaded(),
     );
 }

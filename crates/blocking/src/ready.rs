@@ -55,6 +55,6 @@ fn is_passing(error: &Error) -> bool {
         | ErrorKind::Reply(ReplyError::Truncated { .. }) => true,
         _ => error
             .api()
-            .is_some_and(|refusal| refusal.is_passing() || refusal.status == 500),
+            .is_some_and(|refusal| refusal.is_transient() || refusal.status == 500),
     }
 }

@@ -379,7 +379,7 @@ impl<'a> Starting<'a> {
             }
             ErrorKind::Reply(_) => error
                 .api()
-                .is_some_and(|refusal| refusal.is_overloaded() || refusal.is_passing()),
+                .is_some_and(|refusal| refusal.is_overloaded() || refusal.is_transient()),
             _ => false,
         }
     }

@@ -91,6 +91,17 @@ impl Endpoint {
         self.dialect
     }
 
+    /// The dialect, for an operation that depends on it.
+    pub(crate) fn known_dialect(&self, operation: &'static str) -> Result<Dialect, RequestError> {
+        self.dialect
+            .ok_or(RequestError::DialectUnknown { operation })
+    }
+
+    /// The decoder for the response to an operation.
+    pub(crate) fn decoder<O: Operation>(&self, operation: &O) -> O::Decoder {
+        operation.decoder(self.dialect.unwrap_or(Dialect::LATEST))
+    }
+
     /// What is reached through this one, below `path`: the same headers, its own dialect.
     ///
     /// # Errors
@@ -144,8 +155,7 @@ impl Endpoint {
         reason: &str,
         headers: &HeaderMap,
     ) -> Reply<O::Decoder> {
-        let decoder = operation.decoder(self.dialect.unwrap_or(Dialect::LATEST));
-        Reply::new(status, reason, headers, decoder, O::refusal)
+        Reply::new(status, reason, headers, self.decoder(operation), O::refusal)
     }
 }
 

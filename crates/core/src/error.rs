@@ -85,6 +85,16 @@ pub enum RequestError {
         hub: Version,
     },
 
+    /// The operation depends on the version of the hub, which is not known yet.
+    #[error(
+        "{operation} depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`"
+    )]
+    #[non_exhaustive]
+    DialectUnknown {
+        /// The operation.
+        operation: &'static str,
+    },
+
     /// The request description is not one that HTTP knows, for example because its path is too long.
     #[error("cannot build the request")]
     Http(#[from] http::Error),
@@ -203,6 +213,17 @@ impl ReplyError {
     #[must_use]
     pub fn truncated(got: u64, expected: Option<u64>) -> Self {
         Self::Truncated { got, expected }
+    }
+
+    /// Whether the same request may succeed if it is repeated: the response was cut off, or is a
+    /// refusal that may pass, see [`ApiError::is_transient`].
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Api(refusal) => refusal.is_transient(),
+            Self::Truncated { .. } => true,
+            Self::Body { .. } | Self::Text { .. } | Self::TooLarge { .. } => false,
+        }
     }
 
     /// The refusal, if it is one.

@@ -1,5 +1,6 @@
 //! Instances: sequences that run.
 
+mod ended;
 mod events;
 mod get;
 mod health;
@@ -14,6 +15,7 @@ mod send_event;
 mod status;
 mod stop;
 
+pub use ended::Ended;
 pub use events::{Event, EventBody, EventLines, LastEvent, NextEvent, ReadEvents};
 pub use get::GetInstance;
 pub use health::{GetInstanceHealth, InstanceHealth};

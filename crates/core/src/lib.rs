@@ -10,6 +10,7 @@ mod dialect;
 mod dry_run;
 mod endpoint;
 mod error;
+pub mod flow;
 mod headers;
 mod hub;
 mod ids;

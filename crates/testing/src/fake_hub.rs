@@ -281,7 +281,7 @@ impl FakeHub {
     pub fn started(&self) -> Vec<String> {
         self.inner
             .shared
-            .with(|state| state.network.hub().runs().to_vec())
+            .with(|state| state.network.hub().records().map(|record| record.id.clone()).collect())
     }
 
     /// The requests that have come, in their order, each as method and path:

@@ -11,6 +11,7 @@ mod negotiate;
 mod package;
 mod pipe;
 mod process;
+mod record;
 mod reply;
 mod routes;
 mod sequences;
@@ -28,6 +29,7 @@ pub use self::exchange::ExchangeId;
 pub use self::generation::{Generation, Times};
 pub use self::package::Package;
 pub use self::process::{Exit, Input, Message, Output, Process, Program, ProgramSpec, Read};
+pub use self::record::Record;
 pub use self::reply::{Head, Piece};
 pub use self::steps::{Step, Steps};
 
@@ -119,8 +121,7 @@ pub struct Model {
     programs: BTreeMap<String, ProgramSpec>,
     find_program: Option<FindProgram>,
     overloaded: bool,
-    /// The processes that were started, in their order: those that nobody was told of, too.
-    runs: Vec<String>,
+    records: BTreeMap<InstanceKey, Record>,
     /// Processes to which something has happened.
     dirty: BTreeSet<InstanceKey>,
     /// Exchanges to which something may have happened since they were last asked for.
@@ -157,7 +158,7 @@ impl Model {
             programs: BTreeMap::new(),
             find_program: None,
             overloaded: false,
-            runs: Vec::new(),
+            records: BTreeMap::new(),
             dirty: BTreeSet::new(),
             changed: true,
         };
@@ -211,12 +212,6 @@ impl Model {
         self.now = self.now.max(now);
     }
 
-    /// The ids of all instances whose processes were started, in their order.
-    #[must_use]
-    pub fn runs(&self) -> &[String] {
-        &self.runs
-    }
-
     /// The ids of the instances whose processes run now.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
@@ -267,6 +262,8 @@ impl Model {
         }
         for key in self.instances.keys() {
             self.instances.remove(key);
+            let record = self.records.get_mut(&key).filter(|record| record.ended.is_none());
+            record.into_iter().for_each(|record| record.ended = Some(self.now));
         }
         if !keep_sequences {
             self.sequences.clear();

@@ -112,7 +112,7 @@ impl Error {
             ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
                 // Something in front of the hub has not heard its answer.
                 502 | 504 => error.is_idempotent(),
-                _ => refusal.is_overloaded() || refusal.is_passing(),
+                _ => refusal.is_overloaded() || refusal.is_transient(),
             },
             _ => error.is_lost(),
         }

@@ -28,6 +28,8 @@ pub struct ApiError {
     pub body: Vec<u8>,
     /// How long to wait before trying again, in seconds, where the answer says so (`Retry-After`).
     pub retry_after: Option<u64>,
+    /// It has the header `Access-Control-Allow-Origin: *`, which a hub puts into every response.
+    pub(crate) allows_origins: bool,
 }
 
 impl ApiError {
@@ -54,6 +56,9 @@ impl ApiError {
             message,
             body,
             retry_after,
+            allows_origins: headers
+                .get(http::header::ACCESS_CONTROL_ALLOW_ORIGIN)
+                .is_some_and(|value| value == "*"),
         }
     }
 
@@ -90,10 +95,34 @@ impl ApiError {
         self.code == ErrorCode::InsufficientResources
     }
 
-    /// What is in the way may pass: too many requests (429), or something in front of the hub does not reach it (502, 503, 504).
+    /// Whether the same request may succeed if it is repeated: the hub is busy or restarts (408, 425,
+    /// 429), or something in front of it does not reach it (502 to 504, 520 to 530).
     #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(self.status.as_u16(), 429 | 502..=504)
+    pub fn is_transient(&self) -> bool {
+        matches!(self.received_status.as_u16(), 408 | 425 | 429 | 502..=504 | 520..=530)
+    }
+
+    /// Whether the response has the shape of a hub's own refusal. A gateway in front of the hub may
+    /// answer for it with the same status; a `404` of a gateway does not mean that an instance is
+    /// gone.
+    #[must_use]
+    pub fn is_from_hub(&self) -> bool {
+        let own = |name: &str| matches!(name, "error" | "opStatus" | "id");
+        match self.json() {
+            Some(Value::Object(members)) if members.is_empty() => self.allows_origins,
+            Some(Value::Object(members)) => members.keys().all(|name| own(name)),
+            Some(_) => false,
+            // Empty, or the text of an instance route that failed.
+            None => {
+                let text = !self.body.trim_ascii().is_empty();
+                self.allows_origins && (!text || self.received_status == 500)
+            }
+        }
+    }
+
+    /// Whether the response has the header that a hub puts into every one.
+    pub(crate) fn has_cors_header(&self) -> bool {
+        self.allows_origins
     }
 
     /// The package, or what it holds, cannot be used (422).

@@ -5,8 +5,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Extra;
 use crate::known_text::known_text;
+use crate::{Extra, InstanceId};
 
 /// One line of a log: that of the hub ([`ReadLog`](crate::ReadLog)), or of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,14 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// Whether the line is about this instance: its own, or one of the hub about it.
+    #[must_use]
+    pub fn is_about(&self, instance: &InstanceId) -> bool {
+        let named =
+            |value: &Value| value.get("id").and_then(Value::as_str) == Some(instance.as_str());
+        self.id.as_deref() == Some(instance.as_str()) || self.extra.values().any(named)
+    }
+
     /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`.
     #[must_use]
     pub fn since_unix_epoch(&self) -> Option<Duration> {

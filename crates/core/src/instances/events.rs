@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::instance_path;
 use crate::operation::Inline;
 use crate::{
-    Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError, Single,
-    Step,
+    ApiError, Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError,
+    Single, Step,
 };
 
 /// `GET /instance/:id/once/:name`: waits for the next event of this name. Nothing comes before it, not even a head.
@@ -128,6 +128,21 @@ impl Event {
             name: name.into(),
             data,
         }
+    }
+}
+
+impl Event {
+    /// The event that a refusal stands for: a hub of 1.x takes a member `opStatus` of an event's data
+    /// for the status of its response, and fails to write an event without data.
+    #[must_use]
+    pub fn in_refusal(name: &str, refusal: &ApiError) -> Option<Self> {
+        if refusal.received_status == 500 && refusal.message.contains("Failed to serialize data") {
+            return Some(Self::new(name, Value::Null));
+        }
+        // A hub's own refusal says more than the name of its status.
+        let data = refusal.json().filter(|_| refusal.has_cors_header())?;
+        let named = refusal.status.canonical_reason()?;
+        (data.get("error")?.as_str()? == named).then(|| Self::new(name, data))
     }
 }
 

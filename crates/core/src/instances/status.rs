@@ -2,6 +2,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ApiError;
 use crate::known_text::known_text;
 
 /// Where an instance is in its life.
@@ -85,6 +86,21 @@ impl From<i64> for RunnerExit {
 }
 
 impl RunnerExit {
+    /// The exit that a refused start tells of: hubs of 1.x refuse it with the reason of the exit if
+    /// the sequence fails before the start is answered.
+    #[must_use]
+    pub fn in_refusal(refusal: &ApiError) -> Option<Self> {
+        Some(match refusal.message.as_str() {
+            "Sequence unpack failed" => Self::UnpackFailed,
+            "Sequence failed on start" => Self::FailedOnStart,
+            "Sequence failed during execution" => Self::FailedDuringExecution,
+            "Instance limit reached" => Self::LimitReached,
+            text if text.starts_with("Sequence entrypoint path") => Self::InvalidEntrypoint,
+            text if text.contains("invalid configuration") => Self::InvalidConfig,
+            _ => return None,
+        })
+    }
+
     /// Whether the sequence came to its end, or was stopped or killed on request.
     #[must_use]
     pub fn is_success(self) -> bool {

@@ -281,6 +281,17 @@ impl Limits {
     }
 }
 
+impl Started {
+    /// An instance that was found, and whose start was not answered.
+    pub(crate) fn found(id: InstanceId) -> Self {
+        Self {
+            id,
+            status: None,
+            extra: Extra::new(),
+        }
+    }
+}
+
 /// What the hub says about a started instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -9,6 +9,7 @@ use super::exchange::ExchangeId;
 use super::instance::{Death, Decoders, Instance, ReadStream, SequenceInput, Stage, Stop};
 use super::pipe::{Keep, Utf8};
 use super::process::{Message, Mind, ProgramSpec};
+use super::record::Record;
 use super::reply::Reply;
 use super::sequences::{Payload, Sequence};
 use super::{InstanceKey, Model};
@@ -179,7 +180,8 @@ impl Model {
         }
         if connects {
             instance.mind.program = Some((program.make)());
-            self.runs.push(id);
+            let (started, ended, exit_code, events) = (self.now, None, None, Vec::new());
+            self.records.insert(key, Record { id, started, ended, exit_code, events });
         }
         self.instances.add(instance);
         if connects {
@@ -294,6 +296,9 @@ impl Model {
             self.pipes.write(pipes[2], b"Error\n");
         }
         let verdict = death.verdict();
+        if let Some(record) = self.records.get_mut(&key) {
+            (record.ended, record.exit_code) = (Some(self.now), Some(verdict.exit_code));
+        }
         for start in starts {
             self.reply(start, Reply::json(400, &json!({ "error": verdict.reason })));
         }

@@ -1,0 +1,595 @@
+//! Streams that outlive their connections.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use super::call::{Call, CallError, Came, Outbox};
+use super::outage::{Outage, Patience};
+use super::status::{Finding, StatusCheck};
+use super::{Command, ExchangeId, Flow, FlowError, Input};
+use crate::{
+    Chunks, ContentType, Decode, Endpoint, EventLines, EventName, GetVersion, HubVersion,
+    InstanceId, Json, JsonLines, LogLine, Operation, OutputStream, ReadEvents, ReadLog, ReadStream,
+    ReadTopic, RequestError, TopicName,
+};
+
+/// After so long a silence, an instance is asked for its state: most of its streams stay open when
+/// it has ended.
+const INSTANCE_SILENCE: Duration = Duration::from_secs(2);
+
+/// After so long a silence, the hub is asked for its version: its streams never end, and a
+/// connection may be dead without a word.
+const HUB_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long the hub has to answer that.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// After so many unanswered questions in a row, the connection is taken for dead.
+const UNANSWERED: u32 = 2;
+
+/// How long to wait for the head of a stream. A proxy may keep it back until something is written.
+const HEAD_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long a stream may go on after its instance has ended.
+const ECHO: Duration = Duration::from_millis(500);
+
+/// The streams of an instance may end a moment before the hub shows its end.
+const END_LIMIT: Duration = Duration::from_secs(3);
+
+/// A stream that can be followed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The log of the hub. It never ends.
+    HubLog,
+    /// The log of an instance.
+    InstanceLog(InstanceId),
+    /// Events of an instance.
+    Events(InstanceId, EventName),
+    /// A topic. It ends when the hub ends it.
+    Topic(TopicName, ContentType),
+}
+
+impl Subject {
+    fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::InstanceLog(id) | Self::Events(id, _) => Some(id),
+            Self::HubLog | Self::Topic(..) => None,
+        }
+    }
+}
+
+/// What comes of a stream that is followed.
+#[derive(Debug)]
+pub enum Followed<T> {
+    /// The stream is open; or its head is late, which means no harm. Comes once, before all else.
+    Opened,
+    /// The next item.
+    Item(T),
+    /// The connection was lost, and the stream is open again. Something may be missing here.
+    Gap {
+        /// How the connection was lost.
+        error: FlowError,
+        /// How many times it was tried to open the stream again.
+        attempts: u32,
+        /// From the loss until the stream was open again, or the instance was found to be gone.
+        lasted: Duration,
+    },
+    /// The end of the instance, or of the topic.
+    End,
+}
+
+/// Follows a stream: opens it again if its connection is lost.
+///
+/// A driver polls it again after each [`Command::Done`], for the next item, and leaves its exchange
+/// open meanwhile; it is over after [`Followed::End`] and after an error, but for an item that cannot
+/// be read ([`FlowError::Reply`] with an error of its body).
+///
+/// What is given again after a gap, because the log of a hub begins with its history, is left out.
+/// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the instance
+/// in the hub's log.
+pub struct Follow<D: Decode> {
+    outbox: Outbox,
+    subject: Subject,
+    open: Box<dyn Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync>,
+    seen: Option<Box<dyn Seen<D::Item> + Send + Sync>>,
+    state: State<D>,
+    ready: VecDeque<Result<Followed<D::Item>, FlowError>>,
+    check: Check,
+    outage: Outage,
+    began: bool,
+    reopened: bool,
+    given_up: bool,
+}
+
+enum State<D> {
+    /// To be opened at this time.
+    At(Duration, Option<Lost>),
+    /// Its head is awaited.
+    Opening(Call<D>, Option<Lost>, Duration),
+    /// Open, and when something came last.
+    Open(Call<D>, Duration),
+    /// The stream has ended: has the instance?
+    Ending(ExchangeId, Duration),
+    /// The instance has ended; what it wrote before may come until then.
+    Ended(Option<Call<D>>, Duration),
+    Over,
+}
+
+/// A connection that was lost.
+struct Lost {
+    error: FlowError,
+    since: Duration,
+    attempts: u32,
+}
+
+/// Asks whether there is still something to be heard.
+struct Check {
+    status: Option<StatusCheck>,
+    version: Option<Call<Json<HubVersion>>>,
+    unanswered: u32,
+}
+
+/// Remembers what was given, to leave it out if it is given again.
+trait Seen<T> {
+    /// Whether the item is new. `again`: the stream may begin with what was given before.
+    fn is_new(&mut self, item: &T, again: bool) -> bool;
+}
+
+impl Follow<JsonLines<LogLine>> {
+    /// Follows the log of the hub.
+    #[must_use]
+    pub fn hub_log(endpoint: Endpoint) -> Self {
+        let open = |outbox: &mut Outbox, _| outbox.send_for(&ReadLog, JsonLines::default());
+        Self::new(endpoint, Subject::HubLog, open).skipping(SeenLines::default())
+    }
+
+    /// Follows the log of an instance.
+    ///
+    /// # Errors
+    /// The version of the hub is not known.
+    pub fn instance_log(endpoint: Endpoint, id: InstanceId) -> Result<Self, RequestError> {
+        let dialect = endpoint.known_dialect("follow log")?;
+        let gives_once = dialect.remembers_ended_instances();
+        let of = id.clone();
+        let open = move |outbox: &mut Outbox, again| match again && gives_once {
+            true => outbox.send_for(&ReadLog, JsonLines::default()),
+            false => {
+                let operation = ReadStream {
+                    id: &of,
+                    stream: OutputStream::Log,
+                };
+                outbox.send_for(&operation, JsonLines::default())
+            }
+        };
+        let seen = SeenLines {
+            instance: Some(id.clone()),
+            ..SeenLines::default()
+        };
+        Ok(Self::new(endpoint, Subject::InstanceLog(id), open).skipping(seen))
+    }
+}
+
+impl Follow<EventLines> {
+    /// Follows the events of this name. Those that are emitted during a gap are missing.
+    ///
+    /// # Errors
+    /// The version of the hub is not known.
+    pub fn events(
+        endpoint: Endpoint,
+        id: InstanceId,
+        name: EventName,
+    ) -> Result<Self, RequestError> {
+        endpoint.known_dialect(ReadEvents::NAME)?;
+        let subject = Subject::Events(id.clone(), name.clone());
+        Ok(Self::new(endpoint, subject, move |outbox, _| {
+            outbox.send(
+                &ReadEvents {
+                    id: &id,
+                    name: &name,
+                },
+                None,
+            )
+        }))
+    }
+}
+
+impl Follow<Chunks> {
+    /// Follows a topic.
+    #[must_use]
+    pub fn topic(endpoint: Endpoint, name: TopicName, content_type: ContentType) -> Self {
+        Self::topic_as(endpoint, name, content_type, Chunks::default)
+    }
+}
+
+impl<D: Decode + 'static> Follow<D> {
+    /// Follows a topic, whose data is read by such decoders.
+    #[must_use]
+    pub fn topic_as(
+        endpoint: Endpoint,
+        name: TopicName,
+        content_type: ContentType,
+        decoder: impl Fn() -> D + Send + Sync + 'static,
+    ) -> Self {
+        let subject = Subject::Topic(name.clone(), content_type.clone());
+        Self::new(endpoint, subject, move |outbox, _| {
+            let content_type = content_type.clone();
+            outbox.send_for(
+                &ReadTopic {
+                    name: &name,
+                    content_type,
+                },
+                decoder(),
+            )
+        })
+    }
+
+    fn new(
+        endpoint: Endpoint,
+        subject: Subject,
+        open: impl Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync + 'static,
+    ) -> Self {
+        let status = subject
+            .instance()
+            .map(|id| StatusCheck::at(Duration::MAX, id.clone(), INSTANCE_SILENCE));
+        Self {
+            outbox: Outbox::new(endpoint),
+            subject,
+            open: Box::new(open),
+            seen: None,
+            state: State::At(Duration::ZERO, None),
+            ready: VecDeque::new(),
+            check: Check {
+                status,
+                version: None,
+                unanswered: 0,
+            },
+            outage: Outage::new(Patience::ENDLESS),
+            began: false,
+            reopened: false,
+            given_up: false,
+        }
+    }
+
+    fn skipping(self, seen: impl Seen<D::Item> + Send + Sync + 'static) -> Self {
+        Self {
+            seen: Some(Box::new(seen)),
+            ..self
+        }
+    }
+
+    /// Ends with an error.
+    fn fail(&mut self, error: FlowError) {
+        self.ready.push_back(Err(error));
+        self.state = State::Over;
+    }
+
+    /// Ends in good order; a gap that nothing came after is told before.
+    fn end(&mut self, now: Duration) {
+        let state = core::mem::replace(&mut self.state, State::Over);
+        if let State::At(_, Some(lost)) | State::Opening(_, Some(lost), _) = state {
+            self.ready.push_back(Ok(lost.into_gap(now)));
+        }
+        self.ready.push_back(Ok(Followed::End));
+    }
+
+    /// The stream is open, or its head is late.
+    fn opened(&mut self, now: Duration) {
+        self.outage.is_over();
+        self.check.unanswered = 0;
+        if !core::mem::replace(&mut self.began, true) {
+            self.ready.push_back(Ok(Followed::Opened));
+        }
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Opening(call, lost, _) => {
+                self.ready.extend(lost.map(|lost| Ok(lost.into_gap(now))));
+                self.state = State::Open(call, now);
+            }
+            state => self.state = state,
+        }
+    }
+
+    /// The connection was lost, or the stream could not be opened.
+    fn lost(&mut self, now: Duration, id: ExchangeId, error: CallError) {
+        let is_gone = error.has_status(404) && self.subject.instance().is_some();
+        let state = core::mem::replace(&mut self.state, State::Over);
+        if let State::Ended(_, until) = state {
+            self.state = State::Ended(None, until);
+            return;
+        }
+        let passes = error.may_succeed_later() || (is_gone && !error.is_hubs_not_found());
+        let lost = match state {
+            State::At(_, lost) | State::Opening(_, lost, _) => lost,
+            _ => None,
+        };
+        if is_gone && error.is_hubs_not_found() && self.began {
+            self.state = State::At(Duration::MAX, lost);
+            return self.end(now);
+        }
+        // Before it was open once, what can be told is told at once.
+        let delay = if passes && self.began {
+            self.outage.goes_on(now)
+        } else {
+            None
+        };
+        match delay {
+            None => self.fail(error.of(id)),
+            Some(delay) => {
+                let error = error.of(id);
+                let lost = lost.unwrap_or(Lost {
+                    error,
+                    since: now,
+                    attempts: 0,
+                });
+                self.state = State::At(now + delay, Some(lost));
+            }
+        }
+    }
+
+    fn send(&mut self, now: Duration) -> Result<(), RequestError> {
+        match &mut self.state {
+            State::At(time, lost) if *time <= now => {
+                let mut lost = lost.take();
+                if let Some(lost) = &mut lost {
+                    lost.attempts += 1;
+                    self.reopened = true;
+                }
+                let call = (self.open)(&mut self.outbox, self.reopened)?;
+                self.state = State::Opening(call, lost, now + HEAD_LIMIT);
+            }
+            State::Opening(_, _, limit) if *limit <= now => self.opened(now),
+            State::Open(_, last) => {
+                let last = *last;
+                self.check_after_silence(now, last)?;
+            }
+            State::Ending(id, limit) if *limit <= now => {
+                let id = *id;
+                self.lost(now, id, CallError::cut_off());
+            }
+            State::Ended(call, until) if *until <= now => {
+                if let Some(call) = call {
+                    self.outbox.close(call);
+                }
+                self.end(now);
+            }
+            _ => {}
+        }
+        let asks = matches!(self.state, State::Ending(..) | State::Open(..));
+        match &mut self.check.status {
+            Some(status) if asks => status.step(&mut self.outbox, now),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_after_silence(&mut self, now: Duration, last: Duration) -> Result<(), RequestError> {
+        match &mut self.check.status {
+            Some(status) if last + INSTANCE_SILENCE <= now => {
+                if status.wakes().is_some_and(|time| time == Duration::MAX) {
+                    status.ask_now(now);
+                }
+            }
+            None if last + HUB_SILENCE <= now && self.check.version.is_none() => {
+                self.check.version = Some(self.outbox.send(&GetVersion, Some(ANSWER_LIMIT))?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn wakes(&self) -> Option<Duration> {
+        let status = self.check.status.as_ref().and_then(StatusCheck::wakes);
+        match &self.state {
+            State::At(time, _) | State::Opening(_, _, time) => Some(*time),
+            State::Open(_, last) => match (status, &self.check) {
+                (Some(time), _) => Some(time.min(*last + INSTANCE_SILENCE)),
+                (
+                    None,
+                    Check {
+                        status: None,
+                        version: None,
+                        ..
+                    },
+                ) => Some(*last + HUB_SILENCE),
+                _ => None,
+            },
+            State::Ending(_, limit) => Some(status.unwrap_or(*limit).min(*limit)),
+            State::Ended(_, until) => Some(*until),
+            State::Over => None,
+        }
+    }
+
+    /// The question about the state of the instance, or of the hub, came to this.
+    fn checked(&mut self, now: Duration, finding: Result<Option<Finding>, CallError>) {
+        let finding = match finding {
+            Ok(finding) => finding,
+            Err(error) => return self.unanswered(now, &error),
+        };
+        match finding {
+            Some(Finding::Ended(_)) => {
+                let state = core::mem::replace(&mut self.state, State::Over);
+                self.state = match state {
+                    State::Open(call, _) => State::Ended(Some(call), now + ECHO),
+                    _ => State::Ended(None, now),
+                };
+            }
+            Some(Finding::Unknown(_, error)) => self.unanswered(now, &error),
+            Some(Finding::Alive(_)) | None => {
+                self.check.unanswered = 0;
+                // The next question comes after another silence.
+                if let State::Open(_, last) = &mut self.state {
+                    *last = now;
+                }
+            }
+        }
+        if let (Some(status), State::Open(..)) = (&mut self.check.status, &self.state) {
+            status.ask_now(Duration::MAX);
+        }
+    }
+
+    fn unanswered(&mut self, now: Duration, error: &CallError) {
+        self.check.unanswered += u32::from(error.may_succeed_later());
+        if let State::Open(call, last) = &mut self.state {
+            *last = now;
+            if self.check.unanswered >= UNANSWERED {
+                let id = call.id;
+                self.outbox.close(call);
+                self.check.unanswered = 0;
+                self.lost(now, id, CallError::cut_off());
+            }
+        }
+    }
+
+    fn streamed(&mut self, now: Duration, input: &Input<'_>) {
+        let (State::Opening(call, ..) | State::Open(call, _) | State::Ended(Some(call), _)) =
+            &mut self.state
+        else {
+            return;
+        };
+        let id = call.id;
+        if input.id() != id {
+            return;
+        }
+        for came in call.handle(input) {
+            match came {
+                Came::Accepted => self.opened(now),
+                Came::Item(item) => {
+                    self.opened(now);
+                    let reopened = self.reopened;
+                    let new = self
+                        .seen
+                        .as_mut()
+                        .is_none_or(|seen| seen.is_new(&item, reopened));
+                    if new {
+                        self.ready.push_back(Ok(Followed::Item(item)));
+                    }
+                }
+                Came::Broken(error) => self.ready.push_back(Err(FlowError::Reply(id, error))),
+                Came::End => self.stream_ended(now, id),
+                Came::Error(error) => self.lost(now, id, error),
+            }
+        }
+        if let State::Open(_, last) = &mut self.state {
+            *last = now;
+        }
+    }
+
+    fn stream_ended(&mut self, now: Duration, id: ExchangeId) {
+        match (&self.subject, &mut self.check.status) {
+            (Subject::Topic(..), _) => self.end(now),
+            (_, Some(status)) => {
+                status.ask_now(now);
+                self.state = State::Ending(id, now + END_LIMIT);
+            }
+            (_, None) => self.lost(now, id, CallError::cut_off()),
+        }
+    }
+}
+
+impl Lost {
+    fn into_gap<T>(self, now: Duration) -> Followed<T> {
+        let lasted = now.saturating_sub(self.since);
+        Followed::Gap {
+            error: self.error,
+            attempts: self.attempts,
+            lasted,
+        }
+    }
+}
+
+impl<D: Decode + 'static> Flow for Follow<D> {
+    type Output = Result<Followed<D::Item>, FlowError>;
+
+    fn poll(&mut self, now: Duration) -> Command<Self::Output> {
+        if let Some(command) = self.outbox.next() {
+            return command;
+        }
+        if let Some(next) = self.ready.pop_front() {
+            return Command::Done(next);
+        }
+        if self.given_up {
+            return Command::Done(Err(FlowError::GivenUp));
+        }
+        if let State::Over = self.state {
+            return Command::Done(Ok(Followed::End));
+        }
+        if let Err(error) = self.send(now) {
+            self.fail(error.into());
+        }
+        match self.outbox.next() {
+            Some(command) => command,
+            None => match self.ready.pop_front() {
+                Some(next) => Command::Done(next),
+                None => Command::Wait {
+                    until: self.wakes(),
+                },
+            },
+        }
+    }
+
+    fn handle(&mut self, now: Duration, input: Input<'_>) {
+        if let Some(status) = &mut self.check.status {
+            if let Some(finding) = status.handle(&mut self.outbox, now, &input) {
+                return self.checked(now, Ok(Some(finding)));
+            }
+        }
+        if let Some(call) = &mut self.check.version {
+            if let Some(result) = call.value(&input) {
+                self.check.version = None;
+                return self.checked(now, result.map(|_| None));
+            }
+        }
+        self.streamed(now, &input);
+    }
+
+    fn give_up(&mut self, _: Duration) {
+        self.given_up = true;
+    }
+}
+
+impl<D: Decode> fmt::Debug for Follow<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follow")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lines of a log that were given within some seconds before the last one.
+#[derive(Default)]
+struct SeenLines {
+    /// Only lines about this instance count, of the log of the hub.
+    instance: Option<InstanceId>,
+    recent: BTreeSet<(u64, String)>,
+    latest: u64,
+}
+
+impl SeenLines {
+    /// Lines come from several processes, and may be out of order by so many milliseconds.
+    const DISORDER: u64 = 5_000;
+}
+
+impl Seen<LogLine> for SeenLines {
+    fn is_new(&mut self, line: &LogLine, again: bool) -> bool {
+        if let Some(instance) = self.instance.as_ref().filter(|_| again) {
+            if !line.is_about(instance) {
+                return false;
+            }
+        }
+        let Some(time) = line.time_ms else {
+            return true;
+        };
+        let key = (time, line.msg.clone());
+        let oldest = self.latest.saturating_sub(Self::DISORDER);
+        if again && (time < oldest || self.recent.contains(&key)) {
+            return false;
+        }
+        self.latest = self.latest.max(time);
+        self.recent.insert(key);
+        let oldest = self.latest.saturating_sub(Self::DISORDER);
+        self.recent = self.recent.split_off(&(oldest, String::new()));
+        true
+    }
+}

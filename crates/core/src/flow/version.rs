@@ -1,0 +1,120 @@
+//! Waiting for a hub that is being started.
+
+use core::time::Duration;
+
+use super::call::{Call, CallError, Outbox, Part, Whole, flow};
+use super::{ExchangeId, FlowError, Input, Outcome};
+use crate::{Endpoint, GetVersion, HubVersion, Json};
+
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+flow! {
+    /// Asks for `GET version` until a hub answers, as long as nobody listens there or a gateway says
+    /// that the hub is away.
+    WaitForHub(UntilAnswered) -> HubVersion
+}
+
+impl WaitForHub {
+    /// Waits for a hub.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        let (first, last) = (None, None);
+        let part = UntilAnswered {
+            call: None,
+            next: Duration::ZERO,
+            delay: FIRST_DELAY,
+            first,
+            last,
+            outcome: None,
+        };
+        Self(Whole::new(endpoint, part))
+    }
+}
+
+#[derive(Debug)]
+struct UntilAnswered {
+    call: Option<Call<Json<HubVersion>>>,
+    next: Duration,
+    delay: Duration,
+    /// How the first and the last attempt failed.
+    first: Option<FlowError>,
+    last: Option<FlowError>,
+    outcome: Outcome<HubVersion>,
+}
+
+/// A gateway may answer for a hub that is away, in many ways.
+fn may_pass(error: &CallError) -> bool {
+    let gateway = |refusal: &crate::ApiError| refusal.status == 500 || !refusal.is_from_hub();
+    let absent = error.has_status(404) || error.has_status(500);
+    error.may_succeed_later() || (absent && error.api().is_some_and(gateway))
+}
+
+impl UntilAnswered {
+    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
+        let passes = may_pass(&error);
+        let error = error.of(id);
+        match self.first {
+            None => self.first = Some(error),
+            Some(_) => self.last = Some(error),
+        }
+        if !passes {
+            return self.end();
+        }
+        self.next = now + self.delay;
+        self.delay = (self.delay * 2).min(LONGEST_DELAY);
+    }
+
+    fn end(&mut self) {
+        let errors = self
+            .first
+            .take()
+            .into_iter()
+            .chain(self.last.take())
+            .collect();
+        self.outcome = Some(Err(FlowError::of_attempts(errors)));
+    }
+}
+
+impl Part for UntilAnswered {
+    type Value = HubVersion;
+
+    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<HubVersion> {
+        if self.outcome.is_some() {
+            return self.outcome.take();
+        }
+        if self.call.is_none() && self.next <= now {
+            match outbox.send(&GetVersion, None) {
+                Ok(call) => self.call = Some(call),
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+        None
+    }
+
+    fn handle(&mut self, _: &mut Outbox, now: Duration, input: &Input<'_>) {
+        let Some(call) = &mut self.call else { return };
+        let (id, result) = (call.id, call.value(input));
+        let Some(result) = result else { return };
+        self.call = None;
+        match result {
+            Ok(version) => self.outcome = Some(Ok(version)),
+            Err(error) => self.failed(now, id, error),
+        }
+    }
+
+    fn wakes(&self) -> Option<Duration> {
+        self.call.is_none().then_some(self.next)
+    }
+
+    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
+        if self.outcome.is_none() {
+            let last = self.last.replace(FlowError::GivenUp);
+            match self.first {
+                None => self.first = last,
+                Some(_) => {}
+            }
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Deleting sequences with their instances.
+
+use std::time::Duration;
+
+use scramjet_client_core::flow::{DeleteByForce, FlowError};
+use scramjet_client_core::http::Request;
+use scramjet_client_testing::model::{Output, Step};
+use serde_json::json;
+
+use crate::for_seeds;
+use crate::network::Faults;
+use crate::world::{SEQUENCE, Turn, World, end};
+
+#[test]
+fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
+    for_seeds("delete by force", |seed| {
+        let mut hangs = false;
+        let mut world = World::new(seed, |chance| match chance.of(5) {
+            0 => {
+                hangs = true;
+                let wait = Step::Wait(Duration::from_millis(1));
+                vec![Step::Write(Output::Output, "up\n"), wait, Step::Hang]
+            }
+            1 => vec![Step::Stay],
+            _ => end(chance),
+        });
+        for number in 0..world.chance.of(4) {
+            let id = format!("11111111-2222-4333-8444-00000000000{number}");
+            world.hub.add_instance(&id, SEQUENCE, &json!({}));
+            let late = world.chance.millis(1000);
+            world.pass(late);
+        }
+        // Somebody has killed one of them just before.
+        let running = world.hub.running();
+        if world.chance.one_in(2) && !running.is_empty() {
+            let id = &running[world.chance.index(running.len())];
+            let uri = format!("/api/v1/instance/{id}/_kill");
+            let kill = Request::post(uri).header("content-type", "application/json");
+            let exchange = world.hub.request(&kill.body(()).unwrap());
+            world.hub.end_upload(exchange);
+            let late = world.chance.millis(300);
+            world.pass(late);
+        }
+        let given_up = world.chance.one_in(5);
+        if given_up {
+            let at = world.hub.now() + world.chance.millis(3000);
+            world.at(at, Turn::GiveUp);
+        }
+        let begin = world.hub.now();
+        let flow = DeleteByForce::new(world.endpoint(), world.sequence()).unwrap();
+        let (result, driven) = world.run(flow, Duration::from_secs(52));
+        let took = world.hub.now() - begin;
+        let gone = world.hub.sequences().is_empty();
+        match &result {
+            Ok(()) => assert!(gone && world.hub.running().is_empty(), "{:#?}", driven.sent),
+            Err(FlowError::GivenUp) => assert!(given_up),
+            Err(_) => assert!(world.faults != Faults::NONE || given_up, "{result:?}"),
+        }
+        // A process that does not react is removed only after 15 seconds, and blocks for 15 more.
+        if world.faults == Faults::NONE && !given_up {
+            let limit = Duration::from_secs(if hangs { 34 } else { 17 });
+            assert!(took <= limit, "it took {took:?}: {:#?}", driven.sent);
+        }
+        if given_up && world.is_v1() && world.faults == Faults::NONE {
+            // The hub goes on with it.
+            world.pass(Duration::from_secs(240));
+            assert!(
+                world.hub.sequences().is_empty(),
+                "it was left: {:#?}",
+                driven.sent
+            );
+        }
+    });
+}

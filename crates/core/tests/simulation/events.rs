@@ -1,0 +1,155 @@
+//! Waiting for events, and for the end of an instance.
+
+use std::time::Duration;
+
+use scramjet_client_core::flow::{FlowError, Patience, Since, WaitForEnd, WaitForEvent};
+use scramjet_client_core::{EventName, RunnerExit};
+use scramjet_client_testing::model::Step;
+use serde_json::{Value, json};
+
+use crate::for_seeds;
+use crate::network::Faults;
+use crate::world::{Chance, Turn, World, end};
+
+fn data(chance: &mut Chance) -> Option<Value> {
+    match chance.of(6) {
+        0 => None,
+        1 => Some(json!(null)),
+        2 => Some(json!(0)),
+        3 => Some(json!({ "x": 1 })),
+        _ => Some(json!("text")),
+    }
+}
+
+/// A program that emits `wanted` at some time, or never, and what it emits.
+fn program(chance: &mut Chance) -> (Vec<Step>, Option<Option<Value>>) {
+    let emitted = (!chance.one_in(4)).then(|| data(chance));
+    let mut steps = Vec::new();
+    if chance.one_in(2) {
+        steps.push(Step::Emit("other", Some(json!("no"))));
+    }
+    if chance.one_in(2) {
+        steps.push(Step::Wait(chance.millis(5000)));
+    }
+    steps.extend(emitted.clone().map(|data| Step::Emit("wanted", data)));
+    steps.extend(end(chance));
+    (steps, emitted)
+}
+
+/// The data of the event as a client can see it at best.
+fn visible(emitted: &Option<Value>) -> Value {
+    emitted.clone().unwrap_or_default()
+}
+
+#[test]
+fn wait_for_event_tells_what_happened() {
+    for_seeds("wait for event", |seed| {
+        let mut emitted = None;
+        let mut world = World::new(seed, |chance| {
+            let (steps, event) = program(chance);
+            emitted = event;
+            steps
+        });
+        let (id, key) = world.instance();
+        let late = world.chance.millis(3000);
+        world.pass(late);
+        if world.chance.one_in(3) {
+            let at = world.hub.now() + world.chance.millis(8000);
+            let turn = if world.chance.one_in(4) {
+                Turn::Restart
+            } else {
+                Turn::Crash
+            };
+            world.at(at, turn);
+        }
+        let gives_up = world.hub.now() + Duration::from_secs(200);
+        world.at(gives_up, Turn::GiveUp);
+
+        let names = ["wanted", "never"].map(|name| EventName::new(name).unwrap());
+        let endpoint = world.endpoint();
+        let patience = Patience::ENDLESS;
+        let flow = WaitForEvent::new(endpoint, id, names.into(), Since::Start, patience).unwrap();
+        let before = world.last_event(key, "wanted");
+        let (result, driven) = world.run(flow, Duration::from_secs(201));
+        let fired = world.last_event(key, "wanted");
+        match result {
+            Ok(event) => {
+                assert_eq!(event.name, "wanted");
+                let data = visible(&emitted.clone().expect("an event that was emitted"));
+                let lost = world.is_v1() && event.data.is_null();
+                assert!(event.data == data || lost, "{:?} of {data:?}", event.data);
+            }
+            Err(FlowError::Ended(ended)) => {
+                assert!(world.is_dead(key), "it lives: {ended:?}");
+                // Not if it was to be seen at any time: hubs of 1.x hide data that is nothing.
+                let hidden = |data: &Option<Value>| world.is_v1() && is_nothing(data);
+                let missed = fired.as_ref().is_some_and(|data| !hidden(data));
+                let excused = world.restarted || !world.is_v1();
+                assert!(
+                    !missed || excused,
+                    "the event fired, and was missed: {:#?}",
+                    driven.sent
+                );
+                // On 0.18 the event goes with the instance; but not if the network was well.
+                let faultless = world.faults == Faults::NONE && !world.restarted;
+                assert!(!missed || !faultless, "missed: {:#?}", driven.sent);
+            }
+            Err(FlowError::GivenUp) => {
+                let hidden = before.is_some() && world.is_v1() && is_nothing(&before.flatten());
+                let never = fired.is_none() && !world.is_dead(key);
+                // What fires while a stream is not open, and is nothing, nobody sees.
+                let in_gap = world.faults != Faults::NONE
+                    && world.is_v1()
+                    && fired.as_ref().is_some_and(is_nothing);
+                assert!(
+                    hidden || never || in_gap,
+                    "it waits in vain: {:#?}",
+                    driven.sent
+                );
+            }
+            Err(error) => panic!("{error}: {:#?}", driven.sent),
+        }
+    });
+}
+
+/// What JavaScript takes for false.
+fn is_nothing(data: &Option<Value>) -> bool {
+    match data {
+        None | Some(Value::Null) => true,
+        Some(value) => *value == json!(0),
+    }
+}
+
+#[test]
+fn wait_for_end_tells_the_end_and_nothing_else() {
+    for_seeds("wait for end", |seed| {
+        let mut world = World::new(seed, end);
+        let (id, key) = world.instance();
+        let crash = world.hub.now() + Duration::from_secs(1) + world.chance.millis(20_000);
+        let turn = if world.chance.one_in(5) {
+            Turn::Restart
+        } else {
+            Turn::Crash
+        };
+        world.at(crash, turn);
+        let flow = WaitForEnd::new(world.endpoint(), id, Patience::ENDLESS);
+        let (result, driven) = world.run(flow, Duration::from_secs(400));
+        let ended = result.unwrap();
+        assert!(
+            world.is_dead(key),
+            "it lives: {ended:?}: {:#?}",
+            driven.sent
+        );
+        if world.is_v1() && !world.restarted {
+            let exit = ended
+                .exit
+                .expect("a hub of 1.x tells how an instance has ended");
+            let code = world.hub.record(key).and_then(|record| record.exit_code);
+            assert_eq!(Some(exit), code.map(RunnerExit::from), "{ended:?}");
+        }
+        if world.faults == Faults::NONE {
+            let late = world.hub.now() - world.died_at(key).unwrap_or(crash);
+            assert!(late < Duration::from_secs(3), "told {late:?} after the end");
+        }
+    });
+}

@@ -1,0 +1,122 @@
+//! Following logs over lost connections.
+
+use std::time::Duration;
+
+use scramjet_client_core::flow::{FlowError, Follow, Followed};
+use scramjet_client_core::{JsonLines, LogLine};
+use scramjet_client_testing::model::{Exit, ProgramSpec};
+
+use crate::for_seeds;
+use crate::network::{Driven, Faults};
+use crate::world::{SEQUENCE, World};
+
+const LINES: usize = 12;
+
+/// A program that writes numbered lines to its log, one after the other, and ends.
+fn counting(pause: Duration) -> ProgramSpec {
+    ProgramSpec::new(move || {
+        let (mut next, mut at) = (0, None);
+        Box::new(
+            move |process: &mut scramjet_client_testing::model::Process<'_>| {
+                process.begin();
+                loop {
+                    let due = *at.get_or_insert_with(|| process.now() + pause);
+                    if process.now() < due {
+                        return process.wake_at(due);
+                    }
+                    if next == LINES {
+                        return process.exit(Exit::Process(0));
+                    }
+                    process.log("INFO", &format!("line {next}"));
+                    next += 1;
+                    at = Some(due + pause);
+                }
+            },
+        )
+    })
+}
+
+/// The numbered lines that come, and how many gaps.
+fn follow(
+    world: &mut World,
+    flow: Follow<JsonLines<LogLine>>,
+    stop_after: Option<&str>,
+) -> (Vec<String>, usize, Result<(), FlowError>) {
+    let mut driven = Driven::new(flow, &world.hub, world.faults);
+    let (mut lines, mut gaps) = (Vec::new(), 0);
+    let result = loop {
+        match world.drive(&mut driven, Duration::from_secs(400)) {
+            Ok(Followed::Opened) => {}
+            Ok(Followed::Item(line)) if line.msg.starts_with("line ") => {
+                let stop = stop_after == Some(line.msg.as_str());
+                lines.push(line.msg);
+                if stop {
+                    break Ok(());
+                }
+            }
+            Ok(Followed::Item(_)) => {}
+            Ok(Followed::Gap { .. }) => gaps += 1,
+            Ok(Followed::End) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    driven.close(&mut world.hub);
+    (lines, gaps, result)
+}
+
+fn check(world: &World, lines: &[String], gaps: usize, result: &Result<(), FlowError>) {
+    let numbers: Vec<usize> = lines
+        .iter()
+        .map(|line| line[5..].parse().unwrap())
+        .collect();
+    assert!(
+        numbers.is_sorted_by(|a, b| a < b),
+        "twice, or out of order: {numbers:?}"
+    );
+    let all = numbers.len() == LINES;
+    match result {
+        Ok(()) => assert!(all || gaps > 0, "lost without a word: {numbers:?}"),
+        Err(error) => assert!(
+            world.faults != Faults::NONE && numbers.is_empty(),
+            "{error}"
+        ),
+    }
+}
+
+#[test]
+fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
+    for_seeds("follow instance log", |seed| {
+        let mut world = World::new(seed, |_| Vec::new());
+        let pause = world.chance.millis(1200) + Duration::from_millis(20);
+        world.hub.program("steps", counting(pause));
+        let (id, key) = world.instance();
+        let flow = Follow::instance_log(world.endpoint(), id).unwrap();
+        let (lines, gaps, result) = follow(&mut world, flow, None);
+        check(&world, &lines, gaps, &result);
+        if result.is_ok() {
+            assert!(world.is_dead(key), "over before the end of the instance");
+            if world.is_v1() {
+                // The log of the hub has what the instance's own gives only once.
+                assert_eq!(lines.len(), LINES, "{lines:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn follow_hub_log_tells_each_line_once() {
+    for_seeds("follow hub log", |seed| {
+        let mut world = World::new(seed, |_| Vec::new());
+        let pause = world.chance.millis(1200) + Duration::from_millis(20);
+        world.hub.program("steps", counting(pause));
+        let (_, _) = world.instance();
+        assert!(world.hub.sequences().contains(&SEQUENCE.to_owned()));
+        let flow = Follow::hub_log(world.endpoint());
+        let last = format!("line {}", LINES - 1);
+        let (lines, gaps, result) = follow(&mut world, flow, Some(&last));
+        check(&world, &lines, gaps, &result);
+        if result.is_ok() {
+            assert_eq!(lines.len(), LINES, "{lines:?}");
+        }
+    });
+}

@@ -1,0 +1,40 @@
+//! Flows over a model of the hub, in virtual time, with a network that delays, loses and cuts.
+//!
+//! Each seed is one story: a hub of one of the two generations, an instance that lives and dies in
+//! some way, a flow, and the faults between them. Some thousand run with the tests;
+//! `SCRAMJET_SIM_SEEDS=1000000` runs more, and `SCRAMJET_SIM_SEED=7` only that one, and tells what
+//! happened.
+
+mod delete;
+mod events;
+mod follow;
+mod hub;
+mod kill;
+mod network;
+mod start;
+mod world;
+
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How many seeds each test runs unless it is told otherwise.
+const SEEDS: u64 = 500;
+
+/// Plays a story for each seed, and names those that fail.
+pub(crate) fn for_seeds(name: &str, story: impl Fn(u64)) {
+    let number = |name| {
+        env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
+    if let Some(seed) = number("SCRAMJET_SIM_SEED") {
+        return story(seed);
+    }
+    let seeds = number("SCRAMJET_SIM_SEEDS").unwrap_or(SEEDS);
+    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| story(*seed))).is_err();
+    let failed: Vec<_> = (0..seeds).filter(fails).take(5).collect();
+    assert!(
+        failed.is_empty(),
+        "{name}: of {seeds} seeds, these failed first: {failed:?}"
+    );
+}

@@ -1,0 +1,126 @@
+//! Starting instances until they are ready.
+
+use std::time::Duration;
+
+use scramjet_client_core::flow::{FlowError, Patience, Readiness, StartUntilReady};
+use scramjet_client_core::{EventName, RetryPolicy, StartOptions};
+use scramjet_client_testing::model::{Exit, Step};
+use serde_json::json;
+
+use crate::for_seeds;
+use crate::network::Faults;
+use crate::world::{Chance, Turn, World};
+
+fn program(chance: &mut Chance) -> Vec<Step> {
+    let wait = Step::Wait(chance.millis(3000));
+    match chance.of(8) {
+        0 => vec![Step::Exit(Exit::FailedToLoad)],
+        1 => vec![Step::Exit(Exit::Threw)],
+        2 => vec![wait, Step::Exit(Exit::Uncaught)],
+        3 => vec![wait, Step::Emit("error", Some(json!("no")))],
+        4 => vec![
+            Step::Wait(Duration::from_secs(60)),
+            Step::Emit("ready", Some(json!("late"))),
+        ],
+        5 => vec![Step::Emit("ready", Some(json!("at once")))],
+        _ => vec![wait, Step::Emit("ready", Some(json!("soon")))],
+    }
+}
+
+/// Whether an error says that an instance may be left.
+fn says_so(error: &FlowError) -> bool {
+    match error {
+        FlowError::Attempts(errors) => errors.iter().any(says_so),
+        FlowError::Failed(_) | FlowError::Reply(..) => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
+    for_seeds("start until ready", |seed| {
+        let mut world = World::new(seed, program);
+        if world.chance.one_in(4) {
+            world.hub.set_overloaded(true);
+            let at = world.chance.millis(10_000);
+            world.at(at, Turn::Overload(false));
+        }
+        let given_up = world.chance.one_in(4);
+        if given_up {
+            let at = world.chance.millis(8000);
+            world.at(at, Turn::GiveUp);
+        }
+        let name = |name| EventName::new(name).unwrap();
+        let timeout = Some(Duration::from_secs(20));
+        let readiness = Readiness {
+            ready: vec![name("ready")],
+            failed: vec![name("error")],
+            timeout,
+        };
+        let policy = RetryPolicy::exponential(Duration::from_millis(500)).attempts(3);
+        let seeds = (world.chance.next(), world.chance.next());
+        let options = StartOptions::new().arg(seed);
+        let flow = StartUntilReady::new(world.endpoint(), world.sequence(), options, seeds);
+        let mut flow = flow.unwrap().until(readiness).patience(Patience::ENDLESS);
+        if world.chance.one_in(2) {
+            flow = flow.retrying(policy);
+        }
+        if world.chance.one_in(3) {
+            flow = flow.when_available();
+        }
+        let give_up = world.hub.now() + Duration::from_secs(300);
+        world.at(give_up, Turn::GiveUp);
+        let (result, driven) = world.run(flow, Duration::from_secs(320));
+        let story = || format!("{result:?}: {:#?}", driven.sent);
+
+        // Each start is carried out at most once, and never beside another.
+        let starts = driven
+            .sent
+            .iter()
+            .filter(|sent| sent.line.ends_with("/start"));
+        let reached = starts.filter(|sent| sent.reached).count();
+        let mut lives: Vec<_> = world
+            .hub
+            .records()
+            .map(|record| {
+                (
+                    record.started,
+                    record.ended.unwrap_or(Duration::MAX),
+                    record.id.clone(),
+                )
+            })
+            .collect();
+        assert!(lives.len() <= reached, "{}", story());
+        lives.sort();
+        for pair in lives.windows(2) {
+            assert_ne!(pair[0].2, pair[1].2, "started twice: {}", story());
+            let known_to_end = pair[0].1 <= pair[1].0 + Duration::from_secs(20);
+            assert!(known_to_end, "two at once: {}", story());
+        }
+
+        // What comes up late has come up by then, and what was killed is gone.
+        world.pass(Duration::from_secs(60));
+        let running = world.hub.running();
+        match &result {
+            Ok(ready) => {
+                let event = ready.event.as_ref().expect("an event that was awaited");
+                assert_eq!(event.name, "ready");
+                let known = ready.started.id.as_str();
+                assert!(
+                    running.iter().all(|id| id == known),
+                    "left: {running:?}: {}",
+                    story()
+                );
+            }
+            Err(error) => {
+                let unknown_id = !world.is_v1() && world.faults != Faults::NONE;
+                let excused = unknown_id || (world.faults != Faults::NONE && says_so(error));
+                assert!(
+                    running.is_empty() || excused,
+                    "left: {running:?}: {}",
+                    story()
+                );
+            }
+        }
+    });
+}

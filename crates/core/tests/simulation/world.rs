@@ -1,0 +1,255 @@
+//! A hub with one sequence, and what chance makes of it.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use scramjet_client_core::flow::Flow;
+use scramjet_client_core::{Endpoint, HubVersion, InstanceId, SequenceId};
+use scramjet_client_testing::model::{
+    Exit, Generation, InstanceKey, Model, Output, Package, ProgramSpec, Settings, Step, Steps,
+};
+use serde_json::{Value, json};
+
+use crate::network::{Driven, Faults};
+
+pub(crate) const SEQUENCE: &str = "the-sequence";
+
+/// Numbers from a seed, and the story that they make.
+pub(crate) struct Chance {
+    state: u64,
+    tells: bool,
+}
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        let tells = std::env::var_os("SCRAMJET_SIM_SEED").is_some();
+        let mut chance = Self {
+            state: seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37,
+            tells,
+        };
+        chance.next();
+        chance
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below this number.
+    pub(crate) fn of(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    pub(crate) fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.of(u64::try_from(limit).unwrap())).unwrap()
+    }
+
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+        self.of(times) == 0
+    }
+
+    pub(crate) fn millis(&mut self, limit: u64) -> Duration {
+        Duration::from_millis(self.of(limit))
+    }
+
+    pub(crate) fn tell(&self, hub: &Model, what: &str) {
+        if self.tells {
+            println!("{:>9.3} {what}", hub.now().as_secs_f64());
+        }
+    }
+}
+
+/// A hub, and the network to it.
+pub(crate) struct World {
+    pub(crate) hub: Model,
+    pub(crate) chance: Chance,
+    pub(crate) faults: Faults,
+    pub(crate) generation: Generation,
+    /// Something other than the network happens at these times.
+    turns: Vec<(Duration, Turn)>,
+    pub(crate) restarted: bool,
+}
+
+/// Something that happens to a hub.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Turn {
+    Crash,
+    Restart,
+    Overload(bool),
+    GiveUp,
+}
+
+impl World {
+    /// A hub whose sequence does these steps.
+    pub(crate) fn new(seed: u64, steps: impl FnOnce(&mut Chance) -> Vec<Step>) -> Self {
+        let mut chance = Chance::new(seed);
+        let generation = [Generation::V0_18, Generation::V1][chance.index(2)];
+        let mut settings = Settings::of(generation);
+        settings.seed = seed;
+        settings.refuses_failed_starts = chance.one_in(2);
+        settings.times.connect = chance.millis(3000);
+        settings.times.starting = chance.millis(300);
+        let faults = match chance.of(4) {
+            0 | 1 => Faults::NONE,
+            2 => Faults {
+                per_mille: 60,
+                until: Duration::from_secs(120),
+            },
+            _ => Faults {
+                per_mille: 350,
+                until: Duration::from_secs(120),
+            },
+        };
+        let mut hub = Model::new(settings);
+        let steps = steps(&mut chance);
+        chance.tell(&hub, &format!("{generation:?}, {faults:?}, {steps:?}"));
+        hub.program(
+            "steps",
+            ProgramSpec::new(move || Box::new(Steps::new(steps.clone()))),
+        );
+        hub.add_sequence(SEQUENCE, Package::named("steps"));
+        Self {
+            hub,
+            chance,
+            faults,
+            generation,
+            turns: Vec::new(),
+            restarted: false,
+        }
+    }
+
+    pub(crate) fn is_v1(&self) -> bool {
+        self.generation == Generation::V1
+    }
+
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.faults == Faults::NONE && self.turns.is_empty()
+    }
+
+    pub(crate) fn at(&mut self, time: Duration, turn: Turn) {
+        self.turns.push((time, turn));
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let version = json!({ "version": self.generation.version() });
+        let version: HubVersion = serde_json::from_value(version).unwrap();
+        let endpoint = Endpoint::new("http://hub.invalid/api/v1").unwrap();
+        endpoint.with_dialect(version.dialect())
+    }
+
+    pub(crate) fn sequence(&self) -> SequenceId {
+        SequenceId::new(SEQUENCE).unwrap()
+    }
+
+    /// An instance that runs.
+    pub(crate) fn instance(&mut self) -> (InstanceId, InstanceKey) {
+        let id = "11111111-2222-4333-8444-555555555555";
+        let key = self
+            .hub
+            .add_instance(id, SEQUENCE, &json!({}))
+            .unwrap_or_else(|| {
+                self.hub
+                    .instance(id)
+                    .expect("an instance, be it a dead one")
+            });
+        (InstanceId::new(id).unwrap(), key)
+    }
+
+    pub(crate) fn last_event(&self, key: InstanceKey, name: &str) -> Option<Option<Value>> {
+        self.hub.record(key)?.last_event(name)
+    }
+
+    pub(crate) fn died_at(&self, key: InstanceKey) -> Option<Duration> {
+        self.hub.record(key)?.ended
+    }
+
+    pub(crate) fn is_dead(&self, key: InstanceKey) -> bool {
+        self.died_at(key).is_some()
+    }
+
+    /// Lets time pass without a flow.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let until = self.hub.now() + time;
+        self.hub.advance(until);
+    }
+
+    /// Drives a flow to its result, which has to come within this time.
+    pub(crate) fn run<F: Flow>(&mut self, flow: F, limit: Duration) -> (F::Output, Driven<F>)
+    where
+        F::Output: Debug,
+    {
+        let mut driven = Driven::new(flow, &self.hub, self.faults);
+        let output = self.drive(&mut driven, limit);
+        driven.close(&mut self.hub);
+        (output, driven)
+    }
+
+    /// The same for a flow that has several results.
+    pub(crate) fn drive<F: Flow>(&mut self, driven: &mut Driven<F>, limit: Duration) -> F::Output
+    where
+        F::Output: Debug,
+    {
+        let ends = self.hub.now() + limit;
+        loop {
+            if let Some(output) = driven.poll(&mut self.hub, &mut self.chance) {
+                return output;
+            }
+            while !driven.step(&mut self.hub, &mut self.chance) {
+                let turn = self.turns.iter().map(|(at, _)| *at).min();
+                let due = [driven.next_due(), self.hub.next_due(), turn];
+                let next = due
+                    .into_iter()
+                    .flatten()
+                    .min()
+                    .expect("something to wait for");
+                assert!(
+                    next <= ends,
+                    "no result after {limit:?}: {:#?}",
+                    driven.sent
+                );
+                self.hub.advance(next);
+                self.turn(driven);
+            }
+        }
+    }
+
+    fn turn<F: Flow>(&mut self, driven: &mut Driven<F>)
+    where
+        F::Output: Debug,
+    {
+        let now = self.hub.now();
+        while let Some(index) = self.turns.iter().position(|(at, _)| *at <= now) {
+            let (_, turn) = self.turns.remove(index);
+            self.chance.tell(&self.hub, &format!("** {turn:?}"));
+            match turn {
+                Turn::Crash => {
+                    let ids = self.hub.running();
+                    let keys: Vec<_> = ids.iter().filter_map(|id| self.hub.instance(id)).collect();
+                    keys.into_iter().for_each(|key| self.hub.crash(key));
+                }
+                Turn::Restart => {
+                    self.restarted = true;
+                    self.hub.restart(true);
+                }
+                Turn::Overload(overloaded) => self.hub.set_overloaded(overloaded),
+                Turn::GiveUp => driven.give_up(&self.hub),
+            }
+        }
+    }
+}
+
+/// A way in which a program ends later, or stays.
+pub(crate) fn end(chance: &mut Chance) -> Vec<Step> {
+    let wait = Step::Wait(chance.millis(4000));
+    match chance.of(6) {
+        0 => vec![wait, Step::Exit(Exit::Completed)],
+        1 => vec![wait, Step::Exit(Exit::Uncaught)],
+        2 => vec![wait, Step::Exit(Exit::Process(3))],
+        3 => vec![Step::Write(Output::Output, "up\n"), wait, Step::Hang],
+        _ => Vec::new(),
+    }
+}
