@@ -279,9 +279,14 @@ impl FakeHub {
     /// The ids of all instances whose processes were started, in their order.
     #[must_use]
     pub fn started(&self) -> Vec<String> {
-        self.inner
-            .shared
-            .with(|state| state.network.hub().records().map(|record| record.id.clone()).collect())
+        self.inner.shared.with(|state| {
+            state
+                .network
+                .hub()
+                .records()
+                .map(|(_, record)| record.id.clone())
+                .collect()
+        })
     }
 
     /// The requests that have come, in their order, each as method and path:

@@ -262,8 +262,13 @@ impl Model {
         }
         for key in self.instances.keys() {
             self.instances.remove(key);
-            let record = self.records.get_mut(&key).filter(|record| record.ended.is_none());
-            record.into_iter().for_each(|record| record.ended = Some(self.now));
+            let record = self
+                .records
+                .get_mut(&key)
+                .filter(|record| record.ended.is_none());
+            record
+                .into_iter()
+                .for_each(|record| record.ended = Some(self.now));
         }
         if !keep_sequences {
             self.sequences.clear();

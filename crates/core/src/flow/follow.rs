@@ -110,8 +110,8 @@ enum State<D> {
     At(Duration, Option<Lost>),
     /// Its head is awaited.
     Opening(Call<D>, Option<Lost>, Duration),
-    /// Open, and when something came last.
-    Open(Call<D>, Duration),
+    /// Open, when something came last, and whether its head has come.
+    Open(Call<D>, Duration, bool),
     /// The stream has ended: has the instance?
     Ending(ExchangeId, Duration),
     /// The instance has ended; what it wrote before may come until then.
@@ -277,7 +277,7 @@ impl<D: Decode + 'static> Follow<D> {
     }
 
     /// The stream is open, or its head is late.
-    fn opened(&mut self, now: Duration) {
+    fn opened(&mut self, now: Duration, headed: bool) {
         self.outage.is_over();
         self.check.unanswered = 0;
         if !core::mem::replace(&mut self.began, true) {
@@ -286,7 +286,10 @@ impl<D: Decode + 'static> Follow<D> {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Opening(call, lost, _) => {
                 self.ready.extend(lost.map(|lost| Ok(lost.into_gap(now))));
-                self.state = State::Open(call, now);
+                self.state = State::Open(call, now, headed);
+            }
+            State::Open(call, last, before) => {
+                self.state = State::Open(call, last, before || headed);
             }
             state => self.state = state,
         }
@@ -340,8 +343,8 @@ impl<D: Decode + 'static> Follow<D> {
                 let call = (self.open)(&mut self.outbox, self.reopened)?;
                 self.state = State::Opening(call, lost, now + HEAD_LIMIT);
             }
-            State::Opening(_, _, limit) if *limit <= now => self.opened(now),
-            State::Open(_, last) => {
+            State::Opening(_, _, limit) if *limit <= now => self.opened(now, false),
+            State::Open(_, last, _) => {
                 let last = *last;
                 self.check_after_silence(now, last)?;
             }
@@ -383,7 +386,7 @@ impl<D: Decode + 'static> Follow<D> {
         let status = self.check.status.as_ref().and_then(StatusCheck::wakes);
         match &self.state {
             State::At(time, _) | State::Opening(_, _, time) => Some(*time),
-            State::Open(_, last) => match (status, &self.check) {
+            State::Open(_, last, _) => match (status, &self.check) {
                 (Some(time), _) => Some(time.min(*last + INSTANCE_SILENCE)),
                 (
                     None,
@@ -411,7 +414,14 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    State::Open(call, _) => State::Ended(Some(call), now + ECHO),
+                    // Its connection may have been dead all the time.
+                    State::Open(call, last, false) => {
+                        let id = call.id;
+                        self.outbox.close(&call);
+                        self.state = State::Open(call, last, false);
+                        return self.lost(now, id, CallError::cut_off());
+                    }
+                    State::Open(call, ..) => State::Ended(Some(call), now + ECHO),
                     _ => State::Ended(None, now),
                 };
             }
@@ -419,7 +429,7 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Alive(_)) | None => {
                 self.check.unanswered = 0;
                 // The next question comes after another silence.
-                if let State::Open(_, last) = &mut self.state {
+                if let State::Open(_, last, _) = &mut self.state {
                     *last = now;
                 }
             }
@@ -431,7 +441,7 @@ impl<D: Decode + 'static> Follow<D> {
 
     fn unanswered(&mut self, now: Duration, error: &CallError) {
         self.check.unanswered += u32::from(error.may_succeed_later());
-        if let State::Open(call, last) = &mut self.state {
+        if let State::Open(call, last, _) = &mut self.state {
             *last = now;
             if self.check.unanswered >= UNANSWERED {
                 let id = call.id;
@@ -443,7 +453,7 @@ impl<D: Decode + 'static> Follow<D> {
     }
 
     fn streamed(&mut self, now: Duration, input: &Input<'_>) {
-        let (State::Opening(call, ..) | State::Open(call, _) | State::Ended(Some(call), _)) =
+        let (State::Opening(call, ..) | State::Open(call, ..) | State::Ended(Some(call), _)) =
             &mut self.state
         else {
             return;
@@ -454,9 +464,9 @@ impl<D: Decode + 'static> Follow<D> {
         }
         for came in call.handle(input) {
             match came {
-                Came::Accepted => self.opened(now),
+                Came::Accepted => self.opened(now, true),
                 Came::Item(item) => {
-                    self.opened(now);
+                    self.opened(now, true);
                     let reopened = self.reopened;
                     let new = self
                         .seen
@@ -471,7 +481,7 @@ impl<D: Decode + 'static> Follow<D> {
                 Came::Error(error) => self.lost(now, id, error),
             }
         }
-        if let State::Open(_, last) = &mut self.state {
+        if let State::Open(_, last, _) = &mut self.state {
             *last = now;
         }
     }

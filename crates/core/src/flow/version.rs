@@ -6,6 +6,9 @@ use super::call::{Call, CallError, Outbox, Part, Whole, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{Endpoint, GetVersion, HubVersion, Json};
 
+/// How long the hub has to answer once.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
@@ -84,7 +87,7 @@ impl Part for UntilAnswered {
             return self.outcome.take();
         }
         if self.call.is_none() && self.next <= now {
-            match outbox.send(&GetVersion, None) {
+            match outbox.send(&GetVersion, Some(ANSWER_LIMIT)) {
                 Ok(call) => self.call = Some(call),
                 Err(error) => return Some(Err(error.into())),
             }

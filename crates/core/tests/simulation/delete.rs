@@ -15,14 +15,17 @@ use crate::world::{SEQUENCE, Turn, World, end};
 fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
     for_seeds("delete by force", |seed| {
         let mut hangs = false;
-        let mut world = World::new(seed, |chance| match chance.of(5) {
-            0 => {
-                hangs = true;
-                let wait = Step::Wait(Duration::from_millis(1));
-                vec![Step::Write(Output::Output, "up\n"), wait, Step::Hang]
-            }
-            1 => vec![Step::Stay],
-            _ => end(chance),
+        let mut world = World::new(seed, |chance| {
+            let steps = match chance.of(5) {
+                0 => {
+                    let wait = Step::Wait(Duration::from_millis(1));
+                    vec![Step::Write(Output::Output, "up\n"), wait, Step::Hang]
+                }
+                1 => vec![Step::Stay],
+                _ => end(chance),
+            };
+            hangs = steps.contains(&Step::Hang);
+            steps
         });
         for number in 0..world.chance.of(4) {
             let id = format!("11111111-2222-4333-8444-00000000000{number}");

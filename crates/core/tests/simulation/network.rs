@@ -11,6 +11,9 @@ use scramjet_client_testing::model::{ExchangeId as HubExchange, Head, Model, Pie
 
 use crate::world::Chance;
 
+/// After so long without a word, the keep-alive of TCP takes a connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
 /// How often something goes wrong, in a thousand requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Faults {
@@ -190,6 +193,7 @@ where
         let coming = match fault {
             Some(Fault::Refused) => fails(now + latency),
             Some(Fault::RequestLost) => fails(now + latency * 2),
+            Some(Fault::Silent | Fault::DeadLink) => fails(now + KEEP_ALIVE),
             Some(Fault::Gateway(status)) => {
                 let page = gateway(status, chance.index(3));
                 page.into_iter()

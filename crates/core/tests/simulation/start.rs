@@ -82,7 +82,7 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
         let mut lives: Vec<_> = world
             .hub
             .records()
-            .map(|record| {
+            .map(|(_, record)| {
                 (
                     record.started,
                     record.ended.unwrap_or(Duration::MAX),

@@ -126,10 +126,6 @@ impl World {
         self.generation == Generation::V1
     }
 
-    pub(crate) fn is_faultless(&self) -> bool {
-        self.faults == Faults::NONE && self.turns.is_empty()
-    }
-
     pub(crate) fn at(&mut self, time: Duration, turn: Turn) {
         self.turns.push((time, turn));
     }
@@ -148,14 +144,9 @@ impl World {
     /// An instance that runs.
     pub(crate) fn instance(&mut self) -> (InstanceId, InstanceKey) {
         let id = "11111111-2222-4333-8444-555555555555";
-        let key = self
-            .hub
-            .add_instance(id, SEQUENCE, &json!({}))
-            .unwrap_or_else(|| {
-                self.hub
-                    .instance(id)
-                    .expect("an instance, be it a dead one")
-            });
+        self.hub.add_instance(id, SEQUENCE, &json!({}));
+        // It may have died already, and be forgotten.
+        let (key, _) = self.hub.records().next().expect("the instance");
         (InstanceId::new(id).unwrap(), key)
     }
 
@@ -198,7 +189,8 @@ impl World {
             if let Some(output) = driven.poll(&mut self.hub, &mut self.chance) {
                 return output;
             }
-            while !driven.step(&mut self.hub, &mut self.chance) {
+            let mut turned = false;
+            while !driven.step(&mut self.hub, &mut self.chance) && !turned {
                 let turn = self.turns.iter().map(|(at, _)| *at).min();
                 let due = [driven.next_due(), self.hub.next_due(), turn];
                 let next = due
@@ -212,16 +204,18 @@ impl World {
                     driven.sent
                 );
                 self.hub.advance(next);
-                self.turn(driven);
+                turned = self.turn(driven);
             }
         }
     }
 
-    fn turn<F: Flow>(&mut self, driven: &mut Driven<F>)
+    /// True if something has happened.
+    fn turn<F: Flow>(&mut self, driven: &mut Driven<F>) -> bool
     where
         F::Output: Debug,
     {
         let now = self.hub.now();
+        let before = self.turns.len();
         while let Some(index) = self.turns.iter().position(|(at, _)| *at <= now) {
             let (_, turn) = self.turns.remove(index);
             self.chance.tell(&self.hub, &format!("** {turn:?}"));
@@ -239,6 +233,7 @@ impl World {
                 Turn::GiveUp => driven.give_up(&self.hub),
             }
         }
+        self.turns.len() < before
     }
 }
 

@@ -94,7 +94,9 @@ impl Model {
     pub(super) fn emit(&mut self, key: InstanceKey, name: &str, mut data: Data) {
         let is_v1 = self.generation.is_v1();
         if let Some(record) = self.records.get_mut(&key) {
-            record.events.push((self.now, name.to_owned(), data.clone()));
+            record
+                .events
+                .push((self.now, name.to_owned(), data.clone()));
         }
         let Some(instance) = self.instances.get_mut(key) else {
             return;

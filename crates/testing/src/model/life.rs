@@ -181,7 +181,16 @@ impl Model {
         if connects {
             instance.mind.program = Some((program.make)());
             let (started, ended, exit_code, events) = (self.now, None, None, Vec::new());
-            self.records.insert(key, Record { id, started, ended, exit_code, events });
+            self.records.insert(
+                key,
+                Record {
+                    id,
+                    started,
+                    ended,
+                    exit_code,
+                    events,
+                },
+            );
         }
         self.instances.add(instance);
         if connects {
@@ -383,7 +392,10 @@ impl Model {
         if instance.status == "killing" && !instance.is_dead() {
             // The hub takes it for killed already: the instance stays listed as long as it
             // otherwise would, and its process gets a second signal.
-            return self.process_died(key, Death::Forced);
+            if !instance.mind.hangs {
+                self.process_died(key, Death::Forced);
+            }
+            return;
         }
         instance.remove_immediately = true;
         if !instance.is_dead() {

@@ -28,7 +28,9 @@ impl Record {
     #[must_use]
     pub fn last_event(&self, name: &str) -> Option<Option<Value>> {
         let mut events = self.events.iter().rev();
-        events.find(|(_, emitted, _)| emitted == name).map(|(_, _, data)| data.clone())
+        events
+            .find(|(_, emitted, _)| emitted == name)
+            .map(|(_, _, data)| data.clone())
     }
 }
 
@@ -40,7 +42,7 @@ impl Model {
     }
 
     /// The lives of all instances whose processes were started, in their order.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.records.values()
+    pub fn records(&self) -> impl Iterator<Item = (InstanceKey, &Record)> {
+        self.records.iter().map(|(key, record)| (*key, record))
     }
 }
