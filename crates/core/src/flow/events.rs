@@ -19,6 +19,9 @@ const FIRST_TICK: Duration = Duration::from_millis(100);
 /// How long the second of two ways may take after the first, on which the same thing travels.
 const ECHO: Duration = Duration::from_millis(500);
 
+/// How long the last events of an instance are asked for if the network fails.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 /// How long to wait for the head of a stream before the last event is asked for beside it. A proxy
 /// may keep the head back until the first event.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
@@ -73,11 +76,19 @@ pub(super) struct EventWait {
     outage: Outage,
     /// An event without its data, which may come with it until this time.
     bare: Option<(Event, Duration)>,
-    /// The instance has ended; what it emitted before may come until this time.
-    ended: Option<(Ended, Duration)>,
+    ended: Option<LastWords>,
     /// A refusal that may be due to the end of the instance.
     refused: Option<(ExchangeId, CallError)>,
     outcome: Outcome<Event>,
+}
+
+/// The instance has ended; what it emitted before may still come.
+#[derive(Debug)]
+struct LastWords {
+    ended: Ended,
+    until: Duration,
+    /// The end of that, however often it has to be asked for again.
+    latest: Duration,
 }
 
 /// The ways to one event.
@@ -176,7 +187,10 @@ impl EventWait {
                 listener.ask = Way::Open(outbox.send(&LastEvent { id, name }, None)?);
             }
         }
-        self.status.step(outbox, now)
+        match self.ended {
+            Some(_) => Ok(()),
+            None => self.status.step(outbox, now),
+        }
     }
 
     /// Closes all connections.
@@ -200,6 +214,14 @@ impl EventWait {
 
     /// A way to an event has come to nothing.
     fn lost(&mut self, now: Duration, id: ExchangeId, error: CallError) -> Option<Duration> {
+        if let Some(last) = &mut self.ended {
+            if !error.may_succeed_later() && !error.has_status(404) {
+                return None;
+            }
+            let again = now + FIRST_TICK;
+            last.until = last.until.max(again + ECHO).min(last.latest);
+            return Some(again);
+        }
         if error.api().is_some_and(|refusal| refusal.is_not_found()) {
             // The state of the instance tells what it means.
             self.refused = Some((id, error));
@@ -219,7 +241,7 @@ impl EventWait {
 
     fn found(&mut self, outbox: &mut Outbox, now: Duration, finding: Finding) {
         match finding {
-            Finding::Ended(ended) => self.ended = Some((ended, now + ECHO)),
+            Finding::Ended(ended) => self.ask_for_last_words(outbox, now, ended),
             Finding::Alive(_) => {
                 self.unanswered = 0;
                 self.outage.is_over();
@@ -246,6 +268,23 @@ impl EventWait {
                 }
             }
         }
+    }
+
+    /// A hub that still lists the instance tells its last events, too. They are asked for again,
+    /// because the connections may be dead on which they are awaited.
+    fn ask_for_last_words(&mut self, outbox: &mut Outbox, now: Duration, ended: Ended) {
+        if ended.info.is_some() && self.since == Since::Start {
+            for listener in &mut self.listeners {
+                listener.ask.reopen(outbox, now);
+                listener.ask = Way::At(now);
+            }
+        }
+        self.refused = None;
+        self.ended = Some(LastWords {
+            ended,
+            until: now + ECHO,
+            latest: now + LAST_WORDS,
+        });
     }
 
     fn reopen_refused(&mut self, now: Duration) {
@@ -347,24 +386,20 @@ impl Part for EventWait {
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Event> {
         let is_over = |until: Option<Duration>| until.is_some_and(|until| until <= now);
-        let (bare, ended) = (self.bare.as_ref(), self.ended.as_ref());
-        let ended_is_over = is_over(ended.map(|(_, until)| *until));
-        if ended_is_over || is_over(bare.map(|(_, until)| *until)) {
+        let bare_is_over = is_over(self.bare.as_ref().map(|(_, until)| *until));
+        let ended_is_over = is_over(self.ended.as_ref().map(|last| last.until));
+        if ended_is_over || bare_is_over {
             if let Some((event, _)) = self.bare.take() {
                 return Some(Ok(event));
             }
-            return self
-                .ended
-                .take()
-                .map(|(ended, _)| Err(FlowError::Ended(ended.into())));
+            let last = self.ended.take();
+            return last.map(|last| Err(FlowError::Ended(last.ended.into())));
         }
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.ended.is_none() {
-            if let Err(error) = self.send(outbox, now) {
-                return Some(Err(error.into()));
-            }
+        if let Err(error) = self.send(outbox, now) {
+            return Some(Err(error.into()));
         }
         None
     }
@@ -386,10 +421,10 @@ impl Part for EventWait {
         let ways = self.listeners.iter();
         let ways = ways.flat_map(|listener| [listener.ask.time(), listener.stream.time()]);
         let bare = self.bare.as_ref().map(|(_, until)| *until);
-        match &self.ended {
-            Some((_, until)) => Some(*until),
-            None => ways.chain([self.status.wakes(), bare]).flatten().min(),
-        }
+        let last = self.ended.as_ref().map(|last| last.until);
+        let status = self.status.wakes().filter(|_| self.ended.is_none());
+        let times = ways.chain([status, bare, last]).flatten();
+        times.filter(|time| *time != Duration::MAX).min()
     }
 
     fn give_up(&mut self, outbox: &mut Outbox, _: Duration) {
