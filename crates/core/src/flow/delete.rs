@@ -9,29 +9,26 @@ use super::kill::Killer;
 use super::outage::{Outage, Patience};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
-    DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, RequestError,
-    SequenceId,
+    DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
+    RequestError, SequenceId,
 };
 
 /// How long the hub has to answer one request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// A forced deletion takes 15.5 seconds. It takes 195 if an instance was killed just before.
-const FORCED_LIMIT: Duration = Duration::from_millis(16_250);
-
-/// How long clean-up goes on after the caller has given up.
-const GIVEN_UP_LIMIT: Duration = Duration::from_secs(1);
+/// How long the hub has to take over what is left when the caller gives up.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Deletes a sequence, and kills its instances before.
+    /// Kills the instances of a sequence, and deletes it as soon as the hub allows that: at once on
+    /// 0.18, and 15 seconds after the end of its instances on 1.x.
     ///
-    /// A hub since 0.34.4 is asked to do so (`X-Seq-Kill-Inst`), which takes 16 seconds if instances
-    /// run. If it does not come to an end by then, and on older hubs, it is done step by step: kill
-    /// what runs, and delete the sequence as soon as the hub allows it. The hub goes on with a forced
-    /// deletion if the caller gives up.
+    /// The deletion by force that hubs have since 0.34.4 (`X-Seq-Kill-Inst`) takes as long, but 195
+    /// seconds if an instance was killed just before, and it overlooks instances that run beside one
+    /// that ended long ago. It is used if the caller gives up: the hub goes on with it.
     DeleteByForce(Deletion) -> ()
 }
 
@@ -42,7 +39,7 @@ impl DeleteByForce {
     /// The version of the hub is not known.
     pub fn new(endpoint: Endpoint, id: SequenceId) -> Result<Self, RequestError> {
         let forces = endpoint
-            .known_dialect("delete by force")?
+            .known_dialect(DeleteSequence::NAME)?
             .deletes_by_force();
         // 0.18 removes a process that does not react 11 seconds after it was killed; 1.x after 15,
         // and keeps the instance 15 seconds more.
@@ -50,12 +47,7 @@ impl DeleteByForce {
         let deletion = Deletion {
             id,
             forces,
-            forced: None,
-            state: if forces {
-                State::At(FORCED_LIMIT)
-            } else {
-                State::At(Duration::ZERO)
-            },
+            state: State::At(Duration::ZERO),
             pause: FIRST_PAUSE,
             killed: BTreeSet::new(),
             sent: false,
@@ -75,13 +67,12 @@ impl DeleteByForce {
 #[derive(Debug)]
 struct Deletion {
     id: SequenceId,
-    /// The hub can delete by force, and is asked to.
+    /// The hub can delete by force.
     forces: bool,
-    forced: Option<Call<Discard>>,
     state: State,
     pause: Duration,
     killed: BTreeSet<InstanceId>,
-    /// A deletion that may have been carried out.
+    /// A deletion may have been carried out.
     sent: bool,
     limit: Duration,
     /// The last refusal because of instances.
@@ -91,70 +82,57 @@ struct Deletion {
     outcome: Outcome<()>,
 }
 
-/// The way step by step.
 #[derive(Debug)]
 enum State {
+    /// The next round begins then.
     At(Duration),
-    Deleting(Call<Discard>),
     Listing(Call<Json<Vec<InstanceId>>>),
     Killing(Vec<Killer>),
+    Deleting(Call<Discard>),
 }
 
 impl Deletion {
-    fn delete(&mut self, outbox: &mut Outbox, force: bool) -> Result<Call<Discard>, RequestError> {
-        let limit = if force { None } else { Some(ANSWER_LIMIT) };
-        outbox.send(
-            &DeleteSequence {
-                id: &self.id,
-                force,
-            },
-            limit,
-        )
-    }
-
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
-        if self.forces && self.forced.is_none() {
-            // Once: the hub carries it out even if nobody waits for it.
-            self.forces = false;
-            self.forced = Some(self.delete(outbox, true)?);
-        }
-        if matches!(self.state, State::At(time) if time <= now) {
-            self.state = State::Deleting(self.delete(outbox, false)?);
+        let (id, limit) = (&self.id, Some(ANSWER_LIMIT));
+        if let State::At(time) = self.state {
+            if time <= now {
+                let list = ListSequenceInstances { id };
+                self.state = State::Listing(outbox.send(&list, limit)?);
+            }
         }
         Ok(())
     }
 
-    /// A deletion came to this. Whether it was one by force makes no difference.
-    fn deleted(
-        &mut self,
-        outbox: &mut Outbox,
-        now: Duration,
-        id: ExchangeId,
-        result: Result<(), CallError>,
-    ) {
-        let error = match result {
-            Ok(()) => return self.outcome = Some(Ok(())),
-            Err(error) => error,
+    fn delete(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
+        let delete = DeleteSequence {
+            id: &self.id,
+            force: false,
         };
+        self.state = State::Deleting(outbox.send(&delete, Some(ANSWER_LIMIT))?);
+        Ok(())
+    }
+
+    fn deleted(&mut self, now: Duration, id: ExchangeId, result: Result<(), CallError>) {
+        match result {
+            Ok(()) => self.outcome = Some(Ok(())),
+            Err(error) if error.has_status(409) => {
+                self.conflict = Some(error.of(id));
+                self.state = State::At(now + self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => {
+                self.sent |= error.may_be_carried_out();
+                self.failed(now, id, error);
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
         if error.is_hubs_not_found() {
             // An earlier attempt may have worked without an answer.
             let gone = if self.sent { Ok(()) } else { Err(error.of(id)) };
             return self.outcome = Some(gone);
         }
-        self.sent |= error.may_be_carried_out();
-        if error.has_status(409) {
-            self.conflict = Some(error.of(id));
-            let list = outbox.send(&ListSequenceInstances { id: &self.id }, Some(ANSWER_LIMIT));
-            match list {
-                Ok(call) => self.state = State::Listing(call),
-                Err(error) => self.outcome = Some(Err(error.into())),
-            }
-            return;
-        }
-        self.failed(now, id, error);
-    }
-
-    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
         let passes = error.may_succeed_later() || error.has_status(404);
         match if passes {
             self.outage.goes_on(now)
@@ -170,11 +148,6 @@ impl Deletion {
         self.outage.is_over();
         let killers = ids.into_iter().filter(|id| !self.killed.contains(id));
         self.state = State::Killing(killers.map(|id| Killer::new(id, now)).collect());
-    }
-
-    fn wait(&mut self, now: Duration) {
-        self.state = State::At(now + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -192,7 +165,8 @@ impl Part for Deletion {
             } else {
                 timed_out
             };
-            return Some(Err(self.conflict.take().unwrap_or(error)));
+            let conflict = self.conflict.take().filter(|_| !self.given_up);
+            return Some(Err(conflict.unwrap_or(error)));
         }
         if let Err(error) = self.send(outbox, now) {
             return Some(Err(error.into()));
@@ -208,26 +182,21 @@ impl Part for Deletion {
             }
             *killers = left;
             if killers.is_empty() {
-                self.wait(now);
+                if let Err(error) = self.delete(outbox) {
+                    return Some(Err(error.into()));
+                }
             }
         }
         None
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
-        if let Some(call) = &mut self.forced {
-            let id = call.id;
-            if let Some(result) = call.value(input) {
-                self.forced = None;
-                return self.deleted(outbox, now, id, result);
-            }
-        }
         match &mut self.state {
             State::At(_) => {}
             State::Deleting(call) => {
                 let id = call.id;
                 if let Some(result) = call.value(input) {
-                    self.deleted(outbox, now, id, result);
+                    self.deleted(now, id, result);
                 }
             }
             State::Listing(call) => {
@@ -255,8 +224,20 @@ impl Part for Deletion {
         next.into_iter().chain([self.limit]).min()
     }
 
-    fn give_up(&mut self, _: &mut Outbox, now: Duration) {
-        self.given_up = true;
-        self.limit = self.limit.min(now + GIVEN_UP_LIMIT);
+    fn give_up(&mut self, outbox: &mut Outbox, now: Duration) {
+        if core::mem::replace(&mut self.given_up, true) || self.outcome.is_some() {
+            return;
+        }
+        self.limit = self.limit.min(now + HANDOVER_LIMIT);
+        if self.forces {
+            let delete = DeleteSequence {
+                id: &self.id,
+                force: true,
+            };
+            match outbox.send(&delete, Some(HANDOVER_LIMIT)) {
+                Ok(call) => self.state = State::Deleting(call),
+                Err(error) => self.outcome = Some(Err(error.into())),
+            }
+        }
     }
 }

@@ -29,14 +29,23 @@ pub(super) enum Finding {
 /// Asks for the state of an instance, ever less often.
 ///
 /// A `404` counts only if the hub itself says that it does not know the instance: in its own words,
-/// or, if the response may be that of a gateway, twice with an answer to `GET version` between.
+/// or, if the responses may be those of a gateway, several times in a row while the hub answers
+/// `GET version`.
 #[derive(Debug)]
 pub(super) struct StatusCheck {
     id: InstanceId,
     state: State,
     next: Duration,
     tick: Duration,
+    /// How many times in a row somebody has said `404` while the hub was there.
+    doubtful: u32,
 }
+
+/// So many such answers count as the hub's own.
+const DOUBTFUL: u32 = 4;
+
+/// The time between two of them.
+const DOUBT_TICK: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 enum State {
@@ -44,8 +53,6 @@ enum State {
     Asking(Call<Json<InstanceInfo>>),
     /// Somebody said `404`: is the hub there?
     Confirming(Call<Json<HubVersion>>),
-    /// It is.
-    AskingAgain(Call<Json<InstanceInfo>>),
 }
 
 impl StatusCheck {
@@ -56,6 +63,7 @@ impl StatusCheck {
             state: State::Idle,
             next,
             tick,
+            doubtful: 0,
         }
     }
 
@@ -89,7 +97,7 @@ impl StatusCheck {
     pub(super) fn abort(&mut self, outbox: &mut Outbox) {
         match core::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}
-            State::Asking(call) | State::AskingAgain(call) => outbox.close(&call),
+            State::Asking(call) => outbox.close(&call),
             State::Confirming(call) => outbox.close(&call),
         }
     }
@@ -100,20 +108,12 @@ impl StatusCheck {
         now: Duration,
         input: &Input<'_>,
     ) -> Option<Finding> {
-        let (again, id, result) = match &mut self.state {
+        let (id, result) = match &mut self.state {
             State::Idle => return None,
-            State::Asking(call) => (false, call.id, call.value(input)?),
-            State::AskingAgain(call) => (true, call.id, call.value(input)?),
+            State::Asking(call) => (call.id, call.value(input)?),
             State::Confirming(call) => {
                 let (id, result) = (call.id, call.value(input)?);
-                return match result.map(|_| self.ask(outbox)) {
-                    Ok(Ok(call)) => {
-                        self.state = State::AskingAgain(call);
-                        None
-                    }
-                    Ok(Err(_)) => None,
-                    Err(error) => self.found(now, Finding::Unknown(id, error)),
-                };
+                return self.confirmed(now, id, result.err());
             }
         };
         let finding = match result {
@@ -121,21 +121,36 @@ impl StatusCheck {
                 Ok(ended) => Finding::Ended(ended),
                 Err(info) => Finding::Alive(info),
             },
-            Err(error) => match error.api().filter(|refusal| refusal.is_not_found()) {
-                Some(refusal) if again || refusal.is_from_hub() => {
-                    Finding::Ended(Ended::gone(&self.id))
-                }
-                Some(_) => {
-                    if let Ok(call) = outbox.send(&GetVersion, Some(ANSWER_LIMIT)) {
-                        self.state = State::Confirming(call);
-                        return None;
-                    }
-                    Finding::Unknown(id, error)
-                }
-                None => Finding::Unknown(id, error),
-            },
+            Err(error) if error.is_hubs_not_found() => Finding::Ended(Ended::gone(&self.id)),
+            Err(error) if error.has_status(404) => {
+                let call = outbox.send(&GetVersion, Some(ANSWER_LIMIT));
+                self.state = State::Confirming(call.ok()?);
+                return None;
+            }
+            Err(error) => Finding::Unknown(id, error),
         };
+        self.doubtful = 0;
         self.found(now, finding)
+    }
+
+    /// The hub is there, although somebody has said `404`; or it is not.
+    fn confirmed(
+        &mut self,
+        now: Duration,
+        id: ExchangeId,
+        error: Option<CallError>,
+    ) -> Option<Finding> {
+        if let Some(error) = error {
+            self.doubtful = 0;
+            return self.found(now, Finding::Unknown(id, error));
+        }
+        self.doubtful += 1;
+        if self.doubtful >= DOUBTFUL {
+            return self.found(now, Finding::Ended(Ended::gone(&self.id)));
+        }
+        self.state = State::Idle;
+        self.next = now + DOUBT_TICK;
+        None
     }
 
     fn found(&mut self, now: Duration, finding: Finding) -> Option<Finding> {

@@ -90,6 +90,8 @@ pub(crate) struct Sent {
     pub(crate) line: String,
     /// The hub has it, or had it.
     pub(crate) reached: bool,
+    /// Nothing is heard of it for a long time.
+    pub(crate) silent: bool,
 }
 
 impl<F: Flow> Driven<F>
@@ -126,6 +128,7 @@ where
                         at: hub.now(),
                         line,
                         reached: false,
+                        silent: false,
                     });
                     self.send(hub, chance, send.id, send.request, send.limit);
                 }
@@ -215,6 +218,11 @@ where
             coming,
         };
         if let Some(fault) = fault {
+            let silent = matches!(fault, Fault::Silent | Fault::DeadLink);
+            self.sent
+                .last_mut()
+                .into_iter()
+                .for_each(|sent| sent.silent = silent);
             chance.tell(hub, &format!("   ({fault:?})"));
         }
         self.exchanges.insert(id, exchange);
