@@ -387,7 +387,8 @@ impl<D: Decode + 'static> Follow<D> {
         match &self.state {
             State::At(time, _) | State::Opening(_, _, time) => Some(*time),
             State::Open(_, last, _) => match (status, &self.check) {
-                (Some(time), _) => Some(time.min(*last + INSTANCE_SILENCE)),
+                (Some(Duration::MAX), _) => Some(*last + INSTANCE_SILENCE),
+                (Some(time), _) => Some(time),
                 (
                     None,
                     Check {
