@@ -10,6 +10,5 @@ pub mod keep_alive;
 mod node;
 pub mod package;
 pub mod proxy;
-pub mod replay;
 pub mod scripted;
 mod tls;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use scramjet_client_blocking::transport::conformance::{Ability, Suite, table};
+use scramjet_client_testing::conformance::{Ability, Suite, table};
 
 use crate::curl_transport::Curl;
 use crate::tcp_transport::Tcp;

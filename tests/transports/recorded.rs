@@ -8,9 +8,9 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::transport::replay::{Check, Recorder, Replay};
-use scramjet_client_blocking::transport::script::{Answer, Script};
 use scramjet_client_blocking::{ErrorKind, HostClient, Phase, StartOptions, StopOptions, Upload};
+use scramjet_client_testing::replay::{Check, Recorder, Replay};
+use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::fixture;
 
 use crate::tcp_transport::Tcp;
@@ -64,7 +64,7 @@ impl Drop for Folder {
 }
 
 fn complaints(replay: Replay) -> String {
-    let finished = catch_unwind(AssertUnwindSafe(|| replay.finish()));
+    let finished = catch_unwind(AssertUnwindSafe(|| replay.assert_done()));
     finished
         .expect_err("the replay went wrong")
         .downcast::<String>()
@@ -76,14 +76,16 @@ fn complaints(replay: Replay) -> String {
 #[test]
 fn recordings_of_hubs_are_played() {
     let id = fixture::load("0.18.7", "stop-with-keepalive")
-        .id_after("instance")
+        .request
+        .segment_after("instance")
+        .unwrap()
         .to_owned();
     let replay = Replay::of(fixtures("0.18.7"), ["version", "stop-with-keepalive"]).unwrap();
     let host = replay.client().build().unwrap();
     assert_eq!(host.version().unwrap().version, "0.18.7");
     let options = StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true);
     host.instance(id).unwrap().stop(&options).unwrap();
-    replay.finish();
+    replay.assert_done();
 
     // Interim answers, and a body that was not recorded to its end.
     let replay = Replay::of(fixtures("0.18.7"), ["sequence-upload-expect-continue"])
@@ -102,7 +104,7 @@ fn recordings_of_hubs_are_played() {
         .client()
         .build()
         .unwrap()
-        .instance(open.id_after("instance"))
+        .instance(open.request.segment_after("instance").unwrap())
         .unwrap()
         .log()
         .unwrap();
@@ -112,7 +114,7 @@ fn recordings_of_hubs_are_played() {
         io::ErrorKind::UnexpectedEof
     );
     assert_eq!(bytes, open.response.body);
-    replay.finish();
+    replay.assert_done();
     // And one that never began.
     let silent = fixture::load("1.0.1", "event-once-ended");
     let replay = Replay::of(fixtures("1.0.1"), ["event-once-ended"]).unwrap();
@@ -121,7 +123,7 @@ fn recordings_of_hubs_are_played() {
         .hub_version("1.0.1")
         .build()
         .unwrap()
-        .instance(silent.id_after("instance"))
+        .instance(silent.request.segment_after("instance").unwrap())
         .unwrap();
     let error = instance
         .next_event(silent.request.target.rsplit('/').next().unwrap())
@@ -167,7 +169,7 @@ fn a_request_is_compared_with_its_recording() {
         let well = act(&replay.client().hub_version("1.0.1").build().unwrap());
         (
             well,
-            catch_unwind(AssertUnwindSafe(|| replay.finish()))
+            catch_unwind(AssertUnwindSafe(|| replay.assert_done()))
                 .err()
                 .map(|panic| *panic.downcast::<String>().unwrap()),
         )
@@ -287,7 +289,7 @@ fn of_a_part_of_a_body_the_beginning_is_compared() {
             "{package}"
         );
         assert_eq!(
-            catch_unwind(AssertUnwindSafe(|| replay.finish())).is_ok(),
+            catch_unwind(AssertUnwindSafe(|| replay.assert_done())).is_ok(),
             status.is_some()
         );
     }
@@ -318,7 +320,7 @@ fn exchanges_may_come_in_any_order() {
     };
     let replay = Replay::open(&folder.0).unwrap().in_any_order();
     assert_eq!(asked(&replay), [true, true]);
-    replay.finish();
+    replay.assert_done();
     let replay = Replay::open(&folder.0).unwrap();
     assert_eq!(asked(&replay), [false, false]);
     assert!(complaints(replay).contains("1: the request differs"));
@@ -441,7 +443,7 @@ fn what_is_recorded_is_played_the_same() {
         recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"),
         "{recorded:#?}"
     );
-    hub.finish();
+    hub.assert_done();
 
     let files = folder.content();
     let names: Vec<_> = files
@@ -480,7 +482,7 @@ fn what_is_recorded_is_played_the_same() {
 
     let replay = Replay::open(&folder.0).unwrap();
     assert_eq!(told(&replay.client().build().unwrap()), recorded);
-    replay.finish();
+    replay.assert_done();
 }
 
 #[test]
@@ -507,5 +509,5 @@ fn what_has_no_answer_is_recorded_as_that() {
     let host = replay.client().build().unwrap();
     host.version().unwrap_err();
     host.send_sequence(b"a package".as_slice()).unwrap_err();
-    replay.finish();
+    replay.assert_done();
 }

@@ -1,14 +1,14 @@
-//! What is sent while it is read.
+//! Cases about uploads.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::transport::conformance::server::Connection;
-use crate::transport::conformance::stage::{Answered, Hear, Say, Stage, heard, text};
-use crate::transport::conformance::{Checked, PATIENCE, check, same};
-use crate::transport::script::Answer;
+use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
+use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
+use crate::script::Answer;
+use crate::server::Connection;
 
-/// A reader that gives a piece when it is told that the one before has arrived.
+/// A reader that returns a piece when the one before has arrived at the server.
 struct Pieces {
     arrived: Receiver<()>,
     given: usize,
@@ -23,9 +23,9 @@ impl Read for Pieces {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let (piece, done) = (self.given / Self::LENGTH, self.given % Self::LENGTH);
         if done == 0 && piece > 0 {
-            let heard = self.arrived.recv_timeout(PATIENCE);
-            heard.map_err(|_| {
-                io::Error::other("what was read so far was not sent, and more is asked for")
+            let receive = self.arrived.recv_timeout(STEP_TIMEOUT);
+            receive.map_err(|_| {
+                io::Error::other("the transport reads more before it has sent what it read")
             })?;
         }
         let wanted = if piece == Self::COUNT {
@@ -40,30 +40,30 @@ impl Read for Pieces {
 }
 
 fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
-    let (say, arrived) = Say::new();
-    let scene = stage.play(move |asked| {
+    let (say, arrived) = Notifier::new();
+    let scene = stage.answer(move |request| {
         let (mut buffer, mut seen, mut told) = ([0; 4096], 0, 0);
         loop {
-            match asked.read(&mut buffer) {
+            match request.read(&mut buffer) {
                 Ok(0) => return Answer::ok("thanks"),
                 Ok(read) => seen += read,
                 Err(error) => return Answer::error(error),
             }
             while told < seen / Pieces::LENGTH {
-                say.say(());
+                say.send(());
                 told += 1;
             }
         }
     })?;
     let mut pieces = Pieces { arrived, given: 0 };
-    same(
-        "the answer",
+    check_eq(
+        "the response",
         text(scene.upload(&mut pieces, length)?)?.as_str(),
         "thanks",
     )?;
-    same(
+    check_eq(
         "the bytes that arrived",
-        scene.sent()?.body.len(),
+        scene.received()?.body.len(),
         Pieces::COUNT * Pieces::LENGTH,
     )
 }
@@ -76,99 +76,100 @@ pub(super) fn sized_uploads_are_streamed(stage: &Stage) -> Checked {
     streamed(stage, Some(u64::try_from(Pieces::COUNT * Pieces::LENGTH)?))
 }
 
-pub(super) fn long_uploads_arrive_whole(stage: &Stage) -> Checked {
+pub(super) fn long_uploads_arrive_completely(stage: &Stage) -> Checked {
     let whole = (0..512)
         .map(|number| format!("{number:065535}\n"))
         .collect::<Vec<_>>()
         .concat();
-    let scene = stage.play(|asked| {
-        asked.read_all();
+    let scene = stage.answer(|request| {
+        request.read_all();
         Answer::ok("")
     })?;
     for length in [None, Some(u64::try_from(whole.len())?)] {
         text(scene.upload(&mut whole.as_bytes(), length)?)?;
         check(
-            scene.sent()?.body == whole.as_bytes(),
+            scene.received()?.body == whole.as_bytes(),
             format_args!("announced as {length:?}: other bytes arrived"),
         )?;
     }
     Ok(())
 }
 
-pub(super) fn unreadable_uploads_are_errors(stage: &Stage) -> Checked {
+pub(super) fn failing_readers_are_errors(stage: &Stage) -> Checked {
     struct Unreadable;
     impl Read for Unreadable {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("it cannot be read"))
+            Err(io::Error::other("the reader fails"))
         }
     }
     for length in [None, Some(10)] {
-        let (say, whole) = Say::new();
-        let scene = stage.play(move |asked| {
-            if asked.read_all().complete {
-                say.say(asked.so_far().target.clone());
+        let (say, whole) = Notifier::new();
+        let scene = stage.answer(move |request| {
+            if request.read_all().complete {
+                say.send(request.target.clone());
             }
             Answer::ok("")
         })?;
         check(
             scene.upload(&mut b"abc".chain(Unreadable), length).is_err(),
-            "it is taken for sent",
+            "the upload succeeded",
         )?;
         text(scene.get("/afterwards")?)?;
-        same(
-            "the first that arrived whole",
-            heard(&whole, "it")?.as_str(),
+        check_eq(
+            "the first request that arrived completely",
+            receive(&whole, "a complete request")?.as_str(),
             "/afterwards",
         )?;
     }
     Ok(())
 }
 
-/// Data that comes after word of the answer.
-struct Late {
+/// A reader that blocks until the server has answered.
+struct AfterAnswer {
     answered: Receiver<()>,
-    given: bool,
+    done: bool,
 }
 
-impl Read for Late {
+impl Read for AfterAnswer {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if std::mem::replace(&mut self.given, true) {
+        if std::mem::replace(&mut self.done, true) {
             return Ok(0);
         }
         self.answered
-            .recv_timeout(PATIENCE)
+            .recv_timeout(STEP_TIMEOUT)
             .map_err(io::Error::other)?;
         b"late".as_slice().read(buf)
     }
 }
 
-pub(super) fn uploads_go_on_after_an_early_success(stage: &Stage) -> Checked {
-    let (say, answered) = Say::new();
-    let scene = stage.play(move |_| {
-        say.say(());
+pub(super) fn uploads_continue_after_an_early_success(stage: &Stage) -> Checked {
+    let (say, answered) = Notifier::new();
+    let scene = stage.answer(move |_| {
+        say.send(());
         Answer::pieces(["taken", " early"]).with_status(202)
     })?;
     let answer = scene.upload(
-        &mut Late {
+        &mut AfterAnswer {
             answered,
-            given: false,
+            done: false,
         },
         None,
     )?;
-    same(
-        "the answer",
+    check_eq(
+        "the response",
         (answer.status().as_u16(), text(answer)?.as_str()),
         (202, "taken early"),
     )?;
-    let sent = scene.sent()?;
-    same(
-        "what arrived",
+    let sent = scene.received()?;
+    check_eq(
+        "the body that arrived",
         (sent.text().as_str(), sent.complete),
         ("late", true),
     )
 }
 
-/// Data without end, until it is told to end, so that a mistake does not last for ever.
+/// A reader without end. It fails when the sender is used, so that a broken transport does not
+/// hang.
 struct Endless {
     until: Receiver<()>,
 }
@@ -184,7 +185,7 @@ impl Read for Endless {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.until.try_recv().is_ok() {
             return Err(io::Error::other(
-                "it was refused, and still more was asked for",
+                "the upload was refused, and the transport still reads",
             ));
         }
         buf.fill(b'.');
@@ -192,9 +193,9 @@ impl Read for Endless {
     }
 }
 
-fn is_refused(answered: Answered) -> Checked {
-    same(
-        "the answer",
+fn is_refused(answered: Received) -> Checked {
+    check_eq(
+        "the response",
         (answered.status().as_u16(), text(answered)?.as_str()),
         (413, "too much"),
     )
@@ -203,9 +204,9 @@ fn is_refused(answered: Answered) -> Checked {
 pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
     for length in [None, Some(1 << 30)] {
         let (_stop, mut endless) = Endless::new();
-        let scene = stage.play(|asked| {
-            // Some of it is taken.
-            let _ = asked.read(&mut [0; 100]);
+        let scene = stage.answer(|request| {
+            // Reads some of the body.
+            let _ = request.read(&mut [0; 100]);
             Answer::status(413, "too much").header("connection", "close")
         })?;
         is_refused(scene.upload(&mut endless, length)?)?;
@@ -216,39 +217,39 @@ pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
 const REFUSAL: &[u8] =
     b"HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much";
 
-/// The server refuses, and then does this with the connection.
-fn refusing(stage: &Stage, then: fn(&mut Connection) -> io::Result<()>) -> Checked {
+/// Refuses an upload, and then calls `then`.
+fn refuse(stage: &Stage, then: fn(&mut Connection) -> io::Result<()>) -> Checked {
     for length in [None, Some(1 << 30)] {
         let (_stop, mut endless) = Endless::new();
-        let (say, over) = Say::new();
-        let scene = stage.wire(move |connection| {
-            connection.head()?;
-            connection.await_unread()?;
+        let (say, over) = Notifier::new();
+        let scene = stage.serve_bytes(move |connection| {
+            connection.read_head()?;
+            connection.wait_unread()?;
             connection.send(REFUSAL)?;
             let result = then(connection);
-            say.say(());
+            say.send(());
             result
         })?;
         is_refused(scene.upload(&mut endless, length)?)?;
-        heard(&over, "the server")?;
+        receive(&over, "the end of the connection")?;
     }
     Ok(())
 }
 
-/// It closes with bytes unread.
-pub(super) fn refusals_win_over_resets(stage: &Stage) -> Checked {
-    refusing(stage, |_| Ok(()))
+/// The server closes the connection with bytes unread.
+pub(super) fn refusals_are_returned_despite_a_reset(stage: &Stage) -> Checked {
+    refuse(stage, |_| Ok(()))
 }
 
-/// It takes nothing more, and keeps the connection.
-pub(super) fn refusals_win_over_standstill(stage: &Stage) -> Checked {
+/// The server reads nothing more, and keeps the connection open.
+pub(super) fn refusals_are_returned_if_the_server_stops_reading(stage: &Stage) -> Checked {
     for length in [None, Some(1 << 30)] {
         let (_stop, mut endless) = Endless::new();
-        let (done, is_done) = Hear::new();
-        let scene = stage.wire(move |connection| {
-            connection.head()?;
+        let (done, is_done) = Waiter::new();
+        let scene = stage.serve_bytes(move |connection| {
+            connection.read_head()?;
             connection.send(REFUSAL)?;
-            is_done.hear()
+            is_done.wait()
         })?;
         is_refused(scene.upload(&mut endless, length)?)?;
         done.send(())?;
