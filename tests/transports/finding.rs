@@ -324,7 +324,7 @@ fn never_fresh(mut request: Request<Outgoing<'_>>) -> Answered {
     UREQ.send(request)
 }
 
-/// The rule, and how it is broken.
+/// A rule, and a transport that breaks it.
 const FAULTS: &[(&str, Sending)] = &[
     (
         "every status is Ok, with its body",
@@ -348,11 +348,11 @@ const FAULTS: &[(&str, Sending)] = &[
     ("a long upload arrives completely", capping_uploads),
     ("an early refusal is returned", with_errors_for_refusals),
     (
-        "an early refusal is returned, even if the connection is reset",
+        "a refusal is returned, even if the connection is reset",
         with_errors_for_refusals,
     ),
     (
-        "an early refusal is returned, even if the server stops reading",
+        "a refusal is returned, even if the server stops reading",
         with_errors_for_refusals,
     ),
     (
@@ -423,7 +423,7 @@ const FAULTS: &[(&str, Sending)] = &[
         without_deadlines,
     ),
     (
-        "after an idle timeout, the response body can be read further",
+        "after an idle timeout, the body can be read further",
         with_a_plain_error,
     ),
     ("nothing is sent after a cancellation", without_cancellation),
@@ -471,12 +471,12 @@ fn run(rule: &'static str, fault: Sending) -> Outcome {
 }
 
 #[test]
-fn what_is_broken_is_found() {
+fn suite_finds_every_fault() {
     for row in Suite::of_replay().run().rows {
         let is_broken = FAULTS.iter().any(|(rule, _)| *rule == row.name);
         assert!(
             is_broken || cfg!(not(feature = "ureq")),
-            "no fault shows that this can fail: {}",
+            "no fault shows that this case can fail: {}",
             row.name
         );
     }
@@ -487,13 +487,13 @@ fn what_is_broken_is_found() {
     for ((rule, _), run) in FAULTS.iter().zip(runs) {
         match run.join().unwrap() {
             Outcome::Failed(why) => println!("{rule}: {}", why.lines().next().unwrap_or_default()),
-            outcome => panic!("{rule}: it is broken, and {outcome:?}"),
+            outcome => panic!("{rule}: the rule is broken, and the outcome is {outcome:?}"),
         }
     }
 }
 
 #[test]
-fn what_is_stated_to_be_missing_is_not_run() {
+fn without_skips_the_cases_that_need_the_ability() {
     let suite = Suite::new("plain", faulty(without_a_reason))
         .without(Ability::Reason)
         .only("reason phrase");
@@ -503,32 +503,35 @@ fn what_is_stated_to_be_missing_is_not_run() {
     for row in &report.rows {
         assert_eq!(
             row.outcome,
-            Outcome::Unsupported("it states that it is without Reason".into())
+            Outcome::Unsupported("the transport lacks Reason".into())
         );
     }
 }
 
 #[test]
-fn a_report_is_a_table() {
+fn report_and_table_show_the_outcomes() {
     let report = |name: &str, fault| -> Report {
         Suite::new(name, faulty(fault))
             .without(Ability::Reuse)
-            .only("again")
+            .only("are reused")
             .run()
     };
     let reports = [
         Suite::new("a", faulty(with_errors_for_refusals))
-            .only("no answer")
+            .only("without a response")
             .run(),
         report("b", one_at_a_time),
     ];
-    let expected = "                            a  b\n\
-                    no answer is an error       yes\n\
-                    connections are used again     -\n";
+    let expected = format!(
+        "{:51} a  b\n\
+         a connection closed without a response is an error  yes\n\
+         {:51}    -\n",
+        "", "connections are reused"
+    );
     assert_eq!(table(&reports), expected);
     assert_eq!(
         reports[1].to_string(),
-        "unsupported  connections are used again (it states that it is without Reuse)\n"
+        "unsupported  connections are reused (the transport lacks Reuse)\n"
     );
     let failed = Suite::new("c", faulty(without_a_reason))
         .only("the reason phrase is reported")
@@ -537,13 +540,13 @@ fn a_report_is_a_table() {
     let text = failed.to_string();
     assert!(
         text.starts_with(
-            "FAILED       the reason phrase is told\n             the reason: None, and not Some(\""
+            "FAILED       the reason phrase is reported\n             the reason: found None, expected Some(\""
         ),
         "{text}"
     );
     let panic = std::panic::catch_unwind(|| failed.assert_conforms()).unwrap_err();
     assert!(panic.downcast::<String>().unwrap().ends_with(&text));
-    // A case that is not there.
+    // No case has such a name.
     let none = Suite::new("d", faulty(without_a_reason))
         .only("no such thing")
         .run();

@@ -118,11 +118,11 @@ pub(super) const ALL: &[Case] = &[
     ),
     needs(
         &[Ability::ResetRefusal],
-        "an early refusal is returned, even if the connection is reset",
+        "a refusal is returned, even if the connection is reset",
         uploads::refusals_are_returned_despite_a_reset,
     ),
     case(
-        "an early refusal is returned, even if the server stops reading",
+        "a refusal is returned, even if the server stops reading",
         uploads::refusals_are_returned_if_the_server_stops_reading,
     ),
     case(
@@ -198,7 +198,7 @@ pub(super) const ALL: &[Case] = &[
     ),
     needs(
         &[Ability::Idle],
-        "after an idle timeout, the response body can be read further",
+        "after an idle timeout, the body can be read further",
         limits::bodies_can_be_read_after_an_idle_timeout,
     ),
     needs(
