@@ -40,3 +40,7 @@ pub mod script;
 pub mod server;
 
 pub use request::{IncomingRequest, ReceivedRequest};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
