@@ -7,8 +7,8 @@ use scramjet_client_tests::fixture;
 
 use crate::program::{self, Seen};
 
-/// Loads an exchange. JSON must be the same byte for byte. The recordings of other bodies have other
-/// data than the tests send.
+/// Loads an exchange. JSON must be the same byte for byte. The recordings of other bodies have
+/// other data than the tests send.
 fn load(generation: &str, name: &str) -> Exchange {
     let exchange = fixture::load(generation, name);
     let request = &exchange.request;
@@ -75,7 +75,8 @@ fn program_runs_with_the_recordings_of_0_18_7() {
         ("", "input-output"),
         ("", "stop-with-keepalive"),
         ("", "kill-ended"),
-        // A forced delete, which this hub does not have: refused, instances listed, killed, deleted.
+        // A forced delete, which this hub does not have: refused, instances listed, killed,
+        // deleted.
         ("composed", "sequence-delete-in-use"),
         ("", "sequence-instances"),
         ("", "kill-again"),

@@ -18,9 +18,9 @@ pub struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    /// Starts a proxy that opens tunnels for `reachable` (`hub.example:443`) to the server with this
-    /// base URL, and refuses all others. `answer` is the head of the response to a CONNECT request,
-    /// with its empty line.
+    /// Starts a proxy that opens tunnels for `reachable` (`hub.example:443`) to the server with
+    /// this base URL, and refuses all others. `answer` is the head of the response to a CONNECT
+    /// request, with its empty line.
     pub fn start(reachable: &str, server: &str, answer: &str) -> Self {
         let (_, address) = server.split_once("://").expect("a base URL");
         let (address, _) = address.split_once('/').expect("a base URL");

@@ -1,5 +1,5 @@
-//! The scripted server of `scramjet-client-testing`, over http or https, with handlers that need not
-//! return a result.
+//! The scripted server of `scramjet-client-testing`, over http or https, with handlers that need
+//! not return a result.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ mod tests {
             .expect("a client that closes");
     }
 
-    /// A server of each kind.
+    /// Starts a server over http, and one over https.
     fn servers(
         handler: impl Fn(&mut Connection) + Clone + Send + Sync + 'static,
     ) -> [ScriptedServer; 2] {
@@ -150,7 +150,7 @@ mod tests {
         ]
     }
 
-    /// A socket to the server that does not wait forever.
+    /// Connects to the server, with a time limit for reads.
     fn socket(server: &ScriptedServer) -> TcpStream {
         let socket = TcpStream::connect(server.server.address()).expect("a connection");
         socket
@@ -173,7 +173,7 @@ mod tests {
             .expect("sent bytes");
     }
 
-    /// What the client reads, and how that ends.
+    /// Returns what the client reads, and the error that ends it.
     fn read_to_end(client: &mut dyn Duplex) -> (Vec<u8>, Option<io::ErrorKind>) {
         let mut received = Vec::new();
         let end = client
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_server_ends_a_handler_that_waits_for_its_client() {
+    fn dropping_the_server_ends_handlers_that_wait_for_their_client() {
         let (report, reported) = mpsc::channel();
         let servers = servers(move |connection| {
             report
@@ -214,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn stopping_the_server_ends_a_handshake() {
-        let server = ScriptedServer::start_tls(|_| panic!("a handshake without a client's word"));
+    fn join_ends_a_handshake() {
+        let server = ScriptedServer::start_tls(|_| panic!("a handshake without a ClientHello"));
         let _client = socket(&server);
         while server.connections() == 0 {
             thread::yield_now();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_server_does_not_wait_for_a_handler_that_waits_for_the_test() {
+    fn dropping_the_server_does_not_join_its_handlers() {
         let (release, released) = mpsc::channel::<()>();
         let released = Mutex::new(released);
         let server = ScriptedServer::start(move |_| {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_that_fails_is_not_handled_and_harms_no_other() {
+    fn failed_handshakes_do_not_reach_the_handler() {
         let server = ScriptedServer::start_tls(|connection| {
             let _ = connection.send(connection.index().to_string().as_bytes());
             let _ = connection.close_after_client();
@@ -252,7 +252,7 @@ mod tests {
         for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b""] {
             let mut client = socket(&server);
             client.write_all(garbage).expect("sent bytes");
-            // An error means that the server has already given up.
+            // An error means that the server has already closed the connection.
             let _ = client.shutdown(Shutdown::Write);
             assert!(!read_to_end(&mut client).0.contains(&b'0'));
         }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_get_tickets() {
+    fn start_tls_sends_session_tickets() {
         let server = ScriptedServer::start_tls(close_after_client);
         let mut client = tls::tests::client(tls::pem(), socket(&server));
         assert_eq!(read_to_end(&mut client), (Vec::new(), None));
@@ -269,11 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_leaves_at_once() {
+    fn send_does_not_delay_small_pieces() {
         let (arrived, go_on) = mpsc::channel();
         let go_on = Arc::new(Mutex::new(go_on));
         let servers = servers(move |connection| {
-            // Between the pieces it does not touch the connection, for TLS would send what is left when it reads.
+            // Does not touch the connection between the pieces, because TLS sends what is buffered
+            // when it reads.
             for piece in *b"abc" {
                 let _ = connection.send([piece]);
                 go_on
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn sending_fails_when_the_client_is_gone() {
+    fn send_fails_when_the_client_is_gone() {
         let (report, reported) = mpsc::channel();
         let servers = servers(move |connection| {
             while connection.send([b'.'; 4096]).is_ok() {}
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_read_as_it_comes_or_by_chunks() {
+    fn read_and_read_chunk_return_a_body_as_it_arrives() {
         let (report, reported) = mpsc::channel();
         let servers = servers(move |connection| {
             connection.read_head().expect("a head");
@@ -355,9 +356,9 @@ mod tests {
         }
     }
 
-    /// The servers outlive their clients here, so what ends the connections is the handler.
+    /// The servers outlive the clients, so the handlers end the connections.
     #[test]
-    fn the_handler_chooses_how_the_connection_ends() {
+    fn handlers_choose_how_the_connection_ends() {
         let read: Handler = |connection| assert!(connection.read_head().is_ok());
         let ends: [(Handler, [Option<io::ErrorKind>; 2]); 4] = [
             (|_| {}, [None, Some(io::ErrorKind::UnexpectedEof)]),
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_orderly_end_waits_for_the_client() {
+    fn close_after_client_waits_for_the_client() {
         for server in servers(close_after_client) {
             let mut client = connect(&server);
             assert_eq!(read_to_end(&mut *client), (Vec::new(), None));
@@ -412,14 +413,14 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_reset_before_anything_is_read_from_it() {
+    fn wait_unread_resets_a_connection_that_was_not_read() {
         let [plain, tls] = servers(|connection| connection.wait_unread().unwrap());
         let reset = (Vec::new(), Some(io::ErrorKind::ConnectionReset));
         let mut client = socket(&plain);
         send(&mut client, REQUEST);
         assert_eq!(read_to_end(&mut client), reset);
 
-        // Written before the handshake, the request leaves together with the end of it.
+        // A request that is written before the handshake is sent together with its end.
         let mut client = tls::tests::client(tls::pem(), socket(&tls));
         client
             .conn
@@ -430,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_reset_who_is_gone() {
+    fn wait_unread_fails_when_the_client_is_gone() {
         let (report, reported) = mpsc::channel();
         for server in servers(move |connection| {
             report

@@ -1,4 +1,4 @@
-//! That the suite finds what is wrong: transports that each break one rule, and otherwise are the one by hand.
+//! Tests of the conformance suite, with transports that each break one rule of the contract.
 
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -540,7 +540,8 @@ fn report_and_table_show_the_outcomes() {
     let text = failed.to_string();
     assert!(
         text.starts_with(
-            "FAILED       the reason phrase is reported\n             the reason: found None, expected Some(\""
+            "FAILED       the reason phrase is reported\n             \
+             the reason: found None, expected Some(\""
         ),
         "{text}"
     );

@@ -148,7 +148,8 @@ const STARTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"id\":\"i\
 
 fn start(body: &str) -> String {
     format!(
-        "POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -188,7 +189,8 @@ fn replay_compares_requests_with_their_recordings() {
         "JSON of the same meaning"
     );
     let (well, report) = play(None, &starts("s", "Paris"));
-    let difference = "start: the request differs\n  body\n    recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
+    let difference = "start: the request differs\n  body\n    \
+        recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
     assert_eq!(
         (well, report.unwrap()),
         (
@@ -201,7 +203,9 @@ fn replay_compares_requests_with_their_recordings() {
         (true, None)
     );
     let (well, report) = play(Some(Check::Target), &starts("other", "Paris"));
-    assert!(!well && report.unwrap().contains("target\n    recorded /api/v1/sequence/s/start\n    received /api/v1/sequence/other/start"));
+    let difference = "target\n    recorded /api/v1/sequence/s/start\n    \
+        received /api/v1/sequence/other/start";
+    assert!(!well && report.unwrap().contains(difference));
     let (well, report) = play(Some(Check::Target), &|host| {
         host.sequence("s").unwrap().info().is_ok()
     });
