@@ -28,7 +28,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T2",
         "a start fails with what is no error, and without the hub's words",
         &[
-            "refusals_to_start_are_told_apart",
+            "start_reports_each_refusal_of_the_hub",
             "a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words",
         ],
     ),
@@ -212,7 +212,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &[
             "every_limit_ends_every_call_in_time_and_nothing_else",
             "pieces_that_keep_coming_are_no_silence_however_long_they_take",
-            "every_transport_keeps_the_contract",
+            "suite_passes_for_every_transport",
         ],
     ),
     (

@@ -13,12 +13,12 @@ use crate::script::Answer;
 use crate::server::refused_url;
 
 pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
-    let (say, arrived) = Notifier::new();
-    let (go_on, may_go_on) = Waiter::new();
+    let (notifier, arrived) = Notifier::new();
+    let (release, wait_for_release) = Waiter::new();
     let scene = stage.answer(move |request| {
         if request.target == "/slow" {
-            say.send(());
-            if let Err(error) = may_go_on.wait() {
+            notifier.send(());
+            if let Err(error) = wait_for_release.wait() {
                 return Answer::error(error);
             }
         }
@@ -32,7 +32,7 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
             text(scene.get("/quick")?)?.as_str(),
             "done",
         )?;
-        go_on.send(())?;
+        release.send(())?;
         let slow = slow.join().map_err(|_| "the slow request panicked")??;
         check_eq("the response to the slow request", slow.as_str(), "done")
     })
@@ -40,7 +40,7 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
 
 pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
     for path in ["/endless", "/idle"] {
-        let (say, gone) = Notifier::new();
+        let (notifier, gone) = Notifier::new();
         let scene = stage.serve_bytes(move |connection| {
             let endless = connection.read_request()?.target == "/endless";
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
@@ -48,7 +48,7 @@ pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
             while connection.send(&chunk).is_ok() && endless {}
             // Until the client closes the connection, if it has not.
             let _ = io::copy(connection, &mut io::sink());
-            say.send(());
+            notifier.send(());
             Ok(())
         })?;
         let mut body = scene.get(path)?.into_body();
@@ -64,7 +64,7 @@ pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
 }
 
 pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
-    let (say, closed) = Notifier::new();
+    let (notifier, closed) = Notifier::new();
     let scene = stage.serve_bytes(move |connection| {
         connection.read_request()?;
         // Without announcing that it closes the connection.
@@ -73,12 +73,12 @@ pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
             connection.index()
         ))?;
         connection.socket().shutdown(Shutdown::Both)?;
-        say.send(());
+        notifier.send(());
         Ok(())
     })?;
     for index in 0..3 {
-        let answered = scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?;
-        check_eq("the connection", text(answered)?, index.to_string())?;
+        let response = scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?;
+        check_eq("the connection", text(response)?, index.to_string())?;
         receive(&closed, "the end of the connection")?;
     }
     Ok(())
@@ -87,8 +87,8 @@ pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
 pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
     let scene = stage.serve_bytes(|connection| {
         loop {
-            let sent = connection.read_request()?;
-            connection.send(match sent.target.as_str() {
+            let request = connection.read_request()?;
+            connection.send(match request.target.as_str() {
                 "/chunked" => {
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
                         .to_owned()
@@ -143,12 +143,12 @@ pub(super) fn retried_requests_get_new_connections(stage: &Stage) -> Checked {
 }
 
 pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
-    let (say, arrived) = Notifier::new();
+    let (notifier, arrived) = Notifier::new();
     let scene = stage.serve_bytes(move |connection| {
         loop {
-            let sent = connection.read_request()?;
-            say.send(format!("{} {}", sent.method, sent.target));
-            if sent.target == "/lost" {
+            let request = connection.read_request()?;
+            notifier.send(format!("{} {}", request.method, request.target));
+            if request.target == "/lost" {
                 return Ok(());
             }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;

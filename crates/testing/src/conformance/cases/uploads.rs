@@ -1,7 +1,8 @@
 //! Cases about uploads.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
 use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
@@ -11,7 +12,7 @@ use crate::server::Connection;
 /// A reader that returns a piece when the one before has arrived at the server.
 struct Pieces {
     arrived: Receiver<()>,
-    given: usize,
+    position: usize,
 }
 
 impl Pieces {
@@ -21,10 +22,10 @@ impl Pieces {
 
 impl Read for Pieces {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let (piece, done) = (self.given / Self::LENGTH, self.given % Self::LENGTH);
+        let (piece, done) = (self.position / Self::LENGTH, self.position % Self::LENGTH);
         if done == 0 && piece > 0 {
-            let receive = self.arrived.recv_timeout(STEP_TIMEOUT);
-            receive.map_err(|_| {
+            let arrived = self.arrived.recv_timeout(STEP_TIMEOUT);
+            arrived.map_err(|_| {
                 io::Error::other("the transport reads more before it has sent what it read")
             })?;
         }
@@ -34,28 +35,31 @@ impl Read for Pieces {
             buf.len().min(Self::LENGTH - done)
         };
         buf.get_mut(..wanted).unwrap_or_default().fill(b'#');
-        self.given += wanted;
+        self.position += wanted;
         Ok(wanted)
     }
 }
 
 fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
-    let (say, arrived) = Notifier::new();
+    let (notifier, arrived) = Notifier::new();
     let scene = stage.answer(move |request| {
-        let (mut buffer, mut seen, mut told) = ([0; 4096], 0, 0);
+        let (mut buffer, mut seen, mut reported) = ([0; 4096], 0, 0);
         loop {
             match request.read(&mut buffer) {
                 Ok(0) => return Answer::ok("thanks"),
                 Ok(read) => seen += read,
                 Err(error) => return Answer::error(error),
             }
-            while told < seen / Pieces::LENGTH {
-                say.send(());
-                told += 1;
+            while reported < seen / Pieces::LENGTH {
+                notifier.send(());
+                reported += 1;
             }
         }
     })?;
-    let mut pieces = Pieces { arrived, given: 0 };
+    let mut pieces = Pieces {
+        arrived,
+        position: 0,
+    };
     check_eq(
         "the response",
         text(scene.upload(&mut pieces, length)?)?.as_str(),
@@ -103,10 +107,10 @@ pub(super) fn failing_readers_are_errors(stage: &Stage) -> Checked {
         }
     }
     for length in [None, Some(10)] {
-        let (say, whole) = Notifier::new();
+        let (notifier, whole) = Notifier::new();
         let scene = stage.answer(move |request| {
             if request.read_all().complete {
-                say.send(request.target.clone());
+                notifier.send(request.target.clone());
             }
             Answer::ok("")
         })?;
@@ -143,12 +147,12 @@ impl Read for AfterAnswer {
 }
 
 pub(super) fn uploads_continue_after_an_early_success(stage: &Stage) -> Checked {
-    let (say, answered) = Notifier::new();
+    let (notifier, answered) = Notifier::new();
     let scene = stage.answer(move |_| {
-        say.send(());
+        notifier.send(());
         Answer::pieces(["taken", " early"]).with_status(202)
     })?;
-    let answer = scene.upload(
+    let response = scene.upload(
         &mut AfterAnswer {
             answered,
             done: false,
@@ -157,33 +161,32 @@ pub(super) fn uploads_continue_after_an_early_success(stage: &Stage) -> Checked 
     )?;
     check_eq(
         "the response",
-        (answer.status().as_u16(), text(answer)?.as_str()),
+        (response.status().as_u16(), text(response)?.as_str()),
         (202, "taken early"),
     )?;
-    let sent = scene.received()?;
+    let request = scene.received()?;
     check_eq(
         "the body that arrived",
-        (sent.text().as_str(), sent.complete),
+        (request.text().as_str(), request.complete),
         ("late", true),
     )
 }
 
-/// A reader without end. It fails when the sender is used, so that a broken transport does not
-/// hang.
+/// A reader without end. It fails after a while, so that a broken transport does not read forever.
 struct Endless {
-    until: Receiver<()>,
+    end: Instant,
 }
 
 impl Endless {
-    fn new() -> (Sender<()>, Self) {
-        let (stop, until) = channel();
-        (stop, Self { until })
+    fn new() -> Self {
+        let end = Instant::now() + STEP_TIMEOUT;
+        Self { end }
     }
 }
 
 impl Read for Endless {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.until.try_recv().is_ok() {
+        if Instant::now() > self.end {
             return Err(io::Error::other(
                 "the upload was refused, and the transport still reads",
             ));
@@ -193,23 +196,23 @@ impl Read for Endless {
     }
 }
 
-fn is_refused(answered: Received) -> Checked {
+fn check_refused(response: Received) -> Checked {
     check_eq(
         "the response",
-        (answered.status().as_u16(), text(answered)?.as_str()),
+        (response.status().as_u16(), text(response)?.as_str()),
         (413, "too much"),
     )
 }
 
 pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
     for length in [None, Some(1 << 30)] {
-        let (_stop, mut endless) = Endless::new();
+        let mut endless = Endless::new();
         let scene = stage.answer(|request| {
             // Reads some of the body.
             let _ = request.read(&mut [0; 100]);
             Answer::status(413, "too much").header("connection", "close")
         })?;
-        is_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(scene.upload(&mut endless, length)?)?;
     }
     Ok(())
 }
@@ -220,17 +223,17 @@ const REFUSAL: &[u8] =
 /// Refuses an upload, and then calls `then`.
 fn refuse(stage: &Stage, then: fn(&mut Connection) -> io::Result<()>) -> Checked {
     for length in [None, Some(1 << 30)] {
-        let (_stop, mut endless) = Endless::new();
-        let (say, over) = Notifier::new();
+        let mut endless = Endless::new();
+        let (notifier, over) = Notifier::new();
         let scene = stage.serve_bytes(move |connection| {
             connection.read_head()?;
             connection.wait_unread()?;
             connection.send(REFUSAL)?;
             let result = then(connection);
-            say.send(());
+            notifier.send(());
             result
         })?;
-        is_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(scene.upload(&mut endless, length)?)?;
         receive(&over, "the end of the connection")?;
     }
     Ok(())
@@ -244,14 +247,14 @@ pub(super) fn refusals_are_returned_despite_a_reset(stage: &Stage) -> Checked {
 /// The server reads nothing more, and keeps the connection open.
 pub(super) fn refusals_are_returned_if_the_server_stops_reading(stage: &Stage) -> Checked {
     for length in [None, Some(1 << 30)] {
-        let (_stop, mut endless) = Endless::new();
+        let mut endless = Endless::new();
         let (done, is_done) = Waiter::new();
         let scene = stage.serve_bytes(move |connection| {
             connection.read_head()?;
             connection.send(REFUSAL)?;
             is_done.wait()
         })?;
-        is_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(scene.upload(&mut endless, length)?)?;
         done.send(())?;
     }
     Ok(())
