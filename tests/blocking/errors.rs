@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient,
     Outgoing, Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions,
     Stopped, Transport, TransportError, Upload,
 };
+use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
@@ -684,7 +684,7 @@ fn real_errors_are_told_in_full() {
     };
     let server = ScriptedServer::start(|connection| {
         connection.read_request().unwrap();
-        connection.send(&response("403 Forbidden", &[], b""));
+        let _ = connection.send(response("403 Forbidden", &[], b""));
     });
     assert_eq!(
         through(&server.url()),
@@ -695,7 +695,7 @@ fn real_errors_are_told_in_full() {
     let cut = |reply: &'static [u8]| {
         let server = ScriptedServer::start(move |connection| {
             connection.read_request().unwrap();
-            connection.send(reply);
+            let _ = connection.send(reply);
         });
         told(
             &server.url(),

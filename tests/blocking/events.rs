@@ -17,17 +17,17 @@ fn an_event_comes_before_the_next_is_sent() {
     let (heard, hears) = channel::<()>();
     let hears = std::sync::Mutex::new(hears);
     let server = ScriptedServer::start(move |connection| {
-        connection.read_request();
-        connection.send(HEAD);
+        let _ = connection.read_request();
+        let _ = connection.send(HEAD);
         for n in 0..5 {
             // In two pieces: an event is complete with its line end.
-            connection.send(&chunk("{\"n\":"));
-            connection.send(&chunk(&format!("{n}}}\n")));
+            let _ = connection.send(chunk("{\"n\":"));
+            let _ = connection.send(chunk(&format!("{n}}}\n")));
             if hears.lock().unwrap().recv().is_err() {
                 return;
             }
         }
-        connection.send(b"0\r\n\r\n");
+        let _ = connection.send(b"0\r\n\r\n");
     });
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -46,10 +46,10 @@ fn an_event_comes_before_the_next_is_sent() {
 #[test]
 fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
     let server = ScriptedServer::start(|connection| {
-        connection.read_request();
-        connection.send(HEAD);
-        connection
-            .send(&chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
+        let _ = connection.read_request();
+        let _ = connection.send(HEAD);
+        let _ = connection
+            .send(chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
     });
     let host = HostClient::builder(server.url())
         .hub_version("0.18.7")
@@ -76,8 +76,8 @@ fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
 #[test]
 fn a_stream_of_events_that_is_refused_is_an_error_at_once() {
     let server = ScriptedServer::start(|connection| {
-        connection.read_request();
-        connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
+        let _ = connection.read_request();
+        let _ = connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
     });
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")

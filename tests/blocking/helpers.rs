@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use scramjet_client_tests::fixture;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 /// Longer than any step takes, also on a busy machine.
@@ -63,11 +63,11 @@ impl<T> Mailbox<T> {
 
 /// A server that answers every request, on connections that stay open.
 pub(crate) fn serving(
-    answer: impl Fn(&fixture::Request) -> Vec<u8> + Send + Sync + 'static,
+    answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
 ) -> ScriptedServer {
     ScriptedServer::start(move |connection| {
-        while let Some(request) = connection.read_request() {
-            if !connection.send(&answer(&request)) {
+        while let Ok(request) = connection.read_request() {
+            if connection.send(answer(&request)).is_err() {
                 break;
             }
         }
@@ -75,7 +75,7 @@ pub(crate) fn serving(
 }
 
 /// A server that answers every request with success, and passes the requests on.
-pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<fixture::Request>>) {
+pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<ReceivedRequest>>) {
     let requests = Mailbox::new();
     let server = serving({
         let requests = Arc::clone(&requests);

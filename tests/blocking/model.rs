@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, SequenceClient};
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ impl Model {
         let server = ScriptedServer::start({
             let shared = Arc::clone(&shared);
             move |connection| {
-                while let Some(request) = connection.read_request() {
+                while let Ok(request) = connection.read_request() {
                     if shared.serve(&request, connection).is_none() {
                         break;
                     }
@@ -300,7 +300,7 @@ impl Shared {
     }
 
     /// `None` where the connection is over.
-    fn serve(&self, request: &Request, connection: &mut Connection) -> Option<()> {
+    fn serve(&self, request: &ReceivedRequest, connection: &mut Connection) -> Option<()> {
         let target = request.target.strip_prefix("/api/v1/")?.to_owned();
         self.change(|state| state.requests.push(format!("{} {target}", request.method)));
         let segments: Vec<_> = target.split('/').collect();
@@ -317,7 +317,7 @@ impl Shared {
             ["instance", id, "events", name] => return self.stream(id, name, connection),
             _ => response("404 Not Found", &[], b""),
         };
-        connection.send(&reply).then_some(())
+        connection.send(&reply).ok()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -350,7 +350,7 @@ impl Shared {
         response("404 Not Found", &[], text.as_bytes())
     }
 
-    fn serve_start(&self, request: &Request) -> Option<Vec<u8>> {
+    fn serve_start(&self, request: &ReceivedRequest) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let asked = body
             .get("instanceId")
@@ -510,10 +510,10 @@ impl Shared {
             Some(instance.fired.len())
         });
         let Some(mut next) = first else {
-            return connection.send(&self.unknown(id)).then_some(());
+            return connection.send(self.unknown(id)).ok();
         };
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-        connection.send(head).then_some(())?;
+        connection.send(head).ok()?;
         loop {
             // It does not end with the instance.
             let fired = self.when(|state| {
@@ -530,7 +530,7 @@ impl Shared {
                 let line = format!("{line}\n");
                 connection
                     .send(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
-                    .then_some(())?;
+                    .ok()?;
                 self.change(|state| state.delivered += 1);
             }
         }

@@ -154,7 +154,7 @@ fn streams_are_told_when_they_are_over() {
 
         let cut = ScriptedServer::start(|connection| {
             connection.read_request().unwrap();
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none\n");
+            let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none\n");
         });
         let mut stream = log
             .client(&cut.url())

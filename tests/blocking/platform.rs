@@ -4,7 +4,7 @@ use scramjet_client_blocking::{
     ByteStream, ContentType, DisconnectHubs, Error, HostClient, Input, ManagerClient,
     MiddlewareClient, MultiManagerClient, RequestError, Upload,
 };
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::program::{self, Seen};
 
 /// What a platform says on its own routes; the parts that the TypeScript client declares.
-fn answer(request: &Request) -> Option<Vec<u8>> {
+fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     let route = request
         .target
         .rsplit_once("/api/v1/")
@@ -138,9 +138,9 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
 /// A platform alone: no hub behind it.
 fn platform() -> ScriptedServer {
     ScriptedServer::start(|connection| {
-        while let Some(request) = connection.read_request() {
+        while let Ok(request) = connection.read_request() {
             let not_found = || response("404 Not Found", &[], b"");
-            connection.send(&answer(&request).unwrap_or_else(not_found));
+            let _ = connection.send(answer(&request).unwrap_or_else(not_found));
         }
     })
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
-use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, CancelToken, Error, ErrorKind, Fresh, HostClient, Observed, Outgoing, Phase,
     RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
 };
+use scramjet_client_testing::script::from_fn;
 
 const HUB: &str = "http://hub:8000/api/v1";
 

@@ -1,12 +1,50 @@
-//! The same program on the recorded exchanges of both generations, served a byte at a time over real HTTP.
+//! The same program with the recorded exchanges of both generations, over real HTTP.
 
 use scramjet_client_blocking::{HostClient, StartOptions};
-use scramjet_client_tests::fixture::{Exchange, load};
-use scramjet_client_tests::replay::ReplayServer;
+use scramjet_client_testing::replay::{Check, Exchange, Replay};
+use scramjet_client_testing::server::Server;
+use scramjet_client_tests::fixture;
 
 use crate::program::{self, Seen};
 
-/// The exchanges of one run. Without a generation, the recording is of the hub itself; composed ones stand in for what was not recorded.
+/// Loads an exchange. JSON must be the same byte for byte. The recordings of other bodies have
+/// other data than the tests send.
+fn load(generation: &str, name: &str) -> Exchange {
+    let exchange = fixture::load(generation, name);
+    let request = &exchange.request;
+    let is_json = request.header("content-type") == Some("application/json");
+    let check = match is_json && !request.body.is_empty() {
+        true => Check::Bytes,
+        false => Check::ContentType,
+    };
+    exchange.checking(check)
+}
+
+/// A replay and the server that plays it.
+struct Replayed {
+    replay: Replay,
+    server: Server,
+}
+
+impl Replayed {
+    fn start(exchanges: impl IntoIterator<Item = Exchange>) -> Self {
+        let replay = Replay::new(exchanges).with_any_ids();
+        let server = replay.serve().unwrap();
+        Self { replay, server }
+    }
+
+    fn host(&self) -> HostClient {
+        HostClient::new(self.server.url()).unwrap()
+    }
+
+    fn assert_done(self) {
+        self.server.join();
+        self.replay.assert_done();
+    }
+}
+
+/// Loads the exchanges of one run. A step names the folder of composed exchanges, for what was not
+/// recorded, or nothing for a recording.
 fn script(version: &str, steps: &[(&str, &str)]) -> Vec<Exchange> {
     let folder = |from: &str| {
         if from.is_empty() {
@@ -22,7 +60,7 @@ fn script(version: &str, steps: &[(&str, &str)]) -> Vec<Exchange> {
 }
 
 #[test]
-fn the_program_runs_on_0_18_7() {
+fn program_runs_with_the_recordings_of_0_18_7() {
     let steps = [
         ("", "sequence-upload-chunked"),
         ("composed", "sequence-get"),
@@ -30,28 +68,33 @@ fn the_program_runs_on_0_18_7() {
         ("", "sequence-instances"),
         ("", "instance-info-running-with-args"),
         ("composed", "instance-health"),
-        // Asked once, when the first operation needs it.
+        // The client asks once, when the first operation needs the version.
         ("", "version"),
         ("", "event-last-string"),
         ("", "input-end"),
         ("", "input-output"),
         ("", "stop-with-keepalive"),
         ("", "kill-ended"),
-        // What deletes by force on a hub that cannot: refused, asked for instances, killed, deleted.
+        // A forced delete, which this hub does not have: refused, instances listed, killed,
+        // deleted.
         ("composed", "sequence-delete-in-use"),
         ("", "sequence-instances"),
         ("", "kill-again"),
         ("composed", "sequence-delete"),
     ];
-    let server = ReplayServer::start(script("0.18.7", &steps));
-    let host = HostClient::new(server.url()).unwrap();
+    let server = Replayed::start(script("0.18.7", &steps));
+    let host = server.host();
     assert_eq!(program::run(&host).unwrap(), Seen::expected());
-    assert_eq!(server.connections(), 1, "one connection serves them all");
-    server.finish();
+    assert_eq!(
+        server.server.connections(),
+        1,
+        "one connection serves them all"
+    );
+    server.assert_done();
 }
 
 #[test]
-fn the_program_runs_on_1_0_1() {
+fn program_runs_with_the_recordings_of_1_0_1() {
     let mut script = script(
         "1.0.1",
         &[
@@ -71,24 +114,28 @@ fn the_program_runs_on_1_0_1() {
         ],
     );
     // Recorded without options.
-    script[2] = script[2].clone().any_body();
-    let server = ReplayServer::start(script);
-    let host = HostClient::new(server.url()).unwrap();
+    script[2].check = Check::ContentType;
+    let server = Replayed::start(script);
+    let host = server.host();
     assert_eq!(program::run(&host).unwrap(), Seen::expected());
-    assert_eq!(server.connections(), 1, "one connection serves them all");
-    let deleted = server.requests().pop().unwrap();
+    assert_eq!(
+        server.server.connections(),
+        1,
+        "one connection serves them all"
+    );
+    let deleted = server.replay.requests().pop().unwrap();
     assert_eq!(deleted.header("x-seq-kill-inst"), Some("true"));
-    server.finish();
+    server.assert_done();
 }
 
 #[test]
-fn overwrite_gives_the_updated_sequence_on_1_0_1() {
-    let server = ReplayServer::start(vec![
+fn overwrite_returns_the_updated_sequence_of_1_0_1() {
+    let server = Replayed::start([
         load("composed/1.0.1", "version"),
         load("1.0.1", "sequence-overwrite"),
         load("1.0.1", "sequence-overwrite-in-use"),
     ]);
-    let host = HostClient::new(server.url()).unwrap();
+    let host = server.host();
     let sequence = host
         .sequence("e5cde247-8e90-4b04-acb8-e64d1532128f")
         .unwrap();
@@ -100,24 +147,24 @@ fn overwrite_gives_the_updated_sequence_on_1_0_1() {
             .unwrap_err()
             .is_conflict()
     );
-    server.finish();
+    server.assert_done();
 }
 
 #[test]
-fn a_told_version_is_not_asked_for() {
-    let server = ReplayServer::start(vec![load("0.18.7", "stop-with-keepalive")]);
-    let host = HostClient::builder(server.url())
+fn hub_version_saves_the_request_for_the_version() {
+    let server = Replayed::start([load("0.18.7", "stop-with-keepalive")]);
+    let host = HostClient::builder(server.server.url())
         .hub_version("0.18.7")
         .build()
         .unwrap();
     let options = scramjet_client_blocking::StopOptions::new(std::time::Duration::from_millis(300))
         .can_call_keepalive(true);
     host.instance("x").unwrap().stop(&options).unwrap();
-    server.finish();
+    server.assert_done();
 }
 
 #[test]
-fn refusals_to_start_are_told_apart() {
+fn start_reports_each_refusal_of_the_hub() {
     for (generation, name, found) in [
         (
             "0.18.7",
@@ -156,11 +203,11 @@ fn refusals_to_start_are_told_apart() {
         ),
         ("composed/1.0.1", "start-failed-object", "400 "),
     ] {
-        let server = ReplayServer::start(vec![
-            load(generation, name).check_nothing_but_route(),
+        let server = Replayed::start([
+            load(generation, name).checking(Check::Target),
             load("0.18.7", "version"),
         ]);
-        let host = HostClient::new(server.url()).unwrap();
+        let host = server.host();
         let refused = host
             .sequence("x")
             .unwrap()
@@ -172,9 +219,9 @@ fn refusals_to_start_are_told_apart() {
                 .contains(&format!("was refused: {found}")),
             "{name}: {refused}"
         );
-        // And the connection goes on.
+        // The connection can be used further.
         assert_eq!(host.version().unwrap().version, "0.18.7");
-        assert_eq!(server.connections(), 1, "{name}");
-        server.finish();
+        assert_eq!(server.server.connections(), 1, "{name}");
+        server.assert_done();
     }
 }

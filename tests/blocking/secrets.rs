@@ -9,7 +9,7 @@ use scramjet_client_blocking::{
     ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport,
     Upload, UreqConfig, UreqTransport, WriteOptions,
 };
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, recording, serving, within};
@@ -24,11 +24,11 @@ fn with_secrets(url: impl Into<String>) -> HostClientBuilder {
         .hub_version("1.0.1")
 }
 
-fn knows(request: &Request) -> bool {
+fn knows(request: &ReceivedRequest) -> bool {
     request
         .headers
-        .iter()
-        .any(|(_, value)| value.contains(SECRET))
+        .values()
+        .any(|value| value.to_str().unwrap().contains(SECRET))
 }
 
 /// What was shown, all of it.

@@ -1,13 +1,14 @@
 //! A hub that runs nothing: it keeps a list of instances, of any version, and tells what it was asked. What a test needs to be otherwise
 //! is a scene of the test.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{collections::BTreeSet, thread};
 
 use scramjet_client_blocking::{HostClient, SequenceClient};
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::json;
 
@@ -56,11 +57,11 @@ impl StandIn {
         let server = ScriptedServer::start({
             let state = Arc::clone(&state);
             move |connection| {
-                while let Some(mut request) = connection.read_head() {
+                while let Ok(mut request) = connection.read_head() {
                     let words = words(&request);
                     let into_instance = words.ends_with("/input") || words.ends_with("/stdin");
                     // What goes into an instance may have no end.
-                    if !into_instance && !connection.read_body(&mut request) {
+                    if !into_instance && connection.read_body(&mut request).is_err() {
                         return;
                     }
                     state.seen.lock().unwrap().push(words.clone());
@@ -71,11 +72,12 @@ impl StandIn {
                     match answer {
                         Scene::Answer(answer) if !into_instance => drop(connection.send(&answer)),
                         Scene::Answer(answer) => {
-                            connection.send(&answer);
-                            return connection.close_after_client();
+                            let _ = connection.send(&answer);
+                            let _ = connection.close_after_client();
+                            return;
                         }
                         Scene::Last(answer) => {
-                            connection.send(&answer);
+                            let _ = connection.send(&answer);
                             return;
                         }
                         Scene::Cut => return,
@@ -122,7 +124,7 @@ impl StandIn {
     }
 }
 
-fn words(request: &Request) -> String {
+fn words(request: &ReceivedRequest) -> String {
     let path = request
         .target
         .strip_prefix("/api/v1")
@@ -136,7 +138,7 @@ fn words(request: &Request) -> String {
 }
 
 fn silent(connection: &mut Connection) {
-    while connection.read_some(&mut [0; 4096]) > 0 {}
+    while connection.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
 }
 
 impl State {

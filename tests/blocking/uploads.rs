@@ -8,17 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload,
 };
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
+use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 
 /// What the hub gets where the upload is sent as a sequence.
-fn received(upload: impl Into<Upload>) -> Request {
+fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     let (server, requests) = recording(br#"{"id":"the-sequence"}"#);
     let sequence = HostClient::new(server.url())
         .unwrap()
@@ -151,13 +151,14 @@ fn telling() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     let server = ScriptedServer::start({
         let whole = Arc::clone(&whole);
         move |connection| {
-            while let Some(mut request) = connection.read_head() {
-                let complete = connection.read_body(&mut request);
+            while let Ok(mut request) = connection.read_head() {
+                let complete = connection.read_body(&mut request).is_ok();
                 whole.put(complete);
                 if !complete {
                     return;
                 }
-                connection.send(&response("200 OK", &[], br#"{"id":"x","version":"1.0.1"}"#));
+                let _ =
+                    connection.send(response("200 OK", &[], br#"{"id":"x","version":"1.0.1"}"#));
             }
         }
     });
@@ -404,11 +405,11 @@ fn sent_is_said_when_the_hub_has_taken_everything() {
             let (taken, whole) = (Arc::clone(&taken), Arc::clone(&whole));
             move |connection| {
                 let mut request = connection.read_head().unwrap();
-                connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-                whole.put(connection.read_body(&mut request));
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                whole.put(connection.read_body(&mut request).is_ok());
                 taken.store(true, Ordering::SeqCst);
-                connection.send(b"0\r\n\r\n");
-                connection.close_after_client();
+                let _ = connection.send(b"0\r\n\r\n");
+                let _ = connection.close_after_client();
             }
         });
         let instance = HostClient::new(server.url())
@@ -459,7 +460,7 @@ fn sent_is_said_at_the_end_of_the_answer() {
 fn sent_is_not_said_where_the_answer_breaks_off() {
     let server = ScriptedServer::start(|connection| {
         connection.read_request().unwrap();
-        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     });
     let instance = HostClient::new(server.url())
         .unwrap()

@@ -1,5 +1,6 @@
 //! A server with a fault, until it is told to behave.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -89,9 +90,11 @@ impl Fault {
             if !calm.load(Ordering::SeqCst) && !self.before.iter().all(|act| act.play(connection)) {
                 return;
             }
-            while connection.read_request().is_some() {
+            while connection.read_request().is_ok() {
                 let go_on = if calm.load(Ordering::SeqCst) {
-                    connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                    connection
+                        .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                        .is_ok()
                 } else {
                     let go_on = self.then.iter().all(|act| act.play(connection));
                     // Not every row waits for it.
@@ -115,27 +118,27 @@ impl Act {
     /// False where the connection is over.
     fn play(&self, connection: &mut Connection) -> bool {
         match self {
-            Self::Send(bytes) => connection.send(bytes),
+            Self::Send(bytes) => connection.send(bytes).is_ok(),
             Self::Endless(bytes) => {
-                while connection.send(bytes) {}
+                while connection.send(bytes).is_ok() {}
                 false
             }
-            Self::Times(times, bytes) => (0..*times).all(|_| connection.send(bytes)),
+            Self::Times(times, bytes) => (0..*times).all(|_| connection.send(bytes).is_ok()),
             Self::Slowly(bytes) => bytes.iter().all(|byte| {
                 thread::sleep(PAUSE);
-                connection.send(&[*byte])
+                connection.send([*byte]).is_ok()
             }),
             Self::Wait => {
-                while connection.read_some(&mut [0; 1024]) > 0 {}
+                while connection.read(&mut [0; 1024]).unwrap_or(0) > 0 {}
                 false
             }
             Self::Close => {
-                connection.close_after_client();
+                let _ = connection.close_after_client();
                 false
             }
             Self::Cut => false,
             Self::Reset => {
-                connection.reset();
+                let _ = connection.wait_unread();
                 false
             }
         }

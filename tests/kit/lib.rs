@@ -1,4 +1,4 @@
-//! The test kit: a real hub, recorded exchanges replayed over real HTTP, and servers that misbehave on purpose.
+//! The test kit: a real hub, recorded exchanges, servers over TLS, and proxies.
 
 pub mod authority;
 pub mod backlog;
@@ -10,6 +10,5 @@ pub mod keep_alive;
 mod node;
 pub mod package;
 pub mod proxy;
-pub mod replay;
 pub mod scripted;
 mod tls;

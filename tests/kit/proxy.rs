@@ -1,7 +1,8 @@
-//! A platform in front of a real hub: a reverse proxy that knows the prefixes of Middleware and Manager, over http or https.
+//! A platform in front of a real hub: a reverse proxy that knows the prefixes of Middleware and
+//! Manager, over http or https.
 //!
-//! No Manager is to be had for tests. What reaches a hub through one is forwarded to a real hub; the Manager's own routes are
-//! answered by the test.
+//! There is no Manager to test with. Requests for a hub behind one are forwarded to a real hub; the
+//! test answers those for the Manager itself.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,13 +10,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{
-    fixture::Request,
-    scripted::{Connection, ScriptedServer, response},
-};
+use scramjet_client_testing::ReceivedRequest;
 
-/// Answers the Manager's own routes: the whole reply, or `None` for 404.
-pub type Answer = dyn Fn(&Request) -> Option<Vec<u8>> + Send + Sync;
+use crate::scripted::{Connection, ScriptedServer, response};
+
+/// Answers the Manager's own routes with a whole response, or with `None` for 404.
+pub type Answer = dyn Fn(&ReceivedRequest) -> Option<Vec<u8>> + Send + Sync;
 
 /// The platform. Stops when dropped.
 pub struct PlatformProxy {
@@ -26,14 +26,14 @@ pub struct PlatformProxy {
 struct Shared {
     hub: String,
     answer: Box<Answer>,
-    requests: Mutex<Vec<Request>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
 }
 
 impl PlatformProxy {
-    /// A platform over http, in front of the hub at `hub` (a base address with `/api/v1`).
+    /// Starts a platform over http, in front of the hub with this base URL.
     pub fn start(
         hub: &str,
-        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         let shared = Shared::new(hub, answer);
         let server = ScriptedServer::start({
@@ -43,10 +43,11 @@ impl PlatformProxy {
         Self { server, shared }
     }
 
-    /// The same over https, with a certificate for `localhost` that [`certificate`](Self::certificate) vouches for.
+    /// Starts a platform over https, with a certificate for `localhost` that is in
+    /// [`certificate`](Self::certificate).
     pub fn start_tls(
         hub: &str,
-        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         let shared = Shared::new(hub, answer);
         let server = ScriptedServer::start_tls({
@@ -56,23 +57,23 @@ impl PlatformProxy {
         Self { server, shared }
     }
 
-    /// The base address of the Middleware.
+    /// Returns the base URL of the Middleware.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The certificate to trust in PEM, where it speaks https.
+    /// Returns the certificate to trust, in PEM, of a platform over https.
     pub fn certificate(&self) -> Option<&str> {
         self.server.certificate()
     }
 
-    /// How many connections were accepted so far.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.server.connections()
     }
 
-    /// The requests so far.
-    pub fn requests(&self) -> Vec<Request> {
+    /// Returns the requests so far.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared
             .requests
             .lock()
@@ -84,7 +85,7 @@ impl PlatformProxy {
 impl Shared {
     fn new(
         hub: &str,
-        answer: impl Fn(&Request) -> Option<Vec<u8>> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let hub = hub
             .trim_start_matches("http://")
@@ -98,7 +99,7 @@ impl Shared {
     }
 
     fn serve(&self, client: &mut Connection) {
-        while let Some(request) = client.read_request() {
+        while let Ok(request) = client.read_request() {
             self.requests
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -109,26 +110,32 @@ impl Shared {
         }
     }
 
-    fn reply(&self, request: &Request, client: &mut Connection) -> Option<()> {
+    fn reply(&self, request: &ReceivedRequest, client: &mut Connection) -> Option<()> {
         match behind_a_manager(&request.target) {
             Some(target) => self.forward(request, target, client),
             None => {
                 let reply =
                     (self.answer)(request).unwrap_or_else(|| response("404 Not Found", &[], b""));
-                client.send(&reply).then_some(())
+                client.send(reply).ok()
             }
         }
     }
 
-    /// Sends the request on and copies the reply as it comes.
-    fn forward(&self, request: &Request, target: &str, client: &mut Connection) -> Option<()> {
+    /// Forwards the request, and copies the response as it comes.
+    fn forward(
+        &self,
+        request: &ReceivedRequest,
+        target: &str,
+        client: &mut Connection,
+    ) -> Option<()> {
         let mut head = format!(
             "{} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
             request.method, self.hub
         );
         for (name, value) in &request.headers {
             let own = ["host", "connection", "content-length", "transfer-encoding"];
-            if !own.contains(&name.to_ascii_lowercase().as_str()) {
+            if !own.contains(&name.as_str()) {
+                let value = value.to_str().expect("a header value in ASCII");
                 head += &format!("{name}: {value}\r\n");
             }
         }
@@ -139,7 +146,8 @@ impl Shared {
         hub.write_all(&[head.as_bytes(), b"\r\n", &request.body].concat())
             .ok()?;
 
-        // The hub closes after this reply, the client's connection goes on: its replies all tell where they end.
+        // The hub closes its connection after the response. The client's connection stays open,
+        // because all responses of the hub say where they end.
         let mut hub = BufReader::new(hub);
         let (mut head, mut line) = (String::new(), String::new());
         while hub.read_line(&mut line).ok()? > 2 {
@@ -148,21 +156,20 @@ impl Shared {
             }
             line.clear();
         }
-        client
-            .send(format!("{head}\r\n").as_bytes())
-            .then_some(())?;
+        client.send(format!("{head}\r\n")).ok()?;
         let mut piece = [0; 16 << 10];
         loop {
             let read = hub.read(&mut piece).ok()?;
             if read == 0 {
                 return Some(());
             }
-            client.send(&piece[..read]).then_some(())?;
+            client.send(&piece[..read]).ok()?;
         }
     }
 }
 
-/// `/api/v1/space/S/api/v1/sth/H/api/v1/version` is `/api/v1/version` on the hub.
+/// Returns the target on the hub: `/api/v1/version` for
+/// `/api/v1/space/S/api/v1/sth/H/api/v1/version`.
 fn behind_a_manager(target: &str) -> Option<&str> {
     let (_, rest) = target.split_once("/sth/")?;
     rest.find('/').and_then(|at| rest.get(at..))

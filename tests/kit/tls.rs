@@ -1,4 +1,4 @@
-//! The two kinds of connection that servers of the kit accept, plain and over TLS, and the certificate for the second.
+//! TLS for the servers of the kit, and their certificate.
 
 use std::{
     io::{self, Read, Write},
@@ -13,9 +13,11 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
+use scramjet_client_testing::server::Stream;
+
 use crate::authority::{Authority, Identity};
 
-/// A certificate for `localhost`, which all servers of this process have.
+/// The certificate for `localhost` of all servers of this process.
 struct Certificate {
     pem: String,
     public: CertificateDer<'static>,
@@ -42,7 +44,7 @@ pub(crate) fn pem() -> &'static str {
     &Certificate::get().pem
 }
 
-/// How one server speaks TLS. No other takes the tickets that it gives out.
+/// Returns the TLS configuration of one server. No other server accepts its session tickets.
 pub(crate) fn config() -> Arc<ServerConfig> {
     let Certificate {
         public, private, ..
@@ -55,7 +57,8 @@ pub(crate) fn config() -> Arc<ServerConfig> {
     )
 }
 
-/// How a server speaks TLS that shows this certificate, and that asks for one which this authority vouches for.
+/// Returns the TLS configuration of a server with this certificate, which requires a certificate of
+/// the authority `clients`, if it is given.
 pub(crate) fn config_of(
     identity: &Identity,
     clients: Option<&Authority>,
@@ -96,96 +99,66 @@ fn server(
     )
 }
 
-/// An accepted connection. Dropped, it closes the socket and says nothing; over TLS, clients take that for a cut.
-pub(crate) enum Stream {
-    Plain(Socket),
-    Tls(Box<StreamOwned<ServerConnection, Socket>>),
-}
-
-impl Stream {
-    pub(crate) fn plain(socket: Arc<TcpStream>) -> Self {
-        Self::Plain(Socket {
+/// Accepts a TLS connection. Fails if the handshake does.
+pub(crate) fn accept(
+    socket: Arc<TcpStream>,
+    config: Arc<ServerConfig>,
+) -> io::Result<Box<dyn Stream>> {
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    // Byte by byte, so that what the client sends after the handshake stays in the socket.
+    let mut tls = StreamOwned::new(
+        connection,
+        Socket {
             stream: socket,
-            at_once: usize::MAX,
-        })
+            max_read: 1,
+        },
+    );
+    // A flush sends what is buffered, beginning with the handshake.
+    if let Err(error) = tls.flush() {
+        // The alert with the reason was sent. Closing with bytes unread would reset the connection
+        // before the client has read it.
+        let _ = tls.sock.stream.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut tls.sock, &mut io::sink());
+        return Err(error);
     }
+    tls.sock.max_read = usize::MAX;
+    Ok(Box::new(Tls(tls)))
+}
 
-    /// Shakes hands; `None` if that fails.
-    pub(crate) fn tls(socket: Arc<TcpStream>, config: Arc<ServerConfig>) -> Option<Self> {
-        let connection = ServerConnection::new(config).ok()?;
-        // Byte by byte, so that what the client sends after the handshake stays in the socket.
-        let mut tls = StreamOwned::new(
-            connection,
-            Socket {
-                stream: socket,
-                at_once: 1,
-            },
-        );
-        // A flush sends what there is to say, and that begins with the handshake.
-        if tls.flush().is_err() {
-            // It has told the client why. With something unread, the client would get a reset in place of it.
-            let _ = tls.sock.stream.shutdown(Shutdown::Write);
-            let _ = io::copy(&mut tls.sock, &mut io::sink());
-            return None;
-        }
-        tls.sock.at_once = usize::MAX;
-        Some(Self::Tls(Box::new(tls)))
-    }
+struct Tls(StreamOwned<ServerConnection, Socket>);
 
-    /// The socket below it all.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => &socket.stream,
-            Self::Tls(tls) => &tls.sock.stream,
-        }
-    }
-
-    /// Says, where TLS has a word for it, that nothing more will be sent.
-    pub(crate) fn say_the_end(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Tls(tls) => {
-                tls.conn.send_close_notify();
-                tls.flush()
-            }
-        }
+impl Stream for Tls {
+    fn send_end(&mut self) -> io::Result<()> {
+        self.0.conn.send_close_notify();
+        self.0.flush()
     }
 }
 
-impl Read for Stream {
+impl Read for Tls {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            Self::Tls(tls) => tls.read(buffer),
-        }
+        self.0.read(buffer)
     }
 }
 
-impl Write for Stream {
+impl Write for Tls {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            Self::Tls(tls) => tls.write(bytes),
-        }
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.flush(),
-            Self::Tls(tls) => tls.flush(),
-        }
+        self.0.flush()
     }
 }
 
-pub(crate) struct Socket {
+struct Socket {
     stream: Arc<TcpStream>,
-    /// How many bytes one `read` takes at most.
-    at_once: usize,
+    /// The largest number of bytes that one `read` returns.
+    max_read: usize,
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len().min(self.at_once);
+        let length = buffer.len().min(self.max_read);
         (&*self.stream).read(&mut buffer[..length])
     }
 }
@@ -206,7 +179,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// The client's side, before the handshake.
+    /// Returns the client's side of a connection, before the handshake.
     pub(crate) fn client(pem: &str, socket: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
         roots

@@ -75,8 +75,8 @@ fn places() -> Vec<Nowhere> {
     let silent = |_: &mut Connection| {};
     // The beginning of a message of 16 kB.
     let trickling = |connection: &mut Connection| {
-        connection.send(&[0x16, 3, 3, 0x40, 0]);
-        while connection.send(&[0]) {
+        let _ = connection.send([0x16, 3, 3, 0x40, 0]);
+        while connection.send([0]).is_ok() {
             thread::sleep(Duration::from_millis(25));
         }
     };

@@ -20,10 +20,11 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
             let server = scheme.serve({
                 let over = Arc::clone(&over);
                 move |connection| {
-                    while let Some(request) = connection.read_request() {
+                    while let Ok(request) = connection.read_request() {
                         // Most of the time goes by with the question.
                         if request.target.ends_with("/version") && !over.within(LIMIT * 2 / 3) {
-                            connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#));
+                            let _ =
+                                connection.send(response("200 OK", &[], br#"{"version":"1.0.1"}"#));
                         }
                     }
                 }
@@ -46,7 +47,7 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
 #[test]
 fn a_question_without_an_answer_ends_with_the_deadline() {
     let _alone = alone();
-    let server = ScriptedServer::start(|connection| while connection.read_request().is_some() {});
+    let server = ScriptedServer::start(|connection| while connection.read_request().is_ok() {});
     let instance = HostClient::new(server.url())
         .unwrap()
         .with_deadline(LIMIT)
@@ -80,10 +81,11 @@ fn no_time_at_all_is_not_enough_to_connect() {
 fn more_time_than_there_is_does_not_limit() {
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
-            while connection.read_request().is_some()
-                && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
-            {
-            }
+            while connection.read_request().is_ok()
+                && connection
+                    .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                    .is_ok()
+            {}
         });
         let host = builder(&server)
             .connect_timeout(Duration::MAX)
@@ -121,10 +123,10 @@ fn stopping_has_its_own_time_on_top() {
     let _alone = alone();
     let own = Duration::from_millis(500);
     let server = ScriptedServer::start(move |connection| {
-        while connection.read_request().is_some() {
+        while connection.read_request().is_ok() {
             // As a hub does, whatever becomes of the instance meanwhile.
             thread::sleep(own);
-            connection.send(&response("202 Accepted", &[], br#"{"accepted":"OK"}"#));
+            let _ = connection.send(response("202 Accepted", &[], br#"{"accepted":"OK"}"#));
         }
     });
     let limits: [(Limit, Limiting); 2] = [
@@ -138,7 +140,7 @@ fn stopping_has_its_own_time_on_top() {
         assert!(took.length >= own, "{took:?}");
     }
 
-    let silent = ScriptedServer::start(|connection| while connection.read_request().is_some() {});
+    let silent = ScriptedServer::start(|connection| while connection.read_request().is_ok() {});
     for (limit, limited) in limits {
         let instance = limited(&host(&silent)).instance("x").unwrap();
         let (took, error) = timed(|| instance.stop(&StopOptions::new(own)).unwrap_err());
@@ -153,8 +155,8 @@ fn a_refusal_without_end_is_told_in_time() {
     let _alone = alone();
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
-            while connection.read_request().is_some() {
-                connection
+            while connection.read_request().is_ok() {
+                let _ = connection
                     .send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\nNo such thing");
             }
         });

@@ -28,9 +28,9 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
                         .chain([&b"0\r\n\r\n"[..]])
                     {
                         over.within(LIMIT / 10);
-                        connection.send(piece);
+                        let _ = connection.send(piece);
                     }
-                    connection.close_after_client();
+                    let _ = connection.close_after_client();
                 }
             });
             let mut output = host(&server)
@@ -69,9 +69,9 @@ fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
                 let heard = Arc::clone(&heard);
                 move |connection| {
                     connection.read_request().unwrap();
-                    connection.send(STREAM);
+                    let _ = connection.send(STREAM);
                     for piece in pieces {
-                        connection.send(piece.as_bytes());
+                        let _ = connection.send(piece.as_bytes());
                         heard.take();
                     }
                 }
@@ -114,9 +114,9 @@ fn after_a_silence_items_go_on() {
                 let heard = Arc::clone(&heard);
                 move |connection| {
                     connection.read_request().unwrap();
-                    connection.send(STREAM);
+                    let _ = connection.send(STREAM);
                     for piece in ["[1]\n[", "2", "]\n", ""] {
-                        connection.send(&chunk(piece));
+                        let _ = connection.send(chunk(piece));
                         heard.take();
                     }
                 }
@@ -168,8 +168,8 @@ fn after_a_silence_items_go_on() {
 fn items_until_an_error_end_with_a_silence() {
     let server = Scheme::Http.serve(|connection| {
         connection.read_request().unwrap();
-        connection.send(STREAM);
-        connection.read_request();
+        let _ = connection.send(STREAM);
+        let _ = connection.read_request();
     });
     let output = host(&server)
         .with_idle_timeout(Duration::from_millis(20))

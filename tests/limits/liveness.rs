@@ -17,13 +17,13 @@ fn server(scheme: Scheme, given: &Arc<Mailbox<()>>) -> ScriptedServer {
     let given = Arc::clone(given);
     scheme.serve(move |connection| {
         connection.read_request().unwrap();
-        connection.send(STREAM);
+        let _ = connection.send(STREAM);
         for n in 0..COUNT {
-            connection.send(&chunk(&format!("{{\"n\":{n}}}\n")));
+            let _ = connection.send(chunk(&format!("{{\"n\":{n}}}\n")));
             given.take();
         }
-        connection.send(&chunk(""));
-        connection.close_after_client();
+        let _ = connection.send(chunk(""));
+        let _ = connection.close_after_client();
     })
 }
 
@@ -104,7 +104,7 @@ fn half_a_line_is_not_given_out_where_the_stream_is_cut_off() {
             within(head, move || {
                 let server = scheme.serve(move |connection| {
                     connection.read_request().unwrap();
-                    connection.send(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes());
+                    let _ = connection.send(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes());
                 });
                 let output = || host(&server).instance("x").unwrap().output().unwrap();
                 let cut = |error: scramjet_client_blocking::Error| {

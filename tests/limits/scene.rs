@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase};
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::timing::Moment;
@@ -107,10 +107,10 @@ impl Signal {
 }
 
 /// Answers a question for the version, which is what tests ask to see that a client works.
-pub(crate) fn is_version(connection: &mut Connection, request: &Request) -> bool {
+pub(crate) fn is_version(connection: &mut Connection, request: &ReceivedRequest) -> bool {
     let asked = request.target.ends_with("/version");
     if asked {
-        connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#));
+        let _ = connection.send(response("200 OK", &[], br#"{"version":"1.0.1"}"#));
     }
     asked
 }
@@ -119,7 +119,7 @@ pub(crate) fn is_version(connection: &mut Connection, request: &Request) -> bool
 pub(crate) fn drain(connection: &mut Connection) -> usize {
     let (mut buffer, mut count) = (vec![0; 64 << 10], 0);
     loop {
-        match connection.read_some(&mut buffer) {
+        match connection.read(&mut buffer).unwrap_or(0) {
             0 => return count,
             read => count += read,
         }

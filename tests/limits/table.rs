@@ -89,14 +89,14 @@ impl Scene {
     }
 
     fn serve(&self, row: &Row, connection: &mut Connection) {
-        while let Some(request) = connection.read_head() {
+        while let Ok(request) = connection.read_head() {
             if is_version(connection, &request) {
                 continue;
             }
             if request.target.ends_with("/once/other") {
                 self.arrived.give();
                 self.answer.wait();
-                connection.send(&response("200 OK", &[], br#"{"other":1}"#));
+                let _ = connection.send(response("200 OK", &[], br#"{"other":1}"#));
                 continue;
             }
             (row.fault)(connection, self);
@@ -112,7 +112,7 @@ impl Scene {
 
     /// Sends a byte again and again, until the call is over.
     fn trickle(&self, connection: &mut Connection, pause: Duration) {
-        while connection.send(b"a") && !self.over.within(pause) {}
+        while connection.send(b"a").is_ok() && !self.over.within(pause) {}
     }
 }
 
@@ -196,7 +196,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             kill,
             |connection, scene| {
-                connection.read_some(&mut [0; 100]);
+                let _ = connection.read(&mut [0; 100]);
                 scene.reached();
             },
         ),
@@ -206,7 +206,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 20");
+                let _ = connection.send(b"HTTP/1.1 20");
                 scene.reached();
             },
         ),
@@ -215,7 +215,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
                 scene.reached();
             },
         ),
@@ -224,7 +224,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
                 scene.reached();
                 scene.trickle(connection, SECOND);
             },
@@ -234,7 +234,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
                 scene.reached();
                 scene.trickle(connection, MOMENT);
             },
@@ -246,7 +246,7 @@ fn rows() -> Vec<Row> {
             list,
             |connection, scene| {
                 scene.reached();
-                while connection.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+                while connection.send(b"HTTP/1.1 102 Processing\r\n\r\n").is_ok()
                     && !scene.over.within(MOMENT)
                 {}
             },
@@ -257,7 +257,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
                 scene.reached();
             },
         ),
@@ -266,7 +266,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
                 scene.reached();
                 scene.trickle(connection, SECOND);
             },
@@ -276,14 +276,14 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             list,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
                 scene.reached();
                 scene.trickle(connection, MOMENT);
             },
         )
         .never_silent(),
         Row::new("has no output", Phase::Read, read, |connection, scene| {
-            connection.send(STREAM);
+            let _ = connection.send(STREAM);
             scene.reached();
         }),
         Row::new(
@@ -291,7 +291,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(&[STREAM, b"4\r\ntext\r\n1"].concat());
+                let _ = connection.send([STREAM, b"4\r\ntext\r\n1"].concat());
                 scene.reached();
             },
         ),
@@ -300,7 +300,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(&[STREAM, b"4\r\nte"].concat());
+                let _ = connection.send([STREAM, b"4\r\nte"].concat());
                 scene.reached();
             },
         ),
@@ -309,7 +309,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
                 scene.reached();
             },
         ),
@@ -318,7 +318,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
                 scene.reached();
                 scene.trickle(connection, SECOND);
             },
@@ -328,7 +328,7 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
                 scene.reached();
                 scene.trickle(connection, MOMENT);
             },
@@ -339,14 +339,14 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             read,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
+                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
                 scene.reached();
-                while connection.send(&[b'a'; 4096]) && !scene.over.is_given() {}
+                while connection.send([b'a'; 4096]).is_ok() && !scene.over.is_given() {}
             },
         )
         .never_silent(),
         Row::new("has no events", Phase::Read, events, |connection, scene| {
-            connection.send(&[STREAM, b"8\r\n{\"event\r\n"].concat());
+            let _ = connection.send([STREAM, b"8\r\n{\"event\r\n"].concat());
             scene.reached();
         }),
         Row::new(
@@ -377,7 +377,9 @@ fn rows() -> Vec<Row> {
             sized,
             |connection, scene| {
                 scene.reached();
-                while connection.read_some(&mut [0; 1024]) > 0 && !scene.over.within(MOMENT) {}
+                while connection.read(&mut [0; 1024]).unwrap_or(0) > 0 && !scene.over.within(MOMENT)
+                {
+                }
             },
         )
         // What arrives is taken in large steps, between which nothing moves for long.
@@ -389,7 +391,9 @@ fn rows() -> Vec<Row> {
             chunked,
             |connection, scene| {
                 scene.reached();
-                while connection.read_some(&mut [0; 64 << 10]) > 0 && !scene.over.is_given() {}
+                while connection.read(&mut [0; 64 << 10]).unwrap_or(0) > 0 && !scene.over.is_given()
+                {
+                }
             },
         )
         .never_silent(),
@@ -398,7 +402,7 @@ fn rows() -> Vec<Row> {
             Phase::Send,
             chunked,
             |connection, scene| {
-                connection.send(STREAM);
+                let _ = connection.send(STREAM);
                 scene.reached();
             },
         )
@@ -408,7 +412,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             small,
             |connection, scene| {
-                connection.read_some(&mut [0; 100]);
+                let _ = connection.read(&mut [0; 100]);
                 scene.reached();
             },
         ),
@@ -417,8 +421,8 @@ fn rows() -> Vec<Row> {
             Phase::Read,
             small,
             |connection, scene| {
-                connection.read_some(&mut [0; 100]);
-                connection.send(STREAM);
+                let _ = connection.read(&mut [0; 100]);
+                let _ = connection.send(STREAM);
                 scene.reached();
             },
         ),
@@ -428,7 +432,7 @@ fn rows() -> Vec<Row> {
             Phase::Wait,
             expecting,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 100 Cont");
+                let _ = connection.send(b"HTTP/1.1 100 Cont");
                 scene.reached();
             },
         ),
@@ -437,7 +441,7 @@ fn rows() -> Vec<Row> {
             Phase::Send,
             expecting,
             |connection, scene| {
-                connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+                let _ = connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
                 scene.reached();
             },
         )

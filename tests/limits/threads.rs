@@ -70,13 +70,13 @@ fn limits_cost_no_thread_for_each_call() {
     let version = response("200 OK", &[], br#"{"version":"1.0.1"}"#);
     let kept = serving(move |_| version.clone());
     let closed = ScriptedServer::start(|connection| {
-        connection.read_request();
-        connection.send(&response(
+        let _ = connection.read_request();
+        let _ = connection.send(response(
             "200 OK",
             &[("Connection", "close")],
             br#"{"version":"1.0.1"}"#,
         ));
-        connection.close_after_client();
+        let _ = connection.close_after_client();
     });
     in_child(
         "threads::limits_cost_no_thread_for_each_call",

@@ -1,9 +1,10 @@
 //! A server that treats each request as the id says which is in it: proper answers, and ends of all sorts.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 /// How many clients the route `gather` waits for before it answers them.
@@ -28,7 +29,7 @@ fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
     );
     start(Box::new(move |connection| {
         open.fetch_add(1, Ordering::SeqCst);
-        while let Some(mut request) = connection.read_head() {
+        while let Ok(mut request) = connection.read_head() {
             if !treat(connection, &mut request, &open, &gathering) {
                 break;
             }
@@ -40,7 +41,7 @@ fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
 /// Gives whether the connection can serve another request.
 fn treat(
     connection: &mut Connection,
-    request: &mut Request,
+    request: &mut ReceivedRequest,
     open: &AtomicUsize,
     gathering: &Barrier,
 ) -> bool {
@@ -53,31 +54,32 @@ fn treat(
     match &*id {
         // A stream that ends when nobody reads it any more.
         "endless" => {
-            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-            while connection.send(b"800\r\n")
-                && connection.send(&[b'.'; 0x7ff])
-                && connection.send(b"\n\r\n")
+            let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            while connection.send(b"800\r\n").is_ok()
+                && connection.send([b'.'; 0x7ff]).is_ok()
+                && connection.send(b"\n\r\n").is_ok()
             {}
             false
         }
         // An answer that never comes.
         "silent" => {
-            while connection.read_some(&mut [0; 1024]) > 0 {}
+            while connection.read(&mut [0; 1024]).unwrap_or(0) > 0 {}
             false
         }
         "closes" => false,
         "cut" => {
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half\":");
+            let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half\":");
             false
         }
         "torn" => {
-            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf");
+            let _ =
+                connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf");
             false
         }
         // In the midst of an upload, of which the rest is not read.
         "refuses" => {
-            connection.read_some(&mut [0; 1024]);
-            connection.send(&response(
+            let _ = connection.read(&mut [0; 1024]);
+            let _ = connection.send(response(
                 "422 Unprocessable Entity",
                 &[("Connection", "close")],
                 br#"{"error":"Not this one"}"#,
@@ -86,23 +88,28 @@ fn treat(
         }
         // The same, where the connection stays open for as long as the client sends on.
         "full" => {
-            connection.send(&response(
-                "413 Payload Too Large",
-                &[],
-                br#"{"error":"Too much"}"#,
-            )) && connection.read_body(request)
+            connection
+                .send(response(
+                    "413 Payload Too Large",
+                    &[],
+                    br#"{"error":"Too much"}"#,
+                ))
+                .is_ok()
+                && connection.read_body(request).is_ok()
         }
         "missing" => {
-            connection.read_body(request)
-                && connection.send(&response(
-                    "404 Not Found",
-                    &[],
-                    br#"{"error":"No such thing"}"#,
-                ))
+            connection.read_body(request).is_ok()
+                && connection
+                    .send(response(
+                        "404 Not Found",
+                        &[],
+                        br#"{"error":"No such thing"}"#,
+                    ))
+                    .is_ok()
         }
         "gather" => {
             gathering.wait();
-            connection.send(&response("200 OK", &[], b"{}"))
+            connection.send(response("200 OK", &[], b"{}")).is_ok()
         }
         // Tells in the answer how many connections there are.
         _ if request.target.ends_with("/version") => {
@@ -110,14 +117,18 @@ fn treat(
                 r#"{{"version":"1.0.1","build":"{}"}}"#,
                 open.load(Ordering::SeqCst)
             );
-            connection.send(&response("200 OK", &[], version.as_bytes()))
+            connection
+                .send(response("200 OK", &[], version.as_bytes()))
+                .is_ok()
         }
         _ if request.target.ends_with("/sequences") => {
-            connection.send(&response("200 OK", &[], b"[]"))
+            connection.send(response("200 OK", &[], b"[]")).is_ok()
         }
         _ => {
-            connection.read_body(request)
-                && connection.send(&response("200 OK", &[], br#"{"id":"the-one"}"#))
+            connection.read_body(request).is_ok()
+                && connection
+                    .send(response("200 OK", &[], br#"{"id":"the-one"}"#))
+                    .is_ok()
         }
     }
 }

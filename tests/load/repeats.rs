@@ -8,7 +8,7 @@ use std::{iter, process};
 use scramjet_client_blocking::{
     Error, HostClient, Observed, Phase, RequestInfo, RetryPolicy, StartOptions, Upload,
 };
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::crooked;
@@ -66,7 +66,7 @@ fn client(url: &str) -> HostClient {
         .unwrap()
 }
 
-fn answer(request: &Request) -> Vec<u8> {
+fn answer(request: &ReceivedRequest) -> Vec<u8> {
     match &*request.target {
         "/api/v1/version" => response("200 OK", &[], br#"{"version":"1.0.1"}"#),
         "/api/v1/sequences" => response("200 OK", &[], b"[]"),
@@ -74,11 +74,11 @@ fn answer(request: &Request) -> Vec<u8> {
     }
 }
 
-fn answer_all(connection: &mut Connection, arrived: &Mailbox<Request>) {
-    while let Some(request) = connection.read_request() {
+fn answer_all(connection: &mut Connection, arrived: &Mailbox<ReceivedRequest>) {
+    while let Ok(request) = connection.read_request() {
         let answer = answer(&request);
         arrived.put(request);
-        connection.send(&answer);
+        let _ = connection.send(&answer);
     }
 }
 
@@ -94,7 +94,13 @@ enum Fate {
 }
 
 /// The first connection has this fate, the others are good. Tells when the first is closed, and of every request that was read.
-fn fateful(fate: Fate) -> (ScriptedServer, Arc<Mailbox<()>>, Arc<Mailbox<Request>>) {
+fn fateful(
+    fate: Fate,
+) -> (
+    ScriptedServer,
+    Arc<Mailbox<()>>,
+    Arc<Mailbox<ReceivedRequest>>,
+) {
     let (closed, arrived) = (Mailbox::new(), Mailbox::new());
     let server = ScriptedServer::start({
         let (closed, arrived) = (Arc::clone(&closed), Arc::clone(&arrived));
@@ -103,21 +109,21 @@ fn fateful(fate: Fate) -> (ScriptedServer, Arc<Mailbox<()>>, Arc<Mailbox<Request
                 return answer_all(connection, &arrived);
             }
             let first = connection.read_request().unwrap();
-            connection.send(&answer(&first));
+            let _ = connection.send(answer(&first));
             match fate {
                 Fate::Closed => {
-                    connection.stream().shutdown(Shutdown::Both).unwrap();
+                    connection.socket().shutdown(Shutdown::Both).unwrap();
                     closed.put(());
                 }
                 Fate::ClosedAfter => arrived.put(connection.read_request().unwrap()),
-                Fate::Reset => assert!(connection.reset()),
+                Fate::Reset => connection.wait_unread().unwrap(),
             }
         }
     });
     (server, closed, arrived)
 }
 
-fn arrivals(arrived: &Mailbox<Request>) -> usize {
+fn arrivals(arrived: &Mailbox<ReceivedRequest>) -> usize {
     iter::from_fn(|| (!arrived.is_empty()).then_some(())).count()
 }
 

@@ -78,10 +78,10 @@ fn the_environment_names_proxies_by_scheme() {
         (1, 1, 2)
     );
     assert_eq!(
-        for_http.asked()[0].header("proxy-authorization"),
+        for_http.requests()[0].header("proxy-authorization"),
         Some("Basic dXNlcjpzZWNyZXQ=")
     );
-    assert_eq!(for_https.asked()[0].header("proxy-authorization"), None);
+    assert_eq!(for_https.requests()[0].header("proxy-authorization"), None);
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
     );
     assert_eq!(
         proxy
-            .asked()
+            .requests()
             .iter()
-            .map(|asked| asked.target.clone())
+            .map(|request| request.target.clone())
             .collect::<Vec<_>>(),
         [format!("{THIS}:2")]
     );

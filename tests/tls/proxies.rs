@@ -9,8 +9,8 @@ use scramjet_client_blocking::{
     CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, ProxyProblem, TlsProblem,
     Upload,
 };
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::Authority;
-use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::forward::ForwardProxy;
 use scramjet_client_tests::scripted::{Connection, refused_url};
 
@@ -54,7 +54,7 @@ fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
 }
 
 fn asked_for(what: &str, proxy: &ForwardProxy, hub: &str) {
-    let asked = proxy.asked();
+    let asked = proxy.requests();
     assert_eq!(asked.len(), 1, "{what}: one connection is used again");
     assert_eq!(
         (asked[0].method.as_str(), asked[0].target.as_str()),
@@ -142,7 +142,7 @@ fn a_proxy_that_is_named_leads_everywhere() {
             succeeds("named", HostClient::builder(&url).proxy(address));
         }
         assert!(
-            proxy.asked().iter().all(
+            proxy.requests().iter().all(
                 |asked| asked.target == target && asked.header("proxy-authorization").is_none()
             )
         );
@@ -174,7 +174,7 @@ fn proxies_say_yes_in_many_ways() {
     });
 }
 
-type Handler = fn(&Request, &mut Connection);
+type Handler = fn(&ReceivedRequest, &mut Connection);
 
 /// What a proxy does, and what is said of it where it is at `<proxy>`.
 fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
@@ -183,7 +183,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "407",
             |_, client| {
-                client.send(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 2\r\n\r\nno");
+                let _ = client.send(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 2\r\n\r\nno");
             },
             refused(407),
             "the proxy <proxy> does not accept the user name and the password of its URL (407), or wants them in another way than Basic",
@@ -191,7 +191,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "403",
             |_, client| {
-                client.send(b"HTTP/1.1 403 No\r\n\r\n");
+                let _ = client.send(b"HTTP/1.1 403 No\r\n\r\n");
             },
             refused(403),
             "the proxy <proxy> refused to connect to hub.invalid:8000: 403 Forbidden",
@@ -199,8 +199,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "502",
             |_, client| {
-                client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<html>");
-                client.close_after_client();
+                let _ = client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<html>");
+                let _ = client.close_after_client();
             },
             refused(502),
             "the proxy <proxy> refused to connect to hub.invalid:8000: 502 Bad Gateway",
@@ -208,7 +208,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "a redirection",
             |_, client| {
-                client.send(b"HTTP/1.1 302 Found\r\nLocation: http://login.invalid\r\n\r\n");
+                let _ =
+                    client.send(b"HTTP/1.1 302 Found\r\nLocation: http://login.invalid\r\n\r\n");
             },
             refused(302),
             "the proxy <proxy> refused to connect to hub.invalid:8000: 302 Found",
@@ -222,8 +223,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "half an answer",
             |_, client| {
-                client.send(b"HTTP/1.1 200 OK\r\n");
-                client.close_after_client();
+                let _ = client.send(b"HTTP/1.1 200 OK\r\n");
+                let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
             "the proxy <proxy> closed the connection instead of answering",
@@ -231,8 +232,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "another protocol",
             |_, client| {
-                client.send(b"SSH-2.0-x\r\n");
-                client.close_after_client();
+                let _ = client.send(b"SSH-2.0-x\r\n");
+                let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
             "what is at <proxy> does not answer as a proxy does",
@@ -240,8 +241,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "no status",
             |_, client| {
-                client.send(b"HTTP/1.1 yes\r\n\r\n");
-                client.close_after_client();
+                let _ = client.send(b"HTTP/1.1 yes\r\n\r\n");
+                let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
             "what is at <proxy> does not answer as a proxy does",
@@ -249,8 +250,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "an endless answer",
             |_, client| {
-                client.send(b"HTTP/1.1 200 OK\r\nX: ");
-                while client.send(&[b'x'; 1000]) {}
+                let _ = client.send(b"HTTP/1.1 200 OK\r\nX: ");
+                while client.send([b'x'; 1000]).is_ok() {}
             },
             ProxyProblem::NotAProxy,
             "what is at <proxy> does not answer as a proxy does",
@@ -301,8 +302,11 @@ fn a_proxy_that_does_not_lead_to_the_hub_is_told() {
                 );
                 is_told(what, &error, problem, says, &proxy.url());
                 assert!(
-                    proxy.asked().iter().all(|asked| asked.method == "CONNECT"
-                        && asked.header("authorization").is_none()),
+                    proxy
+                        .requests()
+                        .iter()
+                        .all(|asked| asked.method == "CONNECT"
+                            && asked.header("authorization").is_none()),
                     "{what}"
                 );
             }
@@ -314,7 +318,7 @@ fn a_proxy_that_does_not_lead_to_the_hub_is_told() {
 fn a_proxy_that_wants_to_know_who_asks_is_told() {
     within("a call", || {
         let proxy = ForwardProxy::scripted(|_, client| {
-            client.send(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let _ = client.send(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
         });
         let error = fails(
             "407",
@@ -358,11 +362,11 @@ fn a_proxy_that_is_not_there_is_told() {
 fn delays() -> [(&'static str, Handler); 2] {
     [
         ("silent", |_, client| {
-            client.read_some(&mut [0]);
+            let _ = client.read(&mut [0]);
         }),
         ("trickling", |_, client| {
-            client.send(b"HTTP/1.1 200 OK\r\nX: ");
-            while client.send(b"x") {
+            let _ = client.send(b"HTTP/1.1 200 OK\r\nX: ");
+            while client.send(b"x").is_ok() {
                 thread::sleep(Duration::from_millis(5));
             }
         }),

@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use scramjet_client_blocking::{Error, HostClient, HostClientBuilder, TlsBackend};
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::{Authority, Identity};
-use scramjet_client_tests::fixture::Request;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::Mailbox;
@@ -24,7 +24,7 @@ pub(crate) const NAME: &str = "hub.invalid";
 /// A server that answers each request like a hub, and passes it on.
 pub(crate) struct Hub {
     pub(crate) server: ScriptedServer,
-    pub(crate) requests: Arc<Mailbox<Request>>,
+    pub(crate) requests: Arc<Mailbox<ReceivedRequest>>,
 }
 
 impl Hub {
@@ -48,9 +48,12 @@ impl Hub {
         let server = start(Box::new({
             let requests = Arc::clone(&requests);
             move |connection| {
-                while let Some(request) = connection.read_request() {
+                while let Ok(request) = connection.read_request() {
                     requests.put(request);
-                    if !connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#)) {
+                    if connection
+                        .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                        .is_err()
+                    {
                         break;
                     }
                 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
 use scramjet_client_blocking::HostClient;
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
@@ -134,7 +134,7 @@ fn taking() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
     let sent = AtomicUsize::new(0);
     let server = serving({
         let seen = Arc::clone(&seen);
-        move |request: &Request| {
+        move |request: &ReceivedRequest| {
             let words = format!(
                 "{} {}",
                 request.method,

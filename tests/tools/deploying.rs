@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::abort;
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use std::{env, thread};
 use scramjet_client_blocking::{
     Change, DeployError, Deployed, ErrorKind, HostClient, Key, Package, StartOptions, Version,
 };
-use scramjet_client_tests::fixture::Request;
+use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -71,7 +72,7 @@ impl Keeping {
 }
 
 impl Kept {
-    fn answer(&mut self, version: &str, request: &Request) -> Vec<u8> {
+    fn answer(&mut self, version: &str, request: &ReceivedRequest) -> Vec<u8> {
         let words = format!(
             "{} {}",
             request.method,
@@ -431,7 +432,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     if let Ok(state_file) = env::var("TEST_DEPLOYING_STATE") {
         // Its hub never answers; it ends with the lock.
         let server = ScriptedServer::start(move |connection| {
-            connection.read_head();
+            let _ = connection.read_head();
             std::process::exit(CODE);
         });
         let package = Package::from_dir(env::var("TEST_DEPLOYING_FOLDER").unwrap()).unwrap();
@@ -461,9 +462,9 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     // One has the lock, and waits for its hub.
     let (reached, has_lock) = std::sync::mpsc::channel();
     let hanging = ScriptedServer::start(move |connection| {
-        connection.read_head();
+        let _ = connection.read_head();
         let _ = reached.send(());
-        while connection.read_some(&mut [0; 4096]) > 0 {}
+        while connection.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
     });
     let (package, key, host) = (
         scene.package(),

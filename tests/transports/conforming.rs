@@ -1,23 +1,23 @@
-//! One suite for all of them.
+//! The conformance suite, for all transports.
 
 use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use scramjet_client_blocking::transport::conformance::{Ability, Suite, table};
+use scramjet_client_testing::conformance::{Ability, Suite, table};
 
 use crate::curl_transport::Curl;
 use crate::tcp_transport::Tcp;
 
-/// Whether there is a curl. Where there is none it is said, and what would have used it is left out.
+/// Returns true if `curl` is installed, and says so if it is not.
 pub(crate) fn is_curl_here() -> bool {
     let is_here = Command::new("curl").arg("--version").output().is_ok();
     if !is_here {
         // Past the test harness, which shows nothing of a test that passes.
         let _ = writeln!(
             io::stderr(),
-            "SKIPPED: the transport over `curl`, because there is no such program on this machine; install it"
+            "SKIPPED: the transport over `curl`, which is not installed (apt-get install curl)"
         );
     }
     is_here
@@ -28,12 +28,12 @@ fn suites() -> Vec<Suite> {
     #[cfg(feature = "ureq")]
     {
         use scramjet_client_blocking::{UreqConfig, UreqTransport};
-        let mut patient = UreqConfig::default();
-        patient.connect_timeout = None;
+        let mut untimed = UreqConfig::default();
+        untimed.connect_timeout = None;
         suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));
         suites.push(Suite::new(
-            "ureq, unhurried",
-            Arc::new(UreqTransport::new(&patient).unwrap()),
+            "untimed",
+            Arc::new(UreqTransport::new(&untimed).unwrap()),
         ));
     }
     suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
@@ -49,7 +49,7 @@ fn suites() -> Vec<Suite> {
 }
 
 #[test]
-fn every_transport_keeps_the_contract() {
+fn suite_passes_for_every_transport() {
     let suites: Vec<_> = suites()
         .into_iter()
         .map(|suite| thread::spawn(move || suite.run()))
@@ -62,7 +62,7 @@ fn every_transport_keeps_the_contract() {
     for report in &reports {
         report.assert_conforms();
     }
-    // What each does not support is told to users.
+    // The guide shows users what each transport supports.
     if cfg!(feature = "ureq") && is_curl_here() {
         let guide = include_str!("../../crates/blocking/src/guide/transports.md");
         assert!(

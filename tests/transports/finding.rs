@@ -1,4 +1,4 @@
-//! That the suite finds what is wrong: transports that each break one rule, and otherwise are the one by hand.
+//! Tests of the conformance suite, with transports that each break one rule of the contract.
 
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-use scramjet_client_blocking::transport::conformance::{Ability, Outcome, Report, Suite, table};
-use scramjet_client_blocking::transport::script::from_fn;
 use scramjet_client_blocking::{
     BoxError, CallLimits, Outgoing, Phase, Reason, Transport, TransportError,
 };
+use scramjet_client_testing::conformance::{Ability, Outcome, Report, Suite, table};
+use scramjet_client_testing::script::from_fn;
 
 use crate::tcp_transport::Tcp;
 
@@ -324,67 +324,76 @@ fn never_fresh(mut request: Request<Outgoing<'_>>) -> Answered {
     UREQ.send(request)
 }
 
-/// The rule, and how it is broken.
+/// A rule, and a transport that breaks it.
 const FAULTS: &[(&str, Sending)] = &[
     (
         "every status is Ok, with its body",
         with_errors_for_refusals,
     ),
-    ("interim answers are passed over", dropping_headers),
-    ("a reply is read as it comes", collecting_replies),
-    ("a reply is not decoded", dropping_headers),
-    ("no answer is an error", inventing_answers),
+    ("interim responses are skipped", dropping_headers),
+    ("a response body is read as it arrives", collecting_replies),
+    ("a response body is not decoded", dropping_headers),
     (
-        "a head that is none, or is cut off, is an error",
+        "a connection closed without a response is an error",
         inventing_answers,
     ),
     (
-        "after a deadline another connection is used",
+        "a malformed or truncated head is an error",
+        inventing_answers,
+    ),
+    (
+        "after a deadline, the connection is not reused",
         with_a_plain_error,
     ),
-    ("a long upload arrives whole", capping_uploads),
+    ("a long upload arrives completely", capping_uploads),
+    ("an early refusal is returned", with_errors_for_refusals),
     (
-        "an early refusal is what is returned",
+        "a refusal is returned, even if the connection is reset",
         with_errors_for_refusals,
     ),
     (
-        "an early refusal wins over a reset connection",
+        "a refusal is returned, even if the server stops reading",
         with_errors_for_refusals,
     ),
     (
-        "an early refusal wins over an upload that stands still",
-        with_errors_for_refusals,
+        "a connection that the server closed is not used",
+        working_once,
     ),
-    ("a closed connection is not used", working_once),
-    ("after an idle timeout nothing is lost", with_a_plain_error),
+    (
+        "after an idle timeout, no bytes are lost",
+        with_a_plain_error,
+    ),
     #[cfg(feature = "ureq")]
-    (
-        "a request that was sent in vain has a new connection",
-        never_fresh,
-    ),
+    ("a retried request gets a new connection", never_fresh),
     ("redirects are not followed", following),
-    ("the reason phrase is told", without_a_reason),
+    ("the reason phrase is reported", without_a_reason),
     (
-        "the reason phrase is told, however its bytes are cut",
+        "the reason phrase is reported, however its bytes are split",
         without_a_reason,
     ),
     (
-        "a reply is read as it comes, in every framing",
+        "a response body is read as it arrives, in every framing",
         collecting_replies,
     ),
-    ("a long reply is read whole", capping),
+    ("a long response body is read completely", capping),
     (
-        "a reply that is cut off is an error",
+        "a truncated response body is an error",
         ending_where_it_is_cut,
     ),
     (
-        "a reply that is cut off between its bytes is an error",
+        "a response body truncated within its framing is an error",
         ending_where_it_is_cut,
     ),
-    ("requests go out as they are", adding_a_header),
-    ("requests go out as they are", normalising_the_path),
-    ("no body is not announced", announcing_nothing_as_something),
-    ("bodies are announced and sent", announcing_no_length),
+    ("requests are sent unchanged", adding_a_header),
+    ("requests are sent unchanged", normalising_the_path),
+    (
+        "a request without a body does not announce one",
+        announcing_nothing_as_something,
+    ),
+    (
+        "request bodies are announced and sent",
+        announcing_no_length,
+    ),
     (
         "a reader is read up to its announced length",
         reading_beyond_the_length,
@@ -395,11 +404,11 @@ const FAULTS: &[(&str, Sending)] = &[
         collecting_uploads,
     ),
     (
-        "an upload that cannot be read is an error, and not its end",
+        "a reader that fails is an error, not the end of the upload",
         taking_errors_for_the_end,
     ),
     (
-        "an upload goes on after an early success",
+        "an upload continues after an early success",
         collecting_uploads,
     ),
     ("requests do not wait for each other", one_at_a_time),
@@ -407,42 +416,45 @@ const FAULTS: &[(&str, Sending)] = &[
     ("a request is sent once", trying_again),
     ("errors say how far the request got", always_waiting),
     ("errors say how far the request got", in_no_phase),
-    ("connections are used again", |request| Tcp.send(request)),
+    ("connections are reused", |request| Tcp.send(request)),
+    ("nothing is sent after the deadline", without_deadlines),
     (
-        "a deadline that has passed sends nothing",
+        "a deadline ends a response body that keeps arriving",
         without_deadlines,
     ),
     (
-        "a deadline ends a body that keeps coming",
-        without_deadlines,
+        "after an idle timeout, the body can be read further",
+        with_a_plain_error,
     ),
+    ("nothing is sent after a cancellation", without_cancellation),
     (
-        "after an idle timeout a body is read on",
+        "cancellation ends a wait for the response",
         with_a_plain_error,
     ),
     (
-        "what was cancelled before sends nothing",
-        without_cancellation,
-    ),
-    ("cancelling ends a wait for the answer", with_a_plain_error),
-    ("a deadline ends a wait for the answer", with_a_plain_error),
-    (
-        "an idle timeout ends a wait for the answer",
+        "a deadline ends a wait for the response",
         with_a_plain_error,
     ),
-    ("cancelling ends a body", with_a_plain_error),
-    ("a deadline ends a body", with_a_plain_error),
+    (
+        "an idle timeout ends a wait for the response",
+        with_a_plain_error,
+    ),
+    ("cancellation ends a response body", with_a_plain_error),
+    ("a deadline ends a response body", with_a_plain_error),
     ("a deadline ends an upload", with_a_plain_error),
     ("an idle timeout ends an upload", with_a_plain_error),
-    ("cancelling ends an upload", with_a_plain_error),
-    ("what was cancelled spoils nothing else", with_a_plain_error),
-    ("a deadline ends a wait for the answer", without_deadlines),
+    ("cancellation ends an upload", with_a_plain_error),
     (
-        "an idle timeout ends a wait for the answer",
+        "a cancellation does not affect other requests",
+        with_a_plain_error,
+    ),
+    ("a deadline ends a wait for the response", without_deadlines),
+    (
+        "an idle timeout ends a wait for the response",
         without_idle_timeouts,
     ),
     (
-        "cancelling ends a wait for the answer",
+        "cancellation ends a wait for the response",
         without_cancellation,
     ),
 ];
@@ -459,12 +471,12 @@ fn run(rule: &'static str, fault: Sending) -> Outcome {
 }
 
 #[test]
-fn what_is_broken_is_found() {
+fn suite_finds_every_fault() {
     for row in Suite::of_replay().run().rows {
         let is_broken = FAULTS.iter().any(|(rule, _)| *rule == row.name);
         assert!(
             is_broken || cfg!(not(feature = "ureq")),
-            "no fault shows that this can fail: {}",
+            "no fault shows that this case can fail: {}",
             row.name
         );
     }
@@ -475,13 +487,13 @@ fn what_is_broken_is_found() {
     for ((rule, _), run) in FAULTS.iter().zip(runs) {
         match run.join().unwrap() {
             Outcome::Failed(why) => println!("{rule}: {}", why.lines().next().unwrap_or_default()),
-            outcome => panic!("{rule}: it is broken, and {outcome:?}"),
+            outcome => panic!("{rule}: the rule is broken, and the outcome is {outcome:?}"),
         }
     }
 }
 
 #[test]
-fn what_is_stated_to_be_missing_is_not_run() {
+fn without_skips_the_cases_that_need_the_ability() {
     let suite = Suite::new("plain", faulty(without_a_reason))
         .without(Ability::Reason)
         .only("reason phrase");
@@ -491,47 +503,51 @@ fn what_is_stated_to_be_missing_is_not_run() {
     for row in &report.rows {
         assert_eq!(
             row.outcome,
-            Outcome::Unsupported("it states that it is without Reason".into())
+            Outcome::Unsupported("the transport lacks Reason".into())
         );
     }
 }
 
 #[test]
-fn a_report_is_a_table() {
+fn report_and_table_show_the_outcomes() {
     let report = |name: &str, fault| -> Report {
         Suite::new(name, faulty(fault))
             .without(Ability::Reuse)
-            .only("again")
+            .only("are reused")
             .run()
     };
     let reports = [
         Suite::new("a", faulty(with_errors_for_refusals))
-            .only("no answer")
+            .only("without a response")
             .run(),
         report("b", one_at_a_time),
     ];
-    let expected = "                            a  b\n\
-                    no answer is an error       yes\n\
-                    connections are used again     -\n";
+    let expected = format!(
+        "{:51} a  b\n\
+         a connection closed without a response is an error  yes\n\
+         {:51}    -\n",
+        "", "connections are reused"
+    );
     assert_eq!(table(&reports), expected);
     assert_eq!(
         reports[1].to_string(),
-        "unsupported  connections are used again (it states that it is without Reuse)\n"
+        "unsupported  connections are reused (the transport lacks Reuse)\n"
     );
     let failed = Suite::new("c", faulty(without_a_reason))
-        .only("the reason phrase is told")
+        .only("the reason phrase is reported")
         .run();
     assert!(!failed.conforms());
     let text = failed.to_string();
     assert!(
         text.starts_with(
-            "FAILED       the reason phrase is told\n             the reason: None, and not Some(\""
+            "FAILED       the reason phrase is reported\n             \
+             the reason: found None, expected Some(\""
         ),
         "{text}"
     );
     let panic = std::panic::catch_unwind(|| failed.assert_conforms()).unwrap_err();
     assert!(panic.downcast::<String>().unwrap().ends_with(&text));
-    // A case that is not there.
+    // No case has such a name.
     let none = Suite::new("d", faulty(without_a_reason))
         .only("no such thing")
         .run();

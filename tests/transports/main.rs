@@ -4,7 +4,6 @@ mod conforming;
 mod finding;
 mod recorded;
 mod same_values;
-mod scripted;
 
 // Each is a file of its own, over public API only.
 #[allow(dead_code, reason = "its main function is not run here")]

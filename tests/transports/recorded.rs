@@ -1,4 +1,4 @@
-//! Recorded exchanges, played and recorded.
+//! Tests of `Replay` and `Recorder`, with recordings of real hubs.
 
 use std::fs;
 use std::io::{self, Read};
@@ -8,18 +8,12 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::transport::replay::{Check, Recorder, Replay};
-use scramjet_client_blocking::transport::script::{Answer, Script};
 use scramjet_client_blocking::{ErrorKind, HostClient, Phase, StartOptions, StopOptions, Upload};
+use scramjet_client_testing::replay::{Check, Recorder, Replay};
+use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::fixture;
 
 use crate::tcp_transport::Tcp;
-
-fn fixtures(generation: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(generation)
-}
 
 /// A folder that is removed with everything in it.
 struct Folder(PathBuf);
@@ -37,7 +31,7 @@ impl Folder {
         self
     }
 
-    /// All that is in it.
+    /// Returns the names and contents of its files.
     fn content(&self) -> Vec<(String, String)> {
         let mut files: Vec<_> = fs::read_dir(&self.0)
             .unwrap()
@@ -64,31 +58,39 @@ impl Drop for Folder {
 }
 
 fn complaints(replay: Replay) -> String {
-    let finished = catch_unwind(AssertUnwindSafe(|| replay.finish()));
+    let finished = catch_unwind(AssertUnwindSafe(|| replay.assert_done()));
     finished
-        .expect_err("the replay went wrong")
+        .unwrap_err()
         .downcast::<String>()
         .map(|text| *text)
         .unwrap()
 }
 
-/// What the recordings of real hubs mean is what is read over real HTTP elsewhere.
 #[test]
-fn recordings_of_hubs_are_played() {
+fn replay_plays_the_recordings_of_hubs() {
     let id = fixture::load("0.18.7", "stop-with-keepalive")
-        .id_after("instance")
+        .request
+        .segment_after("instance")
+        .unwrap()
         .to_owned();
-    let replay = Replay::of(fixtures("0.18.7"), ["version", "stop-with-keepalive"]).unwrap();
+    let replay = Replay::of(
+        fixture::folder("0.18.7"),
+        ["version", "stop-with-keepalive"],
+    )
+    .unwrap();
     let host = replay.client().build().unwrap();
     assert_eq!(host.version().unwrap().version, "0.18.7");
     let options = StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true);
     host.instance(id).unwrap().stop(&options).unwrap();
-    replay.finish();
+    replay.assert_done();
 
-    // Interim answers, and a body that was not recorded to its end.
-    let replay = Replay::of(fixtures("0.18.7"), ["sequence-upload-expect-continue"])
-        .unwrap()
-        .checking(Check::Target);
+    // Interim responses, and a body that was not recorded to its end.
+    let replay = Replay::of(
+        fixture::folder("0.18.7"),
+        ["sequence-upload-expect-continue"],
+    )
+    .unwrap()
+    .checking(Check::Target);
     replay
         .client()
         .build()
@@ -97,12 +99,12 @@ fn recordings_of_hubs_are_played() {
         .unwrap();
     let open = fixture::load("1.0.1", "stream-log");
     assert!(!open.response.complete);
-    let replay = Replay::of(fixtures("1.0.1"), ["stream-log"]).unwrap();
+    let replay = Replay::of(fixture::folder("1.0.1"), ["stream-log"]).unwrap();
     let mut log = replay
         .client()
         .build()
         .unwrap()
-        .instance(open.id_after("instance"))
+        .instance(open.request.segment_after("instance").unwrap())
         .unwrap()
         .log()
         .unwrap();
@@ -112,16 +114,16 @@ fn recordings_of_hubs_are_played() {
         io::ErrorKind::UnexpectedEof
     );
     assert_eq!(bytes, open.response.body);
-    replay.finish();
-    // And one that never began.
+    replay.assert_done();
+    // A response that never came.
     let silent = fixture::load("1.0.1", "event-once-ended");
-    let replay = Replay::of(fixtures("1.0.1"), ["event-once-ended"]).unwrap();
+    let replay = Replay::of(fixture::folder("1.0.1"), ["event-once-ended"]).unwrap();
     let instance = replay
         .client()
         .hub_version("1.0.1")
         .build()
         .unwrap()
-        .instance(silent.id_after("instance"))
+        .instance(silent.request.segment_after("instance").unwrap())
         .unwrap();
     let error = instance
         .next_event(silent.request.target.rsplit('/').next().unwrap())
@@ -137,7 +139,7 @@ fn recordings_of_hubs_are_played() {
         "{error:?}"
     );
     assert!(
-        format!("{error:?}").ends_with("event-once-ended: no answer was recorded"),
+        format!("{error:?}").ends_with("event-once-ended: no response was recorded"),
         "{error:?}"
     );
 }
@@ -146,13 +148,14 @@ const STARTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"id\":\"i\
 
 fn start(body: &str) -> String {
     format!(
-        "POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v1/sequence/s/start HTTP/1.1\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
 #[test]
-fn a_request_is_compared_with_its_recording() {
+fn replay_compares_requests_with_their_recordings() {
     let folder = Folder::new("compared");
     folder
         .write("start.request", start(r#"{ "args": ["Berlin"] }"#))
@@ -167,7 +170,7 @@ fn a_request_is_compared_with_its_recording() {
         let well = act(&replay.client().hub_version("1.0.1").build().unwrap());
         (
             well,
-            catch_unwind(AssertUnwindSafe(|| replay.finish()))
+            catch_unwind(AssertUnwindSafe(|| replay.assert_done()))
                 .err()
                 .map(|panic| *panic.downcast::<String>().unwrap()),
         )
@@ -185,24 +188,30 @@ fn a_request_is_compared_with_its_recording() {
         (true, None),
         "JSON of the same meaning"
     );
-    let (well, told) = play(None, &starts("s", "Paris"));
-    let difference = "start: the request differs\n  body\n    recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
+    let (well, report) = play(None, &starts("s", "Paris"));
+    let difference = "start: the request differs\n  body\n    \
+        recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
     assert_eq!(
-        (well, told.unwrap()),
-        (false, format!("the replay went wrong\n{difference}"))
+        (well, report.unwrap()),
+        (
+            false,
+            format!("the replay did not go as recorded\n{difference}")
+        )
     );
     assert_eq!(
         play(Some(Check::ContentType), &starts("s", "Paris")),
         (true, None)
     );
-    let (well, told) = play(Some(Check::Target), &starts("other", "Paris"));
-    assert!(!well && told.unwrap().contains("target\n    recorded /api/v1/sequence/s/start\n    received /api/v1/sequence/other/start"));
-    let (well, told) = play(Some(Check::Target), &|host| {
+    let (well, report) = play(Some(Check::Target), &starts("other", "Paris"));
+    let difference = "target\n    recorded /api/v1/sequence/s/start\n    \
+        received /api/v1/sequence/other/start";
+    assert!(!well && report.unwrap().contains(difference));
+    let (well, report) = play(Some(Check::Target), &|host| {
         host.sequence("s").unwrap().info().is_ok()
     });
     assert!(
         !well
-            && told
+            && report
                 .unwrap()
                 .contains("method\n    recorded POST\n    received GET")
     );
@@ -211,12 +220,12 @@ fn a_request_is_compared_with_its_recording() {
         start("{}").replace("application/json", "text/plain"),
     );
     assert_eq!(play(Some(Check::Target), &starts("s", "")), (true, None));
-    let (well, told) = play(Some(Check::ContentType), &starts("s", ""));
-    assert!(!well && told.unwrap().contains("content-type\n    recorded"));
+    let (well, report) = play(Some(Check::ContentType), &starts("s", ""));
+    assert!(!well && report.unwrap().contains("content-type\n    recorded"));
 }
 
 #[test]
-fn what_is_left_over_or_too_much_is_told_of() {
+fn assert_done_reports_missing_and_additional_requests() {
     let folder = Folder::new("left");
     folder
         .write("1.request", start(""))
@@ -237,7 +246,7 @@ fn what_is_left_over_or_too_much_is_told_of() {
     started(&replay).unwrap();
     assert_eq!(
         complaints(replay.clone()),
-        "the replay went wrong\n2: was not asked for"
+        "the replay did not go as recorded\n2: the recorded request did not come"
     );
     drop(replay);
 
@@ -247,19 +256,19 @@ fn what_is_left_over_or_too_much_is_told_of() {
     started(&replay).unwrap();
     let error = format!("{:?}", started(&replay).unwrap_err());
     assert!(
-        error.ends_with("POST /api/v1/sequence/s/start: nothing is left that is like it"),
+        error.ends_with("POST sequence/s/start: no remaining exchange matches the request"),
         "{error}"
     );
-    assert!(complaints(replay).contains("nothing is left that is like it"));
+    assert!(complaints(replay).contains("no remaining exchange matches the request"));
 
-    // Without being asked.
+    // Dropping it reports the same.
     let replay = Replay::open(&folder.0).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| drop(replay))).is_err());
 }
 
-/// As where it was refused before all of it was sent.
+/// An upload that was refused was not recorded to its end.
 #[test]
-fn of_a_part_of_a_body_the_beginning_is_compared() {
+fn replay_compares_the_beginning_of_a_truncated_recording() {
     let folder = Folder::new("part");
     folder.write(
         "1.request",
@@ -287,14 +296,14 @@ fn of_a_part_of_a_body_the_beginning_is_compared() {
             "{package}"
         );
         assert_eq!(
-            catch_unwind(AssertUnwindSafe(|| replay.finish())).is_ok(),
+            catch_unwind(AssertUnwindSafe(|| replay.assert_done())).is_ok(),
             status.is_some()
         );
     }
 }
 
 #[test]
-fn exchanges_may_come_in_any_order() {
+fn in_any_order_plays_the_exchange_that_matches() {
     let folder = Folder::new("order");
     for (name, id) in [("1", "a"), ("2", "b")] {
         folder.write(
@@ -318,32 +327,44 @@ fn exchanges_may_come_in_any_order() {
     };
     let replay = Replay::open(&folder.0).unwrap().in_any_order();
     assert_eq!(asked(&replay), [true, true]);
-    replay.finish();
+    replay.assert_done();
     let replay = Replay::open(&folder.0).unwrap();
     assert_eq!(asked(&replay), [false, false]);
     assert!(complaints(replay).contains("1: the request differs"));
 }
 
 #[test]
-fn what_is_no_recording_is_not_opened() {
+fn open_fails_for_what_is_not_a_recording() {
     let folder = Folder::new("none");
-    let told = |folder: &Folder| Replay::open(&folder.0).unwrap_err().to_string();
+    let open_error = |folder: &Folder| Replay::open(&folder.0).unwrap_err().to_string();
     assert!(
-        told(&folder).starts_with("there is no *.request in "),
+        open_error(&folder).ends_with(": there is no *.request file"),
         "{}",
-        told(&folder)
+        open_error(&folder)
     );
     folder.write("a.request", "GET / HTTP/1.1\r\n\r\n");
-    assert!(told(&folder).contains("a.http: "), "{}", told(&folder));
+    assert!(
+        open_error(&folder).contains("a.http: "),
+        "{}",
+        open_error(&folder)
+    );
     folder
         .write("a.http", "")
         .write("a.request", "GET / HTTP/1.1\r\n");
-    assert!(told(&folder).contains("a.request: "), "{}", told(&folder));
+    assert!(
+        open_error(&folder).contains("a.request: "),
+        "{}",
+        open_error(&folder)
+    );
     folder.write(
         "a.request",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a number\r\n",
     );
-    assert!(told(&folder).contains("a.request: "), "{}", told(&folder));
+    assert!(
+        open_error(&folder).contains("a.request: "),
+        "{}",
+        open_error(&folder)
+    );
     assert!(
         Replay::open(folder.0.join("missing"))
             .unwrap_err()
@@ -358,8 +379,8 @@ fn what_is_no_recording_is_not_opened() {
     );
 }
 
-/// Everything that a client may do with a hub, in words.
-fn told(host: &HostClient) -> Vec<String> {
+/// Calls a client in many ways, and returns the results as text.
+fn results(host: &HostClient) -> Vec<String> {
     let mut stdout = Vec::new();
     let mut cut = Vec::new();
     vec![
@@ -409,7 +430,7 @@ fn told(host: &HostClient) -> Vec<String> {
 }
 
 #[test]
-fn what_is_recorded_is_played_the_same() {
+fn recorder_writes_what_replay_plays() {
     let folder = Folder::new("recorder");
     let hub = Script::new()
         .then(
@@ -436,12 +457,12 @@ fn what_is_recorded_is_played_the_same() {
         .bearer_token("a-secret")
         .header("x-key", "a-secret")
         .transport(Arc::new(recorder));
-    let recorded = told(&builder.build().unwrap());
+    let recorded = results(&builder.build().unwrap());
     assert!(
         recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"),
         "{recorded:#?}"
     );
-    hub.finish();
+    hub.assert_done();
 
     let files = folder.content();
     let names: Vec<_> = files
@@ -479,12 +500,12 @@ fn what_is_recorded_is_played_the_same() {
     );
 
     let replay = Replay::open(&folder.0).unwrap();
-    assert_eq!(told(&replay.client().build().unwrap()), recorded);
-    replay.finish();
+    assert_eq!(results(&replay.client().build().unwrap()), recorded);
+    replay.assert_done();
 }
 
 #[test]
-fn what_has_no_answer_is_recorded_as_that() {
+fn recorder_writes_an_empty_file_without_a_response() {
     let folder = Folder::new("unanswered");
     let recorder = Recorder::new(Arc::new(Tcp), &folder.0).unwrap();
     let url = scramjet_client_tests::scripted::refused_url();
@@ -507,5 +528,5 @@ fn what_has_no_answer_is_recorded_as_that() {
     let host = replay.client().build().unwrap();
     host.version().unwrap_err();
     host.send_sequence(b"a package".as_slice()).unwrap_err();
-    replay.finish();
+    replay.assert_done();
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures_util::{TryStreamExt, stream};
 use scramjet_client_blocking::http::Method;
-use scramjet_client_blocking::transport::script::{Answer, Script};
 use scramjet_client_blocking::{
     Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload,
 };
@@ -16,6 +15,7 @@ use scramjet_client_core::{
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
     ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
 };
+use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::hub::{SharedHub, shared};
 use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -97,7 +97,7 @@ fn answer(method: &str, target: &str) -> Vec<u8> {
 /// What is sent, said back.
 fn serve() -> ScriptedServer {
     ScriptedServer::start(|connection| {
-        while let Some(request) = connection.read_request() {
+        while let Ok(request) = connection.read_request() {
             let answer = match request.target.as_str() {
                 "/api/v1/sequence" => {
                     let taken = format!(
@@ -111,14 +111,14 @@ fn serve() -> ScriptedServer {
                         taken.replace("Some(", "").replace(')', "").as_bytes(),
                     )
                 }
-                _ => answer(&request.method, &request.target),
+                _ => answer(request.method.as_str(), &request.target),
             };
             let closes = request.header("connection") == Some("close")
                 || answer
                     .windows(17)
                     .any(|window| window == b"Connection: close")
                 || answer.ends_with(b"broken");
-            if !connection.send(&answer) || closes {
+            if connection.send(&answer).is_err() || closes {
                 return;
             }
         }
@@ -471,8 +471,8 @@ fn every_driver_gives_the_same_values() {
 /// The same hub as a script: what it answers is read off the bytes.
 fn scripted() -> Script {
     Script::new()
-        .whenever("POST", "sequence", |asked| {
-            let taken = asked.read_all();
+        .always("POST", "sequence", |request| {
+            let taken = request.read_all();
             Answer::status(
                 202,
                 format!(
@@ -482,12 +482,8 @@ fn scripted() -> Script {
                 ),
             )
         })
-        .whenever("*", "*", |asked| {
-            let (method, target) = (
-                asked.so_far().method.to_string(),
-                asked.so_far().target.clone(),
-            );
-            let bytes = answer(&method, &target);
+        .always("*", "*", |request| {
+            let bytes = answer(request.method.as_str(), &request.target);
             let head_end = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
             let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
             let (status, reason) = head.lines().next().unwrap()[9..].split_once(' ').unwrap();

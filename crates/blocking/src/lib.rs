@@ -69,9 +69,11 @@
 //! - `ureq`: the default transport. Without it, a client is given a [`Transport`] of yours.
 //! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
 //!   only what is not there yet; and the module `build` for build scripts. Compiles 14 crates more.
-//! - `testing`: scripts and replays for tests without a hub, and a suite for transports of one's own, in [`transport`].
 //!
 //! What a build pays for each is in [`guide::costs`].
+//!
+//! The crate [`scramjet-client-testing`](https://docs.rs/scramjet-client-testing) has transports for
+//! tests without a hub, and a test suite for transports.
 //!
 //! # Packing and deploying
 //!

@@ -1,17 +1,9 @@
 //! The one place that does IO: what carries requests to a hub and replies back.
 //!
-//! Programs need none of it. [`Transport`] is for those who go another way than plain HTTP, and says what has to be kept. With the feature
-//! `testing` there are three modules more: `script` answers without a network, `replay` plays recorded exchanges, and `conformance` tells
-//! whether a transport keeps its contract.
+//! Most programs need nothing from here. Implement [`Transport`] to reach a hub other than over plain
+//! HTTP. The crate `scramjet-client-testing` has a test suite for transports, and transports for
+//! tests without a hub.
 
-#[cfg(feature = "testing")]
-pub mod conformance;
-#[cfg(feature = "testing")]
-mod http1;
-#[cfg(feature = "testing")]
-pub mod replay;
-#[cfg(feature = "testing")]
-pub mod script;
 #[cfg(feature = "ureq")]
 mod ureq;
 
@@ -57,8 +49,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
 /// - The error is a [`TransportError`] where it is known how far the request got.
 ///
-/// The module `transport::conformance` (feature `testing`) runs any transport through cases for these sentences, as far as they can be tried:
-/// it waits for no days, and takes [`Timings`] as they are.
+/// `scramjet_client_testing::conformance` checks these rules for any transport, with two exceptions:
+/// it does not wait for days, and it does not check [`Timings`].
 ///
 /// # Example
 /// A transport is often another one with something around it:

@@ -112,14 +112,14 @@ pub(super) fn stream(row: &Row) -> ReadStream<'static> {
 pub(super) fn once(row: &Row) -> NextEvent<'static> {
     NextEvent {
         id: row.instance(),
-        name: keep(EventName::new(row.exchange.id_after("once"))),
+        name: keep(EventName::new(row.id_after("once"))),
     }
 }
 
 pub(super) fn last(row: &Row) -> LastEvent<'static> {
     LastEvent {
         id: row.instance(),
-        name: keep(EventName::new(row.exchange.id_after("event"))),
+        name: keep(EventName::new(row.id_after("event"))),
     }
 }
 
@@ -188,7 +188,7 @@ pub(super) fn send_event(row: &Row) -> SendEvent<'static> {
 pub(super) fn read_events(row: &Row) -> ReadEvents<'static> {
     ReadEvents {
         id: row.instance(),
-        name: keep(EventName::new(row.exchange.id_after("events"))),
+        name: keep(EventName::new(row.id_after("events"))),
     }
 }
 

@@ -55,8 +55,10 @@ fn certificates_are_those_of_the_file() {
         return assert_eq!(answer.is_ok(), case == "trusted", "{answer:?}");
     }
     let server = ScriptedServer::start_tls(|connection| {
-        while connection.read_request().is_some()
-            && connection.send(&response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+        while connection.read_request().is_ok()
+            && connection
+                .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                .is_ok()
         {}
     });
     let folder = Folder::new("env-certificates");

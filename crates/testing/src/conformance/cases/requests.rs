@@ -1,30 +1,32 @@
-//! What goes out.
+//! Cases about requests.
 
 use http::Method;
+use scramjet_client_blocking::Outgoing;
 
-use crate::Outgoing;
-use crate::transport::conformance::stage::{Scene, Stage, text};
-use crate::transport::conformance::{Checked, check, same};
-use crate::transport::script::{Answer, Sent};
+use crate::ReceivedRequest;
+use crate::conformance::stage::{Scene, Stage, text};
+use crate::conformance::{Checked, check, check_eq};
+use crate::script::Answer;
 
-/// Everything is answered, when all of it has come.
-fn taking(stage: &Stage) -> Checked<Scene> {
-    stage.play(|asked| {
-        asked.read_all();
+/// Answers each request when it has arrived completely.
+fn answer_all(stage: &Stage) -> Checked<Scene> {
+    stage.answer(|request| {
+        request.read_all();
         Answer::ok("")
     })
 }
 
-fn values<'a>(sent: &'a Sent, name: &str) -> Vec<&'a [u8]> {
-    sent.headers
+fn values<'a>(request: &'a ReceivedRequest, name: &str) -> Vec<&'a [u8]> {
+    request
+        .headers
         .get_all(name)
         .into_iter()
         .map(|value| value.as_bytes())
         .collect()
 }
 
-pub(super) fn requests_go_out_as_they_are(stage: &Stage) -> Checked {
-    let scene = taking(stage)?;
+pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
+    let scene = answer_all(stage)?;
     for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
         for path in [
             "/",
@@ -58,29 +60,37 @@ pub(super) fn requests_go_out_as_they_are(stage: &Stage) -> Checked {
                 request.headers_mut().append("accept", "*/*".parse()?);
             }
             text(scene.transport.send(request)?)?;
-            let sent = scene.sent()?;
-            same(&what, (&sent.method, sent.target.as_str()), (&method, path))?;
-            same(&what, values(&sent, "x-one"), vec![&b"a b"[..]])?;
-            same(
+            let received = scene.received()?;
+            check_eq(
                 &what,
-                values(&sent, "x-two"),
+                (&received.method, received.target.as_str()),
+                (&method, path),
+            )?;
+            check_eq(&what, values(&received, "x-one"), vec![&b"a b"[..]])?;
+            check_eq(
+                &what,
+                values(&received, "x-two"),
                 vec![&b"first"[..], b"second"],
             )?;
-            same(&what, values(&sent, "x-three"), vec![&br#"a "b" \c"#[..]])?;
-            same(
+            check_eq(
                 &what,
-                values(&sent, "authorization"),
+                values(&received, "x-three"),
+                vec![&br#"a "b" \c"#[..]],
+            )?;
+            check_eq(
+                &what,
+                values(&received, "authorization"),
                 vec![&b"Bearer abc=="[..]],
             )?;
             if method != Method::PUT {
-                same(&what, values(&sent, "accept"), vec![&b"*/*"[..]])?;
+                check_eq(&what, values(&received, "accept"), vec![&b"*/*"[..]])?;
             }
             if scene.is_wire() {
-                same(&what, values(&sent, "host").len(), 1)?;
+                check_eq(&what, values(&received, "host").len(), 1)?;
             }
             for name in ["accept-encoding", "expect", "content-type", "cookie"] {
                 check(
-                    values(&sent, name).is_empty(),
+                    values(&received, name).is_empty(),
                     format_args!("{what}: the header {name} was added"),
                 )?;
             }
@@ -89,19 +99,19 @@ pub(super) fn requests_go_out_as_they_are(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn no_body_is_not_announced(stage: &Stage) -> Checked {
-    let scene = taking(stage)?;
+pub(super) fn empty_bodies_are_not_announced(stage: &Stage) -> Checked {
+    let scene = answer_all(stage)?;
     for method in [Method::GET, Method::DELETE] {
         text(scene.send(method.clone(), "/x", Outgoing::Empty)?)?;
-        let sent = scene.sent()?;
+        let received = scene.received()?;
         for name in ["content-length", "transfer-encoding"] {
             check(
-                values(&sent, name).is_empty(),
-                format_args!("{method} has no body, and announces one by {name}"),
+                values(&received, name).is_empty(),
+                format_args!("{method} has no body, and announces one with {name}"),
             )?;
         }
         check(
-            sent.body.is_empty(),
+            received.body.is_empty(),
             format_args!("{method} has no body, and one arrived"),
         )?;
     }
@@ -109,7 +119,7 @@ pub(super) fn no_body_is_not_announced(stage: &Stage) -> Checked {
 }
 
 pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
-    let scene = taking(stage)?;
+    let scene = answer_all(stage)?;
     let long = b"0123456789abcdef".repeat(20_000);
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         for content in [&b""[..], b"{}", &long] {
@@ -117,18 +127,22 @@ pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
             let send = |body: Outgoing<'_>, length: Option<u64>| -> Checked {
                 let what = format!("{method} {body:?}");
                 text(scene.send(method.clone(), "/x", body)?)?;
-                let sent = scene.sent()?;
+                let received = scene.received()?;
                 if scene.is_wire() {
                     let announced = length.map(|length| length.to_string());
-                    same(&what, sent.header("content-length"), announced.as_deref())?;
-                    same(
+                    check_eq(
                         &what,
-                        sent.header("transfer-encoding"),
+                        received.header("content-length"),
+                        announced.as_deref(),
+                    )?;
+                    check_eq(
+                        &what,
+                        received.header("transfer-encoding"),
                         length.is_none().then_some("chunked"),
                     )?;
                 }
                 check(
-                    sent.complete && sent.body == content,
+                    received.complete && received.body == content,
                     format_args!("{what}: other bytes arrived"),
                 )
             };
@@ -153,9 +167,13 @@ pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
 }
 
 pub(super) fn a_reader_is_read_up_to_its_length(stage: &Stage) -> Checked {
-    let scene = taking(stage)?;
+    let scene = answer_all(stage)?;
     let mut reader = &b"0123456789"[..];
     text(scene.upload(&mut reader, Some(4))?)?;
-    same("what arrived", scene.sent()?.text().as_str(), "0123")?;
-    same("what is left", reader, b"456789")
+    check_eq(
+        "the body that arrived",
+        scene.received()?.text().as_str(),
+        "0123",
+    )?;
+    check_eq("the rest of the reader", reader, b"456789")
 }

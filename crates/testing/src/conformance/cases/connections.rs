@@ -1,23 +1,24 @@
-//! What becomes of connections.
+//! Cases about connections.
 
 use std::io::{self, Read};
+use std::net::Shutdown;
 use std::thread;
 
 use http::Method;
+use scramjet_client_blocking::{Fresh, Outgoing, Phase, TransportError};
 
-use crate::transport::conformance::server::refused_url;
-use crate::transport::conformance::stage::{Answered, Hear, Say, Stage, heard, text};
-use crate::transport::conformance::{Checked, check, same};
-use crate::transport::script::Answer;
-use crate::{Fresh, Outgoing, Phase, TransportError};
+use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
+use crate::conformance::{Checked, check, check_eq};
+use crate::script::Answer;
+use crate::server::refused_url;
 
 pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
-    let (say, arrived) = Say::new();
-    let (go_on, may_go_on) = Hear::new();
-    let scene = stage.play(move |asked| {
-        if asked.so_far().target == "/slow" {
-            say.say(());
-            if let Err(error) = may_go_on.hear() {
+    let (notifier, arrived) = Notifier::new();
+    let (release, wait_for_release) = Waiter::new();
+    let scene = stage.answer(move |request| {
+        if request.target == "/slow" {
+            notifier.send(());
+            if let Err(error) = wait_for_release.wait() {
                 return Answer::error(error);
             }
         }
@@ -25,66 +26,69 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
     })?;
     thread::scope(|scope| {
         let slow = scope.spawn(|| text(scene.get("/slow")?));
-        heard(&arrived, "the slow request")?;
-        same(
-            "the quick one",
+        receive(&arrived, "the slow request")?;
+        check_eq(
+            "the response to the quick request",
             text(scene.get("/quick")?)?.as_str(),
             "done",
         )?;
-        go_on.send(())?;
-        let slow = slow.join().map_err(|_| "the slow one panicked")??;
-        same("the slow one", slow.as_str(), "done")
+        release.send(())?;
+        let slow = slow.join().map_err(|_| "the slow request panicked")??;
+        check_eq("the response to the slow request", slow.as_str(), "done")
     })
 }
 
 pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
     for path in ["/endless", "/idle"] {
-        let (say, gone) = Say::new();
-        let scene = stage.wire(move |connection| {
-            let endless = connection.request()?.target == "/endless";
+        let (notifier, gone) = Notifier::new();
+        let scene = stage.serve_bytes(move |connection| {
+            let endless = connection.read_request()?.target == "/endless";
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
             while connection.send(&chunk).is_ok() && endless {}
-            // Either the client has closed it, or it does now.
-            let _ = connection.drain();
-            say.say(());
+            // Until the client closes the connection, if it has not.
+            let _ = io::copy(connection, &mut io::sink());
+            notifier.send(());
             Ok(())
         })?;
         let mut body = scene.get(path)?.into_body();
         body.read_exact(&mut [0; 1000])?;
-        check(gone.try_recv().is_err(), "it is closed too early")?;
+        check(
+            gone.try_recv().is_err(),
+            "the connection is closed too early",
+        )?;
         drop(body);
-        heard(&gone, "the end of the connection")?;
+        receive(&gone, "the end of the connection")?;
     }
     Ok(())
 }
 
 pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
-    let (say, closed) = Say::new();
-    let scene = stage.wire(move |connection| {
-        connection.request()?;
-        // It does not say that it will close.
+    let (notifier, closed) = Notifier::new();
+    let scene = stage.serve_bytes(move |connection| {
+        connection.read_request()?;
+        // Without announcing that it closes the connection.
         connection.send(format!(
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
-            connection.index
+            connection.index()
         ))?;
-        connection.close()?;
-        say.say(());
+        connection.socket().shutdown(Shutdown::Both)?;
+        notifier.send(());
         Ok(())
     })?;
     for index in 0..3 {
-        let answered = scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?;
-        same("the connection", text(answered)?, index.to_string())?;
-        heard(&closed, "the end of the connection")?;
+        let response = scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?;
+        check_eq("the connection", text(response)?, index.to_string())?;
+        receive(&closed, "the end of the connection")?;
     }
     Ok(())
 }
 
-pub(super) fn connections_are_used_again(stage: &Stage) -> Checked {
-    let scene = stage.wire(|connection| {
+pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
+    let scene = stage.serve_bytes(|connection| {
         loop {
-            let sent = connection.request()?;
-            connection.send(match sent.target.as_str() {
+            let request = connection.read_request()?;
+            connection.send(match request.target.as_str() {
                 "/chunked" => {
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
                         .to_owned()
@@ -111,40 +115,40 @@ pub(super) fn connections_are_used_again(stage: &Stage) -> Checked {
             },
         )?)?;
     }
-    same("the number of connections", scene.connections(), 1)
+    check_eq("the number of connections", scene.connections(), 1)
 }
 
-pub(super) fn fresh_connections_are_made(stage: &Stage) -> Checked {
-    let scene = stage.wire(|connection| {
+pub(super) fn retried_requests_get_new_connections(stage: &Stage) -> Checked {
+    let scene = stage.serve_bytes(|connection| {
         loop {
-            connection.request()?;
+            connection.read_request()?;
             connection.send(format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
-                connection.index
+                connection.index()
             ))?;
         }
     })?;
-    same(
+    check_eq(
         "the first connection",
         text(scene.get("/x")?)?.as_str(),
         "0",
     )?;
     let mut request = scene.request(Method::GET, "/x", Outgoing::Empty)?;
     request.extensions_mut().insert(Fresh);
-    same(
-        "the connection of a request that was sent before in vain",
+    check_eq(
+        "the connection of the retried request",
         text(scene.transport.send(request)?)?.as_str(),
         "1",
     )
 }
 
 pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
-    let (say, arrived) = Say::new();
-    let scene = stage.wire(move |connection| {
+    let (notifier, arrived) = Notifier::new();
+    let scene = stage.serve_bytes(move |connection| {
         loop {
-            let sent = connection.request()?;
-            say.say(format!("{} {}", sent.method, sent.target));
-            if sent.target == "/lost" {
+            let request = connection.read_request()?;
+            notifier.send(format!("{} {}", request.method, request.target));
+            if request.target == "/lost" {
                 return Ok(());
             }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
@@ -155,11 +159,11 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
         (Method::PUT, Outgoing::Bytes(b"{}")),
         (Method::POST, Outgoing::Bytes(b"{}")),
     ] {
-        // On a connection that was used before, where they are.
+        // So that the next request may use a connection that has been used.
         text(scene.get("/before")?)?;
         check(
             scene.send(method.clone(), "/lost", body).is_err(),
-            format_args!("{method}: there was an answer"),
+            format_args!("{method}: there was a response"),
         )?;
         text(scene.get("/after")?)?;
         for expected in [
@@ -167,31 +171,31 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
             format!("{method} /lost"),
             "GET /after".to_owned(),
         ] {
-            same("what arrived", heard(&arrived, &expected)?, expected)?;
+            check_eq("the request", receive(&arrived, &expected)?, expected)?;
         }
     }
     Ok(())
 }
 
 pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
-    let scene = stage.wire(|connection| connection.request().map(drop))?;
-    let phase = |result: Checked<Answered>| -> Checked<Phase> {
+    let scene = stage.serve_bytes(|connection| connection.read_request().map(drop))?;
+    let phase = |result: Checked<Received>| -> Checked<Phase> {
         match result.map(drop) {
-            Ok(()) => Err("there was an answer".into()),
+            Ok(()) => Err("there was a response".into()),
             Err(error) => match error.downcast::<TransportError>() {
                 Ok(error) => Ok(error.phase),
-                Err(error) => Err(format!("it is no TransportError: {error}").into()),
+                Err(error) => Err(format!("the error is not a TransportError: {error}").into()),
             },
         }
     };
-    let wait = |what: &str, result| same(what, phase(result)?, Phase::Wait);
-    wait("GET without an answer", scene.get("/x"))?;
+    let wait = |what: &str, result| check_eq(what, phase(result)?, Phase::Wait);
+    wait("GET without a response", scene.get("/x"))?;
     wait(
-        "POST without an answer",
+        "POST without a response",
         scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}")),
     )?;
     wait(
-        "an upload without an answer",
+        "an upload without a response",
         scene.upload(&mut &b"{}"[..], None),
     )?;
 
@@ -204,16 +208,16 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
             .uri(refused_url()?)
             .body(body)?;
         let phase = phase(scene.transport.send(request))?;
-        // However finely it is told, nothing was sent.
+        // Whichever of the earlier phases it is, nothing was sent.
         check(
             !matches!(phase, Phase::Send | Phase::Wait | Phase::Read),
-            format_args!("where nobody listens: {phase:?}"),
+            format_args!("the connection was refused, and the phase is {phase:?}"),
         )?;
     }
 
-    let scene = stage.wire(|connection| connection.head().map(drop))?;
-    same(
-        "an upload that is not taken",
+    let scene = stage.serve_bytes(|connection| connection.read_head().map(drop))?;
+    check_eq(
+        "an upload that the server does not read",
         phase(scene.upload(&mut io::repeat(b'.'), None))?,
         Phase::Send,
     )

@@ -1,24 +1,24 @@
-//! Whether a transport keeps the contract of [`Transport`]: one suite, which runs any of them through the same cases.
+//! A test suite for transports: checks that a transport keeps the contract of [`Transport`].
 //!
 //! ```no_run
-//! # use scramjet_client_blocking::transport::script::Script as MyTransport;
+//! # use scramjet_client_testing::script::Script as MyTransport;
 //! use std::sync::Arc;
-//! use scramjet_client_blocking::transport::conformance::{Ability, Suite};
+//! use scramjet_client_testing::conformance::{Ability, Suite};
 //!
-//! // In a test of your own transport, which here makes a connection for each request.
+//! // In a test of your transport, which in this example opens a connection for each request.
 //! let suite = Suite::new("mine", Arc::new(MyTransport::new())).without(Ability::Reuse);
 //! suite.run().assert_conforms();
 //! ```
 //!
-//! The suite serves what it needs itself, on ports of the loopback interface, over plain HTTP/1.1; a transport that goes elsewhere must be
-//! able to reach those. Each case has servers of its own, a transport that hangs is told of after half a minute, and a run takes some seconds.
+//! The suite starts servers on ports of the loopback interface, which speak plain HTTP/1.1. Your
+//! transport must be able to reach them. Each case has its own servers. A case that hangs fails
+//! after half a minute, and a whole run takes some seconds.
 //!
-//! What the contract leaves to a transport is an [`Ability`]. One that it does not have is stated with [`Suite::without`], and is told of in the
-//! [`Report`], so that nobody relies on it.
+//! The abilities that the contract leaves to a transport are listed in [`Ability`]. Declare a
+//! missing one with [`Suite::without`]; the [`Report`] shows it.
 
 mod cases;
 mod report;
-mod server;
 mod stage;
 
 pub use self::report::{Outcome, Report, Row, table};
@@ -31,35 +31,40 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::{BoxError, Transport};
+
 use self::stage::{Stage, Unsupported};
-use super::{BoxError, Transport};
 
-/// Longer than any step takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Upper bound for one step of a case. No step takes as long, even on a busy machine.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a transport may leave out, if it says so.
+/// An ability that a transport may lack, if it declares so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ability {
-    /// Ends an exchange at its [`deadline`](crate::CallLimits::deadline).
+    /// Ends a request at its [`deadline`](scramjet_client_blocking::CallLimits::deadline).
     Deadline,
-    /// Ends a wait after the time of [`idle`](crate::CallLimits::idle), and goes on afterwards if asked to.
+    /// Ends a wait after the [`idle`](scramjet_client_blocking::CallLimits::idle) timeout, and can
+    /// continue afterwards.
     Idle,
-    /// Ends an exchange when its [`cancel`](crate::CallLimits::cancel) token is cancelled.
+    /// Ends a request when its [`cancel`](scramjet_client_blocking::CallLimits::cancel) token is
+    /// canceled.
     Cancel,
-    /// Uses a connection for more than one exchange.
+    /// Uses a connection for several requests.
     Reuse,
-    /// Tells the [`Reason`](crate::Reason) of an answer.
+    /// Reports the [`Reason`](scramjet_client_blocking::Reason) phrase of a response.
     Reason,
-    /// Returns a refusal also where the connection was reset right after it, in the midst of an upload. One that is only closed is no such case.
+    /// Returns a refusal even if the connection is reset right after it, during an upload. A
+    /// connection that is only closed does not need this.
     ResetRefusal,
-    /// Tells by a [`TransportError`](crate::TransportError) how far a request got.
+    /// Reports how far a request got, with a
+    /// [`TransportError`](scramjet_client_blocking::TransportError).
     Phase,
 }
 
-/// The cases, and what they are about.
+/// The cases, and the transport that they check.
 ///
-/// See [the module](self) for an example.
+/// See the [module](self) for an example.
 #[derive(Clone)]
 pub struct Suite {
     name: String,
@@ -69,19 +74,19 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// All cases for this transport. The name is for the report.
+    /// Returns all cases for this transport. The name is for the report.
     pub fn new(name: impl Into<String>, transport: Arc<dyn Transport>) -> Self {
         Self::on(name.into(), Stage::Loopback(transport))
     }
 
-    /// The cases that mean something without a network, for [`Script`](super::script::Script): how far a test that uses it can rely on it.
+    /// Returns the cases that apply to a [`Script`](crate::script::Script), which has no network.
     #[must_use]
     pub fn of_script() -> Self {
         Self::on("script".into(), Stage::Script)
     }
 
-    /// The cases that can be written down beforehand, for [`Replay`](super::replay::Replay). They are written to folders of their own in that
-    /// of the operating system for temporary files, and removed afterwards.
+    /// Returns the cases that apply to a [`Replay`](crate::replay::Replay), which can only play
+    /// what was written down before.
     #[must_use]
     pub fn of_replay() -> Self {
         Self::on("replay".into(), Stage::Replay)
@@ -96,14 +101,14 @@ impl Suite {
         }
     }
 
-    /// States that the transport does not have this ability. What is about it is not run.
+    /// Declares that the transport lacks an ability. The cases that need it do not run.
     #[must_use]
     pub fn without(mut self, ability: Ability) -> Self {
         self.lacks.push(ability);
         self
     }
 
-    /// Only the cases with this in their name, to look for a mistake.
+    /// Keeps the cases whose name contains this text.
     #[must_use]
     pub fn only(self, part: impl Into<String>) -> Self {
         Self {
@@ -115,12 +120,12 @@ impl Suite {
     /// Runs the cases, one after the other.
     #[must_use]
     pub fn run(&self) -> Report {
-        let wanted = cases::ALL.iter().filter(|case| {
+        let selected = cases::ALL.iter().filter(|case| {
             self.only
                 .as_ref()
                 .is_none_or(|part| case.name.contains(part))
         });
-        let rows = wanted.map(|case| Row {
+        let rows = selected.map(|case| Row {
             name: case.name,
             outcome: self.outcome(case),
         });
@@ -136,25 +141,26 @@ impl Suite {
             .iter()
             .find(|ability| self.lacks.contains(ability))
         {
-            return Outcome::Unsupported(format!("it states that it is without {ability:?}"));
+            return Outcome::Unsupported(format!("the transport lacks {ability:?}"));
         }
-        let (tell, told) = channel();
+        let (sender, result) = channel();
         let stage = self.stage.clone();
         thread::spawn(move || {
             let checked = catch_unwind(AssertUnwindSafe(|| (case.run)(&stage)));
-            // Nobody listens any more where it took too long.
-            let _ = tell.send(checked.unwrap_or_else(|_| {
-                Err("it panicked; the panic's own message tells of it".into())
-            }));
+            // The receiver is gone if the case took too long.
+            let _ =
+                sender.send(checked.unwrap_or_else(|_| {
+                    Err("the case panicked; see the message of the panic".into())
+                }));
         });
-        match told.recv_timeout(3 * PATIENCE) {
+        match result.recv_timeout(3 * STEP_TIMEOUT) {
             Ok(Ok(())) => Outcome::Passed,
             Ok(Err(error)) => match error.downcast::<Unsupported>() {
                 Ok(unsupported) => Outcome::Unsupported(unsupported.to_string()),
                 Err(error) => Outcome::Failed(with_causes(&*error)),
             },
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Outcome::Failed("it hangs".into())
+                Outcome::Failed("the transport hangs".into())
             }
         }
     }
@@ -177,14 +183,14 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     })
 }
 
-/// A rule, and how it is checked.
+/// A rule of the contract, and the function that checks it.
 struct Case {
     name: &'static str,
     needs: &'static [Ability],
     run: fn(&Stage) -> Checked,
 }
 
-/// What is wrong, where something is.
+/// The result of a check. The error says what is wrong.
 type Checked<T = ()> = Result<T, BoxError>;
 
 fn check(holds: bool, otherwise: impl fmt::Display) -> Checked {
@@ -195,9 +201,9 @@ fn check(holds: bool, otherwise: impl fmt::Display) -> Checked {
     }
 }
 
-fn same<T: PartialEq + fmt::Debug>(what: impl fmt::Display, found: T, expected: T) -> Checked {
+fn check_eq<T: PartialEq + fmt::Debug>(what: impl fmt::Display, found: T, expected: T) -> Checked {
     check(
         found == expected,
-        format_args!("{what}: {found:?}, and not {expected:?}"),
+        format_args!("{what}: found {found:?}, expected {expected:?}"),
     )
 }

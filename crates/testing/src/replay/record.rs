@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
+use scramjet_client_blocking::{BoxError, Outgoing, Reason, Transport};
 
-use crate::transport::http1::{Head, chunk};
-use crate::transport::script::target;
-use crate::{BoxError, Outgoing, Reason, Transport};
+use crate::http1::{Head, chunk, is_bodiless};
+use crate::request::{SECRET_HEADERS, target};
 
-/// Writes down what goes through another transport, for [`Replay`](super::Replay). The files are named by their number, the method and the
-/// end of the path; they are written as the bytes come, so that what breaks off does so when it is played.
+/// Records the exchanges of another transport, for [`Replay`](super::Replay).
 ///
-/// Left out are the values of headers that the client was given or that are secrets by their nature: `Authorization`, `Cookie`, `Set-Cookie`.
-/// Bodies are kept as they are: look through them before you hand them on.
+/// The names of the files have a number, the method and the end of the path. The bytes are written
+/// as they come, so that an exchange that was cut off is cut off when it is played.
+///
+/// The files do not have the values of headers that were given to the client, nor those of
+/// `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`. They do have the bodies: look
+/// for secrets in them before you share them.
 pub struct Recorder {
     inner: Arc<dyn Transport>,
     folder: PathBuf,
@@ -23,10 +26,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records into this folder, which is made where it is not there. What it held stays, but for files of the same names.
+    /// Records into this folder, and creates it if it does not exist. Files of the same names are
+    /// overwritten.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn new(transport: Arc<dyn Transport>, folder: impl AsRef<Path>) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         Ok(Self {
@@ -72,29 +76,29 @@ impl Transport for Recorder {
             Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             Outgoing::Reader { length, .. } => *length,
         };
-        let mut tape = Tape {
+        let mut recording = Recording {
             file: file("request")?,
             chunked: length.is_none() && matches!(body, Outgoing::Reader { .. }),
         };
-        tape.begin(
+        recording.begin(
             format!("{} {target} HTTP/1.1", head.method),
             &mut headers,
             length,
         )?;
-        // Before it is answered, there is no answer.
-        let reply = file("http")?;
+        // Stays empty if there is no response.
+        let response = file("http")?;
 
-        let mut taped = None;
+        let mut recorded = None;
         let body = match body {
             Outgoing::Empty => Outgoing::Empty,
             Outgoing::Bytes(bytes) => {
-                tape.piece(bytes)?;
+                recording.piece(bytes)?;
                 Outgoing::Bytes(bytes)
             }
             Outgoing::Reader { reader, length } => Outgoing::Reader {
-                reader: taped.insert(Taped {
+                reader: recorded.insert(RecordedBody {
                     inner: reader,
-                    tape,
+                    recording,
                 }),
                 length,
             },
@@ -109,47 +113,43 @@ impl Transport for Recorder {
             .get::<Reason>()
             .map_or("", |reason| &reason.0);
         let mut headers = public(&head.headers);
-        let bodiless = matches!(head.status.as_u16(), 204 | 304);
-        let mut tape = Tape {
-            file: reply,
-            chunked: !bodiless && !headers.contains_key(header::CONTENT_LENGTH),
+        let mut recording = Recording {
+            file: response,
+            chunked: !is_bodiless(head.status) && !headers.contains_key(header::CONTENT_LENGTH),
         };
-        tape.begin(
+        recording.begin(
             format!("HTTP/1.1 {} {reason}", head.status.as_u16()),
             &mut headers,
             None,
         )?;
         Ok(Response::from_parts(
             head,
-            Box::new(Taped { inner: body, tape }),
+            Box::new(RecordedBody {
+                inner: body,
+                recording,
+            }),
         ))
     }
 }
 
-/// The headers without what nobody else should see.
+/// Returns the headers without credentials.
 fn public(headers: &HeaderMap) -> HeaderMap {
-    let secret = [
-        header::AUTHORIZATION,
-        header::PROXY_AUTHORIZATION,
-        header::COOKIE,
-        header::SET_COOKIE,
-    ];
     let mut headers = headers.clone();
     for (name, value) in &mut headers {
-        if value.is_sensitive() || secret.contains(name) {
+        if value.is_sensitive() || SECRET_HEADERS.contains(name) {
             *value = HeaderValue::from_static("(left out)");
         }
     }
     headers
 }
 
-/// A message that is being written down.
-struct Tape {
+/// A message that is being recorded.
+struct Recording {
     file: File,
     chunked: bool,
 }
 
-impl Tape {
+impl Recording {
     fn begin(
         &mut self,
         first_line: String,
@@ -184,19 +184,20 @@ impl Tape {
     }
 }
 
-/// A body that is written down as it is read.
-struct Taped<R> {
+/// A body that is recorded as it is read.
+struct RecordedBody<R> {
     inner: R,
-    tape: Tape,
+    recording: Recording,
 }
 
-impl<R: Read> Read for Taped<R> {
+impl<R: Read> Read for RecordedBody<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
-        // A chunk of no bytes is the end, and is written once.
-        if read > 0 || (self.tape.chunked && !buf.is_empty()) {
-            self.tape.piece(buf.get(..read).unwrap_or_default())?;
-            self.tape.chunked &= read > 0;
+        // An empty chunk is the end, and is written once.
+        if read > 0 || (self.recording.chunked && !buf.is_empty()) {
+            let bytes = buf.get(..read).unwrap_or_default();
+            self.recording.piece(bytes)?;
+            self.recording.chunked &= read > 0;
         }
         Ok(read)
     }

@@ -1,39 +1,39 @@
 use std::fmt::{self, Write};
 
-/// What became of the cases of a [`Suite`](super::Suite). Shown, it is a table.
+/// The outcomes of the cases of a [`Suite`](super::Suite). Its `Display` form is a list.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The name that the suite was given.
+    /// The name of the transport, as given to the suite.
     pub transport: String,
-    /// A row for each case, in their order.
+    /// A row for each case that was selected.
     pub rows: Vec<Row>,
 }
 
-/// A case and what became of it.
+/// A case and its outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
     /// The rule, in a sentence.
     pub name: &'static str,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The transport keeps the rule.
     Passed,
-    /// It does not: what was found.
+    /// The transport breaks the rule. The text says what was found.
     Failed(String),
-    /// The rule is not for it: why.
+    /// The rule does not apply to the transport. The text says why.
     Unsupported(String),
 }
 
 impl Report {
-    /// Whether it keeps all that it does not state to be without.
+    /// Returns true if no case failed.
     #[must_use]
     pub fn conforms(&self) -> bool {
         !self
@@ -42,15 +42,15 @@ impl Report {
             .any(|row| matches!(row.outcome, Outcome::Failed(_)))
     }
 
-    /// For tests.
+    /// Asserts that no case failed.
     ///
     /// # Panics
-    /// The transport breaks a rule, or there was no case. The message is the table.
+    /// If a case failed, or no case was selected. The message has the list of outcomes.
     #[track_caller]
     pub fn assert_conforms(&self) {
         assert!(
             !self.rows.is_empty(),
-            "{}: no case has this in its name",
+            "{}: no case has this text in its name",
             self.transport
         );
         assert!(
@@ -79,7 +79,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Several reports side by side: a line for each case, a column for each transport.
+/// Formats several reports as a table with a line for each case and a column for each transport.
 #[must_use]
 pub fn table(reports: &[Report]) -> String {
     let names = reports

@@ -1,0 +1,234 @@
+//! The cases. Each checks a sentence of the contract, or a part of one.
+
+mod connections;
+mod limits;
+mod requests;
+mod responses;
+mod uploads;
+
+use super::stage::Stage;
+use super::{Ability, Case, Checked};
+
+const fn case(name: &'static str, run: fn(&Stage) -> Checked) -> Case {
+    Case {
+        name,
+        needs: &[],
+        run,
+    }
+}
+
+const fn needs(needs: &'static [Ability], name: &'static str, run: fn(&Stage) -> Checked) -> Case {
+    Case { name, needs, run }
+}
+
+pub(super) const ALL: &[Case] = &[
+    case(
+        "every status is Ok, with its body",
+        responses::every_status_is_ok,
+    ),
+    case(
+        "redirects are not followed",
+        responses::redirects_are_not_followed,
+    ),
+    case(
+        "a response body is not decoded",
+        responses::response_bodies_are_not_decoded,
+    ),
+    case(
+        "interim responses are skipped",
+        responses::interim_responses_are_skipped,
+    ),
+    needs(
+        &[Ability::Reason],
+        "the reason phrase is reported",
+        responses::reason_phrases_are_reported,
+    ),
+    needs(
+        &[Ability::Reason],
+        "the reason phrase is reported, however its bytes are split",
+        responses::split_reason_phrases_are_reported,
+    ),
+    case(
+        "a response body is read as it arrives",
+        responses::responses_are_streamed,
+    ),
+    case(
+        "a response body is read as it arrives, in every framing",
+        responses::framed_responses_are_streamed,
+    ),
+    case(
+        "a long response body is read completely",
+        responses::long_responses_are_read_completely,
+    ),
+    case(
+        "a truncated response body is an error",
+        responses::truncated_responses_are_errors,
+    ),
+    case(
+        "a response body truncated within its framing is an error",
+        responses::truncated_framing_is_an_error,
+    ),
+    case(
+        "a connection closed without a response is an error",
+        responses::no_response_is_an_error,
+    ),
+    case(
+        "a malformed or truncated head is an error",
+        responses::malformed_heads_are_errors,
+    ),
+    case(
+        "requests are sent unchanged",
+        requests::requests_are_sent_unchanged,
+    ),
+    case(
+        "a request without a body does not announce one",
+        requests::empty_bodies_are_not_announced,
+    ),
+    case(
+        "request bodies are announced and sent",
+        requests::bodies_are_announced_and_sent,
+    ),
+    case(
+        "a reader is read up to its announced length",
+        requests::a_reader_is_read_up_to_its_length,
+    ),
+    case(
+        "an upload is sent as it is read",
+        uploads::uploads_are_streamed,
+    ),
+    case(
+        "an upload of known length is sent as it is read",
+        uploads::sized_uploads_are_streamed,
+    ),
+    case(
+        "a long upload arrives completely",
+        uploads::long_uploads_arrive_completely,
+    ),
+    case(
+        "a reader that fails is an error, not the end of the upload",
+        uploads::failing_readers_are_errors,
+    ),
+    case(
+        "an upload continues after an early success",
+        uploads::uploads_continue_after_an_early_success,
+    ),
+    case(
+        "an early refusal is returned",
+        uploads::early_refusals_are_returned,
+    ),
+    needs(
+        &[Ability::ResetRefusal],
+        "a refusal is returned, even if the connection is reset",
+        uploads::refusals_are_returned_despite_a_reset,
+    ),
+    case(
+        "a refusal is returned, even if the server stops reading",
+        uploads::refusals_are_returned_if_the_server_stops_reading,
+    ),
+    case(
+        "requests do not wait for each other",
+        connections::requests_do_not_wait_for_each_other,
+    ),
+    case(
+        "dropping a body closes its connection",
+        connections::dropping_a_body_closes_the_connection,
+    ),
+    case(
+        "a connection that the server closed is not used",
+        connections::closed_connections_are_not_used,
+    ),
+    needs(
+        &[Ability::Reuse],
+        "connections are reused",
+        connections::connections_are_reused,
+    ),
+    needs(
+        &[Ability::Reuse],
+        "a retried request gets a new connection",
+        connections::retried_requests_get_new_connections,
+    ),
+    case(
+        "a request is sent once",
+        connections::requests_are_sent_once,
+    ),
+    needs(
+        &[Ability::Phase],
+        "errors say how far the request got",
+        connections::errors_say_how_far_the_request_got,
+    ),
+    needs(
+        &[Ability::Deadline],
+        "nothing is sent after the deadline",
+        limits::nothing_is_sent_after_the_deadline,
+    ),
+    needs(
+        &[Ability::Deadline],
+        "a deadline ends a wait for the response",
+        limits::deadlines_end_a_wait,
+    ),
+    needs(
+        &[Ability::Deadline],
+        "a deadline ends a response body",
+        limits::deadlines_end_a_body,
+    ),
+    needs(
+        &[Ability::Deadline],
+        "a deadline ends a response body that keeps arriving",
+        limits::deadlines_end_a_body_that_keeps_arriving,
+    ),
+    needs(
+        &[Ability::Deadline],
+        "a deadline ends an upload",
+        limits::deadlines_end_an_upload,
+    ),
+    needs(
+        &[Ability::Deadline, Ability::Reuse],
+        "after a deadline, the connection is not reused",
+        limits::connections_are_not_reused_after_a_deadline,
+    ),
+    needs(
+        &[Ability::Idle],
+        "an idle timeout ends a wait for the response",
+        limits::idle_timeouts_end_a_wait,
+    ),
+    needs(
+        &[Ability::Idle],
+        "an idle timeout ends an upload",
+        limits::idle_timeouts_end_an_upload,
+    ),
+    needs(
+        &[Ability::Idle],
+        "after an idle timeout, the body can be read further",
+        limits::bodies_can_be_read_after_an_idle_timeout,
+    ),
+    needs(
+        &[Ability::Idle],
+        "after an idle timeout, no bytes are lost",
+        limits::no_bytes_are_lost_after_an_idle_timeout,
+    ),
+    needs(
+        &[Ability::Cancel],
+        "nothing is sent after a cancellation",
+        limits::nothing_is_sent_after_a_cancellation,
+    ),
+    needs(
+        &[Ability::Cancel],
+        "cancellation ends a wait for the response",
+        limits::cancellation_ends_a_wait,
+    ),
+    needs(
+        &[Ability::Cancel],
+        "cancellation ends a response body",
+        limits::cancellation_ends_a_body,
+    ),
+    needs(
+        &[Ability::Cancel],
+        "cancellation ends an upload",
+        limits::cancellation_ends_an_upload,
+    ),
+    needs(
+        &[Ability::Cancel],
+        "a cancellation does not affect other requests",
+        limits::cancellation_does_not_affect_other_requests,
+    ),
+];

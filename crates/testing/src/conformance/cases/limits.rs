@@ -1,0 +1,417 @@
+//! Cases about deadlines, idle timeouts and cancellation.
+
+use std::io::{self, Read};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{CallLimits, CancelToken, Outgoing, Stopped, TransportError};
+
+use crate::conformance::stage::{Received, Scene, Stage, Waiter, receive, text};
+use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
+use crate::script::{Answer, ResponseHandle};
+
+/// The limit of the requests that are to reach it.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Returns limits that end a request after this time, for this reason.
+fn limits(stopped: Stopped, time: Duration) -> CallLimits {
+    let mut limits = CallLimits::default();
+    match stopped {
+        Stopped::Deadline => limits.deadline = Instant::now().checked_add(time),
+        Stopped::Idle => limits.idle = Some(time),
+        _ => {
+            let token = CancelToken::new();
+            limits.cancel = Some(token.clone());
+            thread::spawn(move || {
+                thread::sleep(time);
+                token.cancel();
+            });
+        }
+    }
+    limits
+}
+
+/// Checks that the request ended for this reason, when its limit was reached.
+fn check_ended(
+    what: &str,
+    begin: Instant,
+    found: Result<(), Option<Stopped>>,
+    expected: Stopped,
+) -> Checked {
+    match found {
+        Ok(()) => return Err(format!("{what}: the limit did not end it").into()),
+        Err(None) => return Err(format!("{what}: the source of the error is not a Stopped").into()),
+        Err(Some(found)) => check_eq(what, found, expected)?,
+    }
+    let took = begin.elapsed();
+    check(
+        (LIMIT..STEP_TIMEOUT).contains(&took),
+        format_args!("{what}: ended after {took:?}, expected {LIMIT:?}"),
+    )
+}
+
+/// Returns why there is no response, as the client finds it out.
+fn stop_reason(result: Checked<Received>) -> Result<(), Option<Stopped>> {
+    let error = match result {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let source = error
+        .downcast::<TransportError>()
+        .map_or_else(|error| error, |error| error.source);
+    Err(source.downcast::<Stopped>().ok().map(|stopped| *stopped))
+}
+
+/// Returns why a read of the body failed, as the client finds it out.
+fn body_stop_reason(result: io::Result<usize>) -> Result<(), Option<Stopped>> {
+    result
+        .map(drop)
+        .map_err(|error| error.downcast::<Stopped>().ok())
+}
+
+/// Answers each request through a handle, which the receiver gets.
+fn live(stage: &Stage) -> Checked<(Scene, Receiver<ResponseHandle>)> {
+    let (sender, handles) = channel();
+    let sender = Mutex::new(sender);
+    let scene = stage.answer(move |request| {
+        request.read_all();
+        let (answer, handle) = Answer::live();
+        match sender.lock().map(|sender| sender.send(handle)) {
+            Ok(Ok(())) => answer,
+            _ => Answer::error("the case is over"),
+        }
+    })?;
+    Ok((scene, handles))
+}
+
+/// Waits for a request, and returns the handle of its response.
+fn next_handle(handles: &Receiver<ResponseHandle>) -> Checked<ResponseHandle> {
+    receive(handles, "a request")
+}
+
+fn ends_a_wait(stage: &Stage, stopped: Stopped) -> Checked {
+    let (scene, handles) = live(stage)?;
+    for body in [
+        Outgoing::Empty,
+        Outgoing::Bytes(b"{}"),
+        Outgoing::Reader {
+            reader: &mut &b"data"[..],
+            length: None,
+        },
+    ] {
+        let what = format!("{body:?}");
+        let begin = Instant::now();
+        check_ended(
+            &what,
+            begin,
+            stop_reason(scene.send_within(&limits(stopped, LIMIT), body)),
+            stopped,
+        )?;
+        // Too late: nobody reads the response.
+        next_handle(&handles)?.end();
+    }
+    Ok(())
+}
+
+/// Checks that a limit ends a body after its first piece. The handle can send more.
+fn ends_a_body(stage: &Stage, stopped: Stopped) -> Checked<(Received, ResponseHandle, Scene)> {
+    let (scene, handles) = live(stage)?;
+    // The first piece has to arrive before.
+    let limits = limits(
+        stopped,
+        if stopped == Stopped::Idle {
+            LIMIT
+        } else {
+            3 * LIMIT
+        },
+    );
+    let begin = Instant::now();
+    let (response, handle) = thread::scope(|scope| {
+        let response = scope.spawn(|| scene.send_within(&limits, Outgoing::Empty));
+        let handle = next_handle(&handles)?;
+        handle.piece("piece");
+        let response = response.join().map_err(|_| "the request panicked")??;
+        Checked::Ok((response, handle))
+    })?;
+    let (head, mut body) = response.into_parts();
+    let mut piece = [0; 5];
+    body.read_exact(&mut piece)?;
+    check_eq("the piece", &piece, b"piece")?;
+    check_ended(
+        "the body",
+        begin,
+        body_stop_reason(body.read(&mut [0; 8])),
+        stopped,
+    )?;
+    Ok((Received::from_parts(head, body), handle, scene))
+}
+
+fn ends_an_upload(stage: &Stage, stopped: Stopped) -> Checked {
+    for length in [None, Some(1 << 30)] {
+        let (done, is_done) = Waiter::new();
+        // The server reads the head only.
+        let scene = stage.serve_bytes(move |connection| {
+            connection.read_head()?;
+            is_done.wait()
+        })?;
+        let begin = Instant::now();
+        let result = scene.send_within(
+            &limits(stopped, LIMIT),
+            Outgoing::Reader {
+                reader: &mut io::repeat(b'.'),
+                length,
+            },
+        );
+        check_ended(
+            &format!("an upload announced as {length:?}"),
+            begin,
+            stop_reason(result),
+            stopped,
+        )?;
+        done.send(())?;
+    }
+    Ok(())
+}
+
+fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: Stopped) -> Checked {
+    let scene = stage.answer(|request| {
+        request.read_all();
+        Answer::ok("")
+    })?;
+    check_eq(
+        "the reason",
+        stop_reason(scene.send_within(limits, Outgoing::Empty)),
+        Err(Some(stopped)),
+    )?;
+    let mut reader = &b"data"[..];
+    check_eq(
+        "the reason",
+        stop_reason(scene.send_within(
+            limits,
+            Outgoing::Reader {
+                reader: &mut reader,
+                length: None,
+            },
+        )),
+        Err(Some(stopped)),
+    )?;
+    check(reader == b"data", "the reader was read")?;
+    text(scene.get("/afterwards")?)?;
+    check_eq(
+        "the first request that arrived",
+        scene.received()?.target.as_str(),
+        "/afterwards",
+    )
+}
+
+pub(super) fn nothing_is_sent_after_the_deadline(stage: &Stage) -> Checked {
+    let mut limits = CallLimits::default();
+    limits.deadline = Some(Instant::now());
+    sends_nothing(stage, &limits, Stopped::Deadline)
+}
+
+pub(super) fn deadlines_end_a_wait(stage: &Stage) -> Checked {
+    ends_a_wait(stage, Stopped::Deadline)
+}
+
+pub(super) fn deadlines_end_a_body(stage: &Stage) -> Checked {
+    let (mut response, handle, _scene) = ends_a_body(stage, Stopped::Deadline)?;
+    // A piece that comes too late is not read.
+    handle.piece("late");
+    check_eq(
+        "a second read",
+        body_stop_reason(response.body_mut().read(&mut [0; 8])),
+        Err(Some(Stopped::Deadline)),
+    )
+}
+
+pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked {
+    let (done, is_done) = Waiter::<()>::new();
+    let scene = stage.serve_bytes(move |connection| {
+        connection.read_request()?;
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
+        while connection.send(&chunk).is_ok() {}
+        let _ = is_done.wait();
+        Ok(())
+    })?;
+    let begin = Instant::now();
+    let mut body = scene
+        .send_within(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)?
+        .into_body();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match body_stop_reason(body.read(&mut buffer)) {
+            Ok(()) => check(
+                begin.elapsed() < STEP_TIMEOUT,
+                "the deadline did not end it",
+            )?,
+            error => {
+                check_ended("the body", begin, error, Stopped::Deadline)?;
+                break;
+            }
+        }
+    }
+    drop(body);
+    drop(done);
+    Ok(())
+}
+
+pub(super) fn deadlines_end_an_upload(stage: &Stage) -> Checked {
+    ends_an_upload(stage, Stopped::Deadline)
+}
+
+/// The response to the request that timed out may still come on the connection.
+pub(super) fn connections_are_not_reused_after_a_deadline(stage: &Stage) -> Checked {
+    let scene = stage.serve_bytes(|connection| {
+        connection.read_request()?;
+        if connection.index() == 0 {
+            // Blocks until the client closes the connection, or sends another request.
+            connection.read_request()?;
+        }
+        connection.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+            connection.index()
+        ))
+    })?;
+    let begin = Instant::now();
+    check_ended(
+        "the wait",
+        begin,
+        stop_reason(scene.send_within(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)),
+        Stopped::Deadline,
+    )?;
+    check_eq("the connection", text(scene.get("/after")?)?.as_str(), "1")
+}
+
+pub(super) fn idle_timeouts_end_a_wait(stage: &Stage) -> Checked {
+    ends_a_wait(stage, Stopped::Idle)
+}
+
+pub(super) fn idle_timeouts_end_an_upload(stage: &Stage) -> Checked {
+    ends_an_upload(stage, Stopped::Idle)
+}
+
+pub(super) fn bodies_can_be_read_after_an_idle_timeout(stage: &Stage) -> Checked {
+    let (response, handle, _scene) = ends_a_body(stage, Stopped::Idle)?;
+    handle.piece(" and more");
+    handle.end();
+    check_eq(
+        "the rest of the body",
+        text(response)?.as_str(),
+        " and more",
+    )
+}
+
+/// The idle timeout may strike anywhere, also within the framing.
+pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked {
+    let pieces = [
+        "8\r\nsome",
+        " tex\r\n",
+        "0",
+        "f\r",
+        "\n, and more of i\r",
+        "\n2\r\nt.\r\n0\r",
+        "\n\r\n",
+    ];
+    let (next, wait_for_next) = Waiter::new();
+    let scene = stage.serve_bytes(move |connection| {
+        connection.read_request()?;
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        for piece in pieces {
+            connection.send(piece)?;
+            wait_for_next.wait()?;
+        }
+        Ok(())
+    })?;
+    let mut body = scene
+        .send_within(&limits(Stopped::Idle, LIMIT), Outgoing::Empty)?
+        .into_body();
+    let (mut text, mut buffer, mut timeouts) = (Vec::new(), [0; 3], 0);
+    loop {
+        match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => text.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+            error => {
+                check_eq(
+                    "the reason",
+                    body_stop_reason(error),
+                    Err(Some(Stopped::Idle)),
+                )?;
+                timeouts += 1;
+                next.send(())?;
+            }
+        }
+    }
+    check_eq(
+        "the body and the number of timeouts",
+        (String::from_utf8_lossy(&text).as_ref(), timeouts),
+        ("some tex, and more of it.", pieces.len() - 1),
+    )
+}
+
+pub(super) fn nothing_is_sent_after_a_cancellation(stage: &Stage) -> Checked {
+    let token = CancelToken::new();
+    token.cancel();
+    let mut limits = CallLimits::default();
+    limits.cancel = Some(token);
+    sends_nothing(stage, &limits, Stopped::Cancelled)
+}
+
+pub(super) fn cancellation_ends_a_wait(stage: &Stage) -> Checked {
+    ends_a_wait(stage, Stopped::Cancelled)
+}
+
+pub(super) fn cancellation_ends_a_body(stage: &Stage) -> Checked {
+    let (mut response, handle, _scene) = ends_a_body(stage, Stopped::Cancelled)?;
+    handle.piece("late");
+    check_eq(
+        "a second read",
+        body_stop_reason(response.body_mut().read(&mut [0; 8])),
+        Err(Some(Stopped::Cancelled)),
+    )
+}
+
+pub(super) fn cancellation_ends_an_upload(stage: &Stage) -> Checked {
+    ends_an_upload(stage, Stopped::Cancelled)
+}
+
+/// Checks requests that were sent before, during and after the canceled one.
+pub(super) fn cancellation_does_not_affect_other_requests(stage: &Stage) -> Checked {
+    let (scene, handles) = live(stage)?;
+    thread::scope(|scope| {
+        let other = scope.spawn(|| text(scene.get("/other")?));
+        let others = next_handle(&handles)?;
+        let canceled = scope.spawn(|| {
+            stop_reason(scene.send_within(&limits(Stopped::Cancelled, LIMIT), Outgoing::Empty))
+        });
+        let late = next_handle(&handles)?;
+        check_eq(
+            "the canceled request",
+            canceled.join().map_err(|_| "the request panicked")?,
+            Err(Some(Stopped::Cancelled)),
+        )?;
+        late.piece("too late");
+        late.end();
+        others.piece("for the other");
+        others.end();
+        check_eq(
+            "the other response",
+            other
+                .join()
+                .map_err(|_| "the other request panicked")??
+                .as_str(),
+            "for the other",
+        )
+    })?;
+    let after = thread::scope(|scope| {
+        let after = scope.spawn(|| text(scene.get("/after")?));
+        let handle = next_handle(&handles)?;
+        handle.piece("afterwards");
+        handle.end();
+        after.join().map_err(|_| "the request panicked")?
+    })?;
+    check_eq("the response afterwards", after.as_str(), "afterwards")
+}
