@@ -29,6 +29,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use crate::http1::{chunk, response};
 
@@ -373,7 +374,26 @@ impl Connection {
         Ok(whole)
     }
 
-    fn body(&mut self) -> Body<'_, BufReader<Box<dyn Stream>>> {
+    /// Blocks until bytes of the next request have come; false if none have after this time.
+    pub(crate) fn wait_for_request(&mut self, limit: Duration) -> io::Result<bool> {
+        if !self.reader.buffer().is_empty() {
+            return Ok(true);
+        }
+        self.socket.set_read_timeout(Some(limit))?;
+        let peeked = self.socket.peek(&mut [0]);
+        self.socket.set_read_timeout(None)?;
+        match peeked {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The rest of the body of a request whose head was read, without its framing.
+    pub(crate) fn body(&mut self) -> Body<'_, BufReader<Box<dyn Stream>>> {
         Body {
             reader: &mut self.reader,
             framing: &mut self.framing,

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{Readiness, StartOptions, StopOptions};
+use scramjet_client_blocking::{HostClient, Readiness, StartOptions, StopOptions};
 use scramjet_client_testing::fake_hub::{Exit, FakeHub, Fault, Generation};
 
 const BOTH: [Generation; 2] = [Generation::V0_18, Generation::V1];
@@ -21,26 +21,33 @@ fn shouting(generation: Generation) -> FakeHub {
     hub
 }
 
+/// In the same process, and over a socket.
+fn hosts(hub: &FakeHub) -> [HostClient; 2] {
+    [hub.client(), HostClient::new(hub.url()).unwrap()]
+}
+
 #[test]
 fn a_program_reads_its_input_and_writes_its_output() {
     for generation in BOTH {
         let hub = shouting(generation);
-        let sequence = hub.client().send_sequence(hub.package("shout")).unwrap();
-        let readiness = Readiness::event("ready");
-        let instance = sequence
-            .start_and_wait(&StartOptions::new(), &readiness)
-            .unwrap()
-            .instance;
-        let mut output = instance.output().unwrap();
-        instance.send_input("one\ntwo").unwrap();
-        let mut text = String::new();
-        output.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "ONE\nTWO\n", "{generation:?}");
-        instance
-            .stop(&StopOptions::new(Duration::from_millis(10)))
-            .unwrap();
-        sequence.force_delete().unwrap();
-        assert!(hub.sequences().is_empty() && hub.running().is_empty());
+        for host in hosts(&hub) {
+            let sequence = host.send_sequence(hub.package("shout")).unwrap();
+            let readiness = Readiness::event("ready");
+            let ready = sequence
+                .start_and_wait(&StartOptions::new(), &readiness)
+                .unwrap();
+            let instance = ready.instance;
+            let mut output = instance.output().unwrap();
+            instance.send_input("one\ntwo").unwrap();
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "ONE\nTWO\n", "{generation:?}");
+            instance
+                .stop(&StopOptions::new(Duration::from_millis(10)))
+                .unwrap();
+            sequence.force_delete().unwrap();
+            assert!(hub.sequences().is_empty() && hub.running().is_empty());
+        }
     }
 }
 
