@@ -13,7 +13,7 @@
 //! // The driver sends the first request …
 //! let Command::Send(send) = flow.poll(Duration::ZERO) else { panic!() };
 //! assert_eq!(send.request.uri(), "http://localhost:8000/api/v1/version");
-//! assert_eq!(flow.poll(Duration::ZERO), Command::Wait { until: None });
+//! assert!(matches!(flow.poll(Duration::ZERO), Command::Wait { until: None }));
 //!
 //! // … and hands in the response as it comes.
 //! let (id, now) = (send.id, Duration::from_millis(3));
@@ -86,7 +86,7 @@ pub trait Flow {
 #[derive(Debug)]
 pub enum Command<T> {
     /// Send this request.
-    Send(Send),
+    Send(Box<Send>),
     /// Close the connection of this exchange; nothing of it is wanted any more.
     Abort(ExchangeId),
     /// Wait for an input, or until this time. Without a time, for an input alone.

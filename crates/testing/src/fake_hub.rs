@@ -87,7 +87,6 @@ impl FakeHub {
     }
 
     /// Sets up a hub.
-    #[must_use]
     pub fn builder(generation: Generation) -> FakeHubBuilder {
         let epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -111,7 +110,6 @@ impl FakeHub {
     }
 
     /// A builder of such clients, to set other options.
-    #[must_use]
     pub fn client_builder(&self) -> HostClientBuilder {
         HostClient::builder(Self::IN_PROCESS).transport(self.transport())
     }

@@ -20,7 +20,7 @@ pub(super) struct Outbox {
 
 #[derive(Debug)]
 enum Letter {
-    Send(Send),
+    Send(Box<Send>),
     Abort(ExchangeId),
 }
 
@@ -84,12 +84,12 @@ impl Outbox {
             id,
             state: State::Sent(reading),
         };
-        self.commands.push_back(Letter::Send(Send {
+        self.commands.push_back(Letter::Send(Box::new(Send {
             id,
             operation: O::NAME,
             request,
             limit,
-        }));
+        })));
         Ok(call)
     }
 

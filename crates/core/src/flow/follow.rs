@@ -94,7 +94,7 @@ pub enum Followed<T> {
 pub struct Follow<D: Decode> {
     outbox: Outbox,
     subject: Subject,
-    open: Box<dyn Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync>,
+    open: Box<Open<D>>,
     seen: Option<Box<dyn Seen<D::Item> + Send + Sync>>,
     state: State<D>,
     ready: VecDeque<Result<Followed<D::Item>, FlowError>>,
@@ -104,6 +104,9 @@ pub struct Follow<D: Decode> {
     reopened: bool,
     given_up: bool,
 }
+
+/// Opens the stream; again after it was lost, if the second argument is true.
+type Open<D> = dyn Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync;
 
 enum State<D> {
     /// To be opened at this time.
@@ -214,9 +217,8 @@ impl<D: Decode + 'static> Follow<D> {
         content_type: ContentType,
         decoder: impl Fn() -> D + Send + Sync + 'static,
     ) -> Self {
-        let subject = Subject::Topic(name.clone(), content_type.clone());
+        let subject = Subject::Topic(name.clone(), content_type);
         Self::new(endpoint, subject, move |outbox, _| {
-            let content_type = content_type.clone();
             outbox.send_for(
                 &ReadTopic {
                     name: &name,
@@ -369,10 +371,10 @@ impl<D: Decode + 'static> Follow<D> {
 
     fn check_after_silence(&mut self, now: Duration, last: Duration) -> Result<(), RequestError> {
         match &mut self.check.status {
-            Some(status) if last + INSTANCE_SILENCE <= now => {
-                if status.wakes().is_some_and(|time| time == Duration::MAX) {
-                    status.ask_now(now);
-                }
+            Some(status)
+                if last + INSTANCE_SILENCE <= now && status.wakes() == Some(Duration::MAX) =>
+            {
+                status.ask_now(now);
             }
             None if last + HUB_SILENCE <= now && self.check.version.is_none() => {
                 self.check.version = Some(self.outbox.send(&GetVersion, Some(ANSWER_LIMIT))?);

@@ -1,5 +1,6 @@
 //! Starting an instance until it is ready.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -156,17 +157,17 @@ enum State {
     },
     /// The start may have been carried out.
     Searching {
-        status: StatusCheck,
+        status: Box<StatusCheck>,
         until: Duration,
         error: (ExchangeId, CallError),
     },
     Waiting {
         started: Started,
-        wait: EventWait,
+        wait: Box<EventWait>,
         until: Option<Duration>,
     },
     Killing {
-        killer: Killer,
+        killer: Box<Killer>,
         /// Another attempt may be made when it is gone.
         again: bool,
     },
@@ -242,7 +243,7 @@ impl Starting {
             Ok(wait) => {
                 self.state = State::Waiting {
                     started,
-                    wait,
+                    wait: wait.into(),
                     until,
                 }
             }
@@ -258,7 +259,7 @@ impl Starting {
         match self.instance.clone() {
             Some(id) => {
                 self.state = State::Killing {
-                    killer: Killer::new(id, now),
+                    killer: Killer::new(id, now).into(),
                     again,
                 }
             }
@@ -278,7 +279,7 @@ impl Starting {
         }
         if error.may_be_carried_out() && !error.api().is_some_and(|api| api.is_from_hub()) {
             if let Some(instance) = self.instance.clone() {
-                let status = StatusCheck::at(now, instance, Duration::from_millis(100));
+                let status = StatusCheck::at(now, instance, Duration::from_millis(100)).into();
                 let until = now + SEARCH_LIMIT;
                 self.state = State::Searching {
                     status,

@@ -112,10 +112,9 @@ impl Part for UntilAnswered {
 
     fn give_up(&mut self, _: &mut Outbox, _: Duration) {
         if self.outcome.is_none() {
-            let last = self.last.replace(FlowError::GivenUp);
             match self.first {
-                None => self.first = last,
-                Some(_) => {}
+                None => self.first = Some(FlowError::GivenUp),
+                Some(_) => self.last = Some(FlowError::GivenUp),
             }
             self.end();
         }

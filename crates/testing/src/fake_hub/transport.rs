@@ -78,7 +78,8 @@ impl Transport for InProcess {
             left: io::Cursor::default(),
             over: false,
         };
-        let mut response = Response::new(Box::new(body) as Box<dyn Read + Send>);
+        let body: Box<dyn Read + Send> = Box::new(body);
+        let mut response = Response::new(body);
         response.extensions_mut().insert(Reason(head.reason));
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
