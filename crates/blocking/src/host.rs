@@ -9,7 +9,7 @@ use scramjet_client_core::{
 use crate::client::Client;
 use crate::{
     ByteStream, Error, HostClientBuilder, InstanceClient, ManagerClient, SequenceClient, Upload,
-    force,
+    kill,
 };
 
 /// A Transform Hub: where everything begins.
@@ -222,14 +222,7 @@ impl HostClient {
         RequestError: From<I::Error>,
     {
         let id = id.try_into().map_err(RequestError::from)?;
-        if self.dialect()?.deletes_by_force() {
-            self.call(&DeleteSequence {
-                id: &id,
-                force: true,
-            })
-        } else {
-            force::kill_and_delete(&self.client, &id)
-        }
+        kill::delete_by_force(&self.client, &id)
     }
 
     /// Runs any operation whose reply is one value, also one that is not modelled here: see [`Operation`].
