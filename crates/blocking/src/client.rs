@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::exchange::{Answered, Exchange, Incoming, Payload};
 use crate::observer::Observing;
 use crate::options::{CallOptions, Deadline};
-use crate::{ByteStream, CallLimits, Error, Items, Observer, Phase, Transport, Upload};
+use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
 
 /// What every handle holds: where requests go, how they get there, and what bounds them.
 #[derive(Clone)]

@@ -14,9 +14,7 @@ use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Pr
 use crate::call::Call;
 use crate::client::Client;
 use crate::threads;
-use crate::{
-    CallLimits, CancelToken, Error, ErrorKind, Observed, OnCancel, Phase, Reason, Stopped,
-};
+use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
 const PIECES: usize = 64;
@@ -69,6 +67,25 @@ struct Threads {
     tell: SyncSender<Told>,
     /// Ends the request on the caller's thread, because something has come elsewhere.
     interrupt: Arc<Mutex<Option<CancelToken>>>,
+}
+
+impl Threads {
+    /// Ends the request on the caller's thread, if there is one.
+    fn interrupt(&self) {
+        let interrupted = self
+            .interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        interrupted.into_iter().for_each(|token| token.cancel());
+    }
+
+    /// Wakes the caller's thread.
+    fn wake(&self) {
+        self.interrupt();
+        // If the channel is full, it is awake.
+        let _ = self.tell.try_send(Told::Wake);
+    }
 }
 
 /// Something that a thread of an exchange has to tell.
@@ -165,12 +182,13 @@ where
     }
 
     fn advance(&mut self) -> Result<Result<T, FlowError>, End> {
-        let tell = self.threads.tell.clone();
+        let threads = self.threads.clone();
+        let wake = move || threads.wake();
         let _hook = self
             .limits
             .cancel
             .as_ref()
-            .map(|token| Self::wake(token, tell));
+            .map(|token| token.on_cancel(wake));
         loop {
             self.limits.check()?;
             if let Some(send) = self.next.take() {
@@ -185,17 +203,9 @@ where
         }
     }
 
-    fn wake(token: &CancelToken, tell: SyncSender<Told>) -> OnCancel {
-        // If the channel is full, the caller's thread is awake.
-        token.on_cancel(move || drop(tell.try_send(Told::Wake)))
-    }
-
     fn send(&mut self, send: Box<Send>) -> Result<(), End> {
-        let token = self
-            .limits
-            .cancel
-            .as_ref()
-            .map_or_else(CancelToken::new, CancelToken::child);
+        // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
+        let token = CancelToken::new();
         let (held, call) = (None, None);
         let (id, limit) = (send.id, send.limit);
         self.open.insert(
@@ -633,13 +643,7 @@ impl Carrier {
     }
 
     fn tell(&self, told: Told) {
-        let interrupted = self
-            .threads
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        interrupted.into_iter().for_each(|token| token.cancel());
+        self.threads.interrupt();
         // The flow may be over.
         let _ = self.threads.tell.send(told);
     }

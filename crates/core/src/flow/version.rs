@@ -46,11 +46,15 @@ struct UntilAnswered {
     outcome: Outcome<HubVersion>,
 }
 
-/// A gateway may answer for a hub that is away, in many ways.
+/// Whether somebody else answers as long as the hub is away: in no way that the hub itself would.
 fn may_pass(error: &CallError) -> bool {
-    let gateway = |refusal: &crate::ApiError| refusal.status == 500 || !refusal.is_from_hub();
-    let absent = error.has_status(404) || error.has_status(500);
-    error.may_succeed_later() || (absent && error.api().is_some_and(gateway))
+    match error.api() {
+        None => matches!(error, CallError::Failed { .. }) || error.may_succeed_later(),
+        Some(refusal) => {
+            let absent = matches!(refusal.received_status.as_u16(), 404 | 500);
+            refusal.is_transient() || (absent && !refusal.is_from_hub()) || refusal.status == 500
+        }
+    }
 }
 
 impl UntilAnswered {
