@@ -68,9 +68,7 @@ impl Transport for InProcess {
         let early = exchange.upload(body).map_err(failed(Phase::Send))?;
         let head = match early {
             Some(head) => head,
-            None => exchange
-                .head()
-                .map_err(|error| failed(Phase::Wait)(error.into()))?,
+            None => exchange.head().map_err(failed(Phase::Wait))?,
         };
 
         let body = Body {
@@ -168,15 +166,14 @@ impl Exchange {
         Ok(false)
     }
 
-    fn head(&self) -> Result<Head, io::Error> {
-        self.wait(|state| match state.network.poll(self.id) {
+    fn head(&self) -> Result<Head, BoxError> {
+        let head = self.wait(|state| match state.network.poll(self.id) {
             Piece::Pending | Piece::Continue => None,
-            Piece::Head(head) => Some(Ok(head)),
-            Piece::Body(_) | Piece::End | Piece::Cut => {
-                let error = io::Error::other("the connection was closed before a response came");
-                Some(Err(error))
-            }
-        })?
+            Piece::Head(head) => Some(Some(head)),
+            Piece::Body(_) | Piece::End | Piece::Cut => Some(None),
+        })?;
+        let closed = || io::Error::from(io::ErrorKind::ConnectionReset).into();
+        head.ok_or_else(closed)
     }
 }
 
