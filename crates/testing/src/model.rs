@@ -1,11 +1,16 @@
 //! A model of a hub: requests and time go in, responses come out. No IO, no clock, no threads.
 
+mod control_routes;
+mod death;
+mod dispatch;
 mod events;
 mod exchange;
 mod generation;
 mod hub;
 mod instance;
 mod instance_routes;
+mod items;
+mod javascript;
 mod life;
 mod negotiate;
 mod package;
@@ -15,6 +20,7 @@ mod reply;
 mod routes;
 mod sequences;
 mod steps;
+mod stream_routes;
 mod text;
 mod timers;
 mod topics;
@@ -26,6 +32,7 @@ use std::time::Duration;
 
 pub use self::exchange::ExchangeId;
 pub use self::generation::{Generation, Times};
+pub use self::items::Item;
 pub use self::package::Package;
 pub use self::process::{Exit, Input, Message, Output, Process, Program, ProgramSpec, Read};
 pub use self::reply::{Head, Piece};
@@ -112,6 +119,8 @@ pub struct Model {
     pipes: Pipes,
     sequences: Vec<Sequence>,
     deletions: Vec<Deletion>,
+    /// Records about the state of each instance are written.
+    heart_beats: bool,
     instances: Instances,
     topics: Vec<Topic>,
     log: PipeId,
@@ -134,7 +143,7 @@ impl Model {
     /// A hub that has just been started.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let mut pipes = Pipes::default();
+        let mut pipes = Pipes::new(!settings.generation.is_v1());
         let log = pipes.add(Keep::History, 1 << 20);
         let audit = pipes.add(Keep::History, 1 << 20);
         let mut model = Self {
@@ -150,6 +159,7 @@ impl Model {
             pipes,
             sequences: Vec::new(),
             deletions: Vec::new(),
+            heart_beats: false,
             instances: Instances::default(),
             topics: Vec::new(),
             log,
@@ -275,7 +285,8 @@ impl Model {
         self.deletions.clear();
         self.topics.clear();
         self.dirty.clear();
-        self.pipes = Pipes::default();
+        self.heart_beats = false;
+        self.pipes = Pipes::new(!self.generation.is_v1());
         self.log = self.pipes.add(Keep::History, 1 << 20);
         self.audit = self.pipes.add(Keep::History, 1 << 20);
         self.log_hub("INFO", "Host", "API on", None);

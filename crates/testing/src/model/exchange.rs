@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use http::{HeaderMap, Method, Request};
 
 use super::Model;
+use super::dispatch::Handler;
 use super::life::Due;
 use super::pipe::{Found, PipeId, ReaderId, Utf8};
 use super::reply::{Piece, Reply};
-use super::routes::Handler;
 
 /// Names an exchange: a request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub(super) enum Upload {
     /// Into a stream.
     Piped {
         pipe: PipeId,
-        decoder: Option<Utf8>,
+        passage: Passage,
         uploaded: Uploaded,
         then: AfterUpload,
     },
@@ -51,6 +51,32 @@ pub(super) enum Upload {
     Lost(AfterUpload),
     /// Waits for its turn.
     Queued,
+}
+
+// 1.27
+/// How bytes get through to a stream. Bytes that are not UTF-8 become U+FFFD in text.
+pub(super) enum Passage {
+    Bytes,
+    /// The first chunk is taken for text.
+    FirstChunkAsText,
+    Text(Utf8),
+}
+
+impl Passage {
+    pub(super) fn text() -> Self {
+        Self::Text(Utf8::default())
+    }
+
+    fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Bytes => bytes.to_vec(),
+            Self::FirstChunkAsText => {
+                *self = Self::Bytes;
+                String::from_utf8_lossy(bytes).into_owned().into_bytes()
+            }
+            Self::Text(utf8) => utf8.decode(bytes),
+        }
+    }
 }
 
 /// What has been uploaded so far.
@@ -63,9 +89,9 @@ pub(super) struct Uploaded {
 /// What the end of an upload into a stream does.
 #[derive(Clone, Debug)]
 pub(super) enum AfterUpload {
-    /// Ends the response.
-    Answer,
-    /// Ends the input or standard input of an instance, and the response.
+    /// Ends the response, unless the stream has ended meanwhile.
+    Answer(PipeId),
+    /// The same, and ends the stream.
     EndStream(PipeId),
     /// Lets the next writer of a topic go on.
     Topic(String),
@@ -111,7 +137,7 @@ impl Model {
             }
             Upload::Piped {
                 pipe,
-                decoder,
+                passage,
                 uploaded,
                 ..
             } => {
@@ -120,8 +146,8 @@ impl Model {
                     return 0;
                 }
                 uploaded.last = bytes.last().copied().or(uploaded.last);
-                let decoded = decoder.as_mut().map(|decoder| decoder.decode(bytes));
-                self.pipes.write(pipe, decoded.as_deref().unwrap_or(bytes));
+                let passed = passage.pass(bytes);
+                self.pipes.write(pipe, &passed);
                 self.touch(pipe);
                 self.settle();
                 bytes.len()
@@ -129,7 +155,7 @@ impl Model {
         }
     }
 
-    /// Notes that the body of a request is complete. To be called for requests without a body, too.
+    /// Notes that the body of a request is complete. Call it for requests without a body, too.
     pub fn end_upload(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
@@ -141,7 +167,19 @@ impl Model {
             Upload::Ignored => {}
             Upload::Queued => exchange.upload = Upload::Queued,
             Upload::Collected(body, handler) => self.handle(id, handler, Some(body)),
-            Upload::Piped { uploaded, then, .. } => self.after_upload(id, uploaded, then),
+            Upload::Piped {
+                pipe,
+                passage,
+                uploaded,
+                then,
+            } => {
+                if let Passage::Text(mut utf8) = passage {
+                    let last = utf8.flush().unwrap_or_default();
+                    self.pipes.write(pipe, last.as_bytes());
+                }
+                self.touch(pipe);
+                self.after_upload(id, uploaded, then);
+            }
             Upload::Lost(then) => self.after_upload(id, Uploaded::default(), then),
         }
         self.settle();
@@ -152,21 +190,21 @@ impl Model {
         &mut self,
         id: ExchangeId,
         pipe: PipeId,
-        decoder: Option<Utf8>,
+        passage: Passage,
         then: AfterUpload,
     ) {
         self.set_upload(
             id,
             Upload::Piped {
                 pipe,
-                decoder,
+                passage,
                 uploaded: Uploaded::default(),
                 then,
             },
         );
     }
 
-    /// The same for data that is lost.
+    /// Takes the body of a request from now on, and loses it.
     pub(super) fn lose_upload(&mut self, id: ExchangeId, then: AfterUpload) {
         self.set_upload(id, Upload::Lost(then));
     }
@@ -183,11 +221,16 @@ impl Model {
 
     fn after_upload(&mut self, id: ExchangeId, uploaded: Uploaded, then: AfterUpload) {
         match then {
-            AfterUpload::Answer => self.push(id, Piece::End),
-            AfterUpload::EndStream(pipe) => {
+            AfterUpload::Answer(pipe) if self.takes_data(pipe) => self.push(id, Piece::End),
+            AfterUpload::EndStream(pipe) if self.takes_data(pipe) => {
                 self.pipes.end(pipe);
+                self.note_end(pipe);
                 self.touch(pipe);
                 self.push(id, Piece::End);
+            }
+            // 5.5, 5.6: a write after the end is never answered.
+            AfterUpload::Answer(pipe) | AfterUpload::EndStream(pipe) => {
+                self.note_write_after_end(pipe);
             }
             AfterUpload::Topic(name) => self.topic_written(id, &name, uploaded),
             AfterUpload::Nothing => {}
@@ -212,6 +255,7 @@ impl Model {
         let bodiless = exchange.method == Method::HEAD;
         let piece = loop {
             match exchange.pieces.pop_front() {
+                // 2.1
                 Some(Piece::Body(_)) if bodiless => {}
                 Some(piece) => break piece,
                 None => {
@@ -243,6 +287,7 @@ impl Model {
             Piece::End | Piece::Cut => {
                 let exchange = self.exchanges.remove(&id);
                 self.let_go(exchange.and_then(|exchange| exchange.source));
+                self.forget_exchange(id);
                 self.settle();
             }
         }
@@ -254,6 +299,16 @@ impl Model {
             self.pipes.detach(source.pipe, source.reader);
             self.touch(source.pipe);
         }
+    }
+
+    /// Checks that a stream has not ended, and that the process behind it has not died, except in
+    /// the way after which its streams stay open.
+    pub(super) fn takes_data(&self, pipe: PipeId) -> bool {
+        let is_v1 = self.generation.is_v1();
+        let owner = self.pipes.owner(pipe);
+        let owner = owner.and_then(|owner| self.instances.get(owner));
+        let is_gone = owner.is_some_and(|one| one.is_dead() && !one.leaves_streams_open(is_v1));
+        !self.pipes.is_ended(pipe) && !is_gone
     }
 
     /// Lets the processes act that a change of a pipe may concern.

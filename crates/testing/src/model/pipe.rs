@@ -64,6 +64,12 @@ impl Chunks {
         self.bytes -= chunk.len();
         Some(chunk)
     }
+
+    fn joined(mut self) -> Self {
+        let joined = self.chunks.make_contiguous().concat();
+        let chunks = (!joined.is_empty()).then_some(joined).into_iter().collect();
+        Self { chunks, ..self }
+    }
 }
 
 /// All pipes of a hub.
@@ -71,9 +77,18 @@ impl Chunks {
 pub(super) struct Pipes {
     pipes: BTreeMap<PipeId, Pipe>,
     next: u64,
+    /// The first reader gets what was kept for it in one chunk.
+    joins_kept: bool,
 }
 
 impl Pipes {
+    pub(super) fn new(joins_kept: bool) -> Self {
+        Self {
+            joins_kept,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, keep: Keep, capacity: usize) -> PipeId {
         self.next += 1;
         let id = PipeId(self.next);
@@ -180,7 +195,8 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             let queue = match pipe.keep {
                 Keep::ForNext | Keep::Latest if pipe.readers.is_empty() => {
-                    std::mem::take(&mut pipe.kept)
+                    let kept = std::mem::take(&mut pipe.kept);
+                    if self.joins_kept { kept.joined() } else { kept }
                 }
                 Keep::History => pipe.kept.clone(),
                 _ => Chunks::default(),
@@ -209,11 +225,12 @@ impl Pipes {
         }
     }
 
-    pub(super) fn exists(&self, id: PipeId) -> bool {
-        self.pipes.contains_key(&id)
+    pub(super) fn has_readers(&self, id: PipeId) -> bool {
+        let has_readers = |pipe: &Pipe| !pipe.readers.is_empty();
+        self.pipes.get(&id).is_some_and(has_readers)
     }
 
-    /// Hands out twice what nobody has read so far.
+    /// Hands out twice what nobody has read so far, in one chunk.
     pub(super) fn double(&mut self, id: PipeId, reader: ReaderId) {
         let queue = self
             .pipes
@@ -222,6 +239,7 @@ impl Pipes {
         if let Some(queue) = queue {
             queue.bytes *= 2;
             queue.chunks.extend(queue.chunks.clone());
+            *queue = std::mem::take(queue).joined();
         }
     }
 
@@ -253,6 +271,12 @@ impl Utf8 {
         });
         self.carried = bytes.split_off(complete);
         String::from_utf8_lossy(&bytes).into_owned().into_bytes()
+    }
+
+    /// Ends the stream: a character that was begun becomes U+FFFD.
+    pub(super) fn flush(&mut self) -> Option<&'static str> {
+        let carried = std::mem::take(&mut self.carried);
+        (!carried.is_empty()).then_some("\u{fffd}")
     }
 }
 
@@ -325,6 +349,7 @@ mod tests {
             .collect();
         assert_eq!(decoded, text);
         assert_eq!(utf8.decode(b"a\xffb\xc5"), "a\u{fffd}b".as_bytes());
-        assert_eq!(utf8.decode(b"x"), "\u{fffd}x".as_bytes());
+        assert_eq!(utf8.decode(b"x\xc5"), "\u{fffd}x".as_bytes());
+        assert_eq!((utf8.flush(), utf8.flush()), (Some("\u{fffd}"), None));
     }
 }

@@ -1,4 +1,5 @@
 //! The model of a hub, in virtual time.
 
 mod driver;
+mod recordings;
 mod timelines;

@@ -169,7 +169,7 @@ impl Watched {
             let Some(open) = stream else { continue };
             self.driver.read(open);
             if open.answer.ended {
-                let bytes = open.answer.body.len();
+                let bytes = open.answer.body().len();
                 said.push((format!("{name} ended"), json!({ "bytes": bytes })));
                 *stream = None;
             }
