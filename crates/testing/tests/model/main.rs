@@ -1,5 +1,6 @@
 //! The model of a hub, in virtual time.
 
 mod driver;
+mod facts;
 mod recordings;
 mod timelines;
