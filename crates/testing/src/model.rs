@@ -24,6 +24,7 @@ mod stream_routes;
 mod text;
 mod timers;
 mod topics;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -54,21 +55,21 @@ pub struct InstanceKey(u64);
 /// Finds the program for an uploaded package.
 type FindProgram = Arc<dyn Fn(&Package) -> Option<ProgramSpec> + Send + Sync>;
 
-/// How a model is set up.
+/// Options for a [`Model`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
     /// The hubs that it behaves like.
     pub generation: Generation,
-    /// How long it takes for what.
+    /// The times that it takes.
     pub times: Times,
-    /// What ids are made from: the same seed gives the same ids.
+    /// The seed of ids: the same seed gives the same ids.
     pub seed: u64,
     /// The time at which the hub begins, since the beginning of 1970.
     pub epoch: Duration,
-    /// Whether a start is refused if the sequence cannot be loaded or its function throws at once.
-    /// On real hubs of 1.x, it depends on which is quicker; otherwise the start succeeds, and the
-    /// instance is shown as failed. 0.18 never refuses such a start.
+    /// 1.x refuses a start if the sequence cannot be loaded or its function throws at once. If this
+    /// is `false`, the start succeeds, and the instance is shown as failed. Real hubs do both,
+    /// depending on which is quicker. 0.18 never refuses such a start.
     pub refuses_failed_starts: bool,
 }
 
@@ -292,7 +293,7 @@ impl Model {
         self.log_hub("INFO", "Host", "API on", None);
     }
 
-    /// Whether anything may have changed since the last call, for drivers that wait for it.
+    /// Checks if anything may have changed since the last call, for drivers that wait for it.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }

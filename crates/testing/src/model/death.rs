@@ -1,4 +1,4 @@
-//! How instances are stopped and killed, die, and are forgotten.
+//! The ends of instances: stops, kills, deaths, and the time until they are forgotten.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Model {
         self.later(lingering, Due::Lingered(key));
     }
 
-    // 12.1
+    // 12
     /// The first part of the afterlife is over.
     pub(super) fn lingered(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    // 12.2
+    // 12
     /// Kills an instance before the forced deletion of its sequence.
     pub(super) fn kill_for_deletion(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
@@ -217,7 +217,7 @@ impl Model {
         self.reply(exchange, reply);
     }
 
-    // 1.16
+    // 5.8
     /// Ends a process that was asked to stop. Nothing ends one that hangs.
     pub(super) fn stopped(&mut self, key: InstanceKey) {
         let hangs = |instance: &Instance| instance.mind.hangs;

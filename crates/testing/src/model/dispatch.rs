@@ -4,11 +4,12 @@ use http::{HeaderMap, Method, header};
 use serde_json::json;
 
 use super::Model;
-use super::exchange::{ExchangeId, Upload};
+use super::exchange::ExchangeId;
 use super::instance::{Instance, Stage};
 use super::negotiate::{self, Scope};
 use super::reply::{Piece, Reply};
 use super::routes::{self, Asked, Handle, Takes};
+use super::upload::Upload;
 
 /// A route, once it was found.
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl Model {
             Expectation::None => {}
             // 2.3
             Expectation::Unknown => return self.reply(id, Reply::empty(417).without_cors()),
-            // 1.25: Node.js itself sends one, whatever the answer is.
+            // 2.5: Node.js itself sends one, whatever the answer is.
             Expectation::Continue if !is_v1 => self.push(id, Piece::Continue),
             Expectation::Continue => {}
         }
@@ -172,7 +173,7 @@ impl Model {
         }
     }
 
-    // 1.25
+    // 2.5
     /// Sends the interim response of a handler to a client that expects it.
     fn ask_for_body(&mut self, id: ExchangeId, handler: Handler) {
         let is_v1 = self.generation.is_v1();

@@ -35,11 +35,11 @@ pub struct Times {
     pub connect: Duration,
     /// From then until the sequence is loaded and its function is called.
     pub load: Duration,
-    /// From the answer to the start until the status changes from `starting` to `running`. 1.x only.
+    /// From the answer to the start until the status changes to `running`. 1.x only.
     pub starting: Duration,
     /// From the end of an input until a write to it is not even answered with an error. 0.18 only.
     pub closing: Duration,
-    /// How long a process stays after its sequence has completed.
+    /// From the end of a sequence until its process exits.
     pub completed: Duration,
     /// From a kill, or the end of a stop, until the process is gone.
     pub exit: Duration,
@@ -48,11 +48,12 @@ pub struct Times {
     pub forced_exit: Duration,
     /// From the end of a process until the hub shows it: in the status on 1.x, by a 404 on 0.18.
     pub notice: Duration,
-    /// The same for a sequence that cannot be loaded, or whose function throws at once.
+    /// From a failure to load a sequence, or a function that throws at once, until the hub shows
+    /// it.
     pub notice_failure: Duration,
-    /// How long an ended instance blocks the deletion of its sequence. 1.x only.
+    /// From the end of an instance until it stops blocking the deletion of its sequence. 1.x only.
     pub lingering: Duration,
-    /// How long an ended instance stays listed after that (`instanceLifetimeExtensionDelay`). 1.x only.
+    /// From then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x only.
     pub extension: Duration,
     /// The timeout of a stop that names none. 1.x only.
     pub default_stop: Duration,
@@ -60,7 +61,7 @@ pub struct Times {
     pub first_health: Duration,
     /// Between two records of the audit about the state of each instance. 1.x only.
     pub heartbeat: Duration,
-    /// How long a request may take to arrive, after which the hub closes the connection.
+    /// From the head of a request until the hub closes the connection, if its body has not come.
     pub slowest_request: Option<Duration>,
 }
 

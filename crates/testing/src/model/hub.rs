@@ -151,7 +151,7 @@ impl Model {
         u64::try_from((self.epoch + self.now).as_millis()).unwrap_or(u64::MAX)
     }
 
-    // 3, 12.4
+    // 3
     fn log_line(&self, level: &str, from: &str, message: &str, id: Option<&str>) -> Vec<u8> {
         let source = id.map_or_else(|| json!({}), |id| json!({ "id": id }));
         let ts = self.timestamp();

@@ -1,4 +1,4 @@
-//! Instances: what a hub knows of them, and how they end.
+//! Instances, as a hub knows them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub(super) struct Instance {
     pub(super) key: InstanceKey,
     pub(super) id: String,
     pub(super) sequence: String,
-    /// What the info of 1.x says of the sequence.
+    /// The member `sequence` of the info of 1.x.
     pub(super) sequence_info: Value,
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
@@ -128,7 +128,7 @@ pub(super) struct Instance {
     pub(super) mind: Mind,
 }
 
-/// How far an instance has come.
+/// The progress of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Its process has not connected to the hub.

@@ -1,4 +1,4 @@
-//! What the hub says of an instance: its info, and its health.
+//! The routes that describe an instance: its info, and its health.
 
 use serde_json::json;
 

@@ -31,7 +31,7 @@ pub(super) enum Decoder {
     Unsupported,
 }
 
-/// What the decoder makes of the input.
+/// A result of decoding.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decoded {
     Item(Item),

@@ -1,4 +1,4 @@
-//! How instances come up, and what happens to them at a time.
+//! The starts of instances, and everything that happens at a time.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl Model {
             Due::Forgotten(key) => self.forget(key),
             Due::Health(key) => self.health_reported(key),
             Due::Heartbeat => self.heartbeat(),
-            // 1.23
+            // 2.3
             Due::TooSlow(exchange) => {
                 if self
                     .exchange(exchange)

@@ -50,7 +50,7 @@ fn allows(header: &str, types: &[&str]) -> bool {
     })
 }
 
-// 1.4
+// 2.5
 /// Checks `Accept`.
 pub(super) fn check_accept(
     generation: Generation,
@@ -81,7 +81,7 @@ fn not_accepted(generation: Generation, scope: Scope) -> Reply {
     refuse(scope, status, "Invalid content-type")
 }
 
-// 1.3
+// 2.5
 /// Checks the content type of an operation in JSON, before its body has come.
 pub(super) fn check_json_type(
     generation: Generation,

@@ -77,7 +77,7 @@ impl Package {
         self.text("main")
     }
 
-    // 12.8
+    // 4.5
     /// Checks if a runner finds the file in `main`. For JavaScript, it removes `.js` from its end
     /// and adds it again.
     pub(super) fn can_start(&self) -> bool {

@@ -12,7 +12,7 @@ pub(super) struct PipeId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReaderId(u64);
 
-/// What a pipe keeps of the data that nobody reads at the moment.
+/// The part of the data that a pipe keeps while nobody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
     /// All of it, for the next reader; a full pipe takes no more.
@@ -25,7 +25,7 @@ pub(super) enum Keep {
     Nothing,
 }
 
-/// What a reader finds.
+/// A result of reading a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Chunk(Vec<u8>),
@@ -157,7 +157,7 @@ impl Pipes {
         chunk.len()
     }
 
-    /// Whether a write would be refused.
+    /// Checks if a write would be refused.
     pub(super) fn is_full(&self, id: PipeId) -> bool {
         self.pipes.get(&id).is_some_and(|pipe| {
             let full = |queue: &Chunks| queue.bytes >= pipe.capacity;
@@ -206,7 +206,7 @@ impl Pipes {
         reader
     }
 
-    /// What the reader has not read yet is lost.
+    /// Removes a reader, and loses the data that it has not read.
     pub(super) fn detach(&mut self, id: PipeId, reader: ReaderId) {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.readers.remove(&reader);

@@ -86,7 +86,7 @@ pub enum Exit {
 /// A stream that a process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
-    /// What the sequence returns.
+    /// The stream that the sequence returns.
     Output,
     /// Standard output.
     Stdout,
@@ -122,9 +122,9 @@ pub enum Message {
     Event(String, Option<Value>),
     /// A request to stop.
     Stop {
-        /// How long the process has before it is killed.
+        /// The time until the process is killed.
         timeout: Duration,
-        /// Whether [`Process::keep_alive`] keeps it from being killed.
+        /// [`Process::keep_alive`] keeps it from being killed.
         can_keep_alive: bool,
     },
 }

@@ -53,7 +53,7 @@ pub(super) enum Takes {
     Package,
     /// Bytes, as they come.
     Stream,
-    /// The same, with a content type that the handler looks at.
+    /// Bytes, as they come, with a content type that the handler checks.
     Typed,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    // 12.8
+    // 4.5
     /// Checks if the runner cannot be started. 0.18 never answers such a start.
     fn is_broken(&self) -> bool {
         self.package.engines() > 1 || !self.package.can_start()

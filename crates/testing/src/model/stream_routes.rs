@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::Model;
-use super::exchange::{AfterUpload, Passage};
 use super::instance::{Instance, ReadStream, SequenceInput};
 use super::negotiate::{Scope, content_type, refuse};
 use super::pipe::PipeId;
 use super::reply::{BYTES, Piece, Reply, stream_head};
 use super::routes::Asked;
+use super::upload::{AfterUpload, Passage};
 
 pub(super) fn output(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     read(hub, asked, |instance| instance.output)
@@ -33,7 +33,7 @@ fn read(hub: &mut Model, asked: &Asked, pipe: fn(&Instance) -> PipeId) -> Option
     None
 }
 
-// 1.5, 1.7
+// 5.5, 5.6
 /// Lets a request write to a process. The head of the answer comes at once.
 fn feed(
     hub: &mut Model,
@@ -45,7 +45,7 @@ fn feed(
     let ends = !matches!(asked.header("x-end-stream"), Some("false" | "success"));
     let instance = hub.instances.get(asked.key())?;
     let pipe = to(instance).pipe;
-    // 12.3: the streams of a process that died of an uncaught exception take data and lose it.
+    // 12: the streams of a process that died of an uncaught exception take data and lose it.
     let loses = instance.leaves_streams_open(is_v1);
     let takes = hub.takes_data(pipe);
     hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));

@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::Model;
 use super::events::is_truthy;
-use super::exchange::{AfterUpload, ExchangeId, Passage, Upload, Uploaded};
+use super::exchange::ExchangeId;
 use super::negotiate::content_type;
 use super::pipe::{Keep, PipeId};
 use super::reply::{BYTES, Piece, Reply, stream_head};
 use super::routes::Asked;
+use super::upload::{AfterUpload, Passage, Upload, Uploaded};
 
 /// A topic.
 #[derive(Debug)]

@@ -4,7 +4,9 @@ mod conventions;
 mod events;
 mod hub;
 mod inputs;
+mod instance_topics;
 mod instances;
+mod items;
 mod life;
 mod requests;
 mod sequences;
@@ -116,6 +118,11 @@ impl Running {
     fn act<T>(&mut self, act: impl FnOnce(&mut Process<'_>) -> T) -> T {
         let key = self.key();
         self.driver.hub.with_process(key, act).unwrap()
+    }
+
+    /// Checks that a request is not answered to its end within a minute.
+    fn never_answers(&mut self, open: &mut Open) -> bool {
+        self.driver.until_ended(open, seconds(60.0)).is_none()
     }
 
     fn info(&mut self) -> Value {

@@ -146,7 +146,8 @@ fn an_emitted_event_goes_to_the_other_instances_on_1_x_and_a_sent_one_does_not()
     }
 }
 
-/// What an instance emits, and what comes of it on 1.x: for `once`, for `event`, and as a line.
+/// Data that an instance emits, with the answers of 1.x to `once` and `event`, and the line in the
+/// stream.
 fn table() -> Vec<(Option<Value>, String, Option<String>, String)> {
     let body = |body: &str| format!("200 OK; application/json; {body}");
     let plain = |value: Value| {

@@ -170,7 +170,7 @@ fn the_audit_has_the_states_of_an_instance_and_a_heartbeat() {
 }
 
 #[test]
-fn nobody_reads_the_audit_and_its_heart_does_not_beat() {
+fn the_audit_has_no_heartbeat_while_nobody_reads_it() {
     let mut driver = Driver::new(V1);
     let audit = driver.send("GET", "audit", &[], b"");
     driver.abandon(&audit);

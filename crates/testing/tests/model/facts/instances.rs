@@ -217,7 +217,7 @@ fn the_rate_of_reports_is_a_number() {
 }
 
 #[test]
-fn programs_that_are_closures_can_be_run() {
+fn programs_are_found_for_packages_of_other_names() {
     let mut driver = Driver::new(V1);
     let spec = ProgramSpec::new(|| Box::new(Steps::new(staying())));
     driver

@@ -325,3 +325,27 @@ fn a_sequence_without_a_program_is_501() {
         assert!(start(&mut driver, &json!({})).starts_with("501 Not Implemented"));
     }
 }
+
+#[test]
+fn halves_of_surrogate_pairs_go_through_args() {
+    for generation in BOTH {
+        let mut driver = Driver::with(generation, staying());
+        let path = format!("sequence/{SEQUENCE}/start");
+        let body = br#"{"appConfig":{"a":"\udc22"},"args":["x\ud83d","\ud83d\udc22"]}"#;
+        let mut open = driver.send("POST", &path, &[JSON], body);
+        driver.until_ended(&mut open, seconds(5.0)).unwrap();
+        driver.wait(seconds(1.0));
+        let id = open.answer.json()["id"].as_str().unwrap().to_owned();
+        let mut answers = vec![driver.get(&format!("instance/{id}")).text()];
+        if generation == V1 {
+            answers.push(driver.get("instances").text());
+            answers.push(driver.get("entities").text());
+            let kill = format!("instance/{id}/_kill");
+            answers.push(driver.call("POST", &kill, &[JSON], b"").text());
+        }
+        for answer in answers {
+            assert!(answer.contains(r#"["x\ud83d","🐢"]"#), "{answer}");
+            assert!(answer.contains(r#"{"a":"\udc22"}"#), "{answer}");
+        }
+    }
+}

@@ -211,6 +211,16 @@ fn a_program_is_told_of_a_stop() {
     }
 }
 
+#[test]
+fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
+    let mut hub = Running::new(V1, staying());
+    hub.operation("_kill", "{\"removeImmediately\":true}");
+    hub.driver.wait(seconds(1.0));
+    let mut open = stop(&mut hub, 60_000.0, false);
+    hub.driver.until_ended(&mut open, seconds(100.0)).unwrap();
+    assert_eq!(open.answer.status(), 501);
+}
+
 /// A program that does not look at its messages.
 fn silent() -> scramjet_client_testing::model::ProgramSpec {
     let program = |process: &mut super::Process<'_>| process.begin();

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::wire::RecordedResponse;
 use crate::driver::Answer;
 
-/// How much of two bodies has to be equal.
+/// The parts of two bodies that have to be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     /// All of it, but for times and what depends on the machine.
     Same,
-    /// The same, but for ids that the hub has made.
+    /// All of it, but for times, what depends on the machine, and ids that the hub has made.
     FreshIds,
     /// Chunks are whole lines of JSON with the members that all recorded lines have.
     Lines,
