@@ -1,4 +1,6 @@
 //! A model of a hub: requests and time go in, responses come out. No IO, no clock, no threads.
+//!
+#![doc = include_str!("model/rules.md")]
 
 mod control_routes;
 mod death;

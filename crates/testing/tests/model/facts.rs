@@ -15,6 +15,8 @@ mod stops;
 mod streams;
 mod topics;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use scramjet_client_testing::model::{Generation, InstanceKey, Output, Process, Step};
@@ -134,4 +136,77 @@ impl Running {
         let path = format!("sequence/{SEQUENCE}");
         self.driver.send("DELETE", &path, headers, b"")
     }
+}
+
+/// Reads the files of a folder: pairs of their names and their text.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.is_file());
+    let read = |path: std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    };
+    files.map(read).collect()
+}
+
+/// Returns the texts in backquotes in a cell of a table.
+fn quoted(cell: &str) -> impl Iterator<Item = String> {
+    let parts: Vec<_> = cell.split('`').map(str::to_owned).collect();
+    parts.into_iter().skip(1).step_by(2)
+}
+
+/// The page of rules and the tests name each other: no rule is without a test, and no test without
+/// a rule.
+#[test]
+fn the_page_of_rules_names_all_tests_and_only_files_that_exist() {
+    let page = include_str!("../../src/model/rules.md");
+    let mut sources = files("src/model");
+    sources.extend(files("src"));
+    let mut tests: BTreeSet<String> = files("tests/model/facts")
+        .iter()
+        .flat_map(|(_, text)| text.split("#[test]\nfn ").skip(1))
+        .map(|text| text.split('(').next().unwrap().to_owned())
+        .collect();
+    let known = tests.clone();
+    let mut rules = 0;
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').collect();
+        let [number, v0_18, v1, file, test] = cells.as_slice() else {
+            continue;
+        };
+        if !is_number(number.trim()) {
+            continue;
+        }
+        rules += 1;
+        assert!(!format!("{v0_18}{v1}").trim().is_empty(), "{line}");
+        let file = quoted(file).next().unwrap();
+        assert!(sources.iter().any(|(name, _)| *name == file), "{line}");
+        let named: Vec<_> = quoted(test).collect();
+        assert!(!named.is_empty(), "{line}");
+        for test in named {
+            assert!(known.contains(&test), "{test} is no test");
+            tests.remove(&test);
+        }
+    }
+    assert!(rules > 100 && tests.is_empty(), "no rule names {tests:?}");
+    // The numbers in the code are numbers of rules.
+    for (name, text) in &sources {
+        for line in text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("// "))
+        {
+            let Some(number) = line.split([':', ',']).next().filter(|n| is_number(n)) else {
+                continue;
+            };
+            assert!(page.contains(&format!("\n| {number} |")), "{name}: {line}");
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    text.split('.').all(is_part)
 }
