@@ -123,23 +123,13 @@ impl Pipes {
     /// Takes a chunk, or as much of it as there is room for. All of it is written in one piece if
     /// there is room for a single byte: that is how streams of Node.js behave.
     pub(super) fn write(&mut self, id: PipeId, chunk: &[u8]) -> usize {
-        let Some(pipe) = self.pipes.get_mut(&id) else {
-            return chunk.len();
-        };
-        if pipe.ended || chunk.is_empty() {
-            return chunk.len();
-        }
-        let blocked = match pipe.keep {
-            Keep::ForNext if pipe.readers.is_empty() => pipe.kept.bytes >= pipe.capacity,
-            Keep::ForNext => pipe
-                .readers
-                .values()
-                .any(|queue| queue.bytes >= pipe.capacity),
-            Keep::Latest | Keep::History | Keep::Nothing => false,
-        };
-        if blocked {
+        if self.is_full(id) && !chunk.is_empty() {
             return 0;
         }
+        let takes = |pipe: &&mut Pipe| !pipe.ended && !chunk.is_empty();
+        let Some(pipe) = self.pipes.get_mut(&id).filter(takes) else {
+            return chunk.len();
+        };
         for queue in pipe.readers.values_mut() {
             queue.push(chunk);
         }

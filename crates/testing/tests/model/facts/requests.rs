@@ -252,6 +252,8 @@ fn an_upload_of_more_than_five_minutes_is_cut_on_0_18() {
             let mut open = hub.driver.begin("POST", &path, &headers);
             hub.driver.wait(seconds(319.0));
             assert_eq!(hub.driver.upload(&open, b"x"), 1);
+            hub.driver.read(&mut open);
+            assert!(!open.answer.cut, "{path}");
             hub.driver.wait(seconds(2.0));
             hub.driver.read(&mut open);
             assert_eq!(open.answer.cut, generation == V0_18, "{path}");
