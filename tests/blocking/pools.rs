@@ -80,7 +80,7 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started() {
         ended.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
         started
     );
-    assert_eq!(instances_of(&sequence), 0);
+    until_gone(&sequence);
 }
 
 #[test]

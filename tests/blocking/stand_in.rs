@@ -201,7 +201,8 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) fn until_gone(sequence: &SequenceClient) {
     until("the instances are gone", || {
         let ended = |id: &_| match sequence.host().instance_info(id) {
-            Ok(info) => info.ended.is_some(),
+            // An instance that failed to load has an exit code, but no time at which it ended.
+            Ok(info) => info.ended.is_some() || info.terminated.is_some(),
             Err(error) => error.is_not_found(),
         };
         sequence.list_instances().unwrap().iter().all(ended)

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error};
 
+use scramjet_client_core::flow::DeleteByForce;
 use scramjet_client_core::http::{HeaderName, HeaderValue, StatusCode, header};
 use scramjet_client_core::{
     ApiError, Decode, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId,
@@ -432,6 +433,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
     let option = StartOptions::new().app_config("text").to_body();
     let unsupported = old.request(&OverwriteSequence { id: &id });
     let http = hub().request(&GetSequence { id: &too_long });
+    let unknown = DeleteByForce::new(hub(), id.clone());
     vec![
         (
             Endpoint::new("ftp://hub.example/").expect_err("a scheme"),
@@ -467,6 +469,11 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         (
             unsupported.expect_err("old"),
             "this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
+            &[],
+        ),
+        (
+            unknown.map(drop).expect_err("no version was told"),
+            "delete sequence depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`",
             &[],
         ),
         (

@@ -245,7 +245,7 @@ pub(crate) fn bodies() -> Vec<Case> {
                 &["Content-Type: text/html", "Retry-After: 120"],
                 b"<html><title>Later</title>",
             ),
-            |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_passing()),
+            |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_transient()),
             "an HTML page (Later)",
         ),
         Case::fails(

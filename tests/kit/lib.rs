@@ -9,6 +9,7 @@ pub mod hub;
 pub mod keep_alive;
 mod node;
 pub mod package;
+pub mod programs;
 pub mod proxy;
 pub mod scripted;
 mod tls;

@@ -7,11 +7,11 @@ mod same_values;
 
 // Each is a file of its own, over public API only.
 #[allow(dead_code, reason = "its main function is not run here")]
-#[path = "../../crates/core/examples/forty_lines.rs"]
-mod core_forty_lines;
-#[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/core/examples/reqwest.rs"]
 mod core_reqwest;
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/core/examples/small_transport.rs"]
+mod core_small_transport;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/core/examples/tcp.rs"]
 mod core_tcp;

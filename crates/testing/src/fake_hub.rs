@@ -41,7 +41,7 @@ use std::time::{Duration, Instant, SystemTime};
 use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 pub use self::process::{Process, ProgramResult, Stop};
-pub use crate::model::{Exit, Generation, Package, Settings, Times};
+pub use crate::model::{Exit, Generation, Item, Package, Settings, Times};
 pub use crate::network::{Fault, Proxy};
 
 use self::clock::Clock;

@@ -1,6 +1,7 @@
 //! Test programs that use [Scramjet Transform Hub](https://github.com/scramjetorg/transform-hub)
-//! with `scramjet-client-blocking`, without a hub.
+//! with `scramjet-client-blocking`, without a hub. The [`guide`] shows tests of common cases.
 //!
+//! - [`fake_hub`] has a hub in the process of the test, which runs programs that are closures.
 //! - [`script`] has a transport without a network: the test says which requests it expects, and how
 //!   each is answered.
 //! - [`replay`] records what a real hub answers, and plays it in tests, in the same process or over
@@ -33,6 +34,8 @@
 
 pub mod conformance;
 pub mod fake_hub;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 mod http1;
 pub mod model;
 pub mod network;

@@ -1,11 +1,18 @@
 //! A model of a hub: requests and time go in, responses come out. No IO, no clock, no threads.
+//!
+#![doc = include_str!("model/rules.md")]
 
+mod control_routes;
+mod death;
+mod dispatch;
 mod events;
 mod exchange;
 mod generation;
 mod hub;
 mod instance;
 mod instance_routes;
+mod items;
+mod javascript;
 mod life;
 mod negotiate;
 mod package;
@@ -16,9 +23,11 @@ mod reply;
 mod routes;
 mod sequences;
 mod steps;
+mod stream_routes;
 mod text;
 mod timers;
 mod topics;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +36,7 @@ use std::time::Duration;
 
 pub use self::exchange::ExchangeId;
 pub use self::generation::{Generation, Times};
+pub use self::items::Item;
 pub use self::package::Package;
 pub use self::process::{Exit, Input, Message, Output, Process, Program, ProgramSpec, Read};
 pub use self::record::Record;
@@ -49,21 +59,21 @@ pub struct InstanceKey(u64);
 /// Finds the program for an uploaded package.
 type FindProgram = Arc<dyn Fn(&Package) -> Option<ProgramSpec> + Send + Sync>;
 
-/// How a model is set up.
+/// Options for a [`Model`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
     /// The hubs that it behaves like.
     pub generation: Generation,
-    /// How long it takes for what.
+    /// The times that it takes.
     pub times: Times,
-    /// What ids are made from: the same seed gives the same ids.
+    /// The seed of ids: the same seed gives the same ids.
     pub seed: u64,
     /// The time at which the hub begins, since the beginning of 1970.
     pub epoch: Duration,
-    /// Whether a start is refused if the sequence cannot be loaded or its function throws at once.
-    /// On real hubs of 1.x, it depends on which is quicker; otherwise the start succeeds, and the
-    /// instance is shown as failed. 0.18 never refuses such a start.
+    /// 1.x refuses a start if the sequence cannot be loaded or its function throws at once. If this
+    /// is `false`, the start succeeds, and the instance is shown as failed. Real hubs do both,
+    /// depending on which is quicker. 0.18 never refuses such a start.
     pub refuses_failed_starts: bool,
 }
 
@@ -114,6 +124,8 @@ pub struct Model {
     pipes: Pipes,
     sequences: Vec<Sequence>,
     deletions: Vec<Deletion>,
+    /// Records about the state of each instance are written.
+    heart_beats: bool,
     instances: Instances,
     topics: Vec<Topic>,
     log: PipeId,
@@ -135,7 +147,7 @@ impl Model {
     /// A hub that has just been started.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let mut pipes = Pipes::default();
+        let mut pipes = Pipes::new(!settings.generation.is_v1());
         let log = pipes.add(Keep::History, 1 << 20);
         let audit = pipes.add(Keep::History, 1 << 20);
         let mut model = Self {
@@ -151,6 +163,7 @@ impl Model {
             pipes,
             sequences: Vec::new(),
             deletions: Vec::new(),
+            heart_beats: false,
             instances: Instances::default(),
             topics: Vec::new(),
             log,
@@ -277,13 +290,14 @@ impl Model {
         self.deletions.clear();
         self.topics.clear();
         self.dirty.clear();
-        self.pipes = Pipes::default();
+        self.heart_beats = false;
+        self.pipes = Pipes::new(!self.generation.is_v1());
         self.log = self.pipes.add(Keep::History, 1 << 20);
         self.audit = self.pipes.add(Keep::History, 1 << 20);
         self.log_hub("INFO", "Host", "API on", None);
     }
 
-    /// Whether anything may have changed since the last call, for drivers that wait for it.
+    /// Checks if anything may have changed since the last call, for drivers that wait for it.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }

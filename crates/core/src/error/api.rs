@@ -102,7 +102,7 @@ impl ApiError {
         matches!(self.received_status.as_u16(), 408 | 425 | 429 | 502..=504 | 520..=530)
     }
 
-    /// Whether the response has the shape of a hub's own refusal. A gateway in front of the hub may
+    /// Checks if the response has the shape of a hub's own refusal. A gateway in front of the hub may
     /// answer for it with the same status; a `404` of a gateway does not mean that an instance is
     /// gone.
     #[must_use]

@@ -5,6 +5,15 @@
 //! `SCRAMJET_SIM_SEEDS=1000000` runs more, and `SCRAMJET_SIM_SEED=7` only that one, and tells what
 //! happened.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 mod delete;
 mod events;
 mod follow;

@@ -86,7 +86,6 @@ pub(crate) struct Driven<F: Flow> {
 /// A request that a flow has sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    pub(crate) at: Duration,
     pub(crate) line: String,
     /// The hub has it, or had it.
     pub(crate) reached: bool,
@@ -125,7 +124,6 @@ where
                     let line = format!("{} {}", send.request.method(), send.request.uri().path());
                     chance.tell(hub, &format!("-> {line}"));
                     self.sent.push(Sent {
-                        at: hub.now(),
                         line,
                         reached: false,
                         silent: false,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::model::{
-    self, Exit, Input, InstanceKey, Message, Output, ProgramSpec, Read as ReadResult,
+    self, Exit, Input, InstanceKey, Item, Message, Output, ProgramSpec, Read as ReadResult,
 };
 
 /// How a program ends: `Ok` completes the sequence, an [`Exit`] is another way.
@@ -249,6 +249,20 @@ impl Process {
             ReadResult::Pending => None,
             ReadResult::Chunk(chunk) => Some(Some(chunk)),
             ReadResult::Ended => Some(None),
+        })
+    }
+
+    /// Waits for the next item of the input, as a sequence receives it; `None` is its end. The
+    /// content type of the first request decides: each line of NDJSON is a value; text and bytes
+    /// come in pieces as they were received.
+    ///
+    /// # Errors
+    /// The process was ended.
+    pub fn read_item(&mut self) -> Result<Option<Item>, Exit> {
+        self.wait(|process| match process.read_item() {
+            Item::Pending => None,
+            Item::Ended => Some(None),
+            item => Some(Some(item)),
         })
     }
 

@@ -6,16 +6,16 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::exchange::ExchangeId;
-use super::negotiate::restore_lone_surrogates;
-use super::pipe::PipeId;
+use super::pipe::{Keep, PipeId};
 use super::process::Message;
-use super::reply::Reply;
-use super::{InstanceKey, Model};
+use super::reply::{BYTES, Reply, stream_head};
+use super::routes::Asked;
+use super::{InstanceKey, Model, javascript};
 
 /// The data of an event; `None` is `undefined`.
 type Data = Option<Value>;
 
-/// What an instance has emitted, and who waits for more.
+/// The events that an instance has emitted, and who waits for more.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     last: BTreeMap<String, Data>,
@@ -29,26 +29,45 @@ impl Events {
     }
 }
 
-/// What JavaScript takes for true.
-fn is_truthy(data: &Data) -> bool {
-    match data {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(_) => true,
+/// Checks if JavaScript takes a value for true.
+pub(super) fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        _ => true,
     }
+}
+
+pub(super) fn last_event(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    hub.answer_last_event(asked.key(), asked.id, asked.name())
+}
+
+pub(super) fn next_event(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    hub.await_event(asked.key(), asked.id, asked.name());
+    None
+}
+
+pub(super) fn event_stream(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let pipe = hub.pipes.add_for(asked.key(), Keep::Nothing, 0);
+    let instance = hub.instances.get_mut(asked.key())?;
+    instance.events.listen(asked.name(), pipe);
+    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+    // It stays open for its reader, also when the instance is forgotten.
+    hub.pipes.orphan(pipe);
+    None
 }
 
 /// An event as 0.18 sends it.
 fn envelope(name: &str, data: &Data) -> Value {
     let mut envelope = json!({ "eventName": name });
     if let Some(data) = data {
-        envelope["message"] = data.clone();
+        javascript::set(&mut envelope, "message", data.clone());
     }
     envelope
 }
 
-/// The status whose reason phrase is the member `opStatus`.
+/// Finds the status whose reason phrase is the member `opStatus`.
 fn status_of(phrase: &Value) -> Option<u16> {
     let phrase = phrase.as_str()?;
     (200..600).find(|code| {
@@ -56,8 +75,9 @@ fn status_of(phrase: &Value) -> Option<u16> {
     })
 }
 
-/// What 1.x makes of the data of one event. A member `opStatus` is taken for the status of the
-/// response and taken out of the data, also of what the hub remembers.
+// 6.2
+/// Answers with the data of one event, as 1.x does. A member `opStatus` is taken for the status of
+/// the response, and taken out of the data that the hub remembers.
 fn bare_reply(data: &mut Data) -> Reply {
     let lost = || Reply::sized(500, "500: Failed to serialize data");
     match data {
@@ -91,7 +111,8 @@ fn empty_json() -> Reply {
 
 impl Model {
     /// An instance emits an event.
-    pub(super) fn emit(&mut self, key: InstanceKey, name: &str, mut data: Data) {
+    pub(super) fn emit(&mut self, key: InstanceKey, name: &str, data: Data) {
+        let mut data = data.map(javascript::as_javascript);
         let is_v1 = self.generation.is_v1();
         if let Some(record) = self.records.get_mut(&key) {
             record
@@ -115,11 +136,11 @@ impl Model {
         instance.events.waiting = others;
 
         let line = match is_v1 {
-            true if is_truthy(&data) => data.clone().unwrap_or_default(),
+            true if data.as_ref().is_some_and(is_truthy) => data.clone().unwrap_or_default(),
             true => json!({}),
             false => envelope(name, &data),
         };
-        let line = restore_lone_surrogates(format!("{line}\n"));
+        let line = javascript::write(&line) + "\n";
         for pipe in streams {
             self.pipes.write(pipe, line.as_bytes());
         }
@@ -131,7 +152,7 @@ impl Model {
             self.reply(exchange, reply);
         }
         if is_v1 {
-            // Every other instance of the hub gets it, too.
+            // 6.1: every other instance of the hub gets it, too.
             for other in self
                 .instances
                 .keys()
@@ -152,8 +173,8 @@ impl Model {
         }
     }
 
-    /// The last event of a name, or the next one if there was none. 1.x takes data for none that
-    /// JavaScript takes for false.
+    /// Answers with the last event of a name, or with the next one if there was none. 1.x takes
+    /// data for none that JavaScript takes for false.
     pub(super) fn answer_last_event(
         &mut self,
         key: InstanceKey,
@@ -163,7 +184,7 @@ impl Model {
         let is_v1 = self.generation.is_v1();
         let instance = self.instances.get_mut(key)?;
         match instance.events.last.get_mut(name) {
-            Some(data) if is_v1 && is_truthy(data) => Some(bare_reply(data)),
+            Some(data) if is_v1 && data.as_ref().is_some_and(is_truthy) => Some(bare_reply(data)),
             Some(data) if !is_v1 => Some(Reply::json(200, &envelope(name, data))),
             _ => {
                 self.await_event(key, exchange, name);

@@ -6,9 +6,9 @@ use http::{HeaderMap, Method, Request};
 
 use super::Model;
 use super::life::Due;
-use super::pipe::{Found, PipeId, ReaderId, Utf8};
+use super::pipe::{Found, PipeId, ReaderId};
 use super::reply::{Piece, Reply};
-use super::routes::Handler;
+use super::upload::Upload;
 
 /// Names an exchange: a request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,44 +35,6 @@ struct Source {
     endless: bool,
 }
 
-/// Where the body of a request goes.
-pub(super) enum Upload {
-    Ignored,
-    /// Collected for a handler, which is called at its end.
-    Collected(Vec<u8>, Handler),
-    /// Into a stream.
-    Piped {
-        pipe: PipeId,
-        decoder: Option<Utf8>,
-        uploaded: Uploaded,
-        then: AfterUpload,
-    },
-    /// Taken, and lost.
-    Lost(AfterUpload),
-    /// Waits for its turn.
-    Queued,
-}
-
-/// What has been uploaded so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Uploaded {
-    /// The last byte.
-    pub(super) last: Option<u8>,
-}
-
-/// What the end of an upload into a stream does.
-#[derive(Clone, Debug)]
-pub(super) enum AfterUpload {
-    /// Ends the response.
-    Answer,
-    /// Ends the input or standard input of an instance, and the response.
-    EndStream(PipeId),
-    /// Lets the next writer of a topic go on.
-    Topic(String),
-    /// Nothing: the response never ends.
-    Nothing,
-}
-
 impl Model {
     /// Takes the head of a request. The URI may be a whole one or a path.
     pub fn request(&mut self, request: &Request<()>) -> ExchangeId {
@@ -96,104 +58,6 @@ impl Model {
         id
     }
 
-    /// Takes bytes of a request's body, and tells how many: none if the hub takes no more at the
-    /// moment.
-    pub fn upload(&mut self, id: ExchangeId, bytes: &[u8]) -> usize {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return bytes.len();
-        };
-        match &mut exchange.upload {
-            Upload::Ignored | Upload::Lost(_) => bytes.len(),
-            Upload::Queued => 0,
-            Upload::Collected(collected, _) => {
-                collected.extend_from_slice(bytes);
-                bytes.len()
-            }
-            Upload::Piped {
-                pipe,
-                decoder,
-                uploaded,
-                ..
-            } => {
-                let pipe = *pipe;
-                if self.pipes.is_full(pipe) {
-                    return 0;
-                }
-                uploaded.last = bytes.last().copied().or(uploaded.last);
-                let decoded = decoder.as_mut().map(|decoder| decoder.decode(bytes));
-                self.pipes.write(pipe, decoded.as_deref().unwrap_or(bytes));
-                self.touch(pipe);
-                self.settle();
-                bytes.len()
-            }
-        }
-    }
-
-    /// Notes that the body of a request is complete. To be called for requests without a body, too.
-    pub fn end_upload(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        if std::mem::replace(&mut exchange.uploaded, true) {
-            return;
-        }
-        match std::mem::replace(&mut exchange.upload, Upload::Ignored) {
-            Upload::Ignored => {}
-            Upload::Queued => exchange.upload = Upload::Queued,
-            Upload::Collected(body, handler) => self.handle(id, handler, Some(body)),
-            Upload::Piped { uploaded, then, .. } => self.after_upload(id, uploaded, then),
-            Upload::Lost(then) => self.after_upload(id, Uploaded::default(), then),
-        }
-        self.settle();
-    }
-
-    /// Lets the body of a request go into a stream from now on.
-    pub(super) fn pipe_upload(
-        &mut self,
-        id: ExchangeId,
-        pipe: PipeId,
-        decoder: Option<Utf8>,
-        then: AfterUpload,
-    ) {
-        self.set_upload(
-            id,
-            Upload::Piped {
-                pipe,
-                decoder,
-                uploaded: Uploaded::default(),
-                then,
-            },
-        );
-    }
-
-    /// The same for data that is lost.
-    pub(super) fn lose_upload(&mut self, id: ExchangeId, then: AfterUpload) {
-        self.set_upload(id, Upload::Lost(then));
-    }
-
-    fn set_upload(&mut self, id: ExchangeId, upload: Upload) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        exchange.upload = upload;
-        if std::mem::take(&mut exchange.uploaded) {
-            self.end_upload(id);
-        }
-    }
-
-    fn after_upload(&mut self, id: ExchangeId, uploaded: Uploaded, then: AfterUpload) {
-        match then {
-            AfterUpload::Answer => self.push(id, Piece::End),
-            AfterUpload::EndStream(pipe) => {
-                self.pipes.end(pipe);
-                self.touch(pipe);
-                self.push(id, Piece::End);
-            }
-            AfterUpload::Topic(name) => self.topic_written(id, &name, uploaded),
-            AfterUpload::Nothing => {}
-        }
-    }
-
     /// Notes that the client has closed the connection.
     pub fn abandon(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.remove(&id) else {
@@ -212,6 +76,7 @@ impl Model {
         let bodiless = exchange.method == Method::HEAD;
         let piece = loop {
             match exchange.pieces.pop_front() {
+                // 2.1
                 Some(Piece::Body(_)) if bodiless => {}
                 Some(piece) => break piece,
                 None => {
@@ -243,6 +108,7 @@ impl Model {
             Piece::End | Piece::Cut => {
                 let exchange = self.exchanges.remove(&id);
                 self.let_go(exchange.and_then(|exchange| exchange.source));
+                self.forget_exchange(id);
                 self.settle();
             }
         }

@@ -27,7 +27,7 @@ impl Generation {
     }
 }
 
-/// How long a hub takes for what. [`Times::of`] has the values measured on real hubs.
+/// The times that a hub takes. [`Times::of`] returns those measured on real hubs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Times {
@@ -35,27 +35,33 @@ pub struct Times {
     pub connect: Duration,
     /// From then until the sequence is loaded and its function is called.
     pub load: Duration,
-    /// From the answer to the start until the status changes from `starting` to `running`. 1.x only.
+    /// From the answer to the start until the status changes to `running`. 1.x only.
     pub starting: Duration,
-    /// How long a process stays after its sequence has completed.
+    /// From the end of an input until a write to it is not even answered with an error. 0.18 only.
+    pub closing: Duration,
+    /// From the end of a sequence until its process exits.
     pub completed: Duration,
     /// From a kill, or the end of a stop, until the process is gone.
     pub exit: Duration,
-    /// From a kill until a process that does not react is removed by force.
+    /// From a kill until a process that does not react is removed by force. On 0.18 also from a
+    /// request to stop until the process is killed, whatever the timeout.
     pub forced_exit: Duration,
     /// From the end of a process until the hub shows it: in the status on 1.x, by a 404 on 0.18.
     pub notice: Duration,
-    /// The same for a sequence that cannot be loaded, or whose function throws at once.
+    /// From a failure to load a sequence, or a function that throws at once, until the hub shows
+    /// it.
     pub notice_failure: Duration,
-    /// How long an ended instance blocks the deletion of its sequence. 1.x only.
+    /// From the end of an instance until it stops blocking the deletion of its sequence. 1.x only.
     pub lingering: Duration,
-    /// How long an ended instance stays listed after that (`instanceLifetimeExtensionDelay`). 1.x only.
+    /// From then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x only.
     pub extension: Duration,
     /// The timeout of a stop that names none. 1.x only.
     pub default_stop: Duration,
     /// From the start until the first report about an instance's health.
     pub first_health: Duration,
-    /// How long a request may take to arrive, after which the hub closes the connection.
+    /// Between two records of the audit about the state of each instance. 1.x only.
+    pub heartbeat: Duration,
+    /// From the head of a request until the hub closes the connection, if its body has not come.
     pub slowest_request: Option<Duration>,
 }
 
@@ -70,6 +76,7 @@ impl Times {
                 connect: millis(100),
                 load: millis(50),
                 starting: Duration::ZERO,
+                closing: millis(3),
                 completed: seconds(10),
                 exit: millis(30),
                 forced_exit: seconds(11),
@@ -79,12 +86,14 @@ impl Times {
                 extension: Duration::ZERO,
                 default_stop: Duration::ZERO,
                 first_health: seconds(1),
+                heartbeat: seconds(10),
                 slowest_request: Some(seconds(320)),
             },
             Generation::V1 => Self {
                 connect: millis(100),
                 load: millis(20),
                 starting: millis(100),
+                closing: Duration::ZERO,
                 completed: seconds(10),
                 exit: millis(200),
                 forced_exit: seconds(15),
@@ -94,6 +103,7 @@ impl Times {
                 extension: seconds(180),
                 default_stop: seconds(7),
                 first_health: seconds(1),
+                heartbeat: seconds(10),
                 slowest_request: None,
             },
         }

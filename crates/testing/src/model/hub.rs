@@ -1,12 +1,13 @@
-//! What the hub says of itself: versions, lists, logs.
+//! The routes of the hub itself: versions, lists, logs.
 
 use serde_json::{Value, json};
 
-use super::Model;
 use super::instance::Instance;
+use super::life::Due;
 use super::reply::{BYTES, Reply, stream_head};
 use super::routes::Asked;
 use super::text::iso_8601;
+use super::{Model, javascript};
 
 pub(super) fn version(hub: &mut Model, _: &Asked) -> Option<Reply> {
     let version = hub.generation.version();
@@ -106,6 +107,14 @@ pub(super) fn log(hub: &mut Model, asked: &Asked) -> Option<Reply> {
 
 pub(super) fn audit(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     hub.stream(asked.id, stream_head(200, Some(BYTES)), hub.audit);
+    if !std::mem::replace(&mut hub.heart_beats, true) {
+        hub.later(hub.times.heartbeat, Due::Heartbeat);
+    }
+    None
+}
+
+/// Never answers, as without a Manager.
+pub(super) fn platform(_: &mut Model, _: &Asked) -> Option<Reply> {
     None
 }
 
@@ -142,15 +151,16 @@ impl Model {
         u64::try_from((self.epoch + self.now).as_millis()).unwrap_or(u64::MAX)
     }
 
+    // 3
     fn log_line(&self, level: &str, from: &str, message: &str, id: Option<&str>) -> Vec<u8> {
         let source = id.map_or_else(|| json!({}), |id| json!({ "id": id }));
         let ts = self.timestamp();
         let mut line = json!({ "level": level, "msg": message, "ts": ts, "from": from });
-        line[from] = source;
-        if let Some(id) = id {
-            line["id"] = id.into();
+        if from == "Sequence" {
+            javascript::set(&mut line, "Runner", source.clone());
         }
-        format!("{line}\n").into_bytes()
+        javascript::set(&mut line, from, source);
+        (javascript::write(&line) + "\n").into_bytes()
     }
 
     pub(super) fn log_hub(&mut self, level: &str, from: &str, message: &str, id: Option<&str>) {
@@ -175,13 +185,41 @@ impl Model {
         self.pipes.write(self.log, &line);
     }
 
-    /// Writes a record about the state of something to the audit of a hub of 1.x.
+    /// Writes a record about the state of something to the audit of a hub of 1.x: 0 and 1 for a
+    /// sequence that is there or deleted, 4, 3 and 2 for an instance that is connected, has ended,
+    /// or is forgotten.
     pub(super) fn audit_state(&mut self, code: u32, object: &str) {
-        let record = json!({
-            "opState": "", "opCode": code, "objectId": object,
+        self.audit_record("", code, object, None);
+    }
+
+    pub(super) fn audit_start(&mut self, instance: &str) {
+        self.audit_record("", 0, instance, Some(json!({ "memory": 512 })));
+    }
+
+    fn audit_record(&mut self, state: &str, code: u32, object: &str, limits: Option<Value>) {
+        let mut record = json!({
+            "opState": state, "opCode": code, "objectId": object,
             "requestorId": "system", "receivedAt": self.timestamp(),
         });
-        self.pipes
-            .write(self.audit, format!("{record}\n").as_bytes());
+        if let Some(limits) = limits {
+            javascript::set(&mut record, "limits", limits);
+        }
+        let line = javascript::write(&record) + "\n";
+        self.pipes.write(self.audit, line.as_bytes());
+    }
+
+    /// Writes a record about the hub and each instance, as long as anybody reads the audit.
+    pub(super) fn heartbeat(&mut self) {
+        self.heart_beats = self.pipes.has_readers(self.audit);
+        if !self.heart_beats {
+            return;
+        }
+        self.audit_record("ACTIVE", 13_010, "", None);
+        let listed: Vec<_> = self.instances.listed().map(|one| one.id.clone()).collect();
+        for id in listed {
+            let limits = json!({ "memory": null });
+            self.audit_record("ACTIVE", 13_012, &id, Some(limits));
+        }
+        self.later(self.times.heartbeat, Due::Heartbeat);
     }
 }

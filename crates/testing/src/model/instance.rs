@@ -1,4 +1,4 @@
-//! Instances: what a hub knows of them, and how they end.
+//! Instances, as a hub knows them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::events::Events;
+use super::items::Decoder;
 use super::pipe::{PipeId, ReaderId, Utf8};
 use super::process::{Mind, Output};
-use super::{ExchangeId, InstanceKey};
+use super::{ExchangeId, InstanceKey, javascript};
 
 /// All instances that anybody may still ask for, in the order of their starts.
 #[derive(Default)]
@@ -37,6 +38,13 @@ impl Instances {
 
     pub(super) fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
         self.all.remove(&key)
+    }
+
+    /// Shows an instance, and no other one of its id any more.
+    pub(super) fn list(&mut self, key: InstanceKey, id: &str) {
+        for instance in self.all.values_mut().filter(|one| one.id == id) {
+            instance.listed = instance.key == key;
+        }
     }
 
     /// The instances that the hub shows.
@@ -77,12 +85,17 @@ pub(super) struct Instance {
     pub(super) key: InstanceKey,
     pub(super) id: String,
     pub(super) sequence: String,
-    /// What the info of 1.x says of the sequence.
+    /// The member `sequence` of the info of 1.x.
     pub(super) sequence_info: Value,
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
+    /// The topics of its output and its input, connected or not.
     pub(super) provides: Option<String>,
     pub(super) requires: Option<String>,
+    /// The runner has told the hub which topic the input comes from.
+    pub(super) knows_input: bool,
+    /// The function of the sequence has returned its output.
+    pub(super) has_output: bool,
     pub(super) created: Duration,
     pub(super) started: Option<Duration>,
     pub(super) ended: Option<Duration>,
@@ -95,7 +108,8 @@ pub(super) struct Instance {
     pub(super) remove_immediately: bool,
     /// The first 15 seconds after its end are over.
     pub(super) lingered: bool,
-    pub(super) stop: Option<Stop>,
+    /// The program has called `keepAlive` since the last request to stop.
+    pub(super) kept_alive: bool,
     pub(super) input: SequenceInput,
     pub(super) stdin: ReadStream,
     pub(super) output: PipeId,
@@ -108,11 +122,13 @@ pub(super) struct Instance {
     /// The starts that wait for it, and other requests that wait until it is connected.
     pub(super) starts: Vec<ExchangeId>,
     pub(super) waiting: Vec<ExchangeId>,
-    pub(super) health: Vec<ExchangeId>,
+    /// The first report about its health has come; requests that wait for it.
+    pub(super) has_reported: bool,
+    pub(super) awaits_report: Vec<ExchangeId>,
     pub(super) mind: Mind,
 }
 
-/// How far an instance has come.
+/// The progress of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Its process has not connected to the hub.
@@ -126,34 +142,29 @@ pub(super) enum Stage {
     Dead,
 }
 
-/// A stop whose timeout is not over.
-#[derive(Debug)]
-pub(super) struct Stop {
-    pub(super) can_keep_alive: bool,
-    pub(super) kept_alive: bool,
-}
-
 /// A stream that the process reads.
 #[derive(Debug)]
 pub(super) struct ReadStream {
     pub(super) pipe: PipeId,
     pub(super) reader: ReaderId,
-    pub(super) ended: bool,
-    pub(super) decoder: Utf8,
 }
 
 /// The input of the sequence.
 #[derive(Debug)]
 pub(super) struct SequenceInput {
     pub(super) stream: ReadStream,
-    /// What the first request to it said.
+    /// The content type of the first request to it, or that of its topic.
     pub(super) content_type: Option<String>,
     /// The topic that it comes from instead.
     pub(super) topic: Option<(PipeId, ReaderId)>,
     /// It comes from a topic, connected or not.
     pub(super) from_topic: bool,
-    /// 0.18: the error about the ended input was told once.
-    pub(super) told_end: bool,
+    /// The time of its end.
+    pub(super) ended: Option<Duration>,
+    /// Somebody wrote to it after its end.
+    pub(super) was_written_after_end: bool,
+    /// Makes items of it, once the content type is known.
+    pub(super) decoder: Option<Decoder>,
 }
 
 /// For each stream that the process writes.
@@ -189,7 +200,7 @@ pub(super) enum Death {
     Threw,
 }
 
-/// What a hub of 1.x makes of a death.
+/// The end of an instance, as a hub of 1.x shows it.
 pub(super) struct Verdict {
     pub(super) exit_code: i64,
     pub(super) reason: &'static str,
@@ -203,6 +214,7 @@ pub(super) struct Verdict {
 }
 
 impl Death {
+    // 9.2, 12
     pub(super) fn verdict(self) -> Verdict {
         let (exit_code, reason, status) = match self {
             Self::Completed => (-1, "Instance completed", "completed"),
@@ -226,14 +238,14 @@ impl Death {
 }
 
 impl Instance {
-    /// Where the process reads its input from.
+    /// Returns the stream that the process reads as its input.
     pub(super) fn input_source(&self) -> (PipeId, ReaderId) {
         self.input
             .topic
             .unwrap_or((self.input.stream.pipe, self.input.stream.reader))
     }
 
-    /// The process is gone, or will be without another word.
+    /// Checks if the process is gone, or will be without another word.
     pub(super) fn is_dead(&self) -> bool {
         self.stage == Stage::Dead
     }
@@ -245,7 +257,7 @@ impl Instance {
                 .is_some_and(|death| death.verdict().leaves_streams_open)
     }
 
-    /// It keeps its sequence from being deleted.
+    /// Checks if it keeps its sequence from being deleted.
     pub(super) fn blocks_deletion(&self) -> bool {
         !self.lingered
     }
@@ -257,7 +269,7 @@ impl Instance {
             "sequence": self.sequence,
         });
         if let Some(started) = self.started {
-            info["started"] = iso(started).into();
+            javascript::set(&mut info, "started", iso(started));
         }
         let members = [
             ("appConfig", &self.app_config),
@@ -265,6 +277,20 @@ impl Instance {
         ];
         insert(&mut info, members);
         info
+    }
+
+    /// Returns `provides` and `requires` of the info. The runner sends two messages: the topic of
+    /// the input, or `""`, when the sequence is loaded; then that of the output, or `""`, when its
+    /// function has returned. The second one deletes a `requires` that is empty.
+    fn topics_shown(&self) -> (Option<Value>, Option<Value>) {
+        let shown = |topic: &Option<String>| Some(topic.as_deref().unwrap_or_default().into());
+        let has_output = self.knows_input && (self.has_output || self.provides.is_some());
+        let provides = has_output.then(|| shown(&self.provides)).flatten();
+        let requires = self.knows_input.then(|| shown(&self.requires)).flatten();
+        (
+            provides,
+            requires.filter(|topic| !has_output || *topic != ""),
+        )
     }
 
     pub(super) fn info_v1(&self, iso: impl Fn(Duration) -> String) -> Value {
@@ -278,15 +304,18 @@ impl Instance {
             &mut info,
             [("appConfig", &self.app_config), ("args", &self.args)],
         );
-        let text = |value: &Option<String>| value.clone().map(Value::from);
-        let (provides, requires) = (text(&self.provides), text(&self.requires));
+        let (provides, requires) = self.topics_shown();
         let started = self.started.map(|time| iso(time).into());
         let ended = self.ended.map(|time| iso(time).into());
         let members = [("provides", &provides), ("requires", &requires)];
         insert(&mut info, members);
         insert(&mut info, [("started", &started), ("ended", &ended)]);
         if let Some((exit_code, reason)) = self.terminated {
-            info["terminated"] = json!({ "exitcode": exit_code, "reason": reason });
+            javascript::set(
+                &mut info,
+                "terminated",
+                json!({ "exitcode": exit_code, "reason": reason }),
+            );
         }
         info
     }
@@ -295,7 +324,7 @@ impl Instance {
 fn insert<const N: usize>(info: &mut Value, members: [(&str, &Option<Value>); N]) {
     for (name, value) in members {
         if let Some(value) = value {
-            info[name] = value.clone();
+            javascript::set(info, name, value.clone());
         }
     }
 }

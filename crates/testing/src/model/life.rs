@@ -1,20 +1,20 @@
-//! The life of instances: how they come up, are stopped and killed, die, and are forgotten.
+//! The starts of instances, and everything that happens at a time.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::events::Events;
 use super::exchange::ExchangeId;
-use super::instance::{Death, Decoders, Instance, ReadStream, SequenceInput, Stage, Stop};
-use super::pipe::{Keep, Utf8};
-use super::process::{Message, Mind, ProgramSpec};
+use super::instance::{Death, Decoders, Instance, ReadStream, SequenceInput, Stage};
+use super::pipe::Keep;
+use super::process::{Mind, ProgramSpec};
 use super::record::Record;
 use super::reply::Reply;
 use super::sequences::{Payload, Sequence};
 use super::{InstanceKey, Model};
 
-/// What happens to an instance at a time.
+/// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     /// Its process connects to the hub.
@@ -25,8 +25,10 @@ pub(super) enum Due {
     Running(InstanceKey),
     /// The program wants to be called.
     Wakes(InstanceKey),
-    /// The timeout of a stop is over.
-    StopOver(InstanceKey, ExchangeId),
+    /// The timeout of a stop is over. The process may stay alive if the flag is set.
+    StopOver(InstanceKey, ExchangeId, bool),
+    /// 0.18: the hub ends a process that was asked to stop, whatever the timeout.
+    Stopped(InstanceKey),
     /// The process is gone.
     Gone(InstanceKey, Death),
     /// The hub shows that it has ended.
@@ -39,13 +41,20 @@ pub(super) enum Due {
     Health(InstanceKey),
     /// The request has taken too long to arrive.
     TooSlow(ExchangeId),
+    /// The audit gets a record about each instance.
+    Heartbeat,
 }
 
-/// How much is kept of what a process writes while nobody reads it, and of what it does not read.
+/// The bytes that a stream of a process keeps while nobody reads it.
 const BUFFER: usize = 64 << 10;
 
-/// How much 1.x takes of a standard input that nobody reads.
+/// 1.x takes everything for a standard input that nobody reads.
 const ENDLESS: usize = usize::MAX;
+
+/// Checks if JavaScript can spread a value into arguments.
+fn is_iterable(args: &Value) -> bool {
+    args.is_array() || args.is_string()
+}
 
 impl Model {
     pub(super) fn later(&mut self, after: Duration, due: Due) {
@@ -64,25 +73,19 @@ impl Model {
                 let instance = self.instances.get_mut(key);
                 if let Some(instance) = instance.filter(|one| one.status == "starting") {
                     instance.status = "running";
+                    instance.knows_input = true;
                 }
             }
             Due::Wakes(key) => drop(self.dirty.insert(key)),
-            Due::StopOver(key, exchange) => self.stop_over(key, exchange),
+            Due::StopOver(key, exchange, can_stay) => self.stop_over(key, exchange, can_stay),
+            Due::Stopped(key) => self.stopped(key),
             Due::Gone(key, death) => self.process_died(key, death),
             Due::Noticed(key) => self.death_noticed(key),
-            Due::Lingered(key) => {
-                let Some(instance) = self.instances.get_mut(key) else {
-                    return;
-                };
-                instance.lingered = true;
-                if instance.remove_immediately {
-                    self.forget(key);
-                } else {
-                    self.later(self.times.extension, Due::Forgotten(key));
-                }
-            }
+            Due::Lingered(key) => self.lingered(key),
             Due::Forgotten(key) => self.forget(key),
-            Due::Health(key) => self.answer_health(key),
+            Due::Health(key) => self.health_reported(key),
+            Due::Heartbeat => self.heartbeat(),
+            // 2.3
             Due::TooSlow(exchange) => {
                 if self
                     .exchange(exchange)
@@ -109,13 +112,8 @@ impl Model {
         let stdin_capacity = if is_v1 { ENDLESS } else { BUFFER };
         let mut read = |capacity| {
             let pipe = self.pipes.add_for(key, Keep::ForNext, capacity);
-            let (reader, decoder) = (self.pipes.attach(pipe), Utf8::default());
-            ReadStream {
-                pipe,
-                reader,
-                ended: false,
-                decoder,
-            }
+            let reader = self.pipes.attach(pipe);
+            ReadStream { pipe, reader }
         };
         let (input, stdin) = (read(BUFFER), read(stdin_capacity));
         let [output, stdout, stderr] =
@@ -134,7 +132,9 @@ impl Model {
             content_type: None,
             topic: None,
             from_topic,
-            told_end: false,
+            ended: None,
+            was_written_after_end: false,
+            decoder: None,
         };
         let mut instance = Instance {
             key,
@@ -143,8 +143,10 @@ impl Model {
             sequence_info: json!({ "id": sequence.id, "config": config, "location": "STH" }),
             app_config: payload.app_config,
             args: payload.args,
-            provides: provides.clone().or_else(|| Some(String::new())),
+            provides: provides.clone(),
             requires: requires.clone(),
+            knows_input: false,
+            has_output: false,
             created: self.now,
             started: None,
             ended: None,
@@ -155,7 +157,7 @@ impl Model {
             death: None,
             remove_immediately: false,
             lingered: false,
-            stop: None,
+            kept_alive: false,
             input,
             stdin,
             output,
@@ -167,13 +169,15 @@ impl Model {
             events: Events::default(),
             starts: Vec::new(),
             waiting: Vec::new(),
-            health: Vec::new(),
+            has_reported: false,
+            awaits_report: Vec::new(),
             mind: Mind::default(),
         };
-        // Topics that were only chosen are shown, but nothing is routed.
+        // 7.3: topics that were only chosen are shown, but nothing is routed.
         if let (Some(name), Some((_, content_type))) = (&requires, &program.input_topic) {
             let pipe = self.topic_for_instance(name, content_type);
             instance.input.topic = Some((pipe, self.pipes.attach(pipe)));
+            instance.input.content_type = Some(content_type.clone());
         }
         if let (Some(name), Some((_, content_type))) = (&provides, &program.output_topic) {
             instance.output_topic = Some(self.topic_for_instance(name, content_type));
@@ -206,8 +210,12 @@ impl Model {
         };
         instance.stage = Stage::Loading;
         instance.started = Some(now);
-        instance.listed = true;
         let id = instance.id.clone();
+        // 4.5: of two processes with the same id, the hub has the later one. The other one runs on.
+        self.instances.list(key, &id);
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
         let waiting = std::mem::take(&mut instance.waiting);
         self.log_instance(key, "INFO", "CSIController", "Handshake");
         self.audit_state(4, &id);
@@ -222,7 +230,7 @@ impl Model {
     }
 
     fn loaded(&mut self, key: InstanceKey) {
-        let v0_18 = !self.generation.is_v1();
+        let is_v1 = self.generation.is_v1();
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
@@ -230,12 +238,24 @@ impl Model {
             return;
         }
         instance.stage = Stage::Running;
-        if v0_18 {
-            // A runner of 0.18 hands out twice what came before it listened.
-            let (pipe, reader) = instance.input_source();
+        let stream = &instance.input.stream;
+        let (pipe, reader) = (stream.pipe, stream.reader);
+        let fails = instance
+            .args
+            .as_ref()
+            .is_some_and(|args| !is_iterable(args));
+        if !is_v1 {
+            // 5.6: a runner of 0.18 may hand out twice what came before it listened.
             self.pipes.double(pipe, reader);
         }
         self.log_instance(key, "INFO", "Runner", "Sequence loaded, functions count: 1");
+        if fails {
+            // 4.5: the start succeeds all the same.
+            if is_v1 {
+                self.answer_starts(key);
+            }
+            self.process_died(key, Death::Threw);
+        }
         self.dirty.insert(key);
     }
 
@@ -250,12 +270,12 @@ impl Model {
         }
     }
 
-    fn answer_starts(&mut self, key: InstanceKey) {
+    pub(super) fn answer_starts(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
         let (id, starts) = (instance.id.clone(), std::mem::take(&mut instance.starts));
-        self.audit_state(0, &id);
+        self.audit_start(&id);
         let value = match self.generation.is_v1() {
             true => json!({ "message": format!("Sequence {id} starting"), "id": id }),
             false => json!({ "opStatus": "OK", "id": id }),
@@ -265,185 +285,20 @@ impl Model {
         }
     }
 
-    /// The sequence has ended its output; its process stays for some seconds.
-    pub(super) fn sequence_completed(&mut self, key: InstanceKey) {
-        self.process_begun(key);
-        let after = self.times.completed;
-        let Some(instance) = self.instances.get_mut(key) else {
-            return;
-        };
-        instance.stage = Stage::Completed;
-        let output = instance.output;
-        self.pipes.end(output);
-        let message = "Sequence completed. Waiting 10s with exit.";
-        self.log_instance(key, "INFO", "Runner", message);
-        self.later(after, Due::Gone(key, Death::Completed));
-    }
-
-    /// The process is gone, for one reason or another.
-    pub(super) fn process_died(&mut self, key: InstanceKey, death: Death) {
-        let (is_v1, refuses) = (self.generation.is_v1(), self.refuses_failed_starts);
-        let Some(instance) = self.instances.get_mut(key) else {
-            return;
-        };
-        if instance.is_dead() {
-            return;
-        }
-        let at_once = matches!(death, Death::FailedToLoad | Death::Threw);
-        let was_begun = std::mem::replace(&mut instance.mind.begun, true);
-        instance.stage = Stage::Dead;
-        instance.death = Some(death);
-        instance.mind.program = None;
-        let starts = match is_v1 && at_once && refuses {
-            true => std::mem::take(&mut instance.starts),
-            false => Vec::new(),
-        };
-        let pipes = [instance.output, instance.stdout, instance.stderr];
-        let log = instance.log;
-        let leaves_streams_open = instance.leaves_streams_open(is_v1);
-        if death == Death::Uncaught || at_once {
-            self.pipes.write(pipes[2], b"Error\n");
-        }
-        let verdict = death.verdict();
-        if let Some(record) = self.records.get_mut(&key) {
-            (record.ended, record.exit_code) = (Some(self.now), Some(verdict.exit_code));
-        }
-        for start in starts {
-            self.reply(start, Reply::json(400, &json!({ "error": verdict.reason })));
-        }
-        if !was_begun && is_v1 {
-            self.answer_starts(key);
-        }
-        if !leaves_streams_open {
-            for pipe in pipes {
-                self.pipes.end(pipe);
-            }
-        }
-        self.log_instance(key, "INFO", "CSIController", "Instance ended");
-        if !is_v1 {
-            self.pipes.end(log);
-        }
-        let notice = if at_once {
-            self.times.notice_failure
-        } else {
-            self.times.notice
-        };
-        self.later(notice, Due::Noticed(key));
-    }
-
-    fn death_noticed(&mut self, key: InstanceKey) {
-        if !self.generation.is_v1() {
-            return self.forget(key);
-        }
-        let (now, lingering) = (self.now, self.times.lingering);
-        let Some(instance) = self.instances.get_mut(key) else {
-            return;
-        };
-        let Some(verdict) = instance.death.map(Death::verdict) else {
-            return;
-        };
-        instance.status = verdict.status;
-        instance.terminated = Some((verdict.exit_code, verdict.reason));
-        instance.ended = verdict.has_end.then_some(now);
-        instance.remove_immediately |= verdict.is_forgotten_soon;
-        let id = instance.id.clone();
-        self.audit_state(2, &id);
-        self.later(lingering, Due::Lingered(key));
-    }
-
-    /// The hub does not know the instance any more. Its log and its events stay open.
-    fn forget(&mut self, key: InstanceKey) {
-        let Some(instance) = self.instances.remove(key) else {
-            return;
-        };
-        for pipe in [instance.output, instance.stdout, instance.stderr] {
-            self.pipes.end(pipe);
-            self.pipes.orphan(pipe);
-        }
-        for stream in [&instance.input.stream, &instance.stdin] {
-            self.pipes.detach(stream.pipe, stream.reader);
-            self.pipes.orphan(stream.pipe);
-        }
-        if let Some((pipe, reader)) = instance.input.topic {
-            self.pipes.detach(pipe, reader);
-        }
-        self.pipes.orphan(instance.log);
-        self.audit_state(3, &instance.id);
-        self.instance_forgotten(key);
-    }
-
-    /// Sends the process what ends it.
-    pub(super) fn kill(&mut self, key: InstanceKey, death: Death) {
-        let (exit, forced_exit) = (self.times.exit, self.times.forced_exit);
-        let Some(instance) = self.instances.get_mut(key) else {
-            return;
-        };
-        match instance.mind.hangs {
-            true => self.later(forced_exit, Due::Gone(key, Death::Forced)),
-            false => self.later(exit, Due::Gone(key, death)),
-        }
-    }
-
-    /// The kill that a forced deletion begins with.
-    pub(super) fn kill_for_deletion(&mut self, key: InstanceKey) {
-        let Some(instance) = self.instances.get_mut(key) else {
-            return;
-        };
-        if instance.status == "killing" && !instance.is_dead() {
-            // The hub takes it for killed already: the instance stays listed as long as it
-            // otherwise would, and its process gets a second signal.
-            if !instance.mind.hangs {
-                self.process_died(key, Death::Forced);
-            }
-            return;
-        }
-        instance.remove_immediately = true;
-        if !instance.is_dead() {
-            instance.status = "killing";
-            self.kill(key, Death::Killed);
-        }
-    }
-
-    /// Asks the process to stop, and has it killed at the end of the timeout.
-    pub(super) fn begin_stop(
+    /// Starts an instance under a chosen id, and moves the time on until its program has begun.
+    /// Returns `None` if there is no such sequence, if there is no program for it, or if the hub is
+    /// not able to start it.
+    pub fn add_instance(
         &mut self,
-        key: InstanceKey,
-        exchange: ExchangeId,
-        timeout: Duration,
-        can_keep_alive: bool,
-    ) {
-        let is_v1 = self.generation.is_v1();
-        if let Some(instance) = self.instances.get_mut(key) {
-            instance.stop = Some(Stop {
-                can_keep_alive,
-                kept_alive: false,
-            });
-            instance.mind.mail.push_back(Message::Stop {
-                timeout,
-                can_keep_alive,
-            });
-            if is_v1 {
-                instance.status = "stopping";
-            }
-        }
-        self.dirty.insert(key);
-        self.later(timeout, Due::StopOver(key, exchange));
-    }
-
-    fn stop_over(&mut self, key: InstanceKey, exchange: ExchangeId) {
-        let is_v1 = self.generation.is_v1();
-        let Some(instance) = self.instances.get_mut(key) else {
-            return self.reply(exchange, Reply::json(200, &json!({ "opStatus": "OK" })));
-        };
-        let stop = instance.stop.take();
-        let stays = stop.is_some_and(|stop| stop.can_keep_alive && stop.kept_alive);
-        if !stays && !instance.is_dead() {
-            self.kill(key, Death::Stopped);
-        }
-        let reply = match self.instances.get(key) {
-            Some(instance) if is_v1 => Reply::json(202, &self.instance_info(instance)),
-            _ => Reply::json(200, &json!({ "opStatus": "OK" })),
-        };
-        self.reply(exchange, reply);
+        id: &str,
+        sequence: &str,
+        payload: &Value,
+    ) -> Option<InstanceKey> {
+        let key = self.launch_as(id, sequence, payload)?;
+        let over = self.now + self.times.connect + self.times.load + self.times.starting;
+        self.advance(over);
+        let begun = |one: &&Instance| one.stage >= Stage::Running;
+        let begun = self.instances.get(key).filter(begun);
+        begun.map(|instance| instance.key)
     }
 }

@@ -8,6 +8,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
+use super::javascript;
+
 /// The content of an uploaded package.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -32,13 +34,7 @@ impl Package {
             let missing = json!({ "errno": -2, "code": "ENOENT", "syscall": "open", "path": path });
             return Err(missing);
         };
-        let manifest: Map<String, Value> =
-            serde_json::from_slice(manifest).map_err(|_| json!({}))?;
-        if !manifest.get("main").is_some_and(Value::is_string) {
-            let error = "<SequencePackageJSON> decoder failed at key \"main\" with error: \
-                         undefined is not a valid string";
-            return Err(error.into());
-        }
+        let manifest = decode_manifest(manifest)?;
         let name = manifest
             .get("name")
             .and_then(Value::as_str)
@@ -94,13 +90,14 @@ impl Package {
             .unwrap_or_default()
     }
 
-    /// The file that the package says is its program.
+    /// The file of the program.
     pub(super) fn main(&self) -> &str {
         self.text("main")
     }
 
-    /// Whether a runner finds the file in `main`. For JavaScript, it removes `.js` from its end and
-    /// adds it again.
+    // 4.5
+    /// Checks if a runner finds the file in `main`. For JavaScript, it removes `.js` from its end
+    /// and adds it again.
     pub(super) fn can_start(&self) -> bool {
         let main = self.main().trim_start_matches("./");
         let file = match main.ends_with(".py") {
@@ -117,6 +114,21 @@ impl Package {
             .map_or(0, Map::len)
     }
 
+    fn language(&self) -> &str {
+        match self
+            .manifest
+            .get("engines")
+            .and_then(|engines| engines.get("python3"))
+        {
+            Some(_) => "py",
+            None => self
+                .main()
+                .rsplit_once('.')
+                .map_or("unknown", |(_, end)| end),
+        }
+    }
+
+    // 4.1
     /// The `config` of a sequence, as its info shows it.
     pub(super) fn config(&self, id: &str, is_v1: bool) -> Value {
         let mut config = json!({
@@ -129,15 +141,11 @@ impl Package {
             "sequenceDir": format!("/srv/sequences/{id}"),
         });
         if is_v1 {
-            let extension = self
-                .main()
-                .rsplit_once('.')
-                .map_or("unknown", |(_, end)| end);
-            config["language"] = extension.into();
-            config["packageSize"] = self.size.into();
+            javascript::set(&mut config, "language", self.language());
+            javascript::set(&mut config, "packageSize", self.size);
             for member in ["description", "author", "keywords", "args", "repository"] {
                 if let Some(value) = self.manifest.get(member) {
-                    config[member] = value.clone();
+                    javascript::set(&mut config, member, value.clone());
                 }
             }
         }
@@ -145,7 +153,28 @@ impl Package {
     }
 }
 
-/// The files of a gzip-compressed tar; `None` if it is damaged or something else.
+// 4.2
+/// Decodes `package.json`. The error is that of the hub.
+fn decode_manifest(text: &[u8]) -> Result<Map<String, Value>, Value> {
+    let manifest = match serde_json::from_slice(text).map_err(|_| json!({}))? {
+        Value::Object(members) => members,
+        // JavaScript takes a list for an object without these members.
+        Value::Array(_) => Map::new(),
+        other => return Err(format!("{other} is not a valid SequencePackageJSON").into()),
+    };
+    for key in ["name", "version", "main"] {
+        let found = match manifest.get(key) {
+            None if key == "main" => "undefined".to_owned(),
+            None | Some(Value::String(_)) => continue,
+            Some(value) => value.to_string(),
+        };
+        let at = format!("<SequencePackageJSON> decoder failed at key \"{key}\"");
+        return Err(format!("{at} with error: {found} is not a valid string").into());
+    }
+    Ok(manifest)
+}
+
+/// Reads the files of a gzip-compressed tar; `None` if it is damaged or something else.
 fn read_files(archive: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut tar = Vec::new();
     GzDecoder::new(archive).read_to_end(&mut tar).ok()?;

@@ -12,7 +12,7 @@ pub(super) struct PipeId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReaderId(u64);
 
-/// What a pipe keeps of the data that nobody reads at the moment.
+/// The part of the data that a pipe keeps while nobody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
     /// All of it, for the next reader; a full pipe takes no more.
@@ -25,7 +25,7 @@ pub(super) enum Keep {
     Nothing,
 }
 
-/// What a reader finds.
+/// A result of reading a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Chunk(Vec<u8>),
@@ -64,6 +64,12 @@ impl Chunks {
         self.bytes -= chunk.len();
         Some(chunk)
     }
+
+    fn joined(mut self) -> Self {
+        let joined = self.chunks.make_contiguous().concat();
+        let chunks = (!joined.is_empty()).then_some(joined).into_iter().collect();
+        Self { chunks, ..self }
+    }
 }
 
 /// All pipes of a hub.
@@ -71,9 +77,18 @@ impl Chunks {
 pub(super) struct Pipes {
     pipes: BTreeMap<PipeId, Pipe>,
     next: u64,
+    /// The first reader gets what was kept for it in one chunk.
+    joins_kept: bool,
 }
 
 impl Pipes {
+    pub(super) fn new(joins_kept: bool) -> Self {
+        Self {
+            joins_kept,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, keep: Keep, capacity: usize) -> PipeId {
         self.next += 1;
         let id = PipeId(self.next);
@@ -108,23 +123,13 @@ impl Pipes {
     /// Takes a chunk, or as much of it as there is room for. All of it is written in one piece if
     /// there is room for a single byte: that is how streams of Node.js behave.
     pub(super) fn write(&mut self, id: PipeId, chunk: &[u8]) -> usize {
-        let Some(pipe) = self.pipes.get_mut(&id) else {
-            return chunk.len();
-        };
-        if pipe.ended || chunk.is_empty() {
-            return chunk.len();
-        }
-        let blocked = match pipe.keep {
-            Keep::ForNext if pipe.readers.is_empty() => pipe.kept.bytes >= pipe.capacity,
-            Keep::ForNext => pipe
-                .readers
-                .values()
-                .any(|queue| queue.bytes >= pipe.capacity),
-            Keep::Latest | Keep::History | Keep::Nothing => false,
-        };
-        if blocked {
+        if self.is_full(id) && !chunk.is_empty() {
             return 0;
         }
+        let takes = |pipe: &&mut Pipe| !pipe.ended && !chunk.is_empty();
+        let Some(pipe) = self.pipes.get_mut(&id).filter(takes) else {
+            return chunk.len();
+        };
         for queue in pipe.readers.values_mut() {
             queue.push(chunk);
         }
@@ -142,7 +147,7 @@ impl Pipes {
         chunk.len()
     }
 
-    /// Whether a write would be refused.
+    /// Checks if a write would be refused.
     pub(super) fn is_full(&self, id: PipeId) -> bool {
         self.pipes.get(&id).is_some_and(|pipe| {
             let full = |queue: &Chunks| queue.bytes >= pipe.capacity;
@@ -180,7 +185,8 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             let queue = match pipe.keep {
                 Keep::ForNext | Keep::Latest if pipe.readers.is_empty() => {
-                    std::mem::take(&mut pipe.kept)
+                    let kept = std::mem::take(&mut pipe.kept);
+                    if self.joins_kept { kept.joined() } else { kept }
                 }
                 Keep::History => pipe.kept.clone(),
                 _ => Chunks::default(),
@@ -190,7 +196,7 @@ impl Pipes {
         reader
     }
 
-    /// What the reader has not read yet is lost.
+    /// Removes a reader, and loses the data that it has not read.
     pub(super) fn detach(&mut self, id: PipeId, reader: ReaderId) {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.readers.remove(&reader);
@@ -209,11 +215,12 @@ impl Pipes {
         }
     }
 
-    pub(super) fn exists(&self, id: PipeId) -> bool {
-        self.pipes.contains_key(&id)
+    pub(super) fn has_readers(&self, id: PipeId) -> bool {
+        let has_readers = |pipe: &Pipe| !pipe.readers.is_empty();
+        self.pipes.get(&id).is_some_and(has_readers)
     }
 
-    /// Hands out twice what nobody has read so far.
+    /// Hands out twice what nobody has read so far, in one chunk.
     pub(super) fn double(&mut self, id: PipeId, reader: ReaderId) {
         let queue = self
             .pipes
@@ -222,6 +229,7 @@ impl Pipes {
         if let Some(queue) = queue {
             queue.bytes *= 2;
             queue.chunks.extend(queue.chunks.clone());
+            *queue = std::mem::take(queue).joined();
         }
     }
 
@@ -253,6 +261,12 @@ impl Utf8 {
         });
         self.carried = bytes.split_off(complete);
         String::from_utf8_lossy(&bytes).into_owned().into_bytes()
+    }
+
+    /// Ends the stream: a character that was begun becomes U+FFFD.
+    pub(super) fn flush(&mut self) -> Option<&'static str> {
+        let carried = std::mem::take(&mut self.carried);
+        (!carried.is_empty()).then_some("\u{fffd}")
     }
 }
 
@@ -325,6 +339,7 @@ mod tests {
             .collect();
         assert_eq!(decoded, text);
         assert_eq!(utf8.decode(b"a\xffb\xc5"), "a\u{fffd}b".as_bytes());
-        assert_eq!(utf8.decode(b"x"), "\u{fffd}x".as_bytes());
+        assert_eq!(utf8.decode(b"x\xc5"), "\u{fffd}x".as_bytes());
+        assert_eq!((utf8.flush(), utf8.flush()), (Some("\u{fffd}"), None));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::instance::{Death, Stage};
+use super::items::{Decoded, Decoder, Item};
 use super::pipe::{Found, PipeId};
 use super::{InstanceKey, Model};
 
@@ -24,7 +25,7 @@ impl<F: FnMut(&mut Process<'_>) + Send> Program for F {
     }
 }
 
-/// What a sequence is: a program for each of its instances, and the topics that it declares.
+/// A sequence: a program for each of its instances, and the topics that it declares.
 #[derive(Clone)]
 pub struct ProgramSpec {
     pub(super) make: Arc<dyn Fn() -> Box<dyn Program> + Send + Sync>,
@@ -66,7 +67,7 @@ impl fmt::Debug for ProgramSpec {
     }
 }
 
-/// How a program ends by itself.
+/// The ways in which a program ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
@@ -87,7 +88,7 @@ pub enum Exit {
 /// A stream that a process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
-    /// What the sequence returns.
+    /// The stream that the sequence returns.
     Output,
     /// Standard output.
     Stdout,
@@ -123,9 +124,9 @@ pub enum Message {
     Event(String, Option<Value>),
     /// A request to stop.
     Stop {
-        /// How long the process has before it is killed.
+        /// The time until the process is killed.
         timeout: Duration,
-        /// Whether [`Process::keep_alive`] keeps it from being killed.
+        /// [`Process::keep_alive`] keeps it from being killed.
         can_keep_alive: bool,
     },
 }
@@ -163,7 +164,7 @@ impl Process<'_> {
         self.model.wake_process_at(self.key, time);
     }
 
-    /// Whether the process still runs. A program that is called afterwards has nothing to do.
+    /// Checks if the process still runs. A program that is called afterwards has nothing to do.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.model
@@ -172,8 +173,8 @@ impl Process<'_> {
             .is_some_and(|instance| instance.stage == Stage::Running)
     }
 
-    /// Notes that the function of the sequence was called and has not failed at once, which is when
-    /// a hub of 1.x answers the start.
+    /// Notes that the function of the sequence was called and has not failed at once. A hub of 1.x
+    /// then answers the start.
     pub fn begin(&mut self) {
         self.model.process_begun(self.key);
     }
@@ -212,16 +213,17 @@ impl Process<'_> {
     /// The arguments that the instance was started with.
     #[must_use]
     pub fn args(&self) -> Vec<Value> {
-        let args = self
-            .model
-            .instances
-            .get(self.key)
-            .and_then(|instance| instance.args.clone());
-        args.and_then(|args| args.as_array().cloned())
-            .unwrap_or_default()
+        let instance = self.model.instances.get(self.key);
+        match instance.and_then(|instance| instance.args.clone()) {
+            Some(Value::Array(args)) => args,
+            // JavaScript spreads a text into its characters.
+            Some(Value::String(args)) => args.chars().map(String::from).map(Into::into).collect(),
+            _ => Vec::new(),
+        }
     }
 
-    /// The content type of the input, as the first request to it said; `None` before.
+    /// The content type of the input: that of the first request to it, or of its topic. `None`
+    /// before the first request.
     #[must_use]
     pub fn input_type(&self) -> Option<String> {
         self.model
@@ -230,6 +232,58 @@ impl Process<'_> {
             .input
             .content_type
             .clone()
+    }
+
+    // 5.6
+    /// Reads the next item of the input, as a sequence receives it. The content type of the first
+    /// request decides: each line of NDJSON is a value; text and bytes come in pieces as they were
+    /// received; everything is lost without an error if the type is another one, or has parameters.
+    ///
+    /// A line `null` ends the input. A line that is not JSON is skipped on 1.x, and ends the
+    /// process on 0.18.
+    pub fn read_item(&mut self) -> Item {
+        let Some(mut decoder) = self.take_decoder() else {
+            return Item::Pending;
+        };
+        let item = loop {
+            let decoded = match decoder.next() {
+                Decoded::Nothing => match self.read(Input::Input) {
+                    Read::Chunk(chunk) => decoder.feed(chunk),
+                    Read::Pending => break Item::Pending,
+                    Read::Ended => match decoder.end() {
+                        Decoded::Nothing => break Item::Pending,
+                        decoded => decoded,
+                    },
+                },
+                decoded => decoded,
+            };
+            match decoded {
+                Decoded::Nothing => {}
+                Decoded::Item(item) => break item,
+                Decoded::Cut => {
+                    // The rest is taken, and lost.
+                    while matches!(self.read(Input::Input), Read::Chunk(_)) {}
+                    break Item::Ended;
+                }
+                Decoded::Failed => {
+                    self.exit(Exit::Uncaught);
+                    break Item::Ended;
+                }
+            }
+        };
+        if let Some(instance) = self.model.instances.get_mut(self.key) {
+            instance.input.decoder = Some(decoder);
+        }
+        item
+    }
+
+    /// Takes out the decoder of the input, once its content type is known.
+    fn take_decoder(&mut self) -> Option<Decoder> {
+        let is_v1 = self.model.generation.is_v1();
+        let input = &mut self.model.instances.get_mut(self.key)?.input;
+        let content_type = input.content_type.as_deref()?;
+        let decoder = input.decoder.take();
+        Some(decoder.unwrap_or_else(|| Decoder::new(content_type, is_v1)))
     }
 
     /// Reads what was received in one piece.
@@ -248,16 +302,19 @@ impl Process<'_> {
         }
     }
 
-    /// Writes. `false` if nobody reads the stream and it is full: try again later.
+    /// Writes. Returns `false` if the stream is full, because nobody reads it or one of its readers
+    /// is slow: try again later. A write of nothing shows the hub that there is an output.
     pub fn write(&mut self, to: Output, bytes: &[u8]) -> bool {
         let v0_18 = !self.model.generation.is_v1();
         let Some(instance) = self.model.instances.get_mut(self.key) else {
             return true;
         };
         let pipes: Vec<PipeId> = match to {
-            Output::Output => std::iter::once(instance.output)
-                .chain(instance.output_topic)
-                .collect(),
+            Output::Output => {
+                instance.has_output = true;
+                let topic = instance.output_topic;
+                std::iter::once(instance.output).chain(topic).collect()
+            }
             Output::Stdout => vec![instance.stdout],
             Output::Stderr => vec![instance.stderr],
         };
@@ -288,15 +345,11 @@ impl Process<'_> {
             .pop_front()
     }
 
-    /// Keeps the process from being killed at the end of a stop that allows it.
+    /// Keeps the process from being killed at the end of a stop that allows it. On 0.18, it is
+    /// killed 11 s after the request to stop nevertheless.
     pub fn keep_alive(&mut self) {
-        if let Some(stop) = self
-            .model
-            .instances
-            .get_mut(self.key)
-            .and_then(|i| i.stop.as_mut())
-        {
-            stop.kept_alive = true;
+        if let Some(instance) = self.model.instances.get_mut(self.key) {
+            instance.kept_alive = true;
         }
     }
 

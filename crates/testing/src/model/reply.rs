@@ -3,10 +3,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::Generation;
-use super::negotiate::restore_lone_surrogates;
+use super::{Generation, javascript};
 
-/// What comes next of a response.
+/// The next part of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Nothing yet.
@@ -41,6 +40,8 @@ pub(super) struct Reply {
     reason: Option<&'static str>,
     content_type: Option<&'static str>,
     headers: &'static [(&'static str, &'static str)],
+    /// Pages of other origins may read it.
+    cors: bool,
     body: Body,
 }
 
@@ -60,13 +61,17 @@ pub(super) const BYTES: &str = "application/octet-stream";
 impl Reply {
     /// JSON of an operation.
     pub(super) fn json(status: u16, value: &Value) -> Self {
-        let text = restore_lone_surrogates(value.to_string());
-        let body = Body::Chunked(text.into_bytes());
+        let body = Body::Chunked(javascript::write(value).into_bytes());
         Self {
             content_type: Some(JSON),
             body,
             ..Self::empty(status)
         }
+    }
+
+    /// Refuses a request that a real hub would answer in a way that the model does not know.
+    pub(super) fn not_modeled(error: &str) -> Self {
+        Self::json(501, &json!({ "error": error }))
     }
 
     /// No body, framed as chunks: the shape of host routes.
@@ -77,6 +82,7 @@ impl Reply {
             reason: None,
             content_type: None,
             headers: &[],
+            cors: true,
             body,
         }
     }
@@ -121,6 +127,12 @@ impl Reply {
         self
     }
 
+    /// Answers as Node.js does by itself, before the hub has set any header.
+    pub(super) fn without_cors(mut self) -> Self {
+        self.cors = false;
+        self
+    }
+
     pub(super) fn with_reason(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -142,7 +154,7 @@ impl Reply {
             Generation::V0_18 => {
                 let mut value = json!({ "opStatus": phrase(status) });
                 if let Some(error) = v0_18 {
-                    value["error"] = error.into();
+                    javascript::set(&mut value, "error", error);
                 }
                 value
             }
@@ -173,7 +185,11 @@ impl Reply {
             }
             Body::None => Vec::new(),
         };
-        let mut pieces = vec![head(self.status, self.reason, headers)];
+        let mut head = head(self.status, self.reason, headers);
+        if !self.cors {
+            head.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        }
+        let mut pieces = vec![Piece::Head(head)];
         if !body.is_empty() {
             pieces.push(Piece::Body(body));
         }
@@ -189,10 +205,10 @@ pub(super) fn stream_head(status: u16, content_type: Option<&'static str>) -> Pi
         .into_iter()
         .map(|value| (header::CONTENT_TYPE, value))
         .collect();
-    head(status, None, headers)
+    Piece::Head(head(status, None, headers))
 }
 
-fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> Piece {
+fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> Head {
     const EVERYWHERE: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::CONNECTION, "keep-alive"),
@@ -203,11 +219,11 @@ fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> Pi
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = reason.unwrap_or_else(|| phrase(status.as_u16())).to_owned();
-    Piece::Head(Head {
+    Head {
         status,
         reason,
         headers,
-    })
+    }
 }
 
 /// The reason phrase that Node.js has for a status.

@@ -9,13 +9,21 @@ use super::package::Package;
 use super::process::ProgramSpec;
 use super::reply::Reply;
 use super::routes::Asked;
-use super::{InstanceKey, Model};
+use super::{InstanceKey, Model, javascript};
 
 /// An uploaded sequence.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) id: String,
     pub(super) package: Package,
+}
+
+impl Sequence {
+    // 4.5
+    /// Checks if the runner cannot be started. 0.18 never answers such a start.
+    fn is_broken(&self) -> bool {
+        self.package.engines() > 1 || !self.package.can_start()
+    }
 }
 
 /// A forced deletion that waits until instances are forgotten. It goes on if nobody waits for it.
@@ -26,7 +34,7 @@ pub(super) struct Deletion {
     pub(super) waits_for: BTreeSet<InstanceKey>,
 }
 
-/// What the body of a start says. Anything that is no object says nothing.
+/// The body of a start. Anything that is no object has no members.
 pub(super) struct Payload {
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
@@ -162,7 +170,7 @@ pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
 fn deleted(hub: &Model, id: &str) -> Reply {
     let mut value = json!({ "id": id });
     if !hub.generation.is_v1() {
-        value["opStatus"] = "OK".into();
+        javascript::set(&mut value, "opStatus", "OK");
     }
     Reply::json(200, &value)
 }
@@ -181,8 +189,7 @@ pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
         Ok(chosen) => chosen,
         Err(refusal) => return Some(refusal),
     };
-    let is_broken = sequence.package.engines() > 1 || !sequence.package.can_start();
-    if is_broken && generation.is_v1() {
+    if sequence.is_broken() && generation.is_v1() {
         let error = match sequence.package.engines() {
             0 | 1 => format!(
                 "Sequence entrypoint path {} is invalid. Check `main` field in Sequence \
@@ -198,22 +205,22 @@ pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     let Some(program) = hub.program_of(&sequence.package) else {
         let name = &sequence.package.name;
         let error = format!("this fake hub has no program for sequences named {name:?}: add one");
-        return Some(Reply::json(501, &json!({ "error": error })));
+        return Some(Reply::not_modeled(&error));
     };
-    let key = hub.launch(&sequence, &program, payload, chosen, !is_broken);
+    let key = hub.launch(&sequence, &program, payload, chosen, !sequence.is_broken());
     if let Some(instance) = hub.instances.get_mut(key) {
         instance.starts.push(asked.id);
     }
     None
 }
 
-/// The instance id that a start asks for, if it does.
+/// Returns the instance id that a start asks for.
 fn chosen_id(hub: &Model, payload: &Payload) -> Result<Option<String>, Reply> {
     let Some(id) = &payload.instance_id else {
         return Ok(None);
     };
     let is_object = |config: &Value| config.is_object();
-    let id = id.as_str().filter(|id| id.chars().count() == 36);
+    let id = id.as_str().filter(|id| id.encode_utf16().count() == 36);
     let id = id.filter(|_| payload.app_config.as_ref().is_none_or(is_object));
     match id {
         None => Err(Reply::empty(500)),
@@ -226,7 +233,7 @@ fn chosen_id(hub: &Model, payload: &Payload) -> Result<Option<String>, Reply> {
 }
 
 impl Model {
-    /// Adds a sequence under an id of one's own, as if it had been uploaded.
+    /// Adds a sequence under a chosen id, as if it had been uploaded.
     pub fn add_sequence(&mut self, id: &str, package: Package) {
         self.audit_state(0, id);
         self.sequences.push(Sequence {
@@ -235,7 +242,7 @@ impl Model {
         });
     }
 
-    /// Starts a process as a request with this payload would, under an id of one's own.
+    /// Starts a process as a request with this payload would, under a chosen id.
     pub(super) fn launch_as(
         &mut self,
         id: &str,
@@ -245,7 +252,8 @@ impl Model {
         let sequence = self.sequence(sequence)?.clone();
         let program = self.program_of(&sequence.package)?;
         let payload = Payload::of(Some(payload), self.generation.is_v1());
-        Some(self.launch(&sequence, &program, payload, Some(id.to_owned()), true))
+        let id = Some(id.to_owned());
+        Some(self.launch(&sequence, &program, payload, id, !sequence.is_broken()))
     }
 
     pub(super) fn sequence(&self, id: &str) -> Option<&Sequence> {
@@ -262,7 +270,7 @@ impl Model {
         let config = sequence.package.config(id, is_v1);
         let mut info = json!({ "id": id, "config": config, "instances": instances });
         if is_v1 {
-            info["location"] = "STH".into();
+            javascript::set(&mut info, "location", "STH");
         }
         info
     }

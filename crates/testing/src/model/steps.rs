@@ -33,8 +33,8 @@ pub enum Step {
 
 /// A program that does its steps in their order, and then stays until it is ended.
 ///
-/// Its function returns at its first [`Step::Wait`], [`Step::Shout`] or [`Step::Drain`]: an exit before that is one at
-/// once.
+/// Its function returns at its first [`Step::Wait`], [`Step::Shout`] or [`Step::Drain`]: an exit
+/// before that is one at once.
 #[derive(Clone, Debug)]
 pub struct Steps {
     left: VecDeque<Step>,
@@ -69,7 +69,7 @@ impl Steps {
         }
     }
 
-    /// Whether the step is done.
+    /// Does a step, and returns if it is done.
     fn step(&mut self, step: &Step, process: &mut Process<'_>) -> bool {
         match step {
             Step::Wait(time) => {

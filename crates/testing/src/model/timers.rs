@@ -1,4 +1,4 @@
-//! What is due later.
+//! A queue of things to do at their times.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

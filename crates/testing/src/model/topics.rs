@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Model;
-use super::exchange::{AfterUpload, ExchangeId, Upload, Uploaded};
+use super::events::is_truthy;
+use super::exchange::ExchangeId;
 use super::negotiate::content_type;
-use super::pipe::{Keep, PipeId, Utf8};
+use super::pipe::{Keep, PipeId};
 use super::reply::{BYTES, Piece, Reply, stream_head};
 use super::routes::Asked;
+use super::upload::{AfterUpload, Passage, Upload, Uploaded};
 
 /// A topic.
 #[derive(Debug)]
@@ -17,8 +19,10 @@ pub(super) struct Topic {
     name: String,
     content_type: String,
     pipe: PipeId,
-    /// 1.x: who writes, and who waits until it is their turn.
+    /// 1.x: the writer, and those that wait until it is their turn.
     writers: VecDeque<ExchangeId>,
+    /// 0.18: somebody wrote to it after its end. Its readers get nothing, not even an end.
+    is_broken: bool,
 }
 
 const NDJSON: &str = "application/x-ndjson";
@@ -57,16 +61,20 @@ pub(super) fn list(hub: &mut Model, _: &Asked) -> Option<Reply> {
 }
 
 pub(super) fn create(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let member = |name: &str| asked.json.as_ref().and_then(|json| json.get(name));
+    let member = |name: &str| {
+        let member = asked.json.as_ref()?.get(name)?;
+        is_truthy(member).then_some(member)
+    };
     let Some(id) = member("id") else {
         return bad_request("Missing body param: id");
     };
-    let Some(content_type) = member("content-type").and_then(Value::as_str) else {
+    let Some(content_type) = member("content-type") else {
         return bad_request("Missing body param: content-type");
     };
-    if !CONTENT_TYPES.contains(&content_type) {
+    let known = |content_type: &&str| CONTENT_TYPES.contains(content_type);
+    let Some(content_type) = content_type.as_str().filter(known) else {
         return bad_request(BAD_TYPE);
-    }
+    };
     let Some(id) = id.as_str() else {
         return Some(Reply::empty(500));
     };
@@ -108,40 +116,41 @@ pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
 
 pub(super) fn read(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     let wanted = content_type(&asked.headers).unwrap_or(NDJSON).to_owned();
+    let known = hub.topics.iter().find(|topic| topic.name == asked.name());
     if hub.generation.is_v1() {
+        if !CONTENT_TYPES.contains(&&*wanted) {
+            return Some(Reply::reason(415, BAD_TYPE));
+        }
         if !is_name(asked.name()) {
             return Some(Reply::reason(400, BAD_NAME));
         }
-        let known = hub.topics.iter().find(|topic| topic.name == asked.name());
-        let differs = known.is_some_and(|topic| topic.content_type != wanted);
-        if differs || !CONTENT_TYPES.contains(&&*wanted) {
+        if known.is_some_and(|topic| topic.content_type != wanted) {
             return Some(Reply::reason(415, BAD_TYPE));
         }
     }
-    let pipe = hub.topic(asked.name(), &wanted);
+    let is_broken = known.is_some_and(|topic| topic.is_broken);
+    let pipe = match is_broken {
+        true => hub.pipes.add(Keep::Nothing, 0),
+        false => hub.topic(asked.name(), &wanted),
+    };
     hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+    if is_broken {
+        hub.pipes.orphan(pipe);
+    }
     None
 }
 
 pub(super) fn write(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     let given = content_type(&asked.headers).unwrap_or_default().to_owned();
     if !hub.generation.is_v1() {
-        let ends = asked.header("x-end-stream") == Some("true");
-        let pipe = hub.topic(asked.name(), &given);
-        let then = match ends {
-            _ if hub.pipes.is_ended(pipe) => AfterUpload::Nothing,
-            true => AfterUpload::EndStream(pipe),
-            false => AfterUpload::Answer,
-        };
-        hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
-        hub.pipe_upload(asked.id, pipe, Some(Utf8::default()), then);
+        write_v0_18(hub, asked, &given);
         return None;
-    }
-    if !is_name(asked.name()) {
-        return bad_request(BAD_NAME);
     }
     if !CONTENT_TYPES.contains(&&*given) {
         return bad_request(BAD_TYPE);
+    }
+    if !is_name(asked.name()) {
+        return bad_request(BAD_NAME);
     }
     let known = hub.topics.iter().find(|topic| topic.name == asked.name());
     if known.is_some_and(|topic| topic.content_type != given) {
@@ -164,8 +173,26 @@ pub(super) fn write(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     None
 }
 
+/// Takes any content type, and answers at once.
+fn write_v0_18(hub: &mut Model, asked: &Asked, content_type: &str) {
+    let ends = asked.header("x-end-stream") == Some("true");
+    let pipe = hub.topic(asked.name(), content_type);
+    let has_ended = hub.pipes.is_ended(pipe);
+    let then = match ends {
+        _ if has_ended => AfterUpload::Nothing,
+        true => AfterUpload::EndStream(pipe),
+        false => AfterUpload::Answer(pipe),
+    };
+    let mut topics = hub.topics.iter_mut();
+    if let Some(topic) = topics.find(|topic| topic.pipe == pipe) {
+        topic.is_broken |= has_ended;
+    }
+    hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
+    hub.pipe_upload(asked.id, pipe, Passage::text(), then);
+}
+
 impl Model {
-    /// The stream of a topic, which is made if it is not there.
+    /// Returns the stream of a topic, and makes the topic if it is not there.
     fn topic(&mut self, name: &str, content_type: &str) -> PipeId {
         if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
             return topic.pipe;
@@ -182,11 +209,12 @@ impl Model {
             content_type,
             pipe,
             writers: VecDeque::new(),
+            is_broken: false,
         });
         pipe
     }
 
-    /// The same for an instance that declares the topic.
+    /// Returns the stream of a topic that an instance declares.
     pub(super) fn topic_for_instance(&mut self, name: &str, content_type: &str) -> PipeId {
         self.topic(name, content_type)
     }
@@ -204,7 +232,12 @@ impl Model {
         if exchange.headers.contains_key(http::header::EXPECT) {
             self.push(id, Piece::Continue);
         }
-        self.pipe_upload(id, pipe, None, AfterUpload::Topic(name.to_owned()));
+        self.pipe_upload(
+            id,
+            pipe,
+            Passage::Bytes,
+            AfterUpload::Topic(name.to_owned()),
+        );
     }
 
     /// A writer of a topic of 1.x has come to its end.

@@ -1,5 +1,7 @@
 //! Fake hubs, used as tests of programs use them.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io::Read;
 use std::time::Duration;
 

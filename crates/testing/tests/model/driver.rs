@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request};
+use http::Request;
 use scramjet_client_testing::model::{
     ExchangeId, Generation, Head, Model, Package, Piece, ProgramSpec, Settings, Step, Steps,
 };
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) head: Option<Head>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) continues: usize,
     pub(crate) ended: bool,
     pub(crate) cut: bool,
@@ -23,12 +23,22 @@ impl Answer {
         self.head.as_ref().map_or(0, |head| head.status.as_u16())
     }
 
+    pub(crate) fn body(&self) -> Vec<u8> {
+        self.chunks.concat()
+    }
+
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+        String::from_utf8_lossy(&self.body()).into_owned()
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        serde_json::from_slice(&self.body()).unwrap_or_default()
+    }
+
+    /// Returns a header, or an empty text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.head.as_ref().and_then(|head| head.headers.get(name));
+        value.map_or("", |value| value.to_str().unwrap())
     }
 
     /// The response is there, to its end.
@@ -55,6 +65,12 @@ pub(crate) const TEXT: (&str, &str) = ("content-type", "text/plain");
 pub(crate) const SEQUENCE: &str = "the-sequence";
 
 impl Driver {
+    /// Returns the ids of all instances whose processes were started, in their order.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let records = self.hub.records();
+        records.map(|(_, record)| record.id.clone()).collect()
+    }
+
     pub(crate) fn new(generation: Generation) -> Self {
         Self::set_up(Settings::of(generation))
     }
@@ -99,9 +115,17 @@ impl Driver {
 
     /// Sends a request whose body is still to come.
     pub(crate) fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Open {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1/{path}"));
+        self.begin_at(method, &format!("/api/v1/{path}"), headers)
+    }
+
+    /// Sends a request to any target.
+    pub(crate) fn begin_at(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Open {
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -122,7 +146,7 @@ impl Driver {
                 Piece::Pending => return,
                 Piece::Continue => answer.continues += 1,
                 Piece::Head(head) => answer.head = Some(head),
-                Piece::Body(bytes) => answer.body.extend(bytes),
+                Piece::Body(bytes) => answer.chunks.push(bytes),
                 Piece::End => answer.ended = true,
                 Piece::Cut => answer.cut = true,
             }
@@ -205,21 +229,4 @@ impl Driver {
             status => json!({ "httpStatus": status }),
         }
     }
-}
-
-/// The values of the headers that matter to a client.
-pub(crate) fn visible(headers: &HeaderMap) -> Vec<(String, String)> {
-    let hidden = ["date", "connection", "keep-alive", "transfer-encoding"];
-    let mut visible: Vec<_> = headers
-        .iter()
-        .filter(|(name, _)| !hidden.contains(&name.as_str()))
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                value.to_str().unwrap_or_default().to_owned(),
-            )
-        })
-        .collect();
-    visible.sort();
-    visible
 }

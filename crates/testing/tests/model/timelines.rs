@@ -22,7 +22,7 @@ fn later(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
         .collect()
 }
 
-/// What is done to the instance 2.5 seconds after its start.
+/// Something that is done to the instance 2.5 seconds after its start.
 #[derive(Clone, Copy, PartialEq)]
 enum Action {
     None,
@@ -169,7 +169,7 @@ impl Watched {
             let Some(open) = stream else { continue };
             self.driver.read(open);
             if open.answer.ended {
-                let bytes = open.answer.body.len();
+                let bytes = open.answer.body().len();
                 said.push((format!("{name} ended"), json!({ "bytes": bytes })));
                 *stream = None;
             }
@@ -349,7 +349,7 @@ fn comparable(row: &Value) -> Value {
     row
 }
 
-/// What the recorder notes when it stops to watch says nothing about the hub.
+/// Checks for a row that the recorder writes when it stops watching: it says nothing about the hub.
 fn is_end_of_watch(row: &Value) -> bool {
     row["what"]
         .as_str()

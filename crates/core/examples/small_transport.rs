@@ -1,13 +1,13 @@
 //! The transport that the README of core shows, with a program around it.
 //!
-//! `cargo run --example core_forty_lines -- [HUB-URL]`
+//! `cargo run --example core_small_transport -- [HUB-URL]`
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use scramjet_client_core::http::{HeaderMap, HeaderName, StatusCode};
+use scramjet_client_core::http::{HeaderMap, HeaderName};
 use scramjet_client_core::{Decode, Endpoint, GetVersion, Operation, Single, Step};
 
 pub type Failure = Box<dyn std::error::Error>;
@@ -20,40 +20,34 @@ where
     let host = head
         .uri
         .authority()
-        .filter(|_| head.uri.scheme_str() == Some("http"))
-        .ok_or("only http:// addresses")?;
-    let mut stream = TcpStream::connect((
+        .filter(|_| head.uri.scheme_str() == Some("http"));
+    let host = host.ok_or("only http:// addresses")?;
+    let address = (
         host.host().trim_matches(['[', ']']),
         host.port_u16().unwrap_or(80),
-    ))?;
+    );
+    let mut stream = TcpStream::connect(address)?;
+    let (method, path, length) = (&head.method, head.uri.path(), body.len());
     write!(
         stream,
-        "{} {} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n",
-        head.method,
-        head.uri.path()
+        "{method} {path} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n"
     )?;
-    write!(stream, "content-length: {}\r\n", body.len())?;
+    write!(stream, "content-length: {length}\r\n")?;
     for (name, value) in &head.headers {
         stream.write_all(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat())?;
     }
     stream.write_all(&[b"\r\n", body.as_slice()].concat())?;
 
-    let mut lines = BufReader::new(stream);
-    let mut line = String::new();
-    lines.read_line(&mut line)?;
-    let mut words = line.trim_end().splitn(3, ' ').skip(1);
-    let status: StatusCode = words.next().unwrap_or_default().parse()?;
-    let reason = words.next().unwrap_or_default();
+    let (mut lines, mut head) = (BufReader::new(stream), String::new());
+    while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head)? > 0 {}
+    let (line, fields) = head.split_once("\r\n").ok_or("no reply")?;
+    let [status, reason] = [1, 2].map(|nth| line.splitn(3, ' ').nth(nth).unwrap_or_default());
     let mut headers = HeaderMap::new();
-    for line in lines.by_ref().lines() {
-        let line = line?;
-        let Some((name, value)) = line.split_once(':') else {
-            break;
-        };
+    for (name, value) in fields.lines().filter_map(|line| line.split_once(':')) {
         headers.append(name.parse::<HeaderName>()?, value.trim().parse()?);
     }
 
-    let mut reply = hub.reply(operation, status, reason, &headers);
+    let mut reply = hub.reply(operation, status.parse()?, reason, &headers);
     loop {
         match reply.next_item()? {
             Step::Item(item) => return Ok(item),

@@ -1,0 +1,234 @@
+//! The ends of instances: stops, kills, deaths, and the time until they are forgotten.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::exchange::ExchangeId;
+use super::instance::{Death, Instance, Stage};
+use super::life::Due;
+use super::process::Message;
+use super::reply::Reply;
+use super::{InstanceKey, Model};
+
+impl Model {
+    // 12
+    /// The sequence has ended its output; its process stays for some seconds.
+    pub(super) fn sequence_completed(&mut self, key: InstanceKey) {
+        self.process_begun(key);
+        let after = self.times.completed;
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        instance.stage = Stage::Completed;
+        instance.has_output = true;
+        let output = instance.output;
+        self.pipes.end(output);
+        let message = "Sequence completed. Waiting 10s with exit.";
+        self.log_instance(key, "INFO", "Runner", message);
+        self.later(after, Due::Gone(key, Death::Completed));
+    }
+
+    /// The process is gone.
+    pub(super) fn process_died(&mut self, key: InstanceKey, death: Death) {
+        let (is_v1, refuses) = (self.generation.is_v1(), self.refuses_failed_starts);
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        if instance.is_dead() {
+            return;
+        }
+        let at_once = matches!(death, Death::FailedToLoad | Death::Threw);
+        let was_begun = std::mem::replace(&mut instance.mind.begun, true);
+        instance.stage = Stage::Dead;
+        instance.death = Some(death);
+        instance.mind.program = None;
+        let starts = match is_v1 && at_once && refuses {
+            true => std::mem::take(&mut instance.starts),
+            false => Vec::new(),
+        };
+        let pipes = [instance.output, instance.stdout, instance.stderr];
+        let log = instance.log;
+        let leaves_streams_open = instance.leaves_streams_open(is_v1);
+        if death == Death::Uncaught || at_once {
+            self.pipes.write(pipes[2], b"Error\n");
+        }
+        let verdict = death.verdict();
+        if let Some(record) = self.records.get_mut(&key) {
+            (record.ended, record.exit_code) = (Some(self.now), Some(verdict.exit_code));
+        }
+        for start in starts {
+            self.reply(start, Reply::json(400, &json!({ "error": verdict.reason })));
+        }
+        if !was_begun && is_v1 {
+            self.answer_starts(key);
+        }
+        if !leaves_streams_open {
+            for pipe in pipes {
+                self.pipes.end(pipe);
+            }
+        }
+        self.log_instance(key, "INFO", "CSIController", "Instance ended");
+        if !is_v1 {
+            self.pipes.end(log);
+        }
+        let notice = if at_once {
+            self.times.notice_failure
+        } else {
+            self.times.notice
+        };
+        self.later(notice, Due::Noticed(key));
+    }
+
+    /// The hub shows the end: in the status on 1.x, by forgetting the instance on 0.18.
+    pub(super) fn death_noticed(&mut self, key: InstanceKey) {
+        if !self.generation.is_v1() {
+            return self.forget(key);
+        }
+        let (now, lingering) = (self.now, self.times.lingering);
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        let Some(verdict) = instance.death.map(Death::verdict) else {
+            return;
+        };
+        instance.status = verdict.status;
+        instance.terminated = Some((verdict.exit_code, verdict.reason));
+        instance.ended = verdict.has_end.then_some(now);
+        instance.remove_immediately |= verdict.is_forgotten_soon;
+        let id = instance.id.clone();
+        self.audit_state(3, &id);
+        self.later(lingering, Due::Lingered(key));
+    }
+
+    // 12
+    /// The first part of the afterlife is over.
+    pub(super) fn lingered(&mut self, key: InstanceKey) {
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        instance.lingered = true;
+        if instance.remove_immediately {
+            self.forget(key);
+        } else {
+            self.later(self.times.extension, Due::Forgotten(key));
+        }
+    }
+
+    /// Forgets an instance. Its log and its events stay open.
+    pub(super) fn forget(&mut self, key: InstanceKey) {
+        let Some(instance) = self.instances.remove(key) else {
+            return;
+        };
+        for pipe in [instance.output, instance.stdout, instance.stderr] {
+            self.pipes.end(pipe);
+            self.pipes.orphan(pipe);
+        }
+        for stream in [&instance.input.stream, &instance.stdin] {
+            self.pipes.detach(stream.pipe, stream.reader);
+            self.pipes.orphan(stream.pipe);
+        }
+        if let Some((pipe, reader)) = instance.input.topic {
+            self.pipes.detach(pipe, reader);
+        }
+        self.pipes.orphan(instance.log);
+        self.audit_state(2, &instance.id);
+        self.instance_forgotten(key);
+    }
+
+    // 5.9
+    /// Kills the process; one that hangs is removed by force later.
+    pub(super) fn kill(&mut self, key: InstanceKey, death: Death) {
+        let (exit, forced_exit) = (self.times.exit, self.times.forced_exit);
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        match instance.mind.hangs {
+            true => self.later(forced_exit, Due::Gone(key, Death::Forced)),
+            false => self.later(exit, Due::Gone(key, death)),
+        }
+    }
+
+    // 12
+    /// Kills an instance before the forced deletion of its sequence.
+    pub(super) fn kill_for_deletion(&mut self, key: InstanceKey) {
+        let Some(instance) = self.instances.get_mut(key) else {
+            return;
+        };
+        if instance.status == "killing" && !instance.is_dead() {
+            // The hub takes it for killed already: the instance stays listed as long as it
+            // otherwise would, and its process gets a second signal.
+            if !instance.mind.hangs {
+                self.process_died(key, Death::Forced);
+            }
+            return;
+        }
+        instance.remove_immediately = true;
+        if !instance.is_dead() {
+            instance.status = "killing";
+            self.kill(key, Death::Killed);
+        }
+    }
+
+    // 5.8
+    /// Asks the process to stop, and has it killed at the end of the timeout.
+    pub(super) fn begin_stop(
+        &mut self,
+        key: InstanceKey,
+        exchange: ExchangeId,
+        timeout: Duration,
+        can_keep_alive: bool,
+    ) {
+        let is_v1 = self.generation.is_v1();
+        if let Some(instance) = self.instances.get_mut(key) {
+            instance.kept_alive = false;
+            instance.mind.mail.push_back(Message::Stop {
+                timeout,
+                can_keep_alive,
+            });
+            if is_v1 {
+                instance.status = "stopping";
+            }
+        }
+        self.dirty.insert(key);
+        if !is_v1 {
+            // Its runner reports that the sequence has stopped, whatever the sequence said.
+            self.later(self.times.forced_exit, Due::Stopped(key));
+        }
+        // 0.18 does not look at `canCallKeepalive`. Nothing comes in time if there is no time.
+        let can_stay = (can_keep_alive || !is_v1) && !timeout.is_zero();
+        self.later(timeout, Due::StopOver(key, exchange, can_stay));
+    }
+
+    /// The timeout of a stop is over.
+    pub(super) fn stop_over(&mut self, key: InstanceKey, exchange: ExchangeId, can_stay: bool) {
+        let is_v1 = self.generation.is_v1();
+        let Some(instance) = self.instances.get(key) else {
+            let forgotten = "the instance was forgotten before the timeout of its stop was over";
+            return self.reply(
+                exchange,
+                match is_v1 {
+                    true => Reply::not_modeled(forgotten),
+                    false => Reply::json(200, &json!({ "opStatus": "OK" })),
+                },
+            );
+        };
+        if !(instance.kept_alive && can_stay) {
+            self.stopped(key);
+        }
+        let reply = match self.instances.get(key) {
+            Some(instance) if is_v1 => Reply::json(202, &self.instance_info(instance)),
+            _ => Reply::json(200, &json!({ "opStatus": "OK" })),
+        };
+        self.reply(exchange, reply);
+    }
+
+    // 5.8
+    /// Ends a process that was asked to stop. Nothing ends one that hangs.
+    pub(super) fn stopped(&mut self, key: InstanceKey) {
+        let hangs = |instance: &Instance| instance.mind.hangs;
+        if self.instances.get(key).is_some_and(|one| !hangs(one)) {
+            self.later(self.times.exit, Due::Gone(key, Death::Stopped));
+        }
+    }
+}

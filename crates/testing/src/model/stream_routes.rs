@@ -1,0 +1,147 @@
+//! The streams below `instance/:id`.
+
+use serde_json::json;
+
+use super::Model;
+use super::instance::{Instance, ReadStream, SequenceInput};
+use super::negotiate::{Scope, content_type, refuse};
+use super::pipe::PipeId;
+use super::reply::{BYTES, Piece, Reply, stream_head};
+use super::routes::Asked;
+use super::upload::{AfterUpload, Passage};
+
+pub(super) fn output(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    read(hub, asked, |instance| instance.output)
+}
+
+pub(super) fn stdout(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    read(hub, asked, |instance| instance.stdout)
+}
+
+pub(super) fn stderr(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    read(hub, asked, |instance| instance.stderr)
+}
+
+pub(super) fn log(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    read(hub, asked, |instance| instance.log)
+}
+
+// 5.4
+fn read(hub: &mut Model, asked: &Asked, pipe: fn(&Instance) -> PipeId) -> Option<Reply> {
+    let pipe = pipe(hub.instances.get(asked.key())?);
+    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+    None
+}
+
+// 5.5, 5.6
+/// Lets a request write to a process. The head of the answer comes at once.
+fn feed(
+    hub: &mut Model,
+    asked: &Asked,
+    to: fn(&Instance) -> &ReadStream,
+    passage: Passage,
+) -> Option<Reply> {
+    let is_v1 = hub.generation.is_v1();
+    let ends = !matches!(asked.header("x-end-stream"), Some("false" | "success"));
+    let instance = hub.instances.get(asked.key())?;
+    let pipe = to(instance).pipe;
+    // 12: the streams of a process that died of an uncaught exception take data and lose it.
+    let loses = instance.leaves_streams_open(is_v1);
+    let takes = hub.takes_data(pipe);
+    hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
+    if !takes {
+        hub.note_write_after_end(pipe);
+    }
+    let then = match (takes, ends) {
+        (false, _) => AfterUpload::Nothing,
+        (true, true) => AfterUpload::EndStream(pipe),
+        (true, false) => AfterUpload::Answer(pipe),
+    };
+    match takes && !loses {
+        true => hub.pipe_upload(asked.id, pipe, passage, then),
+        false => hub.lose_upload(asked.id, then),
+    }
+    None
+}
+
+// 5.5
+pub(super) fn stdin(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    feed(hub, asked, |instance| &instance.stdin, Passage::text())
+}
+
+// 5.6
+pub(super) fn input(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let is_v1 = hub.generation.is_v1();
+    let given = content_type(&asked.headers).map(str::to_owned);
+    let instance = hub.instances.get_mut(asked.key())?;
+    let refused = |status, error: &str| match is_v1 {
+        true => Reply::json(status, &json!({ "error": error })),
+        false => refuse(Scope::Instance, 500, "Internal error occurred"),
+    };
+    if instance.input.from_topic {
+        return Some(refused(405, "Input provided in other way"));
+    }
+    let is_first = instance.input.content_type.is_none();
+    if is_first && given.is_none() {
+        return Some(refused(406, "Content-Type must be defined"));
+    }
+    if is_first {
+        instance.input.content_type = given;
+    }
+    let closes = instance
+        .input
+        .ended
+        .is_some_and(|ended| hub.now < ended + hub.times.closing);
+    if closes && !instance.input.was_written_after_end && !instance.is_dead() {
+        // E9: the text of an error comes with a success, once, and right after the end.
+        instance.input.was_written_after_end = true;
+        let text = b"500: Internal error occurred".to_vec();
+        for piece in [stream_head(200, None), Piece::Body(text), Piece::End] {
+            hub.push(asked.id, piece);
+        }
+        return None;
+    }
+    let passage = match (is_v1, is_first) {
+        (true, true) => Passage::FirstChunkAsText,
+        (true, false) => Passage::Bytes,
+        (false, _) => Passage::text(),
+    };
+    feed(hub, asked, |instance| &instance.input.stream, passage)
+}
+
+// 5.7
+/// Writes the body to the input, and answers with the output. Neither of them ends.
+pub(super) fn inout(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+    let given = content_type(&asked.headers).map(str::to_owned);
+    let instance = hub.instances.get_mut(asked.key())?;
+    let first = || given.unwrap_or_else(|| "undefined".to_owned());
+    instance.input.content_type.get_or_insert_with(first);
+    let (output, pipe) = (instance.output, instance.input.stream.pipe);
+    hub.stream_late(asked.id, stream_head(200, None), output);
+    hub.pipe_upload(asked.id, pipe, Passage::text(), AfterUpload::Nothing);
+    None
+}
+
+impl Model {
+    fn with_input(&mut self, pipe: PipeId) -> Option<&mut SequenceInput> {
+        let owner = self.pipes.owner(pipe)?;
+        let input = &mut self.instances.get_mut(owner)?.input;
+        Some(input).filter(|input| input.stream.pipe == pipe)
+    }
+
+    /// Notes that a stream has ended by a request.
+    pub(super) fn note_end(&mut self, pipe: PipeId) {
+        let now = self.now;
+        if let Some(input) = self.with_input(pipe) {
+            input.ended = Some(now);
+        }
+    }
+
+    /// Notes that somebody wrote to a stream that takes no data any more. On 0.18, only the first
+    /// one to write to an input that has ended is answered.
+    pub(super) fn note_write_after_end(&mut self, pipe: PipeId) {
+        if let Some(input) = self.with_input(pipe) {
+            input.was_written_after_end = true;
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Sections 9.2 and 12: how instances end, and what stays of them.
+
+use std::time::Duration;
+
+use scramjet_client_testing::model::{Exit, Generation, Output, Step};
+use serde_json::{Value, json};
+
+use super::{BOTH, KEEP_OPEN, Running, V0_18, V1, line, pick, seconds, staying};
+use crate::driver::{JSON, TEXT};
+
+/// A program that ends in this way after a second.
+fn later(exit: Exit) -> Vec<Step> {
+    let up = Step::Write(Output::Output, "up\n");
+    vec![up, Step::Wait(seconds(1.0)), Step::Exit(exit)]
+}
+
+/// Tells when each stream ends.
+fn ends(hub: &mut Running, streams: [&str; 3]) -> [Option<Duration>; 3] {
+    let begin = hub.driver.hub.now();
+    let mut opens = streams.map(|stream| hub.open(stream));
+    opens.each_mut().map(|open| {
+        hub.driver.until_ended(open, seconds(400.0))?;
+        Some(hub.driver.hub.now() - begin)
+    })
+}
+
+/// Checks that a time is what was measured, up to a second.
+fn about(time: Option<Duration>, expected: f64) -> bool {
+    time.is_some_and(|time| (time.as_secs_f64() - expected).abs() < 1.0)
+}
+
+const STREAMS: [&str; 3] = ["output", "stdout", "stderr"];
+
+#[test]
+fn a_completed_sequence_ends_its_output_and_10_seconds_later_its_process() {
+    for generation in BOTH {
+        let mut hub = Running::new(generation, later(Exit::Completed));
+        let [output, stdout, stderr] = ends(&mut hub, STREAMS);
+        assert!(about(output, 1.0), "{output:?}");
+        assert!(about(stdout, 11.0) && about(stderr, 11.0), "{stdout:?}");
+    }
+    let mut hub = Running::new(V1, later(Exit::Completed));
+    hub.driver.wait(seconds(9.0));
+    assert_eq!(hub.info()["status"], "running");
+    hub.driver.wait(seconds(3.0));
+    assert_eq!(hub.info()["status"], "completed");
+    assert!(hub.info()["ended"].is_string());
+}
+
+#[test]
+fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
+    for generation in BOTH {
+        let mut hub = Running::new(generation, later(Exit::Uncaught));
+        let [output, stdout, stderr] = ends(&mut hub, STREAMS);
+        let expected = pick(generation, 1.0, 1.0 + 15.0 + 180.0);
+        assert!(about(output, expected), "{output:?}");
+        assert!(
+            about(stdout, expected) && about(stderr, expected),
+            "{stdout:?}"
+        );
+    }
+    let mut hub = Running::new(V1, later(Exit::Uncaught));
+    let mut output = hub.open("output");
+    hub.driver.wait(seconds(2.0));
+    let info = hub.info();
+    assert_eq!(info["status"], "errored");
+    assert_eq!(
+        info["terminated"],
+        json!({ "exitcode": 101, "reason": "Runner failed" })
+    );
+    assert!(info["ended"].is_string());
+    // Silence until then.
+    hub.driver.wait(seconds(190.0));
+    hub.driver.read(&mut output);
+    assert_eq!(
+        (output.answer.text().as_str(), output.answer.ended),
+        ("up\n", false)
+    );
+    assert_eq!(hub.info()["status"], "errored");
+    hub.driver.wait(seconds(10.0));
+    hub.driver.read(&mut output);
+    assert!(output.answer.ended);
+    assert_eq!(hub.info()["httpStatus"], 404);
+}
+
+/// The ends of instances, as 1.x shows them.
+fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
+    let reason = |code: i32, reason: &str| json!({ "exitcode": code, "reason": reason });
+    let failed = |code| reason(code, "Runner failed");
+    vec![
+        (
+            "completed",
+            later(Exit::Completed),
+            reason(-1, "Instance completed"),
+        ),
+        ("errored", later(Exit::Uncaught), failed(101)),
+        ("errored", later(Exit::Process(3)), failed(213)),
+        (
+            "errored",
+            later(Exit::FailedToLoad),
+            reason(22, "Sequence failed on start"),
+        ),
+        (
+            "errored",
+            later(Exit::Threw),
+            reason(23, "Sequence failed during execution"),
+        ),
+    ]
+}
+
+#[test]
+fn the_info_of_1_x_tells_how_an_instance_ended() {
+    for (status, steps, terminated) in deaths() {
+        let mut hub = Running::new(V1, steps);
+        hub.driver.wait(seconds(13.0));
+        let info = hub.info();
+        assert_eq!(
+            (&info["status"], &info["terminated"]),
+            (&json!(status), &terminated)
+        );
+    }
+    let mut hub = Running::new(V1, staying());
+    let key = hub.key();
+    hub.driver.hub.crash(key);
+    hub.driver.wait(seconds(1.0));
+    assert_eq!(hub.info()["terminated"]["exitcode"], 213);
+}
+
+#[test]
+fn an_instance_of_0_18_is_gone_when_its_process_is() {
+    for (_, steps, _) in deaths() {
+        let mut hub = Running::new(V0_18, steps);
+        hub.driver.wait(seconds(12.0));
+        assert_eq!(hub.info()["httpStatus"], 404);
+        assert_eq!(hub.driver.get("instances").json(), json!([]));
+    }
+}
+
+/// Sends input to an instance that has ended in this way.
+fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut Running)) -> String {
+    let mut hub = Running::new(generation, steps);
+    end(&mut hub);
+    hub.driver.wait(seconds(2.0));
+    let mut open = hub.post("input", &[TEXT], b"late");
+    match hub.driver.until_ended(&mut open, seconds(100.0)) {
+        Some(_) => line(&open.answer),
+        None => format!("{} without an end", line(&open.answer)),
+    }
+}
+
+#[test]
+fn late_input_is_taken_or_never_answered_by_the_way_the_instance_ended() {
+    let never = "200 OK without an end";
+    let nothing: fn(&mut Running) = |_| {};
+    let kill: fn(&mut Running) = |hub| drop(hub.operation("_kill", "{}"));
+    let stop: fn(&mut Running) = |hub| {
+        let body = pick(
+            hub.driver.hub.generation(),
+            "[4001,{\"timeout\":1}]",
+            "{\"timeout\":1}",
+        );
+        hub.operation("_stop", body);
+    };
+    let crash: fn(&mut Running) = |hub| {
+        let key = hub.key();
+        hub.driver.hub.crash(key);
+    };
+    for (way, steps, end, v1) in [
+        (
+            "uncaught exception",
+            later(Exit::Uncaught),
+            nothing,
+            "200 OK",
+        ),
+        ("process.exit", later(Exit::Process(3)), nothing, never),
+        ("killed", staying(), kill, never),
+        ("stopped", staying(), stop, never),
+        ("killed from outside", staying(), crash, never),
+    ] {
+        assert_eq!(late_input(V1, steps.clone(), end), v1, "{way}");
+        assert_eq!(
+            late_input(V0_18, steps, end),
+            "404 Not Found; length",
+            "{way}"
+        );
+    }
+    // In the 10 s after its completion, it is taken.
+    for generation in BOTH {
+        assert_eq!(
+            late_input(generation, later(Exit::Completed), nothing),
+            "200 OK"
+        );
+    }
+}
+
+#[test]
+fn input_to_one_that_died_of_an_uncaught_exception_is_never_answered_after_its_end() {
+    let mut hub = Running::new(V1, later(Exit::Uncaught));
+    hub.driver.wait(seconds(2.0));
+    assert!(hub.post("input", &[TEXT, KEEP_OPEN], b"a").answer.ended);
+    assert!(hub.post("input", &[TEXT], b"b").answer.ended);
+    let mut open = hub.post("input", &[TEXT], b"c");
+    assert_eq!(hub.driver.until_ended(&mut open, seconds(100.0)), None);
+}
+
+#[test]
+fn an_upload_to_an_instance_that_is_killed_is_not_answered() {
+    let mut hub = Running::new(V1, staying());
+    let path = hub.path("input");
+    let mut open = hub.driver.begin("POST", &path, &[TEXT]);
+    hub.operation("_kill", "{}");
+    hub.driver.wait(seconds(1.0));
+    hub.driver.end_upload(&open);
+    assert_eq!(hub.driver.until_ended(&mut open, seconds(100.0)), None);
+}
+
+#[test]
+fn a_killed_instance_of_1_x_stays_listed_for_195_seconds_or_15() {
+    for (body, listed) in [("{}", 195.0), ("{\"removeImmediately\":true}", 15.0)] {
+        let mut hub = Running::new(V1, staying());
+        let mut output = hub.open("output");
+        hub.operation("_kill", body);
+        assert!(about(
+            hub.driver.until_ended(&mut output, seconds(9.0)),
+            0.2
+        ));
+        hub.driver.wait(seconds(1.0));
+        let killed = json!({ "exitcode": 137, "reason": "Instance killed" });
+        assert_eq!(hub.info()["status"], "completed");
+        assert_eq!(hub.info()["terminated"], killed);
+        hub.driver.wait(seconds(listed - 3.0));
+        assert_eq!(hub.get("").status(), 200, "{body}");
+        hub.driver.wait(seconds(3.0));
+        assert_eq!(hub.get("").status(), 404, "{body}");
+    }
+}
+
+#[test]
+fn a_plain_deletion_is_refused_for_15_seconds_and_then_succeeds() {
+    let mut hub = Running::new(V1, staying());
+    hub.operation("_kill", "{}");
+    hub.driver.wait(seconds(15.0));
+    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 409);
+    hub.driver.wait(seconds(1.0));
+    assert_eq!(hub.get("").status(), 200);
+    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 200);
+    // The instance is still listed.
+    assert_eq!(hub.get("").status(), 200);
+    assert_eq!(
+        hub.driver.get("instances").json().as_array().unwrap().len(),
+        1
+    );
+}
+
+const FORCED: [(&str, &str); 2] = [JSON, ("x-seq-kill-inst", "true")];
+
+#[test]
+fn a_forced_deletion_takes_16_seconds() {
+    let mut hub = Running::new(V1, staying());
+    let mut output = hub.open("output");
+    let mut open = hub.delete_sequence(&FORCED);
+    assert_eq!(hub.info()["status"], "killing");
+    assert!(about(
+        hub.driver.until_ended(&mut output, seconds(9.0)),
+        0.2
+    ));
+    assert!(about(
+        hub.driver.until_ended(&mut open, seconds(60.0)),
+        15.5
+    ));
+    assert_eq!(open.answer.status(), 200);
+    assert_eq!(hub.get("").status(), 404);
+}
+
+#[test]
+fn a_forced_deletion_is_carried_out_after_its_connection_was_cut() {
+    let mut hub = Running::new(V1, staying());
+    let open = hub.delete_sequence(&FORCED);
+    hub.driver.abandon(&open);
+    hub.driver.wait(seconds(14.0));
+    assert!(!hub.driver.hub.sequences().is_empty());
+    hub.driver.wait(seconds(2.0));
+    assert!(hub.driver.hub.sequences().is_empty());
+    assert_eq!(hub.get("").status(), 404);
+}
+
+#[test]
+fn a_forced_deletion_right_after_a_kill_takes_195_seconds() {
+    let mut hub = Running::new(V1, staying());
+    hub.operation("_kill", "{}");
+    let mut open = hub.delete_sequence(&FORCED);
+    hub.driver.wait(seconds(1.0));
+    let info = hub.info();
+    assert_eq!(info["status"], "errored");
+    assert_eq!(
+        info["terminated"],
+        json!({ "exitcode": 213, "reason": "Runner failed" })
+    );
+    assert!(about(
+        hub.driver.until_ended(&mut open, seconds(400.0)),
+        194.5
+    ));
+    assert_eq!(open.answer.status(), 200);
+}
+
+#[test]
+fn a_forced_deletion_without_a_need_is_answered_at_once() {
+    let mut hub = Running::new(V1, staying());
+    hub.operation("_kill", "{}");
+    hub.driver.wait(seconds(100.0));
+    let open = hub.delete_sequence(&FORCED);
+    assert_eq!(open.answer.status(), 200);
+    assert_eq!(hub.get("").status(), 200);
+}
+
+#[test]
+fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
+    for generation in BOTH {
+        for kept in [true, false] {
+            let mut hub = Running::new(generation, staying());
+            let mut output = hub.open("output");
+            hub.driver.hub.restart(kept);
+            hub.driver.read(&mut output);
+            assert!(output.answer.cut && !output.answer.ended);
+            assert_eq!(hub.get("").status(), 404);
+            assert_eq!(hub.driver.hub.sequences().len(), usize::from(kept));
+            assert!(hub.driver.hub.running().is_empty());
+        }
+    }
+}

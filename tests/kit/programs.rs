@@ -1,0 +1,225 @@
+//! The sequences of `tests/sequences` as programs of a fake hub.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use scramjet_client_testing::fake_hub::{
+    Exit, FakeHub, Generation, Item, Process, ProgramResult, Times,
+};
+use serde_json::{Value, json};
+
+/// Starts a fake hub that runs the sequences of `tests/sequences`. Each part of the time that an
+/// instance is kept after its end is a twentieth of what real hubs take.
+#[must_use]
+pub fn fake_hub(generation: Generation) -> FakeHub {
+    let hub = FakeHub::builder(generation)
+        .settings(|settings| {
+            let times = &mut settings.times;
+            let Times {
+                completed,
+                forced_exit,
+                lingering,
+                extension,
+                ..
+            } = times;
+            for time in [completed, forced_exit, lingering, extension] {
+                *time /= 20;
+            }
+        })
+        .start();
+    serve(&hub);
+    hub
+}
+
+/// Adds the programs to a hub.
+pub fn serve(hub: &FakeHub) {
+    hub.program("acts", acts);
+    hub.program("args", args);
+    hub.program("echo", echo);
+    hub.program("events", events);
+    hub.program("fails-at-load", |_| Err(Exit::FailedToLoad));
+    hub.program("first-line", first_line);
+    hub.program("prints", prints);
+    hub.program("shout", shout);
+    hub.program("starts-as-told", starts_as_told);
+    hub.program("stays", stays);
+    hub.program("stdin-to-output", stdin_to_output);
+    hub.program("tees", tees);
+    hub.program_with("topic-input", topic_input, |spec| {
+        spec.input_topic("input-of-topic-input", "text/plain")
+    });
+    hub.program("types", types);
+}
+
+/// Emits what a listener was told. Data that is `undefined` in JavaScript is `null` here.
+fn emit(process: &Process, name: &str, data: &Value) {
+    match data {
+        Value::Null => process.emit_nothing(name),
+        data => process.emit(name, data.clone()),
+    }
+}
+
+fn acts(process: &mut Process) -> ProgramResult {
+    let steps = process.config()["steps"].clone();
+    let mut steps = VecDeque::from(steps.as_array().cloned().unwrap_or_default());
+    while let Some(step) = steps.pop_front() {
+        let text = |name: &str| step[name].as_str().map(str::to_owned);
+        if let Some(count) = step["flood"].as_u64() {
+            let name = text("emit").unwrap_or_default();
+            (1..=count).for_each(|n| process.emit(&name, n));
+        } else if let Some(name) = text("on") {
+            let answer = text("emit").unwrap_or_default();
+            process.on(&name, move |process, data| emit(process, &answer, &data));
+        } else if let Some(name) = text("emit") {
+            match step.get("data") {
+                Some(data) => process.emit(&name, data.clone()),
+                None => process.emit_nothing(&name),
+            }
+        } else if let Some(line) = text("print") {
+            process.write(line)?;
+        } else if step.get("end").is_some() {
+            return Ok(());
+        } else if step.get("throw").is_some() {
+            return Err(Exit::Uncaught);
+        } else if let Some(code) = step["exit"].as_i64() {
+            return Err(Exit::Process(i32::try_from(code).unwrap_or(1)));
+        } else if step.get("ignoreStop").is_some() {
+            process.on_stop(|_, _| {});
+        } else {
+            process.sleep(Duration::from_millis(step["wait"].as_u64().unwrap_or(0)))?;
+        }
+    }
+    process.stay()
+}
+
+fn args(process: &mut Process) -> ProgramResult {
+    let (config, args) = (process.config(), Value::from(process.args()));
+    let text = format!(r#"{{"config":{config},"args":{args}}}"#);
+    process.emit("started", text.clone());
+    process.write(text + "\n")?;
+    process.stay()
+}
+
+fn echo(process: &mut Process) -> ProgramResult {
+    let json = process.config()["json"] == true;
+    while let Some(item) = process.read_item()? {
+        match item {
+            Item::Json(Value::String(text)) | Item::Text(text) if !json => process.write(text)?,
+            Item::Bytes(bytes) => process.write(bytes)?,
+            Item::Json(value) => process.write(format!("{value}\n"))?,
+            Item::Text(text) => process.write(format!("{}\n", Value::from(text)))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn events(process: &mut Process) -> ProgramResult {
+    process.on("ping", |process, data| emit(process, "pong", &data));
+    process.emit("ready", "events");
+    process.stay()
+}
+
+fn first_line(process: &mut Process) -> ProgramResult {
+    let line = process.lines().next_line()?.unwrap_or_default();
+    process.write(line + "\n")
+}
+
+fn prints(process: &mut Process) -> ProgramResult {
+    for n in 1..=3 {
+        process.print(format!("stdout {n}\n"))?;
+    }
+    for n in 1..=2 {
+        process.eprint(format!("stderr {n}\n"))?;
+    }
+    for n in 1..=3 {
+        process.write(format!("output {n}\n"))?;
+    }
+    Ok(())
+}
+
+fn shout(process: &mut Process) -> ProgramResult {
+    let greeting = process.config()["greeting"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let suffix = match process.args().first() {
+        Some(Value::String(suffix)) => suffix.clone(),
+        _ => String::new(),
+    };
+    process.emit("ready", "shout");
+    let mut lines = process.lines();
+    while let Some(line) = lines.next_line()? {
+        let answer = format!("{greeting}{}{suffix}\n", line.to_uppercase());
+        lines.process().write(answer)?;
+    }
+    Ok(())
+}
+
+fn starts_as_told(process: &mut Process) -> ProgramResult {
+    let args = process.args();
+    match args.first().and_then(Value::as_str).unwrap_or("ready") {
+        "throws" => return Err(Exit::Uncaught),
+        "ready" => process.emit("ready", "starts-as-told"),
+        "error" => process.emit("error", "as told"),
+        _ => {}
+    }
+    process.stay()
+}
+
+fn stays(process: &mut Process) -> ProgramResult {
+    process.on_stop(|process, _| {
+        process.keep_alive();
+        process.emit("stopping", "stays");
+    });
+    process.emit("ready", "stays");
+    process.stay()
+}
+
+fn stdin_to_output(process: &mut Process) -> ProgramResult {
+    while let Some(piece) = process.read_stdin()? {
+        process.write(piece)?;
+    }
+    Ok(())
+}
+
+fn tees(process: &mut Process) -> ProgramResult {
+    while let Some(piece) = process.read()? {
+        process.print(&piece)?;
+        process.eprint(&piece)?;
+        process.write(piece)?;
+    }
+    Ok(())
+}
+
+fn topic_input(process: &mut Process) -> ProgramResult {
+    process.emit("ready", "topic-input");
+    while let Some(piece) = process.read()? {
+        process.write(piece)?;
+    }
+    Ok(())
+}
+
+fn types(process: &mut Process) -> ProgramResult {
+    process.emit("ev-string", "s");
+    while let Some(item) = process.read_item()? {
+        let (kind, value) = match item {
+            Item::Json(value) => (kind(&value), value),
+            Item::Text(text) => ("string", Value::from(text)),
+            Item::Bytes(bytes) => ("object", json!({ "type": "Buffer", "data": bytes })),
+            _ => continue,
+        };
+        process.write(format!("{{\"t\":\"{kind}\",\"v\":{value}}}\n"))?;
+    }
+    process.write("{\"t\":\"END\"}\n")
+}
+
+/// The result of JavaScript's `typeof`.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "boolean",
+        _ => "object",
+    }
+}
