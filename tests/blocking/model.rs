@@ -224,6 +224,11 @@ impl Model {
         drop(self.when(|state| state.requests.iter().any(|seen| seen == request)));
     }
 
+    /// Waits until there was a request that ends so.
+    pub(crate) fn wait_for_end(&self, end: &str) {
+        drop(self.when(|state| state.requests.iter().any(|seen| seen.ends_with(end))));
+    }
+
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }

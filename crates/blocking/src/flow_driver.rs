@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use scramjet_client_core::ReplyError;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
@@ -50,6 +50,8 @@ pub(crate) struct Driver<F> {
     quiet_since: Instant,
     /// A request that is to be sent next.
     next: Option<Box<Send>>,
+    /// A question that was interrupted.
+    again: Option<Box<Send>>,
 }
 
 /// An exchange that is not over.
@@ -65,24 +67,31 @@ struct Open {
 #[derive(Clone)]
 struct Threads {
     tell: SyncSender<Told>,
-    /// Ends the request on the caller's thread, because something has come elsewhere.
-    interrupt: Arc<Mutex<Option<CancelToken>>>,
+    /// The request on the caller's thread.
+    here: Arc<Mutex<Option<Here>>>,
+}
+
+/// A request on the caller's thread.
+struct Here {
+    token: CancelToken,
+    /// It only asks for something, and can be sent again if something comes elsewhere meanwhile.
+    asks: bool,
 }
 
 impl Threads {
-    /// Ends the request on the caller's thread, if there is one.
-    fn interrupt(&self) {
-        let interrupted = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        interrupted.into_iter().for_each(|token| token.cancel());
+    /// Ends the request on the caller's thread, if there is such a one.
+    fn interrupt(&self, is: impl FnOnce(&mut Here) -> bool) {
+        let here = self.here().take_if(is);
+        here.into_iter().for_each(|here| here.token.cancel());
+    }
+
+    fn here(&self) -> MutexGuard<'_, Option<Here>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the caller's thread.
     fn wake(&self) {
-        self.interrupt();
+        self.interrupt(|_| true);
         // If the channel is full, it is awake.
         let _ = self.tell.try_send(Told::Wake);
     }
@@ -147,7 +156,7 @@ where
         let (began, quiet_since) = (Instant::now(), Instant::now());
         let threads = Threads {
             tell,
-            interrupt: Arc::default(),
+            here: Arc::default(),
         };
         Ok(Self {
             flow,
@@ -162,6 +171,7 @@ where
             holds: false,
             quiet_since,
             next: None,
+            again: None,
         })
     }
 
@@ -244,60 +254,65 @@ where
     /// Sends a request on this thread, and hands in all of its response.
     fn send_here(&mut self, send: Box<Send>, limits: CallLimits, token: CancelToken) {
         let id = send.id;
-        *self
-            .threads
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(token);
+        let asks = send.request.method() == Method::GET;
+        let again = asks.then(|| send.clone());
+        *self.threads.here() = Some(Here { token, asks });
+        let failed = self.exchange(send, limits).err();
+        let interrupted = self.threads.here().take().is_none();
+        let Some((call, error)) = failed.map(|failed| *failed) else {
+            return;
+        };
+        match again {
+            // It did not fail by itself.
+            Some(again)
+                if (interrupted || self.limits.check().is_err())
+                    && progress(&error) < Progress::Answered =>
+            {
+                self.again = Some(again);
+            }
+            _ => self.failed(id, call, error),
+        }
+    }
+
+    fn exchange(&mut self, send: Box<Send>, limits: CallLimits) -> Result<(), Box<(Call, Error)>> {
+        let id = send.id;
         let (call, incoming) = self.client.attempt(send.operation, send.request, limits);
-        match incoming {
-            Err(error) => self.failed(id, call, error),
-            Ok(incoming) => {
-                let (head, mut body) = incoming.into_parts();
-                let reason = head
-                    .extensions
-                    .get::<Reason>()
-                    .map_or("", |reason| &reason.0);
-                let (status, headers) = (head.status, &head.headers);
-                self.handle(Input::Head {
-                    id,
-                    status,
-                    reason,
-                    headers,
-                });
-                let mut buffer = [0; 4 << 10];
-                let mut got = 0;
-                loop {
-                    match read(&mut *body, &mut buffer) {
-                        Ok(0) => {
-                            call.tell(&Observed::Body {
-                                bytes: got,
-                                complete: true,
-                            });
-                            self.past.remember(id, call, None);
-                            self.open.remove(&id);
-                            self.handle(Input::End { id });
-                            break;
-                        }
-                        Ok(read) => {
-                            got += u64::try_from(read).unwrap_or_default();
-                            let bytes = buffer.get(..read).unwrap_or_default();
-                            self.handle(Input::Body { id, bytes });
-                        }
-                        Err(error) => {
-                            let error = call.interrupted(error, ReplyError::truncated(got, None));
-                            self.failed(id, call, error);
-                            break;
-                        }
-                    }
+        let incoming = match incoming {
+            Ok(incoming) => incoming,
+            Err(error) => return Err(Box::new((call, error))),
+        };
+        let (head, mut body) = incoming.into_parts();
+        let reason = head.extensions.get::<Reason>();
+        self.handle(Input::Head {
+            id,
+            status: head.status,
+            reason: reason.map_or("", |reason| &reason.0),
+            headers: &head.headers,
+        });
+        let mut buffer = [0; 4 << 10];
+        let mut got = 0;
+        loop {
+            match read(&mut *body, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    got += u64::try_from(read).unwrap_or_default();
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    self.handle(Input::Body { id, bytes });
+                }
+                Err(error) => {
+                    let error = call.interrupted(error, ReplyError::truncated(got, None));
+                    return Err(Box::new((call, error)));
                 }
             }
         }
-        self.threads
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        call.tell(&Observed::Body {
+            bytes: got,
+            complete: true,
+        });
+        self.past.remember(id, call, None);
+        self.open.remove(&id);
+        self.handle(Input::End { id });
+        Ok(())
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -324,6 +339,12 @@ where
     fn wait(&mut self, until: Option<Duration>) -> Result<(), Stopped> {
         if let Ok(told) = self.told.try_recv() {
             self.told(told);
+            return Ok(());
+        }
+        if let Some(send) = self.again.take() {
+            if self.open.contains_key(&send.id) {
+                self.next = Some(send);
+            }
             return Ok(());
         }
         if let Some(id) = self
@@ -552,6 +573,7 @@ impl<F> Driver<F> {
             holds,
             quiet_since,
             next,
+            again,
         } = self;
         Driver {
             flow: change(flow),
@@ -566,6 +588,7 @@ impl<F> Driver<F> {
             holds,
             quiet_since,
             next,
+            again,
         }
     }
 }
@@ -643,7 +666,11 @@ impl Carrier {
     }
 
     fn tell(&self, told: Told) {
-        self.threads.interrupt();
+        let token = self.limits.cancel.as_ref();
+        if token.is_some_and(CancelToken::is_cancelled) {
+            return;
+        }
+        self.threads.interrupt(|here| here.asks);
         // The flow may be over.
         let _ = self.threads.tell.send(told);
     }
