@@ -227,8 +227,10 @@ where
                 got: 0,
             },
         );
-        let mut limits = CallLimits::default();
-        limits.cancel = Some(token.clone());
+        let mut limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
         if let Some(limit) = limit {
             let ends = Instant::now().checked_add(limit);
             limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
