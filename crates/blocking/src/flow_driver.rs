@@ -17,10 +17,7 @@ use crate::threads;
 use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
-const PIECES: usize = 64;
-
-/// The longest wait for bytes of a held stream before the flow is polled again.
-const HELD_TICK: Duration = Duration::from_millis(250);
+const PIECES: usize = 16;
 
 /// How long a caller whose limits are reached waits for the clean-up before it goes on in the
 /// background. A healthy hub takes milliseconds.
@@ -45,8 +42,6 @@ pub(crate) struct Driver<F> {
     threads: Threads,
     told: Receiver<Told>,
     past: Past,
-    /// Streams are read on the caller's thread, as far as the caller wants.
-    holds: bool,
     quiet_since: Instant,
     /// A request that is to be sent next.
     next: Option<Box<Send>>,
@@ -58,7 +53,6 @@ pub(crate) struct Driver<F> {
 struct Open {
     /// Ends it.
     token: CancelToken,
-    held: Option<Box<dyn Read + std::marker::Send>>,
     call: Option<Call>,
     got: u64,
 }
@@ -112,8 +106,6 @@ struct Head {
     reason: String,
     headers: HeaderMap,
     call: Call,
-    /// The body, if it is to be read on the caller's thread.
-    held: Option<Box<dyn Read + std::marker::Send>>,
 }
 
 /// How the last exchanges were called, and how they failed.
@@ -168,17 +160,10 @@ where
             threads,
             told,
             past: Past::default(),
-            holds: false,
             quiet_since,
             next: None,
             again: None,
         })
-    }
-
-    /// Reads streams on the caller's thread, between two results of the flow not at all.
-    pub(crate) fn holding(mut self) -> Self {
-        self.holds = true;
-        self
     }
 
     /// Drives a flow that has several results to the next one.
@@ -186,7 +171,15 @@ where
         self.quiet_since = Instant::now();
         match self.advance() {
             Ok(result) => result.map_err(|error| self.error(error)),
-            Err(End::Stopped(stopped)) => Err(self.about.stopped(stopped, Phase::Read)),
+            Err(End::Stopped(stopped)) => {
+                let mut open = self.open.values();
+                let phase = match open.next() {
+                    None => Phase::Connect,
+                    Some(open) if open.call.is_none() => Phase::Wait,
+                    Some(_) => Phase::Read,
+                };
+                Err(self.about.stopped(stopped, phase))
+            }
             Err(End::Failed(error)) => Err(*error),
         }
     }
@@ -216,17 +209,13 @@ where
     fn send(&mut self, send: Box<Send>) -> Result<(), End> {
         // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
         let token = CancelToken::new();
-        let (held, call) = (None, None);
         let (id, limit) = (send.id, send.limit);
-        self.open.insert(
-            id,
-            Open {
-                token: token.clone(),
-                held,
-                call,
-                got: 0,
-            },
-        );
+        let open = Open {
+            token: token.clone(),
+            call: None,
+            got: 0,
+        };
+        self.open.insert(id, open);
         let mut limits = CallLimits {
             cancel: Some(token.clone()),
             ..CallLimits::default()
@@ -238,15 +227,13 @@ where
             self.send_here(send, limits, token);
             return Ok(());
         }
-        limits.idle = self.holds.then_some(HELD_TICK);
-        let (client, threads, holds) = (self.client.clone(), self.threads.clone(), self.holds);
         let carrier = Carrier {
-            client,
-            threads,
+            client: self.client.clone(),
+            threads: self.threads.clone(),
             id,
             limits,
         };
-        let started = threads::start("scramjet-exchange", move || carrier.carry(send, holds));
+        let started = threads::start("scramjet-exchange", move || carrier.carry(send));
         started.map_err(|error| {
             self.open.remove(&id);
             End::Failed(self.about.failed(error).into())
@@ -349,15 +336,6 @@ where
             }
             return Ok(());
         }
-        if let Some(id) = self
-            .open
-            .iter()
-            .find(|(_, open)| open.held.is_some())
-            .map(|(id, _)| *id)
-        {
-            self.read_held(id);
-            return self.check_idle();
-        }
         let until = until.and_then(|until| self.began.checked_add(until));
         let idle = self.limits.end_of_wait(self.quiet_since);
         let ends = until.into_iter().chain(idle.map(|(end, _)| end)).min();
@@ -392,7 +370,7 @@ where
                 let Some(open) = self.open.get_mut(&id) else {
                     return;
                 };
-                (open.held, open.call) = (head.held, Some(head.call));
+                open.call = Some(head.call);
                 self.quiet_since = Instant::now();
                 let (status, headers) = (head.status, &head.headers);
                 self.handle(Input::Head {
@@ -429,32 +407,6 @@ where
                 };
                 let call = open.call.take().unwrap_or_else(|| self.about.clone());
                 self.failed(id, call, *error);
-            }
-        }
-    }
-
-    fn read_held(&mut self, id: ExchangeId) {
-        let mut buffer = vec![0; 16 << 10];
-        let Some(Open {
-            held: Some(body),
-            call,
-            got,
-            ..
-        }) = self.open.get_mut(&id)
-        else {
-            return;
-        };
-        match read(body, &mut buffer) {
-            Ok(0) => self.told(Told::End(id)),
-            Ok(read) => {
-                buffer.truncate(read);
-                self.told(Told::Body(id, buffer));
-            }
-            Err(error) if is_idle(&error) => {}
-            Err(error) => {
-                let call = call.as_ref().unwrap_or(&self.about);
-                let error = call.interrupted(error, ReplyError::truncated(*got, None));
-                self.told(Told::Failed(id, error.into()));
             }
         }
     }
@@ -572,7 +524,6 @@ impl<F> Driver<F> {
             threads,
             told,
             past,
-            holds,
             quiet_since,
             next,
             again,
@@ -587,7 +538,6 @@ impl<F> Driver<F> {
             threads,
             told,
             past,
-            holds,
             quiet_since,
             next,
             again,
@@ -611,7 +561,7 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn carry(self, send: Box<Send>, holds: bool) {
+    fn carry(self, send: Box<Send>) {
         let id = self.id;
         let (call, incoming) =
             self.client
@@ -627,31 +577,16 @@ impl Carrier {
             .map_or("", |reason| &reason.0)
             .to_owned();
         let (status, headers) = (head.status, head.headers);
-        if holds {
-            let held = Some(body);
-            return self.tell(Told::Head(
-                id,
-                Head {
-                    status,
-                    reason,
-                    headers,
-                    call,
-                    held,
-                }
-                .into(),
-            ));
-        }
         let head = Head {
             status,
             reason,
             headers,
             call: call.clone(),
-            held: None,
         };
         self.tell(Told::Head(id, head.into()));
         let mut got = 0;
         loop {
-            let mut buffer = vec![0; 4 << 10];
+            let mut buffer = vec![0; 16 << 10];
             match read(&mut *body, &mut buffer) {
                 Ok(0) => return self.tell(Told::End(id)),
                 Ok(read) => {
@@ -685,11 +620,6 @@ fn read(body: &mut (dyn Read + std::marker::Send), buffer: &mut [u8]) -> io::Res
             result => return result,
         }
     }
-}
-
-fn is_idle(error: &io::Error) -> bool {
-    let stopped = error.get_ref().and_then(|inner| inner.downcast_ref());
-    stopped == Some(&Stopped::Idle)
 }
 
 /// How far an exchange had come.
