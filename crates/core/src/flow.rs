@@ -45,6 +45,7 @@ mod outage;
 mod start;
 mod status;
 mod version;
+mod watch;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -64,6 +65,7 @@ pub use self::outage::Patience;
 pub use self::start::{Readiness, Ready, StartUntilReady};
 pub use self::status::WaitForEnd;
 pub use self::version::WaitForHub;
+pub use self::watch::WatchInstances;
 
 /// A procedure of several requests.
 pub trait Flow {

@@ -37,6 +37,7 @@ pub(super) struct StatusCheck {
     state: State,
     next: Duration,
     tick: Duration,
+    longest_tick: Duration,
     /// How many times in a row somebody has said `404` while the hub was there.
     doubtful: u32,
 }
@@ -63,7 +64,16 @@ impl StatusCheck {
             state: State::Idle,
             next,
             tick,
+            longest_tick: LONGEST_TICK,
             doubtful: 0,
+        }
+    }
+
+    /// Asks after each tick, not ever less often.
+    pub(super) fn steady(self) -> Self {
+        Self {
+            longest_tick: self.tick,
+            ..self
         }
     }
 
@@ -156,7 +166,7 @@ impl StatusCheck {
     fn found(&mut self, now: Duration, finding: Finding) -> Option<Finding> {
         self.state = State::Idle;
         self.next = now.saturating_add(self.tick);
-        self.tick = (self.tick * 2).min(LONGEST_TICK);
+        self.tick = (self.tick * 2).min(self.longest_tick);
         Some(finding)
     }
 }

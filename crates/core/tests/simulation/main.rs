@@ -21,6 +21,7 @@ mod hub;
 mod kill;
 mod network;
 mod start;
+mod watch;
 mod world;
 
 use std::env;
