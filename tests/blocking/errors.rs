@@ -355,7 +355,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             )
             .start_and_wait(&none, &Readiness::event("ready"))
             .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/s/start) waits in vain: the instance has ended: Runner failed (exit code 101)",
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start) failed: the instance has ended: Runner failed (exit code 101)",
+        ),
+        (
+            {
+                let instance = replied(200, "").instance("x").unwrap();
+                instance.send_input("all").unwrap();
+                instance.send_input("more").unwrap_err()
+            },
+            "send input (POST http://hub:8000/api/v1/instance/x/input) failed: the data was not taken; \
+             the input of the instance has ended before, or nobody reads it",
         ),
         (
             starts(r#"{"id":"i"}"#, r#"error "no such city""#)

@@ -1,6 +1,7 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod deploying;
+mod dying;
 mod errors;
 mod events;
 mod faults;

@@ -108,6 +108,8 @@ fn program_runs_with_the_recordings_of_1_0_1() {
             ("composed", "version"),
             ("", "event-last-string"),
             ("", "input-chunked-keep-open"),
+            // Does it live, after it has taken its input?
+            ("", "instance-info-just-started"),
             ("", "input-output"),
             ("", "stop-with-keepalive"),
             ("", "kill-ended"),
@@ -120,7 +122,7 @@ fn program_runs_with_the_recordings_of_1_0_1() {
     );
     // Recorded without options.
     script[2].check = Check::ContentType;
-    script[13].check = Check::ContentType;
+    script[14].check = Check::ContentType;
     let server = Replayed::start(script);
     let host = server.host();
     assert_eq!(program::run(&host).unwrap(), Seen::expected());

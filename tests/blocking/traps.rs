@@ -506,6 +506,7 @@ fn nothing_of_a_call_is_left_for_the_next() {
     let first = requests.take();
     instance.send_stdin(Input::text("text").end(false)).unwrap();
     assert_eq!(requests.take().header("x-end-stream"), Some("false"));
+    assert_eq!(requests.take().target, "/api/v1/instance/i");
     sequence.start(&options).unwrap();
     let second = requests.take();
     assert_eq!((first.headers, first.body), (second.headers, second.body));

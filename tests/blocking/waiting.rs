@@ -250,11 +250,11 @@ fn waiting_ends_with_the_instance() {
                 }
                 let [next, any] = errors.map(|error| error.to_string());
                 assert!(
-                    next.contains("/never) waits in vain: the instance "),
+                    next.contains("/never) failed: the instance "),
                     "{what}: {next}"
                 );
                 assert!(
-                    any.contains("/never) waits in vain: the instance "),
+                    any.contains("/never) failed: the instance "),
                     "{what}: {any}"
                 );
             }
@@ -284,7 +284,7 @@ fn an_instance_that_never_was_is_gone() {
             assert!(
                 error
                     .to_string()
-                    .ends_with("/ready) waits in vain: the instance is gone"),
+                    .ends_with("/ready) failed: the instance is gone"),
                 "{error}"
             );
             assert!(!error.is_timeout() && !error.is_cancelled());

@@ -3,13 +3,14 @@
 mod run;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InstanceId, OutputStream, StartOptions, StopInstance, StopOptions};
 
 pub use run::Output;
 
-use crate::instance::ended;
+use crate::client::Client;
+use crate::instance::{HEAD_LIMIT, ended, open_until_ended};
 use crate::{
     ByteStream, Ended, Error, InstanceClient, SequenceClient, StreamWriter, WriteOptions, kill,
 };
@@ -26,6 +27,9 @@ const FORCED: Duration = Duration::from_secs(30);
 ///
 /// Dropping it waits for the hub to accept the killing, for up to 10 seconds where the hub does not answer, and tells nobody of a
 /// failure; [`kill`](Self::kill) and [`stop`](Self::stop) do. [`keep`](Self::keep) lets the instance live on.
+///
+/// Its streams end with the instance: if that has failed, and the hub keeps them open, reading fails with
+/// [`ErrorKind::Ended`](crate::ErrorKind::Ended) after everything that was written.
 ///
 /// A stream that is neither read nor taken out and dropped holds up the instance when some kB are in it. Its [`input`](Self::input) is opened when
 /// it is asked for, because the hub wants to know what comes. A sequence that reads it to its end waits for that: finish it, with nothing
@@ -82,34 +86,44 @@ impl fmt::Debug for Guard {
 impl SequenceClient {
     /// Starts an instance that belongs to this program, and opens its streams. See [`Child`].
     ///
+    /// Returns when the hub has answered for all streams, or after half a second: a proxy may keep the
+    /// heads of the answers back until something is written.
+    ///
     /// # Errors
-    /// See [`Error`]. Where a stream cannot be opened, the instance is killed.
+    /// See [`Error`]. If a stream cannot be opened, the instance is killed.
     pub fn spawn(&self, options: &StartOptions) -> Result<Child, Error> {
-        Child::new(self.start_owned(options)?)
+        let instance = self.start_owned(options)?;
+        let client = instance.host.client.clone();
+        Child::new(instance, &client)
     }
 }
 
 impl Child {
-    fn new(instance: InstanceClient) -> Result<Self, Error> {
+    /// Opens the streams by this client.
+    fn new(instance: InstanceClient, client: &Client) -> Result<Self, Error> {
         let guard = Guard {
             instance,
             armed: true,
         };
-        let open = |stream| match guard.instance.stream(stream) {
-            Ok(stream) => Ok(Some(stream)),
+        let id = guard.instance.id();
+        let open = |stream| open_until_ended(client, id, stream);
+        let streams = [
+            open(OutputStream::Output)?,
+            open(OutputStream::Stdout)?,
+            open(OutputStream::Stderr)?,
+        ];
+        let until = Instant::now() + HEAD_LIMIT;
+        let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
+            Ok(()) => Ok(Some(stream)),
             // It has ended already: there is nothing to read any more.
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         };
-        let (output, stdout, stderr) = (
-            open(OutputStream::Output)?,
-            open(OutputStream::Stdout)?,
-            open(OutputStream::Stderr)?,
-        );
+        let [output, stdout, stderr] = streams.map(opened);
         Ok(Self {
-            output,
-            stdout,
-            stderr,
+            output: output?,
+            stdout: stdout?,
+            stderr: stderr?,
             guard,
         })
     }

@@ -14,6 +14,7 @@ use crate::call::Call;
 use crate::exchange::{Answered, Exchange, Incoming, Payload};
 use crate::observer::Observing;
 use crate::options::{CallOptions, Deadline};
+use crate::watchdog::Watchdog;
 use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
 
 /// What every handle holds: where requests go, how they get there, and what bounds them.
@@ -33,6 +34,7 @@ impl RefUnwindSafe for Client {}
 struct Speaking {
     assumed: Endpoint,
     told: OnceLock<Endpoint>,
+    watchdog: Arc<Watchdog>,
 }
 
 impl Speaking {
@@ -43,6 +45,7 @@ impl Speaking {
         Self {
             assumed: endpoint,
             told,
+            watchdog: Arc::default(),
         }
     }
 }
@@ -68,6 +71,10 @@ impl Client {
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.endpoint.told.get().unwrap_or(&self.endpoint.assumed)
+    }
+
+    pub(crate) fn watchdog(&self) -> &Arc<Watchdog> {
+        &self.endpoint.watchdog
     }
 
     pub(crate) fn base_url(&self) -> &str {

@@ -91,8 +91,11 @@ pub enum ErrorKind {
     },
     /// A thread could not be created.
     Thread(io::Error),
-    /// The instance that was waited for has ended.
+    /// The instance has ended: it was waited for, or it takes no more data, or nothing more comes of
+    /// its streams.
     Ended(Box<Ended>),
+    /// The input of the instance has ended before, or nobody reads it: the data was not taken.
+    InputEnded,
     /// The instance told by this event that it has failed to get ready. It was killed.
     Failed(Box<Event>),
     /// Several attempts failed, each in its way.
@@ -137,6 +140,12 @@ impl Error {
         self
     }
 
+    /// The same request, with something else that happened.
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        (self.0.kind, self.0.before) = (kind, None);
+        self
+    }
+
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
@@ -174,6 +183,7 @@ impl Error {
             ErrorKind::Write(_) | ErrorKind::Reply(_) => Some(Phase::Read),
             ErrorKind::Request(_)
             | ErrorKind::Ended(_)
+            | ErrorKind::InputEnded
             | ErrorKind::Failed(_)
             | ErrorKind::Thread(_)
             | ErrorKind::Attempts(_) => None,
@@ -259,7 +269,7 @@ impl StdError for Error {
                     .as_ref()
                     .map(|error| -> &(dyn StdError + 'static) { error })
             }
-            ErrorKind::Ended(_) | ErrorKind::Failed(_) => None,
+            ErrorKind::Ended(_) | ErrorKind::InputEnded | ErrorKind::Failed(_) => None,
             ErrorKind::Attempts(errors) => errors
                 .last()
                 .map(|error| -> &(dyn StdError + 'static) { error }),
@@ -278,12 +288,14 @@ impl fmt::Debug for Error {
     }
 }
 
-/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what was cut off, `TimedOut` for a
-/// limit that was reached.
+/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what was
+/// cut off, also by the end of the instance, `TimedOut` for a limit that was reached.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error.0.kind {
-            ErrorKind::Reply(ReplyError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Reply(ReplyError::Truncated { .. }) | ErrorKind::Ended(_) => {
+                io::ErrorKind::UnexpectedEof
+            }
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => io::ErrorKind::TimedOut,
             ErrorKind::Transport { source, .. } => source
                 .downcast_ref()

@@ -8,6 +8,7 @@ mod transform;
 mod wait;
 
 pub use input::InputStream;
+pub(crate) use output::{HEAD_LIMIT, open_until_ended};
 pub use transform::Transformed;
 pub(crate) use wait::ended;
 
@@ -48,6 +49,7 @@ impl InstanceClient {
     }
 
     pub(crate) fn started_as(started: Started, host: &HostClient) -> Self {
+        host.client.watchdog().note_start(&started.id);
         Self {
             host: host.clone(),
             id: started.id.clone(),

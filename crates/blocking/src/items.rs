@@ -42,6 +42,11 @@ impl<D: Decode> Items<D> {
         }
     }
 
+    /// The stream, before anything of it was read.
+    pub(crate) fn into_stream(self) -> ByteStream {
+        self.stream
+    }
+
     fn read_on(&mut self) -> Result<Option<D::Item>, Error> {
         loop {
             match self

@@ -164,6 +164,7 @@ mod threads;
 mod topics;
 pub mod transport;
 mod upload;
+mod watchdog;
 mod writer;
 
 pub use builder::HostClientBuilder;

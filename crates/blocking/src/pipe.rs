@@ -31,6 +31,8 @@ struct State {
     /// The reader is gone.
     gone: bool,
     cancelled: bool,
+    /// The writer has given up before all was written.
+    aborted: bool,
 }
 
 impl Shared {
@@ -96,6 +98,13 @@ pub(crate) fn pipe(limits: &CallLimits) -> (PipeWriter, PipeReader) {
 /// The end to write to. Dropping it ends the pipe.
 pub(crate) struct PipeWriter(Arc<Shared>);
 
+impl PipeWriter {
+    /// Makes reading fail from now on, so that what was written is not taken for all.
+    pub(crate) fn abort(self) {
+        self.0.state().aborted = true;
+    }
+}
+
 impl Write for PipeWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let mut state = self
@@ -149,7 +158,7 @@ impl Read for PipeReader {
             // It waits for that.
             shared.taken.notify_one();
         }
-        while state.bytes.is_empty() && !state.ended && !state.cancelled {
+        while state.bytes.is_empty() && !state.ended && !state.cancelled && !state.aborted {
             state = match self.deadline {
                 None => shared
                     .written
@@ -170,6 +179,9 @@ impl Read for PipeReader {
         }
         if state.cancelled {
             return Err(Stopped::Cancelled.into());
+        }
+        if state.aborted {
+            return Err(io::Error::other("the writer was aborted"));
         }
         let read = state.bytes.as_slice().read(buf)?;
         // One who waits for room is told of it, and one who waits for the end of it all is not, for it has not come yet.

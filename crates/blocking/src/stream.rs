@@ -1,18 +1,29 @@
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
+use std::mem::{replace, swap};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Instant;
 
 use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
 
 use crate::call::Call;
+use crate::client::Client;
 use crate::progress::Reporter;
-use crate::{Error, ErrorKind, Items, Observed, Progress, Stopped};
+use crate::watchdog::Watch;
+use crate::{CancelToken, Error, ErrorKind, Items, Observed, Progress, Stopped, threads};
 
 /// The bytes of a stream, as they come.
 ///
 /// A read waits until there is at least one byte, for ever unless a limit was set, and does not wait for more. The end of the stream
-/// is `Ok(0)`, and only where the hub ended it: a connection that is lost is an error, whose inner error is an [`Error`], and
+/// is `Ok(0)`, and only if the hub ended it: a connection that is lost is an error, whose inner error is an [`Error`], and
 /// remains one however often it is read on. After an idle timeout it can be read on.
+///
+/// A hub of 1.x ends the streams of an instance only 195 seconds after an uncaught exception. Streams of
+/// a [`Child`](crate::Child), and those opened by
+/// [`stream_until_ended`](crate::InstanceClient::stream_until_ended), do not wait for that.
 ///
 /// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
 pub struct ByteStream {
@@ -24,7 +35,19 @@ pub struct ByteStream {
     reporter: Reporter,
     /// What became of it was told to the observer.
     told: bool,
+    /// There until the head of the response has come.
+    opening: Option<Opening>,
+    /// Ends it with its instance.
+    watch: Option<Watch>,
 }
+
+/// A stream that is being opened on a thread.
+struct Opening {
+    opened: Receiver<Opened>,
+    token: CancelToken,
+}
+
+type Opened = Result<Result<ByteStream, Error>, Box<dyn Any + Send>>;
 
 /// Why nothing more comes.
 #[derive(Clone, Copy)]
@@ -43,6 +66,90 @@ impl ByteStream {
             lost: None,
             reporter: Reporter::default(),
             told: false,
+            opening: None,
+            watch: None,
+        }
+    }
+
+    /// Opens a stream on a thread of its own: a proxy may keep the head of a response back until the
+    /// first byte of its body comes. `call` describes it in errors until then.
+    pub(crate) fn opening(
+        client: &Client,
+        call: Call,
+        open: impl FnOnce(&Client) -> Result<Self, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let mut client = client.clone();
+        let token = client.options.cancel.take().unwrap_or_default().child();
+        client.options.cancel = Some(token.clone());
+        let (tell, opened) = sync_channel(1);
+        let work = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
+            // The stream may have been dropped meanwhile.
+            let _ = tell.send(result);
+        };
+        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
+        let mut stream = Self::new(Box::new(io::empty()), None, call);
+        stream.opening = Some(Opening { opened, token });
+        Ok(stream)
+    }
+
+    /// Ends it with the instance that the watch is for.
+    pub(crate) fn ending_with(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// Waits for the head of the response; no longer than until this time, if one is given.
+    pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
+        let Some(opening) = &self.opening else {
+            return Ok(());
+        };
+        let opened = match until {
+            None => opening
+                .opened
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => opening
+                .opened
+                .recv_timeout(until.saturating_duration_since(Instant::now())),
+        };
+        match opened {
+            Ok(Ok(Ok(mut opened))) => {
+                swap(&mut self.body, &mut opened.body);
+                swap(&mut self.call, &mut opened.call);
+                self.expected = opened.expected;
+                opened.told = true;
+                // Its token goes on.
+                self.opening = None;
+                Ok(())
+            }
+            Ok(Ok(Err(error))) => {
+                self.opening = None;
+                // It has told the observer itself.
+                self.told = true;
+                self.lost = Some(Lost::Broken(io::ErrorKind::NotConnected));
+                Err(self.explain(error))
+            }
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            // The thread always sends something.
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(self.fail(io::ErrorKind::UnexpectedEof.into()))
+            }
+        }
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        match &self.watch {
+            Some(watch) => watch.explain(error),
+            None => error,
+        }
+    }
+
+    fn note_wait(&self, since: Option<Instant>) {
+        let watch = self.watch.as_ref();
+        if let Some(reading) = watch.and_then(|watch| watch.reading.as_ref()) {
+            reading.set(since);
         }
     }
 
@@ -117,6 +224,13 @@ impl ByteStream {
         self.reporter
             .begin(self.expected)
             .map_err(|error| self.fail(error))?;
+        self.note_wait(Some(Instant::now()));
+        let result = self.await_head(None).and_then(|()| self.read_on(buf));
+        self.note_wait(None);
+        result
+    }
+
+    fn read_on(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         loop {
             match self.body.read(buf) {
                 Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
@@ -150,14 +264,15 @@ impl ByteStream {
         let error = self
             .call
             .interrupted(error, ReplyError::truncated(self.got, self.expected));
-        if self.is_lost() && !std::mem::replace(&mut self.told, true) {
+        let error = self.explain(error);
+        if self.is_lost() && !replace(&mut self.told, true) {
             self.call.tell(&Observed::Failed { error: &error });
         }
         error
     }
 
     fn tell_end(&mut self, complete: bool) {
-        if !std::mem::replace(&mut self.told, true) {
+        if !replace(&mut self.told, true) {
             self.call.tell(&Observed::Body {
                 bytes: self.got,
                 complete,
@@ -182,6 +297,9 @@ impl ByteStream {
 
 impl Drop for ByteStream {
     fn drop(&mut self) {
+        if let Some(opening) = &self.opening {
+            opening.token.cancel();
+        }
         self.tell_end(false);
     }
 }

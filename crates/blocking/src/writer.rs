@@ -1,15 +1,21 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
-use std::panic::resume_unwind;
-use std::thread::{self, JoinHandle};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Duration;
 
-use scramjet_client_core::{ContentType, Operation, Streamed};
+use scramjet_client_core::{ContentType, Operation, ReplyError, Streamed};
 use serde::Serialize;
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::pipe::{PipeWriter, pipe};
-use crate::{Error, Input, Sent, TransportError, Upload};
+use crate::{Error, Input, Sent, Upload, threads};
+
+/// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
+/// unless the instance does not read.
+const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is written to an input, a standard input or a topic, and whether that ends with it.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +55,13 @@ impl From<ContentType> for WriteOptions {
 /// while the hub takes no more. What the hub says to it in the end is told by [`finish`](Self::finish); a write fails with
 /// `BrokenPipe` as soon as nothing more is taken, and `finish` tells why.
 ///
-/// Dropping it without `finish` ends what is written in the same way, but nobody learns whether it arrived: what was written and flushed
-/// is sent, and the hub's answer is lost. A thread of its own does the sending.
+/// End it with `finish`. Dropping it ends what is written in the same way, and waits for the hub's answer
+/// for up to 5 seconds, but loses that answer. So does an early return by `?`: what was written until
+/// then arrives as if it were all. [`abort`](Self::abort) cuts it off instead, and so does dropping it in a
+/// panic: the hub does not end the input, and hands on what has arrived.
+///
+/// If the instance ends, writing fails within three seconds, and `finish` tells how it ended. A thread of
+/// its own does the sending; it ends with the writer, or with the instance.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -64,9 +75,12 @@ impl From<ContentType> for WriteOptions {
 /// println!("{} bytes were taken", input.finish()?.bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "dropping a writer loses the hub's answer; call finish()"]
 pub struct StreamWriter {
-    pipe: PipeWriter,
-    sending: JoinHandle<Result<Sent, Error>>,
+    /// There until it is finished or aborted.
+    pipe: Option<PipeWriter>,
+    sent: Receiver<thread::Result<Result<Sent, Error>>>,
+    call: Call,
 }
 
 impl StreamWriter {
@@ -86,24 +100,51 @@ impl StreamWriter {
             end: options.end,
             ..input
         };
-        let thread = thread::Builder::new().name("scramjet-writer".into());
-        let sending = thread.spawn(move || send(&client, input));
+        let (tell, sent) = sync_channel(1);
+        let work = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| send(&client, input)));
+            // The writer may have been dropped.
+            let _ = tell.send(result);
+        };
+        let call = Call::unbuilt::<O>();
+        threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
         Ok(Self {
-            pipe,
-            sending: sending.map_err(|error| {
-                Call::unbuilt::<O>().unanswered(TransportError::connect(error).into())
-            })?,
+            pipe: Some(pipe),
+            sent,
+            call,
         })
     }
 
-    /// Ends what is written, and waits for the hub's answer to the end of it: when this returns, the hub has taken everything.
+    /// Ends what is written, and waits for the hub's answer to the end of it: when this returns, the hub
+    /// has taken everything.
     ///
     /// # Errors
-    /// See [`Error`]: the refusal, the lost connection, or the limit that ended it.
-    pub fn finish(self) -> Result<Sent, Error> {
-        let Self { pipe, sending } = self;
-        drop(pipe);
-        sending.join().unwrap_or_else(|panic| resume_unwind(panic))
+    /// See [`Error`]: the refusal, the lost connection, or the limit that ended it;
+    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) if the instance has ended,
+    /// [`ErrorKind::InputEnded`](crate::ErrorKind::InputEnded) if its input had ended before.
+    pub fn finish(mut self) -> Result<Sent, Error> {
+        self.pipe = None;
+        match self.sent.recv() {
+            Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
+            // The thread always sends something.
+            Err(_) => Err(self.call.failed(ReplyError::truncated(0, None))),
+        }
+    }
+
+    /// Cuts off what is written: the connection is closed in the midst of the request. The input does
+    /// not end, and another writer can go on. What was flushed may have reached the instance.
+    pub fn abort(mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            pipe.abort();
+            // It has nothing to tell. A hub that hangs is not waited for.
+            let _ = self.sent.recv_timeout(DROP_LIMIT);
+        }
+    }
+
+    fn pipe(&mut self) -> io::Result<&mut PipeWriter> {
+        self.pipe
+            .as_mut()
+            .ok_or_else(|| ErrorKind::BrokenPipe.into())
     }
 
     /// A writer of values, one to a line.
@@ -114,11 +155,25 @@ impl StreamWriter {
 
 impl Write for StreamWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.pipe.write(buf).map_err(explained)
+        self.pipe()?.write(buf).map_err(explained)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.pipe.flush().map_err(explained)
+        self.pipe()?.flush().map_err(explained)
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        let Some(pipe) = self.pipe.take() else {
+            return;
+        };
+        if thread::panicking() {
+            return pipe.abort();
+        }
+        drop(pipe);
+        // `finish` is for those who want to know.
+        let _ = self.sent.recv_timeout(DROP_LIMIT);
     }
 }
 
@@ -140,6 +195,7 @@ impl fmt::Debug for StreamWriter {
 
 /// Writes values as lines of JSON, each of which leaves at once. Made by [`StreamWriter::json_lines`].
 #[derive(Debug)]
+#[must_use = "dropping a writer loses the hub's answer; call finish()"]
 pub struct JsonLinesWriter {
     writer: StreamWriter,
 }
@@ -169,5 +225,10 @@ impl JsonLinesWriter {
     /// See [`StreamWriter::finish`].
     pub fn finish(self) -> Result<Sent, Error> {
         self.writer.finish()
+    }
+
+    /// See [`StreamWriter::abort`].
+    pub fn abort(self) {
+        self.writer.abort();
     }
 }

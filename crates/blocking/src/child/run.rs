@@ -3,20 +3,20 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
-use scramjet_client_core::{GetInstance, OutputStream, RunnerExit, StartOptions};
+use scramjet_client_core::{GetInstance, OutputStream, ReadStream, RunnerExit, StartOptions};
 
 use super::Child;
 use crate::call::Call;
-use crate::instance::ended;
+use crate::client::Client;
+use crate::instance::{HEAD_LIMIT, ended};
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
-    TransportError,
+    Stopped, threads,
 };
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.
@@ -27,6 +27,9 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 /// How long a log may go on after the instance has ended: hubs of 1.x never end it.
 const ECHO: Duration = Duration::from_millis(500);
+
+/// How often it is looked if the input moves.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How a runner says in its log that it listens to the input.
 const LISTENS: &[u8] = br#""msg":"Sequence loaded"#;
@@ -61,7 +64,7 @@ impl Output {
 impl SequenceClient {
     /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance, sends it all of the input, collects
     /// what it writes, and waits until it has ended. All of that is held in memory. The handle's limits hold for the whole; a run that is
-    /// given up, or fails, kills what it started.
+    /// given up, or fails, kills what it started. An instance that fails ends the run within three seconds.
     ///
     /// A hub keeps an instance for 10 seconds after the sequence has come to its end, and the run takes as long: who needs the output
     /// alone, takes it from a [`spawn`](Self::spawn)ed [`Child`]. Hubs before 0.27.0 do not tell how an instance has ended. A reader that
@@ -113,7 +116,10 @@ impl SequenceClient {
         this.host.client.options.cancel = Some(token.clone());
         // What the instance has not read in the end, it never will.
         let _over = CancelledInTheEnd(token);
-        let mut child = this.spawn(options)?;
+        let instance = this.start_owned(options)?;
+        // The idle timeout is for a silence everywhere, see `Movement`.
+        let reading = instance.with_idle_timeout(None).host.client;
+        let mut child = Child::new(instance, &reading)?;
         let mut collecting = Collecting::new(child.instance(), Some(&input));
         let waits = child.instance().host.dialect()?.doubles_early_input();
         let listens = if with_log || waits {
@@ -153,8 +159,8 @@ struct Collecting {
 }
 
 enum Came {
-    /// All of a stream.
-    Bytes(OutputStream, Vec<u8>),
+    /// All of a stream, and the end of the instance, if that has ended it.
+    Bytes(OutputStream, Vec<u8>, Option<Box<Ended>>),
     /// A stream, or the input, cannot be had.
     Failed(Error),
     /// In the caller's reader or transport.
@@ -208,7 +214,13 @@ impl Collecting {
             let read = read_to_end(&mut stream, &movement, |piece| {
                 bytes.extend_from_slice(piece)
             });
-            Some(read.map_or_else(Came::Failed, |()| Came::Bytes(which, bytes)))
+            Some(match read {
+                Ok(()) => Came::Bytes(which, bytes, None),
+                Err(error) => match error.ended().cloned() {
+                    Some(ended) => Came::Bytes(which, bytes, Some(ended.into())),
+                    None => Came::Failed(error),
+                },
+            })
         })
     }
 
@@ -222,9 +234,23 @@ impl Collecting {
             .clone()
             .unwrap_or_default()
             .child();
-        let log = match instance.with_cancel(&ends).with_idle_timeout(None).log() {
+        let log = instance.with_cancel(&ends).with_idle_timeout(None);
+        let operation = ReadStream {
+            id: instance.id(),
+            stream: OutputStream::Log,
+        };
+        let call = instance.host.client.describe(&operation);
+        let id = instance.id().clone();
+        let open = move |client: &Client| {
+            client.open(&ReadStream {
+                id: &id,
+                stream: OutputStream::Log,
+            })
+        };
+        let mut log = ByteStream::opening(&log.host.client, call, open)?;
+        let log = match log.await_head(Some(Instant::now() + HEAD_LIMIT)) {
             Err(error) if error.is_not_found() => None,
-            log => Some(log?),
+            opened => Some(opened.map(|()| log)?),
         };
         let (tell, read) = channel();
         let (loaded, listens) = channel();
@@ -258,17 +284,32 @@ impl Collecting {
 
     fn beside(&self, work: impl FnOnce() -> Option<Came> + Send + 'static) -> Result<(), Error> {
         let tell = self.tell.clone();
-        let thread = thread::Builder::new()
-            .name("scramjet-stream".into())
-            .spawn(move || {
-                let came = catch_unwind(AssertUnwindSafe(work))
-                    .unwrap_or_else(|panic| Some(Came::Panicked(panic)));
-                // Nobody is there any more where something else has failed.
-                let _ = came.map(|came| tell.send(came));
-            });
-        thread.map(drop).map_err(|error| {
-            Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error).into())
-        })
+        let work = move || {
+            let came = catch_unwind(AssertUnwindSafe(work))
+                .unwrap_or_else(|panic| Some(Came::Panicked(panic)));
+            // Nobody is there any more if something else has failed.
+            let _ = came.map(|came| tell.send(came));
+        };
+        threads::start("scramjet-stream", work)
+            .map_err(|error| Call::unbuilt::<GetInstance<'_>>().failed(error))
+    }
+
+    /// Waits for the next thing to come, as long as something moves.
+    fn next(&self, instance: &InstanceClient) -> Result<Came, Error> {
+        loop {
+            let came = match self.movement.left() {
+                None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(left) => self.told.recv_timeout(left),
+            };
+            if let Ok(came) = came {
+                return Ok(came);
+            }
+            if !self.movement.goes_on() {
+                let operation = GetInstance { id: instance.id() };
+                let (_, call) = instance.host.client.limits_of(&operation)?;
+                return Err(call.stopped(Stopped::Idle, Phase::Read));
+            }
+        }
     }
 
     fn collect(self, child: &mut Child) -> Result<Output, Error> {
@@ -285,9 +326,10 @@ impl Collecting {
             }
         }
         let [mut output, mut stdout, mut stderr] = [const { Vec::new() }; 3];
+        let mut ended = None;
         while open > 0 {
-            match self.told.recv() {
-                Ok(Came::Bytes(which, bytes)) => {
+            match self.next(child.instance())? {
+                Came::Bytes(which, bytes, end) => {
                     match which {
                         OutputStream::Stdout => stdout = bytes,
                         OutputStream::Stderr => stderr = bytes,
@@ -297,15 +339,20 @@ impl Collecting {
                             self.movement.note(AFTERLIFE);
                         }
                     }
+                    ended = end.or(ended);
                     open -= 1;
                 }
-                Ok(Came::Failed(error)) => return Err(error),
-                Ok(Came::Panicked(panic)) => resume_unwind(panic),
-                // There is always one who may tell something: this one.
-                Err(_) => break,
+                Came::Failed(error) => return Err(error),
+                Came::Panicked(panic) => resume_unwind(panic),
             }
         }
-        let ended = child.wait()?;
+        let ended = match ended {
+            Some(ended) => {
+                child.guard.armed = false;
+                *ended
+            }
+            None => child.wait()?,
+        };
         let log = self
             .log
             .filter(|log| log.wanted)
@@ -354,7 +401,7 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
     let client = &instance.host.client;
     match error.kind() {
         // The limits are those of the whole run, which tells of them.
-        ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } => true,
+        ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } | ErrorKind::Ended(_) => true,
         ErrorKind::Transport { phase, .. } if *phase >= Phase::Send => {
             let mut instance = instance.clone();
             instance.host.client = client.within(Some(MOMENT));
@@ -381,6 +428,18 @@ impl Movement {
     fn note(&self, rest: Duration) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.0 = last.0.max(Instant::now() + rest);
+    }
+
+    /// The time until it has to be looked if the silence has lasted too long.
+    fn left(&self) -> Option<Duration> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent_until = last.0.checked_add(self.idle?)?;
+        // The input does not say when it moves.
+        Some(
+            silent_until
+                .saturating_duration_since(Instant::now())
+                .min(LOOK),
+        )
     }
 
     fn goes_on(&self) -> bool {

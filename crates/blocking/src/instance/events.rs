@@ -1,12 +1,19 @@
 //! What an instance emits, and what is sent to it.
 
+use std::time::{Duration, Instant};
+
+use scramjet_client_core::flow;
 use scramjet_client_core::{
-    Event, EventLines, EventName, LastEvent, NextEvent, ReadEvents, RequestError, SendEvent,
+    Event, EventLines, EventName, LastEvent, NextEvent, Operation, ReadEvents, RequestError,
+    SendEvent,
 };
 use serde::Serialize;
 
-use crate::{Error, EventStream, Follow, InstanceClient};
-use scramjet_client_core::flow;
+use crate::client::Client;
+use crate::{ByteStream, Error, EventStream, Follow, InstanceClient, Items};
+
+/// How long the head of a stream of events is waited for. The hub listens from then on.
+const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
 impl InstanceClient {
     /// `GET /instance/:id/once/:name`: waits for the next event of this name, for as long as it takes.
@@ -52,13 +59,14 @@ impl InstanceClient {
         })
     }
 
-    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has answered, so that an
-    /// event that is provoked afterwards is not missed.
+    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has
+    /// answered, so that an event that is provoked afterwards is not missed; or after a second, because
+    /// a proxy may keep the head of the answer back until there is an event.
     ///
     /// It does not end with the instance. 1.x gives data that is `null`, `false`, `0`, `""` or missing as `{}`.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[doc(alias = "getEventStream")]
     pub fn event_stream<N>(&self, name: N) -> Result<EventStream, Error>
     where
@@ -66,10 +74,23 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        self.host.client().items(&ReadEvents {
+        let client = self.host.client.begin();
+        let (id, dialect) = (self.id.clone(), client.dialect()?);
+        let operation = ReadEvents {
             id: &self.id,
             name: &name,
-        })
+        };
+        let (decoder, call) = (operation.decoder(dialect), client.describe(&operation));
+        let open = move |client: &Client| {
+            let events = client.items(&ReadEvents {
+                id: &id,
+                name: &name,
+            });
+            events.map(Items::into_stream)
+        };
+        let mut stream = ByteStream::opening(&client, call, open)?;
+        stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
+        Ok(stream.items(decoder))
     }
 
     /// `GET /instance/:id/events/:name`, for as long as the instance lives, also over a lost connection. See [`Follow`]. Events

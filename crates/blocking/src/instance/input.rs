@@ -1,12 +1,21 @@
 //! What an instance reads.
 
-use scramjet_client_core::{InstanceId, SendInput, SendStdin};
+use std::time::Duration;
 
+use scramjet_client_core::{
+    Ended, InstanceId, Operation, Receipt, RunnerExit, SendInput, SendStdin, Streamed,
+};
+
+use super::ended;
 use crate::client::Client;
-use crate::{Error, Input, InstanceClient, Sent, StreamWriter, WriteOptions};
+use crate::watchdog::Watch;
+use crate::{Error, ErrorKind, Input, InstanceClient, Sent, StreamWriter, WriteOptions};
+
+/// How long the state of an instance is asked for after its input was taken.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A stream that goes into an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum InputStream {
     /// The sequence's input.
@@ -23,22 +32,26 @@ impl InstanceClient {
     /// See [`Error`].
     #[doc(alias = "sendStream")]
     pub fn send_stream(&self, stream: InputStream, data: impl Into<Input>) -> Result<Sent, Error> {
-        match stream {
-            InputStream::Input => send_input(&self.host.client, &self.id, data.into()),
-            InputStream::Stdin => send_stdin(&self.host.client, &self.id, data.into()),
-        }
+        let (client, watch) = self.host.client.begin().watching(&self.id)?;
+        send(&client, &watch, &self.id, stream, data.into())
     }
 
     /// `POST /instance/:id/input`: sends data to the sequence's input, and ends the input after it unless told otherwise.
     ///
-    /// Returns when all of it was written *and* the hub has taken it, so that a program may end right afterwards. Blocks
-    /// while the sequence does not read. To an input that has already ended, it may wait for ever.
+    /// Returns when all of it was written *and* the hub has taken it, so that a program may end right
+    /// afterwards. Blocks while the sequence does not read, and fails within three seconds if the
+    /// instance ends: it is asked for its state every second meanwhile. A hub of 1.x is asked once more
+    /// when it has taken the data, because it also takes data for an instance that has failed.
+    ///
+    /// An input that has ended by a call of this client takes no more data: that is an error. If
+    /// another program has ended it, a hub does not answer; set a deadline or an idle timeout.
     ///
     /// On hubs of 0.18, a sequence may get the first data twice where that comes before its instance listens, in the moment after the start:
     /// wait for an event of the sequence before anything is sent.
     ///
     /// # Errors
-    /// See [`Error`]; refused where the sequence takes its input from a topic.
+    /// See [`Error`]; [`ErrorKind::Ended`] if the instance has ended, [`ErrorKind::InputEnded`] if its
+    /// input has; refused if the sequence takes its input from a topic.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Input};
@@ -72,12 +85,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
     pub fn input_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
-        let id = self.id.clone();
-        StreamWriter::start::<SendInput<'_>>(
-            &self.host.client,
-            options.into(),
-            move |client, data| send_input(client, &id, data),
-        )
+        self.writer::<SendInput<'_>>(InputStream::Input, options.into())
     }
 
     /// `POST /instance/:id/stdin`, bit by bit, like [`input_writer`](Self::input_writer). The content type does not matter here; and see
@@ -86,27 +94,90 @@ impl InstanceClient {
     /// # Errors
     /// Like [`input_writer`](Self::input_writer).
     pub fn stdin_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
+        self.writer::<SendStdin<'_>>(InputStream::Stdin, options.into())
+    }
+
+    fn writer<O>(&self, stream: InputStream, options: WriteOptions) -> Result<StreamWriter, Error>
+    where
+        O: Operation<Payload = Streamed>,
+    {
         let id = self.id.clone();
-        StreamWriter::start::<SendStdin<'_>>(
-            &self.host.client,
-            options.into(),
-            move |client, data| send_stdin(client, &id, data),
-        )
+        let (client, watch) = self.host.client.begin().watching(&id)?;
+        StreamWriter::start::<O>(&client, options, move |client, data| {
+            send(client, &watch, &id, stream, data)
+        })
     }
 }
 
-pub(super) fn send_input(client: &Client, id: &InstanceId, data: Input) -> Result<Sent, Error> {
-    let operation = SendInput {
-        id,
-        content_type: data.content_type,
-        end: data.end,
-    };
-    let ((), bytes) = client.send(&operation, data.into_upload())?;
-    Ok(Sent { bytes })
+/// Sends data to an instance as long as it lives.
+pub(super) fn send(
+    client: &Client,
+    watch: &Watch,
+    id: &InstanceId,
+    stream: InputStream,
+    data: Input,
+) -> Result<Sent, Error> {
+    let ends = data.end != Some(false);
+    match stream {
+        InputStream::Input => {
+            let operation = SendInput {
+                id,
+                content_type: data.content_type,
+                end: data.end,
+            };
+            send_as(client, watch, &operation, id, stream, data)
+        }
+        InputStream::Stdin => {
+            let operation = SendStdin { id, end: data.end };
+            send_as(client, watch, &operation, id, stream, data)
+        }
+    }
+    .inspect(|_| {
+        if ends {
+            client.watchdog().note_end(id, stream);
+        }
+    })
 }
 
-/// Not checked for lines of `null`: a standard input is bytes to the hub, whatever they are called.
-fn send_stdin(client: &Client, id: &InstanceId, data: Input) -> Result<Sent, Error> {
-    let ((), bytes) = client.send(&SendStdin { id, end: data.end }, data.upload)?;
-    Ok(Sent { bytes })
+fn send_as<O>(
+    client: &Client,
+    watch: &Watch,
+    operation: &O,
+    id: &InstanceId,
+    stream: InputStream,
+    data: Input,
+) -> Result<Sent, Error>
+where
+    O: Operation<Payload = Streamed, Decoder = Receipt>,
+{
+    if client.watchdog().has_ended(id, stream) {
+        // A hub would never answer.
+        return Err(client.describe(operation).failed(ErrorKind::InputEnded));
+    }
+    let upload = match stream {
+        InputStream::Input => data.into_upload(),
+        // Not checked for lines of `null`: a standard input is bytes to the hub.
+        InputStream::Stdin => data.upload,
+    };
+    let sent = client.send(operation, upload);
+    let ((), bytes) = sent.map_err(|error| watch.explain(error))?;
+    match loss(client, id) {
+        Some(ended) => Err(client
+            .describe(operation)
+            .failed(ErrorKind::Ended(Box::new(ended)))),
+        None => Ok(Sent { bytes }),
+    }
+}
+
+/// How the instance has ended, if nobody reads the data that the hub has taken: a hub of 1.x takes data
+/// for an instance that has died of an uncaught exception.
+fn loss(client: &Client, id: &InstanceId) -> Option<Ended> {
+    let dialect = client.endpoint().dialect();
+    if dialect.is_some_and(|dialect| !dialect.remembers_ended_instances()) {
+        return None;
+    }
+    // If this is not to be found out, the word of the hub stands.
+    let ended = ended(&client.within(Some(STATE_LIMIT)), id).ok()??;
+    // The data may have been what completed it.
+    (ended.exit != Some(RunnerExit::Completed)).then_some(ended)
 }

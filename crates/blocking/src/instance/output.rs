@@ -1,9 +1,16 @@
 //! What an instance writes.
 
-use scramjet_client_core::{JsonLines, LogLine, OutputStream, ReadStream};
+use std::time::{Duration, Instant};
 
-use crate::{ByteStream, Error, Follow, InstanceClient, Items};
 use scramjet_client_core::flow;
+use scramjet_client_core::{InstanceId, JsonLines, LogLine, OutputStream, ReadStream};
+
+use crate::client::Client;
+use crate::{ByteStream, Error, Follow, InstanceClient, Items};
+
+/// How long the head of a stream is waited for before the call goes on without it. A healthy hub
+/// answers within milliseconds; a proxy may keep the head back until something is written.
+pub(crate) const HEAD_LIMIT: Duration = Duration::from_millis(500);
 
 impl InstanceClient {
     /// `GET /instance/:id/{stdout,stderr,output,log}`: one of the instance's streams. Returns when the hub has answered; the
@@ -23,7 +30,49 @@ impl InstanceClient {
         })
     }
 
+    /// One of the instance's streams, like [`stream`](Self::stream), which ends with the instance: if
+    /// the instance has ended and the hub keeps the stream open, reading fails with
+    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after everything that was
+    /// written. The error tells how the instance ended.
+    ///
+    /// The instance is asked for its state every second. Returns when the hub has answered, or after
+    /// half a second; then a refusal is the error of the first read.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, OutputStream};
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// for line in instance.output_until_ended()?.lines() {
+    ///     match line {
+    ///         Ok(line) => println!("{line}"),
+    ///         Err(error) if error.ended().is_some() => println!("it failed: {error}"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn stream_until_ended(&self, stream: OutputStream) -> Result<ByteStream, Error> {
+        let mut opened = open_until_ended(&self.host.client, &self.id, stream)?;
+        opened.await_head(Some(Instant::now() + HEAD_LIMIT))?;
+        Ok(opened)
+    }
+
+    /// `GET /instance/:id/output`, which ends with the instance. See
+    /// [`stream_until_ended`](Self::stream_until_ended).
+    ///
+    /// # Errors
+    /// See [`stream_until_ended`](Self::stream_until_ended).
+    pub fn output_until_ended(&self) -> Result<ByteStream, Error> {
+        self.stream_until_ended(OutputStream::Output)
+    }
+
     /// `GET /instance/:id/output`: what the sequence returns. See [`stream`](Self::stream).
+    ///
+    /// The hub ends it when the sequence ends its output, or the instance ends. But a hub of 1.x keeps it
+    /// open and silent for 195 seconds after an uncaught exception:
+    /// [`output_until_ended`](Self::output_until_ended) does not wait for that.
     ///
     /// # Errors
     /// See [`Error`].
@@ -86,4 +135,17 @@ impl InstanceClient {
             flow::Follow::instance_log(endpoint, id)?,
         )
     }
+}
+
+/// Begins to open a stream that ends with its instance.
+pub(crate) fn open_until_ended(
+    client: &Client,
+    id: &InstanceId,
+    stream: OutputStream,
+) -> Result<ByteStream, Error> {
+    let call = client.describe(&ReadStream { id, stream });
+    let (client, watch) = client.begin().watching_stream(id)?;
+    let id = id.clone();
+    let open = move |client: &Client| client.open(&ReadStream { id: &id, stream });
+    Ok(ByteStream::opening(&client, call, open)?.ending_with(watch))
 }

@@ -1,17 +1,21 @@
 //! Both ways at once.
 
+use std::any::Any;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
-use scramjet_client_core::{InOut, OutputStream, ReadStream};
+use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerExit};
 
-use super::input::send_input;
+use super::input::send;
+use super::output::{HEAD_LIMIT, open_until_ended};
+use super::{InputStream, ended};
 use crate::call::Call;
+use crate::client::Client;
 use crate::{
-    ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Sent, TransportError,
+    ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Phase, Sent, threads,
 };
 
 /// What went through an instance.
@@ -29,16 +33,32 @@ pub struct Transformed {
 /// How long an input may stand still after the output has ended, before it is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// When to ask for the state of an instance after its output has ended. A hub of 1.x shows a death after
+/// 0.3 to 0.7 seconds (`sth-wire.md` §12), and keeps an instance that has completed for 10 seconds.
+const SETTLING: [Duration; 2] = [Duration::from_millis(450), Duration::from_millis(350)];
+
+/// The same for older hubs, which forget an instance within 0.1 seconds.
+const SETTLING_BEFORE_0_27: [Duration; 2] =
+    [Duration::from_millis(100), Duration::from_millis(150)];
+
 impl InstanceClient {
     /// `POST /instance/:id/input` and `GET /instance/:id/output` at once: sends the input and writes what comes out meanwhile, so that neither
     /// has to wait for the other, however long they are. Returns when the output has ended. The input ends after the data.
     ///
-    /// Uses a thread of its own for the input. Where the output ends before the sequence has read all of the input, the rest is sent for as
-    /// long as the hub takes it, and then abandoned: [`complete`](Transformed::complete) is false. A reader that blocks is then left
-    /// behind on its thread.
+    /// Uses a thread of its own for the input. If the output ends before the sequence has read all of
+    /// the input, the rest is sent as long as the hub takes it, and then abandoned:
+    /// [`complete`](Transformed::complete) is false. A reader that blocks is then left behind on its
+    /// thread.
+    ///
+    /// The end of the output does not tell if the sequence has completed, or its process has died, and
+    /// the hub knows some time later. So this takes a quarter of a second longer on hubs before 0.27.0,
+    /// and 0.8 seconds on later ones.
     ///
     /// # Errors
-    /// See [`Error`]: of whichever failed first, input or output; the other is ended. [`ErrorKind::Write`] where `output` fails.
+    /// See [`Error`]: of whichever failed first, input or output; the other is ended. [`ErrorKind::Write`]
+    /// if `output` fails, [`ErrorKind::Ended`] if the instance has ended in another way than by
+    /// completing, [`ErrorKind::InputEnded`] if nothing came out and the input was not taken. A reader or
+    /// writer that panics does so out of this call.
     ///
     /// ```no_run
     /// use std::fs::File;
@@ -58,28 +78,14 @@ impl InstanceClient {
         let outer = client.options.cancel.take().unwrap_or_default();
         let token = outer.child();
         client.options.cancel = Some(token.clone());
+        // Also if the writer panics.
+        let _over = CancelOnDrop(token.clone());
 
-        let mut stream = client.open(&ReadStream {
-            id: &self.id,
-            stream: OutputStream::Output,
-        })?;
+        let mut stream = open_until_ended(&client, &self.id, OutputStream::Output)?;
+        // Not to its end: a proxy may keep the head back until the input has made something of it.
+        stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         let sent = input.upload.sent();
-        let (tell, told) = channel();
-        let (sender, id, ends) = (client, self.id.clone(), token.clone());
-        let sending = thread::Builder::new()
-            .name("scramjet-input".into())
-            .spawn(move || {
-                let result = send_input(&sender, &id, input);
-                let failed = result.is_err();
-                // The other side is gone only where it does not want to know any more.
-                let _ = tell.send(result);
-                if failed {
-                    ends.cancel();
-                }
-            });
-        sending.map_err(|error| {
-            Call::unbuilt::<ReadStream<'_>>().unanswered(TransportError::connect(error).into())
-        })?;
+        let told = self.send_beside(&client, &token, input)?;
 
         let mut received = 0;
         let mut buf = vec![0; 64 << 10];
@@ -89,31 +95,62 @@ impl InstanceClient {
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
                     if let Err(error) = output.write_all(buf.get(..read).unwrap_or_default()) {
-                        token.cancel();
                         return Err(stream.unwritten(error));
                     }
                 }
                 Err(error) => {
-                    let ended = error.is_cancelled() && !outer.is_cancelled();
-                    token.cancel();
+                    let by_input = error.is_cancelled() && !outer.is_cancelled();
                     // An input that failed has ended the output.
                     return Err(match told.try_recv() {
-                        Ok(Err(first)) if ended => first,
+                        Ok(Err(panic)) => resume_unwind(panic),
+                        Ok(Ok(Err(first))) if by_input => first,
                         _ => error,
                     });
                 }
             }
         }
         if let Err(error) = output.flush() {
-            token.cancel();
             return Err(stream.unwritten(error));
         }
-        let complete = finish(&told, &sent, &token)?;
+        let complete = finish(&told, &sent)?;
+        check_completed(&client, &self.id)?;
+        if received == 0 && !complete {
+            let call = client.describe(&ReadStream {
+                id: &self.id,
+                stream: OutputStream::Output,
+            });
+            return Err(call.failed(ErrorKind::InputEnded));
+        }
         Ok(Transformed {
             sent: sent.load(Ordering::Relaxed),
             complete,
             received,
         })
+    }
+
+    /// Sends the input on a thread. If that fails, the token is cancelled.
+    fn send_beside(
+        &self,
+        client: &Client,
+        token: &CancelToken,
+        input: Input,
+    ) -> Result<Receiver<Told>, Error> {
+        let (client, watch) = client.watching(&self.id)?;
+        let (tell, told) = sync_channel(1);
+        let (id, token) = (self.id.clone(), token.clone());
+        let work = move || {
+            let send = || send(&client, &watch, &id, InputStream::Input, input);
+            let result = catch_unwind(AssertUnwindSafe(send));
+            let failed = !matches!(result, Ok(Ok(_)));
+            // The other side is gone if it does not want to know any more.
+            let _ = tell.send(result);
+            if failed {
+                token.cancel();
+            }
+        };
+        threads::start("scramjet-input", work)
+            .map_err(|error| Call::unbuilt::<ReadStream<'_>>().failed(error))?;
+        Ok(told)
     }
 
     /// `POST /instance/:id/inout`: sends data to the input, and gives the output as the answer to it. Since 0.29.0.
@@ -147,28 +184,59 @@ impl InstanceClient {
     }
 }
 
-/// Waits for the input as long as it moves. Whether all of it was taken.
-fn finish(
-    told: &Receiver<Result<Sent, Error>>,
-    sent: &AtomicU64,
-    token: &CancelToken,
-) -> Result<bool, Error> {
+/// The result of sending, or its panic.
+type Told = Result<Result<Sent, Error>, Box<dyn Any + Send>>;
+
+/// Ends everything that was begun with a token.
+struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Waits for the input as long as it moves. True if all of it was taken.
+fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
     loop {
         let before = sent.load(Ordering::Relaxed);
         match told.recv_timeout(PATIENCE) {
-            Ok(Ok(_)) => return Ok(true),
-            Ok(Err(error)) => {
+            Ok(Ok(Ok(_))) => return Ok(true),
+            Ok(Ok(Err(error))) => {
                 return match error.kind() {
                     // Nobody was there any more to take the rest.
                     ErrorKind::Transport { .. } | ErrorKind::Reply(_) => Ok(false),
                     _ => Err(error),
                 };
             }
+            Ok(Err(panic)) => resume_unwind(panic),
             Err(RecvTimeoutError::Timeout) if sent.load(Ordering::Relaxed) > before => {}
-            Err(_) => {
-                token.cancel();
-                return Ok(false);
-            }
+            Err(_) => return Ok(false),
         }
     }
+}
+
+/// After the end of its output, an instance has completed, or it has died.
+fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
+    let tells = client.dialect()?.remembers_ended_instances();
+    let (limits, call) = client.limits_of(&ReadStream {
+        id,
+        stream: OutputStream::Output,
+    })?;
+    for pause in if tells {
+        SETTLING
+    } else {
+        SETTLING_BEFORE_0_27
+    } {
+        limits
+            .pause(pause)
+            .map_err(|stopped| call.stopped(stopped, Phase::Read))?;
+        if let Some(ended) = ended(client, id)? {
+            return match ended.exit {
+                Some(RunnerExit::Completed) => Ok(()),
+                _ => Err(call.failed(ErrorKind::Ended(Box::new(ended)))),
+            };
+        }
+    }
+    Ok(())
 }
