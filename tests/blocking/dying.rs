@@ -4,20 +4,22 @@ use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, KillOptions, RunnerExit,
-    SequenceClient, StartOptions, Upload,
+    Child, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, KillOptions,
+    OutputStream, RunnerExit, SequenceClient, StartOptions, StreamWriter, Upload,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
 use scramjet_client_tests::{package, programs};
 use serde_json::json;
 
-use crate::helpers::{in_child, within};
+use crate::helpers::{Mailbox, in_child, within};
 use crate::live::listening;
 use crate::stand_in::until;
 use crate::waiting::acts;
@@ -202,7 +204,7 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
 
         let killed = scene.instance("tees");
         let killer = killed.clone();
-        let (begun, begins) = std::sync::mpsc::channel();
+        let (begun, begins) = channel();
         let killing = thread::spawn(move || {
             begins.recv().unwrap();
             // A hub of 1.x refuses that in the moment after the start.
@@ -217,7 +219,7 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
 }
 
 /// Tells of what is written to it.
-struct Telling(std::sync::mpsc::Sender<()>);
+struct Telling(Sender<()>);
 
 impl Write for Telling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -255,6 +257,26 @@ fn output_until_ended_ends_with_an_instance_that_fails() {
 }
 
 #[test]
+fn output_until_ended_gives_all_that_was_written_however_late_it_is_read() {
+    on_each(Scene::all(), |scene| {
+        let text = "some\n".repeat(20_000);
+        let steps = json!([{ "print": text }, { "wait": 500 }, { "throw": "later" }]);
+        let instance = scene.sequence("acts").start(&acts(steps)).unwrap();
+        let mut output = instance.output_until_ended().unwrap();
+        // It is interrupted when the client has noticed the end.
+        let mut writer = instance.input_writer(ContentType::Text).unwrap();
+        while writer.write_all(b"a").and_then(|()| writer.flush()).is_ok() {
+            thread::yield_now();
+        }
+        drop(writer);
+        let mut read = String::new();
+        let result = output.read_to_string(&mut read);
+        assert_eq!(result.is_err(), scene.tells(), "{}", scene.name);
+        assert!(read == text, "{}: {} bytes", scene.name, read.len());
+    });
+}
+
+#[test]
 fn the_streams_of_a_child_end_with_an_instance_that_fails() {
     on_each(Scene::all(), |scene| {
         let mut child = scene.sequence("acts").spawn(&dies()).unwrap();
@@ -278,9 +300,7 @@ fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
         let instance = scene.instance("shout");
         let mut streams = [
             instance.output_until_ended().unwrap(),
-            instance
-                .stream_until_ended(scramjet_client_blocking::OutputStream::Stderr)
-                .unwrap(),
+            instance.stream_until_ended(OutputStream::Stderr).unwrap(),
         ];
         instance.send_input("one\n").unwrap();
         let texts = streams.each_mut().map(|stream| {
@@ -436,7 +456,7 @@ fn nothing_stays_behind_of_instances_that_failed() {
         let sequence = host.send_sequence(package::sequence("acts")).unwrap();
         let fails = acts(json!([{ "wait": 300 }, { "throw": "later" }]));
         let children: Vec<_> = (0..5).map(|_| sequence.spawn(&fails).unwrap()).collect();
-        let writer = |child: &scramjet_client_blocking::Child| {
+        let writer = |child: &Child| {
             let mut writer = child.input(ContentType::Text).unwrap();
             writer.write_all(b"a").unwrap();
             writer
@@ -580,7 +600,7 @@ impl Write for Panics {
 }
 
 /// Gives data without end, and tells when it is dropped.
-struct Endless(std::sync::mpsc::Sender<()>);
+struct Endless(Sender<()>);
 
 impl Read for Endless {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -613,7 +633,7 @@ fn a_panic_comes_out_of_transform_and_ends_it() {
             panic("a callback that panics", callback.into(), &mut io::sink()),
             "the callback panics"
         );
-        let (used, over) = std::sync::mpsc::channel();
+        let (used, over) = channel();
         let endless = Input::bytes(Upload::reader(Endless(used))).content_type(ContentType::Text);
         assert_eq!(
             panic("a writer that panics", endless, &mut Panics),
@@ -622,7 +642,124 @@ fn a_panic_comes_out_of_transform_and_ends_it() {
         // Nobody sends any more.
         assert_eq!(
             over.recv_timeout(LIMIT),
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+            Err(RecvTimeoutError::Disconnected)
+        );
+    });
+}
+
+// Row 17.
+
+/// A server that tells of each piece that is written to an input, and of the end: an empty one,
+/// or `None` if it was cut off. It answers if it is to.
+fn taking(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
+    let pieces = Mailbox::new();
+    let server = ScriptedServer::start({
+        let pieces = Arc::clone(&pieces);
+        move |connection| {
+            while let Ok(request) = connection.read_head() {
+                if request.method == "GET" {
+                    let running = response("200 OK", &[], br#"{"id":"i","status":"running"}"#);
+                    let _ = connection.send(&running);
+                    continue;
+                }
+                loop {
+                    match connection.read_chunk() {
+                        Ok(piece) if piece.is_empty() => break pieces.put(Some(String::new())),
+                        Ok(piece) => pieces.put(Some(String::from_utf8(piece).unwrap())),
+                        Err(_) => return pieces.put(None),
+                    }
+                }
+                if answers {
+                    let _ = connection.send(&response("200 OK", &[], b""));
+                }
+            }
+        }
+    });
+    (server, pieces)
+}
+
+fn writer(server: &ScriptedServer) -> StreamWriter {
+    let host = HostClient::new(server.url()).unwrap();
+    let instance = host.instance("i").unwrap();
+    instance.input_writer(ContentType::Text).unwrap()
+}
+
+#[test]
+fn a_writer_that_is_dropped_waits_for_the_end_of_the_input() {
+    within("dropping a writer", || {
+        let (server, pieces) = taking(true);
+        for _ in 0..50 {
+            let mut writer = writer(&server);
+            writer.write_all(b"all").unwrap();
+            drop(writer);
+            // It was there before the answer that the writer waits for.
+            for piece in ["all", ""] {
+                assert_eq!(pieces.try_take(), Some(Some(piece.to_owned())));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_writer_that_is_dropped_does_not_wait_for_a_hub_that_does_not_answer() {
+    within("dropping a writer", || {
+        let (server, pieces) = taking(false);
+        let mut writer = writer(&server);
+        writer.write_all(b"all").unwrap();
+        let begin = Instant::now();
+        drop(writer);
+        assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
+        assert_eq!(pieces.take().as_deref(), Some("all"));
+        assert_eq!(pieces.take().as_deref(), Some(""));
+    });
+}
+
+#[test]
+fn a_writer_that_is_aborted_or_dropped_in_a_panic_is_cut_off() {
+    within("aborting a writer", || {
+        let (server, pieces) = taking(true);
+        let ends: [fn(StreamWriter); 3] = [
+            StreamWriter::abort,
+            |writer| writer.json_lines().abort(),
+            |writer| {
+                let panic = catch_unwind(AssertUnwindSafe(move || panic!("with {writer:?}")));
+                assert!(panic.is_err());
+            },
+        ];
+        for end in ends {
+            let mut writer = writer(&server);
+            writer
+                .write_all(b"half")
+                .and_then(|()| writer.flush())
+                .unwrap();
+            assert_eq!(pieces.take().as_deref(), Some("half"));
+            end(writer);
+            assert_eq!(pieces.take(), None, "it was taken for all");
+        }
+    });
+}
+
+#[test]
+fn an_input_goes_on_after_a_writer_that_was_aborted() {
+    on_each(Scene::all(), |scene| {
+        let instance = scene.instance("echo");
+        let mut output = instance.output().unwrap();
+        let mut writer = instance.input_writer(ContentType::Text).unwrap();
+        writer
+            .write_all(b"half, ")
+            .and_then(|()| writer.flush())
+            .unwrap();
+        let mut half = [0; 6];
+        output.read_exact(&mut half).unwrap();
+        writer.abort();
+        instance.send_input("whole").unwrap();
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        assert_eq!(
+            (&half, rest.as_str()),
+            (b"half, ", "whole"),
+            "{}",
+            scene.name
         );
     });
 }

@@ -56,8 +56,13 @@ impl<T> Mailbox<T> {
             .expect("word from the other side")
     }
 
+    /// The next word, if it is there already.
+    pub(crate) fn try_take(&self) -> Option<T> {
+        self.receiver.lock().unwrap().try_recv().ok()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.receiver.lock().unwrap().try_recv().is_err()
+        self.try_take().is_none()
     }
 }
 

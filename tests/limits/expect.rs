@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::SendInput;
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, Upload,
+    ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Phase, ReplyError, Upload,
+    WriteOptions,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
@@ -304,10 +306,15 @@ const CALLS: [(&str, Call); 3] = [
             .map(|sent| assert_eq!(sent.bytes, length))
     }),
     ("an input", |host, fed, length| {
-        let data = Input::bytes(Upload::sized_reader(fed, length)).expect_continue();
-        host.instance("i")?
-            .send_input(data)
-            .map(|sent| assert_eq!(sent.bytes, length))
+        // The operation alone: `send_input` asks for the state of the instance as well.
+        let operation = SendInput {
+            id: &InstanceId::new("i")?,
+            content_type: ContentType::Bytes,
+            end: None,
+        };
+        let data = Upload::sized_reader(fed, length).expect_continue();
+        host.send(&operation, data)
+            .map(|((), bytes)| assert_eq!(bytes, length))
     }),
     ("a sequence", |host, fed, length| {
         host.send_sequence(Upload::reader(fed.take(length)).expect_continue())
@@ -471,7 +478,9 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
     let host = host(&server);
     let (instance, sequence) = (host.instance("i").unwrap(), host.sequence("s").unwrap());
     let expected = || {
-        let request = requests.take();
+        // An instance is asked for its state as well.
+        let mut uploads = std::iter::from_fn(|| Some(requests.take()));
+        let request = uploads.find(|request| request.method != "GET").unwrap();
         request.header("expect").map(str::to_owned)
     };
     for asked in [false, true] {
@@ -484,9 +493,9 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
         };
         let input = || {
             if asked {
-                Input::text("data").expect_continue()
+                Input::text("data").expect_continue().end(false)
             } else {
-                Input::text("data")
+                Input::text("data").end(false)
             }
         };
         let value = asked.then(|| "100-continue".to_owned());
@@ -504,9 +513,10 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
         drop(instance.inout(input()).unwrap());
         assert_eq!(expected(), value);
     }
+    let kept_open = WriteOptions::new(ContentType::Text).end(false);
     let writers = [
-        instance.input_writer(ContentType::Text).unwrap(),
-        instance.stdin_writer(ContentType::Text).unwrap(),
+        instance.input_writer(kept_open).unwrap(),
+        instance.stdin_writer(kept_open).unwrap(),
         host.topic_writer("t", ContentType::Text).unwrap(),
     ];
     for mut writer in writers {

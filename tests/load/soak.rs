@@ -15,7 +15,7 @@ use std::{env, fmt, thread};
 
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, InstanceClient, KillOptions, StartOptions,
-    Transport, Upload, UreqTransport,
+    Transport, Upload, UreqTransport, WriteOptions,
 };
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;
@@ -135,7 +135,8 @@ impl Caller {
             ),
             19 => lost(host.sequence("closes").unwrap().start(&StartOptions::new())),
             20 => {
-                let mut input = instance("x").input_writer(ContentType::Text).unwrap();
+                let options = WriteOptions::new(ContentType::Text).end(false);
+                let mut input = instance("x").input_writer(options).unwrap();
                 fine(writeln!(input, "a line").and_then(|()| input.flush()))?;
                 fine(input.finish())
             }

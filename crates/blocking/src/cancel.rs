@@ -57,6 +57,13 @@ impl Drop for Running<'_> {
 }
 
 impl Shared {
+    /// A token is cancelled as soon as its parent is, also if that has not come to it yet.
+    fn is_cancelled(&self) -> bool {
+        let parent = || self.parent.get();
+        self.cancelled.load(Ordering::SeqCst)
+            || parent().is_some_and(|hook| hook.shared.is_cancelled())
+    }
+
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
         // A hook that panicked leaves the map whole.
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
@@ -104,7 +111,7 @@ impl CancelToken {
     /// Whether it was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.shared.cancelled.load(Ordering::SeqCst)
+        self.shared.is_cancelled()
     }
 
     /// Runs the hook when the token is cancelled, on the thread that cancels; at once where it was already. For transports, which wake

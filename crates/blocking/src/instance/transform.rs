@@ -164,13 +164,13 @@ impl InstanceClient {
     /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) on an older hub.
     pub fn inout(&self, data: impl Into<Input>) -> Result<ByteStream, Error> {
         let data = data.into();
-        self.host.client.send_and_open(
-            &InOut {
-                id: &self.id,
-                content_type: data.content_type,
-            },
-            data.into_upload(),
-        )
+        let (client, watch) = self.host.client.begin().watching(&self.id)?;
+        let operation = InOut {
+            id: &self.id,
+            content_type: data.content_type,
+        };
+        let opened = client.send_and_open(&operation, data.into_upload());
+        opened.map_err(|error| watch.explain(error))
     }
 
     /// [`transform`](Self::transform), with the output in memory.
