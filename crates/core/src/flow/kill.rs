@@ -49,6 +49,8 @@ pub(super) struct Killer {
     status: StatusCheck,
     state: State,
     attempts: usize,
+    /// How many times the hub itself has refused.
+    refusals: usize,
     ends: Duration,
     last: Option<(ExchangeId, CallError)>,
     outcome: Outcome<()>,
@@ -71,6 +73,7 @@ impl Killer {
             status: StatusCheck::at(now, id, Duration::from_millis(200)),
             state: State::At(now),
             attempts: 0,
+            refusals: 0,
             ends: now + KILL_LIMIT,
             last: None,
             outcome: None,
@@ -83,7 +86,7 @@ impl Killer {
 
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
         let (id, limit) = (self.status.id(), Some(ANSWER_LIMIT));
-        self.state = if self.attempts < RETRY_DELAYS.len() {
+        self.state = if self.refusals < RETRY_DELAYS.len() {
             let options = &KillOptions::new().remove_immediately(true);
             State::Killing(outbox.send(&KillInstance { id, options }, limit)?)
         } else {
@@ -112,8 +115,9 @@ impl Killer {
         if error.is_hubs_not_found() {
             return self.outcome = Some(Ok(()));
         }
-        let refused = error.has_status(400) || error.has_status(404);
-        if refused || error.may_be_carried_out() {
+        let refused = error.has_status(400);
+        self.refusals += usize::from(refused);
+        if refused || error.has_status(404) || error.may_be_carried_out() {
             self.last = Some((id, error));
             self.check(now);
         } else if error.may_succeed_later() && !stopping {
