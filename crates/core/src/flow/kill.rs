@@ -111,7 +111,7 @@ impl Killer {
         self.state = State::At(now + delay);
     }
 
-    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError, stopping: bool) {
+    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError) {
         if error.is_hubs_not_found() {
             return self.outcome = Some(Ok(()));
         }
@@ -120,7 +120,7 @@ impl Killer {
         if refused || error.has_status(404) || error.may_be_carried_out() {
             self.last = Some((id, error));
             self.check(now);
-        } else if error.may_succeed_later() && !stopping {
+        } else if error.may_succeed_later() && self.attempts < RETRY_DELAYS.len() {
             self.last = Some((id, error));
             self.pause(now);
         } else {
@@ -170,11 +170,10 @@ impl Part for Killer {
             }
             State::Killing(call) | State::Stopping(call) => {
                 let (id, result) = (call.id, call.value(input));
-                let stopping = matches!(self.state, State::Stopping(_));
                 match result {
                     None => {}
                     Some(Ok(_)) => self.outcome = Some(Ok(())),
-                    Some(Err(error)) => self.answered(now, id, error, stopping),
+                    Some(Err(error)) => self.answered(now, id, error),
                 }
             }
         }
