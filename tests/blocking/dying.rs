@@ -670,7 +670,7 @@ fn taking(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
                     }
                 }
                 if answers {
-                    let _ = connection.send(&response("200 OK", &[], b""));
+                    let _ = connection.send(response("200 OK", &[], b""));
                 }
             }
         }
