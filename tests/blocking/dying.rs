@@ -1,4 +1,5 @@
-//! Calls whose instance dies, or whose input has ended: they say so soon, on hubs of each generation.
+//! Calls whose instance dies, or whose input has ended: they say so soon, on hubs of each
+//! generation.
 
 use std::env;
 use std::fs;
@@ -152,7 +153,7 @@ fn is_input_ended(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InputEnded)
 }
 
-// Row 1.
+// Calls and streams of an instance that dies.
 
 #[test]
 fn run_ends_with_an_instance_that_fails() {
@@ -312,7 +313,7 @@ fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
     });
 }
 
-// Row 3.
+// Input for an instance that is dead, and input that has ended.
 
 /// Sends to an instance in every way, and gives the errors.
 fn send_in_each_way(scene: &Scene, instance: &InstanceClient) -> Vec<Error> {
@@ -394,7 +395,7 @@ fn an_instance_of_the_same_id_has_an_input_of_its_own() {
     });
 }
 
-// Row 4.
+// Writers.
 
 #[test]
 fn finish_when_the_instance_failed_meanwhile_is_an_error() {
@@ -431,7 +432,7 @@ fn write_fails_when_the_instance_has_failed() {
     });
 }
 
-// Row 5.
+// Threads and sockets.
 
 /// The threads of the library in this process, and its sockets.
 fn left() -> (Vec<String>, usize) {
@@ -486,7 +487,7 @@ fn nothing_stays_behind_of_instances_that_failed() {
     }
 }
 
-// Row 6.
+// A transform whose input is not taken.
 
 #[test]
 fn transform_twice_through_one_instance_is_an_error() {
@@ -507,7 +508,7 @@ fn transform_twice_through_one_instance_is_an_error() {
     });
 }
 
-// Row 10.
+// Proxies that keep heads back.
 
 #[test]
 fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
@@ -548,7 +549,7 @@ fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
     });
 }
 
-// Row 14.
+// Idle timeouts.
 
 #[test]
 fn run_with_an_idle_timeout_ends_after_that_time() {
@@ -579,7 +580,7 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
     });
 }
 
-// Row 16.
+// Panics.
 
 struct Panics;
 
@@ -647,7 +648,7 @@ fn a_panic_comes_out_of_transform_and_ends_it() {
     });
 }
 
-// Row 17.
+// Writers that are not finished.
 
 /// A server that tells of each piece that is written to an input, and of the end: an empty one,
 /// or `None` if it was cut off. It answers if it is to.

@@ -28,8 +28,8 @@ const FORCED: Duration = Duration::from_secs(30);
 /// Dropping it waits for the hub to accept the killing, for up to 10 seconds where the hub does not answer, and tells nobody of a
 /// failure; [`kill`](Self::kill) and [`stop`](Self::stop) do. [`keep`](Self::keep) lets the instance live on.
 ///
-/// Its streams end with the instance: if that has failed, and the hub keeps them open, reading fails with
-/// [`ErrorKind::Ended`](crate::ErrorKind::Ended) after everything that was written.
+/// Its streams end with the instance: if that has failed, and the hub keeps them open, reading
+/// fails with [`ErrorKind::Ended`](crate::ErrorKind::Ended) after everything that was written.
 ///
 /// A stream that is neither read nor taken out and dropped holds up the instance when some kB are in it. Its [`input`](Self::input) is opened when
 /// it is asked for, because the hub wants to know what comes. A sequence that reads it to its end waits for that: finish it, with nothing
@@ -86,8 +86,8 @@ impl fmt::Debug for Guard {
 impl SequenceClient {
     /// Starts an instance that belongs to this program, and opens its streams. See [`Child`].
     ///
-    /// Returns when the hub has answered for all streams, or after half a second: a proxy may keep the
-    /// heads of the answers back until something is written.
+    /// Returns when the hub has answered for all streams, or after half a second: a proxy may keep
+    /// the heads of the answers back until something is written.
     ///
     /// # Errors
     /// See [`Error`]. If a stream cannot be opened, the instance is killed.

@@ -91,8 +91,8 @@ pub enum ErrorKind {
     },
     /// A thread could not be created.
     Thread(io::Error),
-    /// The instance has ended: it was waited for, or it takes no more data, or nothing more comes of
-    /// its streams.
+    /// The instance has ended: it was waited for, or it takes no more data, or nothing more comes
+    /// of its streams.
     Ended(Box<Ended>),
     /// The input of the instance has ended before, or nobody reads it: the data was not taken.
     InputEnded,
@@ -288,8 +288,8 @@ impl fmt::Debug for Error {
     }
 }
 
-/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what was
-/// cut off, also by the end of the instance, `TimedOut` for a limit that was reached.
+/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what
+/// was cut off, also by the end of the instance, `TimedOut` for a limit that was reached.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error.0.kind {

@@ -17,12 +17,13 @@ use crate::{CancelToken, Error, ErrorKind, Items, Observed, Progress, Stopped, t
 
 /// The bytes of a stream, as they come.
 ///
-/// A read waits until there is at least one byte, for ever unless a limit was set, and does not wait for more. The end of the stream
-/// is `Ok(0)`, and only if the hub ended it: a connection that is lost is an error, whose inner error is an [`Error`], and
-/// remains one however often it is read on. After an idle timeout it can be read on.
+/// A read waits until there is at least one byte, for ever unless a limit was set, and does not
+/// wait for more. The end of the stream is `Ok(0)`, and only if the hub ended it: a connection that
+/// is lost is an error, whose inner error is an [`Error`], and remains one however often it is read
+/// on. After an idle timeout it can be read on.
 ///
-/// A hub of 1.x ends the streams of an instance only 195 seconds after an uncaught exception. Streams of
-/// a [`Child`](crate::Child), and those opened by
+/// A hub of 1.x ends the streams of an instance only 195 seconds after an uncaught exception.
+/// Streams of a [`Child`](crate::Child), and those opened by
 /// [`stream_until_ended`](crate::InstanceClient::stream_until_ended), do not wait for that.
 ///
 /// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
@@ -71,8 +72,8 @@ impl ByteStream {
         }
     }
 
-    /// Opens a stream on a thread of its own: a proxy may keep the head of a response back until the
-    /// first byte of its body comes. `call` describes it in errors until then.
+    /// Opens a stream on a thread of its own: a proxy may keep the head of a response back until
+    /// the first byte of its body comes. `call` describes it in errors until then.
     pub(crate) fn opening(
         client: &Client,
         call: Call,

@@ -27,8 +27,8 @@ const QUIET: Duration = Duration::from_millis(500);
 /// So many inputs that have ended are remembered.
 const REMEMBERED: usize = 4096;
 
-/// Watches the instances of a hub that have something open, on one thread, which ends when there are
-/// none.
+/// Watches the instances of a hub that have something open, on one thread, which ends when there
+/// are none.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     state: Mutex<State>,

@@ -55,13 +55,13 @@ impl From<ContentType> for WriteOptions {
 /// while the hub takes no more. What the hub says to it in the end is told by [`finish`](Self::finish); a write fails with
 /// `BrokenPipe` as soon as nothing more is taken, and `finish` tells why.
 ///
-/// End it with `finish`. Dropping it ends what is written in the same way, and waits for the hub's answer
-/// for up to 5 seconds, but loses that answer. So does an early return by `?`: what was written until
-/// then arrives as if it were all. [`abort`](Self::abort) cuts it off instead, and so does dropping it in a
-/// panic: the hub does not end the input, and hands on what has arrived.
+/// End it with `finish`. Dropping it ends what is written in the same way, and waits for the hub's
+/// answer for up to 5 seconds, but loses that answer. So does an early return by `?`: what was
+/// written until then arrives as if it were all. [`abort`](Self::abort) cuts it off instead, and so
+/// does dropping it in a panic: the hub does not end the input, and hands on what has arrived.
 ///
-/// If the instance ends, writing fails within three seconds, and `finish` tells how it ended. A thread of
-/// its own does the sending; it ends with the writer, or with the instance.
+/// If the instance ends, writing fails within three seconds, and `finish` tells how it ended. A
+/// thread of its own does the sending; it ends with the writer, or with the instance.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -115,8 +115,8 @@ impl StreamWriter {
         })
     }
 
-    /// Ends what is written, and waits for the hub's answer to the end of it: when this returns, the hub
-    /// has taken everything.
+    /// Ends what is written, and waits for the hub's answer to the end of it: when this returns,
+    /// the hub has taken everything.
     ///
     /// # Errors
     /// See [`Error`]: the refusal, the lost connection, or the limit that ended it;
@@ -131,8 +131,8 @@ impl StreamWriter {
         }
     }
 
-    /// Cuts off what is written: the connection is closed in the midst of the request. The input does
-    /// not end, and another writer can go on. What was flushed may have reached the instance.
+    /// Cuts off what is written: the connection is closed in the midst of the request. The input
+    /// does not end, and another writer can go on. What was flushed may have reached the instance.
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();

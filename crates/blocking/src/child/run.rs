@@ -62,9 +62,10 @@ impl Output {
 }
 
 impl SequenceClient {
-    /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance, sends it all of the input, collects
-    /// what it writes, and waits until it has ended. All of that is held in memory. The handle's limits hold for the whole; a run that is
-    /// given up, or fails, kills what it started. An instance that fails ends the run within three seconds.
+    /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance,
+    /// sends it all of the input, collects what it writes, and waits until it has ended. All of
+    /// that is held in memory. The handle's limits hold for the whole; a run that is given up, or
+    /// fails, kills what it started. An instance that fails ends the run within three seconds.
     ///
     /// A hub keeps an instance for 10 seconds after the sequence has come to its end, and the run takes as long: who needs the output
     /// alone, takes it from a [`spawn`](Self::spawn)ed [`Child`]. Hubs before 0.27.0 do not tell how an instance has ended. A reader that

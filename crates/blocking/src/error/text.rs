@@ -41,7 +41,10 @@ impl fmt::Display for Error {
             (ErrorKind::Idle { phase, limit }, _) => write!(f, "was given up after {limit:?} in which nothing moved, {}", doing(*phase)),
             (ErrorKind::Cancelled { phase }, _) => write!(f, "was cancelled {}", doing(*phase)),
             (ErrorKind::Ended(ended), _) => write!(f, "failed: {ended}"),
-            (ErrorKind::InputEnded, _) => f.write_str("failed: the data was not taken; the input of the instance has ended before, or nobody reads it"),
+            (ErrorKind::InputEnded, _) => f.write_str(
+                "failed: the data was not taken; \
+                 the input of the instance has ended before, or nobody reads it",
+            ),
             (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
             (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),

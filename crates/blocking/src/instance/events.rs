@@ -59,9 +59,9 @@ impl InstanceClient {
         })
     }
 
-    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has
-    /// answered, so that an event that is provoked afterwards is not missed; or after a second, because
-    /// a proxy may keep the head of the answer back until there is an event.
+    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub
+    /// has answered, so that an event that is provoked afterwards is not missed; or after a second,
+    /// because a proxy may keep the head of the answer back until there is an event.
     ///
     /// It does not end with the instance. 1.x gives data that is `null`, `false`, `0`, `""` or missing as `{}`.
     ///

@@ -38,10 +38,11 @@ impl InstanceClient {
 
     /// `POST /instance/:id/input`: sends data to the sequence's input, and ends the input after it unless told otherwise.
     ///
-    /// Returns when all of it was written *and* the hub has taken it, so that a program may end right
-    /// afterwards. Blocks while the sequence does not read, and fails within three seconds if the
-    /// instance ends: it is asked for its state every second meanwhile. A hub of 1.x is asked once more
-    /// when it has taken the data, because it also takes data for an instance that has failed.
+    /// Returns when all of it was written *and* the hub has taken it, so that a program may end
+    /// right afterwards. Blocks while the sequence does not read, and fails within three seconds if
+    /// the instance ends: it is asked for its state every second meanwhile. A hub of 1.x is asked
+    /// once more when it has taken the data, because it also takes data for an instance that has
+    /// failed.
     ///
     /// An input that has ended by a call of this client takes no more data: that is an error. If
     /// another program has ended it, a hub does not answer; set a deadline or an idle timeout.
@@ -50,8 +51,8 @@ impl InstanceClient {
     /// wait for an event of the sequence before anything is sent.
     ///
     /// # Errors
-    /// See [`Error`]; [`ErrorKind::Ended`] if the instance has ended, [`ErrorKind::InputEnded`] if its
-    /// input has; refused if the sequence takes its input from a topic.
+    /// See [`Error`]; [`ErrorKind::Ended`] if the instance has ended, [`ErrorKind::InputEnded`] if
+    /// its input has; refused if the sequence takes its input from a topic.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Input};
@@ -169,8 +170,8 @@ where
     }
 }
 
-/// How the instance has ended, if nobody reads the data that the hub has taken: a hub of 1.x takes data
-/// for an instance that has died of an uncaught exception.
+/// How the instance has ended, if nobody reads the data that the hub has taken: a hub of 1.x takes
+/// data for an instance that has died of an uncaught exception.
 fn loss(client: &Client, id: &InstanceId) -> Option<Ended> {
     let dialect = client.endpoint().dialect();
     if dialect.is_some_and(|dialect| !dialect.remembers_ended_instances()) {

@@ -30,13 +30,13 @@ impl InstanceClient {
         })
     }
 
-    /// One of the instance's streams, like [`stream`](Self::stream), which ends with the instance: if
-    /// the instance has ended and the hub keeps the stream open, reading fails with
-    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after everything that was
-    /// written. The error tells how the instance ended.
+    /// One of the instance's streams, like [`stream`](Self::stream), which ends with the instance:
+    /// if the instance has ended and the hub keeps the stream open, reading fails with
+    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after everything that
+    /// was written. The error tells how the instance ended.
     ///
-    /// The instance is asked for its state every second. Returns when the hub has answered, or after
-    /// half a second; then a refusal is the error of the first read.
+    /// The instance is asked for its state every second. Returns when the hub has answered, or
+    /// after half a second; then a refusal is the error of the first read.
     ///
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
@@ -70,8 +70,8 @@ impl InstanceClient {
 
     /// `GET /instance/:id/output`: what the sequence returns. See [`stream`](Self::stream).
     ///
-    /// The hub ends it when the sequence ends its output, or the instance ends. But a hub of 1.x keeps it
-    /// open and silent for 195 seconds after an uncaught exception:
+    /// The hub ends it when the sequence ends its output, or the instance ends. But a hub of 1.x
+    /// keeps it open and silent for 195 seconds after an uncaught exception:
     /// [`output_until_ended`](Self::output_until_ended) does not wait for that.
     ///
     /// # Errors

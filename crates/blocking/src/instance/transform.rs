@@ -33,8 +33,9 @@ pub struct Transformed {
 /// How long an input may stand still after the output has ended, before it is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// When to ask for the state of an instance after its output has ended. A hub of 1.x shows a death after
-/// 0.3 to 0.7 seconds (`sth-wire.md` §12), and keeps an instance that has completed for 10 seconds.
+/// When to ask for the state of an instance after its output has ended. A hub of 1.x shows a death
+/// after 0.3 to 0.7 seconds (measured on 1.0.1), and keeps an instance that has completed for 10
+/// seconds.
 const SETTLING: [Duration; 2] = [Duration::from_millis(450), Duration::from_millis(350)];
 
 /// The same for older hubs, which forget an instance within 0.1 seconds.
@@ -45,20 +46,20 @@ impl InstanceClient {
     /// `POST /instance/:id/input` and `GET /instance/:id/output` at once: sends the input and writes what comes out meanwhile, so that neither
     /// has to wait for the other, however long they are. Returns when the output has ended. The input ends after the data.
     ///
-    /// Uses a thread of its own for the input. If the output ends before the sequence has read all of
-    /// the input, the rest is sent as long as the hub takes it, and then abandoned:
-    /// [`complete`](Transformed::complete) is false. A reader that blocks is then left behind on its
-    /// thread.
+    /// Uses a thread of its own for the input. If the output ends before the sequence has read all
+    /// of the input, the rest is sent as long as the hub takes it, and then abandoned:
+    /// [`complete`](Transformed::complete) is false. A reader that blocks is then left behind on
+    /// its thread.
     ///
-    /// The end of the output does not tell if the sequence has completed, or its process has died, and
-    /// the hub knows some time later. So this takes a quarter of a second longer on hubs before 0.27.0,
-    /// and 0.8 seconds on later ones.
+    /// The end of the output does not tell if the sequence has completed, or its process has died,
+    /// and the hub knows some time later. So this takes a quarter of a second longer on hubs before
+    /// 0.27.0, and 0.8 seconds on later ones.
     ///
     /// # Errors
-    /// See [`Error`]: of whichever failed first, input or output; the other is ended. [`ErrorKind::Write`]
-    /// if `output` fails, [`ErrorKind::Ended`] if the instance has ended in another way than by
-    /// completing, [`ErrorKind::InputEnded`] if nothing came out and the input was not taken. A reader or
-    /// writer that panics does so out of this call.
+    /// See [`Error`]: of whichever failed first, input or output; the other is ended.
+    /// [`ErrorKind::Write`] if `output` fails, [`ErrorKind::Ended`] if the instance has ended in
+    /// another way than by completing, [`ErrorKind::InputEnded`] if nothing came out and the input
+    /// was not taken. A reader or writer that panics does so out of this call.
     ///
     /// ```no_run
     /// use std::fs::File;

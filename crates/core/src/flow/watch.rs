@@ -16,8 +16,8 @@ flow! {
     /// Watches any number of instances, and tells which of them have ended.
     ///
     /// Streams and uploads do not tell: hubs of 1.x keep the streams of an instance open for 195
-    /// seconds after an uncaught exception, and never answer an upload to an instance that was killed.
-    /// So each instance is asked for its state every second.
+    /// seconds after an uncaught exception, and never answer an upload to an instance that was
+    /// killed. So each instance is asked for its state every second.
     ///
     /// Only the hub itself counts: neither an outage nor the `404` of a gateway ends an instance.
     /// The flow has a result for each instance that has ended; poll it again for the next one.
