@@ -53,6 +53,7 @@ const CALLS: &[ClientCall] = &[
         &[
             "GET sequence/:id/instances",
             "POST instance/:id/_kill",
+            "GET instance/:id (if the hub refuses to kill it)",
             "DELETE sequence/:id",
         ],
     ),
@@ -62,6 +63,7 @@ const CALLS: &[ClientCall] = &[
             "POST sequence",
             "GET sequence/:id/instances (at the end)",
             "POST instance/:id/_kill (at the end)",
+            "GET instance/:id (if the hub refuses to kill it)",
             "DELETE sequence/:id (at the end)",
         ],
     ),
@@ -154,7 +156,7 @@ const CALLS: &[ClientCall] = &[
         "Child::kill",
         &[
             "POST instance/:id/_kill",
-            "GET instance/:id (if the hub refuses)",
+            "GET instance/:id (if the hub refuses to kill it)",
         ],
     ),
     call(
