@@ -5,8 +5,8 @@ use scramjet_client_core::{
     ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog,
 };
 
-use crate::follow::Subject;
 use crate::{ByteStream, Error, Follow, HostClient, Items};
+use scramjet_client_core::flow;
 
 impl HostClient {
     /// `GET /status`: whether the hub is connected to a Manager. Since 0.28.0.
@@ -64,9 +64,12 @@ impl HostClient {
     /// See [`Error`].
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
-        Follow::start(&self.client, Subject::Hub, |client| {
-            Ok(client.open(&ReadLog)?.json_lines())
-        })
+        let client = self.client.begin();
+        Follow::start(
+            &client,
+            &ReadLog,
+            flow::Follow::hub_log(client.endpoint().clone()),
+        )
     }
 
     /// `GET /audit`, as records: see [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].

@@ -68,7 +68,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `kill` is for those who want to know.
-            let _ = kill::give_up(&self.instance.host.client, self.instance.id());
+            let _ = kill::kill_or_detach(&self.instance.host.client, self.instance.id());
         }
     }
 }

@@ -4,16 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Request;
+use scramjet_client_core::flow::Patience;
 use scramjet_client_core::{
     Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation,
     ReplyError, RequestError, RetryPolicy, Single, Streamed,
 };
 
 use crate::call::Call;
-use crate::exchange::{Answered, Exchange, Payload};
+use crate::exchange::{Answered, Exchange, Incoming, Payload};
 use crate::observer::Observing;
 use crate::options::{CallOptions, Deadline};
-use crate::{ByteStream, CallLimits, Error, Items, Observer, Phase, Transport, Upload};
+use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
 
 /// What every handle holds: where requests go, how they get there, and what bounds them.
 #[derive(Clone)]
@@ -65,7 +66,7 @@ impl Client {
         }
     }
 
-    fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
         self.endpoint.told.get().unwrap_or(&self.endpoint.assumed)
     }
 
@@ -101,13 +102,6 @@ impl Client {
         client
     }
 
-    /// For calls that are repeated by rules of their own.
-    pub(crate) fn once(&self) -> Self {
-        let mut client = self.clone();
-        client.options.retry = None;
-        client
-    }
-
     /// For calls that go on when what they belong to was given up: they have a time of their own, and no token.
     pub(crate) fn apart(&self, limit: Duration) -> Self {
         let own = CallOptions {
@@ -137,24 +131,6 @@ impl Client {
         Ok((limits, call))
     }
 
-    /// Waits between two attempts at an operation, of which the hub has done nothing so far.
-    pub(crate) fn pause<O: Operation>(&self, operation: &O, pause: Duration) -> Result<(), Error> {
-        self.pause_in(Phase::Connect, operation, pause)
-    }
-
-    /// Waits in the midst of an operation that takes several requests, of which some have got so far.
-    pub(crate) fn pause_in<O: Operation>(
-        &self,
-        phase: Phase,
-        operation: &O,
-        pause: Duration,
-    ) -> Result<(), Error> {
-        let (limits, call) = self.limits_of(operation)?;
-        limits
-            .pause(pause)
-            .map_err(|stopped| call.stopped(stopped, phase))
-    }
-
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
         self.endpoint().request(operation).map_or_else(
@@ -178,13 +154,18 @@ impl Client {
     /// Asks the hub for its version, and remembers how it speaks.
     pub(crate) fn version(&self) -> Result<HubVersion, Error> {
         let version = self.call(&GetVersion)?;
+        self.learn(&version);
+        Ok(version)
+    }
+
+    /// Remembers how the hub speaks.
+    pub(crate) fn learn(&self, version: &HubVersion) {
         self.endpoint.told.get_or_init(|| {
             self.endpoint
                 .assumed
                 .clone()
                 .with_dialect(version.dialect())
         });
-        Ok(version)
     }
 
     /// How the hub speaks; asks it where that is not known yet.
@@ -338,6 +319,46 @@ impl Client {
         value
             .map(|value| (value, sent))
             .ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
+    }
+
+    /// Sends a request of a flow once, within these limits.
+    pub(crate) fn attempt(
+        &self,
+        operation: &'static str,
+        request: Request<Vec<u8>>,
+        limits: CallLimits,
+    ) -> (Call, Result<Incoming, Error>) {
+        let (head, body) = request.into_parts();
+        let mut call = Call::of(operation, &head.method, &head.uri);
+        call.observing = self.observer.as_ref().map(Observing::of);
+        let exchange = Exchange {
+            transport: &*self.transport,
+            limits,
+            retry: None,
+            call,
+        };
+        exchange.once(Request::from_parts(head, ()), body)
+    }
+
+    /// The endpoint with the dialect of the hub, which is asked for if it is not known.
+    pub(crate) fn known_endpoint(&self) -> Result<Endpoint, Error> {
+        self.dialect()?;
+        Ok(self.endpoint().clone())
+    }
+
+    /// How long a call that waits gets over an outage: within the limits of the caller, if there are
+    /// some.
+    pub(crate) fn patience(&self) -> Patience {
+        let limited = self.options.deadline.is_some() || self.options.cancel.is_some();
+        let outage = match self.options.retry {
+            None => Some(Duration::ZERO),
+            Some(_) if limited => None,
+            Some(_) => Patience::new().outage,
+        };
+        Patience {
+            first: self.options.retry,
+            outage,
+        }
     }
 
     /// All that is known of an exchange before its request is sent.

@@ -4,11 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use scramjet_client_core::{
-    ContentType, CreateTopic, DeleteSequence, DeleteTopic, RequestError, TopicName,
-};
+use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
 
-use crate::{Error, HostClient, SequenceClient, Upload, force};
+use crate::{Error, HostClient, SequenceClient, Upload, kill};
 
 /// Cleaning up may not be held up by a hub that does not answer. A forced deletion takes 16 seconds by nature.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -104,11 +102,7 @@ impl Deployment {
     /// Apart from the limits of the handle: what was begun under them is not left behind because they have been reached.
     fn delete(&self) -> Result<(), Error> {
         let client = self.sequence.host.client.apart(PATIENCE);
-        let id = self.sequence.id();
-        let result = match client.dialect()?.deletes_by_force() {
-            true => client.call(&DeleteSequence { id, force: true }),
-            false => force::kill_and_delete(&client, id),
-        };
+        let result = kill::delete_by_force(&client, self.sequence.id());
         match result {
             Err(error) if error.is_not_found() => Ok(()),
             result => result,

@@ -89,6 +89,8 @@ pub enum ErrorKind {
         /// What was being waited for.
         phase: Phase,
     },
+    /// A thread could not be created.
+    Thread(io::Error),
     /// The instance that was waited for has ended.
     Ended(Box<Ended>),
     /// The instance told by this event that it has failed to get ready. It was killed.
@@ -173,6 +175,7 @@ impl Error {
             ErrorKind::Request(_)
             | ErrorKind::Ended(_)
             | ErrorKind::Failed(_)
+            | ErrorKind::Thread(_)
             | ErrorKind::Attempts(_) => None,
         };
         last.map(|last| last.max(self.last().reached()))
@@ -260,7 +263,9 @@ impl StdError for Error {
             ErrorKind::Attempts(errors) => errors
                 .last()
                 .map(|error| -> &(dyn StdError + 'static) { error }),
-            ErrorKind::Upload(error) | ErrorKind::Write(error) => Some(error),
+            ErrorKind::Upload(error) | ErrorKind::Write(error) | ErrorKind::Thread(error) => {
+                Some(error)
+            }
             ErrorKind::Reply(error) => error.source(),
         }
     }

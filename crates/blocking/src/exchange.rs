@@ -78,6 +78,17 @@ impl Exchange<'_> {
             .inspect_err(|error| self.call.tell(&Observed::Failed { error }))
     }
 
+    /// Sends the request once. The call describes it, also if it failed.
+    pub(crate) fn once(
+        mut self,
+        request: Request<()>,
+        body: Vec<u8>,
+    ) -> (Call, Result<Incoming, Error>) {
+        self.call.tell(&Observed::Built);
+        let incoming = self.attempt(request, &mut Payload::Inline(body));
+        (self.call, incoming)
+    }
+
     fn attempts(
         &mut self,
         mut request: Request<()>,

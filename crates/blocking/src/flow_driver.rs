@@ -4,25 +4,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
-use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
+use http::{HeaderMap, Method, StatusCode};
 use scramjet_client_core::ReplyError;
+use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::threads;
-use crate::{
-    CallLimits, CancelToken, Error, ErrorKind, Observed, OnCancel, Phase, Reason, Stopped,
-};
+use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
-const PIECES: usize = 64;
-
-/// The longest wait for bytes of a held stream before the flow is polled again.
-const HELD_TICK: Duration = Duration::from_millis(250);
+const PIECES: usize = 16;
 
 /// How long a caller whose limits are reached waits for the clean-up before it goes on in the
 /// background. A healthy hub takes milliseconds.
@@ -47,18 +42,17 @@ pub(crate) struct Driver<F> {
     threads: Threads,
     told: Receiver<Told>,
     past: Past,
-    /// Streams are read on the caller's thread, as far as the caller wants.
-    holds: bool,
     quiet_since: Instant,
     /// A request that is to be sent next.
-    next: Option<Send>,
+    next: Option<Box<Send>>,
+    /// A question that was interrupted.
+    again: Option<Box<Send>>,
 }
 
 /// An exchange that is not over.
 struct Open {
     /// Ends it.
     token: CancelToken,
-    held: Option<Box<dyn Read + std::marker::Send>>,
     call: Option<Call>,
     got: u64,
 }
@@ -67,8 +61,34 @@ struct Open {
 #[derive(Clone)]
 struct Threads {
     tell: SyncSender<Told>,
-    /// Ends the request on the caller's thread, because something has come elsewhere.
-    interrupt: Arc<Mutex<Option<CancelToken>>>,
+    /// The request on the caller's thread.
+    here: Arc<Mutex<Option<Here>>>,
+}
+
+/// A request on the caller's thread.
+struct Here {
+    token: CancelToken,
+    /// It only asks for something, and can be sent again if something comes elsewhere meanwhile.
+    asks: bool,
+}
+
+impl Threads {
+    /// Ends the request on the caller's thread, if there is such a one.
+    fn interrupt(&self, is: impl FnOnce(&mut Here) -> bool) {
+        let here = self.here().take_if(is);
+        here.into_iter().for_each(|here| here.token.cancel());
+    }
+
+    fn here(&self) -> MutexGuard<'_, Option<Here>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the caller's thread.
+    fn wake(&self) {
+        self.interrupt(|_| true);
+        // If the channel is full, it is awake.
+        let _ = self.tell.try_send(Told::Wake);
+    }
 }
 
 /// Something that a thread of an exchange has to tell.
@@ -86,8 +106,6 @@ struct Head {
     reason: String,
     headers: HeaderMap,
     call: Call,
-    /// The body, if it is to be read on the caller's thread.
-    held: Option<Box<dyn Read + std::marker::Send>>,
 }
 
 /// How the last exchanges were called, and how they failed.
@@ -114,7 +132,6 @@ impl Client {
     pub(crate) fn drive<F, T>(&self, about: Call, flow: F) -> Result<T, Error>
     where
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
-        T: std::marker::Send + 'static,
     {
         Driver::new(self, about, flow)?.run()
     }
@@ -122,15 +139,17 @@ impl Client {
 
 impl<F, T> Driver<F>
 where
-    F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
-    T: std::marker::Send + 'static,
+    F: Flow<Output = Result<T, FlowError>>,
 {
     pub(crate) fn new(client: &Client, mut about: Call, flow: F) -> Result<Self, Error> {
         let client = client.begin();
         let limits = client.options.limits(Duration::ZERO, &mut about)?;
         let (tell, told) = sync_channel(PIECES);
         let (began, quiet_since) = (Instant::now(), Instant::now());
-        let threads = Threads { tell, interrupt: Arc::default() };
+        let threads = Threads {
+            tell,
+            here: Arc::default(),
+        };
         Ok(Self {
             flow,
             client,
@@ -141,29 +160,10 @@ where
             threads,
             told,
             past: Past::default(),
-            holds: false,
             quiet_since,
             next: None,
+            again: None,
         })
-    }
-
-    /// Reads streams on the caller's thread, between two results of the flow not at all.
-    pub(crate) fn holding(self) -> Self {
-        Self { holds: true, ..self }
-    }
-
-    /// The client with the limits of this flow, as they began.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Drives the flow to its result.
-    pub(crate) fn run(mut self) -> Result<T, Error> {
-        match self.advance() {
-            Ok(result) => result.map_err(|error| self.error(error)),
-            Err(End::Stopped(stopped)) => Err(self.give_up(stopped)),
-            Err(End::Failed(error)) => Err(*error),
-        }
     }
 
     /// Drives a flow that has several results to the next one.
@@ -171,14 +171,27 @@ where
         self.quiet_since = Instant::now();
         match self.advance() {
             Ok(result) => result.map_err(|error| self.error(error)),
-            Err(End::Stopped(stopped)) => Err(self.about.stopped(stopped, Phase::Read)),
+            Err(End::Stopped(stopped)) => {
+                let mut open = self.open.values();
+                let phase = match open.next() {
+                    None => Phase::Connect,
+                    Some(open) if open.call.is_none() => Phase::Wait,
+                    Some(_) => Phase::Read,
+                };
+                Err(self.about.stopped(stopped, phase))
+            }
             Err(End::Failed(error)) => Err(*error),
         }
     }
 
     fn advance(&mut self) -> Result<Result<T, FlowError>, End> {
-        let tell = self.threads.tell.clone();
-        let _hook = self.limits.cancel.as_ref().map(|token| Self::wake(token, tell));
+        let threads = self.threads.clone();
+        let wake = move || threads.wake();
+        let _hook = self
+            .limits
+            .cancel
+            .as_ref()
+            .map(|token| token.on_cancel(wake));
         loop {
             self.limits.check()?;
             if let Some(send) = self.next.take() {
@@ -190,6 +203,266 @@ where
                 Command::Done(result) => return Ok(result),
                 Command::Wait { until } => self.wait(until)?,
             }
+        }
+    }
+
+    fn send(&mut self, send: Box<Send>) -> Result<(), End> {
+        // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
+        let token = CancelToken::new();
+        let (id, limit) = (send.id, send.limit);
+        let open = Open {
+            token: token.clone(),
+            call: None,
+            got: 0,
+        };
+        self.open.insert(id, open);
+        let mut limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
+        if let Some(limit) = limit {
+            let ends = Instant::now().checked_add(limit);
+            limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
+            limits.idle = self.limits.idle;
+            self.send_here(send, limits, token);
+            return Ok(());
+        }
+        let carrier = Carrier {
+            client: self.client.clone(),
+            threads: self.threads.clone(),
+            id,
+            limits,
+        };
+        let started = threads::start("scramjet-exchange", move || carrier.carry(send));
+        started.map_err(|error| {
+            self.open.remove(&id);
+            End::Failed(self.about.failed(error).into())
+        })
+    }
+
+    /// Sends a request on this thread, and hands in all of its response.
+    fn send_here(&mut self, send: Box<Send>, limits: CallLimits, token: CancelToken) {
+        let id = send.id;
+        let asks = send.request.method() == Method::GET;
+        let again = asks.then(|| send.clone());
+        *self.threads.here() = Some(Here { token, asks });
+        let failed = self.exchange(send, limits).err();
+        let interrupted = self.threads.here().take().is_none();
+        let Some((call, error)) = failed.map(|failed| *failed) else {
+            return;
+        };
+        match again {
+            // It did not fail by itself.
+            Some(again)
+                if (interrupted || self.limits.check().is_err())
+                    && progress(&error) < Progress::Answered =>
+            {
+                self.again = Some(again);
+            }
+            _ => self.failed(id, call, error),
+        }
+    }
+
+    fn exchange(&mut self, send: Box<Send>, limits: CallLimits) -> Result<(), Box<(Call, Error)>> {
+        let id = send.id;
+        let (call, incoming) = self.client.attempt(send.operation, send.request, limits);
+        let incoming = match incoming {
+            Ok(incoming) => incoming,
+            Err(error) => return Err(Box::new((call, error))),
+        };
+        let (head, mut body) = incoming.into_parts();
+        let reason = head.extensions.get::<Reason>();
+        self.handle(Input::Head {
+            id,
+            status: head.status,
+            reason: reason.map_or("", |reason| &reason.0),
+            headers: &head.headers,
+        });
+        let mut buffer = [0; 4 << 10];
+        let mut got = 0;
+        loop {
+            match read(&mut *body, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    got += u64::try_from(read).unwrap_or_default();
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    self.handle(Input::Body { id, bytes });
+                }
+                Err(error) => {
+                    let error = call.interrupted(error, ReplyError::truncated(got, None));
+                    return Err(Box::new((call, error)));
+                }
+            }
+        }
+        call.tell(&Observed::Body {
+            bytes: got,
+            complete: true,
+        });
+        self.past.remember(id, call, None);
+        self.open.remove(&id);
+        self.handle(Input::End { id });
+        Ok(())
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.flow.handle(self.began.elapsed(), input);
+    }
+
+    fn failed(&mut self, id: ExchangeId, call: Call, error: Error) {
+        call.tell(&Observed::Failed { error: &error });
+        let (progress, passes) = (progress(&error), error.may_pass());
+        self.past.remember(id, call, Some(error));
+        self.open.remove(&id);
+        self.handle(Input::Failed {
+            id,
+            progress,
+            passes,
+        });
+    }
+
+    fn close(&mut self, id: ExchangeId) {
+        self.open.remove(&id);
+    }
+
+    /// Waits for something to come, until a time of the flow.
+    fn wait(&mut self, until: Option<Duration>) -> Result<(), Stopped> {
+        if let Ok(told) = self.told.try_recv() {
+            self.told(told);
+            return Ok(());
+        }
+        if let Some(send) = self.again.take() {
+            if self.open.contains_key(&send.id) {
+                self.next = Some(send);
+            }
+            return Ok(());
+        }
+        let until = until.and_then(|until| self.began.checked_add(until));
+        let idle = self.limits.end_of_wait(self.quiet_since);
+        let ends = until.into_iter().chain(idle.map(|(end, _)| end)).min();
+        let received = match ends {
+            None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(ends) => self
+                .told
+                .recv_timeout(ends.saturating_duration_since(Instant::now())),
+        };
+        match received {
+            Ok(told) => {
+                self.told(told);
+                Ok(())
+            }
+            Err(_) => self.check_idle(),
+        }
+    }
+
+    /// Whether the limits of the caller are reached.
+    fn check_idle(&self) -> Result<(), Stopped> {
+        self.limits.check()?;
+        match self.limits.end_of_wait(self.quiet_since) {
+            Some((end, stopped)) if end <= Instant::now() => Err(stopped),
+            _ => Ok(()),
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        match told {
+            Told::Wake => {}
+            Told::Head(id, head) => {
+                let Some(open) = self.open.get_mut(&id) else {
+                    return;
+                };
+                open.call = Some(head.call);
+                self.quiet_since = Instant::now();
+                let (status, headers) = (head.status, &head.headers);
+                self.handle(Input::Head {
+                    id,
+                    status,
+                    reason: &head.reason,
+                    headers,
+                });
+            }
+            Told::Body(id, bytes) => {
+                let Some(open) = self.open.get_mut(&id) else {
+                    return;
+                };
+                open.got += u64::try_from(bytes.len()).unwrap_or_default();
+                self.quiet_since = Instant::now();
+                self.handle(Input::Body { id, bytes: &bytes });
+            }
+            Told::End(id) => {
+                let Some(mut open) = self.open.remove(&id) else {
+                    return;
+                };
+                if let Some(call) = open.call.take() {
+                    call.tell(&Observed::Body {
+                        bytes: open.got,
+                        complete: true,
+                    });
+                    self.past.remember(id, call, None);
+                }
+                self.handle(Input::End { id });
+            }
+            Told::Failed(id, error) => {
+                let Some(mut open) = self.open.remove(&id) else {
+                    return;
+                };
+                let call = open.call.take().unwrap_or_else(|| self.about.clone());
+                self.failed(id, call, *error);
+            }
+        }
+    }
+
+    /// The error that the flow has come to.
+    pub(crate) fn error(&mut self, error: FlowError) -> Error {
+        match error {
+            FlowError::Failed(id) => match self.past.failures.remove(&id) {
+                Some(error) => error,
+                None => self.about.failed(ReplyError::truncated(0, None)),
+            },
+            FlowError::Reply(id, error) => self
+                .past
+                .calls
+                .get(&id)
+                .unwrap_or(&self.about)
+                .failed(*error),
+            FlowError::Request(error) => self.about.failed(error),
+            FlowError::Ended(ended) => self.about.failed(ErrorKind::Ended(ended)),
+            FlowError::FailedEvent(event) => self.about.failed(ErrorKind::Failed(event)),
+            FlowError::TimedOut(limit) => self.about.failed(ErrorKind::Deadline {
+                phase: Phase::Wait,
+                limit,
+            }),
+            FlowError::Attempts(errors) => self.attempts(errors, None),
+            // It was not given up here.
+            FlowError::GivenUp | _ => self.about.stopped(Stopped::Cancelled, Phase::Wait),
+        }
+    }
+
+    /// Several attempts; `given_up` takes the place of the end of the last one.
+    fn attempts(&mut self, errors: Vec<FlowError>, mut given_up: Option<Error>) -> Error {
+        let errors = errors
+            .into_iter()
+            .map(|error| match (error, given_up.take()) {
+                (FlowError::GivenUp, Some(error)) => error,
+                (error, before) => {
+                    given_up = before;
+                    self.error(error)
+                }
+            });
+        let errors = errors.collect();
+        self.about.of_attempts(errors)
+    }
+}
+
+impl<F, T> Driver<F>
+where
+    F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
+{
+    /// Drives the flow to its result.
+    pub(crate) fn run(mut self) -> Result<T, Error> {
+        match self.advance() {
+            Ok(result) => result.map_err(|error| self.error(error)),
+            Err(End::Stopped(stopped)) => Err(self.give_up(stopped)),
+            Err(End::Failed(error)) => Err(*error),
         }
     }
 
@@ -224,215 +497,6 @@ where
         }
         error
     }
-
-    fn wake(token: &CancelToken, tell: SyncSender<Told>) -> OnCancel {
-        // If the channel is full, the caller's thread is awake.
-        token.on_cancel(move || drop(tell.try_send(Told::Wake)))
-    }
-
-    fn send(&mut self, send: Send) -> Result<(), End> {
-        let token = self.limits.cancel.as_ref().map_or_else(CancelToken::new, CancelToken::child);
-        let (held, call) = (None, None);
-        let (id, limit) = (send.id, send.limit);
-        self.open.insert(id, Open { token: token.clone(), held, call, got: 0 });
-        let mut limits = CallLimits::default();
-        limits.cancel = Some(token.clone());
-        if let Some(limit) = limit {
-            let ends = Instant::now().checked_add(limit);
-            limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
-            limits.idle = self.limits.idle;
-            self.send_here(send, limits, token);
-            return Ok(());
-        }
-        limits.idle = self.holds.then_some(HELD_TICK);
-        let (client, threads, holds) = (self.client.clone(), self.threads.clone(), self.holds);
-        let carrier = Carrier { client, threads, id, limits };
-        let started = threads::start("scramjet-exchange", move || carrier.carry(send, holds));
-        started.map_err(|error| {
-            self.open.remove(&id);
-            End::Failed(self.about.failed(error).into())
-        })
-    }
-
-    /// Sends a request on this thread, and hands in all of its response.
-    fn send_here(&mut self, send: Send, limits: CallLimits, token: CancelToken) {
-        let id = send.id;
-        *self.threads.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-        let (call, incoming) = self.client.attempt(send.operation, send.request, limits);
-        match incoming {
-            Err(error) => self.failed(id, call, error),
-            Ok(incoming) => {
-                let (head, mut body) = incoming.into_parts();
-                let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0);
-                let (status, headers) = (head.status, &head.headers);
-                self.handle(Input::Head { id, status, reason, headers });
-                let mut buffer = [0; 4 << 10];
-                let mut got = 0;
-                loop {
-                    match read(&mut *body, &mut buffer) {
-                        Ok(0) => {
-                            call.tell(&Observed::Body { bytes: got, complete: true });
-                            self.past.remember(id, call, None);
-                            self.open.remove(&id);
-                            self.handle(Input::End { id });
-                            break;
-                        }
-                        Ok(read) => {
-                            got += u64::try_from(read).unwrap_or_default();
-                            let bytes = buffer.get(..read).unwrap_or_default();
-                            self.handle(Input::Body { id, bytes });
-                        }
-                        Err(error) => {
-                            let error = call.interrupted(error, ReplyError::truncated(got, None));
-                            self.failed(id, call, error);
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        self.threads.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    fn handle(&mut self, input: Input<'_>) {
-        self.flow.handle(self.began.elapsed(), input);
-    }
-
-    fn failed(&mut self, id: ExchangeId, call: Call, error: Error) {
-        call.tell(&Observed::Failed { error: &error });
-        let progress = progress(&error);
-        self.past.remember(id, call, Some(error));
-        self.open.remove(&id);
-        self.handle(Input::Failed { id, progress });
-    }
-
-    fn close(&mut self, id: ExchangeId) {
-        if let Some(open) = self.open.remove(&id) {
-            open.token.cancel();
-        }
-    }
-
-    /// Waits for something to come, until a time of the flow.
-    fn wait(&mut self, until: Option<Duration>) -> Result<(), Stopped> {
-        if let Ok(told) = self.told.try_recv() {
-            self.told(told);
-            return Ok(());
-        }
-        if let Some(id) = self.open.iter().find(|(_, open)| open.held.is_some()).map(|(id, _)| *id) {
-            self.read_held(id);
-            return self.check_idle();
-        }
-        let until = until.and_then(|until| self.began.checked_add(until));
-        let idle = self.limits.end_of_wait(self.quiet_since);
-        let ends = until.into_iter().chain(idle.map(|(end, _)| end)).min();
-        let received = match ends {
-            None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(ends) => {
-                self.told.recv_timeout(ends.saturating_duration_since(Instant::now()))
-            }
-        };
-        match received {
-            Ok(told) => {
-                self.told(told);
-                Ok(())
-            }
-            Err(_) => self.check_idle(),
-        }
-    }
-
-    /// Whether the limits of the caller are reached.
-    fn check_idle(&self) -> Result<(), Stopped> {
-        self.limits.check()?;
-        match self.limits.end_of_wait(self.quiet_since) {
-            Some((end, stopped)) if end <= Instant::now() => Err(stopped),
-            _ => Ok(()),
-        }
-    }
-
-    fn told(&mut self, told: Told) {
-        match told {
-            Told::Wake => {}
-            Told::Head(id, head) => {
-                let Some(open) = self.open.get_mut(&id) else { return };
-                (open.held, open.call) = (head.held, Some(head.call));
-                self.quiet_since = Instant::now();
-                let (status, headers) = (head.status, &head.headers);
-                self.handle(Input::Head { id, status, reason: &head.reason, headers });
-            }
-            Told::Body(id, bytes) => {
-                let Some(open) = self.open.get_mut(&id) else { return };
-                open.got += u64::try_from(bytes.len()).unwrap_or_default();
-                self.quiet_since = Instant::now();
-                self.handle(Input::Body { id, bytes: &bytes });
-            }
-            Told::End(id) => {
-                let Some(open) = self.open.remove(&id) else { return };
-                if let Some(call) = open.call {
-                    call.tell(&Observed::Body { bytes: open.got, complete: true });
-                    self.past.remember(id, call, None);
-                }
-                self.handle(Input::End { id });
-            }
-            Told::Failed(id, error) => {
-                let Some(open) = self.open.remove(&id) else { return };
-                let call = open.call.unwrap_or_else(|| self.about.clone());
-                self.failed(id, call, *error);
-            }
-        }
-    }
-
-    fn read_held(&mut self, id: ExchangeId) {
-        let mut buffer = vec![0; 16 << 10];
-        let Some(Open { held: Some(body), call, got, .. }) = self.open.get_mut(&id) else { return };
-        match read(body, &mut buffer) {
-            Ok(0) => self.told(Told::End(id)),
-            Ok(read) => {
-                buffer.truncate(read);
-                self.told(Told::Body(id, buffer));
-            }
-            Err(error) if is_idle(&error) => {}
-            Err(error) => {
-                let call = call.as_ref().unwrap_or(&self.about);
-                let error = call.interrupted(error, ReplyError::truncated(*got, None));
-                self.told(Told::Failed(id, error.into()));
-            }
-        }
-    }
-
-    /// The error that the flow has come to.
-    fn error(&mut self, error: FlowError) -> Error {
-        match error {
-            FlowError::Failed(id) => match self.past.failures.remove(&id) {
-                Some(error) => error,
-                None => self.about.failed(ReplyError::truncated(0, None)),
-            },
-            FlowError::Reply(id, error) => {
-                self.past.calls.get(&id).unwrap_or(&self.about).failed(*error)
-            }
-            FlowError::Request(error) => self.about.failed(error),
-            FlowError::Ended(ended) => self.about.failed(ErrorKind::Ended(ended)),
-            FlowError::FailedEvent(event) => self.about.failed(ErrorKind::Failed(event)),
-            FlowError::TimedOut(limit) => {
-                self.about.failed(ErrorKind::Deadline { phase: Phase::Wait, limit })
-            }
-            FlowError::Attempts(errors) => self.attempts(errors, None),
-            // It was not given up here.
-            FlowError::GivenUp | _ => self.about.stopped(Stopped::Cancelled, Phase::Wait),
-        }
-    }
-
-    /// Several attempts; `given_up` takes the place of the end of the last one.
-    fn attempts(&mut self, errors: Vec<FlowError>, mut given_up: Option<Error>) -> Error {
-        let errors = errors.into_iter().map(|error| match (error, given_up.take()) {
-            (FlowError::GivenUp, Some(error)) => error,
-            (error, before) => {
-                given_up = before;
-                self.error(error)
-            }
-        });
-        let errors = errors.collect();
-        self.about.of_attempts(errors)
-    }
 }
 
 /// The end of a flow that was not its own.
@@ -447,11 +511,44 @@ impl From<Stopped> for End {
     }
 }
 
-impl<F> Drop for Driver<F> {
-    fn drop(&mut self) {
-        for open in self.open.values() {
-            open.token.cancel();
+impl<F> Driver<F> {
+    /// Drives another flow, which goes on with the exchanges of this one.
+    pub(crate) fn map<G>(self, change: impl FnOnce(F) -> G) -> Driver<G> {
+        let Self {
+            flow,
+            client,
+            about,
+            limits,
+            began,
+            open,
+            threads,
+            told,
+            past,
+            quiet_since,
+            next,
+            again,
+        } = self;
+        Driver {
+            flow: change(flow),
+            client,
+            about,
+            limits,
+            began,
+            open,
+            threads,
+            told,
+            past,
+            quiet_since,
+            next,
+            again,
         }
+    }
+}
+
+/// The exchange ends with this.
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.token.cancel();
     }
 }
 
@@ -464,26 +561,32 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn carry(self, send: Send, holds: bool) {
+    fn carry(self, send: Box<Send>) {
         let id = self.id;
         let (call, incoming) =
-            self.client.attempt(send.operation, send.request, self.limits.clone());
+            self.client
+                .attempt(send.operation, send.request, self.limits.clone());
         let incoming = match incoming {
             Ok(incoming) => incoming,
             Err(error) => return self.tell(Told::Failed(id, error.into())),
         };
         let (head, mut body) = incoming.into_parts();
-        let reason = head.extensions.get::<Reason>().map_or("", |reason| &reason.0).to_owned();
+        let reason = head
+            .extensions
+            .get::<Reason>()
+            .map_or("", |reason| &reason.0)
+            .to_owned();
         let (status, headers) = (head.status, head.headers);
-        if holds {
-            let held = Some(body);
-            return self.tell(Told::Head(id, Head { status, reason, headers, call, held }.into()));
-        }
-        let head = Head { status, reason, headers, call: call.clone(), held: None };
+        let head = Head {
+            status,
+            reason,
+            headers,
+            call: call.clone(),
+        };
         self.tell(Told::Head(id, head.into()));
         let mut got = 0;
         loop {
-            let mut buffer = vec![0; 4 << 10];
+            let mut buffer = vec![0; 16 << 10];
             match read(&mut *body, &mut buffer) {
                 Ok(0) => return self.tell(Told::End(id)),
                 Ok(read) => {
@@ -500,8 +603,11 @@ impl Carrier {
     }
 
     fn tell(&self, told: Told) {
-        let interrupted = self.threads.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
-        interrupted.into_iter().for_each(|token| token.cancel());
+        let token = self.limits.cancel.as_ref();
+        if token.is_some_and(CancelToken::is_cancelled) {
+            return;
+        }
+        self.threads.interrupt(|here| here.asks);
         // The flow may be over.
         let _ = self.threads.tell.send(told);
     }
@@ -514,11 +620,6 @@ fn read(body: &mut (dyn Read + std::marker::Send), buffer: &mut [u8]) -> io::Res
             result => return result,
         }
     }
-}
-
-fn is_idle(error: &io::Error) -> bool {
-    let stopped = error.get_ref().and_then(|inner| inner.downcast_ref());
-    stopped == Some(&Stopped::Idle)
 }
 
 /// How far an exchange had come.

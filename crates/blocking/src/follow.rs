@@ -1,28 +1,26 @@
-//! Streams that outlive their connection.
+//! Streams that outlive their connections.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use scramjet_client_core::{
-    Chunks, Decode, GetInstance, GetVersion, InstanceId, JsonLines, TextLines,
-};
+use scramjet_client_core::flow;
+use scramjet_client_core::{Chunks, Decode, JsonLines, Operation, TextLines};
 use serde::de::DeserializeOwned;
 
+use crate::Error;
 use crate::client::Client;
-use crate::instance::ended;
-use crate::{Error, ErrorKind, Items, ReplyError};
+use crate::flow_driver::Driver;
 
-/// After so long a silence, an instance is asked whether it is still there: most of its streams do not end with it.
-const TICK: Duration = Duration::from_secs(2);
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// A stream that is opened again when its connection is lost: an iterator of what comes, and of the gaps.
+/// A stream that is opened again if its connection is lost: an iterator of what comes, and of the
+/// gaps.
 ///
-/// It ends when the instance has ended or is gone, or the topic has ended; this is noticed at the latest some seconds after the last
-/// item. The handle's deadline bounds the whole of it, and its token ends it; without either it goes on, trying again every 5
-/// seconds. Refusals are errors and the end. An item that cannot be read is an error of its own, as in [`Items`].
+/// It ends when the instance has ended or is gone, or the topic has ended; this is noticed at the
+/// latest some seconds after the last item. The handle's deadline bounds the whole of it, and its
+/// token ends it; without either it goes on, trying again every 5 seconds. Refusals are errors and
+/// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::Items).
+///
+/// A connection that is dead without a word is noticed within some seconds for a stream of an
+/// instance, and within a minute or two for the log of a hub and for topics.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -36,29 +34,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// }
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
-pub struct Follow<D> {
-    client: Client,
-    open: Box<Open<D>>,
-    subject: Subject,
-    /// The idle timeout is not the caller's, but the [`TICK`].
-    ticks: bool,
-    /// Nothing where it is over.
-    items: Option<Items<D>>,
+pub struct Follow<D: Decode + 'static> {
+    driver: Driver<flow::Follow<D>>,
+    over: bool,
 }
 
-type Open<D> = dyn Fn(&Client) -> Result<Items<D>, Error> + Send;
-
-/// What is followed.
-pub(crate) enum Subject {
-    /// Ends with the instance.
-    Instance(InstanceId),
-    /// Ends with its stream.
-    Topic,
-    /// Never ends.
-    Hub,
-}
-
-/// What comes out of a [`Follow`].
+/// An item of a [`Follow`].
 #[derive(Debug)]
 pub enum Followed<T> {
     /// The next item.
@@ -79,171 +60,95 @@ pub struct Gap {
     pub lasted: Duration,
 }
 
-impl<D: Decode> Follow<D> {
-    pub(crate) fn start(
+impl<D: Decode + 'static> Follow<D> {
+    /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it back
+    /// until something is written.
+    pub(crate) fn start<O: Operation>(
         client: &Client,
-        subject: Subject,
-        open: impl Fn(&Client) -> Result<Items<D>, Error> + Send + 'static,
+        operation: &O,
+        flow: flow::Follow<D>,
     ) -> Result<Self, Error> {
-        let mut client = client.begin();
-        let ticks = matches!(subject, Subject::Instance(_)) && client.options.idle.is_none();
-        if ticks {
-            client.options.idle = Some(TICK);
-        }
-        let items = loop {
-            match open(&client.once()) {
-                // An instance that is not up yet is not answered for, and it is not the caller who is impatient.
-                Err(error) if ticks && error.is_idle() => {}
-                result => break result?,
-            }
-        };
-        Ok(Self {
-            client,
-            open: Box::new(open),
-            subject,
-            ticks,
-            items: Some(items),
-        })
-    }
-
-    /// Whether the instance has ended. Nothing else is ever asked.
-    fn is_gone(&self) -> Result<bool, Error> {
-        match &self.subject {
-            Subject::Instance(id) => ended(&self.client, id).map(|ended| ended.is_some()),
-            _ => Ok(false),
-        }
-    }
-
-    /// Whether the end of the stream is that of the subject.
-    fn is_over(&self) -> Result<bool, Error> {
-        match self.subject {
-            Subject::Topic => Ok(true),
-            Subject::Hub => Ok(false),
-            Subject::Instance(ref id) => {
-                // The hub learns of the end a moment after its streams.
-                for _ in 0..20 {
-                    if self.is_gone()? {
-                        return Ok(true);
-                    }
-                    self.client.pause(&GetInstance { id }, FIRST_PAUSE)?;
-                }
-                Ok(false)
-            }
-        }
-    }
-
-    /// Opens the stream again, if that is possible, and tells about it.
-    fn resume(&mut self, lost: Error) -> Result<Gap, Error> {
-        let since = Instant::now();
-        let (mut attempts, mut pause) = (0, FIRST_PAUSE);
+        let about = client.describe(operation);
+        let mut driver = Driver::new(client, about, flow)?;
         loop {
-            self.client.pause(&GetVersion, pause)?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            attempts += 1;
-            match (self.open)(&self.client.once()) {
-                Ok(items) => self.items = Some(items),
-                Err(error)
-                    if error.is_not_found() && matches!(self.subject, Subject::Instance(_)) => {}
-                Err(error) if is_passing(&error) => continue,
+            match driver.next() {
+                Ok(flow::Followed::Opened) => {
+                    return Ok(Self {
+                        driver,
+                        over: false,
+                    });
+                }
+                Ok(_) => {}
                 Err(error) => return Err(error),
             }
-            return Ok(Gap {
-                error: lost,
-                attempts,
-                lasted: since.elapsed(),
-            });
         }
     }
 }
 
 impl Follow<Chunks> {
-    /// Its lines, like [`ByteStream::lines`](crate::ByteStream::lines). A line in which the connection was lost does not come.
+    /// Its lines, like [`ByteStream::lines`](crate::ByteStream::lines). A line in which the
+    /// connection was lost does not come.
     #[must_use]
     pub fn lines(self) -> Follow<TextLines> {
         self.decode(TextLines::default)
     }
 
-    /// Its lines as values, like [`ByteStream::json_lines`](crate::ByteStream::json_lines). A line in which the connection was lost
-    /// does not come.
+    /// Its lines as values, like [`ByteStream::json_lines`](crate::ByteStream::json_lines). A line in
+    /// which the connection was lost does not come.
     #[must_use]
     pub fn json_lines<T: DeserializeOwned + 'static>(self) -> Follow<JsonLines<T>> {
         self.decode(JsonLines::default)
     }
 
     fn decode<D: Decode + 'static>(self, decoder: fn() -> D) -> Follow<D> {
-        let Self {
-            client,
-            open,
-            subject,
-            ticks,
-            items,
-        } = self;
-        let items = items.map(|items| items.into_stream().items(decoder()));
-        let open = move |client: &Client| Ok(open(client)?.into_stream().items(decoder()));
+        let Self { driver, over } = self;
         Follow {
-            client,
-            open: Box::new(open),
-            subject,
-            ticks,
-            items,
+            driver: driver.map(|flow| flow.decode(decoder)),
+            over,
         }
     }
 }
 
-/// Whether it may succeed by being tried again.
-fn is_passing(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::Transport { .. } | ErrorKind::Idle { .. } => true,
-        ErrorKind::Reply(ReplyError::Api(refusal)) => refusal.status.is_server_error(),
-        ErrorKind::Reply(_) => true,
-        _ => false,
-    }
-}
-
-impl<D: Decode> Iterator for Follow<D> {
+impl<D: Decode + 'static> Iterator for Follow<D> {
     type Item = Result<Followed<D::Item>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let mut items = self.items.take()?;
-            let lost = match items.next() {
-                Some(Err(error)) if error.is_idle() => match self.is_gone() {
-                    Ok(true) => return None,
-                    Err(error) if !is_passing(&error) => return Some(Err(error)),
-                    // What else is wrong with the connection shows when the stream is read on.
-                    _ => {
-                        self.items = Some(items);
-                        if self.ticks {
-                            continue;
-                        }
-                        return Some(Err(error));
-                    }
-                },
-                Some(Err(error)) if items.is_lost() => error,
-                Some(item) => {
-                    self.items = Some(items);
-                    return Some(item.map(Followed::Item));
+            if self.over {
+                return None;
+            }
+            return Some(match self.driver.next() {
+                Ok(flow::Followed::Opened) => continue,
+                Ok(flow::Followed::End) => {
+                    self.over = true;
+                    return None;
                 }
-                None => match self.is_over() {
-                    Ok(true) => return None,
-                    Ok(false) => items.cut_off(),
-                    Err(error) => error,
-                },
-            };
-            let passing = is_passing(&lost);
-            return Some(if passing {
-                self.resume(lost).map(Followed::Gap)
-            } else {
-                Err(lost)
+                Ok(flow::Followed::Item(item)) => Ok(Followed::Item(item)),
+                Ok(flow::Followed::Gap {
+                    error,
+                    attempts,
+                    lasted,
+                }) => {
+                    let error = self.driver.error(error);
+                    Ok(Followed::Gap(Gap {
+                        error,
+                        attempts,
+                        lasted,
+                    }))
+                }
+                Err(error) => {
+                    self.over = !error.is_idle() && !error.is_of_item();
+                    Err(error)
+                }
             });
         }
     }
 }
 
-impl<D> fmt::Debug for Follow<D> {
+impl<D: Decode> fmt::Debug for Follow<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follow")
-            .field("items", &self.items)
+            .field("over", &self.over)
             .finish_non_exhaustive()
     }
 }

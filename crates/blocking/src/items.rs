@@ -42,21 +42,6 @@ impl<D: Decode> Items<D> {
         }
     }
 
-    /// The connection is lost, and nothing more comes.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.stream.is_lost()
-    }
-
-    /// The error for an end that came too early.
-    pub(crate) fn cut_off(&self) -> Error {
-        self.stream.cut_off()
-    }
-
-    /// The rest of the bytes.
-    pub(crate) fn into_stream(self) -> ByteStream {
-        self.stream
-    }
-
     fn read_on(&mut self) -> Result<Option<D::Item>, Error> {
         loop {
             match self

@@ -132,11 +132,10 @@ mod deploy;
 #[cfg(feature = "pack")]
 mod deploy_if_changed;
 mod dry_run;
-mod ended;
 mod error;
 mod exchange;
+mod flow_driver;
 mod follow;
-mod force;
 pub mod guide;
 mod host;
 mod in_words;
@@ -161,6 +160,7 @@ mod ready;
 mod sequence;
 mod start;
 mod stream;
+mod threads;
 mod topics;
 pub mod transport;
 mod upload;
@@ -173,7 +173,7 @@ pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
-pub use ended::Ended;
+
 pub use error::{Error, ErrorKind};
 pub use follow::{Follow, Followed, Gap};
 pub use host::HostClient;
@@ -207,8 +207,8 @@ pub use scramjet_client_core as core;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
     ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,
-    DisconnectedHub, Disk, DryRun, DryRunBody, Entities, ErrorCode, Event, EventLines, EventName,
-    Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
+    DisconnectedHub, Disk, DryRun, DryRunBody, Ended, Entities, ErrorCode, Event, EventLines,
+    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
     InstanceInfo, InstanceStatus, JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel,
     LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
     NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys,

@@ -174,11 +174,6 @@ impl ByteStream {
         self.call.failed(error)
     }
 
-    pub(crate) fn cut_off(&self) -> Error {
-        self.call
-            .failed(ReplyError::truncated(self.got, self.expected))
-    }
-
     /// The error for a writer that does not take what came.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
         self.call.failed(ErrorKind::Write(error))

@@ -7,10 +7,10 @@ use scramjet_client_core::{
 
 use crate::call::Call;
 use crate::client::Client;
-use crate::follow::Subject;
 use crate::{
     ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions,
 };
+use scramjet_client_core::flow;
 
 /// A hub of 1.x never answers where there is no data.
 fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
@@ -115,14 +115,14 @@ macro_rules! topic_data {
                 RequestError: From<N::Error>,
             {
                 let name = name.try_into().map_err(RequestError::from)?;
-                Follow::start(self.client(), Subject::Topic, move |client| {
-                    Ok(client
-                        .open(&ReadTopic {
-                            name: &name,
-                            content_type,
-                        })?
-                        .items(Chunks::default()))
-                })
+                let client = self.client().begin();
+                let operation = ReadTopic {
+                    name: &name,
+                    content_type,
+                };
+                let endpoint = client.endpoint().clone();
+                let flow = flow::Follow::topic(endpoint, name.clone(), content_type);
+                Follow::start(&client, &operation, flow)
             }
         }
     };

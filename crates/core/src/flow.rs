@@ -99,7 +99,7 @@ pub enum Command<T> {
 }
 
 /// A request to be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Send {
     /// Names the exchange.
     pub id: ExchangeId,
@@ -148,6 +148,8 @@ pub enum Input<'a> {
         id: ExchangeId,
         /// How far it had come.
         progress: Progress,
+        /// The same request may succeed later. Not if a certificate is not trusted, for example.
+        passes: bool,
     },
 }
 

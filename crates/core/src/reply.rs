@@ -106,6 +106,20 @@ impl<D: Decode> Reply<D> {
         }
     }
 
+    /// Reads the rest of the body by another decoder.
+    pub(crate) fn decode_by<E: Decode>(self, decoder: E) -> Reply<E> {
+        let reading = match self.reading {
+            Reading::Success(_) => Reading::Success(decoder),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Over => Reading::Over,
+        };
+        Reply {
+            reading,
+            got: self.got,
+            expected: self.expected,
+        }
+    }
+
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.got = self

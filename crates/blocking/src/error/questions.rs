@@ -43,6 +43,12 @@ impl Error {
         self.api().is_some_and(ApiError::is_not_found)
     }
 
+    /// A 404 of the hub itself. Others may be those of a gateway that does not reach it.
+    pub(crate) fn is_hubs_not_found(&self) -> bool {
+        self.api()
+            .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
+    }
+
     /// In use, or already there (409).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -77,6 +83,16 @@ impl Error {
     /// Nothing moved for as long as the idle timeout.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.decisive(), ErrorKind::Idle { .. })
+    }
+
+    /// An item of a stream could not be read; others may follow.
+    pub(crate) fn is_of_item(&self) -> bool {
+        matches!(
+            self.decisive(),
+            ErrorKind::Reply(
+                ReplyError::Body { .. } | ReplyError::Text { .. } | ReplyError::TooLarge { .. }
+            )
+        )
     }
 
     /// How the instance has ended that was waited for, where that is what happened.
@@ -115,6 +131,26 @@ impl Error {
                 _ => refusal.is_overloaded() || refusal.is_transient(),
             },
             _ => error.is_lost(),
+        }
+    }
+
+    /// Whether the same request may succeed later, as far as the network is concerned.
+    pub(crate) fn may_pass(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Transport { phase, source } => {
+                let kind = source.downcast_ref().map(io::Error::kind);
+                match phase {
+                    Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
+                    _ => {
+                        kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
+                    }
+                }
+            }
+            ErrorKind::Reply(error) => error.is_transient(),
+            ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. } => {
+                true
+            }
+            _ => false,
         }
     }
 

@@ -45,6 +45,7 @@ impl fmt::Display for Error {
             (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
             (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
+            (ErrorKind::Thread(_), _) => f.write_str("failed: a thread could not be created"),
             (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
             (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
         }?;

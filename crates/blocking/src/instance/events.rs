@@ -5,8 +5,8 @@ use scramjet_client_core::{
 };
 use serde::Serialize;
 
-use crate::follow::Subject;
 use crate::{Error, EventStream, Follow, InstanceClient};
+use scramjet_client_core::flow;
 
 impl InstanceClient {
     /// `GET /instance/:id/once/:name`: waits for the next event of this name, for as long as it takes.
@@ -83,16 +83,16 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        let id = self.id.clone();
+        let client = self.host.client.begin();
+        let (id, endpoint) = (self.id.clone(), client.known_endpoint()?);
+        let flow = flow::Follow::events(endpoint, id, name.clone())?;
         Follow::start(
-            &self.host.client,
-            Subject::Instance(self.id.clone()),
-            move |client| {
-                client.items(&ReadEvents {
-                    id: &id,
-                    name: &name,
-                })
+            &client,
+            &ReadEvents {
+                id: &self.id,
+                name: &name,
             },
+            flow,
         )
     }
 

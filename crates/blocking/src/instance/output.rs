@@ -2,8 +2,8 @@
 
 use scramjet_client_core::{JsonLines, LogLine, OutputStream, ReadStream};
 
-use crate::follow::Subject;
 use crate::{ByteStream, Error, Follow, InstanceClient, Items};
+use scramjet_client_core::flow;
 
 impl InstanceClient {
     /// `GET /instance/:id/{stdout,stderr,output,log}`: one of the instance's streams. Returns when the hub has answered; the
@@ -66,24 +66,24 @@ impl InstanceClient {
 
     /// `GET /instance/:id/log`, as records, for as long as the instance lives, also over a lost connection. See [`Follow`].
     ///
-    /// What was logged while nobody read comes when the stream is open again, but what was on its way is lost.
+    /// A hub of 0.18 keeps what is logged while nobody reads. One of 1.x gives the log of an instance
+    /// once: after a gap, the lines of the instance in the hub's log are followed instead. What comes
+    /// twice by that is left out.
     ///
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
-        let id = self.id.clone();
+        let client = self.host.client.begin();
+        let (id, endpoint) = (self.id.clone(), client.known_endpoint()?);
+        let operation = ReadStream {
+            id: &self.id,
+            stream: OutputStream::Log,
+        };
         Follow::start(
-            &self.host.client,
-            Subject::Instance(self.id.clone()),
-            move |client| {
-                Ok(client
-                    .open(&ReadStream {
-                        id: &id,
-                        stream: OutputStream::Log,
-                    })?
-                    .json_lines())
-            },
+            &client,
+            &operation,
+            flow::Follow::instance_log(endpoint, id)?,
         )
     }
 }

@@ -1,24 +1,12 @@
 //! Waiting for what an instance does, and not for ever where it cannot do it any more.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
+use scramjet_client_core::{Event, EventName, GetInstance, InstanceId, LastEvent, RequestError};
 
-use scramjet_client_core::{
-    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
-};
-use serde_json::Value;
-
-use crate::call::Call;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::client::Client;
-use crate::{CancelToken, Ended, Error, ErrorKind, InstanceClient, TransportError};
-
-/// How long to wait before an instance is asked for the first time whether it still lives, and how long at most between two times.
-const FIRST_TICK: Duration = Duration::from_millis(100);
-const LONGEST_TICK: Duration = Duration::from_secs(2);
-
-/// How long what was sent before something else may take to be heard after it.
-const ECHO: Duration = Duration::from_millis(500);
+use crate::{Ended, Error, InstanceClient};
 
 impl InstanceClient {
     /// Waits for an event, which may have fired at any time since the start. `GET /instance/:id/event/:name`, and on 1.x
@@ -99,23 +87,21 @@ impl InstanceClient {
         self.wait(names, Since::Now)
     }
 
-    /// Waits until the instance has ended, and tells how, as far as the hub does. `GET /instance/:id`, ever less often, in the end
-    /// every 2 seconds.
+    /// Waits until the instance has ended, and tells how, as far as the hub does. `GET /instance/:id`,
+    /// ever less often, in the end every 2 seconds.
     ///
-    /// A sequence that has come to its end is kept by its hub for 10 more seconds.
+    /// A sequence that has completed is kept by its hub for 10 more seconds. An instance that the hub
+    /// does not know any more has ended; a `404` of a gateway in front of the hub does not count.
     ///
     /// # Errors
-    /// See [`Error`]. That the instance is gone is none: it has ended.
+    /// See [`Error`]. Outages of up to a minute, or within the limits of the handle if it has some,
+    /// are waited for.
     pub fn wait_ended(&self) -> Result<Ended, Error> {
         let client = self.host.client.begin();
-        let mut tick = FIRST_TICK / 4;
-        loop {
-            if let Some(ended) = ended(&client, &self.id)? {
-                return Ok(ended);
-            }
-            client.pause(&GetInstance { id: &self.id }, tick)?;
-            tick = (tick * 2).min(LONGEST_TICK);
-        }
+        let about = client.describe(&GetInstance { id: &self.id });
+        let endpoint = client.endpoint().clone();
+        let flow = WaitForEnd::new(endpoint, self.id.clone(), client.patience());
+        client.drive(about, flow)
     }
 
     fn wait<N>(&self, names: impl IntoIterator<Item = N>, since: Since) -> Result<Event, Error>
@@ -123,262 +109,31 @@ impl InstanceClient {
         N: TryInto<EventName>,
         RequestError: From<N::Error>,
     {
+        let names = names.into_iter().map(TryInto::try_into);
         let names = names
-            .into_iter()
-            .map(TryInto::try_into)
             .collect::<Result<Vec<EventName>, _>>()
             .map_err(RequestError::from)?;
-        let Some(first) = names.first().cloned() else {
-            return Err(RequestError::option(
-                "names",
-                "there is none, and nothing would ever come",
-            )
-            .into());
+        let client = self.host.client.begin();
+        let id = &self.id;
+        let about = names
+            .first()
+            .map(|name| client.describe(&LastEvent { id, name }));
+        let endpoint = if names.is_empty() {
+            client.endpoint().clone()
+        } else {
+            client.known_endpoint()?
         };
-        let mut client = self.host.client.begin();
-        let dialect = client.dialect()?;
-        let listening = Listening(client.options.cancel.take().unwrap_or_default().child());
-        client.options.cancel = Some(listening.0.clone());
-
-        let (tell, told) = channel();
-        let checks = listening.0.child();
-        for name in names {
-            let ear = Ear {
-                client: client.clone(),
-                id: self.id.clone(),
-                name,
-                dialect,
-                tell: tell.clone(),
-                checks: checks.clone(),
-            };
-            ear.listen(since)?;
-        }
-        Waiting {
-            client,
-            id: &self.id,
-            first,
-            dialect,
-            told,
-            checks,
-        }
-        .run()
+        let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
+        let about = about.unwrap_or_else(|| client.describe(&GetInstance { id }));
+        client.drive(about, flow)
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Since {
-    Start,
-    Now,
-}
-
-/// Ends all listening when it is dropped.
-struct Listening(CancelToken);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// How the instance has ended; nothing where it has not.
+/// How the instance has ended; nothing if it has not.
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
     match client.call(&GetInstance { id }) {
-        Ok(info) => Ok(Ended::of(info)),
-        Err(error) if error.is_not_found() => Ok(Some(Ended::gone(id))),
+        Ok(info) => Ok(Ended::of(info).ok()),
+        Err(error) if error.is_hubs_not_found() => Ok(Some(Ended::gone(id))),
         Err(error) => Err(error),
     }
-}
-
-/// Listens for one event, on threads of its own.
-#[derive(Clone)]
-struct Ear {
-    client: Client,
-    id: InstanceId,
-    name: EventName,
-    dialect: Dialect,
-    tell: Sender<Heard>,
-    /// Ends a question about the instance's state when there is something better to do.
-    checks: CancelToken,
-}
-
-/// What an ear has heard.
-struct Heard {
-    name: EventName,
-    /// From the stream of events, and not by asking for the last one.
-    streamed: bool,
-    result: Result<Event, Error>,
-}
-
-impl Ear {
-    fn listen(self, since: Since) -> Result<(), Error> {
-        match since {
-            Since::Start if self.dialect.keeps_event_data() => self.spawn(Self::ask),
-            // Where the last event may come without its data, the stream has it, and is opened before.
-            _ => self.spawn(move |ear| {
-                match ear.client.items(&ReadEvents {
-                    id: &ear.id,
-                    name: &ear.name,
-                }) {
-                    Err(error) => ear.tell(true, Err(error)),
-                    Ok(mut stream) => {
-                        if since == Since::Start {
-                            if let Err(error) = ear.clone().spawn(Self::ask) {
-                                return ear.tell(false, Err(error));
-                            }
-                        }
-                        let event = stream.next().unwrap_or_else(|| Err(stream.cut_off()));
-                        ear.tell(true, event);
-                    }
-                }
-            }),
-        }
-    }
-
-    fn ask(self) {
-        let last = self.client.call(&LastEvent {
-            id: &self.id,
-            name: &self.name,
-        });
-        self.tell(false, last);
-    }
-
-    fn spawn(self, listen: impl FnOnce(Self) + Send + 'static) -> Result<(), Error> {
-        let call = Call::unbuilt::<LastEvent<'_>>();
-        let thread = thread::Builder::new()
-            .name("scramjet-event".into())
-            .spawn(move || listen(self));
-        thread
-            .map(drop)
-            .map_err(|error| call.unanswered(TransportError::connect(error).into()))
-    }
-
-    fn tell(&self, streamed: bool, result: Result<Event, Error>) {
-        // Nobody is there any more where something else came first.
-        let _ = self.tell.send(Heard {
-            name: self.name.clone(),
-            streamed,
-            result,
-        });
-        self.checks.cancel();
-    }
-}
-
-struct Waiting<'a> {
-    client: Client,
-    id: &'a InstanceId,
-    first: EventName,
-    dialect: Dialect,
-    told: Receiver<Heard>,
-    checks: CancelToken,
-}
-
-impl Waiting<'_> {
-    fn run(self) -> Result<Event, Error> {
-        let mut checking = self.client.clone();
-        checking.options.cancel = Some(self.checks.clone());
-        // An instance that is not up yet is not answered for. It may be up the next time.
-        checking.options.idle = Some(
-            checking
-                .options
-                .idle
-                .unwrap_or(LONGEST_TICK)
-                .min(LONGEST_TICK),
-        );
-        let mut tick = FIRST_TICK;
-        loop {
-            if let Ok(heard) = self.told.recv_timeout(tick) {
-                return self.judge(heard);
-            }
-            tick = (tick * 2).min(LONGEST_TICK);
-            // Where this fails, the listening does so too, or has just heard something.
-            if let Ok(Some(ended)) = ended(&checking, self.id) {
-                // What was emitted before the end was sent before it.
-                return match self.told.recv_timeout(ECHO) {
-                    Ok(heard) => self.judge(heard),
-                    Err(_) => Err(self.in_vain(ended)),
-                };
-            }
-        }
-    }
-
-    fn judge(&self, heard: Heard) -> Result<Event, Error> {
-        match heard.result {
-            Ok(event) if self.dialect.keeps_event_data() => Ok(event),
-            Ok(event) if heard.streamed => Ok(without_data_that_means_nothing(event)),
-            Ok(event) if event.data.is_null() => Ok(self.streamed(&heard.name).unwrap_or(event)),
-            Ok(event) => Ok(event),
-            Err(error) if error.api().is_some() => {
-                let data = if heard.streamed || self.dialect.keeps_event_data() {
-                    None
-                } else {
-                    data_taken_for_a_status(&error)
-                };
-                if let Some(data) = data {
-                    return Ok(self
-                        .streamed(&heard.name)
-                        .unwrap_or_else(|| Event::new(heard.name.as_str(), data)));
-                }
-                match ended(&self.client, self.id)? {
-                    Some(ended) => Err(self.in_vain(ended)),
-                    None => Err(error),
-                }
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// An event that was answered without its data: it is on its way in the stream as well, with its data, if it has just fired.
-    fn streamed(&self, name: &EventName) -> Option<Event> {
-        let until = Instant::now() + ECHO;
-        loop {
-            match self
-                .told
-                .recv_timeout(until.saturating_duration_since(Instant::now()))
-                .ok()?
-            {
-                Heard {
-                    name: heard,
-                    streamed: true,
-                    result: Ok(event),
-                } if heard == *name => {
-                    return Some(without_data_that_means_nothing(event));
-                }
-                // Another one came too late.
-                Heard { result: Ok(_), .. } => {}
-                Heard { result: Err(_), .. } => return None,
-            }
-        }
-    }
-
-    fn in_vain(&self, ended: Ended) -> Error {
-        self.client
-            .describe(&LastEvent {
-                id: self.id,
-                name: &self.first,
-            })
-            .failed(ErrorKind::Ended(ended.into()))
-    }
-}
-
-/// 1.x streams write `{}` for nothing, `null`, `false`, `0` and `""`.
-fn without_data_that_means_nothing(event: Event) -> Event {
-    let nothing = event.data.as_object().is_some_and(|data| data.is_empty());
-    if nothing {
-        Event::new(&event.name, Value::Null)
-    } else {
-        event
-    }
-}
-
-/// A refusal that is none: a 1.x hub takes a member `opStatus` in an event's data for the status of its answer, and fails to write
-/// an event without data. What is left of the data.
-fn data_taken_for_a_status(error: &Error) -> Option<Value> {
-    let refusal = error.api()?;
-    if refusal.status == 500 && refusal.message.contains("Failed to serialize data") {
-        return Some(Value::Null);
-    }
-    // A hub's own refusal says more than the name of its status.
-    let data: Value = serde_json::from_slice(&refusal.body).ok()?;
-    let named = refusal.status.canonical_reason()?;
-    (data.get("error")?.as_str()? == named).then_some(data)
 }

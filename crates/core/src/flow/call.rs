@@ -205,21 +205,21 @@ struct Reading<D> {
 /// Why an exchange gave no value.
 #[derive(Debug)]
 pub(super) enum CallError {
-    Failed(Progress),
+    Failed { progress: Progress, passes: bool },
     Reply(Box<ReplyError>),
 }
 
 impl CallError {
     pub(super) fn of(self, id: ExchangeId) -> FlowError {
         match self {
-            Self::Failed(_) => FlowError::Failed(id),
+            Self::Failed { .. } => FlowError::Failed(id),
             Self::Reply(error) => FlowError::Reply(id, error),
         }
     }
 
     pub(super) fn api(&self) -> Option<&ApiError> {
         match self {
-            Self::Failed(_) => None,
+            Self::Failed { .. } => None,
             Self::Reply(error) => error.api(),
         }
     }
@@ -228,14 +228,17 @@ impl CallError {
     /// of the hub could not reach it.
     pub(super) fn may_succeed_later(&self) -> bool {
         match self {
-            Self::Failed(_) => true,
+            Self::Failed { passes, .. } => *passes,
             Self::Reply(error) => error.is_transient(),
         }
     }
 
     /// A response that ended before it was complete.
     pub(super) fn cut_off() -> Self {
-        Self::Failed(Progress::Answered)
+        Self::Failed {
+            progress: Progress::Answered,
+            passes: true,
+        }
     }
 
     /// A refusal with this status.
@@ -252,7 +255,7 @@ impl CallError {
     /// Whether the hub may have carried the request out.
     pub(super) fn may_be_carried_out(&self) -> bool {
         match self {
-            Self::Failed(progress) => *progress >= Progress::MayBeReceived,
+            Self::Failed { progress, .. } => *progress >= Progress::MayBeReceived,
             Self::Reply(error) => match error.api() {
                 // A gateway that waits in vain for the hub has passed the request on.
                 Some(refusal) => matches!(refusal.received_status.as_u16(), 502 | 504 | 520..=530),
@@ -303,15 +306,20 @@ impl<D: Decode> Call<D> {
                     }
                 }
             }
-            Input::Failed { progress, .. } => {
+            Input::Failed {
+                progress, passes, ..
+            } => {
                 return match &mut self.state {
                     State::Over => came,
                     // A refusal that was cut off is a refusal still.
                     State::Answered(reply) => match reply.cut_off() {
                         error if error.api().is_some() => self.over(CallError::Reply(error.into())),
-                        _ => self.over(CallError::Failed(Progress::Answered)),
+                        _ => self.over(CallError::Failed {
+                            progress: Progress::Answered,
+                            passes,
+                        }),
                     },
-                    State::Sent(_) => self.over(CallError::Failed(progress)),
+                    State::Sent(_) => self.over(CallError::Failed { progress, passes }),
                 };
             }
         }
@@ -352,6 +360,16 @@ impl<D: Decode> Call<D> {
     fn over(&mut self, error: CallError) -> Vec<Came<D::Item>> {
         self.state = State::Over;
         Vec::from([Came::Error(error)])
+    }
+
+    /// Reads the response by another decoder from now on.
+    pub(super) fn decode_by<E: Decode>(self, decoder: E) -> Call<E> {
+        let state = match self.state {
+            State::Sent(Reading { refusal, .. }) => State::Sent(Reading { decoder, refusal }),
+            State::Answered(reply) => State::Answered(reply.decode_by(decoder)),
+            State::Over => State::Over,
+        };
+        Call { id: self.id, state }
     }
 
     /// The value of a response that holds a single one, once it is complete.

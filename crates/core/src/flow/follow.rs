@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
@@ -122,6 +123,19 @@ enum State<D> {
     Over,
 }
 
+impl<D> State<D> {
+    fn map<E>(self, change: impl FnOnce(Call<D>) -> Call<E>) -> State<E> {
+        match self {
+            Self::At(time, lost) => State::At(time, lost),
+            Self::Opening(call, lost, limit) => State::Opening(change(call), lost, limit),
+            Self::Open(call, last, headed) => State::Open(change(call), last, headed),
+            Self::Ending(id, limit) => State::Ending(id, limit),
+            Self::Ended(call, until) => State::Ended(call.map(change), until),
+            Self::Over => State::Over,
+        }
+    }
+}
+
 /// A connection that was lost.
 struct Lost {
     error: FlowError,
@@ -134,6 +148,8 @@ struct Check {
     status: Option<StatusCheck>,
     version: Option<Call<Json<HubVersion>>>,
     unanswered: u32,
+    /// The instance has ended, and the stream was opened once more because it had not answered.
+    doubted: bool,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
@@ -208,7 +224,82 @@ impl Follow<Chunks> {
     }
 }
 
+impl Follow<Chunks> {
+    /// Reads the data by such decoders from now on, also what has come already.
+    #[must_use]
+    pub fn decode<D>(self, decoder: impl Fn() -> D + Send + Sync + 'static) -> Follow<D>
+    where
+        D: Decode + 'static,
+    {
+        let Self {
+            outbox,
+            subject,
+            open,
+            state,
+            ready,
+            check,
+            outage,
+            began,
+            reopened,
+            given_up,
+            ..
+        } = self;
+        let decoder = Arc::new(decoder);
+        let again = Arc::clone(&decoder);
+        let mut follow = Follow {
+            outbox,
+            subject,
+            open: Box::new(move |outbox, lost| Ok(open(outbox, lost)?.decode_by(again()))),
+            seen: None,
+            state: state.map(|call| call.decode_by(decoder())),
+            ready: VecDeque::new(),
+            check,
+            outage,
+            began,
+            reopened,
+            given_up,
+        };
+        for ready in ready {
+            match ready {
+                Ok(Followed::Item(bytes)) => follow.feed(&bytes),
+                Ok(Followed::Opened) => follow.ready.push_back(Ok(Followed::Opened)),
+                Ok(Followed::End) => follow.ready.push_back(Ok(Followed::End)),
+                Ok(Followed::Gap {
+                    error,
+                    attempts,
+                    lasted,
+                }) => {
+                    follow.ready.push_back(Ok(Followed::Gap {
+                        error,
+                        attempts,
+                        lasted,
+                    }));
+                }
+                Err(error) => follow.ready.push_back(Err(error)),
+            }
+        }
+        follow
+    }
+}
+
 impl<D: Decode + 'static> Follow<D> {
+    /// Hands in bytes that came before there was this decoder.
+    fn feed(&mut self, bytes: &[u8]) {
+        if let State::Open(call, ..) = &mut self.state {
+            let input = Input::Body { id: call.id, bytes };
+            for came in call.handle(&input) {
+                match came {
+                    Came::Item(item) => self.ready.push_back(Ok(Followed::Item(item))),
+                    Came::Broken(error) => {
+                        self.ready
+                            .push_back(Err(FlowError::Reply(input.id(), error)));
+                    }
+                    Came::Accepted | Came::End | Came::Error(_) => {}
+                }
+            }
+        }
+    }
+
     /// Follows a topic, whose data is read by such decoders.
     #[must_use]
     pub fn topic_as(
@@ -248,6 +339,7 @@ impl<D: Decode + 'static> Follow<D> {
                 status,
                 version: None,
                 unanswered: 0,
+                doubted: false,
             },
             outage: Outage::new(Patience::ENDLESS),
             began: false,
@@ -417,15 +509,18 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    // Its connection may have been dead all the time.
-                    State::Open(call, last, false) => {
+                    // Its connection may have been dead all the time: it is opened once more.
+                    State::Open(call, last, false) if !self.check.doubted => {
+                        self.check.doubted = true;
                         let id = call.id;
                         self.outbox.close(&call);
                         self.state = State::Open(call, last, false);
                         return self.lost(now, id, CallError::cut_off());
                     }
                     State::Open(call, ..) => State::Ended(Some(call), now + ECHO),
-                    _ => State::Ended(None, now),
+                    State::Ending(..) => State::Ended(None, now),
+                    // The last lines are in the stream that is about to be opened.
+                    state => state,
                 };
             }
             Some(Finding::Unknown(_, error)) => self.unanswered(now, &error),

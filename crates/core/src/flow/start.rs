@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long to look for an instance whose start may have been carried out.
-const SEARCH_LIMIT: Duration = Duration::from_secs(30);
+const SEARCH_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a start may take after its caller has given up. 0.18 never answers some.
 const GIVEN_UP_LIMIT: Duration = Duration::from_secs(10);

@@ -46,11 +46,15 @@ struct UntilAnswered {
     outcome: Outcome<HubVersion>,
 }
 
-/// A gateway may answer for a hub that is away, in many ways.
+/// Whether somebody else answers as long as the hub is away: in no way that the hub itself would.
 fn may_pass(error: &CallError) -> bool {
-    let gateway = |refusal: &crate::ApiError| refusal.status == 500 || !refusal.is_from_hub();
-    let absent = error.has_status(404) || error.has_status(500);
-    error.may_succeed_later() || (absent && error.api().is_some_and(gateway))
+    match error.api() {
+        None => matches!(error, CallError::Failed { .. }) || error.may_succeed_later(),
+        Some(refusal) => {
+            let absent = matches!(refusal.received_status.as_u16(), 404 | 500);
+            refusal.is_transient() || (absent && !refusal.is_from_hub()) || refusal.status == 500
+        }
+    }
 }
 
 impl UntilAnswered {
@@ -62,19 +66,15 @@ impl UntilAnswered {
             Some(_) => self.last = Some(error),
         }
         if !passes {
-            return self.end();
+            return self.end(None);
         }
         self.next = now + self.delay;
         self.delay = (self.delay * 2).min(LONGEST_DELAY);
     }
 
-    fn end(&mut self) {
-        let errors = self
-            .first
-            .take()
-            .into_iter()
-            .chain(self.last.take())
-            .collect();
+    fn end(&mut self, given_up: Option<FlowError>) {
+        let attempts = [self.first.take(), self.last.take(), given_up];
+        let errors = attempts.into_iter().flatten().collect();
         self.outcome = Some(Err(FlowError::of_attempts(errors)));
     }
 }
@@ -112,11 +112,7 @@ impl Part for UntilAnswered {
 
     fn give_up(&mut self, _: &mut Outbox, _: Duration) {
         if self.outcome.is_none() {
-            match self.first {
-                None => self.first = Some(FlowError::GivenUp),
-                Some(_) => self.last = Some(FlowError::GivenUp),
-            }
-            self.end();
+            self.end(Some(FlowError::GivenUp));
         }
     }
 }

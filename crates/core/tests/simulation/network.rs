@@ -313,7 +313,14 @@ where
                 if let Some(exchange) = self.exchanges.remove(&id) {
                     exchange.hub.into_iter().for_each(|id| hub.abandon(id));
                 }
-                self.flow.handle(now, Input::Failed { id, progress });
+                self.flow.handle(
+                    now,
+                    Input::Failed {
+                        id,
+                        progress,
+                        passes: true,
+                    },
+                );
             }
         }
     }
