@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod faults;
+
 use std::io::Read;
 use std::time::Duration;
 
