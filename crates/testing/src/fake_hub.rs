@@ -29,6 +29,7 @@
 //! [`FakeHub::advance`]. The limits of the client are real time in any case.
 
 mod clock;
+mod parser;
 mod process;
 mod server;
 mod transport;

@@ -476,7 +476,7 @@ impl Network {
     pub fn poll(&mut self, id: ConnectionId) -> Piece {
         let now = self.hub.now();
         let Some(connection) = self.connections.get_mut(&id) else {
-            return Piece::End;
+            return Piece::Cut;
         };
         if connection.silent || now < connection.not_before {
             return Piece::Pending;
