@@ -8,7 +8,9 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_blocking::transport::Outgoing;
 use scramjet_client_blocking::{CancelToken, HostClient, InstanceClient, StartOptions};
-use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
+use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Settings};
+use scramjet_client_testing::model::{Model, Piece};
+use scramjet_client_testing::network::Network;
 
 /// A hub and a client that sends each request once.
 fn hub() -> (FakeHub, HostClient) {
@@ -165,6 +167,34 @@ fn a_proxy_gives_up_at_its_time_and_wakes_the_client() {
         hub.advance(Duration::from_secs(60));
         let error = call.join().unwrap().unwrap_err();
         assert_eq!(error.api().unwrap().status, 504);
+    }
+}
+
+/// Whoever waits for a response is woken only by a change.
+#[test]
+fn the_end_of_a_delay_and_of_the_patience_of_a_proxy_are_changes() {
+    let seconds = Duration::from_secs;
+    let patient = proxy(|proxy| proxy.timeout = Some(seconds(30)));
+    for (fault, proxy, path) in [
+        (Some(Fault::delay(seconds(30))), None, "version"),
+        (None, Some(patient), "log"),
+    ] {
+        let mut settings = Settings::of(Generation::V1);
+        settings.times.slowest_request = None;
+        let mut network = Network::new(Model::new(settings));
+        fault.into_iter().for_each(|fault| network.add_fault(fault));
+        network.set_proxy(proxy);
+        let request = Request::get(format!("/api/v1/{path}")).body(()).unwrap();
+        let id = network.request(&request).unwrap();
+        network.end_upload(id);
+        while network.poll(id) != Piece::Pending {}
+        network.hub().take_changed();
+        network.advance(seconds(29));
+        assert!(!network.hub().take_changed(), "{path}");
+        assert_eq!(network.next_due(), Some(seconds(30)), "{path}");
+        network.advance(seconds(30));
+        assert!(network.hub().take_changed(), "{path}");
+        assert_ne!(network.poll(id), Piece::Pending, "{path}");
     }
 }
 

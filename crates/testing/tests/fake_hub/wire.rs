@@ -345,6 +345,19 @@ fn a_chunked_upload_may_have_extensions_and_trailers() {
     assert_eq!(hub.sequences().len(), 1);
 }
 
+#[test]
+fn a_refusal_whose_status_has_no_body_has_none() {
+    let hub = hub(Generation::V1);
+    for status in [204, 304] {
+        hub.fault(Fault::refuse(status, "not sent"));
+        let text = send(&hub, LAST);
+        assert!(
+            text.ends_with("\r\n\r\n") && !text.contains("content-length"),
+            "{text}"
+        );
+    }
+}
+
 /// A program that keeps a channel open as long as anything of its hub is left.
 fn watched(hub: &FakeHub) -> Receiver<()> {
     let (sender, receiver) = channel::<()>();
