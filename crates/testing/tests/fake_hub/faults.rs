@@ -1,6 +1,6 @@
 //! Faults, proxies, and the times at which a hub wakes those who wait for it.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
@@ -123,8 +123,10 @@ fn a_refusal_without_a_body_leaves_the_connection_in_order() {
         hub.fault(Fault::refuse(503, "not sent either").on("HEAD", "*"));
         let head = Request::head(hub.url() + "/version").body(Outgoing::Empty);
         let response = hub.transport().send(head.unwrap()).unwrap();
-        let body = response.into_body().bytes().next();
-        assert!(body.is_none());
+        assert_eq!(
+            io::copy(&mut response.into_body(), &mut io::sink()).unwrap(),
+            0
+        );
         assert_eq!(host.version().unwrap().version, "1.0.1");
     }
 }
@@ -274,7 +276,10 @@ fn a_proxy_that_compresses_leaves_empty_responses_alone() {
         let request = Request::options(hub.url() + "/version").body(Outgoing::Empty);
         let response = hub.transport().send(request.unwrap()).unwrap();
         assert!(!response.headers().contains_key("content-encoding"));
-        assert_eq!(response.into_body().bytes().count(), 0);
+        assert_eq!(
+            io::copy(&mut response.into_body(), &mut io::sink()).unwrap(),
+            0
+        );
         hub.set_proxy(None);
         assert_eq!(host.version().unwrap().version, "1.0.1");
     }
