@@ -143,6 +143,25 @@ fn cut_after_nothing_gives_the_head_alone() {
 }
 
 #[test]
+fn a_response_that_was_cut_never_looks_complete() {
+    let (hub, host) = hub();
+    let instance = instance(&hub, &host);
+    hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
+    let mut stdout = instance.stdout().unwrap();
+    for _ in 0..3 {
+        assert!(stdout.read(&mut [0]).is_err());
+    }
+    let request = Request::get(hub.url() + "/version").body(Outgoing::Empty);
+    hub.fault(Fault::cut_after(5).on("GET", "version"));
+    let mut body = hub.transport().send(request.unwrap()).unwrap().into_body();
+    let mut text = String::new();
+    for _ in 0..3 {
+        assert!(body.read_to_string(&mut text).is_err());
+    }
+    assert_eq!(text, r#"{"api"#);
+}
+
+#[test]
 fn delay_ends_at_its_time_and_wakes_the_client() {
     for (hub, host) in [hub(), served()] {
         hub.fault(Fault::delay(Duration::from_secs(30)));
