@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::{Event, EventName, NextEvent};
 use scramjet_client_blocking::{
@@ -11,8 +11,6 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
-
-use crate::timing::Moment;
 
 /// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
 pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
@@ -23,7 +21,7 @@ pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event,
 }
 
 /// The deadline and the idle timeout of most tests.
-pub(crate) const LIMIT: Duration = Duration::from_millis(300);
+pub(crate) const LIMIT: Duration = Duration::from_millis(600);
 
 /// Longer than any step takes, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,12 +31,6 @@ pub(crate) const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked
 
 pub(crate) fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
-}
-
-/// The machine, for one test at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +132,7 @@ pub(crate) fn drain(connection: &mut Connection) -> usize {
 /// Data without end, which tells how often it was read.
 pub(crate) struct Fed {
     tell: Sender<()>,
-    last: Arc<Mutex<Option<Moment>>>,
+    last: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The reads of a [`Fed`].
@@ -159,7 +151,7 @@ impl Fed {
     }
 
     /// When it was last read.
-    pub(crate) fn last(&self) -> Arc<Mutex<Option<Moment>>> {
+    pub(crate) fn last(&self) -> Arc<Mutex<Option<Instant>>> {
         Arc::clone(&self.last)
     }
 }
@@ -167,7 +159,7 @@ impl Fed {
 impl Read for Fed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let _ = self.tell.send(());
-        *self.last.lock().unwrap() = Some(Moment::now());
+        *self.last.lock().unwrap() = Some(Instant::now());
         // In small pieces: of one that is taken in part and then, after a while, some more, nothing is seen here.
         let length = buf.len().min(4 << 10);
         buf[..length].fill(b'.');
