@@ -128,13 +128,15 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
                 Ok::<_, Error>(sequence.id().clone())
             })
             .unwrap();
-        ids.push(id);
+        id.cleanup.unwrap();
+        ids.push(id.result.unwrap());
 
         let own = host.deploy_and_run(package(), |sequence| {
             ids.push(sequence.id().clone());
             sequence.start(&StartOptions::new())?;
             Err::<(), _>(Mine::Own)
         });
+        let own = own.unwrap().result;
         assert!(matches!(own, Err(Mine::Own)), "{own:?}");
 
         let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
@@ -147,6 +149,7 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
                 .unwrap_err()
                 .into())
         });
+        let failed = failed.unwrap().result;
         assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
 
         let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -173,7 +176,7 @@ fn what_cannot_be_uploaded_is_not_deployed() {
     let Some(host) = hub() else { return };
     for (what, package) in package::garbage_packages() {
         let error = host
-            .deploy_and_run(package.clone(), |_| -> Result<(), Error> {
+            .deploy_and_run(package.clone(), |_| {
                 panic!("{what}: there is nothing to run")
             })
             .unwrap_err();
@@ -236,20 +239,17 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
         // And not again when it is dropped.
         assert_eq!(hub.seen("DELETE").len(), 1);
 
-        // Where the function has succeeded, that is the error; where it has not, its own is.
+        // What the function returned is there all the same.
         let hub = refusing();
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Ok::<_, Mine>(()))
-            .unwrap_err();
-        assert!(
-            matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence"))
-        );
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own))
-            .unwrap_err();
-        assert!(matches!(error, Mine::Own));
+        let run =
+            |result: Result<u8, Mine>| hub.host().deploy_and_run(vec![1], |_| result).unwrap();
+        for result in [Ok(7), Err(Mine::Own)] {
+            let succeeds = result.is_ok();
+            let ran = run(result);
+            assert!(matches!(ran.result, Ok(7)) == succeeds, "{ran:?}");
+            let error = ran.cleanup.unwrap_err();
+            assert_eq!(error.operation(), Some("delete sequence"));
+        }
         assert_eq!(hub.seen("DELETE").len(), 2);
 
         // Nobody is told of it otherwise.

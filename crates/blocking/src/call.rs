@@ -8,6 +8,7 @@ use scramjet_client_core::{Operation, ReplyError};
 
 use crate::error::Request;
 use crate::observer::Observing;
+use crate::threads::NoThread;
 use crate::{BoxError, Error, ErrorKind, Observed, Phase, Stopped, TransportError};
 
 /// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
@@ -119,6 +120,10 @@ impl Call {
             Ok(error) => (error.phase, error.source),
             // A transport that does not say how far it got may have sent everything.
             Err(source) => (Phase::Wait, source),
+        };
+        let source = match source.downcast::<NoThread>() {
+            Ok(no_thread) => return self.failed(ErrorKind::Thread(no_thread.0)),
+            Err(source) => source,
         };
         match source.downcast::<Stopped>() {
             Ok(stopped) => self.stopped(*stopped, phase),

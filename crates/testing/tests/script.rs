@@ -9,12 +9,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::{Event, EventName, NextEvent};
 use scramjet_client_blocking::http::Request;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, KillOptions, Outgoing, Phase, RetryPolicy,
-    StartOptions, Stopped, Transport, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Outgoing, Phase,
+    RetryPolicy, StartOptions, Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_testing::script::{Answer, Script};
+
+/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
+    instance.host().call(&NextEvent {
+        id: instance.id(),
+        name: &EventName::try_from(name)?,
+    })
+}
 
 const VERSION: &str = r#"{"version":"1.0.1"}"#;
 
@@ -528,9 +537,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
     let instance = host(&script).instance("x").unwrap();
     let limit = Duration::from_millis(50);
     assert!(matches!(
-        instance
-            .with_deadline(limit)
-            .next_event("e")
+        next_event(&instance.with_deadline(limit), "e")
             .unwrap_err()
             .kind(),
         ErrorKind::Deadline {
@@ -539,9 +546,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
         }
     ));
     assert!(matches!(
-        instance
-            .with_idle_timeout(limit)
-            .next_event("e")
+        next_event(&instance.with_idle_timeout(limit), "e")
             .unwrap_err()
             .kind(),
         ErrorKind::Idle {
@@ -552,7 +557,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
     let token = CancelToken::new();
     let waiter = thread::spawn({
         let instance = instance.with_cancel(&token);
-        move || instance.next_event("e").unwrap_err()
+        move || next_event(&instance, "e").unwrap_err()
     });
     token.cancel();
     assert!(waiter.join().unwrap().is_cancelled());
@@ -601,14 +606,14 @@ fn live_answers_end_with_the_limits_of_the_call() {
     });
     let instance = host(&script).instance("x").unwrap();
     let limit = Duration::from_millis(50);
-    let error = instance.with_deadline(limit).next_event("e").unwrap_err();
+    let error = next_event(&instance.with_deadline(limit), "e").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Deadline { .. }));
-    let error = instance.with_idle_timeout(limit).next_event("e");
+    let error = next_event(&instance.with_idle_timeout(limit), "e");
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::Idle { .. }));
     let token = CancelToken::new();
     let waiter = thread::spawn({
         let instance = instance.with_cancel(&token);
-        move || instance.next_event("e").unwrap_err()
+        move || next_event(&instance, "e").unwrap_err()
     });
     token.cancel();
     assert!(waiter.join().unwrap().is_cancelled());
