@@ -175,8 +175,6 @@ const CALLS: &[ClientCall] = &[
         &["POST instance/:id/_monitoring_rate"],
     ),
     call("send_event", &["POST instance/:id/_event"]),
-    call("next_event", &["GET instance/:id/once/:name"]),
-    call("event", &["GET instance/:id/event/:name"]),
     call("event_stream", &["GET instance/:id/events/:name"]),
     call(
         "follow_events",
@@ -186,11 +184,11 @@ const CALLS: &[ClientCall] = &[
         ],
     ),
     call(
-        "wait_next_event, wait_next_any",
+        "next_event, wait_next_event, wait_next_any",
         &["GET instance/:id/events/:name", "GET instance/:id"],
     ),
     call(
-        "wait_event, wait_any",
+        "event, wait_event, wait_any",
         &[
             "GET instance/:id/event/:name",
             "GET instance/:id/events/:name (since 0.38.0)",
