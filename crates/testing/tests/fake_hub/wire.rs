@@ -218,7 +218,7 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
         ),
         (
             "a chunk with a sign",
-            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n"),
+            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n"),
             "400",
         ),
         (
