@@ -266,3 +266,35 @@ fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
     }
     .to_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_hub::{FakeHub, Generation};
+
+    #[test]
+    fn a_connection_is_idle_from_the_end_of_its_last_response_on() {
+        let hub = FakeHub::new(Generation::V1);
+        let request = http::Request::get("/api/v1/version").body(());
+        let request = request.unwrap_or_default();
+        let id = hub
+            .inner
+            .shared
+            .with(|state| state.network.request(&request));
+        let long_ago = Instant::now().checked_sub(IDLE_LIMIT * 2);
+        let progress = Progress(Mutex::new(State {
+            open: id.into_iter().collect(),
+            idle_since: long_ago.unwrap_or_else(Instant::now),
+            over: None,
+        }));
+        assert_eq!(progress.idle_left(), None);
+        progress.lock().open.clear();
+        assert!(long_ago.is_none() || progress.idle_left() == Some(Duration::ZERO));
+        progress.lock().idle_since = Instant::now();
+        assert!(
+            progress
+                .idle_left()
+                .is_some_and(|left| left > Duration::ZERO)
+        );
+    }
+}

@@ -208,7 +208,7 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
         ),
         (
             "an unknown coding",
-            body("Transfer-Encoding: gzip\r\n\r\n"),
+            body("Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n"),
             "400",
         ),
         (
@@ -218,7 +218,7 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
         ),
         (
             "a chunk with a sign",
-            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n"),
+            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n"),
             "400",
         ),
         (
@@ -460,6 +460,9 @@ fn clients_that_leave_leave_nothing_behind() {
                 .any(|request| request.ends_with(&path))
         });
     }
+    hub.wait_until("the hub answers nobody", |hub| {
+        format!("{hub:?}").contains("exchanges: 0,")
+    });
     drop(hub);
     assert!(is_gone(&left));
 }

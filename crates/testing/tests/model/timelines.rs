@@ -252,10 +252,12 @@ fn is_end_of_watch(row: &Value) -> bool {
 
 /// The differences between a way as it was recorded and as it was played. Times count from the
 /// moment at which each of the two says best that the instance came up, and may differ by a second.
+/// Rows that were recorded at nearly the same time may have any order.
 fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
     let mut played: Vec<_> = played.to_vec();
     let mut differences = Vec::new();
     let mut shifts = Vec::new();
+    let mut times: Vec<(f64, f64)> = Vec::new();
     for row in recorded.iter().filter(|row| !is_end_of_watch(row)) {
         let found = played
             .iter()
@@ -264,7 +266,15 @@ fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
             None => differences.push(format!("only recorded: {row}")),
             Some(index) => {
                 let other = played.remove(index);
-                shifts.push(row["t"].as_f64().unwrap() - other["t"].as_f64().unwrap());
+                let [recorded, played] = [row, &other].map(|row| row["t"].as_f64().unwrap());
+                if times
+                    .iter()
+                    .any(|(before, late)| before + 0.3 < recorded && *late > played)
+                {
+                    differences.push(format!("out of order: {row}"));
+                }
+                times.push((recorded, played));
+                shifts.push(recorded - played);
             }
         }
     }
@@ -346,6 +356,8 @@ fn a_difference_from_the_recording_is_found() {
         differences(&recorded, &[row(0.1, "start answered")]).len(),
         1
     );
+    let swapped = [row(1.9, "start answered"), row(1.8, "output ended")];
+    assert_eq!(differences(&recorded, &swapped).len(), 1);
     let late = [row(0.1, "start answered"), row(3.2, "output ended")];
     assert_eq!(differences(&recorded, &late).len(), 1);
 }
