@@ -631,6 +631,51 @@ fn bodies_that_are_not_text_are_refused() {
 }
 
 #[test]
+fn lone_surrogates_become_replacement_characters_in_every_decoder() {
+    let (_, id, name) = ids();
+    let info = r#"{"id":"i","sequence":"s","args":["x\ud83d"],"status":"running"}"#;
+    let body = format!("[{info}]");
+    let ok = Head::new(200, "OK");
+    let list = every_split(&ok, &hub(), &ListInstances, body.as_bytes(), |items| items);
+    let list = serde_json::to_value(&list.expect("instances")[0]).expect("JSON");
+    assert_eq!(list[0]["args"], json!(["x\u{fffd}"]));
+    assert_eq!(list[0]["status"], "running", "the rest is kept");
+
+    let next = NextEvent {
+        id: &id,
+        name: &name,
+    };
+    let stream = ReadEvents {
+        id: &id,
+        name: &name,
+    };
+    let data = r#"{"a":"\udc22!","b":1}"#;
+    let envelope = format!(r#"{{"eventName":"e","message":{data}}}"#);
+    for (hub, body) in [(hub(), data), (old(), &envelope)] {
+        let one = every_split(&ok, &hub, &next, body.as_bytes(), |items| items);
+        let line = format!("{body}\n");
+        let many = every_split(&ok, &hub, &stream, line.as_bytes(), |items| items);
+        for event in [one, many] {
+            let event = event.expect("an event").remove(0);
+            assert_eq!(event.data, json!({ "a": "\u{fffd}!", "b": 1 }));
+        }
+    }
+
+    let refusal = r#"{"error":"no such \ud83d"}"#;
+    let error = every_split(
+        &Head::new(404, ""),
+        &hub(),
+        &ListInstances,
+        refusal.as_bytes(),
+        |items| items,
+    );
+    let error = error.expect_err("a refusal");
+    let error = error.api().expect("a refusal");
+    assert_eq!(error.message, "no such \u{fffd}");
+    assert_eq!(error.json(), Some(json!({ "error": "no such \u{fffd}" })));
+}
+
+#[test]
 fn deep_nesting_does_not_overflow_the_stack() {
     const DEPTH: usize = 100_000;
     let (sequence, id, name) = ids();

@@ -15,6 +15,7 @@ mod headers;
 mod hub;
 mod ids;
 mod instances;
+mod json;
 mod known_text;
 mod ndjson;
 mod operation;
