@@ -473,7 +473,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             unknown.map(drop).expect_err("no version was told"),
-            "delete sequence depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`",
+            "delete sequence depends on the version of the hub, which is not known yet: ask the hub for it, or set it",
             &[],
         ),
         (

@@ -133,9 +133,9 @@ impl Client {
 
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
-        self.endpoint().request(operation).map_or_else(
+        self.endpoint().uri(operation).map_or_else(
             |_| Call::unbuilt::<O>(),
-            |request| Call::of(O::NAME, &O::METHOD, request.uri()),
+            |uri| Call::of(O::NAME, &O::METHOD, &uri),
         )
     }
 

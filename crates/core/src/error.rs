@@ -87,7 +87,7 @@ pub enum RequestError {
 
     /// The operation depends on the version of the hub, which is not known yet.
     #[error(
-        "{operation} depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`"
+        "{operation} depends on the version of the hub, which is not known yet: ask the hub for it, or set it"
     )]
     #[non_exhaustive]
     DialectUnknown {
