@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use http::{Method, Uri};
-use scramjet_client_core::{Operation, ReplyError};
+use scramjet_client_core::{BodyLength, Operation};
 
 use crate::error::Request;
 use crate::observer::Observing;
@@ -126,11 +126,13 @@ impl Call {
         }
     }
 
-    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
-    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
+    /// What a body reports instead of bytes, after so many.
+    pub(crate) fn interrupted(&self, error: io::Error, length: BodyLength) -> Error {
         match error.downcast::<Stopped>() {
             Ok(stopped) => self.stopped(stopped, Phase::Read),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.failed(length.cut_off())
+            }
             Err(error) => self.failed(ErrorKind::Transport {
                 phase: Phase::Read,
                 source: error.into(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::Patience;
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation,
-    ReplyError, RequestError, RetryPolicy, Single, Streamed,
+    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
+    Operation, RequestError, RetryPolicy, Single, Streamed,
 };
 
 use crate::call::Call;
@@ -204,9 +204,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        self.inline(operation, |answered| {
-            Ok(answered.accepted()?.into_stream().0)
-        })
+        self.inline(operation, Answered::stream)
     }
 
     /// Runs an operation that uploads, and whose reply is a stream of bytes. Returns when all is sent, and the head is there.
@@ -218,11 +216,7 @@ impl Client {
     where
         O: Operation<Payload = Streamed, Decoder = Chunks>,
     {
-        Ok(self
-            .upload(operation, upload, |answered| {
-                Ok(answered.accepted()?.into_stream().0)
-            })?
-            .0)
+        Ok(self.upload(operation, upload, Answered::stream)?.0)
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -230,10 +224,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        self.inline(operation, |answered| {
-            let (stream, decoder) = answered.accepted()?.into_stream();
-            Ok(stream.items(decoder))
-        })
+        self.inline(operation, Answered::items)
     }
 
     /// The client of what is reached through this one: the same transport, headers and options, its own version.
@@ -318,7 +309,7 @@ impl Client {
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))
-            .ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
+            .ok_or_else(|| Call::unbuilt::<O>().failed(BodyLength::default().cut_off()))
     }
 
     /// Sends a request of a flow once, within these limits.

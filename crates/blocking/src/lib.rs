@@ -120,6 +120,7 @@ pub mod coming_from_api_client {}
 pub mod patterns {}
 
 mod about;
+mod body;
 #[cfg(feature = "pack")]
 pub mod build;
 mod builder;

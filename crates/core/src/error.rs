@@ -209,12 +209,6 @@ impl ReplyError {
         }
     }
 
-    /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.
-    #[must_use]
-    pub fn truncated(got: u64, expected: Option<u64>) -> Self {
-        Self::Truncated { got, expected }
-    }
-
     /// Whether the same request may succeed if it is repeated: the response was cut off, or is a
     /// refusal that may pass, see [`ApiError::is_transient`].
     #[must_use]
