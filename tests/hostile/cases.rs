@@ -1,6 +1,8 @@
 //! What a row of the table is made of.
 
-use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream, Phase, ReplyError};
+use scramjet_client_blocking::{
+    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
+};
 use std::io::Read;
 use std::time::Duration;
 
@@ -156,10 +158,10 @@ impl Case {
 pub(crate) fn unread(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -167,10 +169,10 @@ pub(crate) fn unread(kind: &ErrorKind) -> bool {
 pub(crate) fn gone(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Send | Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -178,10 +180,10 @@ pub(crate) fn gone(kind: &ErrorKind) -> bool {
 pub(crate) fn damaged(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Read,
             ..
-        }
+        })
     )
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Phase, Upload};
+use scramjet_client_blocking::{
+    CancelToken, Error, ErrorKind, HostClient, Phase, TransportError, Upload,
+};
 use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
@@ -155,7 +157,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 // The shorter of the two is what is told.
                 let host = client(&place, Some(LIMIT)).with_deadline(Duration::from_secs(60));
                 let (took, error) = timed(|| call(&host).unwrap_err());
-                assert!(matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == place.phase), "{error:?}");
+                assert!(matches!(error.kind(), ErrorKind::Transport(TransportError { phase, .. }) if *phase == place.phase), "{error:?}");
                 assert_eq!(error.attempt_count(), 1, "{error:?}");
                 assert!(error.is_connect() && error.is_timeout() && !error.is_cancelled(), "{error:?}");
                 assert_in_time(place.name, took, LIMIT);

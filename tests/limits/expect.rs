@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, Upload,
+    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, TransportError, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
@@ -408,7 +408,7 @@ fn measure(
         }
         (Outcome::Failed(at), Err(error)) => {
             assert!(
-                matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == at),
+                matches!(error.kind(), ErrorKind::Transport(TransportError { phase, .. }) if *phase == at),
                 "{error:?}"
             )
         }

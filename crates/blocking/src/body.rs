@@ -7,7 +7,7 @@ use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
 
 use crate::call::Call;
 use crate::progress::Reporter;
-use crate::{Error, ErrorKind, Observed, Stopped};
+use crate::{Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind};
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
 pub(crate) struct Body {
@@ -116,10 +116,12 @@ impl Body {
     }
 
     fn fail(&mut self, error: io::Error) -> Error {
-        self.lost = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(Stopped::Idle) => None,
-            Some(stopped) => Some(Lost::Stopped(*stopped)),
-            None => Some(Lost::Broken(error.kind())),
+        let kind = error.kind();
+        let error = TransportError::new(Phase::Read, error);
+        self.lost = match error.kind {
+            TransportErrorKind::Stopped(Stopped::Idle) => None,
+            TransportErrorKind::Stopped(stopped) => Some(Lost::Stopped(stopped)),
+            _ => Some(Lost::Broken(kind)),
         };
         let error = self.call.interrupted(error, self.length);
         if self.is_lost() && std::mem::take(&mut self.untold) {

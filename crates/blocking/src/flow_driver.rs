@@ -14,7 +14,9 @@ use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Pr
 use crate::call::Call;
 use crate::client::Client;
 use crate::threads;
-use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
+use crate::{
+    CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped, TransportError,
+};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
 const PIECES: usize = 16;
@@ -288,6 +290,7 @@ where
                     self.handle(Input::Body { id, bytes });
                 }
                 Err(error) => {
+                    let error = TransportError::new(Phase::Read, error);
                     let error = call.interrupted(error, length);
                     return Err(Box::new((call, error)));
                 }
@@ -593,6 +596,7 @@ impl Carrier {
                     self.tell(Told::Body(id, buffer));
                 }
                 Err(error) => {
+                    let error = TransportError::new(Phase::Read, error);
                     let error = call.interrupted(error, length);
                     return self.tell(Told::Failed(id, error.into()));
                 }

@@ -194,7 +194,10 @@ pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 #[doc(inline)]
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+pub use transport::{
+    BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError,
+    TransportErrorKind,
+};
 #[cfg(feature = "ureq")]
 #[doc(inline)]
 pub use transport::{

@@ -259,7 +259,7 @@ impl InstancePool {
             .name("scramjet-pool".into())
             .spawn(move || work(&shared));
         self.watching.push(thread.map_err(|error| {
-            Call::in_general("start pool").unanswered(TransportError::connect(error).into())
+            Call::in_general("start pool").unanswered(TransportError::connect(error))
         })?);
         Ok(())
     }
