@@ -9,7 +9,7 @@ use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, P
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, alone, host};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, host};
 use crate::timing::{assert_not_late, assert_precise};
 
 #[test]
@@ -47,7 +47,6 @@ fn what_was_cancelled_before_does_not_connect() {
 #[test]
 fn one_token_ends_many_calls_on_many_threads() {
     const CALLS: usize = 50;
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("many calls", move || {
             let arrived = Mailbox::new();
@@ -98,7 +97,6 @@ fn one_token_ends_many_calls_on_many_threads() {
 #[test]
 fn cancelling_may_race_with_the_answer() {
     const ROUNDS: usize = 300;
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("a race", move || {
             let arrived = Mailbox::new();

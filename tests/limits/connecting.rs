@@ -11,7 +11,7 @@ use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, alone, drain, line};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, drain, line};
 use crate::timing::{assert_in_time, assert_not_late, timed};
 
 /// An address at which a connection, or the encryption of one, never comes about.
@@ -129,7 +129,6 @@ fn upload(host: &HostClient) -> Result<(), Error> {
 
 #[test]
 fn nothing_waits_longer_for_a_connection_than_it_may() {
-    let _alone = alone();
     let client = |place: &Nowhere, timeout: Option<Duration>| {
         HostClient::builder(&place.url)
             .hub_version("1.0.1")

@@ -34,6 +34,9 @@ const UNANSWERED: u32 = 2;
 /// How long to wait for the head of a stream. A proxy may keep it back until something is written.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
+/// How many times a stream that does not answer is opened again after the end of its instance.
+const DOUBTS: u32 = 5;
+
 /// How long a stream may go on after its instance has ended.
 const ECHO: Duration = Duration::from_millis(500);
 
@@ -148,8 +151,9 @@ struct Check {
     status: Option<StatusCheck>,
     version: Option<Call<Json<HubVersion>>>,
     unanswered: u32,
-    /// The instance has ended, and the stream was opened once more because it had not answered.
-    doubted: bool,
+    /// How many times the stream of an ended instance was opened again, because it had not
+    /// answered.
+    doubts: u32,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
@@ -339,7 +343,7 @@ impl<D: Decode + 'static> Follow<D> {
                 status,
                 version: None,
                 unanswered: 0,
-                doubted: false,
+                doubts: 0,
             },
             outage: Outage::new(Patience::ENDLESS),
             began: false,
@@ -402,7 +406,8 @@ impl<D: Decode + 'static> Follow<D> {
             State::At(_, lost) | State::Opening(_, lost, _) => lost,
             _ => None,
         };
-        if is_gone && error.is_hubs_not_found() && self.began {
+        // Without a gap, nothing was ever read of it.
+        if is_gone && error.is_hubs_not_found() && self.reopened {
             self.state = State::At(Duration::MAX, lost);
             return self.end(now);
         }
@@ -509,9 +514,9 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    // Its connection may have been dead all the time: it is opened once more.
-                    State::Open(call, last, false) if !self.check.doubted => {
-                        self.check.doubted = true;
+                    // Its connection may have been dead all the time.
+                    State::Open(call, last, false) if self.check.doubts < DOUBTS => {
+                        self.check.doubts += 1;
                         let id = call.id;
                         self.outbox.close(&call);
                         self.state = State::Open(call, last, false);
