@@ -210,7 +210,7 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
         assert!(at(before) && !at(since), "{name} is there since {since}");
         let unknown = self::hub().request(operation).err();
         assert!(
-            matches!(unknown, Some(RequestError::DialectUnknown { operation, .. }) if operation == O::NAME),
+            matches!(unknown, Some(RequestError::DialectUnknown { .. })),
             "{name}: the version has to be found out before: {unknown:?}"
         );
     }

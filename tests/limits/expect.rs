@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, TransportError, Upload,
+    ContentType, Error, ErrorKind, HostClient, Input, Phase, ReplyError, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
@@ -407,7 +407,7 @@ fn measure(
         }
         (Outcome::Failed(at), Err(error)) => {
             assert!(
-                matches!(error.kind(), ErrorKind::Transport(TransportError { phase, .. }) if *phase == at),
+                matches!(error.kind(), ErrorKind::Transport(lost) if lost.phase == at),
                 "{error:?}"
             )
         }

@@ -3,7 +3,8 @@
 //! Holds for all of them, whatever the bytes are:
 //!
 //! - nothing panics, and nothing comes out of nowhere: an item or an error for a byte at most, and one for the end;
-//! - the same items and the same errors come however the bytes are cut, with nothing between them or not;
+//! - the same items and the same errors come however the bytes are cut, with nothing between them
+//!   or not;
 //! - a body that was cut off gives the beginning of what the whole one gives, and no end;
 //! - a decoder at its end stays there;
 //! - what is held at once is bounded by the decoder's limit and the piece that was fed, and not by the body; where JSON is made of it, by what

@@ -19,8 +19,8 @@ macro_rules! dry_run {
             /// [`start`](crate::SequenceClient::start) sends a [`StartSequence`](crate::core::StartSequence), for example.
             ///
             /// # Errors
-            /// The operation's values cannot be sent, or the hub is known to be too old for it. If the
-            /// operation depends on the version of the hub, the version has to be known: from
+            /// The operation's values cannot be sent, or the hub is known to be too old for it.
+            /// If the operation depends on the version of the hub, it has to be known: from
             /// [`HostClient::version`](crate::HostClient::version), an earlier call, or
             /// [`HostClientBuilder::hub_version`](crate::HostClientBuilder::hub_version).
             ///

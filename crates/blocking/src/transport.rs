@@ -41,7 +41,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - No time limit that nobody asked for: a wait for an event may take days.
 /// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
-///   blocked in. The error is a [`TransportErrorKind::Stopped`], and the [`io::Error`] of a body holds a [`Stopped`].
+///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
+///   a body holds a [`Stopped`].
 ///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
 /// - Dropping the body releases the connection, at once and without reading the rest.
 /// - A connection that the other side has closed while it was idle is not used; and for a request with [`Fresh`] in its extensions, which is
@@ -49,7 +50,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - A request is sent once: whether it may be sent again is for who asked for it to say.
 /// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
-/// - The error says how far the request got. If the transport does not know, it is [`Phase::Wait`]: the hub may have acted upon the request.
+/// - The error says how far the request got. If the transport does not know, it is
+///   [`Phase::Wait`]: the hub may have acted upon the request.
 ///
 /// `scramjet_client_testing::conformance` checks these rules for any transport, with two exceptions:
 /// it does not wait for days, and it does not check [`Timings`].

@@ -10,8 +10,8 @@ pub struct BodyLength {
 }
 
 impl BodyLength {
-    /// The length of a body of which nothing has come yet. Its headers announce a length if they hold
-    /// `Content-Length` and no `Transfer-Encoding`.
+    /// The length of a body of which nothing has come yet. Its headers announce a length if they
+    /// hold `Content-Length` and no `Transfer-Encoding`.
     #[must_use]
     pub fn new(headers: &HeaderMap) -> Self {
         let length = headers

@@ -97,8 +97,8 @@ impl Endpoint {
             .ok_or(RequestError::DialectUnknown { operation })
     }
 
-    /// The decoder for the response to an operation. If the dialect is not known, the operation does
-    /// not depend on it: there is no request for one that does.
+    /// The decoder for the response to an operation. If the dialect is not known, the operation
+    /// does not depend on it: there is no request for one that does.
     pub(crate) fn decoder<O: Operation>(&self, operation: &O) -> O::Decoder {
         operation.decoder(self.dialect.unwrap_or(Dialect::LATEST))
     }

@@ -87,7 +87,8 @@ pub enum RequestError {
 
     /// The operation depends on the version of the hub, which is not known yet.
     #[error(
-        "{operation} depends on the version of the hub, which is not known yet: ask the hub for it, or set it"
+        "{operation} depends on the version of the hub, which is not known yet: \
+         ask the hub for it, or set it"
     )]
     #[non_exhaustive]
     DialectUnknown {

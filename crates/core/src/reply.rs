@@ -81,8 +81,8 @@ impl<D: Decode> Reply<D> {
         self.length
     }
 
-    /// Reads the rest of the body by another decoder. What was fed to the first one and is not handed
-    /// out yet is lost.
+    /// Reads the rest of the body by another decoder. What was fed to the first one and is not
+    /// handed out yet is lost.
     #[must_use]
     pub fn with_decoder<E: Decode>(self, decoder: E) -> Reply<E> {
         let reading = match self.reading {
