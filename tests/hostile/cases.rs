@@ -1,6 +1,8 @@
 //! What a row of the table is made of.
 
-use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream, Phase, ReplyError};
+use scramjet_client_blocking::{
+    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
+};
 use std::io::Read;
 use std::time::Duration;
 
@@ -159,10 +161,10 @@ impl Case {
 pub(crate) fn unread(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -170,10 +172,10 @@ pub(crate) fn unread(kind: &ErrorKind) -> bool {
 pub(crate) fn gone(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Send | Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -181,10 +183,10 @@ pub(crate) fn gone(kind: &ErrorKind) -> bool {
 pub(crate) fn damaged(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Read,
             ..
-        }
+        })
     )
 }
 

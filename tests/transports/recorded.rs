@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{EventName, NextEvent};
-use scramjet_client_blocking::{ErrorKind, HostClient, Phase, StartOptions, StopOptions, Upload};
+use scramjet_client_blocking::{
+    ErrorKind, HostClient, Phase, StartOptions, StopOptions, TransportError, Upload,
+};
 use scramjet_client_testing::replay::{Check, Recorder, Replay};
 use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::fixture;
@@ -137,10 +139,10 @@ fn replay_plays_the_recordings_of_hubs() {
     assert!(
         matches!(
             error.kind(),
-            ErrorKind::Transport {
+            ErrorKind::Transport(TransportError {
                 phase: Phase::Wait,
                 ..
-            }
+            })
         ),
         "{error:?}"
     );

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::Patience;
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, InstanceId,
-    LastEvent, NextEvent, Operation, ReadEvents, ReplyError, RequestError, RetryPolicy, Single,
+    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
+    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
     Streamed,
 };
 
@@ -191,9 +191,9 @@ impl Client {
 
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
-        self.endpoint().request(operation).map_or_else(
+        self.endpoint().uri(operation).map_or_else(
             |_| Call::unbuilt::<O>(),
-            |request| Call::of(O::NAME, &O::METHOD, request.uri()),
+            |uri| Call::of(O::NAME, &O::METHOD, &uri),
         )
     }
 
@@ -262,9 +262,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        self.inline(operation, |answered| {
-            Ok(answered.accepted()?.into_stream().0)
-        })
+        self.inline(operation, Answered::stream)
     }
 
     /// Runs an operation that uploads, and whose reply is a stream of bytes. Returns when all is sent, and the head is there.
@@ -276,11 +274,7 @@ impl Client {
     where
         O: Operation<Payload = Streamed, Decoder = Chunks>,
     {
-        Ok(self
-            .upload(operation, upload, |answered| {
-                Ok(answered.accepted()?.into_stream().0)
-            })?
-            .0)
+        Ok(self.upload(operation, upload, Answered::stream)?.0)
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -288,10 +282,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        self.inline(operation, |answered| {
-            let (stream, decoder) = answered.accepted()?.into_stream();
-            Ok(stream.items(decoder))
-        })
+        self.inline(operation, Answered::items)
     }
 
     /// The client of what is reached through this one: the same transport, headers and options, its own version.
@@ -377,7 +368,7 @@ impl Client {
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))
-            .ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
+            .ok_or_else(|| Call::unbuilt::<O>().failed(BodyLength::default().cut_off()))
     }
 
     /// Sends a request of a flow once, within these limits.

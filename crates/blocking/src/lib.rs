@@ -120,6 +120,7 @@ pub mod coming_from_api_client {}
 pub mod patterns {}
 
 mod about;
+mod body;
 #[cfg(feature = "pack")]
 pub mod build;
 mod builder;
@@ -193,7 +194,10 @@ pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 #[doc(inline)]
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+pub use transport::{
+    BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError,
+    TransportErrorKind,
+};
 #[cfg(feature = "ureq")]
 #[doc(inline)]
 pub use transport::{

@@ -44,8 +44,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Stopped, Transport,
-    TransportError,
+    CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
 };
 
 use self::handle::{End, Queue, WaitLimits};
@@ -295,17 +294,16 @@ impl Shared {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
             .get::<CallLimits>()
             .cloned()
             .unwrap_or_default();
-        let unsent = |phase| move |source: BoxError| TransportError { phase, source };
         limits
             .check()
-            .map_err(|stopped| unsent(Phase::Connect)(stopped.into()))?;
+            .map_err(|stopped| TransportError::new(Phase::Connect, stopped))?;
 
         let mut body = LimitedBody::new(body, limits.clone());
         let mut request = IncomingRequest::new(ReceivedRequest::from_parts(&head), &mut body);
@@ -314,7 +312,8 @@ impl Shared {
             state.requests.push(request.clone());
             (state.requests.len() - 1, state.answer(&request))
         };
-        let answer = answer?(&mut request);
+        let answer = answer.map_err(|error| TransportError::new(Phase::Wait, error))?;
+        let answer = answer(&mut request);
         if !answer.refuses() {
             request.read_all();
         }
@@ -332,10 +331,9 @@ impl Shared {
                 script: state.time_limit,
             }
         };
-        match error.map(io::Error::downcast::<Stopped>) {
+        match error {
             None => answer.play(label, limits, &self.silence),
-            Some(Ok(stopped)) => Err(unsent(Phase::Send)(stopped.into()).into()),
-            Some(Err(error)) => Err(unsent(Phase::Send)(error.into()).into()),
+            Some(error) => Err(TransportError::new(Phase::Send, error)),
         }
     }
 }
@@ -457,7 +455,7 @@ impl Transport for Script {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.shared.send(request)
     }
 }
@@ -480,7 +478,7 @@ impl Transport for ClientTransport {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.0.send(request)
     }
 }
@@ -541,7 +539,9 @@ impl Read for LimitedBody<'_> {
 /// ```
 pub fn from_fn<F>(function: F) -> FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> + Send + Sync,
+    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+        + Send
+        + Sync,
 {
     FromFn(function)
 }
@@ -551,12 +551,14 @@ pub struct FromFn<F>(F);
 
 impl<F> Transport for FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> + Send + Sync,
+    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+        + Send
+        + Sync,
 {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         (self.0)(request)
     }
 }

@@ -67,10 +67,10 @@ fn host(script: &Script) -> HostClient {
 fn is_lost_in_wait(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -331,10 +331,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
 
 #[test]
 fn answer_error_is_the_cause_of_the_clients_error() {
-    let refused = TransportError {
-        phase: Phase::Connect,
-        source: "connection refused".into(),
-    };
+    let refused = TransportError::new(Phase::Connect, "connection refused");
     let script = Script::new()
         .then("GET", "version", Answer::error(refused))
         .then("GET", "version", Answer::error("no such luck"))
@@ -364,10 +361,7 @@ fn answer_error_is_the_cause_of_the_clients_error() {
 #[test]
 fn client_retries_only_with_a_policy() {
     let script = || {
-        let refused = Answer::error(TransportError {
-            phase: Phase::Connect,
-            source: "connection refused".into(),
-        });
+        let refused = Answer::error(TransportError::new(Phase::Connect, "connection refused"));
         Script::new()
             .then("GET", "version", refused)
             .then("GET", "version", Answer::ok(VERSION))
