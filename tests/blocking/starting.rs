@@ -13,11 +13,12 @@ use scramjet_client_blocking::{
     SequenceClient, StartOptions, Transport, UreqTransport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{serving, within};
-use crate::live::{Uploaded, hub};
+use crate::live::Uploaded;
 use crate::model::{Model, Start};
 use crate::waiting::{PROMPT, acts, quickest};
 
@@ -54,9 +55,8 @@ fn come_up(url: &str) {
     });
 }
 
-#[test]
-fn a_hub_that_is_up_is_ready_at_once() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_hub_that_is_up_is_ready_at_once);
+fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
     assert_eq!(
         host.wait_ready(Duration::from_secs(5)).unwrap(),
         host.version().unwrap()
@@ -290,9 +290,8 @@ fn until_none_is_left(sequence: &SequenceClient) {
     }
 }
 
-#[test]
-fn an_instance_is_started_and_ready() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_instance_is_started_and_ready);
+fn an_instance_is_started_and_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -336,10 +335,9 @@ fn an_instance_is_started_and_ready() {
     });
 }
 
+on_each_hub!(an_instance_that_does_not_get_ready_is_killed);
 /// One row for each way in which an instance does not get ready.
-#[test]
-fn an_instance_that_does_not_get_ready_is_killed() {
-    let Some(host) = hub() else { return };
+fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -392,9 +390,8 @@ fn an_instance_that_does_not_get_ready_is_killed() {
     });
 }
 
-#[test]
-fn an_instance_of_a_package_that_cannot_be_loaded_has_ended() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_instance_of_a_package_that_cannot_be_loaded_has_ended);
+fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "fails-at-load");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -439,9 +436,8 @@ fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
     assert_eq!(model.connections(), 0);
 }
 
-#[test]
-fn a_start_that_is_given_up_leaves_no_instance_on_the_hub() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_start_that_is_given_up_leaves_no_instance_on_the_hub);
+fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {

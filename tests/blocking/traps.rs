@@ -398,11 +398,7 @@ fn who_has_no_files_left_is_told_so() {
     bounded
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
         .arg(env::current_exe().unwrap());
-    in_child_of(
-        bounded,
-        "traps::who_has_no_files_left_is_told_so",
-        &[(HUB, &server.url())],
-    );
+    in_child_of(bounded, &[(HUB, &server.url())]);
     assert!(requests.take().target.ends_with("/version") && requests.is_empty());
 }
 

@@ -8,11 +8,12 @@ use scramjet_client_blocking::{
     CancelToken, ErrorKind, HostClient, InstanceClient, KillOptions, RunnerExit, StartOptions,
     Version,
 };
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::hub::PARENT_HUB;
+use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{in_child, recording, within};
-use crate::live::{Uploaded, hub};
+use crate::live::Uploaded;
 
 /// The longest that a call may go on when it is to end.
 pub(crate) const PROMPT: Duration = Duration::from_millis(100);
@@ -27,9 +28,8 @@ pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
     (0..3).map(|_| measure()).min().unwrap()
 }
 
-#[test]
-fn an_event_is_heard_whether_it_comes_early_or_late() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_event_is_heard_whether_it_comes_early_or_late);
+fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
@@ -49,9 +49,8 @@ fn an_event_is_heard_whether_it_comes_early_or_late() {
     });
 }
 
-#[test]
-fn the_first_of_several_events_tells_which_it_is() {
-    let Some(host) = hub() else { return };
+on_each_hub!(the_first_of_several_events_tells_which_it_is);
+fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("waiting", move || {
         for (first, second) in [("ready", "error"), ("error", "ready")] {
@@ -68,9 +67,8 @@ fn the_first_of_several_events_tells_which_it_is() {
     });
 }
 
-#[test]
-fn a_flood_hides_no_event() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_flood_hides_no_event);
+fn a_flood_hides_no_event(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([
         { "flood": 3000, "emit": "n" }, { "emit": "between", "data": "b" }, { "wait": 300 },
@@ -87,9 +85,8 @@ fn a_flood_hides_no_event() {
     });
 }
 
-#[test]
-fn an_event_that_never_comes_is_named_when_the_deadline_passes() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_event_that_never_comes_is_named_when_the_deadline_passes);
+fn an_event_that_never_comes_is_named_when_the_deadline_passes(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence.start(&acts(json!([{ "emit": "other" }]))).unwrap();
     within("waiting", move || {
@@ -122,9 +119,8 @@ fn an_event_that_never_comes_is_named_when_the_deadline_passes() {
     });
 }
 
-#[test]
-fn what_fired_before_is_not_the_next() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_fired_before_is_not_the_next);
+fn what_fired_before_is_not_the_next(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(
@@ -164,10 +160,9 @@ fn what_fired_before_is_not_the_next() {
     });
 }
 
+on_each_hub!(waiting_ends_with_the_instance);
 /// One row for each way in which an instance ends while it is waited for, or has ended before.
-#[test]
-fn waiting_ends_with_the_instance() {
-    let Some(host) = hub() else { return };
+fn waiting_ends_with_the_instance(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
     let tells = host.dialect().unwrap().has(Version::new(0, 27, 0));
@@ -262,9 +257,8 @@ fn waiting_ends_with_the_instance() {
     });
 }
 
-#[test]
-fn an_instance_that_never_was_is_gone() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_instance_that_never_was_is_gone);
+fn an_instance_that_never_was_is_gone(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -297,9 +291,8 @@ fn an_instance_that_never_was_is_gone() {
     });
 }
 
-#[test]
-fn a_wait_is_cancelled_from_another_thread() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_wait_is_cancelled_from_another_thread);
+fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence.start(&acts(json!([{ "emit": "up" }]))).unwrap();
     instance.wait_event("up").unwrap();
@@ -379,18 +372,12 @@ fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
     assert_eq!(server.connections(), 0);
 }
 
+on_each_hub!(many_threads_wait_for_one_event_and_leave_nothing);
 /// In a process of its own, whose threads and sockets are its own.
-#[test]
-fn many_threads_wait_for_one_event_and_leave_nothing() {
-    const CHILD: &str = "SCRAMJET_MANY_WAIT";
-    let Some(shared) = shared() else { return };
-    if std::env::var_os(CHILD).is_none() {
-        return in_child(
-            "waiting::many_threads_wait_for_one_event_and_leave_nothing",
-            &[(CHILD, "1"), ("SCRAMJET_HUB_URL", shared.url())],
-        );
+fn many_threads_wait_for_one_event_and_leave_nothing(host: HostClient) {
+    if std::env::var_os(PARENT_HUB).is_none() {
+        return in_child(&[(PARENT_HUB, host.base_url())]);
     }
-    let host = hub().unwrap();
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(

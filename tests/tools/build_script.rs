@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use scramjet_client_blocking::HostClient;
 use scramjet_client_testing::ReceivedRequest;
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
@@ -267,21 +267,19 @@ fn a_build_script_says_how_it_is_packed_named_and_kept() {
     );
 }
 
-#[test]
-fn a_build_script_deploys_to_a_real_hub() {
-    let Some(hub) = shared() else { return };
+on_each_hub!(a_build_script_deploys_to_a_real_hub);
+fn a_build_script_deploys_to_a_real_hub(host: HostClient) {
     let project = Project::new("real");
-    let first = project.run(Some(hub.url()));
-    assert_eq!(project.run(Some(hub.url())), first);
+    let first = project.run(Some(host.base_url()));
+    assert_eq!(project.run(Some(host.base_url())), first);
     let id = first
         .strip_prefix("sequence ")
         .and_then(|rest| rest.split_once(" on "))
         .unwrap_or_else(|| panic!("{first}"))
         .0;
-    let host = HostClient::new(hub.url()).unwrap();
     assert_eq!(host.sequence_ids("deployed-at-build").unwrap(), [id]);
     project.write("index.js", "module.exports = async () => {};\n");
-    let second = project.run(Some(hub.url()));
+    let second = project.run(Some(host.base_url()));
     assert_ne!(second, first);
     let ids = host.sequence_ids("deployed-at-build").unwrap();
     assert!(

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant, SystemTime};
 
 use scramjet_client_blocking::{EntryKind, HostClient, PackOptions, Package, StartOptions};
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 
 use crate::folder::{MANIFEST, add, bytes_of, packed, paths, sequence, unpacked};
@@ -320,10 +320,8 @@ fn a_package_is_written_whole_or_not_at_all() {
     );
 }
 
-#[test]
-fn a_real_hub_takes_packages_and_runs_them() {
-    let Some(hub) = shared() else { return };
-    let host = HostClient::new(hub.url()).unwrap();
+on_each_hub!(a_real_hub_takes_packages_and_runs_them);
+fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
     let folder = sequence(
         "real",
         &[
