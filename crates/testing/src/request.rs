@@ -32,6 +32,8 @@ pub struct ReceivedRequest {
     pub body: Vec<u8>,
     /// True if `body` is the whole body.
     pub complete: bool,
+    /// True if it came in HTTP/1.0, which has no chunks.
+    pub(crate) is_http_1_0: bool,
 }
 
 impl ReceivedRequest {
@@ -40,14 +42,17 @@ impl ReceivedRequest {
     }
 
     pub(crate) fn from_head(head: Head) -> io::Result<Self> {
-        let [method, target, _] = head.words();
+        let [method, target, version] = head.words();
         let method = method.parse().map_err(io::Error::other)?;
-        let target = target.to_owned();
+        let (target, is_http_1_0) = (target.to_owned(), version == "HTTP/1.0");
         let mut headers = head.headers;
         for (name, value) in &mut headers {
             value.set_sensitive(SECRET_HEADERS.contains(name));
         }
-        Ok(Self::new(method, target, headers))
+        Ok(Self {
+            is_http_1_0,
+            ..Self::new(method, target, headers)
+        })
     }
 
     fn new(method: Method, target: String, headers: HeaderMap) -> Self {
@@ -57,6 +62,7 @@ impl ReceivedRequest {
             headers,
             body: Vec::new(),
             complete: false,
+            is_http_1_0: false,
         }
     }
 

@@ -48,6 +48,17 @@ impl Server {
     }
 }
 
+/// How a response is sent, as its request asks for it.
+#[derive(Clone, Copy)]
+struct Form {
+    /// The response is a head alone.
+    is_head: bool,
+    /// The body has no chunks, because HTTP/1.0 has none.
+    is_plain: bool,
+    /// The connection is closed after the response.
+    closes: bool,
+}
+
 /// The exchanges of a connection whose responses are not complete.
 type Open = Arc<Mutex<Vec<ConnectionId>>>;
 
@@ -77,20 +88,23 @@ fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
             Ok(false) => continue,
             Err(error) => break Err(error),
         }
-        let request = match read_head(connection) {
-            Ok(request) => request,
+        let (request, form) = match read_head(connection) {
+            Ok(read) => read,
             Err(answer) => break connection.send(answer),
         };
-        let is_head = *request.method() == http::Method::HEAD;
         // The hub is away. A real one would refuse the connection.
         let Ok(id) = shared.with(|state| state.network.request(&request)) else {
             break Ok(());
         };
         open.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         served += 1;
-        let _ = tell.send((id, is_head));
+        let _ = tell.send((id, form));
         if let Err(error) = read_body(shared, connection, id) {
             break Err(error);
+        }
+        if form.closes {
+            // The writer closes the connection after the response.
+            break io::copy(connection, &mut io::sink()).map(drop);
         }
     };
     let left = std::mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner));
@@ -102,11 +116,12 @@ fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
 }
 
 /// The head of the next request, or the answer of the parser.
-fn read_head(connection: &mut Connection) -> Result<Request<()>, &'static [u8]> {
+fn read_head(connection: &mut Connection) -> Result<(Request<()>, Form), &'static [u8]> {
     let ReceivedRequest {
         method,
         target,
         headers,
+        is_http_1_0,
         ..
     } = connection.read_head().map_err(|_| BAD_REQUEST)?;
     let length: usize = headers
@@ -122,11 +137,19 @@ fn read_head(connection: &mut Connection) -> Result<Request<()>, &'static [u8]> 
     if !headers.contains_key(header::HOST) {
         return Err(NO_HOST);
     }
+    let asks_to_close = headers
+        .get(header::CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    let form = Form {
+        is_head: method == http::Method::HEAD,
+        is_plain: is_http_1_0,
+        closes: is_http_1_0 || asks_to_close,
+    };
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = Uri::try_from(target).map_err(|_| BAD_REQUEST)?;
     *request.headers_mut() = headers;
-    Ok(request)
+    Ok((request, form))
 }
 
 fn read_body(
@@ -158,9 +181,9 @@ fn write_responses(
     shared: &Arc<Shared>,
     mut socket: &TcpStream,
     open: &Open,
-    told: &Receiver<(ConnectionId, bool)>,
+    told: &Receiver<(ConnectionId, Form)>,
 ) -> io::Result<()> {
-    while let Ok((id, is_head)) = told.recv() {
+    while let Ok((id, form)) = told.recv() {
         let mut chunked = false;
         loop {
             let piece = shared.wait_for(
@@ -171,8 +194,8 @@ fn write_responses(
                 Piece::Pending => {}
                 Piece::Continue => socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
                 Piece::Head(head) => {
-                    chunked = !is_head && is_chunked(&head);
-                    socket.write_all(&head_bytes(head, chunked))?;
+                    chunked = !form.is_head && !form.is_plain && is_chunked(&head);
+                    socket.write_all(&head_bytes(head, chunked, form.closes))?;
                 }
                 Piece::Body(bytes) if chunked => socket.write_all(&http1::chunk(&bytes))?,
                 Piece::Body(bytes) => socket.write_all(&bytes)?,
@@ -188,6 +211,9 @@ fn write_responses(
                 Piece::Cut => return Ok(()),
             }
         }
+        if form.closes {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -200,7 +226,7 @@ fn is_chunked(head: &Head) -> bool {
     !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH)
 }
 
-fn head_bytes(head: Head, chunked: bool) -> Vec<u8> {
+fn head_bytes(head: Head, chunked: bool, closes: bool) -> Vec<u8> {
     let Head {
         status,
         reason,
@@ -211,6 +237,10 @@ fn head_bytes(head: Head, chunked: bool) -> Vec<u8> {
             header::TRANSFER_ENCODING,
             HeaderValue::from_static("chunked"),
         );
+    }
+    if closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.remove("keep-alive");
     }
     let first_line = format!("HTTP/1.1 {} {reason}", status.as_u16());
     http1::Head {
