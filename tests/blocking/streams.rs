@@ -267,15 +267,18 @@ fn cancelled<T: Send + 'static>(
 
 on_each_hub!(a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on);
 fn a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on(host: HostClient) {
-    let (_sequence, instance) = running(&host, "prints");
+    let (_sequence, instance) = running(&host, "tees");
+    instance
+        .send_input(Input::text("1\n2\n3\n").end(false))
+        .unwrap();
     let (lines, error) = cancelled(&instance, |instance, at_it| {
         let mut stdout = instance.stdout().unwrap().lines();
         let lines: Vec<_> = stdout.by_ref().take(3).map(Result::unwrap).collect();
-        // The process, and so its standard output, lives on for a while.
+        // The input is open, and so is standard output.
         at_it.put(());
         (lines, stdout.next().unwrap().unwrap_err())
     });
-    assert_eq!(lines, ["stdout 1", "stdout 2", "stdout 3"]);
+    assert_eq!(lines, ["1", "2", "3"]);
     assert!(error.is_cancelled(), "{error:?}");
 
     let error = cancelled(&instance, |instance, at_it| {
