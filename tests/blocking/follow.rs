@@ -17,7 +17,7 @@ use crate::live::Uploaded;
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn line(text: &str) -> Vec<u8> {
-    let line = format!("{{\"msg\":\"{text}\"}}\n");
+    let line = format!("{{\"msg\":\"{text}\",\"id\":\"the-instance\"}}\n");
     format!("{:x}\r\n{line}\r\n", line.len()).into_bytes()
 }
 
@@ -204,11 +204,8 @@ fn a_silence_that_the_caller_asked_about_is_told() {
                         more.take();
                         let _ = connection.send([&line("two")[..], b"0\r\n\r\n"].concat());
                     } else {
-                        let _ = connection.send(response(
-                            "200 OK",
-                            &[],
-                            br#"{"id":"the-instance","sequence":"s"}"#,
-                        ));
+                        let body: &[u8] = br#"{"id":"the-instance","version":"1.0.1"}"#;
+                        let _ = connection.send(response("200 OK", &[], body));
                     }
                 }
             }
@@ -246,10 +243,9 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
             Followed::Item(line) => Some(line),
             Followed::Gap(_) => None,
         });
-        assert_eq!(
-            lines.collect::<Vec<_>>(),
-            [r#"{"msg":"one"}"#, r#"{"msg":"last"}"#]
-        );
+        let expected =
+            ["one", "last"].map(|text| format!(r#"{{"msg":"{text}","id":"the-instance"}}"#));
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
     });
 }
 

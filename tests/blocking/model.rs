@@ -224,6 +224,11 @@ impl Model {
         drop(self.when(|state| state.requests.iter().any(|seen| seen == request)));
     }
 
+    /// Waits until there was a request that ends so.
+    pub(crate) fn wait_for_end(&self, end: &str) {
+        drop(self.when(|state| state.requests.iter().any(|seen| seen.ends_with(end))));
+    }
+
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }
@@ -537,12 +542,12 @@ impl Shared {
     }
 }
 
+/// Hubs put it into each response.
+const ALLOWS_ALL: (&str, &str) = ("Access-Control-Allow-Origin", "*");
+
 fn json_reply(status: &str, body: &Value) -> Vec<u8> {
-    response(
-        status,
-        &[("content-type", "application/json")],
-        body.to_string().as_bytes(),
-    )
+    let headers = [("content-type", "application/json"), ALLOWS_ALL];
+    response(status, &headers, body.to_string().as_bytes())
 }
 
 /// How 0.18.7 writes an event.
@@ -577,7 +582,7 @@ fn bare_reply(data: Data) -> Vec<u8> {
     let unwritable = || {
         response(
             "500 Internal Server Error",
-            &[],
+            &[ALLOWS_ALL],
             b"500: Failed to serialize data",
         )
     };

@@ -192,9 +192,10 @@ fn check(name: &str, outcome: &Outcome) {
         "{name}: {:#?}",
         outcome.failures
     );
-    // The pauses end around the moment, on both sides of it.
+    // The pauses end around the moment, on both sides of it. On a busy machine, a connection that
+    // is about to be closed is lost more often than it is seen closed.
     assert!(
-        outcome.naive.reused > 0 && outcome.naive.closed > 0,
+        outcome.naive.reused > 0 && outcome.naive.closed + outcome.naive.lost > 0,
         "{name}"
     );
     // Connections are used again, up to their limit.

@@ -2,6 +2,7 @@
 
 mod conforming;
 mod finding;
+mod flows;
 mod recorded;
 mod same_values;
 

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use scramjet_client_core::ReplyError;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
@@ -17,10 +17,7 @@ use crate::threads;
 use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
-const PIECES: usize = 64;
-
-/// The longest wait for bytes of a held stream before the flow is polled again.
-const HELD_TICK: Duration = Duration::from_millis(250);
+const PIECES: usize = 16;
 
 /// How long a caller whose limits are reached waits for the clean-up before it goes on in the
 /// background. A healthy hub takes milliseconds.
@@ -45,18 +42,17 @@ pub(crate) struct Driver<F> {
     threads: Threads,
     told: Receiver<Told>,
     past: Past,
-    /// Streams are read on the caller's thread, as far as the caller wants.
-    holds: bool,
     quiet_since: Instant,
     /// A request that is to be sent next.
     next: Option<Box<Send>>,
+    /// A question that was interrupted.
+    again: Option<Box<Send>>,
 }
 
 /// An exchange that is not over.
 struct Open {
     /// Ends it.
     token: CancelToken,
-    held: Option<Box<dyn Read + std::marker::Send>>,
     call: Option<Call>,
     got: u64,
 }
@@ -65,24 +61,31 @@ struct Open {
 #[derive(Clone)]
 struct Threads {
     tell: SyncSender<Told>,
-    /// Ends the request on the caller's thread, because something has come elsewhere.
-    interrupt: Arc<Mutex<Option<CancelToken>>>,
+    /// The request on the caller's thread.
+    here: Arc<Mutex<Option<Here>>>,
+}
+
+/// A request on the caller's thread.
+struct Here {
+    token: CancelToken,
+    /// It only asks for something, and can be sent again if something comes elsewhere meanwhile.
+    asks: bool,
 }
 
 impl Threads {
-    /// Ends the request on the caller's thread, if there is one.
-    fn interrupt(&self) {
-        let interrupted = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        interrupted.into_iter().for_each(|token| token.cancel());
+    /// Ends the request on the caller's thread, if there is such a one.
+    fn interrupt(&self, is: impl FnOnce(&mut Here) -> bool) {
+        let here = self.here().take_if(is);
+        here.into_iter().for_each(|here| here.token.cancel());
+    }
+
+    fn here(&self) -> MutexGuard<'_, Option<Here>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the caller's thread.
     fn wake(&self) {
-        self.interrupt();
+        self.interrupt(|_| true);
         // If the channel is full, it is awake.
         let _ = self.tell.try_send(Told::Wake);
     }
@@ -103,8 +106,6 @@ struct Head {
     reason: String,
     headers: HeaderMap,
     call: Call,
-    /// The body, if it is to be read on the caller's thread.
-    held: Option<Box<dyn Read + std::marker::Send>>,
 }
 
 /// How the last exchanges were called, and how they failed.
@@ -147,7 +148,7 @@ where
         let (began, quiet_since) = (Instant::now(), Instant::now());
         let threads = Threads {
             tell,
-            interrupt: Arc::default(),
+            here: Arc::default(),
         };
         Ok(Self {
             flow,
@@ -159,16 +160,10 @@ where
             threads,
             told,
             past: Past::default(),
-            holds: false,
             quiet_since,
             next: None,
+            again: None,
         })
-    }
-
-    /// Reads streams on the caller's thread, between two results of the flow not at all.
-    pub(crate) fn holding(mut self) -> Self {
-        self.holds = true;
-        self
     }
 
     /// Drives a flow that has several results to the next one.
@@ -176,7 +171,15 @@ where
         self.quiet_since = Instant::now();
         match self.advance() {
             Ok(result) => result.map_err(|error| self.error(error)),
-            Err(End::Stopped(stopped)) => Err(self.about.stopped(stopped, Phase::Read)),
+            Err(End::Stopped(stopped)) => {
+                let mut open = self.open.values();
+                let phase = match open.next() {
+                    None => Phase::Connect,
+                    Some(open) if open.call.is_none() => Phase::Wait,
+                    Some(_) => Phase::Read,
+                };
+                Err(self.about.stopped(stopped, phase))
+            }
             Err(End::Failed(error)) => Err(*error),
         }
     }
@@ -206,19 +209,17 @@ where
     fn send(&mut self, send: Box<Send>) -> Result<(), End> {
         // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
         let token = CancelToken::new();
-        let (held, call) = (None, None);
         let (id, limit) = (send.id, send.limit);
-        self.open.insert(
-            id,
-            Open {
-                token: token.clone(),
-                held,
-                call,
-                got: 0,
-            },
-        );
-        let mut limits = CallLimits::default();
-        limits.cancel = Some(token.clone());
+        let open = Open {
+            token: token.clone(),
+            call: None,
+            got: 0,
+        };
+        self.open.insert(id, open);
+        let mut limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
         if let Some(limit) = limit {
             let ends = Instant::now().checked_add(limit);
             limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
@@ -226,15 +227,13 @@ where
             self.send_here(send, limits, token);
             return Ok(());
         }
-        limits.idle = self.holds.then_some(HELD_TICK);
-        let (client, threads, holds) = (self.client.clone(), self.threads.clone(), self.holds);
         let carrier = Carrier {
-            client,
-            threads,
+            client: self.client.clone(),
+            threads: self.threads.clone(),
             id,
             limits,
         };
-        let started = threads::start("scramjet-exchange", move || carrier.carry(send, holds));
+        let started = threads::start("scramjet-exchange", move || carrier.carry(send));
         started.map_err(|error| {
             self.open.remove(&id);
             End::Failed(self.about.failed(error).into())
@@ -244,60 +243,65 @@ where
     /// Sends a request on this thread, and hands in all of its response.
     fn send_here(&mut self, send: Box<Send>, limits: CallLimits, token: CancelToken) {
         let id = send.id;
-        *self
-            .threads
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(token);
+        let asks = send.request.method() == Method::GET;
+        let again = asks.then(|| send.clone());
+        *self.threads.here() = Some(Here { token, asks });
+        let failed = self.exchange(send, limits).err();
+        let interrupted = self.threads.here().take().is_none();
+        let Some((call, error)) = failed.map(|failed| *failed) else {
+            return;
+        };
+        match again {
+            // It did not fail by itself.
+            Some(again)
+                if (interrupted || self.limits.check().is_err())
+                    && progress(&error) < Progress::Answered =>
+            {
+                self.again = Some(again);
+            }
+            _ => self.failed(id, call, error),
+        }
+    }
+
+    fn exchange(&mut self, send: Box<Send>, limits: CallLimits) -> Result<(), Box<(Call, Error)>> {
+        let id = send.id;
         let (call, incoming) = self.client.attempt(send.operation, send.request, limits);
-        match incoming {
-            Err(error) => self.failed(id, call, error),
-            Ok(incoming) => {
-                let (head, mut body) = incoming.into_parts();
-                let reason = head
-                    .extensions
-                    .get::<Reason>()
-                    .map_or("", |reason| &reason.0);
-                let (status, headers) = (head.status, &head.headers);
-                self.handle(Input::Head {
-                    id,
-                    status,
-                    reason,
-                    headers,
-                });
-                let mut buffer = [0; 4 << 10];
-                let mut got = 0;
-                loop {
-                    match read(&mut *body, &mut buffer) {
-                        Ok(0) => {
-                            call.tell(&Observed::Body {
-                                bytes: got,
-                                complete: true,
-                            });
-                            self.past.remember(id, call, None);
-                            self.open.remove(&id);
-                            self.handle(Input::End { id });
-                            break;
-                        }
-                        Ok(read) => {
-                            got += u64::try_from(read).unwrap_or_default();
-                            let bytes = buffer.get(..read).unwrap_or_default();
-                            self.handle(Input::Body { id, bytes });
-                        }
-                        Err(error) => {
-                            let error = call.interrupted(error, ReplyError::truncated(got, None));
-                            self.failed(id, call, error);
-                            break;
-                        }
-                    }
+        let incoming = match incoming {
+            Ok(incoming) => incoming,
+            Err(error) => return Err(Box::new((call, error))),
+        };
+        let (head, mut body) = incoming.into_parts();
+        let reason = head.extensions.get::<Reason>();
+        self.handle(Input::Head {
+            id,
+            status: head.status,
+            reason: reason.map_or("", |reason| &reason.0),
+            headers: &head.headers,
+        });
+        let mut buffer = [0; 4 << 10];
+        let mut got = 0;
+        loop {
+            match read(&mut *body, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    got += u64::try_from(read).unwrap_or_default();
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    self.handle(Input::Body { id, bytes });
+                }
+                Err(error) => {
+                    let error = call.interrupted(error, ReplyError::truncated(got, None));
+                    return Err(Box::new((call, error)));
                 }
             }
         }
-        self.threads
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        call.tell(&Observed::Body {
+            bytes: got,
+            complete: true,
+        });
+        self.past.remember(id, call, None);
+        self.open.remove(&id);
+        self.handle(Input::End { id });
+        Ok(())
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -326,14 +330,11 @@ where
             self.told(told);
             return Ok(());
         }
-        if let Some(id) = self
-            .open
-            .iter()
-            .find(|(_, open)| open.held.is_some())
-            .map(|(id, _)| *id)
-        {
-            self.read_held(id);
-            return self.check_idle();
+        if let Some(send) = self.again.take() {
+            if self.open.contains_key(&send.id) {
+                self.next = Some(send);
+            }
+            return Ok(());
         }
         let until = until.and_then(|until| self.began.checked_add(until));
         let idle = self.limits.end_of_wait(self.quiet_since);
@@ -369,7 +370,7 @@ where
                 let Some(open) = self.open.get_mut(&id) else {
                     return;
                 };
-                (open.held, open.call) = (head.held, Some(head.call));
+                open.call = Some(head.call);
                 self.quiet_since = Instant::now();
                 let (status, headers) = (head.status, &head.headers);
                 self.handle(Input::Head {
@@ -406,32 +407,6 @@ where
                 };
                 let call = open.call.take().unwrap_or_else(|| self.about.clone());
                 self.failed(id, call, *error);
-            }
-        }
-    }
-
-    fn read_held(&mut self, id: ExchangeId) {
-        let mut buffer = vec![0; 16 << 10];
-        let Some(Open {
-            held: Some(body),
-            call,
-            got,
-            ..
-        }) = self.open.get_mut(&id)
-        else {
-            return;
-        };
-        match read(body, &mut buffer) {
-            Ok(0) => self.told(Told::End(id)),
-            Ok(read) => {
-                buffer.truncate(read);
-                self.told(Told::Body(id, buffer));
-            }
-            Err(error) if is_idle(&error) => {}
-            Err(error) => {
-                let call = call.as_ref().unwrap_or(&self.about);
-                let error = call.interrupted(error, ReplyError::truncated(*got, None));
-                self.told(Told::Failed(id, error.into()));
             }
         }
     }
@@ -549,9 +524,9 @@ impl<F> Driver<F> {
             threads,
             told,
             past,
-            holds,
             quiet_since,
             next,
+            again,
         } = self;
         Driver {
             flow: change(flow),
@@ -563,9 +538,9 @@ impl<F> Driver<F> {
             threads,
             told,
             past,
-            holds,
             quiet_since,
             next,
+            again,
         }
     }
 }
@@ -586,7 +561,7 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn carry(self, send: Box<Send>, holds: bool) {
+    fn carry(self, send: Box<Send>) {
         let id = self.id;
         let (call, incoming) =
             self.client
@@ -602,31 +577,16 @@ impl Carrier {
             .map_or("", |reason| &reason.0)
             .to_owned();
         let (status, headers) = (head.status, head.headers);
-        if holds {
-            let held = Some(body);
-            return self.tell(Told::Head(
-                id,
-                Head {
-                    status,
-                    reason,
-                    headers,
-                    call,
-                    held,
-                }
-                .into(),
-            ));
-        }
         let head = Head {
             status,
             reason,
             headers,
             call: call.clone(),
-            held: None,
         };
         self.tell(Told::Head(id, head.into()));
         let mut got = 0;
         loop {
-            let mut buffer = vec![0; 4 << 10];
+            let mut buffer = vec![0; 16 << 10];
             match read(&mut *body, &mut buffer) {
                 Ok(0) => return self.tell(Told::End(id)),
                 Ok(read) => {
@@ -643,7 +603,11 @@ impl Carrier {
     }
 
     fn tell(&self, told: Told) {
-        self.threads.interrupt();
+        let token = self.limits.cancel.as_ref();
+        if token.is_some_and(CancelToken::is_cancelled) {
+            return;
+        }
+        self.threads.interrupt(|here| here.asks);
         // The flow may be over.
         let _ = self.threads.tell.send(told);
     }
@@ -656,11 +620,6 @@ fn read(body: &mut (dyn Read + std::marker::Send), buffer: &mut [u8]) -> io::Res
             result => return result,
         }
     }
-}
-
-fn is_idle(error: &io::Error) -> bool {
-    let stopped = error.get_ref().and_then(|inner| inner.downcast_ref());
-    stopped == Some(&Stopped::Idle)
 }
 
 /// How far an exchange had come.

@@ -69,7 +69,7 @@ impl<D: Decode + 'static> Follow<D> {
         flow: flow::Follow<D>,
     ) -> Result<Self, Error> {
         let about = client.describe(operation);
-        let mut driver = Driver::new(client, about, flow)?.holding();
+        let mut driver = Driver::new(client, about, flow)?;
         loop {
             match driver.next() {
                 Ok(flow::Followed::Opened) => {

@@ -208,13 +208,16 @@ impl HostClient {
         })
     }
 
-    /// `DELETE /sequence/:id` by force: removes a sequence and kills its instances.
+    /// Deletes a sequence and its instances: `POST /instance/:id/_kill` for each that runs, and then
+    /// `DELETE /sequence/:id` as soon as the hub allows it.
     ///
-    /// A hub since 0.34.4 does this itself and answers after about 16 seconds. For an older one, which cannot, the instances
-    /// are killed one by one, and the deletion is tried until they are gone: for up to 20 seconds, usually in one.
+    /// That takes some milliseconds on hubs of 0.18, up to 17 seconds on 1.x, which keep an instance
+    /// for 15 seconds after its end, and as much longer as a process does not react to its kill (11
+    /// seconds on 0.18, 15 on 1.x). If the limits of the handle are reached before, a hub since 0.34.4
+    /// is asked to go on with it.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id.
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if there is no sequence of this id.
     #[doc(alias = "deleteSequence")]
     pub fn force_delete_sequence<I>(&self, id: I) -> Result<(), Error>
     where

@@ -3,6 +3,8 @@ use std::time::Duration;
 use scramjet_client_core::flow::WaitForHub;
 use scramjet_client_core::{GetVersion, HubVersion};
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::{Error, HostClient};
 
 impl HostClient {

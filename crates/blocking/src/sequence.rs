@@ -142,7 +142,7 @@ impl SequenceClient {
         self.host.delete_sequence(&self.id)
     }
 
-    /// `DELETE /sequence/:id` by force: removes it and kills its instances. See [`HostClient::force_delete_sequence`].
+    /// Deletes it and its instances. See [`HostClient::force_delete_sequence`].
     ///
     /// # Errors
     /// See [`Error`].

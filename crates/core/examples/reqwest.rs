@@ -1,24 +1,30 @@
-//! An async client: operations of core over reqwest, with single answers, streamed uploads, and streams of items.
+//! An async client: operations of core over reqwest, with single answers, streamed uploads, and
+//! streams of items; and a driver of flows.
 //!
 //! `cargo run --example core_reqwest -- [HUB-URL]`
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll};
+use futures_util::{Stream, StreamExt, stream};
+use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
 use reqwest::{Body, Client, Response, redirect};
-use scramjet_client_core::http::Request;
+use scramjet_client_core::flow::{
+    self, Command, DeleteByForce, ExchangeId, Flow, FlowError, Follow, Followed, Input, Progress,
+    Readiness, StartUntilReady,
+};
+use scramjet_client_core::http::{HeaderMap, Request, StatusCode};
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, EventName, GetVersion, KillInstance, KillOptions, LastEvent,
-    Operation, ReadEvents, Reply, ReplyError, SendEvent, SendSequence, Single, StartOptions,
-    StartSequence, Step, Streamed,
+    Decode, Endpoint, EventName, GetVersion, Operation, Reply, SendEvent, SendSequence, Single,
+    StartOptions, Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn main() -> Result<(), Failure> {
     let hub = hub::any(std::env::args().nth(1))?;
@@ -45,60 +51,41 @@ async fn run(url: &str) -> Result<(), Failure> {
         .send(&SendSequence, Body::wrap_stream(stream::iter(pieces)))
         .await?
         .id;
-    let options = StartOptions::new();
-    let instance = hub
-        .call(&StartSequence {
-            id: &sequence,
-            options: &options,
-        })
-        .await?
-        .id;
+    // What takes several requests is a flow.
+    let endpoint = hub.endpoint.clone();
+    let (id, options) = (sequence.clone(), StartOptions::new());
+    let readiness = Readiness {
+        ready: vec![EventName::new("ready")?],
+        failed: Vec::new(),
+        timeout: Some(Duration::from_secs(30)),
+    };
+    let seed = (rand(), rand());
+    let start = StartUntilReady::new(endpoint.clone(), id, options, seed)?.until(readiness);
+    let instance = hub.drive(start).next().await?.started.id;
     println!("instance   {instance}");
 
-    let name = EventName::new("pong")?;
-    let mut events = pin!(
-        hub.stream(&ReadEvents {
-            id: &instance,
-            name: &name
-        })
-        .await?
-    );
-    // Waits for the sequence to listen.
-    hub.call(&LastEvent {
-        id: &instance,
-        name: &EventName::new("ready")?,
-    })
-    .await?;
+    let follow = Follow::events(endpoint.clone(), instance.clone(), EventName::new("pong")?)?;
+    let mut events = hub.drive(follow);
+    // The stream is open.
+    events.next().await?;
     hub.call(&SendEvent {
         id: &instance,
         name: "ping",
         data: &"who is there?".into(),
     })
     .await?;
-    println!(
-        "event      {:?}",
-        events.try_next().await?.map(|event| event.data)
-    );
-
-    hub.call(&KillInstance {
-        id: &instance,
-        options: &KillOptions::new(),
-    })
-    .await?;
-    // It takes the hub a moment to see that the process is gone.
-    while let Err(error) = hub
-        .call(&DeleteSequence {
-            id: &sequence,
-            force: false,
-        })
-        .await
-    {
-        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
-            Some(refusal) if refusal.is_conflict() => sleep(Duration::from_millis(50)).await,
-            _ => return Err(error),
-        }
+    if let Followed::Item(event) = events.next().await? {
+        println!("event      {:?}", event.data);
     }
-    Ok(())
+
+    hub.drive(DeleteByForce::new(endpoint, sequence)?)
+        .next()
+        .await
+}
+
+/// A random number.
+fn rand() -> u64 {
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
 /// What can go wrong: a `RequestError` or a `ReplyError` of core, or an error of reqwest.
@@ -168,28 +155,41 @@ impl Hub {
         }))
     }
 
+    /// Drives a flow.
+    pub fn drive<F: Flow>(&self, flow: F) -> Driver<F> {
+        Driver {
+            flow,
+            client: self.client.clone(),
+            began: Instant::now(),
+            open: BTreeMap::new(),
+            coming: SelectAll::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
     async fn answer<O: Operation>(
         &self,
         operation: &O,
         request: Request<Body>,
     ) -> Result<Answer<O::Decoder>, Failure> {
         let response = self.client.execute(request.try_into()?).await?;
-        // Only what is not the usual word for the status is kept as a phrase.
-        let reason = response
-            .extensions()
-            .get::<ReasonPhrase>()
-            .map(|reason| String::from_utf8_lossy(reason.as_bytes()));
-        let reason = reason.unwrap_or_else(|| {
-            response
-                .status()
-                .canonical_reason()
-                .unwrap_or_default()
-                .into()
-        });
+        let reason = reason(&response);
         let reply = self
             .endpoint
             .reply(operation, response.status(), &reason, response.headers());
         Ok(Answer { reply, response })
+    }
+}
+
+/// The reason phrase. Only one that is not the usual for its status is kept as such.
+fn reason(response: &Response) -> String {
+    let kept = response.extensions().get::<ReasonPhrase>();
+    match kept.map(|reason| String::from_utf8_lossy(reason.as_bytes())) {
+        Some(reason) => reason.into_owned(),
+        None => {
+            let usual = response.status().canonical_reason();
+            usual.unwrap_or_default().to_owned()
+        }
     }
 }
 
@@ -222,4 +222,141 @@ impl<D: Decode> Answer<D> {
             .await?
             .ok_or_else(|| "a reply of one item had none".into())
     }
+}
+
+/// Carries out what a flow asks for, and tells it what comes.
+pub struct Driver<F> {
+    flow: F,
+    client: Client,
+    began: Instant,
+    open: BTreeMap<ExchangeId, AbortHandle>,
+    coming: SelectAll<Abortable<BoxStream<'static, (ExchangeId, Came)>>>,
+    failures: BTreeMap<ExchangeId, reqwest::Error>,
+}
+
+/// Something that has come of an exchange.
+enum Came {
+    Head(StatusCode, String, HeaderMap),
+    Body(Bytes),
+    End,
+    /// The error is missing if the time limit of the exchange is over.
+    Failed(Progress, Option<reqwest::Error>),
+}
+
+impl<F, T> Driver<F>
+where
+    F: Flow<Output = Result<T, FlowError>>,
+{
+    /// The result of the flow, or the next one.
+    ///
+    /// Dropped too early, it leaves on the hub what it has begun. [`give_up`](Self::give_up) cleans
+    /// up.
+    pub async fn next(&mut self) -> Result<T, Failure> {
+        loop {
+            match self.flow.poll(self.began.elapsed()) {
+                Command::Done(Err(FlowError::Failed(id))) => {
+                    return Err(match self.failures.remove(&id) {
+                        Some(error) => error.into(),
+                        None => FlowError::Failed(id).into(),
+                    });
+                }
+                Command::Done(result) => return Ok(result?),
+                Command::Abort(id) => self.close(id),
+                Command::Send(send) => {
+                    let id = send.id;
+                    let came = exchange(self.client.clone(), *send).map(move |came| (id, came));
+                    let (came, handle) = stream::abortable(came.boxed());
+                    self.open.insert(id, handle);
+                    self.coming.push(came);
+                }
+                Command::Wait { until } => {
+                    let until = until.and_then(|until| self.began.checked_add(until));
+                    // Without a time, for very long.
+                    let until = until.unwrap_or_else(|| self.began + Duration::from_secs(1 << 30));
+                    match timeout_at(until, self.coming.next()).await {
+                        Ok(Some((id, came))) => self.came(id, came),
+                        Ok(None) => sleep_until(until).await,
+                        Err(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the flow, and cleans up on the hub. Its other results come no more.
+    pub async fn give_up(&mut self) {
+        self.flow.give_up(self.began.elapsed());
+        // The error says that it was given up.
+        let _ = self.next().await;
+    }
+
+    fn close(&mut self, id: ExchangeId) {
+        if let Some(handle) = self.open.remove(&id) {
+            handle.abort();
+        }
+    }
+
+    fn came(&mut self, id: ExchangeId, came: Came) {
+        let input = match &came {
+            Came::Head(status, reason, headers) => Input::Head {
+                id,
+                status: *status,
+                reason,
+                headers,
+            },
+            Came::Body(bytes) => Input::Body { id, bytes },
+            Came::End => Input::End { id },
+            Came::Failed(progress, _) => Input::Failed {
+                id,
+                progress: *progress,
+                passes: true,
+            },
+        };
+        self.flow.handle(self.began.elapsed(), input);
+        match came {
+            Came::Head(..) | Came::Body(_) => {}
+            Came::End => self.close(id),
+            Came::Failed(_, error) => {
+                self.failures.extend(error.map(|error| (id, error)));
+                self.close(id);
+            }
+        }
+    }
+}
+
+/// Sends a request of a flow, and gives what comes.
+fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = Came> + Send {
+    let limit = send.limit.unwrap_or(Duration::from_secs(1 << 30));
+    let ends = Instant::now() + limit;
+    let head = async move {
+        let request = send.request.map(Body::from).try_into();
+        timeout_at(ends, async { client.execute(request?).await }).await
+    };
+    stream::once(head).flat_map(move |response| match response {
+        Ok(Ok(response)) => {
+            let (status, headers) = (response.status(), response.headers().clone());
+            let head = Came::Head(status, reason(&response), headers);
+            stream::iter([head]).chain(body(response, ends)).boxed()
+        }
+        Ok(Err(error)) => {
+            let progress = match error.is_connect() {
+                true => Progress::NothingSent,
+                false => Progress::MayBeReceived,
+            };
+            stream::iter([Came::Failed(progress, Some(error))]).boxed()
+        }
+        Err(_) => stream::iter([Came::Failed(Progress::MayBeReceived, None)]).boxed(),
+    })
+}
+
+fn body(response: Response, ends: Instant) -> impl Stream<Item = Came> + Send {
+    stream::unfold(Some(response), move |response| async move {
+        let mut response = response?;
+        Some(match timeout_at(ends, response.chunk()).await {
+            Ok(Ok(Some(bytes))) => (Came::Body(bytes), Some(response)),
+            Ok(Ok(None)) => (Came::End, None),
+            Ok(Err(error)) => (Came::Failed(Progress::Answered, Some(error)), None),
+            Err(_) => (Came::Failed(Progress::Answered, None), None),
+        })
+    })
 }

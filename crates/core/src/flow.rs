@@ -99,7 +99,7 @@ pub enum Command<T> {
 }
 
 /// A request to be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Send {
     /// Names the exchange.
     pub id: ExchangeId,

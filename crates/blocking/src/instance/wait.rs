@@ -3,6 +3,8 @@
 use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
 use scramjet_client_core::{Event, EventName, GetInstance, InstanceId, LastEvent, RequestError};
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::client::Client;
 use crate::{Ended, Error, InstanceClient};
 

@@ -199,15 +199,15 @@ impl EventWait {
         self.status.abort(outbox);
     }
 
-    /// An event has come.
-    fn heard(&mut self, now: Duration, event: Event, streamed: bool) {
+    /// An event has come. Its data is `damaged` if the same event may come with better data.
+    fn heard(&mut self, now: Duration, event: Event, streamed: bool, damaged: bool) {
         let has_stream = self.since == Since::Now || !self.keeps_data;
         match &self.bare {
             // The same event on both ways; or another one, which comes too late.
             Some((bare, _)) if !streamed || bare.name != event.name => {}
             _ if self.keeps_data => self.outcome = Some(Ok(event)),
             _ if streamed => self.outcome = Some(Ok(without_empty_data(event))),
-            _ if event.data.is_null() && has_stream => self.bare = Some((event, now + ECHO)),
+            _ if damaged && has_stream => self.bare = Some((event, now + ECHO)),
             _ => self.outcome = Some(Ok(event)),
         }
     }
@@ -319,17 +319,17 @@ impl EventWait {
             return;
         };
         let event = match result {
-            Ok(event) => Ok(event),
+            Ok(event) => Ok((event.data.is_null(), event)),
             Err(error) if self.keeps_data => Err(error),
             Err(error) => match error.api().and_then(|api| Event::in_refusal(&name, api)) {
-                Some(event) => Ok(event),
+                Some(event) => Ok((true, event)),
                 None => Err(error),
             },
         };
         let next = match event {
-            Ok(event) => {
+            Ok((damaged, event)) => {
                 self.outage.is_over();
-                self.heard(now, event, false);
+                self.heard(now, event, false, damaged);
                 None
             }
             Err(error) => self.lost(now, id, error),
@@ -360,7 +360,7 @@ impl EventWait {
                         *at = (*at).min(now);
                     }
                 }
-                Came::Item(event) => self.heard(now, event, true),
+                Came::Item(event) => self.heard(now, event, true, false),
                 Came::Broken(error) => self.outcome = Some(Err(FlowError::Reply(id, error))),
                 // It has no end: the connection was closed in good order, by a proxy for example.
                 Came::End => self.reopen_stream(now, index, id, CallError::cut_off()),

@@ -148,6 +148,8 @@ struct Check {
     status: Option<StatusCheck>,
     version: Option<Call<Json<HubVersion>>>,
     unanswered: u32,
+    /// The instance has ended, and the stream was opened once more because it had not answered.
+    doubted: bool,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
@@ -337,6 +339,7 @@ impl<D: Decode + 'static> Follow<D> {
                 status,
                 version: None,
                 unanswered: 0,
+                doubted: false,
             },
             outage: Outage::new(Patience::ENDLESS),
             began: false,
@@ -506,15 +509,18 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    // Its connection may have been dead all the time.
-                    State::Open(call, last, false) => {
+                    // Its connection may have been dead all the time: it is opened once more.
+                    State::Open(call, last, false) if !self.check.doubted => {
+                        self.check.doubted = true;
                         let id = call.id;
                         self.outbox.close(&call);
                         self.state = State::Open(call, last, false);
                         return self.lost(now, id, CallError::cut_off());
                     }
                     State::Open(call, ..) => State::Ended(Some(call), now + ECHO),
-                    _ => State::Ended(None, now),
+                    State::Ending(..) => State::Ended(None, now),
+                    // The last lines are in the stream that is about to be opened.
+                    state => state,
                 };
             }
             Some(Finding::Unknown(_, error)) => self.unanswered(now, &error),

@@ -66,19 +66,15 @@ impl UntilAnswered {
             Some(_) => self.last = Some(error),
         }
         if !passes {
-            return self.end();
+            return self.end(None);
         }
         self.next = now + self.delay;
         self.delay = (self.delay * 2).min(LONGEST_DELAY);
     }
 
-    fn end(&mut self) {
-        let errors = self
-            .first
-            .take()
-            .into_iter()
-            .chain(self.last.take())
-            .collect();
+    fn end(&mut self, given_up: Option<FlowError>) {
+        let attempts = [self.first.take(), self.last.take(), given_up];
+        let errors = attempts.into_iter().flatten().collect();
         self.outcome = Some(Err(FlowError::of_attempts(errors)));
     }
 }
@@ -116,11 +112,7 @@ impl Part for UntilAnswered {
 
     fn give_up(&mut self, _: &mut Outbox, _: Duration) {
         if self.outcome.is_none() {
-            match self.first {
-                None => self.first = Some(FlowError::GivenUp),
-                Some(_) => self.last = Some(FlowError::GivenUp),
-            }
-            self.end();
+            self.end(Some(FlowError::GivenUp));
         }
     }
 }
