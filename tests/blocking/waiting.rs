@@ -16,7 +16,7 @@ use crate::helpers::{in_child, recording, within};
 use crate::live::Uploaded;
 
 /// The longest that a call may go on when it is to end.
-pub(crate) const PROMPT: Duration = Duration::from_millis(100);
+pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
 /// What makes the sequence `acts` do these steps.
 pub(crate) fn acts(steps: Value) -> StartOptions {

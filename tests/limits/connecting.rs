@@ -149,7 +149,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 let (took, error) = timed(|| call(&client(&place, None).with_deadline(LIMIT)).unwrap_err());
                 Limit::Deadline.check(&error, place.phase, LIMIT);
                 assert_in_time(place.name, took, LIMIT);
-                lines.push(line(place.name, place.scheme, "deadline", &error, took.length));
+                lines.push(line(place.name, place.scheme, "deadline", &error, took));
                 arrived("deadline");
 
                 // The shorter of the two is what is told.
@@ -159,7 +159,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 assert_eq!(error.attempt_count(), 1, "{error:?}");
                 assert!(error.is_connect() && error.is_timeout() && !error.is_cancelled(), "{error:?}");
                 assert_in_time(place.name, took, LIMIT);
-                lines.push(line(place.name, place.scheme, "connect_timeout", &error, took.length));
+                lines.push(line(place.name, place.scheme, "connect_timeout", &error, took));
                 arrived("connect_timeout");
 
                 let token = CancelToken::new();
@@ -179,13 +179,13 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 let phase = error.phase().filter(|phase| *phase <= place.phase).unwrap();
                 Limit::Cancel.check(&error, phase, LIMIT);
                 assert_not_late(place.name, took, Duration::ZERO);
-                lines.push(line(place.name, place.scheme, "cancel", &error, took.length));
+                lines.push(line(place.name, place.scheme, "cancel", &error, took));
             }
             if place.name.contains("no word") || place.name.contains("nobody") {
                 let (took, error) = timed(|| get(&client(&place, None).with_idle_timeout(LIMIT)).unwrap_err());
                 Limit::Idle.check(&error, place.phase, LIMIT);
                 assert_in_time(place.name, took, LIMIT);
-                lines.push(line(place.name, place.scheme, "idle", &error, took.length));
+                lines.push(line(place.name, place.scheme, "idle", &error, took));
             }
             lines
         }));

@@ -433,7 +433,7 @@ fn measure(
     }
     // A topic's first data is looked at before anything is asked, for there must be some.
     assert!(read || matches!(outcome, Outcome::Refused(_) | Outcome::Failed(_)));
-    took.length
+    took
 }
 
 /// The hub's word is for one upload; and what is said to one does not slow down the next.
@@ -454,7 +454,7 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
                 (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap())
             });
             assert_eq!(server.connections(), 1);
-            took.length
+            took
         });
         println!(
             "{COUNT} uploads over {} that asked first: {took:?}",

@@ -42,7 +42,7 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
             let (took, read) = timed(|| std::io::read_to_string(&mut output));
             assert_eq!(read.unwrap(), "text".repeat(8));
             assert!(
-                took.length > 2 * LIMIT,
+                took > 2 * LIMIT,
                 "the pieces came too quickly for this test: {took:?}"
             );
         });

@@ -3,13 +3,11 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
-
-use crate::timing::Moment;
 
 /// The deadline and the idle timeout of most tests.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
@@ -129,7 +127,7 @@ pub(crate) fn drain(connection: &mut Connection) -> usize {
 /// Data without end, which tells how often it was read.
 pub(crate) struct Fed {
     tell: Sender<()>,
-    last: Arc<Mutex<Option<Moment>>>,
+    last: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The reads of a [`Fed`].
@@ -148,7 +146,7 @@ impl Fed {
     }
 
     /// When it was last read.
-    pub(crate) fn last(&self) -> Arc<Mutex<Option<Moment>>> {
+    pub(crate) fn last(&self) -> Arc<Mutex<Option<Instant>>> {
         Arc::clone(&self.last)
     }
 }
@@ -156,7 +154,7 @@ impl Fed {
 impl Read for Fed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let _ = self.tell.send(());
-        *self.last.lock().unwrap() = Some(Moment::now());
+        *self.last.lock().unwrap() = Some(Instant::now());
         // In small pieces: of one that is taken in part and then, after a while, some more, nothing is seen here.
         let length = buf.len().min(4 << 10);
         buf[..length].fill(b'.');

@@ -1,9 +1,10 @@
 //! Faults of a server, and what each limit makes of them: one table.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use scramjet_client_blocking::{
@@ -15,7 +16,7 @@ use crate::helpers::{Mailbox, within};
 use crate::scene::{
     Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, drain, host, inner, is_version, line,
 };
-use crate::timing::{Moment, Span, assert_in_time, assert_not_late};
+use crate::timing::{assert_in_time, assert_not_late, assert_precise};
 
 /// How many rows are measured at a time. Their threads do little but wait.
 const AT_ONCE: usize = 10;
@@ -462,7 +463,7 @@ impl Limit {
 
 /// Runs the call of a row, on a new connection or on one that was used before, while another call waits. Gives its error, and how
 /// long that took: of a cancelled one, from its cancellation.
-fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error, Span) {
+fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error, Duration) {
     let scene = Scene::new();
     let server = scheme.serve({
         let (scene, row) = (Arc::clone(&scene), Arc::clone(row));
@@ -496,20 +497,20 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
                 // Most calls have come to what was sent by then. One that has not is ended a step earlier, which is as good.
                 false => thread::sleep(MOMENT),
             }
-            let now = Moment::now();
+            let now = Instant::now();
             token.cancel();
             now
         })
     });
-    let begin = Moment::now();
+    let begin = Instant::now();
     let error = (row.call)(&limited, fed).expect_err("a limit");
-    let end = Moment::now();
+    let end = Instant::now();
     let begin = match canceller {
         Some(canceller) => canceller.join().unwrap(),
         None if limit == Limit::Idle && row.fills => {
             let silent_since = silent_since.lock().unwrap().unwrap();
             assert!(
-                silent_since.until(end).length >= LIMIT / 2,
+                end.saturating_duration_since(silent_since) >= LIMIT / 2,
                 "it was read on"
             );
             silent_since
@@ -538,7 +539,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     assert!(!other.is_finished(), "the other call was ended as well");
     scene.answer.give();
     other.join().unwrap().unwrap();
-    (error, begin.until(end))
+    (error, end.saturating_duration_since(begin))
 }
 
 #[test]
@@ -585,12 +586,17 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
                                     if row.phase == Phase::Read && *phase == Phase::Wait => {}
                                 _ => limit.check(&error, row.phase, LIMIT),
                             }
-                            match limit {
-                                Limit::Idle if row.fills => assert_not_late(&name, took, LIMIT),
-                                Limit::Cancel => assert_not_late(&name, took, Duration::ZERO),
-                                _ => assert_in_time(&name, took, LIMIT),
+                            let time = match limit {
+                                Limit::Cancel => Duration::ZERO,
+                                _ => LIMIT,
+                            };
+                            if limit == Limit::Idle && row.fills {
+                                assert_not_late(&name, took, time);
+                            } else {
+                                assert_in_time(&name, took, time);
                             }
-                            line(&name, scheme, limit.name(), &error, took.length)
+                            let line = line(&name, scheme, limit.name(), &error, took);
+                            (line, took.saturating_sub(time))
                         }
                     });
                     *lines[index].lock().unwrap() = checked.join().ok();
@@ -598,10 +604,13 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
             });
         }
     });
-    let mut broken = Vec::new();
+    let (mut broken, mut late) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     for (work, line) in work.iter().zip(&lines) {
         match line.lock().unwrap().take() {
-            Some(line) => println!("{line}"),
+            Some((line, by)) => {
+                println!("{line}");
+                late.entry(work.1.name()).or_default().push(by);
+            }
             None => broken.push((
                 work.0.name,
                 work.2,
@@ -616,4 +625,7 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
         broken.len(),
         work.len()
     );
+    for (limit, late) in late {
+        assert_precise(limit, late);
+    }
 }
