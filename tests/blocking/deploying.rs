@@ -12,7 +12,7 @@ use scramjet_client_tests::package;
 use serde_json::json;
 
 use crate::helpers::within;
-use crate::live::has;
+use crate::live::{has, until_killable};
 use crate::stand_in::{Scene, StandIn, says};
 
 fn deploy(host: &HostClient, sample: &str) -> Deployment {
@@ -137,6 +137,7 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
         let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
             ids.push(sequence.id().clone());
             let instance = sequence.start(&StartOptions::new())?;
+            until_killable(&instance);
             instance.kill(&KillOptions::new())?;
             Err(instance
                 .with_deadline(Duration::ZERO)

@@ -17,7 +17,7 @@ use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
-use crate::live::{Uploaded, listening};
+use crate::live::{Uploaded, listening, until_killable, was_refused};
 use crate::stand_in::{Scene, StandIn, says, until_gone};
 use crate::waiting::acts;
 
@@ -129,28 +129,40 @@ fn a_run_that_ends_badly_is_told_as_such(host: HostClient) {
         let tells = tells(&host);
         let check = |sequence: &SequenceClient,
                      options: &StartOptions,
+                     may_be_refused: bool,
                      expected: fn(RunnerExit) -> bool| {
-            let run = sequence.run(options, text(Numbered::new())).unwrap();
+            let run = match sequence.run(options, text(Numbered::new())) {
+                Err(error) if tells && may_be_refused && was_refused(&error) => return,
+                run => run.unwrap(),
+            };
             assert_eq!(run.exit().is_some(), tells, "{:?}", run.ended);
             assert!(run.exit().is_none_or(expected), "{:?}", run.ended);
             until_gone(sequence);
         };
         let broken = Uploaded::sample(&host, "fails-at-load");
-        check(&broken, &StartOptions::new(), |exit| {
+        check(&broken, &StartOptions::new(), true, |exit| {
             exit == RunnerExit::FailedOnStart
         });
         let acting = Uploaded::sample(&host, "acts");
-        check(&acting, &acts(json!([{ "throw": "at once" }])), |exit| {
-            exit == RunnerExit::FailedDuringExecution
-        });
         check(
             &acting,
-            &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])),
-            |exit| !exit.is_success(),
+            &acts(json!([{ "throw": "at once" }])),
+            true,
+            |exit| exit == RunnerExit::FailedDuringExecution,
         );
+        // The streams of 1.x stay open until the hub has forgotten it, and then there is no code.
+        if !tells {
+            check(
+                &acting,
+                &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])),
+                false,
+                |exit| !exit.is_success(),
+            );
+        }
         check(
             &acting,
             &acts(json!([{ "wait": 300 }, { "exit": 5 }])),
+            false,
             |exit| !exit.is_success(),
         );
     });
@@ -336,6 +348,7 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
                 },
                 |mut child| {
                     let instance = child.instance().clone();
+                    until_killable(&instance);
                     instance
                         .kill(&scramjet_client_blocking::KillOptions::new())
                         .unwrap();

@@ -18,7 +18,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{serving, within};
-use crate::live::Uploaded;
+use crate::live::{Uploaded, failed_at_once};
 use crate::model::{Model, Start};
 use crate::waiting::{PROMPT, acts, quickest};
 
@@ -385,7 +385,7 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
             let error = sequence
                 .start_and_wait(&acts(steps), &readiness)
                 .unwrap_err();
-            assert!(error.ended().is_some(), "{error:?}");
+            assert!(failed_at_once(&error), "{error:?}");
             until_none_is_left(&sequence);
         }
     });
@@ -399,12 +399,11 @@ fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
         let error = sequence
             .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
             .unwrap_err();
-        let ended = error.ended().unwrap();
+        assert!(failed_at_once(&error), "{error:?}");
+        let exit = error.ended().and_then(|ended| ended.exit);
         assert!(
-            ended
-                .exit
-                .is_none_or(|exit| exit == RunnerExit::FailedOnStart),
-            "{ended:?}"
+            exit.is_none_or(|exit| exit == RunnerExit::FailedOnStart),
+            "{error:?}"
         );
         until_none_is_left(&sequence);
     });

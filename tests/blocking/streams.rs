@@ -13,7 +13,7 @@ use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, within};
-use crate::live::{running, started};
+use crate::live::{running, started, until_killable};
 
 on_each_hub!(characters_that_are_cut_anywhere_come_back_whole);
 fn characters_that_are_cut_anywhere_come_back_whole(host: HostClient) {
@@ -239,6 +239,7 @@ fn streams_end_when_the_instance_is_killed(host: HostClient) {
         })
         .collect();
     readers.iter().for_each(|_| begun.take());
+    until_killable(&instance);
     instance.kill(&KillOptions::new()).unwrap();
     within("readers of a killed instance", move || {
         for reader in readers {

@@ -26,6 +26,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
                 lingering,
                 extension,
                 first_health,
+                stranded,
                 ..
             } = &mut settings.times;
             let short = [connect, load, starting, exit, notice, notice_failure];
@@ -35,6 +36,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
             {
                 *time /= 10;
             }
+            *stranded = stranded.map(|time| time / 10);
             *lingering /= 50;
             *extension /= 20;
         })

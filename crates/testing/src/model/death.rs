@@ -127,6 +127,7 @@ impl Model {
             self.pipes.orphan(pipe);
         }
         for stream in [&instance.input.stream, &instance.stdin] {
+            self.strand_uploads(stream.pipe);
             self.pipes.detach(stream.pipe, stream.reader);
             self.pipes.orphan(stream.pipe);
         }
