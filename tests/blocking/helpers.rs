@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{self, Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -137,7 +138,10 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new(test: &str) -> Self {
-        let path = env::temp_dir().join(format!("scramjet-client-{test}-{}", process::id()));
+        // A test runs on several hubs at the same time.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (id, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(format!("scramjet-client-{test}-{id}-{count}"));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -20,6 +20,7 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use serde_json::{Value, json};
 
+use crate::helpers::Folder;
 use crate::program::{self, Seen};
 use crate::stand_in::until;
 
@@ -158,11 +159,8 @@ fn the_program_runs(host: HostClient) {
 on_each_hub!(a_package_comes_from_anywhere);
 fn a_package_comes_from_anywhere(host: HostClient) {
     let bytes = package::sequence("shout");
-    let path = std::env::temp_dir().join(format!(
-        "scramjet-client-package-{}.tar.gz",
-        std::process::id()
-    ));
-    std::fs::write(&path, &bytes).unwrap();
+    let folder = Folder::new("package");
+    let path = folder.file("package.tar.gz", &bytes);
     let uploads = [
         ("bytes", Upload::from(bytes.clone())),
         ("path", Upload::path(&path)),
@@ -193,7 +191,6 @@ fn a_package_comes_from_anywhere(host: HostClient) {
             "{what}"
         );
     }
-    std::fs::remove_file(path).unwrap();
 }
 
 on_each_hub!(packages_that_cannot_be_used_are_refused_in_the_hubs_words);

@@ -279,17 +279,18 @@ fn an_instance_that_never_was_is_gone(host: HostClient) {
         .unwrap();
     within("waiting", move || {
         // All at once, because each asks for some seconds before it believes the hub.
-        let waits: [fn(&InstanceClient) -> Result<Event, Error>; 4] = [
+        type Wait = fn(&InstanceClient) -> Result<Event, Error>;
+        let waits: [Wait; 4] = [
             |instance| instance.wait_event("ready"),
             |instance| instance.wait_any(["ready", "error"]),
             |instance| instance.wait_next_event("ready"),
             |instance| instance.wait_next_any(["ready", "error"]),
         ];
-        let errors = thread::scope(|scope| {
+        let (errors, ended) = thread::scope(|scope| {
             let instance = &instance;
-            waits
-                .map(|wait| scope.spawn(move || wait(instance).unwrap_err()))
-                .map(|waiter| waiter.join().unwrap())
+            let waiters = waits.map(|wait| scope.spawn(move || wait(instance).unwrap_err()));
+            let ended = instance.wait_ended().unwrap();
+            (waiters.map(|waiter| waiter.join().unwrap()), ended)
         });
         for error in errors {
             assert!(
@@ -306,7 +307,6 @@ fn an_instance_that_never_was_is_gone(host: HostClient) {
             );
             assert!(!error.is_timeout() && !error.is_cancelled());
         }
-        let ended = instance.wait_ended().unwrap();
         assert_eq!(
             (&ended.id, ended.to_string().as_str()),
             (instance.id(), "the instance is gone")

@@ -37,7 +37,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
                 *time /= 10;
             }
             *stranded = stranded.map(|time| time / 10);
-            *lingering /= 50;
+            *lingering /= 100;
             *extension /= 20;
         })
         .start();
@@ -45,7 +45,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
     hub
 }
 
-/// Adds the programs to a hub.
+/// Adds the programs to a hub, and that of the package with links which a test makes.
 pub fn serve(hub: &FakeHub) {
     hub.program("acts", acts);
     hub.program("args", args);
@@ -53,6 +53,7 @@ pub fn serve(hub: &FakeHub) {
     hub.program("events", events);
     hub.program("fails-at-load", |_| Err(Exit::FailedToLoad));
     hub.program("first-line", first_line);
+    hub.program("linked", |process| process.write("it runs\n"));
     hub.program("prints", prints);
     hub.program("shout", shout);
     hub.program("starts-as-told", starts_as_told);

@@ -323,11 +323,11 @@ fn a_package_is_written_whole_or_not_at_all() {
 on_each_hub!(a_real_hub_takes_packages_and_runs_them);
 fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
     let folder = sequence(
-        "real",
+        "linked",
         &[
             (
                 "package.json",
-                r#"{ "name": "real", "main": "bin/start", "engines": { "node": ">=16" } }"#,
+                r#"{ "name": "linked", "main": "bin/start", "engines": { "node": ">=16" } }"#,
             ),
             (
                 &format!("lib/{}/real.js", "long".repeat(40)),
@@ -344,7 +344,7 @@ fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
     let sequence = host
         .send_sequence(Package::from_dir(&folder.0).unwrap())
         .unwrap();
-    assert_eq!(sequence.info().unwrap().config.name, "real");
+    assert_eq!(sequence.info().unwrap().config.name, "linked");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = String::new();
     instance
