@@ -224,7 +224,7 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
     if env::var(HUB).is_err() {
         // Alone, because it counts threads.
         let test = "cleanup::cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_answer";
-        return in_child(test, &[(HUB, "own")]);
+        return in_child(&[(HUB, "own")]);
     }
     each(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
@@ -403,7 +403,7 @@ fn calls_in_the_destructor_of_a_thread_local_value_work() {
     const TEST: &str = "cleanup::calls_in_the_destructor_of_a_thread_local_value_work";
     if env::var(HUB).is_err() {
         // In a process that may be aborted.
-        return in_child(TEST, &[(HUB, "own")]);
+        return in_child(&[(HUB, "own")]);
     }
     for generation in GENERATIONS {
         let hub = fake_hub(generation);
@@ -495,7 +495,7 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             // More than there are addresses.
             ("RUST_MIN_STACK", "200000000000000"),
         ];
-        in_child(TEST, &variables);
+        in_child(&variables);
     });
 }
 

@@ -328,3 +328,19 @@ fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
         }
     }
 }
+
+#[test]
+fn an_upload_that_outlives_its_instance_stalls_and_is_cut_on_0_18() {
+    for (generation, is_cut) in [(V0_18, true), (V1, false)] {
+        let mut hub = Running::new(generation, staying());
+        let path = hub.path("input");
+        let mut open = hub.driver.begin("POST", &path, &[TEXT]);
+        hub.operation("_kill", "{\"removeImmediately\":true}");
+        hub.driver.wait(seconds(20.0));
+        hub.driver.read(&mut open);
+        assert_eq!(open.answer.cut, is_cut, "{generation:?}");
+        if !is_cut {
+            assert_eq!(hub.driver.upload(&open, b"more"), 0);
+        }
+    }
+}
