@@ -207,7 +207,13 @@ impl EventWait {
     }
 
     /// A way to an event has come to nothing.
-    fn lost(&mut self, now: Duration, id: ExchangeId, error: CallError) -> Option<Duration> {
+    fn lost(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        id: ExchangeId,
+        error: CallError,
+    ) -> Option<Duration> {
         if let Some(last) = &mut self.ended {
             if !error.may_succeed_later() && !error.has_status(404) {
                 return None;
@@ -217,8 +223,9 @@ impl EventWait {
             return Some(again);
         }
         if error.api().is_some_and(|refusal| refusal.is_not_found()) {
-            // The state of the instance tells what it means.
+            // The state of the instance tells what it means, and not the one of a while ago.
             self.refused = Some((id, error));
+            self.status.abort(outbox);
             self.status.ask_now(now);
             return Some(Duration::MAX);
         }
@@ -299,7 +306,7 @@ impl EventWait {
     }
 
     /// The response to a question about the last event.
-    fn answered(&mut self, now: Duration, index: usize, input: &Input<'_>) {
+    fn answered(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
@@ -324,7 +331,7 @@ impl EventWait {
                 self.heard(now, event, false, damaged);
                 None
             }
-            Err(error) => self.lost(now, id, error),
+            Err(error) => self.lost(outbox, now, id, error),
         };
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ask = next.map_or(Way::Unused, Way::At);
@@ -332,7 +339,7 @@ impl EventWait {
     }
 
     /// Something of a stream of events.
-    fn streamed(&mut self, now: Duration, index: usize, input: &Input<'_>) {
+    fn streamed(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
@@ -355,14 +362,23 @@ impl EventWait {
                 Came::Item(event) => self.heard(now, event, true, false),
                 Came::Broken(error) => self.outcome = Some(Err(FlowError::Reply(id, error))),
                 // It has no end: the connection was closed in good order, by a proxy for example.
-                Came::End => self.reopen_stream(now, index, id, CallError::cut_off()),
-                Came::Error(error) => self.reopen_stream(now, index, id, error),
+                Came::End => {
+                    self.reopen_stream(outbox, now, index, id, CallError::cut_off());
+                }
+                Came::Error(error) => self.reopen_stream(outbox, now, index, id, error),
             }
         }
     }
 
-    fn reopen_stream(&mut self, now: Duration, index: usize, id: ExchangeId, error: CallError) {
-        let next = self.lost(now, id, error);
+    fn reopen_stream(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        index: usize,
+        id: ExchangeId,
+        error: CallError,
+    ) {
+        let next = self.lost(outbox, now, id, error);
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.stream = next.map_or(Way::Unused, Way::At);
             // What fires before the stream is open again is told as the last event.
@@ -404,8 +420,8 @@ impl Part for EventWait {
             return self.found(outbox, now, finding);
         }
         for index in 0..self.listeners.len() {
-            self.answered(now, index, input);
-            self.streamed(now, index, input);
+            self.answered(outbox, now, index, input);
+            self.streamed(outbox, now, index, input);
         }
     }
 

@@ -32,6 +32,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait for the head of a stream. A proxy may keep it back until something is written.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
+/// How many times a stream that does not answer is opened again after the end of its instance.
+const DOUBTS: u32 = 5;
+
 /// How long a stream may go on after its instance has ended.
 const ECHO: Duration = Duration::from_millis(500);
 
@@ -147,8 +150,9 @@ struct Lost {
 struct Check {
     status: Option<StatusCheck>,
     version: Option<Call<Json<HubVersion>>>,
-    /// The instance has ended, and the stream was opened once more because it had not answered.
-    doubted: bool,
+    /// How many times the stream of an ended instance was opened again, because it had not
+    /// answered.
+    doubts: u32,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
@@ -340,7 +344,7 @@ impl<D: Decode + 'static> Follow<D> {
             check: Check {
                 status,
                 version: None,
-                doubted: false,
+                doubts: 0,
             },
             outage: Outage::new(Patience::ENDLESS),
             began: false,
@@ -407,7 +411,8 @@ impl<D: Decode + 'static> Follow<D> {
             State::At(_, lost) | State::Opening(_, lost, _) => lost,
             _ => self.gap.take(),
         };
-        if is_gone && error.is_hubs_not_found() && self.began {
+        // Without a gap, nothing was ever read of it.
+        if is_gone && error.is_hubs_not_found() && self.reopened {
             self.state = State::At(Duration::MAX, lost);
             return self.end(now);
         }
@@ -514,9 +519,9 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    // Its connection may have been dead all the time: it is opened once more.
-                    State::Open(call, last, false) if !self.check.doubted => {
-                        self.check.doubted = true;
+                    // Its connection may have been dead all the time.
+                    State::Open(call, last, false) if self.check.doubts < DOUBTS => {
+                        self.check.doubts += 1;
                         let id = call.id;
                         self.outbox.close(&call);
                         self.state = State::Open(call, last, false);
