@@ -223,7 +223,6 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
     const COUNT: usize = 40;
     if env::var(HUB).is_err() {
         // Alone, because it counts threads.
-        let test = "cleanup::cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_answer";
         return in_child(&[(HUB, "own")]);
     }
     each(GENERATIONS, |generation| {
@@ -399,7 +398,6 @@ impl Drop for Last {
 
 #[test]
 fn calls_in_the_destructor_of_a_thread_local_value_work() {
-    const TEST: &str = "cleanup::calls_in_the_destructor_of_a_thread_local_value_work";
     if env::var(HUB).is_err() {
         // In a process that may be aborted.
         return in_child(&[(HUB, "own")]);
@@ -431,7 +429,6 @@ fn calls_in_the_destructor_of_a_thread_local_value_work() {
 #[test]
 #[cfg(target_os = "linux")]
 fn thread_that_cannot_be_created_is_an_error_of_its_own() {
-    const TEST: &str = "cleanup::thread_that_cannot_be_created_is_an_error_of_its_own";
     if let Ok(url) = env::var(HUB) {
         assert!(thread::Builder::new().spawn(|| ()).is_err());
         let host = HostClient::new(&url).unwrap();
