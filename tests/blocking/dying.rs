@@ -480,10 +480,7 @@ fn nothing_stays_behind_of_instances_that_failed() {
     let scenes = Scene::all();
     for scene in &scenes {
         println!("{}:", scene.name);
-        in_child(
-            "dying::nothing_stays_behind_of_instances_that_failed",
-            &[(HUB, scene.host.base_url())],
-        );
+        in_child(&[(HUB, scene.host.base_url())]);
     }
 }
 

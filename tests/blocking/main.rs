@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod cleanup;
 mod deploying;
 mod dying;
 mod errors;
@@ -13,6 +14,7 @@ mod keeping;
 mod live;
 mod model;
 mod observing;
+mod outages;
 mod platform;
 mod pools;
 mod program;

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness,
-    Ready, RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness, Ready,
+    RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
 };
+use scramjet_client_tests::on_each_hub;
 use serde_json::json;
 
 use crate::helpers::within;
-use crate::live::{Uploaded, hub};
+use crate::live::Uploaded;
 use crate::model::{Data, Model, Start};
 use crate::waiting::acts;
 
@@ -157,7 +158,7 @@ impl Transport for Refusing {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let refuse = |left: usize| left.checked_sub(1);
         let starts = request.uri().path().ends_with("/start");
         if starts
@@ -166,12 +167,8 @@ impl Transport for Refusing {
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
                 .is_ok()
         {
-            let source = io::Error::from(io::ErrorKind::ConnectionRefused).into();
-            return Err(TransportError {
-                phase: Phase::Connect,
-                source,
-            }
-            .into());
+            let source = io::Error::from(io::ErrorKind::ConnectionRefused);
+            return Err(TransportError::new(Phase::Connect, source));
         }
         self.0.send(request)
     }
@@ -484,9 +481,8 @@ fn nothing_is_started_beside_what_could_not_be_killed() {
     });
 }
 
-#[test]
-fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none);
+fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Sent, Upload,
+    Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Phase, Sent, TransportError,
+    Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
@@ -343,10 +344,7 @@ fn a_long_upload_takes_no_memory() {
         return;
     }
     let (server, requests) = recording(b"");
-    in_child(
-        "uploads::a_long_upload_takes_no_memory",
-        &[(HUB, &server.url())],
-    );
+    in_child(&[(HUB, &server.url())]);
     assert_eq!(requests.take().body.len(), 8);
     // The instance is asked for its state as well.
     let mut uploads = std::iter::from_fn(|| Some(requests.take()));
@@ -444,7 +442,7 @@ fn sent_is_said_at_the_end_of_the_answer() {
         let reads = Arc::clone(&reads);
         move |request: http::Request<Outgoing<'_>>| {
             if request.method() == http::Method::GET {
-                return Err("the instance cannot be asked".into());
+                return Err(TransportError::new(Phase::Tls, "it cannot be asked"));
             }
             Ok(http::Response::new(
                 Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>

@@ -414,7 +414,7 @@ fn measure(
         }
         (Outcome::Failed(at), Err(error)) => {
             assert!(
-                matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == at),
+                matches!(error.kind(), ErrorKind::Transport(lost) if lost.phase == at),
                 "{error:?}"
             )
         }

@@ -116,7 +116,7 @@ impl Child {
         let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
             Ok(()) => Ok(Some(stream)),
             // It has ended already: there is nothing to read any more.
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_hubs_not_found() => Ok(None),
             Err(error) => Err(error),
         };
         let [output, stdout, stderr] = streams.map(opened);

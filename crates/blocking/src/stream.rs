@@ -1,26 +1,24 @@
-use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
-use std::mem::{replace, swap};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Instant;
 
-use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
+use http::{HeaderMap, StatusCode};
+use scramjet_client_core::{Decode, Discard, GetVersion, JsonLines, Lines, Reply, TextLines};
 
+use crate::body::Body;
 use crate::call::Call;
 use crate::client::Client;
 use crate::progress::Reporter;
 use crate::watchdog::Watch;
-use crate::{CancelToken, Error, ErrorKind, Items, Observed, Progress, Stopped, threads};
+use crate::{Error, Items, Progress};
 
 /// The bytes of a stream, as they come.
 ///
-/// A read waits until there is at least one byte, for ever unless a limit was set, and does not
-/// wait for more. The end of the stream is `Ok(0)`, and only if the hub ended it: a connection that
-/// is lost is an error, whose inner error is an [`Error`], and remains one however often it is read
-/// on. After an idle timeout it can be read on.
+/// A read waits until there is at least one byte, for ever unless a limit was set, and does not wait for more. The end of the stream
+/// is `Ok(0)`, and only if the hub ended it: a connection that is lost is an error, whose inner
+/// error is an [`Error`], and remains one however often it is read on. After an idle timeout it can
+/// be read on.
 ///
 /// A hub of 1.x ends the streams of an instance only 195 seconds after an uncaught exception.
 /// Streams of a [`Child`](crate::Child), and those opened by
@@ -28,130 +26,50 @@ use crate::{CancelToken, Error, ErrorKind, Items, Observed, Progress, Stopped, t
 ///
 /// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
 pub struct ByteStream {
-    body: Box<dyn Read + Send>,
-    call: Call,
-    got: u64,
-    expected: Option<u64>,
-    lost: Option<Lost>,
-    reporter: Reporter,
-    /// What became of it was told to the observer.
-    told: bool,
-    /// There until the head of the response has come.
-    opening: Option<Opening>,
-    /// Ends it with its instance.
-    watch: Option<Watch>,
-}
-
-/// A stream that is being opened on a thread.
-struct Opening {
-    opened: Receiver<Opened>,
-    token: CancelToken,
-}
-
-type Opened = Result<Result<ByteStream, Error>, Box<dyn Any + Send>>;
-
-/// Why nothing more comes.
-#[derive(Clone, Copy)]
-enum Lost {
-    Stopped(Stopped),
-    Broken(io::ErrorKind),
+    body: Body,
+    /// Counts the bytes, which the stream's reader gets as they are.
+    reply: Reply<Discard>,
 }
 
 impl ByteStream {
-    pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
+    pub(crate) fn new<D: Decode>(body: Body, reply: Reply<D>) -> Self {
         Self {
             body,
-            call,
-            got: 0,
-            expected,
-            lost: None,
-            reporter: Reporter::default(),
-            told: false,
-            opening: None,
-            watch: None,
+            reply: reply.with_decoder(Discard::default()),
         }
     }
 
-    /// Opens a stream on a thread of its own: a proxy may keep the head of a response back until
-    /// the first byte of its body comes. `call` describes it in errors until then.
+    /// A stream that is opened on a thread of its own, see [`Body::opening`].
     pub(crate) fn opening(
         client: &Client,
         call: Call,
-        open: impl FnOnce(&Client) -> Result<Self, Error> + Send + 'static,
+        open: impl FnOnce(&Client) -> Result<Body, Error> + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut client = client.clone();
-        let token = client.options.cancel.take().unwrap_or_default().child();
-        client.options.cancel = Some(token.clone());
-        let (tell, opened) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
-            // The stream may have been dropped meanwhile.
-            let _ = tell.send(result);
-        };
-        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
-        let mut stream = Self::new(Box::new(io::empty()), None, call);
-        stream.opening = Some(Opening { opened, token });
-        Ok(stream)
+        // Of a success; a refusal is the error of the opening.
+        let reply = client
+            .endpoint()
+            .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new())
+            .with_decoder(Discard::default());
+        Ok(Self {
+            body: Body::opening(client, call, open)?,
+            reply,
+        })
     }
 
     /// Ends it with the instance that the watch is for.
     pub(crate) fn ending_with(mut self, watch: Watch) -> Self {
-        self.watch = Some(watch);
+        self.body.end_with(watch);
         self
     }
 
     /// Waits for the head of the response; no longer than until this time, if one is given.
     pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
-        let Some(opening) = &self.opening else {
-            return Ok(());
-        };
-        let opened = match until {
-            None => opening
-                .opened
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => opening
-                .opened
-                .recv_timeout(until.saturating_duration_since(Instant::now())),
-        };
-        match opened {
-            Ok(Ok(Ok(mut opened))) => {
-                swap(&mut self.body, &mut opened.body);
-                swap(&mut self.call, &mut opened.call);
-                self.expected = opened.expected;
-                opened.told = true;
-                // Its token goes on.
-                self.opening = None;
-                Ok(())
-            }
-            Ok(Ok(Err(error))) => {
-                self.opening = None;
-                // It has told the observer itself.
-                self.told = true;
-                self.lost = Some(Lost::Broken(io::ErrorKind::NotConnected));
-                Err(self.explain(error))
-            }
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            // The thread always sends something.
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(self.fail(io::ErrorKind::UnexpectedEof.into()))
-            }
-        }
+        self.body.await_head(until)
     }
 
-    fn explain(&self, error: Error) -> Error {
-        match &self.watch {
-            Some(watch) => watch.explain(error),
-            None => error,
-        }
-    }
-
-    fn note_wait(&self, since: Option<Instant>) {
-        let watch = self.watch.as_ref();
-        if let Some(reading) = watch.and_then(|watch| watch.reading.as_ref()) {
-            reading.set(since);
-        }
+    /// Its body, before anything of it was read.
+    pub(crate) fn into_body(self) -> Body {
+        self.body
     }
 
     /// Tells how far it has come: once before the first byte is waited for, and after each piece that came. The total is known where the hub
@@ -174,7 +92,7 @@ impl ByteStream {
         mut self,
         report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.reporter = Reporter::new(report);
+        self.body.report_to(Reporter::new(report));
         self
     }
 
@@ -208,100 +126,17 @@ impl ByteStream {
 
     /// What a decoder makes of it.
     pub fn items<D: Decode>(self, decoder: D) -> Items<D> {
-        Items::new(self, decoder)
+        Items::new(self.body, self.reply.with_decoder(decoder))
     }
 
     /// Reads on. Like [`Read::read`], with the library's own error.
     pub(crate) fn pull(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        if let Some(lost) = self.lost {
-            return Err(self.fail(match lost {
-                Lost::Stopped(stopped) => stopped.into(),
-                Lost::Broken(kind) => kind.into(),
-            }));
-        }
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.reporter
-            .begin(self.expected)
-            .map_err(|error| self.fail(error))?;
-        self.note_wait(Some(Instant::now()));
-        let result = self.await_head(None).and_then(|()| self.read_on(buf));
-        self.note_wait(None);
-        result
-    }
-
-    fn read_on(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        loop {
-            match self.body.read(buf) {
-                Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
-                    return Err(self.fail(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Ok(0) => {
-                    self.tell_end(true);
-                    return Ok(0);
-                }
-                Ok(read) => {
-                    self.got = self
-                        .got
-                        .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                    self.reporter
-                        .tell(self.got, self.expected)
-                        .map_err(|error| self.fail(error))?;
-                    return Ok(read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(error)),
-            }
-        }
-    }
-
-    fn fail(&mut self, error: io::Error) -> Error {
-        self.lost = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(Stopped::Idle) => None,
-            Some(stopped) => Some(Lost::Stopped(*stopped)),
-            None => Some(Lost::Broken(error.kind())),
-        };
-        let error = self
-            .call
-            .interrupted(error, ReplyError::truncated(self.got, self.expected));
-        let error = self.explain(error);
-        if self.is_lost() && !replace(&mut self.told, true) {
-            self.call.tell(&Observed::Failed { error: &error });
-        }
-        error
-    }
-
-    fn tell_end(&mut self, complete: bool) {
-        if !replace(&mut self.told, true) {
-            self.call.tell(&Observed::Body {
-                bytes: self.got,
-                complete,
-            });
-        }
-    }
-
-    /// Whether there is nothing more to come.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.is_some()
-    }
-
-    pub(crate) fn failed(&self, error: ReplyError) -> Error {
-        self.call.failed(error)
+        self.body.read(&mut self.reply, buf)
     }
 
     /// The error for a writer that does not take what came.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
-        self.call.failed(ErrorKind::Write(error))
-    }
-}
-
-impl Drop for ByteStream {
-    fn drop(&mut self) {
-        if let Some(opening) = &self.opening {
-            opening.token.cancel();
-        }
-        self.tell_end(false);
+        self.body.unwritten(error)
     }
 }
 
@@ -313,9 +148,6 @@ impl Read for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteStream")
-            .field("of", &self.call.request().to_string())
-            .field("got", &self.got)
-            .finish_non_exhaustive()
+        f.debug_tuple("ByteStream").field(&self.body).finish()
     }
 }

@@ -5,13 +5,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_core::{ContentType, Operation, ReplyError, Streamed};
+use scramjet_client_core::{ContentType, Operation, Streamed};
 use serde::Serialize;
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::pipe::{PipeWriter, pipe};
-use crate::{Error, Input, Sent, Upload, threads};
+use crate::{Error, Input, Phase, Sent, Stopped, Upload, threads};
 
 /// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
 /// unless the instance does not read.
@@ -127,7 +127,7 @@ impl StreamWriter {
         match self.sent.recv() {
             Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
             // The thread always sends something.
-            Err(_) => Err(self.call.failed(ReplyError::truncated(0, None))),
+            Err(_) => Err(self.call.stopped(Stopped::Cancelled, Phase::Wait)),
         }
     }
 

@@ -243,14 +243,15 @@ impl Collecting {
         let call = instance.host.client.describe(&operation);
         let id = instance.id().clone();
         let open = move |client: &Client| {
-            client.open(&ReadStream {
+            let opened = client.open(&ReadStream {
                 id: &id,
                 stream: OutputStream::Log,
-            })
+            });
+            opened.map(ByteStream::into_body)
         };
         let mut log = ByteStream::opening(&log.host.client, call, open)?;
         let log = match log.await_head(Some(Instant::now() + HEAD_LIMIT)) {
-            Err(error) if error.is_not_found() => None,
+            Err(error) if error.is_hubs_not_found() => None,
             opened => Some(opened.map(|()| log)?),
         };
         let (tell, read) = channel();
@@ -403,7 +404,7 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
     match error.kind() {
         // The limits are those of the whole run, which tells of them.
         ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } | ErrorKind::Ended(_) => true,
-        ErrorKind::Transport { phase, .. } if *phase >= Phase::Send => {
+        ErrorKind::Transport(error) if error.phase >= Phase::Send => {
             let mut instance = instance.clone();
             instance.host.client = client.within(Some(MOMENT));
             instance

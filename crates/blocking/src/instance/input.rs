@@ -161,7 +161,13 @@ where
         InputStream::Stdin => data.upload,
     };
     let sent = client.send(operation, upload);
-    let ((), bytes) = sent.map_err(|error| watch.explain(error))?;
+    let ((), bytes) = sent
+        .map_err(|error| watch.explain(error))
+        .inspect_err(|error| {
+            if error.ended().is_some() {
+                client.notice_end(id);
+            }
+        })?;
     match loss(client, id) {
         Some(ended) => Err(client
             .describe(operation)

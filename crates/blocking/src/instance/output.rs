@@ -146,6 +146,9 @@ pub(crate) fn open_until_ended(
     let call = client.describe(&ReadStream { id, stream });
     let (client, watch) = client.begin().watching_stream(id)?;
     let id = id.clone();
-    let open = move |client: &Client| client.open(&ReadStream { id: &id, stream });
+    let open = move |client: &Client| {
+        let opened = client.open(&ReadStream { id: &id, stream });
+        opened.map(ByteStream::into_body)
+    };
     Ok(ByteStream::opening(&client, call, open)?.ending_with(watch))
 }

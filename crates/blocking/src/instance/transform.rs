@@ -206,7 +206,7 @@ fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
             Ok(Ok(Err(error))) => {
                 return match error.kind() {
                     // Nobody was there any more to take the rest.
-                    ErrorKind::Transport { .. } | ErrorKind::Reply(_) => Ok(false),
+                    ErrorKind::Transport(_) | ErrorKind::Reply(_) => Ok(false),
                     _ => Err(error),
                 };
             }

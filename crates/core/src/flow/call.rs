@@ -378,7 +378,7 @@ impl<D: Decode> Call<D> {
     pub(super) fn decode_by<E: Decode>(self, decoder: E) -> Call<E> {
         let state = match self.state {
             State::Sent(Reading { refusal, .. }) => State::Sent(Reading { decoder, refusal }),
-            State::Answered(reply) => State::Answered(reply.decode_by(decoder)),
+            State::Answered(reply) => State::Answered(reply.with_decoder(decoder)),
             State::Over => State::Over,
         };
         Call { id: self.id, state }
