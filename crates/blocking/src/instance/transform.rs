@@ -113,8 +113,10 @@ impl InstanceClient {
         if let Err(error) = output.flush() {
             return Err(stream.unwritten(error));
         }
-        let complete = finish(&told, &sent)?;
+        // An input that failed has cancelled the token.
+        client.options.cancel = Some(outer);
         check_completed(&client, &self.id)?;
+        let complete = finish(&told, &sent)?;
         if received == 0 && !complete {
             let call = client.describe(&ReadStream {
                 id: &self.id,
@@ -206,7 +208,9 @@ fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
             Ok(Ok(Err(error))) => {
                 return match error.kind() {
                     // Nobody was there any more to take the rest.
-                    ErrorKind::Transport(_) | ErrorKind::Reply(_) => Ok(false),
+                    ErrorKind::Transport(_) | ErrorKind::Reply(_) | ErrorKind::Ended(_) => {
+                        Ok(false)
+                    }
                     _ => Err(error),
                 };
             }
