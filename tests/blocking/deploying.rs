@@ -7,11 +7,12 @@ use scramjet_client_blocking::{
     CancelToken, ContentType, Deployment, Error, HostClient, KillOptions, SequenceId, StartOptions,
     TopicName, Upload, Version,
 };
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use serde_json::json;
 
 use crate::helpers::within;
-use crate::live::{has, hub};
+use crate::live::{has, until_killable};
 use crate::stand_in::{Scene, StandIn, says};
 
 fn deploy(host: &HostClient, sample: &str) -> Deployment {
@@ -42,10 +43,9 @@ fn nothing_of(host: &HostClient, id: &SequenceId) {
     }
 }
 
+on_each_hub!(a_deployment_takes_its_instances_with_it);
 /// One row for each way in which a deployment comes to its end, with an instance that does not stop when it is asked to.
-#[test]
-fn a_deployment_takes_its_instances_with_it() {
-    let Some(host) = hub() else { return };
+fn a_deployment_takes_its_instances_with_it(host: HostClient) {
     within("deploying", move || {
         let ends: [fn(Deployment); 4] = [
             drop,
@@ -73,9 +73,8 @@ fn a_deployment_takes_its_instances_with_it() {
     });
 }
 
-#[test]
-fn a_deployment_is_deleted_although_its_limits_were_reached() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_deployment_is_deleted_although_its_limits_were_reached);
+fn a_deployment_is_deleted_although_its_limits_were_reached(host: HostClient) {
     within("deploying", move || {
         let token = CancelToken::new();
         let deployment = deploy(
@@ -93,9 +92,8 @@ fn a_deployment_is_deleted_although_its_limits_were_reached() {
     });
 }
 
-#[test]
-fn what_is_kept_stays() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_is_kept_stays);
+fn what_is_kept_stays(host: HostClient) {
     let kept = deploy(&host, "stays").keep();
     assert!(is_there(&host, kept.id()));
     kept.force_delete().unwrap();
@@ -114,10 +112,9 @@ impl From<Error> for Mine {
     }
 }
 
+on_each_hub!(what_is_deployed_for_a_function_is_deleted_with_its_end);
 /// One row for each way in which the function ends.
-#[test]
-fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
-    let Some(host) = hub() else { return };
+fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
     within("deploying", move || {
         let mut ids = Vec::new();
         let package = || package::sequence("stays");
@@ -128,18 +125,21 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
                 Ok::<_, Error>(sequence.id().clone())
             })
             .unwrap();
-        ids.push(id);
+        id.cleanup.unwrap();
+        ids.push(id.result.unwrap());
 
         let own = host.deploy_and_run(package(), |sequence| {
             ids.push(sequence.id().clone());
             sequence.start(&StartOptions::new())?;
             Err::<(), _>(Mine::Own)
         });
+        let own = own.unwrap().result;
         assert!(matches!(own, Err(Mine::Own)), "{own:?}");
 
         let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
             ids.push(sequence.id().clone());
             let instance = sequence.start(&StartOptions::new())?;
+            until_killable(&instance);
             instance.kill(&KillOptions::new())?;
             Err(instance
                 .with_deadline(Duration::ZERO)
@@ -147,6 +147,7 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
                 .unwrap_err()
                 .into())
         });
+        let failed = failed.unwrap().result;
         assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
 
         let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -168,12 +169,11 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end() {
     });
 }
 
-#[test]
-fn what_cannot_be_uploaded_is_not_deployed() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_cannot_be_uploaded_is_not_deployed);
+fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
     for (what, package) in package::garbage_packages() {
         let error = host
-            .deploy_and_run(package.clone(), |_| -> Result<(), Error> {
+            .deploy_and_run(package.clone(), |_| {
                 panic!("{what}: there is nothing to run")
             })
             .unwrap_err();
@@ -236,20 +236,17 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
         // And not again when it is dropped.
         assert_eq!(hub.seen("DELETE").len(), 1);
 
-        // Where the function has succeeded, that is the error; where it has not, its own is.
+        // What the function returned is there all the same.
         let hub = refusing();
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Ok::<_, Mine>(()))
-            .unwrap_err();
-        assert!(
-            matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence"))
-        );
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own))
-            .unwrap_err();
-        assert!(matches!(error, Mine::Own));
+        let run =
+            |result: Result<u8, Mine>| hub.host().deploy_and_run(vec![1], |_| result).unwrap();
+        for result in [Ok(7), Err(Mine::Own)] {
+            let succeeds = result.is_ok();
+            let ran = run(result);
+            assert!(matches!(ran.result, Ok(7)) == succeeds, "{ran:?}");
+            let error = ran.cleanup.unwrap_err();
+            assert_eq!(error.operation(), Some("delete sequence"));
+        }
         assert_eq!(hub.seen("DELETE").len(), 2);
 
         // Nobody is told of it otherwise.
@@ -259,9 +256,8 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
     });
 }
 
-#[test]
-fn a_topic_goes_with_its_guard() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_topic_goes_with_its_guard);
+fn a_topic_goes_with_its_guard(host: HostClient) {
     let name = format!("guarded-{}", std::process::id());
     // A hub that is known to be too old is not asked.
     host.version().unwrap();

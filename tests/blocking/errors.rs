@@ -10,7 +10,7 @@ use http::{Request, Response};
 use scramjet_client_blocking::{
     Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing,
     Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped,
-    Transport, TransportError, Upload,
+    Transport, TransportError, Upload, core::NextEvent,
 };
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -324,7 +324,11 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Wait, Stopped::Deadline)
-                .next_event("done")
+                .host()
+                .call(&NextEvent {
+                    id: &"x".try_into().unwrap(),
+                    name: &"done".try_into().unwrap(),
+                })
                 .unwrap_err(),
             "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for, \
              and the hub may have acted upon the request",

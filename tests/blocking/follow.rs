@@ -8,10 +8,11 @@ use scramjet_client_blocking::{
     CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine,
     StartOptions,
 };
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::live::{Uploaded, hub};
+use crate::live::Uploaded;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -270,9 +271,8 @@ fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
     });
 }
 
-#[test]
-fn the_log_and_the_events_of_an_instance_are_followed_to_its_end() {
-    let Some(host) = hub() else { return };
+on_each_hub!(the_log_and_the_events_of_an_instance_are_followed_to_its_end);
+fn the_log_and_the_events_of_an_instance_are_followed_to_its_end(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();

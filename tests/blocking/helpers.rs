@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{self, Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -87,14 +88,15 @@ pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<Rec
     (server, requests)
 }
 
-/// Runs the test of this name alone in a process of its own, with these variables, in which it finds out by them what to do.
-pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
-    in_child_of(Command::new(env::current_exe().unwrap()), test, variables);
+/// Runs the calling test alone in a process of its own. By these variables, the test finds out there
+/// what to do.
+pub(crate) fn in_child(variables: &[(&str, &str)]) {
+    in_child_of(Command::new(env::current_exe().unwrap()), variables);
 }
 
-/// The same by a command of which this program is the last argument, if it is not the program itself.
-pub(crate) fn in_child_of(command: Command, test: &str, variables: &[(&str, &str)]) {
-    let (output, text) = child(command, test, variables);
+/// Like [`in_child`], by a command that is this program, or has it as its last argument.
+pub(crate) fn in_child_of(command: Command, variables: &[(&str, &str)]) {
+    let (output, text) = child(command, variables);
     assert!(
         output.status.success() && text.contains("1 passed"),
         "{text}"
@@ -102,13 +104,15 @@ pub(crate) fn in_child_of(command: Command, test: &str, variables: &[(&str, &str
     print!("{text}");
 }
 
-/// Like [`in_child`], where the test exits with this code, which only it would.
-pub(crate) fn in_child_that_exits(test: &str, variables: &[(&str, &str)], code: i32) {
-    let (output, text) = child(Command::new(env::current_exe().unwrap()), test, variables);
+/// Like [`in_child`], for a test that exits with this code, which only it would.
+pub(crate) fn in_child_that_exits(variables: &[(&str, &str)], code: i32) {
+    let (output, text) = child(Command::new(env::current_exe().unwrap()), variables);
     assert_eq!(output.status.code(), Some(code), "{text}");
 }
 
-fn child(mut child: Command, test: &str, variables: &[(&str, &str)]) -> (Output, String) {
+fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
+    let thread = thread::current();
+    let test = thread.name().expect("the thread of a test has its name");
     child
         .args([test, "--exact", "--nocapture"])
         .envs(variables.iter().copied());
@@ -134,7 +138,10 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new(test: &str) -> Self {
-        let path = env::temp_dir().join(format!("scramjet-client-{test}-{}", process::id()));
+        // A test runs on several hubs at the same time.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (id, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(format!("scramjet-client-{test}-{id}-{count}"));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

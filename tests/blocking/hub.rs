@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 
 use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptions, Version};
+use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::live::{Uploaded, has, hub, running};
+use crate::live::{Uploaded, has, running};
 
-#[test]
-fn the_hub_tells_about_itself() {
-    let Some(host) = hub() else { return };
+on_each_hub!(the_hub_tells_about_itself);
+fn the_hub_tells_about_itself(host: HostClient) {
     assert_eq!(host.version().unwrap().dialect(), host.dialect().unwrap());
     let load = host.load_check().unwrap();
     assert!(
@@ -25,9 +25,8 @@ fn the_hub_tells_about_itself() {
     assert!(record["msg"].is_string(), "{line}");
 }
 
-#[test]
-fn sequences_are_found_by_the_name_of_their_package() {
-    let Some(host) = hub() else { return };
+on_each_hub!(sequences_are_found_by_the_name_of_their_package);
+fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
     let (first, second) = (
         Uploaded::sample(&host, "stays"),
         Uploaded::sample(&host, "stays"),
@@ -45,9 +44,8 @@ fn sequences_are_found_by_the_name_of_their_package() {
     );
 }
 
-#[test]
-fn what_came_later_works_or_says_since_when_it_would() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_came_later_works_or_says_since_when_it_would);
+fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
     let dialect = host.dialect().unwrap();
     let check = |what: &str, since: Version, result: Result<(), Error>| match result {
         Ok(()) => assert!(dialect.has(since), "{what}"),
@@ -108,9 +106,8 @@ fn what_came_later_works_or_says_since_when_it_would() {
     }
 }
 
-#[test]
-fn what_is_written_to_a_topic_is_read_from_it() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_is_written_to_a_topic_is_read_from_it);
+fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
     let name = format!("topic-of-a-test-{}", std::process::id());
     let mut reader = BufReader::new(host.topic(name.as_str(), ContentType::Ndjson).unwrap());
     for n in 0..3 {
@@ -141,9 +138,8 @@ fn what_is_written_to_a_topic_is_read_from_it() {
     }
 }
 
-#[test]
-fn events_are_sent_and_streamed() {
-    let Some(host) = hub() else { return };
+on_each_hub!(events_are_sent_and_streamed);
+fn events_are_sent_and_streamed(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();

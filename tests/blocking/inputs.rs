@@ -11,11 +11,13 @@ use scramjet_client_blocking::{
     ByteStream, ContentType, Error, ErrorKind, HostClient, Input, InputStream, InstanceClient,
     OutputStream, Upload, Version,
 };
+use scramjet_client_tests::hub::PARENT_HUB;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
 
 use crate::helpers::{Folder, Mailbox, Numbered, SameNumbered, in_child_that_exits, within};
-use crate::live::{has, hub, running};
+use crate::live::{has, running};
 
 /// A topic of one test, deleted at its end where that is possible.
 pub(crate) struct Topic<'a> {
@@ -59,9 +61,8 @@ fn read(stream: &mut impl Read, length: usize) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn what_is_sent_may_come_from_anywhere() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_is_sent_may_come_from_anywhere);
+fn what_is_sent_may_come_from_anywhere(host: HostClient) {
     let folder = Folder::new("inputs");
     let path = folder.file("data", "z pliku\n".as_bytes());
     let inputs = || -> [(Input, &str); 8] {
@@ -119,17 +120,13 @@ fn what_is_sent_may_come_from_anywhere() {
 
 /// Code with which a program exits that has sent everything.
 const SENT: i32 = 42;
-const HUB: &str = "TEST_EXIT_HUB";
 const INSTANCE: &str = "TEST_EXIT_INSTANCE";
 const STREAM: &str = "TEST_EXIT_STREAM";
 const LENGTH: &str = "TEST_EXIT_LENGTH";
 
 /// The program: sends, and is gone at once.
-fn send_and_exit(url: &str) -> ! {
-    let instance = HostClient::new(url)
-        .unwrap()
-        .instance(env::var(INSTANCE).unwrap())
-        .unwrap();
+fn send_and_exit(host: &HostClient) -> ! {
+    let instance = host.instance(env::var(INSTANCE).unwrap()).unwrap();
     let length = env::var(LENGTH).unwrap().parse().unwrap();
     let mut data = Numbered::new().take(length);
     let sent = match env::var(STREAM).unwrap().as_str() {
@@ -161,13 +158,11 @@ fn all_is_there(mut output: ByteStream, length: u64) -> bool {
     io::copy(&mut output, &mut same).unwrap();
     same.left() == 0
 }
-
-#[test]
-fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing() {
-    if let Ok(url) = env::var(HUB) {
-        send_and_exit(&url);
+on_each_hub!(a_program_that_exits_right_after_it_has_sent_has_lost_nothing);
+fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClient) {
+    if env::var_os(PARENT_HUB).is_some() {
+        send_and_exit(&host);
     }
-    let Some(host) = hub() else { return };
     for (stream, sample) in [
         ("input", "echo"),
         ("stdin", "stdin-to-output"),
@@ -189,9 +184,8 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing() {
                 .then(|| instance.output().unwrap())
                 .map(|output| thread::spawn(move || all_is_there(output, length)));
             in_child_that_exits(
-                "inputs::a_program_that_exits_right_after_it_has_sent_has_lost_nothing",
                 &[
-                    (HUB, host.base_url()),
+                    (PARENT_HUB, host.base_url()),
                     (INSTANCE, instance.id().as_str()),
                     (STREAM, stream),
                     (LENGTH, &length.to_string()),
@@ -228,9 +222,8 @@ fn bytes_back(
     back
 }
 
-#[test]
-fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them() {
-    let Some(host) = hub() else { return };
+on_each_hub!(bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them);
+fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them(host: HostClient) {
     let bytes: Vec<u8> = (0..=u8::MAX).rev().chain([0, b'\n', 0xc3, 0x28]).collect();
     let keeps = host.dialect().unwrap().keeps_binary_data();
 
@@ -318,9 +311,8 @@ impl Read for Pieces {
     }
 }
 
-#[test]
-fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_was_before_a_line_of_null_is_delivered_and_nothing_after_it);
+fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let go_on = Mailbox::new();
@@ -424,11 +416,10 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
     (server, bodies)
 }
 
+on_each_hub!(what_asks_first_arrives_all_the_same);
 /// Who asks the hub first gets its word, however often it says it, and sends all the same; also where others write meanwhile.
-#[test]
-fn what_asks_first_arrives_all_the_same() {
+fn what_asks_first_arrives_all_the_same(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
-    let Some(host) = hub() else { return };
     let data = || {
         Input::bytes(Upload::reader(Numbered::new().take(LENGTH)))
             .content_type(ContentType::Text)
@@ -476,10 +467,9 @@ fn what_asks_first_arrives_all_the_same() {
     );
 }
 
+on_each_hub!(a_line_of_null_is_harmless_to_a_standard_input);
 /// A standard input is bytes, whatever they are called.
-#[test]
-fn a_line_of_null_is_harmless_to_a_standard_input() {
-    let Some(host) = hub() else { return };
+fn a_line_of_null_is_harmless_to_a_standard_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let output = BufReader::new(instance.output().unwrap());
     instance

@@ -16,15 +16,13 @@ use scramjet_client_blocking::{
     Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use serde_json::{Value, json};
 
+use crate::helpers::Folder;
 use crate::program::{self, Seen};
-
-/// The hub of the tests; `None` where they are to be skipped.
-pub(crate) fn hub() -> Option<HostClient> {
-    shared().map(|hub| HostClient::new(hub.url()).unwrap())
-}
+use crate::stand_in::until;
 
 /// Whether the hub has what came with a version; says so where it has not.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
@@ -66,6 +64,27 @@ pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.start(&StartOptions::new()).unwrap();
     (sequence, instance)
+}
+
+/// Waits until the instance may be killed. Hubs of 1.x refuse that while it is starting.
+pub(crate) fn until_killable(instance: &InstanceClient) {
+    until("it has started", || {
+        instance.info().unwrap().status != Some(InstanceStatus::Starting)
+    });
+}
+
+/// Checks if this is the error of an instance whose sequence fails at once. Hubs of 1.x refuse
+/// such a start, 0.18 starts the instance.
+pub(crate) fn failed_at_once(error: &Error) -> bool {
+    error.ended().is_some() || was_refused(error)
+}
+
+/// Checks if the hub refused a start because the sequence failed at once.
+pub(crate) fn was_refused(error: &Error) -> bool {
+    error.operation() == Some("start sequence")
+        && error.api().is_some_and(|refusal| {
+            refusal.status == 400 && refusal.to_string().contains("Sequence failed")
+        })
 }
 
 /// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
@@ -132,21 +151,16 @@ impl Operation for SendEvent<'_> {
     }
 }
 
-#[test]
-fn the_program_runs() {
-    let Some(host) = hub() else { return };
+on_each_hub!(the_program_runs);
+fn the_program_runs(host: HostClient) {
     assert_eq!(program::run(&host).unwrap(), Seen::expected());
 }
 
-#[test]
-fn a_package_comes_from_anywhere() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_package_comes_from_anywhere);
+fn a_package_comes_from_anywhere(host: HostClient) {
     let bytes = package::sequence("shout");
-    let path = std::env::temp_dir().join(format!(
-        "scramjet-client-package-{}.tar.gz",
-        std::process::id()
-    ));
-    std::fs::write(&path, &bytes).unwrap();
+    let folder = Folder::new("package");
+    let path = folder.file("package.tar.gz", &bytes);
     let uploads = [
         ("bytes", Upload::from(bytes.clone())),
         ("path", Upload::path(&path)),
@@ -177,12 +191,10 @@ fn a_package_comes_from_anywhere() {
             "{what}"
         );
     }
-    std::fs::remove_file(path).unwrap();
 }
 
-#[test]
-fn packages_that_cannot_be_used_are_refused_in_the_hubs_words() {
-    let Some(host) = hub() else { return };
+on_each_hub!(packages_that_cannot_be_used_are_refused_in_the_hubs_words);
+fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) {
     let words = [
         (
             "not a gzip",
@@ -234,9 +246,8 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words() {
     );
 }
 
-#[test]
-fn info_keeps_all_that_the_hub_says() {
-    let Some(host) = hub() else { return };
+on_each_hub!(info_keeps_all_that_the_hub_says);
+fn info_keeps_all_that_the_hub_says(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let info = sequence.info().unwrap();
     assert_eq!(info.id, *sequence.id());
@@ -252,9 +263,8 @@ fn info_keeps_all_that_the_hub_says() {
     assert_eq!(host.sequence_info(sequence.id()).unwrap(), info);
 }
 
-#[test]
-fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_sequence_gets_the_configuration_and_arguments_as_they_were_given);
+fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     #[derive(serde::Serialize)]
     struct Config {
@@ -287,9 +297,8 @@ fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given() {
     }
 }
 
-#[test]
-fn instances_are_found_from_everywhere() {
-    let Some(host) = hub() else { return };
+on_each_hub!(instances_are_found_from_everywhere);
+fn instances_are_found_from_everywhere(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let first = sequence.start(&StartOptions::new()).unwrap();
     let second = sequence.start(&StartOptions::new()).unwrap();
@@ -330,9 +339,8 @@ fn instances_are_found_from_everywhere() {
     }
 }
 
-#[test]
-fn what_is_not_there_is_not_found() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_is_not_there_is_not_found);
+fn what_is_not_there_is_not_found(host: HostClient) {
     let sequence = host
         .sequence("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -390,9 +398,8 @@ fn an_overloaded_hub_says_so() {
     hub.stop().unwrap();
 }
 
-#[test]
-fn the_last_event_is_there_and_the_next_is_waited_for() {
-    let Some(host) = hub() else { return };
+on_each_hub!(the_last_event_is_there_and_the_next_is_waited_for);
+fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     for _ in 0..2 {
@@ -424,9 +431,8 @@ fn the_last_event_is_there_and_the_next_is_waited_for() {
     assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
 }
 
-#[test]
-fn every_line_is_answered_before_the_next_is_sent() {
-    let Some(host) = hub() else { return };
+on_each_hub!(every_line_is_answered_before_the_next_is_sent);
+fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let instance = sequence.listening(
         &StartOptions::new()
@@ -451,9 +457,8 @@ fn every_line_is_answered_before_the_next_is_sent() {
     assert_eq!(rest, "> THE END!\n");
 }
 
-#[test]
-fn standard_input_reaches_the_process() {
-    let Some(host) = hub() else { return };
+on_each_hub!(standard_input_reaches_the_process);
+fn standard_input_reaches_the_process(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stdin-to-output");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = BufReader::new(instance.output().unwrap());
@@ -474,9 +479,8 @@ fn standard_input_reaches_the_process() {
     assert_eq!(rest, "two\n");
 }
 
-#[test]
-fn what_an_instance_prints_is_read_to_its_end() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_an_instance_prints_is_read_to_its_end);
+fn what_an_instance_prints_is_read_to_its_end(host: HostClient) {
     let sequence = Uploaded::sample(&host, "prints");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let read = |stream| {
@@ -498,9 +502,8 @@ fn what_an_instance_prints_is_read_to_its_end() {
     assert_eq!(output, "output 1\noutput 2\noutput 3\n");
 }
 
-#[test]
-fn stop_waits_for_its_timeout_and_the_instance_is_gone() {
-    let Some(host) = hub() else { return };
+on_each_hub!(stop_waits_for_its_timeout_and_the_instance_is_gone);
+fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();
@@ -520,9 +523,8 @@ fn stop_waits_for_its_timeout_and_the_instance_is_gone() {
     }
 }
 
-#[test]
-fn kill_ends_what_does_not_stop() {
-    let Some(host) = hub() else { return };
+on_each_hub!(kill_ends_what_does_not_stop);
+fn kill_ends_what_does_not_stop(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.event("ready").unwrap();
@@ -556,9 +558,8 @@ fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
     }
 }
 
-#[test]
-fn a_sequence_in_use_is_deleted_by_force_alone() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_sequence_in_use_is_deleted_by_force_alone);
+fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instances = [(); 3].map(|()| sequence.start(&StartOptions::new()).unwrap());
     instances[2].event("ready").unwrap();
@@ -572,9 +573,8 @@ fn a_sequence_in_use_is_deleted_by_force_alone() {
     ));
 }
 
-#[test]
-fn a_sequence_without_instances_is_overwritten() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_sequence_without_instances_is_overwritten);
+fn a_sequence_without_instances_is_overwritten(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     if has(
         &host,
@@ -587,16 +587,15 @@ fn a_sequence_without_instances_is_overwritten() {
     }
 }
 
-#[test]
-fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
-    let Some(host) = hub() else { return };
+on_each_hub!(what_an_older_hub_lacks_is_said_before_anything_is_sent);
+fn what_an_older_hub_lacks_is_said_before_anything_is_sent(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
             "SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18"
         );
     }
     // A client that does not know the hub's version yet asks for it.
-    let host = hub().unwrap();
+    let host = HostClient::new(host.base_url()).unwrap();
     let sequence = Uploaded::sample(&host, "shout");
     let chosen = StartOptions::new().instance_id("11111111-2222-4333-8444-555555555555");
     for error in [
@@ -616,10 +615,10 @@ fn what_an_older_hub_lacks_is_said_before_anything_is_sent() {
     assert!(sequence.list_instances().unwrap().is_empty());
 }
 
-/// A hub closes a connection that was idle for 6 seconds (and announces 5).
+/// A real hub closes a connection that was idle for 6 seconds (and announces 5). A fake one does not.
 #[test]
 fn no_call_fails_because_a_connection_was_idle() {
-    let Some(host) = hub() else { return };
+    let Some(hub) = shared() else { return };
     let idle = [
         2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100,
         6500,
@@ -627,9 +626,8 @@ fn no_call_fails_because_a_connection_was_idle() {
     .map(Duration::from_millis);
     thread::scope(|scope| {
         for idle in idle {
-            let base_url = host.base_url();
             scope.spawn(move || {
-                let host = HostClient::new(base_url).unwrap();
+                let host = HostClient::from(hub);
                 host.version().unwrap();
                 thread::sleep(idle);
                 let sequence = host

@@ -5,7 +5,7 @@ use scramjet_client_blocking::{
     MiddlewareClient, MultiManagerClient, RequestError, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
@@ -99,16 +99,14 @@ fn whole_chain(proxy: &PlatformProxy) {
     );
 }
 
-#[test]
-fn a_hub_is_reached_through_middleware_and_manager() {
-    let Some(hub) = shared() else { return };
-    whole_chain(&PlatformProxy::start(hub.url(), answer));
+on_each_hub!(a_hub_is_reached_through_middleware_and_manager);
+fn a_hub_is_reached_through_middleware_and_manager(host: HostClient) {
+    whole_chain(&PlatformProxy::start(host.base_url(), answer));
 }
 
-#[test]
-fn a_hub_is_reached_through_middleware_and_manager_over_https() {
-    let Some(hub) = shared() else { return };
-    whole_chain(&PlatformProxy::start_tls(hub.url(), answer));
+on_each_hub!(a_hub_is_reached_through_middleware_and_manager_over_https);
+fn a_hub_is_reached_through_middleware_and_manager_over_https(host: HostClient) {
+    whole_chain(&PlatformProxy::start_tls(host.base_url(), answer));
 }
 
 #[test]
@@ -326,14 +324,10 @@ fn the_manager_behind_a_hub_is_reached_through_it() {
         manager.version().unwrap().service.as_deref(),
         Some("@scramjet/manager")
     );
+}
 
-    // A hub that is connected to none has no such route.
-    let Some(hub) = shared() else { return };
-    let error = HostClient::new(hub.url())
-        .unwrap()
-        .manager()
-        .unwrap()
-        .version()
-        .unwrap_err();
+on_each_hub!(a_hub_that_is_connected_to_no_manager_has_no_such_route);
+fn a_hub_that_is_connected_to_no_manager_has_no_such_route(host: HostClient) {
+    let error = host.manager().unwrap().version().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -13,10 +13,11 @@ use scramjet_client_blocking::{
     CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness, Ready,
     RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
 };
+use scramjet_client_tests::on_each_hub;
 use serde_json::json;
 
 use crate::helpers::within;
-use crate::live::{Uploaded, hub};
+use crate::live::Uploaded;
 use crate::model::{Data, Model, Start};
 use crate::waiting::acts;
 
@@ -480,9 +481,8 @@ fn nothing_is_started_beside_what_could_not_be_killed() {
     });
 }
 
-#[test]
-fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none);
+fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {

@@ -13,11 +13,12 @@ use scramjet_client_blocking::{
     SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
 use crate::helpers::{serving, within};
-use crate::live::{Uploaded, hub};
+use crate::live::{Uploaded, failed_at_once};
 use crate::model::{Model, Start};
 use crate::waiting::{PROMPT, acts, quickest};
 
@@ -54,9 +55,8 @@ fn come_up(url: &str) {
     });
 }
 
-#[test]
-fn a_hub_that_is_up_is_ready_at_once() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_hub_that_is_up_is_ready_at_once);
+fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
     assert_eq!(
         host.wait_ready(Duration::from_secs(5)).unwrap(),
         host.version().unwrap()
@@ -291,9 +291,8 @@ fn until_none_is_left(sequence: &SequenceClient) {
     }
 }
 
-#[test]
-fn an_instance_is_started_and_ready() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_instance_is_started_and_ready);
+fn an_instance_is_started_and_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -337,10 +336,9 @@ fn an_instance_is_started_and_ready() {
     });
 }
 
+on_each_hub!(an_instance_that_does_not_get_ready_is_killed);
 /// One row for each way in which an instance does not get ready.
-#[test]
-fn an_instance_that_does_not_get_ready_is_killed() {
-    let Some(host) = hub() else { return };
+fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -387,27 +385,25 @@ fn an_instance_that_does_not_get_ready_is_killed() {
             let error = sequence
                 .start_and_wait(&acts(steps), &readiness)
                 .unwrap_err();
-            assert!(error.ended().is_some(), "{error:?}");
+            assert!(failed_at_once(&error), "{error:?}");
             until_none_is_left(&sequence);
         }
     });
 }
 
-#[test]
-fn an_instance_of_a_package_that_cannot_be_loaded_has_ended() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_instance_of_a_package_that_cannot_be_loaded_has_ended);
+fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "fails-at-load");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
         let error = sequence
             .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
             .unwrap_err();
-        let ended = error.ended().unwrap();
+        assert!(failed_at_once(&error), "{error:?}");
+        let exit = error.ended().and_then(|ended| ended.exit);
         assert!(
-            ended
-                .exit
-                .is_none_or(|exit| exit == RunnerExit::FailedOnStart),
-            "{ended:?}"
+            exit.is_none_or(|exit| exit == RunnerExit::FailedOnStart),
+            "{error:?}"
         );
         until_none_is_left(&sequence);
     });
@@ -440,9 +436,8 @@ fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
     assert_eq!(model.connections(), 0);
 }
 
-#[test]
-fn a_start_that_is_given_up_leaves_no_instance_on_the_hub() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_start_that_is_given_up_leaves_no_instance_on_the_hub);
+fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {

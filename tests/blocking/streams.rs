@@ -6,17 +6,17 @@ use std::thread;
 use std::time::Instant;
 
 use scramjet_client_blocking::{
-    ByteStream, CancelToken, ContentType, ErrorKind, Input, InstanceClient, KillOptions, LogLine,
-    OutputStream, ReplyError, Upload,
+    ByteStream, CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient,
+    KillOptions, LogLine, OutputStream, ReplyError, Upload,
 };
+use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, within};
-use crate::live::{hub, running, started};
+use crate::live::{running, started, until_killable};
 
-#[test]
-fn characters_that_are_cut_anywhere_come_back_whole() {
-    let Some(host) = hub() else { return };
+on_each_hub!(characters_that_are_cut_anywhere_come_back_whole);
+fn characters_that_are_cut_anywhere_come_back_whole(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let text = "zażółć gęślą jaźń, 日本語, 🐢🦀\n";
     let mut output = BufReader::new(instance.output().unwrap());
@@ -44,9 +44,8 @@ fn characters_that_are_cut_anywhere_come_back_whole() {
     assert_eq!(String::from_utf8(rest).unwrap(), text);
 }
 
-#[test]
-fn values_of_every_json_type_come_back() {
-    let Some(host) = hub() else { return };
+on_each_hub!(values_of_every_json_type_come_back);
+fn values_of_every_json_type_come_back(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let values = [
         ("string", json!("")),
@@ -78,11 +77,9 @@ fn values_of_every_json_type_come_back() {
     assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
     assert!(output.next().is_none());
 }
-
-#[test]
-fn every_one_of_64_mib_comes_back() {
+on_each_hub!(every_one_of_64_mib_comes_back);
+fn every_one_of_64_mib_comes_back(host: HostClient) {
     const LENGTH: u64 = 64 << 20;
-    let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "echo");
     let mut output = instance.output().unwrap();
     let reading = thread::spawn(move || {
@@ -96,11 +93,9 @@ fn every_one_of_64_mib_comes_back() {
     assert_eq!(reading.join().unwrap().unwrap(), 0);
     println!("64 MiB in and out in {:?}", begin.elapsed());
 }
-
-#[test]
-fn every_reader_of_an_output_gets_all_of_it() {
+on_each_hub!(every_reader_of_an_output_gets_all_of_it);
+fn every_reader_of_an_output_gets_all_of_it(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
-    let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "echo");
     let readers = [(); 3].map(|()| {
         let mut output = instance.output().unwrap();
@@ -121,19 +116,17 @@ fn every_reader_of_an_output_gets_all_of_it() {
 }
 
 /// The output of an instance that gives back this text.
-fn echoed(text: String, read: impl FnOnce(ByteStream)) {
-    let Some(host) = hub() else { return };
-    let (_sequence, instance) = running(&host, "echo");
+fn echoed(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
+    let (_sequence, instance) = running(host, "echo");
     let output = instance.output().unwrap();
     let sending = thread::spawn(move || instance.send_input(text));
     read(output);
     sending.join().unwrap().unwrap();
 }
-
-#[test]
-fn lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end() {
+on_each_hub!(lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end);
+fn lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end(host: HostClient) {
     let text = format!("one\r\n\nżółw\n{}\nlast", "x".repeat((1 << 20) + 1));
-    echoed(text.clone(), |output| {
+    echoed(&host, text.clone(), |output| {
         let lines: Vec<_> = output
             .lines()
             .map(|line| line.map_err(|error| assert_too_long(error.kind())))
@@ -147,7 +140,7 @@ fn lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end() {
                 .collect::<Vec<_>>()
         );
     });
-    echoed(text, |output| {
+    echoed(&host, text, |output| {
         let lines: Vec<_> = output
             .byte_lines()
             .until_error()
@@ -171,19 +164,18 @@ fn assert_too_long(kind: &ErrorKind) {
         "{kind:?}"
     );
 }
-
-#[test]
-fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for() {
+on_each_hub!(a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for);
+fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for(host: HostClient) {
     let text = "{\"a\":1}\nnot json\n\n{\"b\":2}\n{\"a\":3}\n";
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct A {
         a: u8,
     }
-    echoed(text.into(), |output| {
+    echoed(&host, text.into(), |output| {
         let lines: Vec<_> = output.json_lines::<A>().map(Result::ok).collect();
         assert_eq!(lines, [Some(A { a: 1 }), None, None, Some(A { a: 3 })]);
     });
-    echoed(text.into(), |output| {
+    echoed(&host, text.into(), |output| {
         let lines: Vec<_> = output
             .json_lines::<A>()
             .until_error()
@@ -193,9 +185,8 @@ fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for() {
     });
 }
 
-#[test]
-fn a_log_is_read_as_records() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_log_is_read_as_records);
+fn a_log_is_read_as_records(host: HostClient) {
     let (_sequence, instance) = started(&host, "events");
     instance.event("ready").unwrap();
     let lines: Vec<LogLine> = instance
@@ -225,10 +216,9 @@ fn a_log_is_read_as_records() {
     );
 }
 
+on_each_hub!(streams_end_when_the_instance_is_killed);
 /// Cleanly or with an error, but they end.
-#[test]
-fn streams_end_when_the_instance_is_killed() {
-    let Some(host) = hub() else { return };
+fn streams_end_when_the_instance_is_killed(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     instance.send_input(Input::text("x\n").end(false)).unwrap();
     let mut output = instance.output().unwrap();
@@ -249,6 +239,7 @@ fn streams_end_when_the_instance_is_killed() {
         })
         .collect();
     readers.iter().for_each(|_| begun.take());
+    until_killable(&instance);
     instance.kill(&KillOptions::new()).unwrap();
     within("readers of a killed instance", move || {
         for reader in readers {
@@ -275,18 +266,20 @@ fn cancelled<T: Send + 'static>(
     result
 }
 
-#[test]
-fn a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on() {
-    let Some(host) = hub() else { return };
-    let (_sequence, instance) = running(&host, "prints");
+on_each_hub!(a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on);
+fn a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on(host: HostClient) {
+    let (_sequence, instance) = running(&host, "tees");
+    instance
+        .send_input(Input::text("1\n2\n3\n").end(false))
+        .unwrap();
     let (lines, error) = cancelled(&instance, |instance, at_it| {
         let mut stdout = instance.stdout().unwrap().lines();
         let lines: Vec<_> = stdout.by_ref().take(3).map(Result::unwrap).collect();
-        // The process, and so its standard output, lives on for a while.
+        // The input is open, and so is standard output.
         at_it.put(());
         (lines, stdout.next().unwrap().unwrap_err())
     });
-    assert_eq!(lines, ["stdout 1", "stdout 2", "stdout 3"]);
+    assert_eq!(lines, ["1", "2", "3"]);
     assert!(error.is_cancelled(), "{error:?}");
 
     let error = cancelled(&instance, |instance, at_it| {

@@ -10,11 +10,13 @@ use scramjet_client_blocking::{
     CancelToken, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, StartOptions,
     Upload,
 };
+use scramjet_client_tests::hub::PARENT_HUB;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, in_child, peak_memory, within};
-use crate::live::{Uploaded, hub, running};
+use crate::live::{Uploaded, running};
 
 fn numbered(length: u64) -> Input {
     text(Numbered::new().take(length))
@@ -47,10 +49,8 @@ fn assert_given_up(over: &Receiver<()>) {
         Err(RecvTimeoutError::Disconnected)
     );
 }
-
-#[test]
-fn a_transform_takes_no_memory_however_long_it_is() {
-    const HUB: &str = "TEST_TRANSFORM_HUB";
+on_each_hub!(a_transform_takes_no_memory_however_long_it_is);
+fn a_transform_takes_no_memory_however_long_it_is(host: HostClient) {
     let transform = |sequence: &Uploaded, length: u64| {
         let instance = sequence.listening(&StartOptions::new());
         let mut same = SameNumbered::new(length);
@@ -62,28 +62,23 @@ fn a_transform_takes_no_memory_however_long_it_is() {
         );
         (begin.elapsed(), peak_memory())
     };
-    if let Ok(url) = env::var(HUB) {
-        let sequence = Uploaded::sample(&HostClient::new(url).unwrap(), "echo");
+    if env::var_os(PARENT_HUB).is_some() {
+        let sequence = Uploaded::sample(&host, "echo");
         let (_, little) = transform(&sequence, 1 << 20);
-        let (time, much) = transform(&sequence, 256 << 20);
+        let (time, much) = transform(&sequence, 64 << 20);
         println!(
-            "256 MiB both ways in {time:?}; the peak of memory was {} kB, after 1 MiB it was {} kB",
+            "64 MiB both ways in {time:?}; the peak of memory was {} kB, after 1 MiB it was {} kB",
             much >> 10,
             little >> 10
         );
         assert!(much - little < 16 << 20, "{little} bytes, and then {much}");
         return;
     }
-    let Some(host) = hub() else { return };
-    in_child(
-        "transforms::a_transform_takes_no_memory_however_long_it_is",
-        &[(HUB, host.base_url())],
-    );
+    in_child(&[(PARENT_HUB, host.base_url())]);
 }
 
-#[test]
-fn a_transform_gives_what_the_sequence_makes_of_the_data() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_transform_gives_what_the_sequence_makes_of_the_data);
+fn a_transform_gives_what_the_sequence_makes_of_the_data(host: HostClient) {
     let (sequence, instance) = running(&host, "shout");
     assert_eq!(
         instance.transform_bytes("jeden\nżółw\n").unwrap(),
@@ -110,9 +105,8 @@ fn a_transform_gives_what_the_sequence_makes_of_the_data() {
     );
 }
 
-#[test]
-fn an_output_that_ends_before_the_input_is_all_there_is() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_output_that_ends_before_the_input_is_all_there_is);
+fn an_output_that_ends_before_the_input_is_all_there_is(host: HostClient) {
     let (_sequence, instance) = running(&host, "first-line");
     let (input, over) = endless();
     let begin = Instant::now();
@@ -169,9 +163,8 @@ fn torn(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::StorageFull && error.to_string() == "the tape is torn"
 }
 
-#[test]
-fn a_transform_ends_with_the_reader_or_the_writer_that_fails() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_transform_ends_with_the_reader_or_the_writer_that_fails);
+fn a_transform_ends_with_the_reader_or_the_writer_that_fails(host: HostClient) {
     for left in [0, 1 << 20] {
         let (_sequence, instance) = running(&host, "echo");
         let error = within("a reader that fails", move || {
@@ -209,9 +202,8 @@ fn a_transform_ends_with_the_reader_or_the_writer_that_fails() {
     assert_given_up(&over);
 }
 
-#[test]
-fn a_transform_by_nobody_is_not_found() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_transform_by_nobody_is_not_found);
+fn a_transform_by_nobody_is_not_found(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -244,15 +236,13 @@ impl Write for Cancels {
 
 /// The error of a transform without end; nobody reads its input afterwards, and the instance can be asked as before.
 fn ended(
+    host: &HostClient,
     what: &str,
     sample: &str,
     input: (Input, Receiver<()>),
     run: impl FnOnce(InstanceClient, Input) -> Error + Send + 'static,
 ) -> Error {
-    let Some(host) = hub() else {
-        unreachable!("it was asked for before")
-    };
-    let (_sequence, instance) = running(&host, sample);
+    let (_sequence, instance) = running(host, sample);
     let (input, over) = input;
     let error = within(what, {
         let instance = instance.clone();
@@ -262,14 +252,10 @@ fn ended(
     assert!(instance.health().unwrap().healthy, "{what}");
     error
 }
-
-#[test]
-fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
-    if hub().is_none() {
-        return;
-    }
+on_each_hub!(a_transform_is_ended_from_outside_in_the_midst_of_it);
+fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
     let token = CancelToken::new();
-    let error = ended("cancelled where data flows", "echo", endless(), {
+    let error = ended(&host, "cancelled where data flows", "echo", endless(), {
         move |instance, input| {
             instance
                 .with_cancel(&token)
@@ -287,6 +273,7 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
             .chain(Numbered::new()),
     );
     let error = ended(
+        &host,
         "cancelled where no output comes",
         "stays",
         input,
@@ -301,6 +288,7 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
 
     for sample in ["echo", "stays"] {
         let error = ended(
+            &host,
             "the deadline passes",
             sample,
             endless(),
@@ -315,9 +303,8 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it() {
     }
 }
 
-#[test]
-fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_input_that_is_refused_ends_a_transform_whose_output_is_silent);
+fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostClient) {
     let (_sequence, instance) = running(&host, "topic-input");
     instance.event("ready").unwrap();
     for input in [endless().0, Input::text("a little")] {

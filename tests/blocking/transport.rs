@@ -144,10 +144,7 @@ fn proxy_settings_of_the_environment_are_not_looked_at() {
         names.map(|name| (name, proxy.as_str())).to_vec(),
     );
     variables.extend([(HUB, url.as_str()), ("NO_PROXY", ""), ("no_proxy", "")]);
-    in_child(
-        "transport::proxy_settings_of_the_environment_are_not_looked_at",
-        &variables,
-    );
+    in_child(&variables);
 }
 
 #[test]

@@ -272,8 +272,12 @@ fn every_trap_has_a_test() {
     for (trap, what, tests) in TRAPS {
         assert!(!tests.is_empty(), "{trap}: {what}: no test");
         for test in *tests {
+            let forms = [
+                format!("#[test]\nfn {test}()"),
+                format!("on_each_hub!({test});"),
+            ];
             assert!(
-                found.contains(&format!("#[test]\nfn {test}()")),
+                forms.iter().any(|form| found.contains(form)),
                 "{trap}: {what}: there is no test {test}"
             );
         }
@@ -398,11 +402,7 @@ fn who_has_no_files_left_is_told_so() {
     bounded
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
         .arg(env::current_exe().unwrap());
-    in_child_of(
-        bounded,
-        "traps::who_has_no_files_left_is_told_so",
-        &[(HUB, &server.url())],
-    );
+    in_child_of(bounded, &[(HUB, &server.url())]);
     assert!(requests.take().target.ends_with("/version") && requests.is_empty());
 }
 

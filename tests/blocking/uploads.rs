@@ -342,10 +342,7 @@ fn a_long_upload_takes_no_memory() {
         return;
     }
     let (server, requests) = recording(b"");
-    in_child(
-        "uploads::a_long_upload_takes_no_memory",
-        &[(HUB, &server.url())],
-    );
+    in_child(&[(HUB, &server.url())]);
     assert_eq!(requests.take().body.len(), 8);
     let long = requests.take();
     assert_eq!(long.header("transfer-encoding"), Some("chunked"));

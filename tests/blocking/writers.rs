@@ -12,12 +12,13 @@ use scramjet_client_blocking::{
     StartOptions, StreamWriter, WriteOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
-use crate::live::{hub, running};
+use crate::live::running;
 
 /// Writes lines, each when the answer to the one before is there, and prints how long the answers took. Gives what was written.
 fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
@@ -42,9 +43,8 @@ fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl Bu
     bytes
 }
 
-#[test]
-fn each_line_is_answered_before_the_next_is_written() {
-    let Some(host) = hub() else { return };
+on_each_hub!(each_line_is_answered_before_the_next_is_written);
+fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
     type Open = fn(&InstanceClient) -> Result<StreamWriter, Error>;
     let rows: [(&str, &str, Open); 2] = [
         ("input", "echo", |instance| {
@@ -78,9 +78,8 @@ fn each_line_is_answered_before_the_next_is_written() {
     writer.finish().unwrap();
 }
 
-#[test]
-fn a_writer_that_is_dropped_ends_the_input_after_what_was_written() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_writer_that_is_dropped_ends_the_input_after_what_was_written);
+fn a_writer_that_is_dropped_ends_the_input_after_what_was_written(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let output = instance.output().unwrap();
     let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -93,9 +92,8 @@ fn a_writer_that_is_dropped_ends_the_input_after_what_was_written() {
     );
 }
 
-#[test]
-fn an_input_that_is_kept_open_takes_another_writer() {
-    let Some(host) = hub() else { return };
+on_each_hub!(an_input_that_is_kept_open_takes_another_writer);
+fn an_input_that_is_kept_open_takes_another_writer(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let mut output = BufReader::new(instance.output().unwrap());
     for (text, end) in [
@@ -148,9 +146,8 @@ fn ended(writing: Writing) -> Error {
     result.unwrap_err()
 }
 
-#[test]
-fn a_writer_to_nobody_is_told_so() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_writer_to_nobody_is_told_so);
+fn a_writer_to_nobody_is_told_so(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -177,12 +174,10 @@ fn blocked(told: &Receiver<usize>) -> usize {
         }
     }
 }
-
-#[test]
-fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled() {
+on_each_hub!(a_writer_to_what_does_not_read_waits_until_it_is_cancelled);
+fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled(host: HostClient) {
     // More than all buffers on the way.
     const MOST: usize = 64 << 20;
-    let Some(host) = hub() else { return };
     let (_sequence, instance) = running(&host, "stays");
     let topic = Topic::new(&host, "unread");
     let token = CancelToken::new();
@@ -249,9 +244,8 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
     );
 }
 
-#[test]
-fn values_are_written_line_by_line_and_null_is_refused_and_harmless() {
-    let Some(host) = hub() else { return };
+on_each_hub!(values_are_written_line_by_line_and_null_is_refused_and_harmless);
+fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance
@@ -298,9 +292,8 @@ fn values_are_written_line_by_line_and_null_is_refused_and_harmless() {
     assert!(output.next().is_none());
 }
 
-#[test]
-fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input() {
-    let Some(host) = hub() else { return };
+on_each_hub!(a_line_of_null_that_is_written_ends_the_writer_and_not_the_input);
+fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance.input_writer(ContentType::Ndjson).unwrap();

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use scramjet_client_blocking::Error;
+use scramjet_client_blocking::core::{EventName, InstanceId, LastEvent};
 
 use crate::server::Fault;
 
@@ -34,8 +35,10 @@ impl Ask {
                 .map(|sequences| format!("{} sequences", sequences.len())),
             Self::Deletion => host.delete_sequence("x").map(|()| "deleted".to_owned()),
             Self::Event => host
-                .instance("i")?
-                .event("e")
+                .call(&LastEvent {
+                    id: &InstanceId::try_from("i")?,
+                    name: &EventName::try_from("e")?,
+                })
                 .map(|event| event.data.to_string()),
             Self::Stream => {
                 let mut stream = host.instance("i")?.stream(OutputStream::Stdout)?;

@@ -15,6 +15,7 @@ use std::{
 
 pub(crate) use install::check_node;
 use install::install;
+use scramjet_client_blocking::HostClient;
 
 use crate::node::NodeProcess;
 
@@ -129,10 +130,33 @@ impl SharedHub {
         &self.url
     }
 
-    /// Whether it was started here: version 0.18.7, and nobody else uses it.
+    /// Checks if it is a real hub that was started here: version 0.18.7, and nobody else uses it.
     pub fn is_local(&self) -> bool {
         self.local
     }
+
+    pub(crate) fn at(url: &str) -> Self {
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            local: false,
+        }
+    }
+}
+
+/// A client of the hub.
+impl From<&SharedHub> for HostClient {
+    fn from(hub: &SharedHub) -> Self {
+        Self::new(hub.url()).unwrap()
+    }
+}
+
+/// The variable that names the hub of a test to the process which the test starts for a part of
+/// itself. That process has no hub of its own.
+pub const PARENT_HUB: &str = "SCRAMJET_TEST_PARENT_HUB";
+
+/// The hub of the test that started this process, if a test did.
+pub(crate) fn of_the_parent() -> Option<SharedHub> {
+    env::var(PARENT_HUB).ok().map(|url| SharedHub::at(&url))
 }
 
 /// The hub all tests of this binary share, started by the first that asks. It ends with the process.
@@ -146,15 +170,15 @@ pub fn shared() -> Option<&'static SharedHub> {
     static SHARED: OnceLock<Result<Option<SharedHub>, String>> = OnceLock::new();
 
     let shared = SHARED.get_or_init(|| {
+        if let Some(hub) = of_the_parent() {
+            return Ok(Some(hub));
+        }
         if env::var_os("SCRAMJET_SKIP_HUB").is_some_and(|value| value == "1") {
             say("SKIPPED: the tests that need a hub (SCRAMJET_SKIP_HUB=1)");
             return Ok(None);
         }
         if let Some(url) = url_from_env() {
-            return Ok(Some(SharedHub {
-                url: url.trim_end_matches('/').to_owned(),
-                local: false,
-            }));
+            return Ok(Some(SharedHub::at(&url)));
         }
         let hub = Hub::start().map_err(|error| error.to_string())?;
         let shared = SharedHub {

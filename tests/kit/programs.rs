@@ -8,30 +8,44 @@ use scramjet_client_testing::fake_hub::{
 };
 use serde_json::{Value, json};
 
-/// Starts a fake hub that runs the sequences of `tests/sequences`. Each part of the time that an
-/// instance is kept after its end is a twentieth of what real hubs take.
+/// Starts a fake hub that runs the sequences of `tests/sequences`. It takes a tenth of the time of
+/// real hubs or less, but keeps the order in which things happen.
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
     let hub = FakeHub::builder(generation)
         .settings(|settings| {
-            let times = &mut settings.times;
             let Times {
+                connect,
+                load,
+                starting,
                 completed,
+                exit,
                 forced_exit,
+                notice,
+                notice_failure,
                 lingering,
                 extension,
+                first_health,
+                stranded,
                 ..
-            } = times;
-            for time in [completed, forced_exit, lingering, extension] {
-                *time /= 20;
+            } = &mut settings.times;
+            let short = [connect, load, starting, exit, notice, notice_failure];
+            for time in short
+                .into_iter()
+                .chain([completed, forced_exit, first_health])
+            {
+                *time /= 10;
             }
+            *stranded = stranded.map(|time| time / 10);
+            *lingering /= 100;
+            *extension /= 20;
         })
         .start();
     serve(&hub);
     hub
 }
 
-/// Adds the programs to a hub.
+/// Adds the programs to a hub, and that of the package with links which a test makes.
 pub fn serve(hub: &FakeHub) {
     hub.program("acts", acts);
     hub.program("args", args);
@@ -39,6 +53,7 @@ pub fn serve(hub: &FakeHub) {
     hub.program("events", events);
     hub.program("fails-at-load", |_| Err(Exit::FailedToLoad));
     hub.program("first-line", first_line);
+    hub.program("linked", |process| process.write("it runs\n"));
     hub.program("prints", prints);
     hub.program("shout", shout);
     hub.program("starts-as-told", starts_as_told);

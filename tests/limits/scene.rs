@@ -5,9 +5,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase};
+use scramjet_client_blocking::core::{Event, EventName, NextEvent};
+use scramjet_client_blocking::{
+    Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient, Phase,
+};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
+
+/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
+    instance.host().call(&NextEvent {
+        id: instance.id(),
+        name: &EventName::try_from(name)?,
+    })
+}
 
 /// The deadline and the idle timeout of most tests.
 pub(crate) const LIMIT: Duration = Duration::from_millis(600);

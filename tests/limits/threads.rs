@@ -76,8 +76,5 @@ fn limits_cost_no_thread_for_each_call() {
         ));
         let _ = connection.close_after_client();
     });
-    in_child(
-        "threads::limits_cost_no_thread_for_each_call",
-        &[(HUBS, &format!("{} {}", kept.url(), closed.url()))],
-    );
+    in_child(&[(HUBS, &format!("{} {}", kept.url(), closed.url()))]);
 }

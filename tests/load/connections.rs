@@ -35,17 +35,13 @@ fn client(url: &str) -> HostClientBuilder {
 }
 
 /// A process that can have so many files open, sockets included.
-fn in_child(test: &str, server: &ScriptedServer, files: u32) {
+fn in_child(server: &ScriptedServer, files: u32) {
     let (url, certificate) = (server.url(), server.certificate().unwrap_or_default());
     let mut bounded = Command::new("sh");
     bounded
         .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()])
         .arg(env::current_exe().unwrap());
-    in_child_of(
-        bounded,
-        &format!("connections::{test}"),
-        &[(HUB, &url), (CERTIFICATE, certificate)],
-    );
+    in_child_of(bounded, &[(HUB, &url), (CERTIFICATE, certificate)]);
 }
 
 /// Does the work of that process in it, which must not hang.
@@ -103,11 +99,7 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
     }
     let _alone = alone();
     let server = start();
-    in_child(
-        "ten_thousand_calls_after_one_another_have_one_socket",
-        &server,
-        FEW_FILES,
-    );
+    in_child(&server, FEW_FILES);
     println!("{CALLS} calls took {} connections", server.connections());
     // One, unless this machine stood still in between.
     assert!(server.connections() < 10);
@@ -126,11 +118,7 @@ fn clients_that_are_dropped_leave_no_socket() {
         return;
     }
     let _alone = alone();
-    in_child(
-        "clients_that_are_dropped_leave_no_socket",
-        &start(),
-        FEW_FILES,
-    );
+    in_child(&start(), FEW_FILES);
 }
 
 #[test]
@@ -184,11 +172,7 @@ fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
     }
     let _alone = alone();
     let server = start();
-    in_child(
-        "of_64_threads_no_more_sockets_are_left_than_the_pool_may_have",
-        &server,
-        64 + FEW_FILES,
-    );
+    in_child(&server, 64 + FEW_FILES);
     println!(
         "{GATHERED} threads took {} connections, most of them for pools that keep 8 or none",
         server.connections()
@@ -352,10 +336,6 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     let _alone = alone();
     for server in [start(), start_tls()] {
         // So that nothing may be left over from one time to the next.
-        in_child(
-            "calls_that_end_in_the_midst_leave_no_socket_and_no_thread",
-            &server,
-            FEW_FILES,
-        );
+        in_child(&server, FEW_FILES);
     }
 }

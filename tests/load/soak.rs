@@ -370,9 +370,6 @@ fn one_client_serves_many_threads_and_nothing_is_left_over() {
     let url = server.url();
     let mut variables = vec![(SERVER, url.as_str())];
     variables.extend(hub.map(|hub| (HUB, hub.url())));
-    in_child(
-        "soak::one_client_serves_many_threads_and_nothing_is_left_over",
-        &variables,
-    );
+    in_child(&variables);
     println!("the server saw {} connections", server.connections());
 }

@@ -65,10 +65,7 @@ fn the_environment_names_proxies_by_scheme() {
         (HUB, &url),
         (CA, &ca),
     ]);
-    in_child(
-        "environment::the_environment_names_proxies_by_scheme",
-        &variables,
-    );
+    in_child(&variables);
     assert_eq!(
         (
             for_http.connections(),
@@ -123,10 +120,7 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
         ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"),
         (HUB, &url),
     ]);
-    in_child(
-        "environment::a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it",
-        &variables,
-    );
+    in_child(&variables);
 }
 
 /// This machine, by an address which does not say so; nobody listens at these ports.
@@ -162,10 +156,7 @@ fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
         ("NO_PROXY", excepted),
         (HUB, "x"),
     ]);
-    in_child(
-        "environment::a_hub_that_is_excepted_is_not_sought_at_a_proxy",
-        &variables,
-    );
+    in_child(&variables);
     assert_eq!(
         proxy
             .requests()

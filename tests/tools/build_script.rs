@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
-use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::{HostClient, Version};
 use scramjet_client_testing::ReceivedRequest;
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
@@ -267,26 +267,30 @@ fn a_build_script_says_how_it_is_packed_named_and_kept() {
     );
 }
 
-#[test]
-fn a_build_script_deploys_to_a_real_hub() {
-    let Some(hub) = shared() else { return };
-    let project = Project::new("real");
-    let first = project.run(Some(hub.url()));
-    assert_eq!(project.run(Some(hub.url())), first);
+on_each_hub!(a_build_script_deploys_to_a_real_hub);
+fn a_build_script_deploys_to_a_real_hub(host: HostClient) {
+    // A project for each hub, because the tests may run at the same time.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let project = Project::new(&format!("real-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+    let first = project.run(Some(host.base_url()));
+    assert_eq!(project.run(Some(host.base_url())), first);
     let id = first
         .strip_prefix("sequence ")
         .and_then(|rest| rest.split_once(" on "))
         .unwrap_or_else(|| panic!("{first}"))
         .0;
-    let host = HostClient::new(hub.url()).unwrap();
     assert_eq!(host.sequence_ids("deployed-at-build").unwrap(), [id]);
-    project.write("index.js", "module.exports = async () => {};\n");
-    let second = project.run(Some(hub.url()));
-    assert_ne!(second, first);
+    let manifest = json!({ "name": "deployed-at-build", "version": "2.0.0", "main": "index.js" });
+    project.write("package.json", &manifest.to_string());
+    let second = project.run(Some(host.base_url()));
+    let in_place = host.dialect().unwrap().has(Version::new(0, 38, 0));
+    assert_eq!(second == first, in_place, "{first}, then {second}");
     let ids = host.sequence_ids("deployed-at-build").unwrap();
     assert!(
         ids.len() == 1 && second.contains(ids[0].as_str()),
         "{second}: {ids:?}"
     );
+    let info = host.sequence_info(&ids[0]).unwrap();
+    assert_eq!(info.config.version, "2.0.0");
     host.delete_sequence(&ids[0]).unwrap();
 }

@@ -13,7 +13,7 @@ use scramjet_client_blocking::{
     Change, DeployError, Deployed, ErrorKind, HostClient, Key, Package, StartOptions, Version,
 };
 use scramjet_client_testing::ReceivedRequest;
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
@@ -427,7 +427,6 @@ fn of_many_runs_at_once_one_sends() {
 
 #[test]
 fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted() {
-    const NAME: &str = "deploying::a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted";
     const CODE: i32 = 77;
     if let Ok(state_file) = env::var("TEST_DEPLOYING_STATE") {
         // Its hub never answers; it ends with the lock.
@@ -444,7 +443,6 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     let scene = Scene::new("crashes");
     let [folder, state] = [&scene.folder.0, &scene.state_file].map(|path| path.to_str().unwrap());
     in_child_that_exits(
-        NAME,
         &[
             ("TEST_DEPLOYING_FOLDER", folder),
             ("TEST_DEPLOYING_STATE", state),
@@ -638,10 +636,8 @@ fn what_is_sent_has_the_digest_that_is_kept() {
     );
 }
 
-#[test]
-fn a_real_hub_is_deployed_to() {
-    let Some(hub) = shared() else { return };
-    let host = HostClient::new(hub.url()).unwrap();
+on_each_hub!(a_real_hub_is_deployed_to);
+fn a_real_hub_is_deployed_to(host: HostClient) {
     let scene = Scene::new("real-deploy");
     let copy = |name: &str| {
         for file in ["index.js", "package.json"] {

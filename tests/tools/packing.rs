@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant, SystemTime};
 
 use scramjet_client_blocking::{EntryKind, HostClient, PackOptions, Package, StartOptions};
-use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 
 use crate::folder::{MANIFEST, add, bytes_of, packed, paths, sequence, unpacked};
@@ -320,16 +320,14 @@ fn a_package_is_written_whole_or_not_at_all() {
     );
 }
 
-#[test]
-fn a_real_hub_takes_packages_and_runs_them() {
-    let Some(hub) = shared() else { return };
-    let host = HostClient::new(hub.url()).unwrap();
+on_each_hub!(a_real_hub_takes_packages_and_runs_them);
+fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
     let folder = sequence(
-        "real",
+        "linked",
         &[
             (
                 "package.json",
-                r#"{ "name": "real", "main": "bin/start", "engines": { "node": ">=16" } }"#,
+                r#"{ "name": "linked", "main": "bin/start", "engines": { "node": ">=16" } }"#,
             ),
             (
                 &format!("lib/{}/real.js", "long".repeat(40)),
@@ -346,7 +344,7 @@ fn a_real_hub_takes_packages_and_runs_them() {
     let sequence = host
         .send_sequence(Package::from_dir(&folder.0).unwrap())
         .unwrap();
-    assert_eq!(sequence.info().unwrap().config.name, "real");
+    assert_eq!(sequence.info().unwrap().config.name, "linked");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = String::new();
     instance

@@ -8,6 +8,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::{EventName, NextEvent};
 use scramjet_client_blocking::{
     ErrorKind, HostClient, Phase, StartOptions, StopOptions, TransportError, Upload,
 };
@@ -127,8 +128,13 @@ fn replay_plays_the_recordings_of_hubs() {
         .unwrap()
         .instance(silent.request.segment_after("instance").unwrap())
         .unwrap();
+    let name = silent.request.target.rsplit('/').next().unwrap();
     let error = instance
-        .next_event(silent.request.target.rsplit('/').next().unwrap())
+        .host()
+        .call(&NextEvent {
+            id: instance.id(),
+            name: &EventName::try_from(name).unwrap(),
+        })
         .unwrap_err();
     assert!(
         matches!(

@@ -8,6 +8,7 @@ use scramjet_client_core::{BodyLength, Operation};
 
 use crate::error::Request;
 use crate::observer::Observing;
+use crate::threads::NoThread;
 use crate::{Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind};
 
 /// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
@@ -117,6 +118,12 @@ impl Call {
     pub(crate) fn unanswered(&self, error: TransportError) -> Error {
         match error.kind {
             TransportErrorKind::Stopped(stopped) => self.stopped(stopped, error.phase),
+            TransportErrorKind::Thread => self.failed(ErrorKind::Thread(
+                match error.source.downcast::<NoThread>() {
+                    Ok(no_thread) => no_thread.0,
+                    Err(source) => io::Error::other(source),
+                },
+            )),
             _ => self.failed(ErrorKind::Transport(error)),
         }
     }

@@ -1,5 +1,6 @@
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use http::Request;
 use scramjet_client_core::flow::Patience;
 use scramjet_client_core::{
     BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
-    Operation, RequestError, RetryPolicy, Single, Streamed,
+    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
+    Streamed,
 };
 
 use crate::call::Call;
@@ -23,6 +25,49 @@ pub(crate) struct Client {
     endpoint: Arc<Speaking>,
     observer: Option<Arc<dyn Observer>>,
     pub(crate) options: CallOptions,
+    /// The instance that the handle stands for, if it belongs to a pool.
+    pub(crate) life: Option<Life>,
+}
+
+/// Whether an instance is known to have ended. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Life {
+    id: InstanceId,
+    over: Arc<AtomicBool>,
+}
+
+impl Life {
+    pub(crate) fn of(id: &InstanceId) -> Self {
+        Self {
+            id: id.clone(),
+            over: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this error means that the instance has ended.
+    fn ends_with(&self, error: &Error) -> bool {
+        if let Some(ended) = error.ended() {
+            return ended.id == self.id;
+        }
+        // A 404 to a question for an event may be the data of the event.
+        let asks = [NextEvent::NAME, LastEvent::NAME, ReadEvents::NAME];
+        let path = format!("/instance/{}", self.id);
+        let is_of_it = |url: &str| {
+            let rest = url.split_once(&path).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        error.is_hubs_not_found()
+            && error.url().is_some_and(is_of_it)
+            && !error.operation().is_some_and(|name| asks.contains(&name))
+    }
 }
 
 /// A panic in the midst of a call, of a reader for example, costs its connection and nothing else.
@@ -63,7 +108,20 @@ impl Client {
             endpoint: Arc::new(Speaking::new(endpoint)),
             observer,
             options,
+            life: None,
         }
+    }
+
+    /// Tells the pool of the instance, if there is one, of an error that means its end.
+    pub(crate) fn notice(&self, error: &Error) {
+        let life = self.life.iter().filter(|life| life.ends_with(error));
+        life.for_each(Life::end);
+    }
+
+    /// Tells the pool of the instance, if there is one, of its end.
+    pub(crate) fn notice_end(&self, id: &InstanceId) {
+        let life = self.life.iter().filter(|life| life.id == *id);
+        life.for_each(Life::end);
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -305,7 +363,8 @@ impl Client {
                 value = Some(finish(Answered::new(response, call, reply))?);
                 Ok(())
             },
-        )?;
+        );
+        let sent = sent.inspect_err(|error| self.notice(error))?;
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))

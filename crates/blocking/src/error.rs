@@ -36,6 +36,8 @@ struct Inner {
     request: Option<Request>,
     /// The attempt before, where there is nothing else to say why it came to this.
     before: Option<Error>,
+    /// A possible reason, and the remedy.
+    hint: Option<&'static str>,
 }
 
 /// The request that an error is about.
@@ -117,7 +119,14 @@ impl Error {
             kind,
             request,
             before: None,
+            hint: None,
         }))
+    }
+
+    /// With a possible reason at the end of its sentence.
+    pub(crate) fn hinting(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
+        self
     }
 
     /// With the error of the attempt before as its cause, where it has none of its own.

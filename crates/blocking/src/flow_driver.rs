@@ -135,7 +135,8 @@ impl Client {
     where
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
     {
-        Driver::new(self, about, flow)?.run()
+        let result = Driver::new(self, about, flow)?.run();
+        result.inspect_err(|error| self.notice(error))
     }
 }
 

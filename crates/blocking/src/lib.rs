@@ -171,7 +171,7 @@ pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
 pub use config::{ConfigError, SiProfile};
-pub use deploy::{Deployment, TopicGuard};
+pub use deploy::{Deployment, Ran, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
 

@@ -175,6 +175,8 @@ pub enum TransportErrorKind {
     Proxy,
     /// The limits of the caller ended the exchange.
     Stopped(Stopped),
+    /// A thread that the exchange needs could not be created. Nothing was sent.
+    Thread,
     /// Something else.
     Other,
 }
@@ -216,6 +218,9 @@ impl TransportError {
 fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     if let Some(stopped) = error.downcast_ref() {
         return TransportErrorKind::Stopped(*stopped);
+    }
+    if error.is::<crate::threads::NoThread>() {
+        return TransportErrorKind::Thread;
     }
     #[cfg(feature = "ureq")]
     if error.is::<TlsError>() {

@@ -14,6 +14,7 @@ mod instance_routes;
 mod items;
 mod javascript;
 mod life;
+mod log;
 mod negotiate;
 mod package;
 mod pipe;
@@ -175,7 +176,7 @@ impl Model {
             dirty: BTreeSet::new(),
             changed: true,
         };
-        model.log_hub("INFO", "Host", "API on", None);
+        model.log_begin();
         model
     }
 
@@ -294,7 +295,7 @@ impl Model {
         self.pipes = Pipes::new(!self.generation.is_v1());
         self.log = self.pipes.add(Keep::History, 1 << 20);
         self.audit = self.pipes.add(Keep::History, 1 << 20);
-        self.log_hub("INFO", "Host", "API on", None);
+        self.log_begin();
     }
 
     /// Checks if anything may have changed since the last call, for drivers that wait for it.

@@ -50,7 +50,7 @@ impl ReceivedRequest {
         Ok(Self::new(method, target, headers))
     }
 
-    fn new(method: Method, target: String, headers: HeaderMap) -> Self {
+    pub(crate) fn new(method: Method, target: String, headers: HeaderMap) -> Self {
         Self {
             method,
             target,
@@ -76,9 +76,13 @@ impl ReceivedRequest {
     /// `/api/v1/sequence/<id>/start`.
     #[must_use]
     pub fn segment_after(&self, segment: &str) -> Option<&str> {
-        let path = self.target.split('?').next().unwrap_or_default();
-        let mut segments = path.split('/').skip_while(|found| *found != segment);
+        let mut segments = self.path().split('/').skip_while(|found| *found != segment);
         segments.nth(1)
+    }
+
+    /// Returns the target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// Returns the method and the path below the base URL, for messages: `GET instance/x`.

@@ -223,7 +223,7 @@ impl Collecting {
             .unwrap_or_default()
             .child();
         let log = match instance.with_cancel(&ends).with_idle_timeout(None).log() {
-            Err(error) if error.is_not_found() => None,
+            Err(error) if error.is_hubs_not_found() => None,
             log => Some(log?),
         };
         let (tell, read) = channel();

@@ -47,6 +47,13 @@ impl Error {
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
     }
 
+    /// A 409 of the hub itself.
+    #[cfg(feature = "pack")]
+    pub(crate) fn is_hubs_conflict(&self) -> bool {
+        self.api()
+            .is_some_and(|refusal| refusal.is_conflict() && refusal.is_from_hub())
+    }
+
     /// In use, or already there (409).
     #[must_use]
     pub fn is_conflict(&self) -> bool {

@@ -66,7 +66,8 @@ impl fmt::Display for Error {
                 f.write_str(")")
             }
             _ => Ok(()),
-        }
+        }?;
+        self.0.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 

@@ -27,7 +27,7 @@ use self::watch::Lost;
 use super::{
     BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError, TransportErrorKind,
 };
-use crate::CallLimits;
+use crate::{CallLimits, threads};
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
 ///
@@ -64,6 +64,11 @@ impl Transport for UreqTransport {
         &self,
         request: Request<Outgoing<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+        if !call::is_possible() {
+            // The destructor of a thread-local value makes a call.
+            let sent = threads::elsewhere("scramjet-call", || self.send(request));
+            return sent.map_err(TransportError::connect)?;
+        }
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
         let fresh = parts.extensions.remove::<Fresh>().is_some();

@@ -26,10 +26,6 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// may keep the head back until the first event.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
-/// After so many unanswered questions in a row, the connections on which events are awaited are
-/// taken for dead as well.
-const UNANSWERED: u32 = 2;
-
 /// The events that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
@@ -72,7 +68,6 @@ pub(super) struct EventWait {
     keeps_data: bool,
     listeners: Vec<Listener>,
     status: StatusCheck,
-    unanswered: u32,
     outage: Outage,
     /// An event without its data, which may come with it until this time.
     bare: Option<(Event, Duration)>,
@@ -166,7 +161,6 @@ impl EventWait {
             keeps_data,
             listeners: names.into_iter().map(listener).collect(),
             status: StatusCheck::at(now + FIRST_TICK, id, FIRST_TICK),
-            unanswered: 0,
             outage: Outage::new(patience),
             bare: None,
             ended: None,
@@ -250,7 +244,6 @@ impl EventWait {
         match finding {
             Finding::Ended(ended) => self.ask_for_last_words(outbox, now, ended),
             Finding::Alive(_) => {
-                self.unanswered = 0;
                 self.outage.is_over();
                 match self.refused.take() {
                     Some((id, error)) if error.api().is_some_and(|api| api.is_from_hub()) => {
@@ -263,8 +256,7 @@ impl EventWait {
             }
             // Its connections may be dead without a word. What else is wrong shows in the others.
             Finding::Unknown(id, error) => {
-                self.unanswered += 1;
-                if error.may_succeed_later() && self.unanswered >= UNANSWERED {
+                if error.may_succeed_later() {
                     match self.outage.goes_on(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
                         None => self.outcome = Some(Err(error.of(id))),

@@ -88,7 +88,7 @@ pub(crate) struct Driven<F: Flow> {
     pub(crate) sent: Vec<Sent>,
     /// How many times in a row a gateway has said `404` to each request.
     not_found: BTreeMap<String, u32>,
-    given_up: bool,
+    pub(crate) given_up: bool,
 }
 
 /// A request that a flow has sent.

@@ -24,8 +24,7 @@ impl Model {
         instance.has_output = true;
         let output = instance.output;
         self.pipes.end(output);
-        let message = "Sequence completed. Waiting 10s with exit.";
-        self.log_instance(key, "INFO", "Runner", message);
+        self.log_completed(key);
         self.later(after, Due::Gone(key, Death::Completed));
     }
 
@@ -50,6 +49,9 @@ impl Model {
         let pipes = [instance.output, instance.stdout, instance.stderr];
         let log = instance.log;
         let leaves_streams_open = instance.leaves_streams_open(is_v1);
+        if !was_begun && death != Death::FailedToLoad {
+            self.log_loaded(key);
+        }
         if death == Death::Uncaught || at_once {
             self.pipes.write(pipes[2], b"Error\n");
         }
@@ -68,9 +70,9 @@ impl Model {
                 self.pipes.end(pipe);
             }
         }
-        self.log_instance(key, "INFO", "CSIController", "Instance ended");
-        if !is_v1 {
-            self.pipes.end(log);
+        match is_v1 {
+            true => self.log_instance(key, ["INFO", "CSIController", "Instance ended"], None),
+            false => self.pipes.end(log),
         }
         let notice = if at_once {
             self.times.notice_failure
@@ -125,6 +127,7 @@ impl Model {
             self.pipes.orphan(pipe);
         }
         for stream in [&instance.input.stream, &instance.stdin] {
+            self.strand_uploads(stream.pipe);
             self.pipes.detach(stream.pipe, stream.reader);
             self.pipes.orphan(stream.pipe);
         }

@@ -55,6 +55,9 @@ pub struct Times {
     pub lingering: Duration,
     /// From then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x only.
     pub extension: Duration,
+    /// From the end of an instance until the hub closes the connections of uploads to it that are
+    /// not complete. 0.18 only.
+    pub stranded: Option<Duration>,
     /// The timeout of a stop that names none. 1.x only.
     pub default_stop: Duration,
     /// From the start until the first report about an instance's health.
@@ -84,6 +87,7 @@ impl Times {
                 notice_failure: millis(300),
                 lingering: Duration::ZERO,
                 extension: Duration::ZERO,
+                stranded: Some(seconds(6)),
                 default_stop: Duration::ZERO,
                 first_health: seconds(1),
                 heartbeat: seconds(10),
@@ -101,6 +105,7 @@ impl Times {
                 notice_failure: millis(300),
                 lingering: seconds(15),
                 extension: seconds(180),
+                stranded: None,
                 default_stop: seconds(7),
                 first_health: seconds(1),
                 heartbeat: seconds(10),

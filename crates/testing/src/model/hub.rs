@@ -1,5 +1,7 @@
 //! The routes of the hub itself: versions, lists, logs.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::instance::Instance;
@@ -147,42 +149,8 @@ impl Model {
     }
 
     /// Milliseconds since the beginning of 1970.
-    fn timestamp(&self) -> u64 {
+    pub(super) fn timestamp(&self) -> u64 {
         u64::try_from((self.epoch + self.now).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    // 3
-    fn log_line(&self, level: &str, from: &str, message: &str, id: Option<&str>) -> Vec<u8> {
-        let source = id.map_or_else(|| json!({}), |id| json!({ "id": id }));
-        let ts = self.timestamp();
-        let mut line = json!({ "level": level, "msg": message, "ts": ts, "from": from });
-        if from == "Sequence" {
-            javascript::set(&mut line, "Runner", source.clone());
-        }
-        javascript::set(&mut line, from, source);
-        (javascript::write(&line) + "\n").into_bytes()
-    }
-
-    pub(super) fn log_hub(&mut self, level: &str, from: &str, message: &str, id: Option<&str>) {
-        let line = self.log_line(level, from, message, id);
-        self.pipes.write(self.log, &line);
-    }
-
-    /// Writes to the log of an instance, and to that of the hub.
-    pub(super) fn log_instance(
-        &mut self,
-        key: super::InstanceKey,
-        level: &str,
-        from: &str,
-        message: &str,
-    ) {
-        let Some(instance) = self.instances.get(key) else {
-            return;
-        };
-        let (id, log) = (instance.id.clone(), instance.log);
-        let line = self.log_line(level, from, message, Some(&id));
-        self.pipes.write(log, &line);
-        self.pipes.write(self.log, &line);
     }
 
     /// Writes a record about the state of something to the audit of a hub of 1.x: 0 and 1 for a
@@ -220,6 +188,8 @@ impl Model {
             let limits = json!({ "memory": null });
             self.audit_record("ACTIVE", 13_012, &id, Some(limits));
         }
-        self.later(self.times.heartbeat, Due::Heartbeat);
+        // Time has to pass, or a jump in time would never end.
+        let heartbeat = self.times.heartbeat.max(Duration::from_millis(1));
+        self.later(heartbeat, Due::Heartbeat);
     }
 }

@@ -58,7 +58,7 @@ fn is_iterable(args: &Value) -> bool {
 
 impl Model {
     pub(super) fn later(&mut self, after: Duration, due: Due) {
-        self.timers.add(self.now + after, due);
+        self.timers.add(self.now.saturating_add(after), due);
     }
 
     pub(super) fn wake_process_at(&mut self, key: InstanceKey, time: Duration) {
@@ -217,7 +217,7 @@ impl Model {
             return;
         };
         let waiting = std::mem::take(&mut instance.waiting);
-        self.log_instance(key, "INFO", "CSIController", "Handshake");
+        self.log_connected(key);
         self.audit_state(4, &id);
         if !is_v1 {
             self.answer_starts(key);
@@ -248,7 +248,6 @@ impl Model {
             // 5.6: a runner of 0.18 may hand out twice what came before it listened.
             self.pipes.double(pipe, reader);
         }
-        self.log_instance(key, "INFO", "Runner", "Sequence loaded, functions count: 1");
         if fails {
             // 4.5: the start succeeds all the same.
             if is_v1 {
@@ -264,7 +263,11 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        if !std::mem::replace(&mut instance.mind.begun, true) && self.generation.is_v1() {
+        if std::mem::replace(&mut instance.mind.begun, true) {
+            return;
+        }
+        self.log_loaded(key);
+        if self.generation.is_v1() {
             self.answer_starts(key);
             self.later(self.times.starting, Due::Running(key));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::{Component, Path, PathBuf};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -178,21 +179,43 @@ fn decode_manifest(text: &[u8]) -> Result<Map<String, Value>, Value> {
 fn read_files(archive: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut tar = Vec::new();
     GzDecoder::new(archive).read_to_end(&mut tar).ok()?;
-    let mut files = BTreeMap::new();
+    let (mut files, mut links) = (BTreeMap::new(), Vec::new());
     for entry in tar::Archive::new(tar.as_slice()).entries().ok()? {
         let mut entry = entry.ok()?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
         let path = entry
             .path()
             .ok()?
             .to_string_lossy()
             .trim_start_matches("./")
             .to_owned();
+        if let Some(target) = entry.link_name().ok()? {
+            links.push((resolve(&path, &target), path));
+            continue;
+        }
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
         let mut content = Vec::new();
         entry.read_to_end(&mut content).ok()?;
         files.insert(path, content);
     }
+    for (target, path) in links {
+        if let Some(content) = files.get(&target).cloned() {
+            files.insert(path, content);
+        }
+    }
     Some(files)
+}
+
+/// The path that a link leads to.
+fn resolve(link: &str, target: &Path) -> String {
+    let mut path: PathBuf = Path::new(link).parent().into_iter().collect();
+    for part in target.components() {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::Normal(part) => path.push(part),
+            _ => {}
+        }
+    }
+    path.to_string_lossy().into_owned()
 }

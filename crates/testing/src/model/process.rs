@@ -353,10 +353,10 @@ impl Process<'_> {
         }
     }
 
-    /// Writes a line to the log of the instance, and to that of the hub.
+    /// Writes a line to the log of the instance; on 1.x to that of the hub as well.
     pub fn log(&mut self, level: &str, message: &str) {
         self.model
-            .log_instance(self.key, level, "Sequence", message);
+            .log_instance(self.key, [level, "Sequence", message], None);
     }
 
     /// Blocks for ever: does not react to anything any more.

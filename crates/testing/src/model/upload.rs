@@ -3,6 +3,7 @@
 use super::Model;
 use super::dispatch::Handler;
 use super::exchange::ExchangeId;
+use super::life::Due;
 use super::pipe::{PipeId, Utf8};
 use super::reply::Piece;
 
@@ -20,7 +21,7 @@ pub(super) enum Upload {
     },
     /// Taken, and lost.
     Lost(AfterUpload),
-    /// Waits for its turn.
+    /// Nothing is taken: it waits for its turn, or its stream has gone.
     Queued,
 }
 
@@ -183,6 +184,19 @@ impl Model {
             }
             AfterUpload::Topic(name) => self.topic_written(id, &name, uploaded),
             AfterUpload::Nothing => {}
+        }
+    }
+
+    /// Takes no more of the uploads into a stream that is gone. 0.18 cuts their connections later.
+    pub(super) fn strand_uploads(&mut self, stream: PipeId) {
+        let after = self.times.stranded;
+        for (id, exchange) in &mut self.exchanges {
+            if matches!(exchange.upload, Upload::Piped { pipe, .. } if pipe == stream) {
+                exchange.upload = Upload::Queued;
+                if let Some(after) = after {
+                    self.timers.add(self.now + after, Due::TooSlow(*id));
+                }
+            }
         }
     }
 

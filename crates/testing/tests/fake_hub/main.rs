@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::io::Read;
+mod faults;
+mod wire;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, Readiness, StartOptions, StopOptions};
@@ -86,4 +90,36 @@ fn a_fault_happens_as_often_as_it_was_asked_for() {
         assert!(host.version().unwrap_err().is_retryable());
     }
     assert_eq!(host.version().unwrap().version, "1.0.1");
+}
+
+/// The response to a request over a connection of its own, read to the end of the connection.
+fn exchange(hub: &FakeHub, request: &str) -> String {
+    let url = hub.url();
+    let address = url.split('/').nth(2).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn a_connection_is_closed_if_the_client_asks_for_it() {
+    let hub = FakeHub::new(Generation::V0_18);
+    let target = "/api/v1/version";
+    let response = exchange(
+        &hub,
+        &format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+    );
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("connection: close") && head.contains("transfer-encoding: chunked"));
+    assert!(!head.contains("keep-alive"), "{head}");
+    assert!(body.ends_with("}\r\n0\r\n\r\n"), "{body}");
+
+    // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+    let response = exchange(&hub, &format!("GET {target} HTTP/1.0\r\nHost: h\r\n\r\n"));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(!head.contains("chunked"), "{head}");
+    assert_eq!(body, r#"{"version":"0.18.7"}"#);
 }

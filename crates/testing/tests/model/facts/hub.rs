@@ -99,18 +99,21 @@ fn the_log_gives_its_history_to_every_reader_and_never_ends() {
             let before = open.answer.chunks.len();
             hub.act(|process| process.log("INFO", "hello"));
             hub.driver.read(open);
-            assert_eq!(open.answer.chunks.len(), before + 1);
+            // The lines of instances are not in it on 0.18.
+            let new = open.answer.chunks.len() - before;
+            assert_eq!(new, pick(generation, 0, 1));
             assert!(hub.driver.until_ended(open, seconds(400.0)).is_none());
         }
     }
 }
 
 #[test]
-fn the_log_carries_the_lines_of_instances_with_their_ids() {
+fn the_log_carries_the_lines_of_instances_on_1_x() {
     for generation in BOTH {
         let mut hub = Running::new(generation, staying());
         hub.act(|process| process.log("ERROR", "hello"));
-        let open = hub.driver.send("GET", "log", &[], b"");
+        let path = pick(generation, format!("instance/{}/log", hub.id), "log".into());
+        let open = hub.driver.send("GET", &path, &[], b"");
         let lines = lines(&open.answer);
         let found = lines.iter().find(|line| line["msg"] == "hello").unwrap();
         assert_eq!(found["level"], "ERROR");

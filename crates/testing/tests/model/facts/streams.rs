@@ -63,6 +63,30 @@ fn the_first_reader_gets_the_backlog_and_later_ones_what_comes_then() {
 }
 
 #[test]
+fn the_log_tells_when_an_instance_is_loaded_and_completed() {
+    let order = [
+        "Handshake sent",
+        "Sequence loaded, functions count",
+        "Function called",
+        "Sequence completed. Waiting 10000ms with exit.",
+    ];
+    let told = |hub: &mut Running| {
+        let log = hub.open("log").answer.text();
+        let found = order.map(|message| log.find(message));
+        assert!(found.iter().flatten().is_sorted(), "{log}");
+        found.map(|at| at.is_some())
+    };
+    for generation in BOTH {
+        let mut hub = Running::new(generation, vec![]);
+        hub.act(|process| process.exit(Exit::Completed));
+        assert_eq!(told(&mut hub), [true; 4]);
+    }
+    // 1.x refuses the start of such a sequence.
+    let mut hub = Running::new(V0_18, vec![Step::Exit(Exit::FailedToLoad)]);
+    assert_eq!(told(&mut hub), [true, false, false, false]);
+}
+
+#[test]
 fn the_log_of_an_instance_is_given_once() {
     for generation in BOTH {
         let mut hub = Running::new(generation, vec![]);

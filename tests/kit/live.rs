@@ -1,0 +1,66 @@
+//! Runs each live test on a real hub and on a fake hub of each generation.
+
+use std::mem;
+use std::sync::OnceLock;
+
+use scramjet_client_testing::fake_hub::Generation;
+
+use crate::hub::{SharedHub, of_the_parent};
+use crate::programs::fake_hub;
+
+/// Makes three tests of a function that takes a hub, as a `HostClient` or as a `&SharedHub`.
+///
+/// They are in a module of the function's name: `on_the_hub` runs on the hub that
+/// [`shared`](crate::hub::shared) returns, `on_a_fake_0_18` and `on_a_fake_1_x` on [`fake`] hubs.
+#[macro_export]
+macro_rules! on_each_hub {
+    ($test:ident) => {
+        mod $test {
+            #[test]
+            fn on_the_hub() {
+                if let Some(hub) = $crate::hub::shared() {
+                    super::$test(hub.into());
+                }
+            }
+
+            #[test]
+            fn on_a_fake_0_18() {
+                super::$test($crate::live::fake($crate::live::V0_18).into());
+            }
+
+            #[test]
+            fn on_a_fake_1_x() {
+                super::$test($crate::live::fake($crate::live::V1).into());
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+pub const V0_18: Generation = Generation::V0_18;
+#[doc(hidden)]
+pub const V1: Generation = Generation::V1;
+
+/// The fake hub of this generation that all tests of this binary share. It listens on the loopback
+/// interface and runs the sequences of `tests/sequences`.
+///
+/// # Panics
+/// No port can be opened.
+pub fn fake(generation: Generation) -> &'static SharedHub {
+    static FAKES: [OnceLock<SharedHub>; 2] = [const { OnceLock::new() }; 2];
+
+    let [old, new] = &FAKES;
+    let shared = match generation {
+        Generation::V0_18 => old,
+        _ => new,
+    };
+    shared.get_or_init(|| {
+        of_the_parent().unwrap_or_else(|| {
+            let hub = fake_hub(generation);
+            let shared = SharedHub::at(&hub.url());
+            // It ends with the process.
+            mem::forget(hub);
+            shared
+        })
+    })
+}
