@@ -125,13 +125,15 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
                 Ok::<_, Error>(sequence.id().clone())
             })
             .unwrap();
-        ids.push(id);
+        id.cleanup.unwrap();
+        ids.push(id.result.unwrap());
 
         let own = host.deploy_and_run(package(), |sequence| {
             ids.push(sequence.id().clone());
             sequence.start(&StartOptions::new())?;
             Err::<(), _>(Mine::Own)
         });
+        let own = own.unwrap().result;
         assert!(matches!(own, Err(Mine::Own)), "{own:?}");
 
         let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
@@ -145,6 +147,7 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
                 .unwrap_err()
                 .into())
         });
+        let failed = failed.unwrap().result;
         assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
 
         let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -170,7 +173,7 @@ on_each_hub!(what_cannot_be_uploaded_is_not_deployed);
 fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
     for (what, package) in package::garbage_packages() {
         let error = host
-            .deploy_and_run(package.clone(), |_| -> Result<(), Error> {
+            .deploy_and_run(package.clone(), |_| {
                 panic!("{what}: there is nothing to run")
             })
             .unwrap_err();
@@ -233,20 +236,17 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
         // And not again when it is dropped.
         assert_eq!(hub.seen("DELETE").len(), 1);
 
-        // Where the function has succeeded, that is the error; where it has not, its own is.
+        // What the function returned is there all the same.
         let hub = refusing();
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Ok::<_, Mine>(()))
-            .unwrap_err();
-        assert!(
-            matches!(error, Mine::Library(error) if error.operation() == Some("delete sequence"))
-        );
-        let error = hub
-            .host()
-            .deploy_and_run(vec![1], |_| Err::<(), _>(Mine::Own))
-            .unwrap_err();
-        assert!(matches!(error, Mine::Own));
+        let run =
+            |result: Result<u8, Mine>| hub.host().deploy_and_run(vec![1], |_| result).unwrap();
+        for result in [Ok(7), Err(Mine::Own)] {
+            let succeeds = result.is_ok();
+            let ran = run(result);
+            assert!(matches!(ran.result, Ok(7)) == succeeds, "{ran:?}");
+            let error = ran.cleanup.unwrap_err();
+            assert_eq!(error.operation(), Some("delete sequence"));
+        }
         assert_eq!(hub.seen("DELETE").len(), 2);
 
         // Nobody is told of it otherwise.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient,
-    Outgoing, Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions,
-    Stopped, Transport, TransportError, Upload,
+    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing,
+    Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped,
+    Transport, TransportError, Upload, core::NextEvent,
 };
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -20,7 +20,7 @@ use crate::helpers::{Mailbox, recording, serving};
 
 const HUB: &str = "http://hub:8000/api/v1";
 
-type Answer = Result<Response<Box<dyn Read + Send>>, BoxError>;
+type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
@@ -37,18 +37,15 @@ fn replied(status: u16, body: &'static str) -> HostClient {
     answered(move || {
         Ok(Response::builder()
             .status(status)
-            .body(Box::new(body.as_bytes()) as _)?)
+            .body(Box::new(body.as_bytes()) as _)
+            .unwrap())
     })
 }
 
 fn lost(phase: Phase) -> HostClient {
     answered(move || {
         let inner = io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut");
-        Err(TransportError {
-            phase,
-            source: io::Error::other(Layer(inner)).into(),
-        }
-        .into())
+        Err(TransportError::new(phase, io::Error::other(Layer(inner))))
     })
 }
 
@@ -56,11 +53,7 @@ fn lost(phase: Phase) -> HostClient {
 fn stopped(phase: Phase, stopped: Stopped) -> InstanceClient {
     let host = answered(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
-        _ => Err(TransportError {
-            phase,
-            source: stopped.into(),
-        }
-        .into()),
+        _ => Err(TransportError::new(phase, stopped)),
     });
     let host = host
         .with_deadline(Duration::from_secs(30))
@@ -90,7 +83,7 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
             // What does not come.
             _ => return Ok(Response::new(Box::new(Waits) as _)),
         };
-        Ok(Response::builder().body(Box::new(body.as_bytes()) as _)?)
+        Ok(Response::new(Box::new(body.as_bytes()) as _))
     });
     HostClient::builder(HUB)
         .hub_version("1.0.1")
@@ -175,7 +168,8 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
     answered(move || {
         Ok(Response::builder()
             .header("content-length", "10")
-            .body(Box::new(Ends(b"[1", kind)) as _)?)
+            .body(Box::new(Ends(b"[1", kind)) as _)
+            .unwrap())
     })
 }
 
@@ -265,9 +259,14 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            answered(|| Err("the pigeon did not return".into()))
-                .version()
-                .unwrap_err(),
+            answered(|| {
+                Err(TransportError::new(
+                    Phase::Wait,
+                    "the pigeon did not return",
+                ))
+            })
+            .version()
+            .unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) got no answer that can be read, \
              and the hub may have acted upon it\n  \
              caused by: the pigeon did not return",
@@ -325,7 +324,11 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Wait, Stopped::Deadline)
-                .next_event("done")
+                .host()
+                .call(&NextEvent {
+                    id: &"x".try_into().unwrap(),
+                    name: &"done".try_into().unwrap(),
+                })
                 .unwrap_err(),
             "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for, \
              and the hub may have acted upon the request",
@@ -504,7 +507,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 fn reading() -> HostClient {
     let transport = from_fn(|request: Request<Outgoing<'_>>| -> Answer {
         if let Outgoing::Reader { reader, .. } = request.into_body() {
-            io::copy(reader, &mut io::sink())?;
+            io::copy(reader, &mut io::sink())
+                .map_err(|error| TransportError::new(Phase::Send, error))?;
         }
         unreachable!("the upload fails")
     });
@@ -737,10 +741,10 @@ fn every_error_has_a_code() {
     for (error, text) in snapshots() {
         let code = match error.kind() {
             ErrorKind::Request(_) => "BAD_PARAMETERS",
-            ErrorKind::Transport {
+            ErrorKind::Transport(TransportError {
                 phase: Phase::Read, ..
-            } => "INVALID_RESPONSE",
-            ErrorKind::Transport { .. } => "CANNOT_CONNECT",
+            }) => "INVALID_RESPONSE",
+            ErrorKind::Transport(_) => "CANNOT_CONNECT",
             ErrorKind::Reply(ReplyError::Api(refusal)) => refusal.code.as_str(),
             ErrorKind::Reply(_) => "INVALID_RESPONSE",
             ErrorKind::Attempts(_) => "SERVER_ERROR",

@@ -4,7 +4,9 @@ use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, OutputStream, Phase, ReplyError};
+use scramjet_client_blocking::{
+    Error, ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
+};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, within};
@@ -87,10 +89,10 @@ fn a_refused_connection_says_so() {
         assert!(
             matches!(
                 error.kind(),
-                ErrorKind::Transport {
+                ErrorKind::Transport(TransportError {
                     phase: Phase::Connect,
                     ..
-                }
+                })
             ) && error.is_connect()
         );
         assert!(
@@ -232,10 +234,10 @@ fn a_stream_that_is_damaged_stays_an_error() {
             assert!(
                 matches!(
                     error.kind(),
-                    ErrorKind::Transport {
+                    ErrorKind::Transport(TransportError {
                         phase: Phase::Read,
                         ..
-                    }
+                    })
                 ),
                 "{error:?}"
             );

@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod cleanup;
 mod deploying;
 mod errors;
 mod events;
@@ -12,6 +13,7 @@ mod keeping;
 mod live;
 mod model;
 mod observing;
+mod outages;
 mod platform;
 mod pools;
 mod program;

@@ -29,7 +29,7 @@ fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
 }
 
 /// The place that an instance of `args` was started for.
-fn place(instance: &InstanceClient) -> u64 {
+fn place(instance: InstanceClient) -> u64 {
     let started = instance.event("started").unwrap();
     let told: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
     told["args"][0].as_u64().unwrap()
@@ -161,7 +161,7 @@ fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
         pool.pass_over(&id);
         assert!(!ids(&pool).contains(&id));
         for _ in 0..4 {
-            assert_ne!(pool.next().map(InstanceClient::id), Some(&id));
+            assert!(pool.next().is_none_or(|instance| *instance.id() != id));
         }
         // It is the pool that does not use it; the hub still runs it.
         let instance = host.instance(&id).unwrap();

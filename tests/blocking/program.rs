@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use scramjet_client_blocking::{
     Error, HostClient, Input, KillOptions, SequenceOf, StartOptions, StopOptions, Upload,
+    core::{EventName, LastEvent},
 };
 use scramjet_client_tests::package;
 use serde_json::json;
@@ -60,7 +61,11 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
 
     let info = instance.info()?;
     let health = instance.health()?;
-    let event = instance.event("ev-string")?;
+    // One request, and not a wait that goes several ways.
+    let event = instance.host().call(&LastEvent {
+        id: instance.id(),
+        name: &EventName::try_from("ev-string")?,
+    })?;
     let sent = instance.send_input(Input::ndjson(b"{\"a\":1}\n{\"a\":2}\n".to_vec()))?;
     let mut output = String::new();
     instance

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness,
-    Ready, RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness, Ready,
+    RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
 };
 use scramjet_client_tests::on_each_hub;
 use serde_json::json;
@@ -158,7 +158,7 @@ impl Transport for Refusing {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let refuse = |left: usize| left.checked_sub(1);
         let starts = request.uri().path().ends_with("/start");
         if starts
@@ -167,12 +167,8 @@ impl Transport for Refusing {
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
                 .is_ok()
         {
-            let source = io::Error::from(io::ErrorKind::ConnectionRefused).into();
-            return Err(TransportError {
-                phase: Phase::Connect,
-                source,
-            }
-            .into());
+            let source = io::Error::from(io::ErrorKind::ConnectionRefused);
+            return Err(TransportError::new(Phase::Connect, source));
         }
         self.0.send(request)
     }

@@ -514,7 +514,7 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
             |words| words.ends_with("/input").then_some(Scene::Cut),
             |error| {
                 error.operation() == Some("send input")
-                    && matches!(error.kind(), ErrorKind::Transport { .. })
+                    && matches!(error.kind(), ErrorKind::Transport(_))
             },
         ),
     ];

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, HostClient, Outgoing, Phase, Readiness, RunnerExit,
-    SequenceClient, StartOptions, Transport, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, Outgoing, Phase, Readiness, RunnerExit,
+    SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -29,7 +29,7 @@ impl<F: Fn() + Send + Sync> Transport for Noting<F> {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.0.send(request).inspect_err(|_| self.1())
     }
 }

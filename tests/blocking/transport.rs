@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    HostClient, Outgoing, Phase, Reason, Timings, Transport, TransportError, UreqTransport,
+    CallLimits, CancelToken, ErrorKind, HostClient, Outgoing, Phase, Reason, Stopped, Timings,
+    Transport, TransportError, TransportErrorKind, UreqTransport,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
@@ -49,10 +50,7 @@ fn an_upload_may_make_calls_of_its_own() {
             assert_eq!(text(answered), "inner");
             let refused = Request::get(refused_url()).body(Outgoing::Empty).unwrap();
             let error = self.0.send(refused).map(drop).unwrap_err();
-            assert_eq!(
-                error.downcast::<TransportError>().unwrap().phase,
-                Phase::Connect
-            );
+            assert_eq!(error.phase, Phase::Connect);
             Err(io::Error::other("no data"))
         }
     }
@@ -64,7 +62,6 @@ fn an_upload_may_make_calls_of_its_own() {
             .send(upload(&outer, &mut Calling(Arc::clone(&transport), inner)))
             .map(drop)
             .unwrap_err();
-        let error = error.downcast::<TransportError>().unwrap();
         assert_ne!(error.phase, Phase::Connect, "that was the inner call");
         assert_eq!(error.source.to_string(), "no data");
 
@@ -148,4 +145,55 @@ fn proxy_settings_of_the_environment_are_not_looked_at() {
     );
     variables.extend([(HUB, url.as_str()), ("NO_PROXY", ""), ("no_proxy", "")]);
     in_child(&variables);
+}
+
+#[test]
+fn transport_error_new_takes_the_kind_from_the_source() {
+    let kinds = |error: TransportError| (error.kind, error.io_kind());
+    let stopped = TransportErrorKind::Stopped(Stopped::Cancelled);
+    let found = TransportError::new(Phase::Wait, Stopped::Cancelled);
+    assert_eq!(kinds(found), (stopped, None));
+    let found = TransportError::new(Phase::Wait, io::Error::from(Stopped::Cancelled));
+    assert_eq!(kinds(found), (stopped, Some(io::ErrorKind::Other)));
+    let reset = io::ErrorKind::ConnectionReset;
+    let found = TransportError::new(Phase::Wait, io::Error::from(reset));
+    assert_eq!(kinds(found), (TransportErrorKind::Io, Some(reset)));
+    let found = TransportError::new(Phase::Wait, io::Error::new(reset, "the cable is cut"));
+    assert_eq!(kinds(found), (TransportErrorKind::Io, Some(reset)));
+    let found = TransportError::new(Phase::Wait, "the pigeon did not return");
+    assert_eq!(kinds(found), (TransportErrorKind::Other, None));
+}
+
+#[test]
+fn ureq_transport_errors_have_their_kinds() {
+    let kind = |host: HostClient| match within("a call", move || host.version()) {
+        Ok(version) => panic!("{version:?}"),
+        Err(error) => match error.kind() {
+            ErrorKind::Transport(error) => (error.kind, error.phase),
+            kind => panic!("{kind:?}"),
+        },
+    };
+    let client = |url: &str| HostClient::builder(url).retry(None);
+    let refused = refused_url();
+    let (found, phase) = kind(client(&refused).build().unwrap());
+    assert_eq!((found, phase), (TransportErrorKind::Io, Phase::Connect));
+    let through = client("http://hub.example/api/v1").proxy(refused.trim_end_matches("/api/v1"));
+    let (found, phase) = kind(through.build().unwrap());
+    assert_eq!(found, TransportErrorKind::Proxy);
+    assert!(phase <= Phase::Connect, "{phase:?}");
+    let plain = serving(|_| response("200 OK", &[], b""));
+    let encrypted = plain.url().replace("http:", "https:");
+    let (found, phase) = kind(client(&encrypted).build().unwrap());
+    assert_eq!((found, phase), (TransportErrorKind::Tls, Phase::Tls));
+
+    let token = CancelToken::new();
+    token.cancel();
+    let mut request = Request::get(plain.url()).body(Outgoing::Empty).unwrap();
+    let mut limits = CallLimits::default();
+    limits.cancel = Some(token);
+    request.extensions_mut().insert(limits);
+    let error = UreqTransport::default().send(request).map(drop);
+    let error = error.expect_err("it was canceled before");
+    let stopped = TransportErrorKind::Stopped(Stopped::Cancelled);
+    assert_eq!(error.kind, stopped);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::{env, io, iter};
 
 use scramjet_client_blocking::{
-    ErrorKind, HostClient, Input, KillOptions, OutputStream, Phase, StartOptions,
+    ErrorKind, HostClient, Input, KillOptions, OutputStream, Phase, StartOptions, TransportError,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
@@ -302,10 +302,10 @@ fn a_start_that_cannot_connect_says_why() {
     assert!(
         matches!(
             error.kind(),
-            ErrorKind::Transport {
+            ErrorKind::Transport(TransportError {
                 phase: Phase::Connect,
                 ..
-            }
+            })
         ),
         "{error:?}"
     );
@@ -372,10 +372,10 @@ fn who_has_no_files_left_is_told_so() {
             assert!(
                 matches!(
                     error.kind(),
-                    ErrorKind::Transport {
+                    ErrorKind::Transport(TransportError {
                         phase: Phase::Connect,
                         ..
-                    }
+                    })
                 ),
                 "{error:?}"
             );

@@ -4,11 +4,11 @@ use std::iter;
 
 use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
-    Acknowledged, ApiError, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint, EventName,
-    GetInstance, GetSequence, GetVersion, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
-    Json, KillInstance, KillOptions, ListInstances, ListSequences, NextEvent, Operation,
-    OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence,
-    SequenceId, SequenceInfo, Single, Started, Step, Version,
+    Acknowledged, ApiError, BodyLength, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint,
+    EventName, GetInstance, GetSequence, GetVersion, HubVersion, InstanceHealth, InstanceId,
+    InstanceInfo, Json, KillInstance, KillOptions, Lines, ListInstances, ListSequences, NextEvent,
+    Operation, OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin,
+    SentSequence, SequenceId, SequenceInfo, Single, Started, Step, Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -384,39 +384,72 @@ fn success_is_told_by_the_status() {
 }
 
 #[test]
-fn the_decoder_of_a_success_is_given_away() {
-    let (_, id, name) = ids();
-    let events = ReadEvents {
-        id: &id,
-        name: &name,
-    };
-    let line = b"{\"eventName\":\"e\",\"message\":1}\n";
-    for (hub, data) in [
-        (old(), json!(1)),
-        (hub(), json!({ "eventName": "e", "message": 1 })),
-    ] {
-        let mut reply = Head::new(200, "OK").reply(&hub, &events);
-        // What was fed before goes with it.
-        reply.feed(&line[..5]);
-        let mut decoder = reply.into_decoder().expect("a success");
-        decoder.feed(&line[5..]);
-        let Ok(Step::Item(event)) = decoder.next_item() else {
-            panic!("no event")
-        };
-        assert_eq!(event.data, data, "it is the decoder for this hub");
+fn with_decoder_reads_the_rest_of_the_body_and_counts_all_of_it() {
+    let head = Head::new(200, "OK").header("content-length", "10");
+    let mut reply = head.reply(&hub(), &GetVersion);
+    reply.feed(b"lost\n");
+    let mut reply = reply.with_decoder(Lines::default());
+    assert_eq!(reply.length().received(), 5);
+    reply.feed(b"kept");
+    let error = reply.end().expect_err("a byte is missing");
+    assert!(
+        matches!(
+            error,
+            ReplyError::Truncated {
+                got: 9,
+                expected: Some(10),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(matches!(reply.next_item(), Ok(Step::End)));
+
+    let mut reply = head
+        .reply(&hub(), &GetVersion)
+        .with_decoder(Lines::default());
+    reply.feed(b"kept\nlines");
+    reply.end().expect("all of it");
+    for line in ["kept", "lines"] {
+        assert!(matches!(reply.next_item(), Ok(Step::Item(item)) if item == line.as_bytes()));
     }
-    for status in [302, 404, 500] {
+    assert!(matches!(reply.next_item(), Ok(Step::End)));
+
+    let reply = Head::new(404, "").reply(&hub(), &GetVersion);
+    let error = read(reply.with_decoder(Lines::default()), [&b"no such"[..]]);
+    let error = error.expect_err("a refusal stays one");
+    assert_eq!(error.api().expect("a refusal").message, "no such");
+    let mut lost = Head::new(200, "OK").reply(&hub(), &GetVersion);
+    lost.cut_off();
+    let mut lost = lost.with_decoder(Lines::default());
+    assert!(matches!(lost.next_item(), Ok(Step::End)), "over stays over");
+}
+
+#[test]
+fn body_length_counts_what_came_and_misses_what_was_announced() {
+    let mut length = BodyLength::new(&Head::new(200, "").header("content-length", "5").headers);
+    assert_eq!((length.received(), length.announced()), (0, Some(5)));
+    length.add(3);
+    for error in [
+        length.end().expect_err("2 bytes are missing"),
+        length.cut_off(),
+    ] {
         assert!(
-            Head::new(status, "")
-                .reply(&old(), &events)
-                .into_decoder()
-                .is_none(),
-            "{status}"
+            matches!(
+                error,
+                ReplyError::Truncated {
+                    got: 3,
+                    expected: Some(5),
+                    ..
+                }
+            ),
+            "{error:?}"
         );
     }
-    let mut lost = Head::new(200, "OK").reply(&old(), &events);
-    lost.cut_off();
-    assert!(lost.into_decoder().is_none(), "after the end");
+    length.add(2);
+    length.end().expect("complete");
+    length.add(usize::MAX);
+    assert_eq!(length.received(), u64::MAX, "it does not wrap around");
 }
 
 #[test]
@@ -628,6 +661,51 @@ fn bodies_that_are_not_text_are_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn lone_surrogates_become_replacement_characters_in_every_decoder() {
+    let (_, id, name) = ids();
+    let info = r#"{"id":"i","sequence":"s","args":["x\ud83d"],"status":"running"}"#;
+    let body = format!("[{info}]");
+    let ok = Head::new(200, "OK");
+    let list = every_split(&ok, &hub(), &ListInstances, body.as_bytes(), |items| items);
+    let list = serde_json::to_value(&list.expect("instances")[0]).expect("JSON");
+    assert_eq!(list[0]["args"], json!(["x\u{fffd}"]));
+    assert_eq!(list[0]["status"], "running", "the rest is kept");
+
+    let next = NextEvent {
+        id: &id,
+        name: &name,
+    };
+    let stream = ReadEvents {
+        id: &id,
+        name: &name,
+    };
+    let data = r#"{"a":"\udc22!","b":1}"#;
+    let envelope = format!(r#"{{"eventName":"e","message":{data}}}"#);
+    for (hub, body) in [(hub(), data), (old(), &envelope)] {
+        let one = every_split(&ok, &hub, &next, body.as_bytes(), |items| items);
+        let line = format!("{body}\n");
+        let many = every_split(&ok, &hub, &stream, line.as_bytes(), |items| items);
+        for event in [one, many] {
+            let event = event.expect("an event").remove(0);
+            assert_eq!(event.data, json!({ "a": "\u{fffd}!", "b": 1 }));
+        }
+    }
+
+    let refusal = r#"{"error":"no such \ud83d"}"#;
+    let error = every_split(
+        &Head::new(404, ""),
+        &hub(),
+        &ListInstances,
+        refusal.as_bytes(),
+        |items| items,
+    );
+    let error = error.expect_err("a refusal");
+    let error = error.api().expect("a refusal");
+    assert_eq!(error.message, "no such \u{fffd}");
+    assert_eq!(error.json(), Some(json!({ "error": "no such \u{fffd}" })));
 }
 
 #[test]

@@ -473,7 +473,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             unknown.map(drop).expect_err("no version was told"),
-            "delete sequence depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`",
+            "delete sequence depends on the version of the hub, which is not known yet: \
+             ask the hub for it, or set it",
             &[],
         ),
         (
@@ -493,6 +494,8 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
     let page = "<!DOCTYPE html>\n".to_owned() + &"é".repeat(200);
     let mut not_text = TextLines::default();
     not_text.feed(b"caf\xe9 au lait\n");
+    let five = Head::new(200, "OK").header("content-length", "5");
+    let cut_off = read(five.reply(&hub(), &GetVersion), [&b"abc"[..]]).expect_err("cut off");
     vec![
         (
             refused(419, "x", r#"{"opStatus":"Insufficient Space on Resource"}"#),
@@ -530,11 +533,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
             "the reply is longer than 4194304 bytes, more than a hub sends here; it was not read further",
             &[],
         ),
-        (
-            ReplyError::truncated(3, Some(5)),
-            "the reply was cut off after 3 of 5 bytes",
-            &[],
-        ),
+        (cut_off, "the reply was cut off after 3 of 5 bytes", &[]),
         (
             reply(200, "OK").cut_off(),
             "the reply was cut off after 0 bytes",

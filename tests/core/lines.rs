@@ -11,16 +11,6 @@ fn outcome<D: Decode + Default>(
     piece: usize,
     ended: bool,
 ) -> Vec<Result<D::Item, String>> {
-    outcome_of::<D>(body, piece, ended, D::feed)
-}
-
-/// What comes out, where pieces of this length are given to it in this way.
-fn outcome_of<D: Decode + Default>(
-    body: &[u8],
-    piece: usize,
-    ended: bool,
-    give: impl Fn(&mut D, &[u8]),
-) -> Vec<Result<D::Item, String>> {
     let mut decoder = D::default();
     let mut outcome = Vec::new();
     let mut pull = |decoder: &mut D| {
@@ -35,7 +25,7 @@ fn outcome_of<D: Decode + Default>(
         }
     };
     for bytes in body.chunks(piece) {
-        give(&mut decoder, bytes);
+        decoder.feed(bytes);
         assert!(!pull(&mut decoder), "the end of a body that has not ended");
     }
     if ended {
@@ -44,20 +34,6 @@ fn outcome_of<D: Decode + Default>(
         assert!(pull(&mut decoder), "the end remains the end");
     }
     outcome
-}
-
-/// Puts the bytes where the decoder has room for them, and something else behind them that is none of the body.
-fn place<D: Decode>(decoder: &mut D, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let room = decoder.room();
-        let (now, later) = bytes.split_at(room.len().min(bytes.len()));
-        assert!(!now.is_empty(), "there is no room");
-        let (to, behind) = room.split_at_mut(now.len());
-        to.copy_from_slice(now);
-        behind.fill(b'\n');
-        decoder.filled(now.len());
-        bytes = later;
-    }
 }
 
 fn said(error: &ReplyError) -> String {
@@ -229,7 +205,7 @@ fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
     (0..700).map(line).collect()
 }
 
-/// However many of them are there at a time, and whether they are fed or put where there is room, they are what they are one by one.
+/// However many of them are there at a time, they are what they are one by one.
 #[track_caller]
 fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>], end: &[u8]) {
     let one_by_one: Vec<_> = lines
@@ -242,10 +218,6 @@ fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>]
         assert!(
             outcome::<D>(&body, piece, true) == one_by_one,
             "fed in pieces of {piece}"
-        );
-        assert!(
-            outcome_of::<D>(&body, piece, true, place) == one_by_one,
-            "put in pieces of {piece}"
         );
     }
 }
@@ -264,23 +236,6 @@ fn many_lines_at_a_time_are_what_they_are_one_by_one() {
             as_one_by_one::<TextLines>(&lines, end);
             as_one_by_one::<JsonLines<Value>>(&lines, end);
         }
-    }
-}
-
-#[test]
-fn what_is_put_into_a_line_that_is_too_long_is_skipped() {
-    let body = format!("a\n{}\nb\n", "x".repeat(3 * Lines::LIMIT));
-    for piece in [4096, 1_000_003, body.len()] {
-        let read = outcome_of::<Lines>(body.as_bytes(), piece, true, place);
-        assert_eq!(
-            read,
-            [
-                Ok(b"a".to_vec()),
-                Err(format!("longer than {}", Lines::LIMIT)),
-                Ok(b"b".to_vec())
-            ],
-            "in pieces of {piece}"
-        );
     }
 }
 

@@ -6,8 +6,8 @@ use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
     ContentType, DeleteSequence, Dialect, DisconnectHubs, Endpoint, EventName, GetInstance,
     GetSequence, InOut, InstanceId, KillInstance, KillOptions, LastEvent, Limits, NextEvent,
-    Operation, OverwriteSequence, RequestError, RevokeAccessKey, SequenceId, SpaceId, StartOptions,
-    StartSequence, StopInstance, StopOptions, Version,
+    Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SequenceId, SpaceId,
+    StartOptions, StartSequence, StopInstance, StopOptions, Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -208,14 +208,10 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
             unsupported(&self::hub().with_dialect(Dialect::of(version)), operation).is_some()
         };
         assert!(at(before) && !at(since), "{name} is there since {since}");
-        assert_eq!(
-            unsupported(&self::hub(), operation),
-            None,
-            "{name}: not told, a hub is new"
-        );
+        let unknown = self::hub().request(operation).err();
         assert!(
-            operation.needs_dialect(),
-            "{name}: the version has to be found out before"
+            matches!(unknown, Some(RequestError::DialectUnknown { .. })),
+            "{name}: the version has to be found out before: {unknown:?}"
         );
     }
     fn name_of(name: &str) -> &'static str {
@@ -276,39 +272,50 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
 fn what_every_hub_has_asks_for_no_version() {
     let id = &SequenceId::new("s").expect("an id");
     let instance = &InstanceId::new("i").expect("an id");
-    let name = &EventName::new("e").expect("a name");
     let options = &StartOptions::new()
         .app_config(json!({}))
         .arg(1)
         .member("system", 1);
     let start = StartSequence { id, options };
     assert_eq!(unsupported(&old(), &start), None);
-    assert!(!start.needs_dialect());
-    assert!(!DeleteSequence { id, force: false }.needs_dialect());
-    assert!(
-        !KillInstance {
-            id: instance,
-            options: &KillOptions::new()
+    hub().request(&start).expect("a start");
+    let delete = DeleteSequence { id, force: false };
+    hub().request(&delete).expect("a delete");
+    let kill = KillInstance {
+        id: instance,
+        options: &KillOptions::new(),
+    };
+    hub().request(&kill).expect("a kill");
+}
+
+#[test]
+fn request_refuses_an_operation_that_needs_the_dialect_until_it_is_known() {
+    fn check<O: Operation<Payload: std::fmt::Debug>>(operation: &O) {
+        match hub().request(operation) {
+            Err(RequestError::DialectUnknown { operation, .. }) => assert_eq!(operation, O::NAME),
+            other => panic!("{}: {other:?}", O::NAME),
         }
-        .needs_dialect()
-    );
+        for told in [old(), hub().with_dialect(Dialect::LATEST)] {
+            let request = told.request(operation).expect("a request");
+            let uri = hub().uri(operation).expect("a URL");
+            assert_eq!(*request.uri(), uri, "the URL does not depend on it");
+        }
+    }
     // These are sent or read in two ways.
-    assert!(
-        StopInstance {
-            id: instance,
-            options: &StopOptions::default()
-        }
-        .needs_dialect()
-    );
-    assert!(NextEvent { id: instance, name }.needs_dialect());
-    assert!(LastEvent { id: instance, name }.needs_dialect());
+    let id = &InstanceId::new("i").expect("an id");
+    let name = &EventName::new("e").expect("a name");
+    let options = &StopOptions::default();
+    check(&StopInstance { id, options });
+    check(&NextEvent { id, name });
+    check(&LastEvent { id, name });
+    check(&ReadEvents { id, name });
 }
 
 #[test]
 fn a_stop_of_more_than_24_days_is_refused() {
     let id = &InstanceId::new("i").expect("an id");
     let stop = |timeout| {
-        hub().request(&StopInstance {
+        old().request(&StopInstance {
             id,
             options: &StopOptions::new(timeout),
         })
@@ -417,8 +424,8 @@ fn texts_that_would_change_the_route_are_refused() {
     }
     fn event(name: &EventName) -> Result<(), RequestError> {
         let id = InstanceId::new("i").expect("an id");
-        hub().request(&NextEvent { id: &id, name }).map(drop)?;
-        hub().request(&LastEvent { id: &id, name }).map(drop)
+        old().request(&NextEvent { id: &id, name }).map(drop)?;
+        old().request(&LastEvent { id: &id, name }).map(drop)
     }
     check_dangerous(&DANGEROUS, "sequence id", SequenceId::new, sequence);
     check_dangerous(&DANGEROUS, "instance id", InstanceId::new, instance);

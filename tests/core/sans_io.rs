@@ -56,6 +56,16 @@ fn the_loopholes_are_seen() {
 }
 
 #[test]
+fn json_is_parsed_in_one_place() {
+    for (name, text) in core_sources() {
+        for (number, line) in code(&text) {
+            let parses = line.contains("serde_json::from_") && !line.contains("from_value");
+            assert!(name == "json.rs" || !parses, "{name}:{number}: {line}");
+        }
+    }
+}
+
+#[test]
 fn core_depends_on_nothing_new() {
     let mut tree = Command::new(env!("CARGO"));
     tree.args([

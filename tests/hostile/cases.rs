@@ -1,10 +1,13 @@
 //! What a row of the table is made of.
 
-use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream, Phase, ReplyError};
+use scramjet_client_blocking::{
+    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
+};
 use std::io::Read;
 use std::time::Duration;
 
 use scramjet_client_blocking::Error;
+use scramjet_client_blocking::core::{EventName, InstanceId, LastEvent};
 
 use crate::server::Fault;
 
@@ -32,8 +35,10 @@ impl Ask {
                 .map(|sequences| format!("{} sequences", sequences.len())),
             Self::Deletion => host.delete_sequence("x").map(|()| "deleted".to_owned()),
             Self::Event => host
-                .instance("i")?
-                .event("e")
+                .call(&LastEvent {
+                    id: &InstanceId::try_from("i")?,
+                    name: &EventName::try_from("e")?,
+                })
                 .map(|event| event.data.to_string()),
             Self::Stream => {
                 let mut stream = host.instance("i")?.stream(OutputStream::Stdout)?;
@@ -156,10 +161,10 @@ impl Case {
 pub(crate) fn unread(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -167,10 +172,10 @@ pub(crate) fn unread(kind: &ErrorKind) -> bool {
 pub(crate) fn gone(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Send | Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -178,10 +183,10 @@ pub(crate) fn gone(kind: &ErrorKind) -> bool {
 pub(crate) fn damaged(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Read,
             ..
-        }
+        })
     )
 }
 

@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod forward;
 pub mod hub;
 pub mod keep_alive;
+pub mod link;
 pub mod live;
 mod node;
 pub mod package;

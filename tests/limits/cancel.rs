@@ -9,7 +9,7 @@ use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, P
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, alone, host};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, host, next_event};
 use crate::timing::{assert_not_late, assert_precise};
 
 #[test]
@@ -27,7 +27,7 @@ fn what_was_cancelled_before_does_not_connect() {
             .send_sequence(Upload::reader(fed))
             .map(drop)
             .unwrap_err(),
-        instance.next_event("e").unwrap_err(),
+        next_event(&instance, "e").unwrap_err(),
         instance.event_stream("e").map(drop).unwrap_err(),
         instance.output().map(drop).unwrap_err(),
     ];
@@ -47,7 +47,6 @@ fn what_was_cancelled_before_does_not_connect() {
 #[test]
 fn one_token_ends_many_calls_on_many_threads() {
     const CALLS: usize = 50;
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("many calls", move || {
             let arrived = Mailbox::new();
@@ -62,7 +61,7 @@ fn one_token_ends_many_calls_on_many_threads() {
             let token = CancelToken::new();
             let instance = host(&server).with_cancel(&token).instance("x").unwrap();
             let wait = |instance: InstanceClient| {
-                let error = instance.next_event("e").unwrap_err();
+                let error = next_event(&instance, "e").unwrap_err();
                 (error, Instant::now())
             };
             let calls: Vec<_> = (0..CALLS)
@@ -98,7 +97,6 @@ fn one_token_ends_many_calls_on_many_threads() {
 #[test]
 fn cancelling_may_race_with_the_answer() {
     const ROUNDS: usize = 300;
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("a race", move || {
             let arrived = Mailbox::new();
@@ -188,7 +186,7 @@ fn a_child_ends_alone_and_with_its_parent() {
         let children = [parent.child(), parent.child()];
         let calls = children.each_ref().map(|child| {
             let instance = host(&server).with_cancel(child).instance("x").unwrap();
-            let call = thread::spawn(move || instance.next_event("e").unwrap_err());
+            let call = thread::spawn(move || next_event(&instance, "e").unwrap_err());
             arrived.take();
             call
         });

@@ -9,7 +9,7 @@ use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, alone, drain, line};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, drain, line};
 use crate::timing::{assert_in_time, assert_not_late, timed};
 
 /// An address at which a connection, or the encryption of one, never comes about.
@@ -127,7 +127,6 @@ fn upload(host: &HostClient) -> Result<(), Error> {
 
 #[test]
 fn nothing_waits_longer_for_a_connection_than_it_may() {
-    let _alone = alone();
     let client = |place: &Nowhere, timeout: Option<Duration>| {
         HostClient::builder(&place.url)
             .hub_version("1.0.1")
@@ -146,7 +145,8 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
             };
             let mut lines = Vec::new();
             for call in [get, upload] {
-                let (took, error) = timed(|| call(&client(&place, None).with_deadline(LIMIT)).unwrap_err());
+                let (took, error) =
+                    timed(|| call(&client(&place, None).with_deadline(LIMIT)).unwrap_err());
                 Limit::Deadline.check(&error, place.phase, LIMIT);
                 assert_in_time(place.name, took, LIMIT);
                 lines.push(line(place.name, place.scheme, "deadline", &error, took));
@@ -155,11 +155,23 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 // The shorter of the two is what is told.
                 let host = client(&place, Some(LIMIT)).with_deadline(Duration::from_secs(60));
                 let (took, error) = timed(|| call(&host).unwrap_err());
-                assert!(matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == place.phase), "{error:?}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Transport(lost) if lost.phase == place.phase),
+                    "{error:?}"
+                );
                 assert_eq!(error.attempt_count(), 1, "{error:?}");
-                assert!(error.is_connect() && error.is_timeout() && !error.is_cancelled(), "{error:?}");
+                assert!(
+                    error.is_connect() && error.is_timeout() && !error.is_cancelled(),
+                    "{error:?}"
+                );
                 assert_in_time(place.name, took, LIMIT);
-                lines.push(line(place.name, place.scheme, "connect_timeout", &error, took));
+                lines.push(line(
+                    place.name,
+                    place.scheme,
+                    "connect_timeout",
+                    &error,
+                    took,
+                ));
                 arrived("connect_timeout");
 
                 let token = CancelToken::new();
@@ -182,7 +194,8 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 lines.push(line(place.name, place.scheme, "cancel", &error, took));
             }
             if place.name.contains("no word") || place.name.contains("nobody") {
-                let (took, error) = timed(|| get(&client(&place, None).with_idle_timeout(LIMIT)).unwrap_err());
+                let (took, error) =
+                    timed(|| get(&client(&place, None).with_idle_timeout(LIMIT)).unwrap_err());
                 Limit::Idle.check(&error, place.phase, LIMIT);
                 assert_in_time(place.name, took, LIMIT);
                 lines.push(line(place.name, place.scheme, "idle", &error, took));

@@ -8,12 +8,11 @@ use scramjet_client_blocking::{HostClient, Phase, StopOptions, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{recording, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, Signal, alone, builder, host};
+use crate::scene::{Fed, LIMIT, Limit, Scheme, Signal, builder, host};
 use crate::timing::{assert_in_time, timed};
 
 #[test]
 fn a_question_for_the_version_is_a_part_of_the_call() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("a question", move || {
             let over = Signal::new();
@@ -46,7 +45,6 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
 
 #[test]
 fn a_question_without_an_answer_ends_with_the_deadline() {
-    let _alone = alone();
     let server = ScriptedServer::start(|connection| while connection.read_request().is_ok() {});
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -120,7 +118,6 @@ fn limits_can_be_taken_away_and_belong_to_their_handle() {
 
 #[test]
 fn stopping_has_its_own_time_on_top() {
-    let _alone = alone();
     let own = Duration::from_millis(500);
     let server = ScriptedServer::start(move |connection| {
         while connection.read_request().is_ok() {
@@ -152,7 +149,6 @@ fn stopping_has_its_own_time_on_top() {
 /// A refusal that is known is worth more than the limit which ended it, but comes no later.
 #[test]
 fn a_refusal_without_end_is_told_in_time() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
             while connection.read_request().is_ok() {

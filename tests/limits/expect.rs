@@ -12,7 +12,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, Scheme, alone, drain, host, is_version};
+use crate::scene::{Fed, Scheme, drain, host, is_version};
 use crate::timing::{assert_in_time, timed};
 
 /// More than goes out in one piece.
@@ -317,7 +317,6 @@ const CALLS: [(&str, Call); 3] = [
 
 #[test]
 fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
-    let _alone = alone();
     let mut waiting = Vec::new();
     let mut lines = Vec::new();
     for scheme in Scheme::BOTH {
@@ -408,7 +407,7 @@ fn measure(
         }
         (Outcome::Failed(at), Err(error)) => {
             assert!(
-                matches!(error.kind(), ErrorKind::Transport { phase, .. } if *phase == at),
+                matches!(error.kind(), ErrorKind::Transport(lost) if lost.phase == at),
                 "{error:?}"
             )
         }
@@ -440,7 +439,6 @@ fn measure(
 #[test]
 fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
     const COUNT: usize = 50;
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         let took = within("many uploads", move || {
             let server = scheme.serve(|connection| {

@@ -8,12 +8,11 @@ use scramjet_client_blocking::{ErrorKind, Phase};
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{LIMIT, Limit, STREAM, Scheme, Signal, alone, chunk, host, inner};
+use crate::scene::{LIMIT, Limit, STREAM, Scheme, Signal, chunk, host, inner};
 use crate::timing::{assert_in_time, timed};
 
 #[test]
 fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("pieces", move || {
             let over = Signal::new();
@@ -51,7 +50,6 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
 
 #[test]
 fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
-    let _alone = alone();
     // Cut in a chunk, before one, in its length, and before its end.
     let pieces = [
         "8\r\nsome",
@@ -106,7 +104,6 @@ fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
 
 #[test]
 fn after_a_silence_items_go_on() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         within("items", move || {
             let heard = Mailbox::new();

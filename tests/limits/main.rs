@@ -1,6 +1,6 @@
 //! What bounds a call: deadlines, idle timeouts, cancellation, and answers that come before the end of an upload.
 //!
-//! Each is measured. Tests that measure, and tests that keep the machine busy, run one at a time.
+//! Each is measured.
 
 mod cancel;
 mod connecting;

@@ -11,7 +11,7 @@ use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input,
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, Scheme, Signal, alone, drain, host, is_version, line};
+use crate::scene::{Fed, Scheme, Signal, drain, host, is_version, line};
 use crate::timing::{assert_not_late, timed};
 
 /// How much there is to upload.
@@ -188,7 +188,6 @@ type Data = fn(Fed) -> Upload;
 
 #[test]
 fn a_refusal_is_told_whatever_becomes_of_the_upload() {
-    let _alone = alone();
     let uploads: [(&str, Data); 3] = [
         ("in chunks", |fed| Upload::reader(fed.take(LENGTH))),
         ("of known length", |fed| Upload::sized_reader(fed, LENGTH)),
@@ -248,7 +247,6 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
 #[test]
 fn a_refusal_is_told_whichever_comes_first() {
     const ROUNDS: usize = 300;
-    let _alone = alone();
     let ends: [fn(&mut Connection, &Signal); 3] = [
         |_, _| {},
         |connection, _| drop(connection.socket().shutdown(Shutdown::Both)),
@@ -292,7 +290,6 @@ fn a_refusal_is_told_whichever_comes_first() {
 /// A hub that is asked nothing, and answers at once.
 #[test]
 fn a_refusal_that_was_there_before_the_request_is_told() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         for refusal in refusals() {
             let (call, answer) = (refusal.call, refusal.answer);
@@ -311,7 +308,6 @@ fn a_refusal_that_was_there_before_the_request_is_told() {
 /// It is known as soon as its first line is, and read to its end.
 #[test]
 fn a_refusal_may_come_in_pieces() {
-    let _alone = alone();
     let pieces: [&[&str]; 3] = [
         // The first line, where the upload has come to a stop between its pieces.
         &[
@@ -399,7 +395,6 @@ fn a_refusal_may_come_in_pieces() {
 /// A hub that accepts, in its slow way, is not taken for one that refuses; and what it says meanwhile does not make it quicker.
 #[test]
 fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         for head in [
             "",
@@ -455,7 +450,6 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
 /// Who writes bit by bit learns that nothing more is taken, and why.
 #[test]
 fn a_writer_that_is_refused_learns_why() {
-    let _alone = alone();
     for scheme in Scheme::BOTH {
         for way in ways() {
             let refusal = &refusals()[1];

@@ -2,15 +2,26 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, Phase};
+use scramjet_client_blocking::core::{Event, EventName, NextEvent};
+use scramjet_client_blocking::{
+    Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient, Phase,
+};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
+/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
+    instance.host().call(&NextEvent {
+        id: instance.id(),
+        name: &EventName::try_from(name)?,
+    })
+}
+
 /// The deadline and the idle timeout of most tests.
-pub(crate) const LIMIT: Duration = Duration::from_millis(300);
+pub(crate) const LIMIT: Duration = Duration::from_millis(600);
 
 /// Longer than any step takes, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,12 +31,6 @@ pub(crate) const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked
 
 pub(crate) fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
-}
-
-/// The machine, for one test at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

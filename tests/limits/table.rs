@@ -14,7 +14,7 @@ use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, within};
 use crate::scene::{
-    Fed, LIMIT, Limit, STREAM, Scheme, Signal, alone, drain, host, inner, is_version, line,
+    Fed, LIMIT, Limit, STREAM, Scheme, Signal, drain, host, inner, is_version, line, next_event,
 };
 use crate::timing::{assert_in_time, assert_not_late, assert_precise};
 
@@ -130,7 +130,7 @@ fn kill(host: &HostClient, _: Fed) -> Result<(), Error> {
 }
 
 fn event(host: &HostClient, _: Fed) -> Result<(), Error> {
-    host.instance("i")?.next_event("e").map(drop)
+    next_event(&host.instance("i")?, "e").map(drop)
 }
 
 fn events(host: &HostClient, _: Fed) -> Result<(), Error> {
@@ -472,7 +472,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     let host = host(&server);
     let other = thread::spawn({
         let host = host.clone();
-        move || host.instance("i").unwrap().next_event("other")
+        move || next_event(&host.instance("i").unwrap(), "other")
     });
     scene.arrived.wait();
     if pooled {
@@ -544,7 +544,6 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
 
 #[test]
 fn every_limit_ends_every_call_in_time_and_nothing_else() {
-    let _alone = alone();
     let mut work = Vec::new();
     for row in rows().into_iter().map(Arc::new) {
         for scheme in Scheme::BOTH {

@@ -9,7 +9,6 @@ use scramjet_client_blocking::{CancelToken, HostClient};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{in_child, serving, within};
-use crate::scene::alone;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -66,7 +65,6 @@ fn limits_cost_no_thread_for_each_call() {
         });
         return;
     }
-    let _alone = alone();
     let version = response("200 OK", &[], br#"{"version":"1.0.1"}"#);
     let kept = serving(move |_| version.clone());
     let closed = ScriptedServer::start(|connection| {

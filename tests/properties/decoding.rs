@@ -3,8 +3,8 @@
 //! Holds for all of them, whatever the bytes are:
 //!
 //! - nothing panics, and nothing comes out of nowhere: an item or an error for a byte at most, and one for the end;
-//! - the same items and the same errors come however the bytes are cut, with nothing between them or not, and whether they are fed or put where the
-//!   decoder has room for them;
+//! - the same items and the same errors come however the bytes are cut, with nothing between them
+//!   or not;
 //! - a body that was cut off gives the beginning of what the whole one gives, and no end;
 //! - a decoder at its end stays there;
 //! - what is held at once is bounded by the decoder's limit and the piece that was fed, and not by the body; where JSON is made of it, by what
@@ -67,44 +67,6 @@ impl Cut {
     }
 }
 
-/// How the pieces reach a decoder.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
-    Fed,
-    /// Put into its own room, where it has some.
-    Placed,
-    /// In turns.
-    Both,
-}
-
-impl Way {
-    const ALL: [Self; 3] = [Self::Fed, Self::Placed, Self::Both];
-
-    /// Gives the decoder the piece of this number.
-    fn give<D: Decode>(self, decoder: &mut D, number: usize, piece: &[u8]) {
-        let mut rest = piece;
-        if self == Self::Placed || self == Self::Both && number % 2 == 0 {
-            loop {
-                let room = decoder.room();
-                let length = room.len().min(rest.len());
-                if length == 0 {
-                    break;
-                }
-                let (now, later) = rest.split_at(length);
-                room[..length].copy_from_slice(now);
-                // It holds anything, and only what it is told of counts.
-                room[length..].fill(b'\n');
-                decoder.filled(length);
-                rest = later;
-            }
-        }
-        if rest.is_empty() && !piece.is_empty() {
-            return;
-        }
-        decoder.feed(rest);
-    }
-}
-
 /// What came out, in words, and whether the end was reached.
 type Outcome = (Vec<Result<String, String>>, bool);
 
@@ -112,7 +74,6 @@ type Outcome = (Vec<Result<String, String>>, bool);
 fn drive<'a, D: Decode>(
     decoder: &mut D,
     pieces: impl Iterator<Item = &'a [u8]>,
-    way: Way,
     whole: bool,
     mut view: impl FnMut(Result<D::Item, ReplyError>),
 ) -> bool {
@@ -138,9 +99,9 @@ fn drive<'a, D: Decode>(
         results += 1;
         assert!(results <= fed + 1, "more comes out than went in");
     };
-    for (number, piece) in pieces.enumerate() {
+    for piece in pieces {
         fed += piece.len();
-        way.give(decoder, number, piece);
+        decoder.feed(piece);
         if pull(decoder, fed, false) {
             break;
         }
@@ -159,15 +120,9 @@ fn drive<'a, D: Decode>(
     true
 }
 
-fn outcome<D: Decode<Item: Debug>>(
-    decoder: &mut D,
-    body: &[u8],
-    cut: Cut,
-    way: Way,
-    whole: bool,
-) -> Outcome {
+fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole: bool) -> Outcome {
     let mut results = Vec::new();
-    let ended = drive(decoder, cut.pieces(body), way, whole, |result| {
+    let ended = drive(decoder, cut.pieces(body), whole, |result| {
         results.push(
             result
                 .map(|item| format!("{item:?}"))
@@ -179,7 +134,7 @@ fn outcome<D: Decode<Item: Debug>>(
 
 /// The same for every cut, and a beginning of it for what is cut off.
 fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
-    let whole = outcome(&mut make(), body, Cut::Whole, Way::Fed, true);
+    let whole = outcome(&mut make(), body, Cut::Whole, true);
     let seed = u32::from(seed);
     let cuts = [
         Cut::Whole,
@@ -189,24 +144,15 @@ fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8
         Cut::Ragged(seed),
         Cut::Ragged(seed.wrapping_mul(0x9e37_79b9)),
     ];
-    for (cut, way) in cuts
-        .into_iter()
-        .flat_map(|cut| Way::ALL.map(|way| (cut, way)))
-    {
-        assert_eq!(
-            outcome(&mut make(), body, cut, way, true),
-            whole,
-            "{cut:?} {way:?}"
-        );
+    for cut in cuts {
+        assert_eq!(outcome(&mut make(), body, cut, true), whole, "{cut:?}");
     }
     let at = body.len() * seed as usize / 255;
-    for way in Way::ALL {
-        let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), way, false);
-        assert!(
-            whole.0.starts_with(&some),
-            "cut off at {at}, {way:?}: {some:?}, of {whole:?}"
-        );
-    }
+    let (some, _) = outcome(&mut make(), &body[..at], Cut::Ragged(seed), false);
+    assert!(
+        whole.0.starts_with(&some),
+        "cut off at {at}: {some:?}, of {whole:?}"
+    );
 }
 
 /// What a decoder may hold: so many bytes, and so many times the longest piece of the body that it reads as one.
@@ -256,34 +202,25 @@ const SMALL: usize = 16 << 10;
 /// Memory for each cut: most at once, and all together.
 fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
     let seed = u32::from(seed);
-    for (cut, way) in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)]
-        .into_iter()
-        .flat_map(|cut| [(cut, Way::Fed), (cut, Way::Placed)])
-    {
+    for cut in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)] {
         let longest = cut.pieces(body).map(<[u8]>::len).max().unwrap_or(0);
         let pieces = cut.pieces(body).count();
-        let room = if way == Way::Placed {
-            GROWTH * make().room().len()
-        } else {
-            0
-        };
         let mut decoder = make();
         let used = allocation_counter::measure(|| {
-            drive(&mut decoder, cut.pieces(body), way, true, drop);
+            drive(&mut decoder, cut.pieces(body), true, drop);
         });
         let json = allowance.of_each_byte * body.len().min(allowance.limit + longest);
-        let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL + room;
+        let most = GROWTH * (allowance.limit.min(body.len()) + longest) + json + SMALL;
         assert!(
             used.bytes_max <= most as u64,
-            "{cut:?} {way:?}: {} bytes at once, where {most} are enough",
+            "{cut:?}: {} bytes at once, where {most} are enough",
             used.bytes_max
         );
-        let all =
-            (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL + room;
+        let all = (4 * GROWTH + 2 * allowance.of_each_byte) * body.len() + 64 * pieces + 2 * SMALL;
         let errors_and_lines = 1200 * body.len();
         assert!(
             used.bytes_total <= (all + errors_and_lines) as u64,
-            "{cut:?} {way:?}: {} bytes in all",
+            "{cut:?}: {} bytes in all",
             used.bytes_total
         );
     }
@@ -302,23 +239,20 @@ impl fmt::Write for Digest {
 
 /// The same for some cuts of a long body, of which the words would be too many.
 fn some_cuts<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
-    let digest = |cut: Cut, way: Way| {
+    let digest = |cut: Cut| {
         let mut digest = Digest::default();
-        drive(&mut make(), cut.pieces(body), way, true, |result| {
+        drive(&mut make(), cut.pieces(body), true, |result| {
             writeln!(digest, "{result:?}").expect("it takes everything")
         });
         digest.0.finish()
     };
-    let whole = digest(Cut::Whole, Way::Fed);
+    let whole = digest(Cut::Whole);
     let cuts = [
         Cut::Every(1 + usize::from(seed) * 64),
         Cut::Ragged(seed.into()),
     ];
-    for (cut, way) in cuts
-        .into_iter()
-        .flat_map(|cut| Way::ALL.map(|way| (cut, way)))
-    {
-        assert_eq!(digest(cut, way), whole, "{cut:?} {way:?}");
+    for cut in cuts {
+        assert_eq!(digest(cut), whole, "{cut:?}");
     }
 }
 
@@ -350,13 +284,9 @@ fn check_chunks(body: &[u8], seed: u8) {
     ];
     for cut in cuts {
         let mut all = Vec::new();
-        drive(
-            &mut Chunks::default(),
-            cut.pieces(body),
-            Way::Fed,
-            true,
-            |piece| all.extend(piece.expect("no chunk is wrong")),
-        );
+        drive(&mut Chunks::default(), cut.pieces(body), true, |piece| {
+            all.extend(piece.expect("no chunk is wrong"))
+        });
         assert_eq!(all, body, "{cut:?}");
     }
     bounded(Chunks::default, body, seed, &keeps(0));

@@ -11,7 +11,7 @@ use crate::requesting::Hub;
 use crate::{decoding, heads, replying, requesting};
 
 /// How many values each property is checked for.
-pub(crate) const CASES: u32 = 10_000;
+pub(crate) const CASES: u32 = 5_000;
 
 /// Checks so many values. Nothing is written down: a value that fails is printed, the shortest that was found, and gets a row of its own.
 pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Value)) {

@@ -42,6 +42,7 @@ impl Hub {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("accept", HeaderValue::from_static("*/*"));
+        let endpoint = endpoint.with_dialect(Dialect::LATEST);
         Self { endpoint, headers }
     }
 

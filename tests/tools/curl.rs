@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use scramjet_client_blocking::core::{Endpoint, Streamed};
 use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
 use scramjet_client_blocking::{
-    Dialect, DryRun, DryRunBody, HostClient, Operation, RequestError, Upload, core,
+    Dialect, DryRun, DryRunBody, ErrorKind, HostClient, Operation, RequestError, Upload, core,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -252,27 +252,25 @@ fn the_command_sends_what_the_client_sends() {
 }
 
 #[test]
-fn the_command_is_that_for_the_version_of_the_hub_where_it_is_known() {
+fn dry_run_needs_the_version_for_operations_that_depend_on_it() {
     let stop = core::StopInstance {
         id: &"i".try_into().unwrap(),
         options: &core::StopOptions::default(),
     };
-    let coded = |host: &HostClient| {
-        host.instance("i")
-            .unwrap()
-            .dry_run(&stop)
-            .unwrap()
-            .to_string()
-            .contains("'[4001,")
-    };
     let server = serving(|_| response("200 OK", &[], br#"{"version":"0.18.7"}"#));
     let host = HostClient::new(server.url()).unwrap();
+    let error = host.dry_run(&stop).unwrap_err();
     assert!(
-        !coded(&host) && server.connections() == 0,
-        "it is not asked for"
+        matches!(
+            error.kind(),
+            ErrorKind::Request(RequestError::DialectUnknown { .. })
+        ),
+        "{error}"
     );
+    assert_eq!(server.connections(), 0, "it is not asked for");
     host.dialect().unwrap();
-    assert!(coded(&host));
+    let command = host.dry_run(&stop).unwrap().to_string();
+    assert!(command.contains("'[4001,"), "{command}");
 
     let overwrite = core::OverwriteSequence {
         id: &"s".try_into().unwrap(),

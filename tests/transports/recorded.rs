@@ -8,7 +8,10 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ErrorKind, HostClient, Phase, StartOptions, StopOptions, Upload};
+use scramjet_client_blocking::core::{EventName, NextEvent};
+use scramjet_client_blocking::{
+    ErrorKind, HostClient, Phase, StartOptions, StopOptions, TransportError, Upload,
+};
 use scramjet_client_testing::replay::{Check, Recorder, Replay};
 use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::fixture;
@@ -125,16 +128,21 @@ fn replay_plays_the_recordings_of_hubs() {
         .unwrap()
         .instance(silent.request.segment_after("instance").unwrap())
         .unwrap();
+    let name = silent.request.target.rsplit('/').next().unwrap();
     let error = instance
-        .next_event(silent.request.target.rsplit('/').next().unwrap())
+        .host()
+        .call(&NextEvent {
+            id: instance.id(),
+            name: &EventName::try_from(name).unwrap(),
+        })
         .unwrap_err();
     assert!(
         matches!(
             error.kind(),
-            ErrorKind::Transport {
+            ErrorKind::Transport(TransportError {
                 phase: Phase::Wait,
                 ..
-            }
+            })
         ),
         "{error:?}"
     );

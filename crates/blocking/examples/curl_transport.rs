@@ -21,8 +21,8 @@ use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped,
-    Transport, TransportError,
+    CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Transport,
+    TransportError,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -53,7 +53,7 @@ pub struct Curl;
 type Body = Box<dyn Read + Send>;
 
 impl Transport for Curl {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, BoxError> {
+    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
@@ -62,11 +62,11 @@ impl Transport for Curl {
             .unwrap_or_default();
         limits
             .check()
-            .map_err(|stopped| failed(Phase::Connect, stopped.into()))?;
-        let settings =
-            Settings::write(&head, &body).map_err(|error| failed(Phase::Connect, error))?;
-        let mut curl =
-            Process::start(&settings, limits).map_err(|error| failed(Phase::Connect, error))?;
+            .map_err(|stopped| TransportError::new(Phase::Connect, stopped))?;
+        let settings = Settings::write(&head, &body)
+            .map_err(|error| TransportError::new(Phase::Connect, error))?;
+        let mut curl = Process::start(&settings, limits)
+            .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let response = match body {
             Outgoing::Empty => curl.answer(Phase::Wait),
             Outgoing::Bytes(mut bytes) => curl.upload(&mut bytes),
@@ -76,13 +76,6 @@ impl Transport for Curl {
         };
         Ok(response?.map(|()| -> Body { Box::new(curl) }))
     }
-}
-
-fn failed(phase: Phase, error: io::Error) -> TransportError {
-    let source = error
-        .downcast::<Stopped>()
-        .map_or_else(BoxError::from, BoxError::from);
-    TransportError { phase, source }
 }
 
 /// What curl is told: in a file that nobody else can read, because anyone may see its arguments.
@@ -225,7 +218,7 @@ impl Process {
 
     /// Sends what the reader gives, piece by piece as curl takes them, until there is a refusal.
     fn upload(&mut self, reader: &mut dyn Read) -> Result<Response<()>, TransportError> {
-        let sending = |error| failed(Phase::Send, error);
+        let sending = |error| TransportError::new(Phase::Send, error);
         let mut stdin = self
             .child
             .lock()
@@ -292,11 +285,18 @@ impl Process {
     /// Waits for the head of the answer.
     fn answer(&self, phase: Phase) -> Result<Response<()>, TransportError> {
         loop {
-            match next(&self.limits, &self.events).map_err(|error| failed(phase, error))? {
+            match next(&self.limits, &self.events)
+                .map_err(|error| TransportError::new(phase, error))?
+            {
                 Some(Event::Head(Ok(head))) => return Ok(head),
                 Some(Event::Head(Err(error))) => return Err(self.why(phase, error)),
                 Some(Event::Taken | Event::Full) => {}
-                None => return Err(failed(phase, ErrorKind::BrokenPipe.into())),
+                None => {
+                    return Err(TransportError::new(
+                        phase,
+                        io::Error::from(ErrorKind::BrokenPipe),
+                    ));
+                }
             }
         }
     }
@@ -308,9 +308,11 @@ impl Process {
             Err((
                 Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91),
                 words,
-            )) => failed(Phase::Connect, io::Error::other(words)),
-            Err((_, words)) if !words.is_empty() => failed(phase, io::Error::other(words)),
-            _ => failed(phase, error),
+            )) => TransportError::new(Phase::Connect, io::Error::other(words)),
+            Err((_, words)) if !words.is_empty() => {
+                TransportError::new(phase, io::Error::other(words))
+            }
+            _ => TransportError::new(phase, error),
         }
     }
 

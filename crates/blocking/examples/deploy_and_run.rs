@@ -39,9 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::any(named)?;
     let host = HostClient::new(hub.url())?;
     // Whatever happens in the function, the sequence is deleted after it, and takes its instances with it.
-    host.deploy_and_run(Upload::path(package), |sequence| {
+    let ran = host.deploy_and_run(Upload::path(package), |sequence| {
         run(sequence, &options, input)
-    })
+    })?;
+    ran.result?;
+    Ok(ran.cleanup?)
 }
 
 fn run(

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
     // The sequence goes with all its instances when the function returns.
-    host.deploy_and_run(
+    let ran = host.deploy_and_run(
         package::sequence("shout"),
         |sequence| -> Result<(), Box<dyn Error>> {
             let readiness = Readiness::event("ready")
@@ -35,5 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok(())
         },
-    )
+    )?;
+    ran.result?;
+    Ok(ran.cleanup?)
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
-    host.deploy_and_run(
+    let ran = host.deploy_and_run(
         package::sequence("acts"),
         |sequence| -> Result<(), Box<dyn Error>> {
             let readiness = Readiness::event("ready")
@@ -44,5 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok(())
         },
-    )
+    )?;
+    ran.result?;
+    Ok(ran.cleanup?)
 }

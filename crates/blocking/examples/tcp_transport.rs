@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped,
-    Transport, TransportError,
+    CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped, Transport,
+    TransportError,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -49,14 +49,15 @@ pub struct Tcp;
 type Body = Box<dyn Read + Send>;
 
 impl Transport for Tcp {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, BoxError> {
+    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
             .get::<CallLimits>()
             .cloned()
             .unwrap_or_default();
-        let wire = Wire::connect(&head, limits).map_err(|error| failed(Phase::Connect, error))?;
+        let wire = Wire::connect(&head, limits)
+            .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let mut request = head_bytes(&head, &body);
         thread::scope(|scope| {
             let (tell, told) = channel();
@@ -85,7 +86,7 @@ impl Transport for Tcp {
             // Without an answer, also where the reader of an upload panics, there is nothing for the other thread to wait for.
             let closes = Closes(&wire.stream);
             let answered = exchange(&wire, &mut request, body, &told)
-                .map_err(|(phase, error)| failed(phase, error))?;
+                .map_err(|(phase, error)| TransportError::new(phase, error))?;
             std::mem::forget(closes);
             Ok(answered.map(|mut body| -> Body {
                 body.reader.get_mut().limits = wire.limits;
@@ -103,13 +104,6 @@ impl Drop for Closes<'_> {
         // It is closed already where that fails.
         let _ = self.0.shutdown(Shutdown::Both);
     }
-}
-
-fn failed(phase: Phase, error: io::Error) -> TransportError {
-    let source = error
-        .downcast::<Stopped>()
-        .map_or_else(BoxError::from, BoxError::from);
-    TransportError { phase, source }
 }
 
 /// A connection, and what bounds the exchange on it.

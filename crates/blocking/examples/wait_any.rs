@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = hub::asked_for()?;
     let host = HostClient::new(hub.url())?;
-    host.deploy_and_run(
+    let ran = host.deploy_and_run(
         package::sequence("acts"),
         |sequence| -> Result<(), Box<dyn Error>> {
             let cases: [(&str, Value); 4] = [
@@ -54,5 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok(())
         },
-    )
+    )?;
+    ran.result?;
+    Ok(ran.cleanup?)
 }

@@ -223,7 +223,7 @@ mod tests {
 
     use http::{Request, Response};
 
-    use crate::{BoxError, HostClient, Outgoing, Transport};
+    use crate::{HostClient, Outgoing, Transport, TransportError};
 
     struct Answering;
 
@@ -231,7 +231,7 @@ mod tests {
         fn send(
             &self,
             _: Request<Outgoing<'_>>,
-        ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+        ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
             Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
         }
     }

@@ -4,11 +4,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use http::{Method, Uri};
-use scramjet_client_core::{Operation, ReplyError};
+use scramjet_client_core::{BodyLength, Operation};
 
 use crate::error::Request;
 use crate::observer::Observing;
-use crate::{BoxError, Error, ErrorKind, Observed, Phase, Stopped, TransportError};
+use crate::threads::NoThread;
+use crate::{Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind};
 
 /// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
 #[derive(Clone)]
@@ -114,27 +115,24 @@ impl Call {
     }
 
     /// What a transport reports instead of an answer.
-    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
-        let (phase, source) = match error.downcast::<TransportError>() {
-            Ok(error) => (error.phase, error.source),
-            // A transport that does not say how far it got may have sent everything.
-            Err(source) => (Phase::Wait, source),
-        };
-        match source.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(*stopped, phase),
-            Err(source) => self.failed(ErrorKind::Transport { phase, source }),
+    pub(crate) fn unanswered(&self, error: TransportError) -> Error {
+        match error.kind {
+            TransportErrorKind::Stopped(stopped) => self.stopped(stopped, error.phase),
+            TransportErrorKind::Thread => self.failed(ErrorKind::Thread(
+                match error.source.downcast::<NoThread>() {
+                    Ok(no_thread) => no_thread.0,
+                    Err(source) => io::Error::other(source),
+                },
+            )),
+            _ => self.failed(ErrorKind::Transport(error)),
         }
     }
 
-    /// What a body reports instead of bytes; `cut_off` is the error for one that ended early.
-    pub(crate) fn interrupted(&self, error: io::Error, cut_off: ReplyError) -> Error {
-        match error.downcast::<Stopped>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Read),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.failed(cut_off),
-            Err(error) => self.failed(ErrorKind::Transport {
-                phase: Phase::Read,
-                source: error.into(),
-            }),
+    /// What a body reports instead of bytes, after so many.
+    pub(crate) fn interrupted(&self, error: TransportError, length: BodyLength) -> Error {
+        match error.io_kind() {
+            Some(io::ErrorKind::UnexpectedEof) => self.failed(length.cut_off()),
+            _ => self.unanswered(error),
         }
     }
 

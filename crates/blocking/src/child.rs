@@ -98,7 +98,7 @@ impl Child {
         let open = |stream| match guard.instance.stream(stream) {
             Ok(stream) => Ok(Some(stream)),
             // It has ended already: there is nothing to read any more.
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_hubs_not_found() => Ok(None),
             Err(error) => Err(error),
         };
         let (output, stdout, stderr) = (

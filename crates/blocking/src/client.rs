@@ -1,13 +1,15 @@
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Request;
 use scramjet_client_core::flow::Patience;
 use scramjet_client_core::{
-    Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion, Operation,
-    ReplyError, RequestError, RetryPolicy, Single, Streamed,
+    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
+    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
+    Streamed,
 };
 
 use crate::call::Call;
@@ -23,6 +25,49 @@ pub(crate) struct Client {
     endpoint: Arc<Speaking>,
     observer: Option<Arc<dyn Observer>>,
     pub(crate) options: CallOptions,
+    /// The instance that the handle stands for, if it belongs to a pool.
+    pub(crate) life: Option<Life>,
+}
+
+/// Whether an instance is known to have ended. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Life {
+    id: InstanceId,
+    over: Arc<AtomicBool>,
+}
+
+impl Life {
+    pub(crate) fn of(id: &InstanceId) -> Self {
+        Self {
+            id: id.clone(),
+            over: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this error means that the instance has ended.
+    fn ends_with(&self, error: &Error) -> bool {
+        if let Some(ended) = error.ended() {
+            return ended.id == self.id;
+        }
+        // A 404 to a question for an event may be the data of the event.
+        let asks = [NextEvent::NAME, LastEvent::NAME, ReadEvents::NAME];
+        let path = format!("/instance/{}", self.id);
+        let is_of_it = |url: &str| {
+            let rest = url.split_once(&path).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        error.is_hubs_not_found()
+            && error.url().is_some_and(is_of_it)
+            && !error.operation().is_some_and(|name| asks.contains(&name))
+    }
 }
 
 /// A panic in the midst of a call, of a reader for example, costs its connection and nothing else.
@@ -63,7 +108,20 @@ impl Client {
             endpoint: Arc::new(Speaking::new(endpoint)),
             observer,
             options,
+            life: None,
         }
+    }
+
+    /// Tells the pool of the instance, if there is one, of an error that means its end.
+    pub(crate) fn notice(&self, error: &Error) {
+        let life = self.life.iter().filter(|life| life.ends_with(error));
+        life.for_each(Life::end);
+    }
+
+    /// Tells the pool of the instance, if there is one, of its end.
+    pub(crate) fn notice_end(&self, id: &InstanceId) {
+        let life = self.life.iter().filter(|life| life.id == *id);
+        life.for_each(Life::end);
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -133,9 +191,9 @@ impl Client {
 
     /// An operation as errors name it.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
-        self.endpoint().request(operation).map_or_else(
+        self.endpoint().uri(operation).map_or_else(
             |_| Call::unbuilt::<O>(),
-            |request| Call::of(O::NAME, &O::METHOD, request.uri()),
+            |uri| Call::of(O::NAME, &O::METHOD, &uri),
         )
     }
 
@@ -204,9 +262,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
     {
-        self.inline(operation, |answered| {
-            Ok(answered.accepted()?.into_stream().0)
-        })
+        self.inline(operation, Answered::stream)
     }
 
     /// Runs an operation that uploads, and whose reply is a stream of bytes. Returns when all is sent, and the head is there.
@@ -218,11 +274,7 @@ impl Client {
     where
         O: Operation<Payload = Streamed, Decoder = Chunks>,
     {
-        Ok(self
-            .upload(operation, upload, |answered| {
-                Ok(answered.accepted()?.into_stream().0)
-            })?
-            .0)
+        Ok(self.upload(operation, upload, Answered::stream)?.0)
     }
 
     /// Runs an operation whose reply is a stream of items. Returns when its head is there.
@@ -230,10 +282,7 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        self.inline(operation, |answered| {
-            let (stream, decoder) = answered.accepted()?.into_stream();
-            Ok(stream.items(decoder))
-        })
+        self.inline(operation, Answered::items)
     }
 
     /// The client of what is reached through this one: the same transport, headers and options, its own version.
@@ -314,11 +363,12 @@ impl Client {
                 value = Some(finish(Answered::new(response, call, reply))?);
                 Ok(())
             },
-        )?;
+        );
+        let sent = sent.inspect_err(|error| self.notice(error))?;
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))
-            .ok_or_else(|| Call::unbuilt::<O>().failed(ReplyError::truncated(0, None)))
+            .ok_or_else(|| Call::unbuilt::<O>().failed(BodyLength::default().cut_off()))
     }
 
     /// Sends a request of a flow once, within these limits.

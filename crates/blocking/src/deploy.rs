@@ -1,4 +1,6 @@
-//! What is there for as long as it is needed.
+//! Sequences and topics that exist for as long as they are needed.
+
+mod sending;
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,25 +10,51 @@ use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, 
 
 use crate::{Error, HostClient, SequenceClient, Upload, kill};
 
-/// Cleaning up may not be held up by a hub that does not answer. A forced deletion takes 16 seconds by nature.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// An upper bound for the deletion of a sequence. The flow is over sooner: a hub of 1.x takes 15
+/// seconds to remove a process that does not react, and keeps the instance for 15 more.
+const DELETE_LIMIT: Duration = Duration::from_secs(60);
 
-/// A sequence that is deleted by force, with all its instances, when this is dropped. Made by [`HostClient::deploy`].
+/// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not
+/// answer.
+const TOPIC_LIMIT: Duration = Duration::from_secs(30);
+
+/// A sequence that is deleted with all its instances when this is dropped. Made by
+/// [`HostClient::deploy`].
 ///
-/// It is a [`SequenceClient`] otherwise. Dropping it waits for the hub, which takes 16 seconds for it on 1.x where instances run, and up to
-/// 30 where it does not answer; and it tells nobody of a failure. [`close`](Self::close) does. [`keep`](Self::keep) leaves
-/// the sequence where it is.
+/// It is a [`SequenceClient`] otherwise. Dropping it waits for the hub and reports no failure;
+/// [`close`](Self::close) does. If instances run, the deletion takes up to 17 seconds on hubs of 1.x,
+/// and up to 50 if a process does not react to its kill. If the hub does not answer, it is given up
+/// after half a minute. [`keep`](Self::keep) leaves the sequence where it is.
 #[must_use = "the sequence is deleted when this is dropped"]
 pub struct Deployment {
     sequence: SequenceClient,
     armed: bool,
 }
 
+/// The result of [`HostClient::deploy_and_run`].
+#[derive(Debug)]
+#[must_use = "the function and the clean-up may have failed"]
+#[non_exhaustive]
+pub struct Ran<T> {
+    /// What the function returned.
+    pub result: T,
+    /// If the sequence could be deleted afterwards.
+    pub cleanup: Result<(), Error>,
+}
+
 impl HostClient {
     /// `POST /sequence`: uploads a package for as long as the [`Deployment`] lives.
     ///
+    /// A hub keeps a package that it has received in full. If the limits of the handle are reached
+    /// before it has answered, the answer is awaited in the background for up to 20 seconds, and the
+    /// sequence deleted; the call itself returns a second after its limits at the latest. With a limit
+    /// the data is read on a thread.
+    ///
     /// # Errors
-    /// See [`send_sequence`](Self::send_sequence).
+    /// See [`send_sequence`](Self::send_sequence). If the answer was lost ([`Error::phase`] is
+    /// [`Phase::Wait`](crate::Phase::Wait) or later, and there is no refusal), or does not come within
+    /// the 20 seconds, the sequence may be on the hub: [`sequence_ids`](Self::sequence_ids) finds it by
+    /// the name in its `package.json`.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions, Upload};
@@ -38,26 +66,39 @@ impl HostClient {
     /// ```
     pub fn deploy(&self, package: impl Into<Upload>) -> Result<Deployment, Error> {
         Ok(Deployment {
-            sequence: self.send_sequence(package)?,
+            sequence: sending::send(self, package.into())?,
             armed: true,
         })
     }
 
-    /// Uploads a package, calls the function with it, and deletes it with all its instances, whether the function succeeds, fails or
-    /// panics.
+    /// Uploads a package, calls the function with it, and deletes it with all its instances, if the
+    /// function succeeds, fails or panics. Returns what the function returned, and how the deletion
+    /// went.
     ///
     /// # Errors
-    /// Those of the function. Otherwise see [`send_sequence`](Self::send_sequence) and
-    /// [`force_delete_sequence`](Self::force_delete_sequence): where the function has succeeded, a deletion that fails is an error.
-    pub fn deploy_and_run<T, E: From<Error>>(
+    /// See [`deploy`](Self::deploy): the function was not called.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{Error, HostClient, StartOptions, Upload};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// let ran = host.deploy_and_run(Upload::path("package.tar.gz"), |sequence| {
+    ///     sequence.run(&StartOptions::new(), "some text")
+    /// })?;
+    /// println!("{}", ran.result?.ended);
+    /// if let Err(error) = ran.cleanup {
+    ///     eprintln!("the sequence is still there: {error}");
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn deploy_and_run<T>(
         &self,
         package: impl Into<Upload>,
-        run: impl FnOnce(&SequenceClient) -> Result<T, E>,
-    ) -> Result<T, E> {
+        run: impl FnOnce(&SequenceClient) -> T,
+    ) -> Result<Ran<T>, Error> {
         let deployment = self.deploy(package)?;
-        let result = run(&deployment)?;
-        deployment.close()?;
-        Ok(result)
+        let result = run(&deployment);
+        let cleanup = deployment.close();
+        Ok(Ran { result, cleanup })
     }
 
     /// `POST /topics`: creates a topic for as long as the [`TopicGuard`] lives. Since 0.35.0.
@@ -99,12 +140,12 @@ impl Deployment {
         self.sequence.clone()
     }
 
-    /// Apart from the limits of the handle: what was begun under them is not left behind because they have been reached.
+    /// Ignores the limits of the handle: a sequence that was sent under them is not left behind because
+    /// they are reached.
     fn delete(&self) -> Result<(), Error> {
-        let client = self.sequence.host.client.apart(PATIENCE);
-        let result = kill::delete_by_force(&client, self.sequence.id());
-        match result {
-            Err(error) if error.is_not_found() => Ok(()),
+        let client = self.sequence.host.client.apart(DELETE_LIMIT);
+        match kill::delete_by_force(&client, self.sequence.id()) {
+            Err(error) if error.is_hubs_not_found() => Ok(()),
             result => result,
         }
     }
@@ -170,10 +211,10 @@ impl TopicGuard {
         match self
             .host
             .client
-            .apart(PATIENCE)
+            .apart(TOPIC_LIMIT)
             .call(&DeleteTopic { name: &self.name })
         {
-            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) if error.is_hubs_not_found() => Ok(()),
             result => result,
         }
     }

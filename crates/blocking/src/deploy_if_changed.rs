@@ -200,7 +200,9 @@ impl Run<'_> {
             return self.send(Change::Created, Vec::new());
         };
         let info = match self.host.sequence_info(&before.sequence) {
-            Err(error) if error.is_not_found() => return self.send(Change::Created, before.left),
+            Err(error) if error.is_hubs_not_found() => {
+                return self.send(Change::Created, before.left);
+            }
             info => info?,
         };
         let is_ours = before
@@ -231,7 +233,7 @@ impl Run<'_> {
         self.keep(before)?;
         let sequence = self.host.sequence(&before.sequence)?;
         match sequence.overwrite(self.package.upload_of(self.digest)) {
-            Err(error) if error.is_conflict() || error.is_not_found() => Ok(None),
+            Err(error) if error.is_hubs_conflict() || error.is_hubs_not_found() => Ok(None),
             result => Ok(Some(result?.info()?)),
         }
     }
@@ -272,9 +274,12 @@ impl Run<'_> {
     fn remove_old(&mut self, deployment: &mut Deployment) -> Result<(), DeployError> {
         for id in deployment.left.clone() {
             match self.host.delete_sequence(&id) {
-                // In use, or not ours to delete: what was to be deployed is there all the same.
-                Err(error) if error.api().is_some() && !error.is_not_found() => continue,
-                Err(error) if !error.is_not_found() => return Err(error.into()),
+                Err(error) if !error.is_hubs_not_found() => match error.api() {
+                    // In use, not ours to delete, or a gateway's word: the package is deployed all
+                    // the same.
+                    Some(_) => continue,
+                    None => return Err(error.into()),
+                },
                 _ => deployment.left.retain(|left| *left != id),
             }
             self.keep(deployment)?;

@@ -18,10 +18,11 @@ macro_rules! dry_run {
             /// The operation of a method is named in its documentation by method and path, and is a struct in [`core`](crate::core):
             /// [`start`](crate::SequenceClient::start) sends a [`StartSequence`](crate::core::StartSequence), for example.
             ///
-            /// Where it depends on the version of the hub and that is neither told nor asked for yet, the newest is assumed.
-            ///
             /// # Errors
             /// The operation's values cannot be sent, or the hub is known to be too old for it.
+            /// If the operation depends on the version of the hub, it has to be known: from
+            /// [`HostClient::version`](crate::HostClient::version), an earlier call, or
+            /// [`HostClientBuilder::hub_version`](crate::HostClientBuilder::hub_version).
             ///
             /// ```
             /// # #[cfg(feature = "ureq")] {

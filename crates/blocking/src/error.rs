@@ -9,7 +9,7 @@ use http::Method;
 use scramjet_client_core::{Event, ReplyError, RequestError};
 
 use crate::in_words::in_words;
-use crate::{BoxError, Ended, Phase};
+use crate::{Ended, Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -36,6 +36,8 @@ struct Inner {
     request: Option<Request>,
     /// The attempt before, where there is nothing else to say why it came to this.
     before: Option<Error>,
+    /// A possible reason, and the remedy.
+    hint: Option<&'static str>,
 }
 
 /// The request that an error is about.
@@ -59,13 +61,7 @@ pub enum ErrorKind {
     /// The request was not built; nothing was sent.
     Request(RequestError),
     /// The connection could not be made, or was lost.
-    #[non_exhaustive]
-    Transport {
-        /// How far the exchange got.
-        phase: Phase,
-        /// What the transport says.
-        source: BoxError,
-    },
+    Transport(TransportError),
     /// The handle's deadline passed, see for example [`InstanceClient::with_deadline`](crate::InstanceClient::with_deadline).
     #[non_exhaustive]
     Deadline {
@@ -123,7 +119,14 @@ impl Error {
             kind,
             request,
             before: None,
+            hint: None,
         }))
+    }
+
+    /// With a possible reason at the end of its sentence.
+    pub(crate) fn hinting(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
+        self
     }
 
     /// With the error of the attempt before as its cause, where it has none of its own.
@@ -166,7 +169,7 @@ impl Error {
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         let last = match self.decisive() {
-            ErrorKind::Transport { phase, .. }
+            ErrorKind::Transport(TransportError { phase, .. })
             | ErrorKind::Deadline { phase, .. }
             | ErrorKind::Idle { phase, .. }
             | ErrorKind::Cancelled { phase } => Some(*phase),
@@ -252,7 +255,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.kind {
             ErrorKind::Request(error) => error.source(),
-            ErrorKind::Transport { source, .. } => Some(&**source),
+            ErrorKind::Transport(error) => error.source(),
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } | ErrorKind::Cancelled { .. } => {
                 self.0
                     .before
@@ -285,9 +288,7 @@ impl From<Error> for io::Error {
         let kind = match &error.0.kind {
             ErrorKind::Reply(ReplyError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => io::ErrorKind::TimedOut,
-            ErrorKind::Transport { source, .. } => source
-                .downcast_ref()
-                .map_or(io::ErrorKind::Other, io::Error::kind),
+            ErrorKind::Transport(error) => error.io_kind().unwrap_or(io::ErrorKind::Other),
             ErrorKind::Request(_) => io::ErrorKind::InvalidInput,
             ErrorKind::Upload(error) | ErrorKind::Write(error) => error.kind(),
             _ => io::ErrorKind::Other,

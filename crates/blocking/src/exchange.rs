@@ -1,15 +1,18 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, Single, Step};
+use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, Single};
 
+use crate::body::Body;
 use crate::call::Call;
 use crate::transport::{Fresh, Timings};
 use crate::upload::Opened;
-use crate::{ByteStream, CallLimits, Error, Observed, Outgoing, Phase, Reason, Stopped, Transport};
+use crate::{
+    ByteStream, CallLimits, Error, Items, Observed, Outgoing, Phase, Reason, Stopped, Transport,
+};
 
 /// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
 /// would be compiled for each operation, and programs pay for that when they are built.
@@ -192,11 +195,10 @@ pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// A reply whose head is there. The only driver of [`Reply`].
+/// A reply whose head is there.
 pub(crate) struct Answered<D> {
     reply: Reply<D>,
-    body: Box<dyn Read + Send>,
-    call: Call,
+    body: Body,
 }
 
 impl<D> Answered<D> {
@@ -213,53 +215,26 @@ impl<D> Answered<D> {
             .map_or("", |reason| &reason.0);
         Self {
             reply: reply(head.status, reason, &head.headers),
-            body,
-            call,
+            body: Body::new(body, call),
         }
     }
 }
 
 impl<D: Decode> Answered<D> {
-    /// Reads on to the next item. `None` is the end.
     fn next(&mut self) -> Result<Option<D::Item>, Error> {
         // Long enough for nearly every reply of a hub, which come in one piece; and no longer, for it is filled with zeros each
         // time: 2 % of a small request.
-        let mut buf = [0; 4 << 10];
-        loop {
-            match self
-                .reply
-                .next_item()
-                .map_err(|error| self.call.failed(error))?
-            {
-                Step::Item(item) => return Ok(Some(item)),
-                Step::End => return Ok(None),
-                Step::NeedData => {}
-            }
-            match self.body.read(&mut buf) {
-                Ok(0) => self.reply.end().map_err(|error| self.call.failed(error))?,
-                Ok(read) => self.reply.feed(buf.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
-    }
-
-    fn lost(&mut self, error: io::Error) -> Error {
-        match self.reply.cut_off() {
-            // The refusal is what matters.
-            refusal if refusal.api().is_some() => self.call.failed(refusal),
-            cut_off => self.call.interrupted(error, cut_off),
-        }
+        self.body.next_item(&mut self.reply, &mut [0; 4 << 10])
     }
 
     /// The reply, unless it is a refusal, which is read to its end and told.
-    pub(crate) fn accepted(mut self) -> Result<Self, Error> {
+    fn accepted(mut self) -> Result<Self, Error> {
         if self.reply.is_success() {
             return Ok(self);
         }
         Err(match self.next() {
             Err(error) => error,
-            Ok(_) => self.call.failed(self.reply.cut_off()),
+            Ok(_) => self.body.failed(self.reply.cut_off()),
         })
     }
 
@@ -269,23 +244,26 @@ impl<D: Decode> Answered<D> {
     {
         match self.next()? {
             Some(item) => {
-                self.call.tell(&Observed::Body {
-                    bytes: self.reply.received(),
+                self.body.call().tell(&Observed::Body {
+                    bytes: self.reply.length().received(),
                     complete: true,
                 });
                 Ok(item)
             }
             // Only a decoder that breaks its promise comes here.
-            None => Err(self.call.failed(self.reply.cut_off())),
+            None => Err(self.body.failed(self.reply.cut_off())),
         }
     }
 
-    /// The body, and the decoder for it.
-    pub(crate) fn into_stream(self) -> (ByteStream, D)
-    where
-        D: Default,
-    {
-        let stream = ByteStream::new(self.body, self.reply.announced(), self.call);
-        (stream, self.reply.into_decoder().unwrap_or_default())
+    /// The bytes of the reply, unless it is a refusal.
+    pub(crate) fn stream(self) -> Result<ByteStream, Error> {
+        let Self { reply, body } = self.accepted()?;
+        Ok(ByteStream::new(body.outlives_its_call(), reply))
+    }
+
+    /// The items of the reply, unless it is a refusal.
+    pub(crate) fn items(self) -> Result<Items<D>, Error> {
+        let Self { reply, body } = self.accepted()?;
+        Ok(Items::new(body.outlives_its_call(), reply))
     }
 }

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
-use scramjet_client_core::ReplyError;
+use scramjet_client_core::BodyLength;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::threads;
-use crate::{CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped};
+use crate::{
+    CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped, TransportError,
+};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
 const PIECES: usize = 16;
@@ -54,7 +56,6 @@ struct Open {
     /// Ends it.
     token: CancelToken,
     call: Option<Call>,
-    got: u64,
 }
 
 /// What the threads of exchanges share.
@@ -95,7 +96,8 @@ impl Threads {
 enum Told {
     Head(ExchangeId, Box<Head>),
     Body(ExchangeId, Vec<u8>),
-    End(ExchangeId),
+    /// After so many bytes.
+    End(ExchangeId, u64),
     Failed(ExchangeId, Box<Error>),
     /// The caller has cancelled.
     Wake,
@@ -133,7 +135,8 @@ impl Client {
     where
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
     {
-        Driver::new(self, about, flow)?.run()
+        let result = Driver::new(self, about, flow)?.run();
+        result.inspect_err(|error| self.notice(error))
     }
 }
 
@@ -213,7 +216,6 @@ where
         let open = Open {
             token: token.clone(),
             call: None,
-            got: 0,
         };
         self.open.insert(id, open);
         let mut limits = CallLimits {
@@ -279,23 +281,24 @@ where
             headers: &head.headers,
         });
         let mut buffer = [0; 4 << 10];
-        let mut got = 0;
+        let mut length = BodyLength::new(&head.headers);
         loop {
             match read(&mut *body, &mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
-                    got += u64::try_from(read).unwrap_or_default();
+                    length.add(read);
                     let bytes = buffer.get(..read).unwrap_or_default();
                     self.handle(Input::Body { id, bytes });
                 }
                 Err(error) => {
-                    let error = call.interrupted(error, ReplyError::truncated(got, None));
+                    let error = TransportError::new(Phase::Read, error);
+                    let error = call.interrupted(error, length);
                     return Err(Box::new((call, error)));
                 }
             }
         }
         call.tell(&Observed::Body {
-            bytes: got,
+            bytes: length.received(),
             complete: true,
         });
         self.past.remember(id, call, None);
@@ -381,20 +384,19 @@ where
                 });
             }
             Told::Body(id, bytes) => {
-                let Some(open) = self.open.get_mut(&id) else {
+                if !self.open.contains_key(&id) {
                     return;
-                };
-                open.got += u64::try_from(bytes.len()).unwrap_or_default();
+                }
                 self.quiet_since = Instant::now();
                 self.handle(Input::Body { id, bytes: &bytes });
             }
-            Told::End(id) => {
+            Told::End(id, bytes) => {
                 let Some(mut open) = self.open.remove(&id) else {
                     return;
                 };
                 if let Some(call) = open.call.take() {
                     call.tell(&Observed::Body {
-                        bytes: open.got,
+                        bytes,
                         complete: true,
                     });
                     self.past.remember(id, call, None);
@@ -416,7 +418,7 @@ where
         match error {
             FlowError::Failed(id) => match self.past.failures.remove(&id) {
                 Some(error) => error,
-                None => self.about.failed(ReplyError::truncated(0, None)),
+                None => self.about.failed(BodyLength::default().cut_off()),
             },
             FlowError::Reply(id, error) => self
                 .past
@@ -583,19 +585,20 @@ impl Carrier {
             headers,
             call: call.clone(),
         };
+        let mut length = BodyLength::new(&head.headers);
         self.tell(Told::Head(id, head.into()));
-        let mut got = 0;
         loop {
             let mut buffer = vec![0; 16 << 10];
             match read(&mut *body, &mut buffer) {
-                Ok(0) => return self.tell(Told::End(id)),
+                Ok(0) => return self.tell(Told::End(id, length.received())),
                 Ok(read) => {
-                    got += u64::try_from(read).unwrap_or_default();
+                    length.add(read);
                     buffer.truncate(read);
                     self.tell(Told::Body(id, buffer));
                 }
                 Err(error) => {
-                    let error = call.interrupted(error, ReplyError::truncated(got, None));
+                    let error = TransportError::new(Phase::Read, error);
+                    let error = call.interrupted(error, length);
                     return self.tell(Told::Failed(id, error.into()));
                 }
             }

@@ -19,8 +19,9 @@ use crate::flow_driver::Driver;
 /// token ends it; without either it goes on, trying again every 5 seconds. Refusals are errors and
 /// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::Items).
 ///
-/// A connection that is dead without a word is noticed within some seconds for a stream of an
-/// instance, and within a minute or two for the log of a hub and for topics.
+/// A silence is looked into, because a link may be dead without a word: after 2 seconds the hub is
+/// asked for the state of the instance, and after 15 seconds for its version if the stream is the log
+/// of a hub or a topic. If it does not answer, the stream is opened again.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;

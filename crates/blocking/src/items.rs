@@ -1,9 +1,10 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use scramjet_client_core::{Decode, EventLines, Step};
+use scramjet_client_core::{Decode, EventLines, Reply};
 
-use crate::{ByteStream, Error};
+use crate::Error;
+use crate::body::Body;
 
 /// The items of a stream, as they come: an iterator that waits for the next one.
 ///
@@ -11,9 +12,9 @@ use crate::{ByteStream, Error};
 /// [`until_error`](Self::until_error) was asked for. The loss of the connection is an error and the end; after an idle timeout it goes on.
 /// Dropping it closes the connection.
 pub struct Items<D> {
-    stream: ByteStream,
-    decoder: D,
-    /// What is read at a time where the decoder lends no room for it, from the first read on. (On the stack it would be filled with zeros for each.)
+    body: Body,
+    reply: Reply<D>,
+    /// What is read at a time, from the first read on. On the stack, it would be zeroed each time.
     buf: Vec<u8>,
     over: bool,
     until_error: bool,
@@ -23,10 +24,10 @@ pub struct Items<D> {
 pub type EventStream = Items<EventLines>;
 
 impl<D: Decode> Items<D> {
-    pub(crate) fn new(stream: ByteStream, decoder: D) -> Self {
+    pub(crate) fn new(body: Body, reply: Reply<D>) -> Self {
         Self {
-            stream,
-            decoder,
+            body,
+            reply,
             buf: Vec::new(),
             over: false,
             until_error: false,
@@ -41,33 +42,6 @@ impl<D: Decode> Items<D> {
             ..self
         }
     }
-
-    fn read_on(&mut self) -> Result<Option<D::Item>, Error> {
-        loop {
-            match self
-                .decoder
-                .next_item()
-                .map_err(|error| self.stream.failed(error))?
-            {
-                Step::Item(item) => return Ok(Some(item)),
-                Step::End => return Ok(None),
-                Step::NeedData => {}
-            }
-            let room = self.decoder.room();
-            if !room.is_empty() {
-                match self.stream.pull(room)? {
-                    0 => self.decoder.end(),
-                    read => self.decoder.filled(read),
-                }
-                continue;
-            }
-            self.buf.resize(16 << 10, 0);
-            match self.stream.pull(&mut self.buf)? {
-                0 => self.decoder.end(),
-                read => self.decoder.feed(self.buf.get(..read).unwrap_or_default()),
-            }
-        }
-    }
 }
 
 impl<D: Decode> Iterator for Items<D> {
@@ -77,10 +51,16 @@ impl<D: Decode> Iterator for Items<D> {
         if self.over {
             return None;
         }
-        let item = self.read_on().transpose();
+        if self.buf.is_empty() {
+            self.buf = vec![0; 16 << 10];
+        }
+        let item = self
+            .body
+            .next_item(&mut self.reply, &mut self.buf)
+            .transpose();
         self.over = match &item {
             None => true,
-            Some(Err(_)) => self.until_error || self.stream.is_lost(),
+            Some(Err(_)) => self.until_error || self.body.is_lost(),
             Some(Ok(_)) => false,
         };
         item
@@ -91,6 +71,6 @@ impl<D: Decode> FusedIterator for Items<D> {}
 
 impl<D> fmt::Debug for Items<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Items").field(&self.stream).finish()
+        f.debug_tuple("Items").field(&self.body).finish()
     }
 }

@@ -120,6 +120,7 @@ pub mod coming_from_api_client {}
 pub mod patterns {}
 
 mod about;
+mod body;
 #[cfg(feature = "pack")]
 pub mod build;
 mod builder;
@@ -170,7 +171,7 @@ pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use child::{Child, Output};
 pub use config::{ConfigError, SiProfile};
-pub use deploy::{Deployment, TopicGuard};
+pub use deploy::{Deployment, Ran, TopicGuard};
 #[cfg(feature = "pack")]
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
 
@@ -193,7 +194,10 @@ pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 #[doc(inline)]
-pub use transport::{BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError};
+pub use transport::{
+    BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError,
+    TransportErrorKind,
+};
 #[cfg(feature = "ureq")]
 #[doc(inline)]
 pub use transport::{

@@ -66,8 +66,10 @@ impl CallLimits {
     }
 }
 
-/// Why an exchange was given up on the caller's behalf. A [`Transport`](crate::Transport) reports it as the source of its
-/// [`TransportError`](crate::TransportError), and of the [`io::Error`](std::io::Error) of a body.
+/// Why an exchange was given up on the caller's behalf.
+///
+/// A [`Transport`](crate::Transport) reports it as the kind of its
+/// [`TransportError`](crate::TransportError), and inside the [`io::Error`](std::io::Error) of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stopped {

@@ -3,26 +3,34 @@
 mod start;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::iter::successors;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use scramjet_client_core::{InstanceId, StartOptions};
 
 pub use self::start::{Placement, PoolOptions};
 
-use crate::{CancelToken, Child, Ended, Error, InstanceClient, SequenceClient};
+use crate::client::Life;
+use crate::{CancelToken, Child, Ended, Error, InstanceClient, SequenceClient, threads};
+
+/// So many instances are stopped or killed at the same time, each on a thread.
+const WORKERS: usize = 32;
 
 /// Instances that are handed out in turn, on one hub or on several. Made by [`PoolOptions::start`].
 ///
-/// It may be used from any number of threads. A thread of its own for each hub looks once a second which instances still live: those that
-/// have ended are passed over, and replaced, by another thread, where [`PoolOptions::replace`] was asked for. A hub that does not answer
-/// says nothing of its instances, and they stay: [`pass_over`](Self::pass_over) is for who knows more.
+/// It may be used from any number of threads. A thread for each hub asks once a second which
+/// instances still live. Those that have ended are passed over, and replaced by another thread if
+/// [`PoolOptions::replace`] asks for it. A handle of the pool whose call fails because its instance
+/// has ended tells the pool at once. If a hub does not answer, its instances stay in the pool: call
+/// [`pass_over`](Self::pass_over) if you know more.
 ///
-/// Dropping it kills all instances, and waits for the hubs to accept that; [`shutdown`](Self::shutdown) gives them time, and reports.
+/// Dropping it kills all instances, up to 32 at the same time, and waits for the hubs to accept that;
+/// [`shutdown`](Self::shutdown) gives them time, and reports.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -58,125 +66,93 @@ struct Shared {
     over: CancelToken,
 }
 
-/// A place in the pool: the instance that has it now is the last of a chain. Nothing is ever taken out, so that looking for it takes no
-/// lock.
-struct Slot(Member);
+/// A place in the pool, and the instance that has it now.
+struct Slot(RwLock<Arc<Member>>);
 
 struct Member {
     instance: InstanceClient,
-    /// Not handed out any more.
-    out: AtomicBool,
+    /// Its end is the end of handing it out.
+    life: Life,
     /// There is nothing to kill any more. One that was passed over may still live.
     gone: AtomicBool,
-    successor: OnceLock<Box<Member>>,
 }
 
 impl Member {
-    fn new(instance: InstanceClient) -> Self {
+    /// Takes an instance into the pool: its handles tell the pool if they learn of its end.
+    fn new(mut instance: InstanceClient) -> Self {
+        let life = Life::of(instance.id());
+        instance.host.client.life = Some(life.clone());
         Self {
             instance,
-            out: AtomicBool::new(false),
+            life,
             gone: AtomicBool::new(false),
-            successor: OnceLock::new(),
         }
     }
 
     fn is_out(&self) -> bool {
-        self.out.load(Ordering::Relaxed)
+        self.life.is_over()
     }
 
-    /// For who sees to its end; `false` where that was done before.
+    /// Claims the right to end the instance; `false` if it was claimed before.
     fn take(&self) -> bool {
-        self.out.store(true, Ordering::Relaxed);
+        self.life.end();
         !self.gone.swap(true, Ordering::Relaxed)
     }
 }
 
 impl Slot {
     fn new(instance: InstanceClient) -> Self {
-        Self(Member::new(instance))
+        Self(RwLock::new(Arc::new(Member::new(instance))))
     }
 
-    fn member(&self) -> &Member {
-        let mut member = &self.0;
-        while let Some(successor) = member.successor.get() {
-            member = successor;
-        }
-        member
+    fn member(&self) -> Arc<Member> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn members(&self) -> impl Iterator<Item = &Member> {
-        successors(Some(&self.0), |member| {
-            member.successor.get().map(|next| &**next)
-        })
-    }
-}
-
-impl Drop for Slot {
-    /// One after another: left to themselves, the members of a long chain would be dropped each within the one before.
-    fn drop(&mut self) {
-        let mut next = self.0.successor.take();
-        while let Some(mut member) = next {
-            next = member.successor.take();
-        }
+    /// Gives the place to another instance.
+    fn replace(&self, successor: Member) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(successor);
     }
 }
 
 impl InstancePool {
-    /// The next instance, in turn. `None` where none is left alive.
+    /// The next instance, in turn. `None` if none is left alive.
     #[must_use]
-    pub fn next(&self) -> Option<&InstanceClient> {
+    pub fn next(&self) -> Option<InstanceClient> {
         let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
         let slots = self.shared.slots.len();
         (0..slots)
             .filter_map(|step| self.shared.slots.get(turn.wrapping_add(step) % slots))
-            .map(Slot::member)
             .find_map(alive)
     }
 
     /// The instances that live, as far as is known.
-    pub fn instances(&self) -> impl Iterator<Item = &InstanceClient> {
-        self.shared.slots.iter().map(Slot::member).filter_map(alive)
+    pub fn instances(&self) -> impl Iterator<Item = InstanceClient> {
+        self.shared.slots.iter().filter_map(alive)
     }
 
     /// Passes an instance over from now on, as one that has ended: for a caller who finds out sooner than the pool. Where it lives all the same,
     /// it is killed when it is replaced, and otherwise ended with the pool.
     pub fn pass_over(&self, id: &InstanceId) {
-        for member in self
-            .shared
-            .slots
-            .iter()
-            .map(Slot::member)
+        let members = self.shared.slots.iter().map(Slot::member);
+        members
             .filter(|member| member.instance.id() == id)
-        {
-            member.out.store(true, Ordering::Relaxed);
-        }
+            .for_each(|member| member.life.end());
     }
 
-    /// Stops all instances at the same time: asks them to stop, and kills them when the time is over. Tells of each how it has ended, or
-    /// why that is not known. Takes as long as `grace`, and a moment.
+    /// Stops all instances: asks them to stop, and kills them when the time is over. Returns how each
+    /// has ended, or why that is not known.
+    ///
+    /// Takes as long as `grace`, and a moment: up to 32 instances are stopped at the same time, each
+    /// on a thread. If there are more, or threads cannot be created, it takes several times as long.
     #[must_use = "it tells which instances could not be stopped"]
     pub fn shutdown(mut self, grace: Duration) -> Vec<(InstanceId, Result<Ended, Error>)> {
         self.end();
-        let instances = self.take_all();
-        thread::scope(|scope| {
-            let stop = |instance: InstanceClient| {
-                (
-                    instance.id().clone(),
-                    scope.spawn(move || Child::of(instance).stop(grace)),
-                )
-            };
-            let stopping: Vec<_> = instances.into_iter().map(stop).collect();
-            let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            stopping
-                .into_iter()
-                .map(|(id, thread)| (id, joined(thread)))
-                .collect()
-        })
+        let stop = |instance: InstanceClient| {
+            let id = instance.id().clone();
+            (id, Child::of(instance).stop(grace))
+        };
+        for_all(self.take_all(), stop).unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// From now on nothing is replaced.
@@ -190,24 +166,43 @@ impl InstancePool {
 
     /// All that may still live.
     fn take_all(&self) -> Vec<InstanceClient> {
-        let members = self
-            .shared
-            .slots
-            .iter()
-            .flat_map(Slot::members)
-            .filter(|member| member.take());
-        members.map(|member| member.instance.clone()).collect()
+        let members = self.shared.slots.iter().map(Slot::member);
+        members
+            .filter(|member| member.take())
+            .map(|member| member.instance.clone())
+            .collect()
     }
 }
 
-fn alive(member: &Member) -> Option<&InstanceClient> {
-    (!member.is_out()).then_some(&member.instance)
+/// Does something with all instances, several at the same time. Returns the results in their order.
+fn for_all<T: Send>(
+    instances: Vec<InstanceClient>,
+    act: impl Fn(InstanceClient) -> T + Sync,
+) -> std::thread::Result<Vec<T>> {
+    let workers = instances.len().min(WORKERS);
+    let left = Mutex::new(instances.into_iter().enumerate());
+    let done = Mutex::new(BTreeMap::new());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let finished = threads::share(workers, || {
+        while let Some((place, instance)) = next() {
+            let result = act(instance);
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.insert(place, result);
+        }
+    });
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finished.map(|()| done.into_values().collect())
+}
+
+fn alive(slot: &Slot) -> Option<InstanceClient> {
+    let member = slot.member();
+    (!member.is_out()).then(|| member.instance.clone())
 }
 
 impl Drop for InstancePool {
     fn drop(&mut self) {
         self.end();
-        start::kill_all(&self.take_all());
+        start::kill_all(self.take_all());
     }
 }
 
@@ -216,8 +211,70 @@ impl fmt::Debug for InstancePool {
         f.debug_struct("InstancePool")
             .field(
                 "instances",
-                &self.instances().map(InstanceClient::id).collect::<Vec<_>>(),
+                &self
+                    .instances()
+                    .map(|instance| instance.id().clone())
+                    .collect::<Vec<_>>(),
             )
             .finish()
+    }
+}
+
+#[cfg(all(test, feature = "ureq"))]
+mod tests {
+    use scramjet_client_testing::fake_hub::{FakeHub, Generation};
+
+    use super::*;
+    use crate::HostClient;
+
+    /// Starts a pool of three, and ends it in some way when no thread can be created.
+    fn end(generation: Generation, end: fn(InstancePool)) -> Result<(), Error> {
+        let hub = FakeHub::new(generation);
+        hub.program("stays", |process| process.stay());
+        let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("stays"))?;
+        let pool = PoolOptions::new(3).start([sequence], |_| StartOptions::new())?;
+        assert_eq!(hub.running().len(), 3);
+        threads::REFUSED.set(true);
+        end(pool);
+        threads::REFUSED.set(false);
+        hub.wait_until("all have ended", |hub| hub.running().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn shutdown_and_drop_end_all_instances_if_no_thread_can_be_created() -> Result<(), Error> {
+        for generation in [Generation::V0_18, Generation::V1] {
+            end(generation, drop)?;
+            end(generation, |pool| {
+                let ended = pool.shutdown(Duration::from_millis(50));
+                assert_eq!(ended.len(), 3);
+                ended
+                    .into_iter()
+                    .for_each(|(_, ended)| assert!(ended.is_ok()));
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn start_leaves_no_instance_if_no_thread_can_be_created() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        hub.program("stays", |process| process.stay());
+        let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("stays"))?;
+        let start = |index| {
+            // The instance is started; the threads of the pool are not.
+            threads::REFUSED.set(index == 1);
+            StartOptions::new()
+        };
+        let error = PoolOptions::new(2).start([sequence], start).err();
+        threads::REFUSED.set(false);
+        let kind = error.as_ref().map(Error::kind);
+        assert!(
+            matches!(kind, Some(crate::ErrorKind::Thread(_))),
+            "{error:?}"
+        );
+        assert_eq!(hub.started().len(), 1);
+        hub.wait_until("it has ended", |hub| hub.running().is_empty());
+        Ok(())
     }
 }

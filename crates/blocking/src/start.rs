@@ -85,6 +85,10 @@ impl SequenceClient {
     /// Starts an instance as soon as the hub has room for it: tries again as long as the hub is
     /// overloaded (419), after the time that the hub names or a second, within the handle's limits.
     ///
+    /// If the limits are reached before the hub has answered, the call returns within a second. The
+    /// answer is awaited in the background, because the hub goes on with the start: an instance that
+    /// comes up is killed. Two threads and a connection are in use for it, for up to 20 seconds.
+    ///
     /// # Errors
     /// See [`Error`]; any other refusal is final. After an attempt on the full hub
     /// [`ErrorKind::Attempts`], with the last of those first, and then what ended the waiting.
@@ -95,7 +99,8 @@ impl SequenceClient {
     }
 
     /// Starts an instance and waits until it is ready, see [`InstanceClient::wait_any`]. An instance
-    /// that fails to get ready is killed.
+    /// that fails to get ready is killed. If the limits of the handle are reached, it is killed in the
+    /// background, see [`start_when_free`](Self::start_when_free).
     ///
     /// To start instances one after another, call this in a loop.
     ///
@@ -153,8 +158,7 @@ impl SequenceClient {
     }
 
     /// Starts an instance that is killed if the handle's limits are reached before the answer has
-    /// come: the hub goes on with a start whether or not somebody waits for it. Clean-up in the
-    /// background takes up to 20 seconds.
+    /// come, see [`start_when_free`](Self::start_when_free).
     pub(crate) fn start_owned(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self.start_until_ready(options, Ok)?.0)
     }

@@ -2,11 +2,11 @@ use std::fmt;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, TextLines};
+use scramjet_client_core::{Decode, Discard, JsonLines, Lines, Reply, TextLines};
 
-use crate::call::Call;
+use crate::body::Body;
 use crate::progress::Reporter;
-use crate::{Error, ErrorKind, Items, Observed, Progress, Stopped};
+use crate::{Error, Items, Progress};
 
 /// The bytes of a stream, as they come.
 ///
@@ -16,33 +16,16 @@ use crate::{Error, ErrorKind, Items, Observed, Progress, Stopped};
 ///
 /// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
 pub struct ByteStream {
-    body: Box<dyn Read + Send>,
-    call: Call,
-    got: u64,
-    expected: Option<u64>,
-    lost: Option<Lost>,
-    reporter: Reporter,
-    /// What became of it was told to the observer.
-    told: bool,
-}
-
-/// Why nothing more comes.
-#[derive(Clone, Copy)]
-enum Lost {
-    Stopped(Stopped),
-    Broken(io::ErrorKind),
+    body: Body,
+    /// Counts the bytes, which the stream's reader gets as they are.
+    reply: Reply<Discard>,
 }
 
 impl ByteStream {
-    pub(crate) fn new(body: Box<dyn Read + Send>, expected: Option<u64>, call: Call) -> Self {
+    pub(crate) fn new<D: Decode>(body: Body, reply: Reply<D>) -> Self {
         Self {
             body,
-            call,
-            got: 0,
-            expected,
-            lost: None,
-            reporter: Reporter::default(),
-            told: false,
+            reply: reply.with_decoder(Discard::default()),
         }
     }
 
@@ -66,7 +49,7 @@ impl ByteStream {
         mut self,
         report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.reporter = Reporter::new(report);
+        self.body.report_to(Reporter::new(report));
         self
     }
 
@@ -100,89 +83,17 @@ impl ByteStream {
 
     /// What a decoder makes of it.
     pub fn items<D: Decode>(self, decoder: D) -> Items<D> {
-        Items::new(self, decoder)
+        Items::new(self.body, self.reply.with_decoder(decoder))
     }
 
     /// Reads on. Like [`Read::read`], with the library's own error.
     pub(crate) fn pull(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        if let Some(lost) = self.lost {
-            return Err(self.fail(match lost {
-                Lost::Stopped(stopped) => stopped.into(),
-                Lost::Broken(kind) => kind.into(),
-            }));
-        }
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.reporter
-            .begin(self.expected)
-            .map_err(|error| self.fail(error))?;
-        loop {
-            match self.body.read(buf) {
-                Ok(0) if self.expected.is_some_and(|expected| self.got < expected) => {
-                    return Err(self.fail(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Ok(0) => {
-                    self.tell_end(true);
-                    return Ok(0);
-                }
-                Ok(read) => {
-                    self.got = self
-                        .got
-                        .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                    self.reporter
-                        .tell(self.got, self.expected)
-                        .map_err(|error| self.fail(error))?;
-                    return Ok(read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(error)),
-            }
-        }
-    }
-
-    fn fail(&mut self, error: io::Error) -> Error {
-        self.lost = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(Stopped::Idle) => None,
-            Some(stopped) => Some(Lost::Stopped(*stopped)),
-            None => Some(Lost::Broken(error.kind())),
-        };
-        let error = self
-            .call
-            .interrupted(error, ReplyError::truncated(self.got, self.expected));
-        if self.is_lost() && !std::mem::replace(&mut self.told, true) {
-            self.call.tell(&Observed::Failed { error: &error });
-        }
-        error
-    }
-
-    fn tell_end(&mut self, complete: bool) {
-        if !std::mem::replace(&mut self.told, true) {
-            self.call.tell(&Observed::Body {
-                bytes: self.got,
-                complete,
-            });
-        }
-    }
-
-    /// Whether there is nothing more to come.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.is_some()
-    }
-
-    pub(crate) fn failed(&self, error: ReplyError) -> Error {
-        self.call.failed(error)
+        self.body.read(&mut self.reply, buf)
     }
 
     /// The error for a writer that does not take what came.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
-        self.call.failed(ErrorKind::Write(error))
-    }
-}
-
-impl Drop for ByteStream {
-    fn drop(&mut self) {
-        self.tell_end(false);
+        self.body.unwritten(error)
     }
 }
 
@@ -194,9 +105,6 @@ impl Read for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteStream")
-            .field("of", &self.call.request().to_string())
-            .field("got", &self.got)
-            .finish_non_exhaustive()
+        f.debug_tuple("ByteStream").field(&self.body).finish()
     }
 }

@@ -14,10 +14,12 @@ pub use self::ureq::{
 };
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use http::{Request, Response};
+
+use crate::Stopped;
 
 /// Any error, for what a transport reports as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +41,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - No time limit that nobody asked for: a wait for an event may take days.
 /// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
-///   blocked in. The source of the error is a [`Stopped`](crate::Stopped), also inside the [`io::Error`](std::io::Error) of a body.
+///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
+///   a body holds a [`Stopped`].
 ///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
 /// - Dropping the body releases the connection, at once and without reading the rest.
 /// - A connection that the other side has closed while it was idle is not used; and for a request with [`Fresh`] in its extensions, which is
@@ -47,7 +50,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - A request is sent once: whether it may be sent again is for who asked for it to say.
 /// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
-/// - The error is a [`TransportError`] where it is known how far the request got.
+/// - The error says how far the request got. If the transport does not know, it is
+///   [`Phase::Wait`]: the hub may have acted upon the request.
 ///
 /// `scramjet_client_testing::conformance` checks these rules for any transport, with two exceptions:
 /// it does not wait for days, and it does not check [`Timings`].
@@ -59,7 +63,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use std::io::Read;
 /// use std::sync::Arc;
 /// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-/// use scramjet_client_blocking::{BoxError, Outgoing, Transport};
+/// use scramjet_client_blocking::{Outgoing, Phase, Transport, TransportError};
 ///
 /// /// Asks for a new token for each request.
 /// struct SignedIn<F> {
@@ -68,8 +72,13 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// }
 ///
 /// impl<F: Fn() -> String + Send + Sync> Transport for SignedIn<F> {
-///     fn send(&self, mut request: Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
-///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))?;
+///     fn send(
+///         &self,
+///         mut request: Request<Outgoing<'_>>,
+///     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+///         // Nothing was sent.
+///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))
+///             .map_err(|error| TransportError::new(Phase::Connect, error))?;
 ///         // Kept out of everything that shows headers.
 ///         value.set_sensitive(true);
 ///         request.headers_mut().insert("authorization", value);
@@ -85,7 +94,7 @@ pub trait Transport: Send + Sync {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError>;
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
 }
 
 /// The body of a request.
@@ -142,22 +151,86 @@ pub struct Timings {
     pub wait: Option<Duration>,
 }
 
-/// No head was received, and how far the request got.
+/// Why there is no response: how far the request got, and what happened.
 #[derive(Debug)]
 pub struct TransportError {
     /// How far the request got.
     pub phase: Phase,
+    /// What kind of failure it is.
+    pub kind: TransportErrorKind,
     /// What happened.
     pub source: BoxError,
+    io_kind: Option<io::ErrorKind>,
+}
+
+/// The kind of a [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// Reading, writing or connecting failed.
+    Io,
+    /// The TLS handshake failed.
+    Tls,
+    /// A proxy is at fault, and not the hub.
+    Proxy,
+    /// The limits of the caller ended the exchange.
+    Stopped(Stopped),
+    /// A thread that the exchange needs could not be created. Nothing was sent.
+    Thread,
+    /// Something else.
+    Other,
 }
 
 impl TransportError {
-    pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
+    /// An error in this phase. The source decides on the kind: a [`Stopped`], an
+    /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
+    /// [`io::Error`].
+    pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
+        let source = source.into();
+        let io_error = source.downcast_ref::<io::Error>();
+        let (kind, io_kind) = match io_error {
+            None => (kind_of(&*source), None),
+            Some(error) => {
+                let kind = error.get_ref().map(|inner| kind_of(inner));
+                let kind = kind.filter(|kind| *kind != TransportErrorKind::Other);
+                (kind.unwrap_or(TransportErrorKind::Io), Some(error.kind()))
+            }
+        };
         Self {
-            phase: Phase::Connect,
-            source: source.into(),
+            phase,
+            kind,
+            source,
+            io_kind,
         }
     }
+
+    pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
+        Self::new(Phase::Connect, source)
+    }
+
+    /// The kind of the source, if it is an [`io::Error`].
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.io_kind
+    }
+}
+
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
+    if let Some(stopped) = error.downcast_ref() {
+        return TransportErrorKind::Stopped(*stopped);
+    }
+    if error.is::<crate::threads::NoThread>() {
+        return TransportErrorKind::Thread;
+    }
+    #[cfg(feature = "ureq")]
+    if error.is::<TlsError>() {
+        return TransportErrorKind::Tls;
+    }
+    #[cfg(feature = "ureq")]
+    if error.is::<ProxyError>() {
+        return TransportErrorKind::Proxy;
+    }
+    TransportErrorKind::Other
 }
 
 impl fmt::Display for TransportError {

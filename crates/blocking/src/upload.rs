@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Progress;
 use crate::ndjson::Guarded;
@@ -21,6 +21,7 @@ use crate::progress::Reporter;
 pub struct Upload {
     source: Source,
     sent: Arc<AtomicU64>,
+    whole: Arc<AtomicBool>,
     expects: bool,
     guarded: bool,
     reporter: Reporter,
@@ -37,6 +38,7 @@ impl Upload {
         Self {
             source,
             sent: Arc::default(),
+            whole: Arc::default(),
             expects: false,
             guarded: false,
             reporter: Reporter::default(),
@@ -125,6 +127,11 @@ impl Upload {
         Arc::clone(&self.sent)
     }
 
+    /// If all of it was handed to the transport, for another thread to look at.
+    pub(crate) fn whole(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.whole)
+    }
+
     /// Whether there is nothing in it. Opens a file, and waits for the first data where that is not known.
     pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
         match &mut self.source {
@@ -171,6 +178,7 @@ impl Upload {
             begun: false,
             sent: 0,
             told: self.sent,
+            whole: self.whole,
             reporter: self.reporter,
             error: None,
         })
@@ -204,6 +212,7 @@ pub(crate) struct Opened {
     begun: bool,
     sent: u64,
     told: Arc<AtomicU64>,
+    whole: Arc<AtomicBool>,
     reporter: Reporter,
     error: Option<io::Error>,
 }
@@ -251,6 +260,9 @@ impl Read for Opened {
             .min(buf.len());
         let buf = buf.get_mut(..max).unwrap_or_default();
         if buf.is_empty() {
+            if left == Some(0) {
+                self.whole.store(true, Ordering::SeqCst);
+            }
             return Ok(0);
         }
         let read = match read_on(&mut self.reader, buf) {
@@ -265,6 +277,9 @@ impl Read for Opened {
         }
         self.sent += u64::try_from(read).unwrap_or(u64::MAX);
         self.told.store(self.sent, Ordering::Relaxed);
+        if read == 0 || self.length == Some(self.sent) {
+            self.whole.store(true, Ordering::SeqCst);
+        }
         if read > 0 {
             self.reporter
                 .tell(self.sent, self.length)

@@ -90,9 +90,8 @@ impl StreamWriter {
         let sending = thread.spawn(move || send(&client, input));
         Ok(Self {
             pipe,
-            sending: sending.map_err(|error| {
-                Call::unbuilt::<O>().unanswered(TransportError::connect(error).into())
-            })?,
+            sending: sending
+                .map_err(|error| Call::unbuilt::<O>().unanswered(TransportError::connect(error)))?,
         })
     }
 

@@ -41,29 +41,6 @@ pub trait Decode {
     /// [`next_item`](Self::next_item).
     fn feed(&mut self, bytes: &[u8]);
 
-    /// Room in the decoder's own memory for the next bytes of the body, so that who reads them need not have memory from which they are copied. What is
-    /// in it means nothing, and what is put there counts when [`filled`](Self::filled) says so. Empty where a decoder lends none, and they have
-    /// to be [fed](Self::feed): that can be done at any time, and in turns with this.
-    ///
-    /// ```
-    /// use std::io::Read;
-    /// use scramjet_client_core::{Decode, Lines, Step};
-    ///
-    /// let (mut body, mut lines) = (&b"one\ntwo\n"[..], Lines::default());
-    /// let read = body.read(lines.room())?;
-    /// lines.filled(read);
-    /// assert_eq!(lines.next_item()?, Step::Item(b"one".to_vec()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    fn room(&mut self) -> &mut [u8] {
-        &mut []
-    }
-
-    /// So many bytes at the beginning of the [`room`](Self::room) are the next ones of the body. Nothing else may be done between the two.
-    fn filled(&mut self, length: usize) {
-        let _ = length;
-    }
-
     /// The body is complete. Must not be called for a body that was cut off.
     fn end(&mut self);
 

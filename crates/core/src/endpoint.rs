@@ -97,7 +97,8 @@ impl Endpoint {
             .ok_or(RequestError::DialectUnknown { operation })
     }
 
-    /// The decoder for the response to an operation.
+    /// The decoder for the response to an operation. If the dialect is not known, the operation
+    /// does not depend on it: there is no request for one that does.
     pub(crate) fn decoder<O: Operation>(&self, operation: &O) -> O::Decoder {
         operation.decoder(self.dialect.unwrap_or(Dialect::LATEST))
     }
@@ -115,35 +116,71 @@ impl Endpoint {
         })
     }
 
-    /// The request for an operation. Where no dialect was told, the hub is taken to speak [`Dialect::LATEST`].
+    /// The request for an operation.
     ///
     /// # Errors
     /// The operation's values cannot be sent, or the hub is known to be too old for it.
+    /// [`RequestError::DialectUnknown`] if the operation
+    /// [depends on the version](Operation::needs_dialect) of the hub, and
+    /// [`set_dialect`](Self::set_dialect) was not called.
+    ///
+    /// ```
+    /// use scramjet_client_core::{
+    ///     Dialect, Endpoint, InstanceId, RequestError, StopInstance, StopOptions, Version,
+    /// };
+    ///
+    /// let mut hub = Endpoint::new("http://localhost:8000/api/v1")?;
+    /// let (id, options) = (InstanceId::new("x")?, StopOptions::default());
+    /// let stop = StopInstance { id: &id, options: &options };
+    /// assert!(matches!(hub.request(&stop), Err(RequestError::DialectUnknown { .. })));
+    /// hub.set_dialect(Dialect::of(Version::new(0, 18, 7)));
+    /// assert!(hub.request(&stop)?.body().starts_with(b"[4001,"));
+    /// # Ok::<(), RequestError>(())
+    /// ```
     pub fn request<O: Operation>(
         &self,
         operation: &O,
     ) -> Result<Request<O::Payload>, RequestError> {
-        if let Some(dialect) = self.dialect {
-            dialect.require(O::NAME, O::SINCE)?;
-        }
-        let payload = operation.payload(self.dialect.unwrap_or(Dialect::LATEST))?;
+        let dialect = match self.dialect {
+            Some(dialect) => {
+                dialect.require(O::NAME, O::SINCE)?;
+                dialect
+            }
+            None if operation.needs_dialect() => {
+                return Err(RequestError::DialectUnknown { operation: O::NAME });
+            }
+            None => Dialect::LATEST,
+        };
+        let payload = operation.payload(dialect)?;
         let mut head = self.head(O::METHOD, operation.path())?;
         operation.headers(&mut head.headers)?;
         Ok(Request::from_parts(head, payload))
     }
 
+    /// The URL of an operation, which does not depend on the dialect.
+    ///
+    /// # Errors
+    /// A value in the path cannot be sent.
+    pub fn uri<O: Operation>(&self, operation: &O) -> Result<Uri, RequestError> {
+        self.uri_of(operation.path())
+    }
+
     /// What is alike for all operations: compiled once, and not for each.
     fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+        let uri = self.uri_of(path)?;
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
+        Ok(head)
+    }
+
+    fn uri_of(&self, path: Path) -> Result<Uri, RequestError> {
         let path = path.into_text()?;
         // As long as it will be: it is made into the bytes of the URI, which does not copy it then.
         let mut uri = String::with_capacity(self.base.len() + 1 + path.len());
         uri.push_str(&self.base);
         uri.push('/');
         uri.push_str(&path);
-        let uri: Uri = uri.try_into().map_err(http::Error::from)?;
-        let (mut head, ()) = Request::new(()).into_parts();
-        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
-        Ok(head)
+        Ok(uri.try_into().map_err(http::Error::from)?)
     }
 
     /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put

@@ -87,7 +87,8 @@ pub enum RequestError {
 
     /// The operation depends on the version of the hub, which is not known yet.
     #[error(
-        "{operation} depends on the version of the hub, which is not known: ask for it with `GET version`, and call `set_dialect`"
+        "{operation} depends on the version of the hub, which is not known yet: \
+         ask the hub for it, or set it"
     )]
     #[non_exhaustive]
     DialectUnknown {
@@ -207,12 +208,6 @@ impl ReplyError {
             start: message::start_of(text),
             source,
         }
-    }
-
-    /// A [`Truncated`](Self::Truncated) error, for drivers that hand the bytes of a stream on themselves.
-    #[must_use]
-    pub fn truncated(got: u64, expected: Option<u64>) -> Self {
-        Self::Truncated { got, expected }
     }
 
     /// Whether the same request may succeed if it is repeated: the response was cut off, or is a

@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod adapter;
+mod body_length;
 mod content_type;
 mod decode;
 mod dialect;
@@ -15,6 +16,7 @@ mod headers;
 mod hub;
 mod ids;
 mod instances;
+mod json;
 mod known_text;
 mod ndjson;
 mod operation;
@@ -27,6 +29,7 @@ mod timestamp;
 mod topics;
 
 pub use adapter::Adapter;
+pub use body_length::BodyLength;
 pub use content_type::ContentType;
 pub use decode::{
     Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines,

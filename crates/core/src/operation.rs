@@ -61,7 +61,11 @@ pub trait Operation {
         Ok(())
     }
 
-    /// Whether this request or its reply depends on the hub's version, so that a driver has to find it out before.
+    /// Returns true if the request or its response depends on the version of the hub.
+    ///
+    /// [`Endpoint::request`](crate::Endpoint::request) then fails as long as the dialect is not
+    /// known, so a driver asks for the version first. If this is false, the results of
+    /// [`payload`](Self::payload) and [`decoder`](Self::decoder) must not depend on the dialect.
     fn needs_dialect(&self) -> bool {
         false
     }

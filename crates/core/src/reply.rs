@@ -3,9 +3,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
-use crate::{ApiError, Decode, ReplyError, Step};
+use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 
 /// The reading half of one exchange: a head was received, the bytes of the body are pushed in, items are pulled out.
 ///
@@ -13,8 +13,7 @@ use crate::{ApiError, Decode, ReplyError, Step};
 /// [`ApiError`]. Made by [`Endpoint::reply`](crate::Endpoint::reply); every driver is the same loop over it.
 pub struct Reply<D> {
     reading: Reading<D>,
-    got: u64,
-    expected: Option<u64>,
+    length: BodyLength,
 }
 
 enum Reading<D> {
@@ -51,14 +50,6 @@ impl Refusal {
     }
 }
 
-/// How long the head says that the body is.
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse().ok());
-    length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
-}
-
 impl<D: Decode> Reply<D> {
     pub(crate) fn new(
         status: StatusCode,
@@ -74,8 +65,7 @@ impl<D: Decode> Reply<D> {
         };
         Self {
             reading,
-            got: 0,
-            expected: announced(headers),
+            length: BodyLength::new(headers),
         }
     }
 
@@ -85,29 +75,16 @@ impl<D: Decode> Reply<D> {
         matches!(self.reading, Reading::Success(_))
     }
 
-    /// How long the body is, where its head says so. Where it comes in chunks, they alone tell.
+    /// How many bytes of the body have come, and how many were announced.
     #[must_use]
-    pub fn announced(&self) -> Option<u64> {
-        self.expected
+    pub fn length(&self) -> BodyLength {
+        self.length
     }
 
-    /// How many bytes of the body have come.
+    /// Reads the rest of the body by another decoder. What was fed to the first one and is not
+    /// handed out yet is lost.
     #[must_use]
-    pub fn received(&self) -> u64 {
-        self.got
-    }
-
-    /// The decoder of a success, for a driver that hands the bytes of the body on itself. `None` for a refusal, and after the end.
-    #[must_use]
-    pub fn into_decoder(self) -> Option<D> {
-        match self.reading {
-            Reading::Success(decoder) => Some(decoder),
-            Reading::Refusal(_) | Reading::Over => None,
-        }
-    }
-
-    /// Reads the rest of the body by another decoder.
-    pub(crate) fn decode_by<E: Decode>(self, decoder: E) -> Reply<E> {
+    pub fn with_decoder<E: Decode>(self, decoder: E) -> Reply<E> {
         let reading = match self.reading {
             Reading::Success(_) => Reading::Success(decoder),
             Reading::Refusal(refusal) => Reading::Refusal(refusal),
@@ -115,16 +92,13 @@ impl<D: Decode> Reply<D> {
         };
         Reply {
             reading,
-            got: self.got,
-            expected: self.expected,
+            length: self.length,
         }
     }
 
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.got = self
-            .got
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.length.add(bytes.len());
         match &mut self.reading {
             Reading::Success(decoder) => decoder.feed(bytes),
             Reading::Refusal(refusal) => refusal.feed(bytes),
@@ -140,10 +114,13 @@ impl<D: Decode> Reply<D> {
         match &mut self.reading {
             // A refusal that was cut short is still a refusal.
             Reading::Refusal(refusal) => refusal.complete = true,
-            Reading::Success(_) if self.expected.is_some_and(|expected| self.got < expected) => {
-                return Err(self.cut_off());
-            }
-            Reading::Success(decoder) => decoder.end(),
+            Reading::Success(decoder) => match self.length.end() {
+                Ok(()) => decoder.end(),
+                Err(error) => {
+                    self.reading = Reading::Over;
+                    return Err(error);
+                }
+            },
             Reading::Over => {}
         }
         Ok(())
@@ -151,13 +128,9 @@ impl<D: Decode> Reply<D> {
 
     /// The connection was lost in the middle of the body: what to report for it.
     pub fn cut_off(&mut self) -> ReplyError {
-        let error = ReplyError::Truncated {
-            got: self.got,
-            expected: self.expected,
-        };
         match core::mem::replace(&mut self.reading, Reading::Over) {
             Reading::Refusal(refusal) => refusal.into_error(),
-            _ => error,
+            Reading::Success(_) | Reading::Over => self.length.cut_off(),
         }
     }
 
@@ -165,11 +138,19 @@ impl<D: Decode> Reply<D> {
     ///
     /// # Errors
     /// [`ReplyError::Api`] for a refusal, or what the decoder reports.
+    #[inline]
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &mut self.reading {
             Reading::Success(decoder) => decoder.next_item(),
+            Reading::Refusal(_) | Reading::Over => self.next_of_none(),
+        }
+    }
+
+    #[cold]
+    fn next_of_none(&mut self) -> Result<Step<D::Item>, ReplyError> {
+        match &self.reading {
             Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
-            Reading::Refusal(_) => Ok(Step::NeedData),
+            Reading::Refusal(_) | Reading::Success(_) => Ok(Step::NeedData),
             Reading::Over => Ok(Step::End),
         }
     }
@@ -199,8 +180,7 @@ impl<D> fmt::Debug for Reply<D> {
         };
         f.debug_struct("Reply")
             .field("reading", &reading)
-            .field("got", &self.got)
-            .field("expected", &self.expected)
+            .field("length", &self.length)
             .finish()
     }
 }

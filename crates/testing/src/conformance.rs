@@ -57,7 +57,7 @@ pub enum Ability {
     /// Returns a refusal even if the connection is reset right after it, during an upload. A
     /// connection that is only closed does not need this.
     ResetRefusal,
-    /// Reports how far a request got, with a
+    /// Knows how far a request got, for the phase of its
     /// [`TransportError`](scramjet_client_blocking::TransportError).
     Phase,
 }

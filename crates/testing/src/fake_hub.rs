@@ -29,6 +29,7 @@
 //! [`FakeHub::advance`]. The limits of the client are real time in any case.
 
 mod clock;
+mod parser;
 mod process;
 mod server;
 mod transport;
@@ -198,7 +199,7 @@ impl FakeHub {
         self.inner.shared.with(|state| state.network.now())
     }
 
-    /// Moves the hub's time on, for hubs whose time is moved by hand.
+    /// Moves the hub's time on. It ends after 100 years.
     pub fn advance(&self, by: Duration) {
         self.inner.shared.with(|state| {
             state.clock.advance(by);
@@ -206,11 +207,19 @@ impl FakeHub {
         });
     }
 
-    /// Adds a fault, see [`Fault`].
+    /// Adds a fault. Of several that match a request, the one that was added first happens.
     pub fn fault(&self, fault: Fault) {
         self.inner
             .shared
             .with(|state| state.network.add_fault(fault));
+    }
+
+    /// Returns the faults that are still to happen, to see that no request missed its fault.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<Fault> {
+        self.inner
+            .shared
+            .with(|state| state.network.pending_faults())
     }
 
     /// Forgets all faults.
@@ -334,8 +343,16 @@ pub struct FakeHubBuilder {
 }
 
 impl FakeHubBuilder {
-    /// Lets the hub's time run so many times as fast as real time. 1 without this.
+    /// Lets the hub's time run so many times as fast as real time. The default is 1.
+    ///
+    /// # Panics
+    /// If the scale is not a positive number. [`manual_time`](Self::manual_time) stops the time.
+    #[track_caller]
     pub fn time_scale(self, scale: f64) -> Self {
+        assert!(
+            scale > 0.0 && scale.is_finite(),
+            "time cannot run {scale} times as fast; use manual_time to stop it"
+        );
         Self {
             scale: Some(scale),
             ..self

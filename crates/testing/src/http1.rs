@@ -136,7 +136,9 @@ fn begin_chunk(reader: &mut impl BufRead) -> io::Result<u64> {
     let line = read_line(reader)?;
     let size = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let size = std::str::from_utf8(size.trim_ascii()).map_err(|_| malformed())?;
-    let size = u64::from_str_radix(size, 16).map_err(|_| malformed())?;
+    let is_hex = size.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let size = u64::from_str_radix(size, 16).ok().filter(|_| is_hex);
+    let size = size.ok_or_else(malformed)?;
     if size == 0 {
         while !read_line(reader)?.is_empty() {}
     }
@@ -151,12 +153,18 @@ fn end_chunk(reader: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
+/// Longer lines are not read.
+const LINE_LIMIT: u64 = 1 << 20;
+
 /// Reads a line, and returns it without its end.
 fn read_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
+    let read = reader.take(LINE_LIMIT).read_until(b'\n', &mut line)?;
     if line.pop() != Some(b'\n') {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Err(match u64::try_from(read) {
+            Ok(LINE_LIMIT) => malformed(),
+            _ => io::ErrorKind::UnexpectedEof.into(),
+        });
     }
     if line.last() == Some(&b'\r') {
         line.pop();

@@ -8,16 +8,21 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
+use crate::http1::is_bodiless;
 use crate::model::{ExchangeId, Head, Model, Piece};
 
 /// Something that goes wrong with a request.
 ///
+/// A fault happens once, to the next request, unless [`on`](Self::on), [`times`](Self::times) or
+/// [`always`](Self::always) say otherwise.
+///
 /// ```
-/// use scramjet_client_testing::network::Fault;
+/// use scramjet_client_testing::fake_hub::Fault;
 ///
 /// let fault = Fault::refuse(503, "try again later").on("POST", "sequence/*/start").times(2);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "it happens when it is given to `FakeHub::fault`"]
 pub struct Fault {
     kind: Kind,
     method: String,
@@ -25,10 +30,10 @@ pub struct Fault {
     left: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Kind {
     Refuse {
-        status: u16,
+        status: StatusCode,
         body: String,
         headers: HeaderMap,
     },
@@ -39,42 +44,55 @@ enum Kind {
     Silence,
 }
 
+/// Checks the status of an answer.
+#[track_caller]
+fn final_status(status: u16) -> StatusCode {
+    let known = StatusCode::from_u16(status).ok();
+    let known = known.filter(|status| !status.is_informational());
+    assert!(
+        known.is_some(),
+        "{status} is not the status of a response; choose one from 200 to 999"
+    );
+    known.unwrap_or_default()
+}
+
 impl Fault {
-    /// Answers with this status and text; the request does not reach the hub.
+    /// Answers with this status and text. The request does not reach the hub.
+    ///
+    /// # Panics
+    /// If the status is not one from 200 to 999.
+    #[track_caller]
     pub fn refuse(status: u16, body: impl Into<String>) -> Self {
         Self::of(Kind::Refuse {
-            status,
+            status: final_status(status),
             body: body.into(),
             headers: HeaderMap::new(),
         })
     }
 
-    /// Keeps the response back for a while.
-    #[must_use]
+    /// Keeps the response back for some of the hub's time. The hub carries the request out at once.
     pub fn delay(by: Duration) -> Self {
         Self::of(Kind::Delay(by))
     }
 
-    /// Closes the connection after so many bytes of the response's body.
-    #[must_use]
+    /// Closes the connection after so many bytes of the response's body; for 0, right after the
+    /// head. A response whose body is shorter is complete.
     pub fn cut_after(bytes: u64) -> Self {
         Self::of(Kind::CutAfter(bytes))
     }
 
     /// Closes the connection before the request has reached the hub.
-    #[must_use]
     pub fn lose_request() -> Self {
         Self::of(Kind::LoseRequest)
     }
 
     /// Lets the hub carry out the request, and closes the connection instead of an answer.
-    #[must_use]
     pub fn lose_response() -> Self {
         Self::of(Kind::LoseResponse)
     }
 
-    /// Lets the hub carry out the request, and never answers: a link that was cut without a word.
-    #[must_use]
+    /// Lets the hub carry out the request, and never answers, as over a link that was cut. The
+    /// request ends only by the limits of the client, or when its connection is closed.
     pub fn silence() -> Self {
         Self::of(Kind::Silence)
     }
@@ -88,16 +106,30 @@ impl Fault {
         }
     }
 
-    /// For requests of this method and path alone. The path is what the request's path ends with,
-    /// segment by segment; a segment of `*` is any, and so is a method of `*`.
-    #[must_use]
+    /// Restricts the fault to requests of this method and path.
+    ///
+    /// A path that begins with `/` is the whole path, without the query. Any other path is the end
+    /// of the whole path, in whole segments: `version` stands for `/api/v1/version`. The segment
+    /// `*` stands for any segment, and the path `*` for any path. The method `*` stands for any
+    /// method.
+    ///
+    /// # Panics
+    /// If no request can have this path: it is empty, or contains `?` or `://`, or ends with `/`.
+    #[track_caller]
     pub fn on(mut self, method: &str, path: &str) -> Self {
-        (self.method, self.path) = (method.to_owned(), path.to_owned());
+        assert!(
+            !path.is_empty()
+                && !path.ends_with('/')
+                && !path.contains('?')
+                && !path.contains("://"),
+            "no request has the path {path:?}; give the end of a path without its query, such as \
+             instance/*/log"
+        );
+        (self.method, self.path) = (method.to_ascii_uppercase(), path.to_owned());
         self
     }
 
-    /// For so many requests; otherwise for one.
-    #[must_use]
+    /// Lets the fault happen to so many requests.
     pub fn times(self, times: usize) -> Self {
         Self {
             left: times,
@@ -105,19 +137,30 @@ impl Fault {
         }
     }
 
-    /// For all requests from now on.
-    #[must_use]
+    /// Lets the fault happen to all requests.
     pub fn always(self) -> Self {
         self.times(usize::MAX)
     }
 
-    /// With a header in the refusal. A name or value that is none is left out.
-    #[must_use]
+    /// Adds a header to the answer of [`refuse`](Self::refuse).
+    ///
+    /// # Panics
+    /// If the name or the value cannot be sent, or the fault does not answer.
+    #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Kind::Refuse { headers, .. } = &mut self.kind {
-            let name = header::HeaderName::try_from(name).ok();
-            let pair = name.zip(HeaderValue::try_from(value).ok());
-            headers.extend(pair.map(|(name, value)| (Some(name), value)));
+        let is_refusal = matches!(self.kind, Kind::Refuse { .. });
+        assert!(
+            is_refusal,
+            "only Fault::refuse answers, so only it has headers"
+        );
+        let parsed = header::HeaderName::try_from(name).ok();
+        let parsed = parsed.zip(HeaderValue::try_from(value).ok());
+        assert!(
+            parsed.is_some(),
+            "{name:?}: {value:?} cannot be sent as a header"
+        );
+        if let (Kind::Refuse { headers, .. }, Some((name, value))) = (&mut self.kind, parsed) {
+            headers.append(name, value);
         }
         self
     }
@@ -128,7 +171,7 @@ impl Fault {
             || self.path.rsplit('/').all(|wanted| {
                 segments
                     .next()
-                    .is_some_and(|given| wanted == "*" || wanted == given)
+                    .is_some_and(|given| wanted == given || (wanted == "*" && !given.is_empty()))
             });
         self.left > 0 && ends && (self.method == "*" || *method == *self.method)
     }
@@ -140,11 +183,12 @@ impl Fault {
 pub struct Proxy {
     /// Passes on the head of a response together with the first bytes of its body.
     pub buffers_heads: bool,
-    /// Compresses all responses, whether or not the client accepts that.
+    /// Compresses all responses of the hub with gzip, even if the client does not accept that.
     pub compresses: bool,
     /// Answers `504` if the hub is silent for so long, or cuts a response that has begun.
     pub timeout: Option<Duration>,
-    /// The answer while the hub is away; `502` without one.
+    /// The answer while the hub is away; `502` by default. See
+    /// [`answering_for_hub`](Self::answering_for_hub).
     pub away: Option<(u16, String)>,
 }
 
@@ -160,10 +204,15 @@ impl Proxy {
         }
     }
 
-    /// With this answer while the hub is away: `404` for routers that know no backend then.
+    /// Answers with this status and text while the hub is away. Routers that know no backend then
+    /// answer `404`.
+    ///
+    /// # Panics
+    /// If the status is not one from 200 to 999.
     #[must_use]
+    #[track_caller]
     pub fn answering_for_hub(mut self, status: u16, body: impl Into<String>) -> Self {
-        self.away = Some((status, body.into()));
+        self.away = Some((final_status(status).as_u16(), body.into()));
         self
     }
 }
@@ -192,6 +241,8 @@ pub struct Network {
 struct Connection {
     /// None if the request does not reach the hub.
     exchange: Option<ExchangeId>,
+    /// The request is a `HEAD`, so its response has no body.
+    is_head: bool,
     /// What is ready for the client.
     ready: VecDeque<Piece>,
     not_before: Duration,
@@ -240,6 +291,13 @@ impl Network {
         self.faults.push(fault);
     }
 
+    /// The faults that are still to happen. One that always happens stays.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<Fault> {
+        let left = self.faults.iter().filter(|fault| fault.left > 0);
+        left.cloned().collect()
+    }
+
     /// Forgets all faults that were added.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
@@ -258,9 +316,11 @@ impl Network {
             for connection in self.connections.values_mut() {
                 if let Some(exchange) = connection.exchange.take() {
                     self.hub.abandon(exchange);
+                    // A proxy answers for it if the response has not begun.
+                    connection.pass_on(Piece::Cut, self.hub.now());
                 }
-                connection.ready.push_back(Piece::Cut);
             }
+            self.hub.set_changed();
         }
     }
 
@@ -277,23 +337,27 @@ impl Network {
 
     /// See [`Model::advance`].
     pub fn advance(&mut self, now: Duration) {
+        let before = self.hub.now();
         self.hub.advance(now);
+        if self.own_times().any(|time| before < time && time <= now) {
+            self.hub.set_changed();
+        }
     }
 
     /// The next time at which something happens without a request.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         let now = self.hub.now();
-        let delays = self
-            .connections
-            .values()
-            .map(|connection| connection.not_before);
-        let timeouts = self.connections.values().filter_map(|connection| {
-            let proxied = connection.proxied.as_ref()?;
-            Some(proxied.last + proxied.timeout?)
-        });
-        let mine = delays.chain(timeouts).filter(|time| *time > now);
-        self.hub.next_due().into_iter().chain(mine).min()
+        let own = self.own_times().filter(|time| *time > now);
+        self.hub.next_due().into_iter().chain(own).min()
+    }
+
+    /// The times at which delays and timeouts of the proxy are over, also those that have passed.
+    fn own_times(&self) -> impl Iterator<Item = Duration> {
+        let delays = self.connections.values();
+        let delays = delays.map(|connection| connection.not_before);
+        let timeouts = self.connections.values();
+        delays.chain(timeouts.filter_map(|connection| connection.proxied.as_ref()?.ends()))
     }
 
     /// Takes the head of a request, see [`Model::request`].
@@ -316,12 +380,16 @@ impl Network {
         let now = self.hub.now();
         let mut connection = Connection {
             exchange: None,
+            is_head: *method == Method::HEAD,
             ready: VecDeque::new(),
             not_before: now,
             cut_after: None,
             loses_response: false,
             silent: false,
-            proxied: self.proxy.as_ref().map(|proxy| Proxied::of(proxy, now)),
+            proxied: self
+                .proxy
+                .as_ref()
+                .map(|proxy| Proxied::of(proxy, method, now)),
         };
         let mut reaches = true;
         match kind {
@@ -338,7 +406,7 @@ impl Network {
                 connection.ready.push_back(Piece::Cut);
                 reaches = false;
             }
-            Some(Kind::Delay(by)) => connection.not_before = now + by,
+            Some(Kind::Delay(by)) => connection.not_before = now.saturating_add(by),
             Some(Kind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
             Some(Kind::LoseResponse) => connection.loses_response = true,
             Some(Kind::Silence) => connection.silent = true,
@@ -348,7 +416,10 @@ impl Network {
                 return Err(Refused);
             };
             connection.ready = match &proxy.away {
-                Some((status, body)) => answer(*status, body, HeaderMap::new()),
+                Some((status, body)) => {
+                    let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+                    answer(status, body, HeaderMap::new())
+                }
                 None => bad_gateway(),
             };
             reaches = false;
@@ -397,13 +468,15 @@ impl Network {
         exchange
             .into_iter()
             .for_each(|exchange| self.hub.abandon(exchange));
+        // Those who wait for it may wait no longer, also if the request did not reach the hub.
+        self.hub.set_changed();
     }
 
     /// Takes what comes next of the response, see [`Model::poll`].
     pub fn poll(&mut self, id: ConnectionId) -> Piece {
         let now = self.hub.now();
         let Some(connection) = self.connections.get_mut(&id) else {
-            return Piece::End;
+            return Piece::Cut;
         };
         if connection.silent || now < connection.not_before {
             return Piece::Pending;
@@ -440,6 +513,10 @@ impl Connection {
         proxied.last = now;
         match piece {
             Piece::Head(head) => {
+                let length = head.headers.get(header::CONTENT_LENGTH);
+                if is_bodiless(head.status) || length.is_some_and(|length| length == "0") {
+                    proxied.gzip = None;
+                }
                 let head = Piece::Head(if proxied.gzip.is_some() {
                     compressed(head)
                 } else {
@@ -471,15 +548,14 @@ impl Connection {
         let Some(proxied) = &self.proxied else {
             return false;
         };
-        let over = proxied
-            .timeout
-            .is_some_and(|timeout| proxied.last + timeout <= now);
+        let over = proxied.ends().is_some_and(|end| end <= now);
         match (over, proxied.began) {
             (false, _) => {}
             (true, true) => self.ready.push_back(Piece::Cut),
             (true, false) => {
                 let page = "<html><h1>504 Gateway Time-out</h1></html>";
-                self.ready.extend(answer(504, page, HeaderMap::new()));
+                let status = StatusCode::GATEWAY_TIMEOUT;
+                self.ready.extend(answer(status, page, HeaderMap::new()));
             }
         }
         over
@@ -487,6 +563,9 @@ impl Connection {
 
     /// The next piece for the client, unless the response is to be cut there.
     fn take(&mut self) -> Piece {
+        if self.is_head {
+            self.ready.retain(|piece| !matches!(piece, Piece::Body(_)));
+        }
         let Some(piece) = self.ready.pop_front() else {
             return Piece::Pending;
         };
@@ -495,6 +574,10 @@ impl Connection {
         }
         match (piece, &mut self.cut_after) {
             (Piece::Body(_), Some(0)) => Piece::Cut,
+            (Piece::Head(head), Some(0)) => {
+                self.ready = [Piece::Cut].into();
+                Piece::Head(head)
+            }
             (Piece::Body(mut bytes), Some(left)) => {
                 bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -509,16 +592,22 @@ impl Connection {
 }
 
 impl Proxied {
-    fn of(proxy: &Proxy, now: Duration) -> Self {
+    fn of(proxy: &Proxy, method: &Method, now: Duration) -> Self {
         let gzip = || GzEncoder::new(Vec::new(), Compression::fast());
+        let compresses = proxy.compresses && *method != Method::HEAD;
         Self {
             buffers_heads: proxy.buffers_heads,
             held_head: None,
-            gzip: proxy.compresses.then(gzip),
+            gzip: compresses.then(gzip),
             timeout: proxy.timeout,
             last: now,
             began: false,
         }
+    }
+
+    /// The time at which the proxy gives up, if the hub is silent until then.
+    fn ends(&self) -> Option<Duration> {
+        Some(self.last.saturating_add(self.timeout?))
     }
 
     /// The head that was held back.
@@ -547,25 +636,24 @@ fn compressed(mut head: Head) -> Head {
 
 fn bad_gateway() -> VecDeque<Piece> {
     answer(
-        502,
+        StatusCode::BAD_GATEWAY,
         "<html><h1>502 Bad Gateway</h1></html>",
         HeaderMap::new(),
     )
 }
 
-fn answer(status: u16, body: &str, mut headers: HeaderMap) -> VecDeque<Piece> {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn answer(status: StatusCode, body: &str, mut headers: HeaderMap) -> VecDeque<Piece> {
     let reason = status.canonical_reason().unwrap_or_default().to_owned();
-    headers.insert(header::CONTENT_LENGTH, body.len().into());
-    let body = Piece::Body(body.as_bytes().to_vec());
-    [
-        Piece::Head(Head {
-            status,
-            reason,
-            headers,
-        }),
-        body,
-        Piece::End,
-    ]
-    .into()
+    let mut pieces = VecDeque::new();
+    if !is_bodiless(status) {
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+        pieces.push_back(Piece::Body(body.as_bytes().to_vec()));
+    }
+    pieces.push_front(Piece::Head(Head {
+        status,
+        reason,
+        headers,
+    }));
+    pieces.push_back(Piece::End);
+    pieces
 }

@@ -48,7 +48,7 @@ use std::thread;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
+    CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
 };
 
 use crate::script::{LimitedBody, Script};
@@ -357,7 +357,7 @@ impl Transport for Replay {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let mut body = LimitedBody::new(body, CallLimits::default());
         let mut request = IncomingRequest::new(ReceivedRequest::from_parts(&head), &mut body);
@@ -369,13 +369,11 @@ impl Transport for Replay {
             if let Some(place) = state.requests.get_mut(index) {
                 *place = request;
             }
-            return Err(TransportError {
-                phase: Phase::Send,
-                source: error.into(),
-            }
-            .into());
+            return Err(TransportError::new(Phase::Send, error));
         }
-        state.take(index, request, true)?.into_response()
+        let exchange = state.take(index, request, true);
+        let exchange = exchange.map_err(|error| TransportError::new(Phase::Wait, error))?;
+        exchange.into_response()
     }
 }
 

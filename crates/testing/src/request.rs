@@ -32,8 +32,6 @@ pub struct ReceivedRequest {
     pub body: Vec<u8>,
     /// True if `body` is the whole body.
     pub complete: bool,
-    /// True if it came in HTTP/1.0, which has no chunks.
-    pub(crate) is_http_1_0: bool,
 }
 
 impl ReceivedRequest {
@@ -42,27 +40,23 @@ impl ReceivedRequest {
     }
 
     pub(crate) fn from_head(head: Head) -> io::Result<Self> {
-        let [method, target, version] = head.words();
+        let [method, target, _] = head.words();
         let method = method.parse().map_err(io::Error::other)?;
-        let (target, is_http_1_0) = (target.to_owned(), version == "HTTP/1.0");
+        let target = target.to_owned();
         let mut headers = head.headers;
         for (name, value) in &mut headers {
             value.set_sensitive(SECRET_HEADERS.contains(name));
         }
-        Ok(Self {
-            is_http_1_0,
-            ..Self::new(method, target, headers)
-        })
+        Ok(Self::new(method, target, headers))
     }
 
-    fn new(method: Method, target: String, headers: HeaderMap) -> Self {
+    pub(crate) fn new(method: Method, target: String, headers: HeaderMap) -> Self {
         Self {
             method,
             target,
             headers,
             body: Vec::new(),
             complete: false,
-            is_http_1_0: false,
         }
     }
 
@@ -82,9 +76,13 @@ impl ReceivedRequest {
     /// `/api/v1/sequence/<id>/start`.
     #[must_use]
     pub fn segment_after(&self, segment: &str) -> Option<&str> {
-        let path = self.target.split('?').next().unwrap_or_default();
-        let mut segments = path.split('/').skip_while(|found| *found != segment);
+        let mut segments = self.path().split('/').skip_while(|found| *found != segment);
         segments.nth(1)
+    }
+
+    /// Returns the target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// Returns the method and the path below the base URL, for messages: `GET instance/x`.

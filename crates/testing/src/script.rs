@@ -29,6 +29,7 @@
 //! answer piece by piece. For everything else, write a transport with [`from_fn`].
 
 mod answer;
+mod calls;
 mod handle;
 
 pub use self::answer::Answer;
@@ -43,8 +44,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Stopped, Transport,
-    TransportError,
+    CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
 };
 
 use self::handle::{End, Queue, WaitLimits};
@@ -53,14 +53,17 @@ use crate::{IncomingRequest, ReceivedRequest};
 /// How long a request waits for the next part of a live answer by default.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// The number of expected requests that the error for an unexpected one lists.
+/// The number of expected requests that the error for an unexpected request lists.
 const MAX_LISTED: usize = 10;
 
 /// Answers requests as the test wrote down, and records them. Clones share one script.
 ///
-/// An unexpected request fails, and [`assert_done`](Self::assert_done) reports it, because the code
-/// under test may ignore the error. If the test does not call it, the last clone panics when it is
-/// dropped, if there is anything to report.
+/// A request that the script does not have fails. The error lists what the script still expects,
+/// and the calls of a client that make such a request, with all of their requests. Many calls make
+/// requests that a reader of a test does not see: `wait_event`, for example, asks for the state of
+/// the instance from time to time. [`assert_done`](Self::assert_done) reports the error as well,
+/// because the code under test may ignore it. If the test does not call it, the last clone panics
+/// when it is dropped, if there is anything to report.
 ///
 /// A script keeps the contract of [`Transport`], including deadlines, idle timeouts and
 /// cancellation, with two exceptions: it keeps whole uploads in memory for
@@ -266,6 +269,22 @@ fn report(complaints: &[String]) -> String {
     )
 }
 
+/// Names each complaint once, because a client may retry a request many times.
+fn counted(complaints: Vec<String>) -> Vec<String> {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for complaint in complaints {
+        match counted.iter_mut().find(|(known, _)| *known == complaint) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((complaint, 1)),
+        }
+    }
+    let counted = counted.into_iter().map(|(complaint, count)| match count {
+        1 => complaint,
+        _ => format!("{complaint}\n  This request came {count} times."),
+    });
+    counted.collect()
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code of the test runs while it is locked.
@@ -275,17 +294,16 @@ impl Shared {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
             .get::<CallLimits>()
             .cloned()
             .unwrap_or_default();
-        let unsent = |phase| move |source: BoxError| TransportError { phase, source };
         limits
             .check()
-            .map_err(|stopped| unsent(Phase::Connect)(stopped.into()))?;
+            .map_err(|stopped| TransportError::new(Phase::Connect, stopped))?;
 
         let mut body = LimitedBody::new(body, limits.clone());
         let mut request = IncomingRequest::new(ReceivedRequest::from_parts(&head), &mut body);
@@ -294,7 +312,8 @@ impl Shared {
             state.requests.push(request.clone());
             (state.requests.len() - 1, state.answer(&request))
         };
-        let answer = answer?(&mut request);
+        let answer = answer.map_err(|error| TransportError::new(Phase::Wait, error))?;
+        let answer = answer(&mut request);
         if !answer.refuses() {
             request.read_all();
         }
@@ -312,10 +331,9 @@ impl Shared {
                 script: state.time_limit,
             }
         };
-        match error.map(io::Error::downcast::<Stopped>) {
+        match error {
             None => answer.play(label, limits, &self.silence),
-            Some(Ok(stopped)) => Err(unsent(Phase::Send)(stopped.into()).into()),
-            Some(Err(error)) => Err(unsent(Phase::Send)(error.into()).into()),
+            Some(error) => Err(TransportError::new(Phase::Send, error)),
         }
     }
 }
@@ -346,7 +364,7 @@ impl State {
             let Step { method, path, .. } = step;
             format!("{method} {path}: the expected request did not come")
         });
-        std::mem::take(&mut self.complaints)
+        counted(std::mem::take(&mut self.complaints))
             .into_iter()
             .chain(live)
             .chain(missing)
@@ -373,9 +391,9 @@ impl State {
         Err(complaint)
     }
 
-    /// Returns the message for an unexpected request, with what the script still expects.
+    /// Returns the message for an unexpected request: what the script still expects, and which
+    /// requests the call makes that may have sent it.
     fn unexpected(&self, request: &ReceivedRequest) -> String {
-        let request = request.label();
         let mut expected: Vec<_> = self
             .steps
             .iter()
@@ -386,18 +404,20 @@ impl State {
             0 => {}
             more => expected.push(format!("{more} more")),
         }
-        let mut message = match expected.as_slice() {
-            [] => format!("{request}: unexpected request; the script expects no more requests"),
-            expected => format!(
-                "{request}: unexpected request; the script still expects {}",
-                expected.join(", then ")
-            ),
+        let expected = match expected.as_slice() {
+            [] => "expects no more requests".to_owned(),
+            expected => format!("still expects {}", expected.join(", then ")),
         };
-        if !self.standing.is_empty() {
-            let standing: Vec<_> = self.standing.iter().map(Step::label).collect();
-            message += &format!(", and always answers {}", standing.join(", "));
-        }
-        message
+        let standing: Vec<_> = self.standing.iter().map(Step::label).collect();
+        let standing = match standing.as_slice() {
+            [] => String::new(),
+            standing => format!(", and always answers {}", standing.join(", ")),
+        };
+        format!(
+            "{}: the script does not have this request; it {expected}{standing}{}",
+            request.label(),
+            calls::that_make(request)
+        )
     }
 }
 
@@ -435,7 +455,7 @@ impl Transport for Script {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.shared.send(request)
     }
 }
@@ -458,7 +478,7 @@ impl Transport for ClientTransport {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.0.send(request)
     }
 }
@@ -519,7 +539,9 @@ impl Read for LimitedBody<'_> {
 /// ```
 pub fn from_fn<F>(function: F) -> FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> + Send + Sync,
+    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+        + Send
+        + Sync,
 {
     FromFn(function)
 }
@@ -529,12 +551,14 @@ pub struct FromFn<F>(F);
 
 impl<F> Transport for FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, BoxError> + Send + Sync,
+    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+        + Send
+        + Sync,
 {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         (self.0)(request)
     }
 }
@@ -542,5 +566,16 @@ where
 impl<F> fmt::Debug for FromFn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FromFn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_has_a_time_limit_by_default() {
+        let script = Script::new();
+        assert_eq!(script.state().time_limit, Some(Duration::from_secs(10)));
     }
 }

@@ -24,7 +24,7 @@
 //! ```
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -60,7 +60,7 @@ impl Server {
     /// client has closed the connection, so the handler can use `?`.
     ///
     /// # Errors
-    /// No port is free.
+    /// No port is free, or a thread could not be created.
     pub fn start(
         handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -73,7 +73,7 @@ impl Server {
     /// The function runs on the thread of the connection. If it fails, the connection is closed.
     ///
     /// # Errors
-    /// The address of the listener is not known.
+    /// The address of the listener is not known, or a thread could not be created.
     pub fn start_on(
         listener: TcpListener,
         wrap: impl Fn(Arc<TcpStream>) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
@@ -90,10 +90,10 @@ impl Server {
             };
             handler(&mut connection)
         };
-        let acceptor = thread::spawn({
+        let acceptor = thread::Builder::new().name("server".into()).spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared, &Arc::new(serve))
-        });
+        })?;
         Ok(Self {
             address,
             shared,
@@ -180,7 +180,10 @@ where
         open.push(Arc::downgrade(&socket));
         let index = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let serve = Arc::clone(serve);
-        handlers.push(thread::spawn(move || drop(serve(index, socket))));
+        let handle = move || drop(serve(index, socket));
+        let handler = thread::Builder::new().name("server-connection".into());
+        // Without a thread for it, the connection is closed.
+        handlers.extend(handler.spawn(handle));
     }
     for socket in open.iter().filter_map(Weak::upgrade) {
         let _ = socket.shutdown(Shutdown::Both);
@@ -390,6 +393,16 @@ impl Connection {
                 _ => Err(error),
             },
         }
+    }
+
+    /// The bytes of the connection, to read a head that [`read_head`](Self::read_head) does not.
+    pub(crate) fn reader(&mut self) -> &mut impl BufRead {
+        &mut self.reader
+    }
+
+    /// Sets how the body after such a head is delimited.
+    pub(crate) fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
     }
 
     /// The rest of the body of a request whose head was read, without its framing.

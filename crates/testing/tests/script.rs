@@ -9,11 +9,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::{Event, EventName, NextEvent};
+use scramjet_client_blocking::http::Request;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, KillOptions, Phase, RetryPolicy, StartOptions,
-    Stopped, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Outgoing, Phase,
+    RetryPolicy, StartOptions, Stopped, Transport, TransportError, Upload,
 };
 use scramjet_client_testing::script::{Answer, Script};
+
+/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
+    instance.host().call(&NextEvent {
+        id: instance.id(),
+        name: &EventName::try_from(name)?,
+    })
+}
 
 const VERSION: &str = r#"{"version":"1.0.1"}"#;
 
@@ -28,12 +38,20 @@ fn report(script: &Script) -> String {
         .unwrap()
 }
 
-/// Returns the report without its first line.
+/// Returns the parts of the report after its first line. A line that is indented belongs to the one
+/// before it.
 fn complaints(script: &Script) -> Vec<String> {
     let report = report(script);
-    let mut lines = report.lines().map(str::to_owned);
+    let mut lines = report.lines();
     assert_eq!(lines.next().unwrap(), "the script did not go as planned");
-    lines.collect()
+    let mut complaints = Vec::<String>::new();
+    for line in lines {
+        match complaints.last_mut() {
+            Some(last) if line.starts_with(' ') => *last += &format!("\n{line}"),
+            _ => complaints.push(line.to_owned()),
+        }
+    }
+    complaints
 }
 
 /// Returns the last cause of an error.
@@ -49,10 +67,10 @@ fn host(script: &Script) -> HostClient {
 fn is_lost_in_wait(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Transport {
+        ErrorKind::Transport(TransportError {
             phase: Phase::Wait,
             ..
-        }
+        })
     )
 }
 
@@ -99,20 +117,81 @@ fn unexpected_request_fails_and_lists_what_is_expected() {
     let sequence = host.sequence("s").unwrap();
     let first = cause(&sequence.start(&StartOptions::new()).unwrap_err());
     assert_eq!(
-        first,
-        "POST sequence/s/start: unexpected request; the script still expects GET instance/x, \
-         then DELETE sequence/s, and always answers GET version"
+        first.lines().next().unwrap(),
+        "POST sequence/s/start: the script does not have this request; it still expects \
+         GET instance/x, then DELETE sequence/s, and always answers GET version"
     );
     host.instance("x").unwrap().info().unwrap();
     host.delete_sequence("s").unwrap();
     let second = cause(&host.instance("x").unwrap().info().unwrap_err());
     assert_eq!(
-        second,
-        "GET instance/x: unexpected request; the script expects no more requests, and always \
-         answers GET version"
+        second.lines().next().unwrap(),
+        "GET instance/x: the script does not have this request; it expects no more requests, and \
+         always answers GET version"
     );
     assert_eq!(script.requests().len(), 4, "with the unexpected ones");
     assert_eq!(complaints(&script), [first, second]);
+}
+
+#[test]
+fn unexpected_request_lists_the_calls_that_make_it_with_all_their_requests() {
+    let (event, _event) = Answer::live();
+    let script = Script::new()
+        .time_limit(Duration::from_secs(1))
+        .then("GET", "instance/x/event/ready", event)
+        .always("GET", "instance/x", |_| Answer::ok(r#"{"id":"x"}"#));
+    let instance = host(&script).instance("x").unwrap();
+    instance.wait_event("ready").unwrap_err();
+    let expected = "\
+GET instance/x/events/ready: the script does not have this request; it still expects GET \
+instance/x/event/ready, and always answers GET instance/x
+  These client calls make it, each with all of its requests:
+    event_stream: GET instance/:id/events/:name
+    follow_events: GET instance/:id/events/:name, GET instance/:id (after a silence)
+    wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
+    wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
+0.38.0), GET instance/:id
+    start_and_wait, start_with_retry: POST sequence/:id/start, GET instance/:id/event/:name, GET \
+instance/:id/events/:name (since 0.38.0), GET instance/:id, POST instance/:id/_kill (if it does \
+not get ready)
+    PoolOptions::start: GET load-check (with Placement::LeastLoaded), POST sequence/:id/start, GET \
+instance/:id/event/:name (with a readiness), GET instance/:id/events/:name (with a readiness, \
+since 0.38.0), GET instance/:id (with a readiness), GET instances (each second), POST instance/:id/_kill \
+(at the end)";
+    let complaints = complaints(&script);
+    assert_eq!(complaints.first().unwrap(), expected);
+}
+
+#[test]
+fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
+    let script = Script::new();
+    let request = Request::get("http://a-hub/api/v1/a/route/of/ones/own");
+    let request = request.body(Outgoing::Empty).unwrap();
+    let error = script.send(request).map(drop).unwrap_err();
+    let expected = "GET a/route/of/ones/own: the script does not have this request; it expects no \
+                    more requests";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(complaints(&script), [expected]);
+}
+
+#[test]
+fn unexpected_request_for_the_version_says_why_it_comes() {
+    let script = Script::new().always("POST", "sequence/s/start", |_| Answer::ok("{}"));
+    let host = HostClient::builder(Script::URL).transport(Arc::new(script.clone()));
+    let host = host.retry(None).build().unwrap();
+    for _ in 0..3 {
+        host.sequence("s").unwrap().force_delete().unwrap_err();
+    }
+    let expected = "\
+GET version: the script does not have this request; it expects no more requests, and always \
+answers POST sequence/s/start
+  These client calls make it, each with all of its requests:
+    version, wait_ready, dialect: GET version
+    follow_log of a host: GET log, GET version (after a silence)
+  Many other calls make it if the client does not know the version of the hub. \
+HostClientBuilder::hub_version sets it.
+  This request came 3 times.";
+    assert_eq!(complaints(&script), [expected]);
 }
 
 #[test]
@@ -123,7 +202,7 @@ fn unexpected_request_lists_a_bounded_number_of_expected_ones() {
     }
     let error = cause(&host(&script).version().unwrap_err());
     assert!(
-        error.ends_with(", then GET instance/9, then 90 more"),
+        error.contains(", then GET instance/9, then 90 more\n"),
         "{error}"
     );
     assert_eq!(complaints(&script).len(), 101);
@@ -252,10 +331,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
 
 #[test]
 fn answer_error_is_the_cause_of_the_clients_error() {
-    let refused = TransportError {
-        phase: Phase::Connect,
-        source: "connection refused".into(),
-    };
+    let refused = TransportError::new(Phase::Connect, "connection refused");
     let script = Script::new()
         .then("GET", "version", Answer::error(refused))
         .then("GET", "version", Answer::error("no such luck"))
@@ -285,10 +361,7 @@ fn answer_error_is_the_cause_of_the_clients_error() {
 #[test]
 fn client_retries_only_with_a_policy() {
     let script = || {
-        let refused = Answer::error(TransportError {
-            phase: Phase::Connect,
-            source: "connection refused".into(),
-        });
+        let refused = Answer::error(TransportError::new(Phase::Connect, "connection refused"));
         Script::new()
             .then("GET", "version", refused)
             .then("GET", "version", Answer::ok(VERSION))
@@ -458,9 +531,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
     let instance = host(&script).instance("x").unwrap();
     let limit = Duration::from_millis(50);
     assert!(matches!(
-        instance
-            .with_deadline(limit)
-            .next_event("e")
+        next_event(&instance.with_deadline(limit), "e")
             .unwrap_err()
             .kind(),
         ErrorKind::Deadline {
@@ -469,9 +540,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
         }
     ));
     assert!(matches!(
-        instance
-            .with_idle_timeout(limit)
-            .next_event("e")
+        next_event(&instance.with_idle_timeout(limit), "e")
             .unwrap_err()
             .kind(),
         ErrorKind::Idle {
@@ -482,7 +551,7 @@ fn silent_answers_end_with_the_limits_of_the_call() {
     let token = CancelToken::new();
     let waiter = thread::spawn({
         let instance = instance.with_cancel(&token);
-        move || instance.next_event("e").unwrap_err()
+        move || next_event(&instance, "e").unwrap_err()
     });
     token.cancel();
     assert!(waiter.join().unwrap().is_cancelled());
@@ -531,14 +600,14 @@ fn live_answers_end_with_the_limits_of_the_call() {
     });
     let instance = host(&script).instance("x").unwrap();
     let limit = Duration::from_millis(50);
-    let error = instance.with_deadline(limit).next_event("e").unwrap_err();
+    let error = next_event(&instance.with_deadline(limit), "e").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Deadline { .. }));
-    let error = instance.with_idle_timeout(limit).next_event("e");
+    let error = next_event(&instance.with_idle_timeout(limit), "e");
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::Idle { .. }));
     let token = CancelToken::new();
     let waiter = thread::spawn({
         let instance = instance.with_cancel(&token);
-        move || instance.next_event("e").unwrap_err()
+        move || next_event(&instance, "e").unwrap_err()
     });
     token.cancel();
     assert!(waiter.join().unwrap().is_cancelled());

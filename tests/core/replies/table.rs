@@ -282,8 +282,9 @@ pub(super) struct Response<'a> {
 impl Row {
     /// The reply, after a check that the request of the recording is the one that the operation makes.
     fn response<O: Operation>(&self, operation: &O) -> Response<'_> {
-        // Not told any version, so that an operation can be made which the recording's hub does not have.
+        // A dialect that has every operation, also those that the recording's hub does not have.
         let request = hub()
+            .with_dialect(Dialect::LATEST)
             .request(operation)
             .unwrap_or_else(|error| panic!("{}: {error}", self.place));
         assert_eq!(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Golden, golden, hub};
 
 pub(crate) fn goldens() -> Vec<Golden> {
-    let hub = hub();
+    let hub = hub().with_dialect(Dialect::LATEST);
     let old = hub
         .clone()
         .with_dialect(Dialect::of(Version::new(0, 18, 7)));

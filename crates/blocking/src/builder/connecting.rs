@@ -34,6 +34,23 @@ impl HostClientBuilder {
         self
     }
 
+    /// Sets the silence after which the operating system probes the other side of a connection, 15
+    /// seconds by default; `None` never probes. See
+    /// [`UreqConfig::tcp_keep_alive`](crate::UreqConfig::tcp_keep_alive).
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use std::time::Duration;
+    /// let host = HostClient::builder("http://localhost:8000/api/v1")
+    ///     .tcp_keep_alive(Duration::from_secs(60))
+    ///     .build()?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn tcp_keep_alive(mut self, silence: impl Into<Option<Duration>>) -> Self {
+        self.ureq.tcp_keep_alive = silence.into();
+        self
+    }
+
     /// Trusts these certificates (PEM, one or more) for `https`, and no others. Where it is not said, those of Mozilla are trusted with
     /// rustls, and those of the operating system with native-tls.
     ///

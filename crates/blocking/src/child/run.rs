@@ -223,7 +223,7 @@ impl Collecting {
             .unwrap_or_default()
             .child();
         let log = match instance.with_cancel(&ends).with_idle_timeout(None).log() {
-            Err(error) if error.is_not_found() => None,
+            Err(error) if error.is_hubs_not_found() => None,
             log => Some(log?),
         };
         let (tell, read) = channel();
@@ -267,7 +267,7 @@ impl Collecting {
                 let _ = came.map(|came| tell.send(came));
             });
         thread.map(drop).map_err(|error| {
-            Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error).into())
+            Call::unbuilt::<GetInstance<'_>>().unanswered(TransportError::connect(error))
         })
     }
 
@@ -355,7 +355,7 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
     match error.kind() {
         // The limits are those of the whole run, which tells of them.
         ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } => true,
-        ErrorKind::Transport { phase, .. } if *phase >= Phase::Send => {
+        ErrorKind::Transport(error) if error.phase >= Phase::Send => {
             let mut instance = instance.clone();
             instance.host.client = client.within(Some(MOMENT));
             instance

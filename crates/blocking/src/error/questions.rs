@@ -17,10 +17,8 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self.decisive() {
             ErrorKind::Request(_) => ErrorCode::BadParameters,
-            ErrorKind::Transport {
-                phase: Phase::Read, ..
-            } => ErrorCode::InvalidResponse,
-            ErrorKind::Transport { .. } => ErrorCode::CannotConnect,
+            ErrorKind::Transport(error) if error.phase == Phase::Read => ErrorCode::InvalidResponse,
+            ErrorKind::Transport(_) => ErrorCode::CannotConnect,
             ErrorKind::Reply(error) => error
                 .api()
                 .map_or(ErrorCode::InvalidResponse, |refusal| refusal.code.clone()),
@@ -49,6 +47,13 @@ impl Error {
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
     }
 
+    /// A 409 of the hub itself.
+    #[cfg(feature = "pack")]
+    pub(crate) fn is_hubs_conflict(&self) -> bool {
+        self.api()
+            .is_some_and(|refusal| refusal.is_conflict() && refusal.is_from_hub())
+    }
+
     /// In use, or already there (409).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -64,7 +69,7 @@ impl Error {
     /// No connection could be made; nothing was sent, in no attempt.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.decisive(), ErrorKind::Transport { .. })
+        matches!(self.decisive(), ErrorKind::Transport(_))
             && self.phase().is_some_and(|phase| phase < Phase::Send)
     }
 
@@ -73,9 +78,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self.decisive() {
             ErrorKind::Deadline { .. } | ErrorKind::Idle { .. } => true,
-            ErrorKind::Transport { source, .. } => source
-                .downcast_ref::<io::Error>()
-                .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut),
+            ErrorKind::Transport(error) => error.io_kind() == Some(io::ErrorKind::TimedOut),
             _ => false,
         }
     }
@@ -137,9 +140,9 @@ impl Error {
     /// Whether the same request may succeed later, as far as the network is concerned.
     pub(crate) fn may_pass(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Transport { phase, source } => {
-                let kind = source.downcast_ref().map(io::Error::kind);
-                match phase {
+            ErrorKind::Transport(error) => {
+                let kind = error.io_kind();
+                match error.phase {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     _ => {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
@@ -157,9 +160,9 @@ impl Error {
     /// The connection was at fault, and the request may be sent again on another.
     pub(crate) fn is_lost(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Transport { phase, source } => {
-                let kind = source.downcast_ref().map(io::Error::kind);
-                match phase {
+            ErrorKind::Transport(error) => {
+                let kind = error.io_kind();
+                match error.phase {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     // A certificate does not get better.
                     Phase::Tls => {
@@ -188,17 +191,6 @@ impl Error {
 
     #[cfg(not(feature = "ureq"))]
     fn is_forbidden_by_a_proxy(&self) -> bool {
-        false
-    }
-
-    /// Whether it is a proxy that is at fault, and not the hub.
-    #[cfg(feature = "ureq")]
-    pub(super) fn goes_by_a_proxy(&self) -> bool {
-        self.proxy().is_some()
-    }
-
-    #[cfg(not(feature = "ureq"))]
-    pub(super) fn goes_by_a_proxy(&self) -> bool {
         false
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use scramjet_client_core::ReplyError;
 
 use super::Request;
-use crate::{Error, ErrorKind, Phase};
+use crate::{Error, ErrorKind, Phase, TransportErrorKind};
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,8 +26,8 @@ impl fmt::Display for Error {
         match (&self.0.kind, &self.0.request) {
             (ErrorKind::Request(error), None) => write!(f, "{error}"),
             (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
-            (ErrorKind::Transport { phase, .. }, _) => f.write_str(match phase {
-                Phase::Resolve | Phase::Connect if self.goes_by_a_proxy() => {
+            (ErrorKind::Transport(error), _) => f.write_str(match error.phase {
+                Phase::Resolve | Phase::Connect if error.kind == TransportErrorKind::Proxy => {
                     "could not connect through the proxy, and nothing was sent to the hub"
                 }
                 Phase::Resolve => "could not find the host; is the address right?",
@@ -66,14 +66,15 @@ impl fmt::Display for Error {
                 f.write_str(")")
             }
             _ => Ok(()),
-        }
+        }?;
+        self.0.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
 impl Error {
     /// The last attempt was not sent, and one before it was.
     fn is_sent_before(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Transport { phase, .. } if phase < Phase::Send)
+        matches!(&self.0.kind, ErrorKind::Transport(error) if error.phase < Phase::Send)
             && self.reached() >= Phase::Send
     }
 }

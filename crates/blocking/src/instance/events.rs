@@ -1,55 +1,41 @@
 //! What an instance emits, and what is sent to it.
 
-use scramjet_client_core::{
-    Event, EventLines, EventName, LastEvent, NextEvent, ReadEvents, RequestError, SendEvent,
-};
+use scramjet_client_core::{Event, EventLines, EventName, ReadEvents, RequestError, SendEvent};
 use serde::Serialize;
 
 use crate::{Error, EventStream, Follow, InstanceClient};
 use scramjet_client_core::flow;
 
 impl InstanceClient {
-    /// `GET /instance/:id/once/:name`: waits for the next event of this name, for as long as it takes.
+    /// Waits for the next event of this name, for as long as it takes: the same as
+    /// [`wait_next_event`](Self::wait_next_event), by the name that it has in the TypeScript client.
     ///
-    /// It waits for ever for an event that fired before, or where the instance ends meanwhile. For an event that may have
-    /// fired already, such as `ready` after a start, use [`event`](Self::event).
-    ///
-    /// 1.x hubs lose numbers, booleans, `""` and `{}` on the way (they come as `null`), and an object with a member
-    /// `opStatus` is taken for the status of the answer. Emit strings, arrays or objects.
+    /// An event that fired before does not count. For one that may have fired already, such as `ready`
+    /// after a start, use [`event`](Self::event).
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`wait_next_event`](Self::wait_next_event).
     #[doc(alias = "getNextEvent")]
     pub fn next_event<N>(&self, name: N) -> Result<Event, Error>
     where
         N: TryInto<EventName>,
         RequestError: From<N::Error>,
     {
-        let name = name.try_into().map_err(RequestError::from)?;
-        self.host.call(&NextEvent {
-            id: &self.id,
-            name: &name,
-        })
+        self.wait_next_event(name)
     }
 
-    /// `GET /instance/:id/event/:name`: the last event of this name; waits for the first, for as long as it takes.
-    ///
-    /// It waits for ever where the instance ends meanwhile. On 1.x an event with nothing, `null`, `false`, `0` or `""` as
-    /// its data does not count; and see [`next_event`](Self::next_event) for data that 1.x loses.
+    /// Waits for an event of this name, which may have fired at any time since the start: the same as
+    /// [`wait_event`](Self::wait_event), by the name that it has in the TypeScript client.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`wait_event`](Self::wait_event).
     #[doc(alias = "getEvent")]
     pub fn event<N>(&self, name: N) -> Result<Event, Error>
     where
         N: TryInto<EventName>,
         RequestError: From<N::Error>,
     {
-        let name = name.try_into().map_err(RequestError::from)?;
-        self.host.call(&LastEvent {
-            id: &self.id,
-            name: &name,
-        })
+        self.wait_event(name)
     }
 
     /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub has answered, so that an

@@ -78,7 +78,7 @@ impl InstanceClient {
                 }
             });
         sending.map_err(|error| {
-            Call::unbuilt::<ReadStream<'_>>().unanswered(TransportError::connect(error).into())
+            Call::unbuilt::<ReadStream<'_>>().unanswered(TransportError::connect(error))
         })?;
 
         let mut received = 0;
@@ -160,7 +160,7 @@ fn finish(
             Ok(Err(error)) => {
                 return match error.kind() {
                     // Nobody was there any more to take the rest.
-                    ErrorKind::Transport { .. } | ErrorKind::Reply(_) => Ok(false),
+                    ErrorKind::Transport(_) | ErrorKind::Reply(_) => Ok(false),
                     _ => Err(error),
                 };
             }

@@ -1,12 +1,18 @@
 //! Waiting for what an instance does, and not for ever where it cannot do it any more.
 
 use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
-use scramjet_client_core::{Event, EventName, GetInstance, InstanceId, LastEvent, RequestError};
+use scramjet_client_core::{
+    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
+};
 
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::client::Client;
 use crate::{Ended, Error, InstanceClient};
+
+/// Added to a timeout on hubs that do not tell of such events.
+const HIDDEN: &str = "if the event has fired before, this hub does not tell of it unless it had \
+                      data: emit it with a text";
 
 impl InstanceClient {
     /// Waits for an event, which may have fired at any time since the start. `GET /instance/:id/event/:name`, and on 1.x
@@ -101,7 +107,9 @@ impl InstanceClient {
         let about = client.describe(&GetInstance { id: &self.id });
         let endpoint = client.endpoint().clone();
         let flow = WaitForEnd::new(endpoint, self.id.clone(), client.patience());
-        client.drive(about, flow)
+        let ended = client.drive(about, flow)?;
+        client.notice_end(&self.id);
+        Ok(ended)
     }
 
     fn wait<N>(&self, names: impl IntoIterator<Item = N>, since: Since) -> Result<Event, Error>
@@ -115,9 +123,10 @@ impl InstanceClient {
             .map_err(RequestError::from)?;
         let client = self.host.client.begin();
         let id = &self.id;
-        let about = names
-            .first()
-            .map(|name| client.describe(&LastEvent { id, name }));
+        let about = names.first().map(|name| match since {
+            Since::Start => client.describe(&LastEvent { id, name }),
+            Since::Now => client.describe(&ReadEvents { id, name }),
+        });
         let endpoint = if names.is_empty() {
             client.endpoint().clone()
         } else {
@@ -125,15 +134,26 @@ impl InstanceClient {
         };
         let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
         let about = about.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        client.drive(about, flow)
+        let hides = |dialect: Dialect| !dialect.keeps_event_data();
+        client.drive(about, flow).map_err(|error| {
+            let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
+            match hidden && error.is_timeout() {
+                true => error.hinting(HIDDEN),
+                false => error,
+            }
+        })
     }
 }
 
 /// How the instance has ended; nothing if it has not.
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
-    match client.call(&GetInstance { id }) {
-        Ok(info) => Ok(Ended::of(info).ok()),
-        Err(error) if error.is_hubs_not_found() => Ok(Some(Ended::gone(id))),
-        Err(error) => Err(error),
+    let ended = match client.call(&GetInstance { id }) {
+        Ok(info) => Ended::of(info).ok(),
+        Err(error) if error.is_hubs_not_found() => Some(Ended::gone(id)),
+        Err(error) => return Err(error),
+    };
+    if ended.is_some() {
+        client.notice_end(id);
     }
+    Ok(ended)
 }

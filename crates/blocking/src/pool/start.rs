@@ -4,15 +4,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use scramjet_client_core::{GetLoadCheck, RequestError, StartOptions};
 
-use super::{InstancePool, Shared, Slot, watch};
+use super::{InstancePool, Shared, Slot, for_all, watch};
 use crate::call::Call;
 use crate::options::CallOptions;
-use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, TransportError, kill};
+use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, kill, threads};
 
 /// How long a hub has to tell its load: it takes half a second for it at most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +51,8 @@ impl PoolOptions {
         }
     }
 
-    /// Starts so many at the same time, each on a thread of its own. Where it is not said, one after another.
+    /// Starts so many at the same time, each on a thread. One after another by default, and if threads
+    /// cannot be created.
     pub fn at_once(self, at_once: usize) -> Self {
         Self {
             at_once: at_once.max(1),
@@ -173,12 +173,9 @@ impl PoolOptions {
                 }
             }
         };
-        if self.at_once <= 1 {
-            work();
-        } else {
-            thread::scope(|scope| {
-                (0..self.at_once.min(self.count)).for_each(|_| drop(scope.spawn(work)))
-            });
+        // A panic of the caller's transport: those that were started are killed all the same.
+        if let Err(panic) = threads::share(self.at_once.min(self.count), work) {
+            lock().failure.get_or_insert(Failure::Panic(panic));
         }
         let Launch {
             started, failure, ..
@@ -187,7 +184,7 @@ impl PoolOptions {
         let Some(failure) = failure else {
             return Ok(instances);
         };
-        kill_all(&instances);
+        kill_all(instances);
         match failure {
             Failure::Error(error) => Err(error),
             Failure::Panic(panic) => resume_unwind(panic),
@@ -255,12 +252,10 @@ impl<'a> Launch<'a> {
 impl InstancePool {
     fn look_after(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new()
-            .name("scramjet-pool".into())
-            .spawn(move || work(&shared));
-        self.watching.push(thread.map_err(|error| {
-            Call::in_general("start pool").unanswered(TransportError::connect(error).into())
-        })?);
+        let thread = threads::spawn("scramjet-pool", move || work(&shared));
+        let about = || Call::in_general("start pool");
+        self.watching
+            .push(thread.map_err(|error| about().failed(error))?);
         Ok(())
     }
 }
@@ -315,13 +310,11 @@ pub(super) fn least<'a>(
     least.map(|(_, sequence)| *sequence)
 }
 
-/// All at the same time. Nobody is told of a failure.
-pub(super) fn kill_all(instances: &[InstanceClient]) {
-    thread::scope(|scope| {
-        for instance in instances {
-            scope.spawn(|| kill::kill(&instance.host.client, instance.id()));
-        }
-    });
+/// Kills these instances. Nobody is told of a failure.
+pub(super) fn kill_all(instances: Vec<InstanceClient>) {
+    let kill = |instance: InstanceClient| kill::kill(&instance.host.client, instance.id());
+    // A panic of the caller's transport must not meet another one.
+    let _ = for_all(instances, |instance| drop(kill(instance)));
 }
 
 impl fmt::Display for Placement {

@@ -27,7 +27,8 @@ pub(super) fn watch(pool: &Shared, host: &HostClient) {
             .filter(|member| member.instance.host().base_url() == host.base_url())
         {
             if !living.contains(member.instance.id()) {
-                member.take();
+                // Nothing is left to be killed.
+                let _ = member.take();
             }
         }
     });
@@ -46,9 +47,8 @@ pub(super) fn replace(pool: &Shared) {
             let member = slot.member();
             if member.is_out() && !pool.over.is_cancelled() {
                 // Where it cannot be replaced now, it is tried again the next time.
-                if let Some(successor) = successor(pool, &sequences, index, member) {
-                    // Only this thread sets it.
-                    let _ = member.successor.set(Box::new(successor));
+                if let Some(successor) = successor(pool, &sequences, index, &member) {
+                    slot.replace(successor);
                 }
             }
         }
@@ -71,10 +71,10 @@ fn successor(
     let others: Vec<_> = pool
         .slots
         .iter()
-        .map(Slot::member)
         .filter_map(super::alive)
-        .map(|other| other.host().base_url())
+        .map(|other| other.host().base_url().to_owned())
         .collect();
+    let others: Vec<_> = others.iter().map(String::as_str).collect();
     let sequence = pool
         .options
         .choose(sequences, index, |loads| {

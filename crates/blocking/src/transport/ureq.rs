@@ -24,8 +24,10 @@ use scramjet_client_core::RequestError;
 
 use self::call::Call;
 use self::watch::Lost;
-use super::{BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError};
-use crate::CallLimits;
+use super::{
+    BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError, TransportErrorKind,
+};
+use crate::{CallLimits, threads};
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
 ///
@@ -61,7 +63,12 @@ impl Transport for UreqTransport {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+        if !call::is_possible() {
+            // The destructor of a thread-local value makes a call.
+            let sent = threads::elsewhere("scramjet-call", || self.send(request));
+            return sent.map_err(TransportError::connect)?;
+        }
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
         let fresh = parts.extensions.remove::<Fresh>().is_some();
@@ -94,22 +101,14 @@ impl Transport for UreqTransport {
                     closed: Some(source),
                     ..
                 },
-            ) if response.status().is_success() => Err(TransportError {
-                phase: Phase::Send,
-                source,
-            }
-            .into()),
+            ) if response.status().is_success() => Err(TransportError::new(Phase::Send, source)),
             // Asked whether it wants the upload, it did not.
             (Ok(response), _) if response.status().is_success() && unsent => {
                 let source = io::Error::new(
                     io::ErrorKind::UnexpectedEof,
                     "it was answered with a success before the upload was sent",
                 );
-                Err(TransportError {
-                    phase: Phase::Send,
-                    source: source.into(),
-                }
-                .into())
+                Err(TransportError::new(Phase::Send, source))
             }
             (Ok(response), call) => {
                 let mut response = response
@@ -122,7 +121,7 @@ impl Transport for UreqTransport {
                 response.extensions_mut().insert(call.timings);
                 Ok(response)
             }
-            (Err(error), call) => Err(unanswered(cause(error), call).into()),
+            (Err(error), call) => Err(unanswered(cause(error), call)),
         }
     }
 }
@@ -181,15 +180,11 @@ impl Read for Incoming {
 /// How far a call got that has no answer, and why it has none.
 fn unanswered(source: BoxError, call: Call) -> TransportError {
     if tls::is_refusal(&*source) {
-        return TransportError {
-            phase: Phase::Tls,
-            source,
-        };
+        let mut error = TransportError::new(Phase::Tls, source);
+        error.kind = TransportErrorKind::Tls;
+        return error;
     }
-    TransportError {
-        phase: call.phase,
-        source: call.closed.unwrap_or(source),
-    }
+    TransportError::new(call.phase, call.closed.unwrap_or(source))
 }
 
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.

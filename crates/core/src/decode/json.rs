@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Decode, ReplyError, Single, Step};
+use crate::{Decode, ReplyError, Single, Step, json};
 
 /// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
 pub struct Json<T> {
@@ -86,7 +86,7 @@ impl<T: DeserializeOwned> Decode for Json<T> {
                 } else {
                     text
                 };
-                serde_json::from_str(text)
+                json::parse(text)
                     .map(Step::Item)
                     .map_err(|source| ReplyError::body(source, &body))
             }

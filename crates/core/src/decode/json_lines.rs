@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::text::Text;
-use crate::{Decode, ReplyError, Step};
+use crate::{Decode, ReplyError, Step, json};
 
 /// The body as lines of JSON, cut as by [`Lines`](crate::Lines). Empty lines are passed over.
 ///
@@ -35,14 +35,6 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
         self.text.lines.feed(bytes);
     }
 
-    fn room(&mut self) -> &mut [u8] {
-        self.text.lines.room()
-    }
-
-    fn filled(&mut self, length: usize) {
-        self.text.lines.filled(length);
-    }
-
     fn end(&mut self) {
         self.text.lines.end();
     }
@@ -55,7 +47,7 @@ impl<T: DeserializeOwned> Decode for JsonLines<T> {
                 Step::End => return Ok(Step::End),
             };
             if !line.trim_ascii().is_empty() {
-                return serde_json::from_str(line)
+                return json::parse(line)
                     .map(Step::Item)
                     .map_err(|source| ReplyError::body(source, line.as_bytes()));
             }

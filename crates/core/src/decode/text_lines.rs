@@ -18,14 +18,6 @@ impl Decode for TextLines {
         self.text.lines.feed(bytes);
     }
 
-    fn room(&mut self) -> &mut [u8] {
-        self.text.lines.room()
-    }
-
-    fn filled(&mut self, length: usize) {
-        self.text.lines.filled(length);
-    }
-
     fn end(&mut self) {
         self.text.lines.end();
     }

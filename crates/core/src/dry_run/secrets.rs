@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
+use crate::json;
+
 /// Takes the place of a secret.
 const HIDDEN: &str = "***";
 
@@ -70,7 +72,7 @@ pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>)
 
 /// A body that holds nothing secret, or is not JSON, stays as it is to the byte.
 pub(super) fn hide_in_json(body: &mut Vec<u8>, hidden: &mut Vec<String>) {
-    let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
+    let Some(mut value) = json::parse_bytes::<Value>(body) else {
         return;
     };
     if hide(&mut value, hidden) {

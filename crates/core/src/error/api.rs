@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::ErrorCode;
 use super::message::{Words, said};
+use crate::json;
 
 /// The other side received the request and refused it.
 ///
@@ -39,7 +40,7 @@ impl ApiError {
     /// Makes sense of a refusal; `reason` is the reason phrase of the status line, which holds the only text of some refusals.
     #[must_use]
     pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
-        let json = serde_json::from_slice::<Value>(&body).ok();
+        let json = json::parse_bytes::<Value>(&body);
         let words = Words::of(status, json.as_ref(), &body);
         let meant = words.status.unwrap_or(status);
         let message = redirection(status, headers)
@@ -65,7 +66,7 @@ impl ApiError {
     /// The body as JSON, where it is JSON: all that the hub sent, for members that are not modelled here.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.body).ok()
+        json::parse_bytes(&self.body)
     }
 
     /// Gives the refusal another meaning, where it is known to be a misleading one.

@@ -205,22 +205,27 @@ struct Reading<D> {
 /// Why an exchange gave no value.
 #[derive(Debug)]
 pub(super) enum CallError {
-    Failed { progress: Progress, passes: bool },
+    Failed {
+        progress: Progress,
+        passes: bool,
+    },
     Reply(Box<ReplyError>),
+    /// A refusal of which the end is missing.
+    CutOff(Box<ReplyError>),
 }
 
 impl CallError {
     pub(super) fn of(self, id: ExchangeId) -> FlowError {
         match self {
             Self::Failed { .. } => FlowError::Failed(id),
-            Self::Reply(error) => FlowError::Reply(id, error),
+            Self::Reply(error) | Self::CutOff(error) => FlowError::Reply(id, error),
         }
     }
 
     pub(super) fn api(&self) -> Option<&ApiError> {
         match self {
             Self::Failed { .. } => None,
-            Self::Reply(error) => error.api(),
+            Self::Reply(error) | Self::CutOff(error) => error.api(),
         }
     }
 
@@ -230,6 +235,11 @@ impl CallError {
         match self {
             Self::Failed { passes, .. } => *passes,
             Self::Reply(error) => error.is_transient(),
+            // Its words may have said more than its status.
+            Self::CutOff(error) => {
+                let refusal = error.api();
+                error.is_transient() || refusal.is_some_and(|api| api.status.is_server_error())
+            }
         }
     }
 
@@ -256,7 +266,7 @@ impl CallError {
     pub(super) fn may_be_carried_out(&self) -> bool {
         match self {
             Self::Failed { progress, .. } => *progress >= Progress::MayBeReceived,
-            Self::Reply(error) => match error.api() {
+            Self::Reply(error) | Self::CutOff(error) => match error.api() {
                 // A gateway that waits in vain for the hub has passed the request on.
                 Some(refusal) => matches!(refusal.received_status.as_u16(), 502 | 504 | 520..=530),
                 None => true,
@@ -313,7 +323,9 @@ impl<D: Decode> Call<D> {
                     State::Over => came,
                     // A refusal that was cut off is a refusal still.
                     State::Answered(reply) => match reply.cut_off() {
-                        error if error.api().is_some() => self.over(CallError::Reply(error.into())),
+                        error if error.api().is_some() => {
+                            self.over(CallError::CutOff(error.into()))
+                        }
                         _ => self.over(CallError::Failed {
                             progress: Progress::Answered,
                             passes,
@@ -366,7 +378,7 @@ impl<D: Decode> Call<D> {
     pub(super) fn decode_by<E: Decode>(self, decoder: E) -> Call<E> {
         let state = match self.state {
             State::Sent(Reading { refusal, .. }) => State::Sent(Reading { decoder, refusal }),
-            State::Answered(reply) => State::Answered(reply.decode_by(decoder)),
+            State::Answered(reply) => State::Answered(reply.with_decoder(decoder)),
             State::Over => State::Over,
         };
         Call { id: self.id, state }

@@ -26,10 +26,6 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// may keep the head back until the first event.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
-/// After so many unanswered questions in a row, the connections on which events are awaited are
-/// taken for dead as well.
-const UNANSWERED: u32 = 2;
-
 /// The events that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
@@ -72,7 +68,6 @@ pub(super) struct EventWait {
     keeps_data: bool,
     listeners: Vec<Listener>,
     status: StatusCheck,
-    unanswered: u32,
     outage: Outage,
     /// An event without its data, which may come with it until this time.
     bare: Option<(Event, Duration)>,
@@ -166,7 +161,6 @@ impl EventWait {
             keeps_data,
             listeners: names.into_iter().map(listener).collect(),
             status: StatusCheck::at(now + FIRST_TICK, id, FIRST_TICK),
-            unanswered: 0,
             outage: Outage::new(patience),
             bare: None,
             ended: None,
@@ -213,7 +207,13 @@ impl EventWait {
     }
 
     /// A way to an event has come to nothing.
-    fn lost(&mut self, now: Duration, id: ExchangeId, error: CallError) -> Option<Duration> {
+    fn lost(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        id: ExchangeId,
+        error: CallError,
+    ) -> Option<Duration> {
         if let Some(last) = &mut self.ended {
             if !error.may_succeed_later() && !error.has_status(404) {
                 return None;
@@ -223,8 +223,9 @@ impl EventWait {
             return Some(again);
         }
         if error.api().is_some_and(|refusal| refusal.is_not_found()) {
-            // The state of the instance tells what it means.
+            // The state of the instance tells what it means, and not the one of a while ago.
             self.refused = Some((id, error));
+            self.status.abort(outbox);
             self.status.ask_now(now);
             return Some(Duration::MAX);
         }
@@ -243,7 +244,6 @@ impl EventWait {
         match finding {
             Finding::Ended(ended) => self.ask_for_last_words(outbox, now, ended),
             Finding::Alive(_) => {
-                self.unanswered = 0;
                 self.outage.is_over();
                 match self.refused.take() {
                     Some((id, error)) if error.api().is_some_and(|api| api.is_from_hub()) => {
@@ -256,8 +256,7 @@ impl EventWait {
             }
             // Its connections may be dead without a word. What else is wrong shows in the others.
             Finding::Unknown(id, error) => {
-                self.unanswered += 1;
-                if error.may_succeed_later() && self.unanswered >= UNANSWERED {
+                if error.may_succeed_later() {
                     match self.outage.goes_on(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
                         None => self.outcome = Some(Err(error.of(id))),
@@ -307,7 +306,7 @@ impl EventWait {
     }
 
     /// The response to a question about the last event.
-    fn answered(&mut self, now: Duration, index: usize, input: &Input<'_>) {
+    fn answered(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
@@ -332,7 +331,7 @@ impl EventWait {
                 self.heard(now, event, false, damaged);
                 None
             }
-            Err(error) => self.lost(now, id, error),
+            Err(error) => self.lost(outbox, now, id, error),
         };
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ask = next.map_or(Way::Unused, Way::At);
@@ -340,7 +339,7 @@ impl EventWait {
     }
 
     /// Something of a stream of events.
-    fn streamed(&mut self, now: Duration, index: usize, input: &Input<'_>) {
+    fn streamed(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
@@ -363,14 +362,23 @@ impl EventWait {
                 Came::Item(event) => self.heard(now, event, true, false),
                 Came::Broken(error) => self.outcome = Some(Err(FlowError::Reply(id, error))),
                 // It has no end: the connection was closed in good order, by a proxy for example.
-                Came::End => self.reopen_stream(now, index, id, CallError::cut_off()),
-                Came::Error(error) => self.reopen_stream(now, index, id, error),
+                Came::End => {
+                    self.reopen_stream(outbox, now, index, id, CallError::cut_off());
+                }
+                Came::Error(error) => self.reopen_stream(outbox, now, index, id, error),
             }
         }
     }
 
-    fn reopen_stream(&mut self, now: Duration, index: usize, id: ExchangeId, error: CallError) {
-        let next = self.lost(now, id, error);
+    fn reopen_stream(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        index: usize,
+        id: ExchangeId,
+        error: CallError,
+    ) {
+        let next = self.lost(outbox, now, id, error);
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.stream = next.map_or(Way::Unused, Way::At);
             // What fires before the stream is open again is told as the last event.
@@ -412,8 +420,8 @@ impl Part for EventWait {
             return self.found(outbox, now, finding);
         }
         for index in 0..self.listeners.len() {
-            self.answered(now, index, input);
-            self.streamed(now, index, input);
+            self.answered(outbox, now, index, input);
+            self.streamed(outbox, now, index, input);
         }
     }
 

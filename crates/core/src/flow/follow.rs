@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -23,16 +24,16 @@ const INSTANCE_SILENCE: Duration = Duration::from_secs(2);
 
 /// After so long a silence, the hub is asked for its version: its streams never end, and a
 /// connection may be dead without a word.
-const HUB_SILENCE: Duration = Duration::from_secs(30);
+const HUB_SILENCE: Duration = Duration::from_secs(15);
 
 /// How long the hub has to answer that.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// After so many unanswered questions in a row, the connection is taken for dead.
-const UNANSWERED: u32 = 2;
-
 /// How long to wait for the head of a stream. A proxy may keep it back until something is written.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
+
+/// How many times a stream that does not answer is opened again after the end of its instance.
+const DOUBTS: u32 = 5;
 
 /// How long a stream may go on after its instance has ended.
 const ECHO: Duration = Duration::from_millis(500);
@@ -98,6 +99,8 @@ pub struct Follow<D: Decode> {
     open: Box<Open<D>>,
     seen: Option<Box<dyn Seen<D::Item> + Send + Sync>>,
     state: State<D>,
+    /// The stream was opened again, and its head has not come yet.
+    gap: Option<Lost>,
     ready: VecDeque<Result<Followed<D::Item>, FlowError>>,
     check: Check,
     outage: Outage,
@@ -147,9 +150,9 @@ struct Lost {
 struct Check {
     status: Option<StatusCheck>,
     version: Option<Call<Json<HubVersion>>>,
-    unanswered: u32,
-    /// The instance has ended, and the stream was opened once more because it had not answered.
-    doubted: bool,
+    /// How many times the stream of an ended instance was opened again, because it had not
+    /// answered.
+    doubts: u32,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
@@ -236,6 +239,7 @@ impl Follow<Chunks> {
             subject,
             open,
             state,
+            gap,
             ready,
             check,
             outage,
@@ -252,6 +256,7 @@ impl Follow<Chunks> {
             open: Box::new(move |outbox, lost| Ok(open(outbox, lost)?.decode_by(again()))),
             seen: None,
             state: state.map(|call| call.decode_by(decoder())),
+            gap,
             ready: VecDeque::new(),
             check,
             outage,
@@ -334,12 +339,12 @@ impl<D: Decode + 'static> Follow<D> {
             open: Box::new(open),
             seen: None,
             state: State::At(Duration::ZERO, None),
+            gap: None,
             ready: VecDeque::new(),
             check: Check {
                 status,
                 version: None,
-                unanswered: 0,
-                doubted: false,
+                doubts: 0,
             },
             outage: Outage::new(Patience::ENDLESS),
             began: false,
@@ -363,29 +368,33 @@ impl<D: Decode + 'static> Follow<D> {
 
     /// Ends in good order; a gap that nothing came after is told before.
     fn end(&mut self, now: Duration) {
-        let state = core::mem::replace(&mut self.state, State::Over);
-        if let State::At(_, Some(lost)) | State::Opening(_, Some(lost), _) = state {
-            self.ready.push_back(Ok(lost.into_gap(now)));
-        }
+        let lost = match core::mem::replace(&mut self.state, State::Over) {
+            State::At(_, lost) | State::Opening(_, lost, _) => lost,
+            _ => self.gap.take(),
+        };
+        self.ready.extend(lost.map(|lost| Ok(lost.into_gap(now))));
         self.ready.push_back(Ok(Followed::End));
     }
 
     /// The stream is open, or its head is late.
     fn opened(&mut self, now: Duration, headed: bool) {
-        self.outage.is_over();
-        self.check.unanswered = 0;
         if !core::mem::replace(&mut self.began, true) {
             self.ready.push_back(Ok(Followed::Opened));
         }
         match core::mem::replace(&mut self.state, State::Over) {
             State::Opening(call, lost, _) => {
-                self.ready.extend(lost.map(|lost| Ok(lost.into_gap(now))));
+                self.gap = lost;
                 self.state = State::Open(call, now, headed);
             }
             State::Open(call, last, before) => {
                 self.state = State::Open(call, last, before || headed);
             }
             state => self.state = state,
+        }
+        if headed {
+            self.outage.is_over();
+            let gap = self.gap.take().map(|lost| Ok(lost.into_gap(now)));
+            self.ready.extend(gap);
         }
     }
 
@@ -400,9 +409,10 @@ impl<D: Decode + 'static> Follow<D> {
         let passes = error.may_succeed_later() || (is_gone && !error.is_hubs_not_found());
         let lost = match state {
             State::At(_, lost) | State::Opening(_, lost, _) => lost,
-            _ => None,
+            _ => self.gap.take(),
         };
-        if is_gone && error.is_hubs_not_found() && self.began {
+        // Without a gap, nothing was ever read of it.
+        if is_gone && error.is_hubs_not_found() && self.reopened {
             self.state = State::At(Duration::MAX, lost);
             return self.end(now);
         }
@@ -509,9 +519,9 @@ impl<D: Decode + 'static> Follow<D> {
             Some(Finding::Ended(_)) => {
                 let state = core::mem::replace(&mut self.state, State::Over);
                 self.state = match state {
-                    // Its connection may have been dead all the time: it is opened once more.
-                    State::Open(call, last, false) if !self.check.doubted => {
-                        self.check.doubted = true;
+                    // Its connection may have been dead all the time.
+                    State::Open(call, last, false) if self.check.doubts < DOUBTS => {
+                        self.check.doubts += 1;
                         let id = call.id;
                         self.outbox.close(&call);
                         self.state = State::Open(call, last, false);
@@ -525,7 +535,6 @@ impl<D: Decode + 'static> Follow<D> {
             }
             Some(Finding::Unknown(_, error)) => self.unanswered(now, &error),
             Some(Finding::Alive(_)) | None => {
-                self.check.unanswered = 0;
                 // The next question comes after another silence.
                 if let State::Open(_, last, _) = &mut self.state {
                     *last = now;
@@ -537,14 +546,13 @@ impl<D: Decode + 'static> Follow<D> {
         }
     }
 
+    /// Nobody has answered the question: the connection of the stream is probably dead, too.
     fn unanswered(&mut self, now: Duration, error: &CallError) {
-        self.check.unanswered += u32::from(error.may_succeed_later());
         if let State::Open(call, last, _) = &mut self.state {
             *last = now;
-            if self.check.unanswered >= UNANSWERED {
+            if error.may_succeed_later() {
                 let id = call.id;
                 self.outbox.close(call);
-                self.check.unanswered = 0;
                 self.lost(now, id, CallError::cut_off());
             }
         }
@@ -670,6 +678,7 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 struct SeenLines {
     /// Only lines about this instance count, of the log of the hub.
     instance: Option<InstanceId>,
+    /// By their times, with everything that tells one from another.
     recent: BTreeSet<(u64, String)>,
     latest: u64,
 }
@@ -689,7 +698,14 @@ impl Seen<LogLine> for SeenLines {
         let Some(time) = line.time_ms else {
             return true;
         };
-        let key = (time, line.msg.clone());
+        let LogLine {
+            msg,
+            from,
+            id,
+            data,
+            ..
+        } = line;
+        let key = (time, format!("{msg} {from:?} {id:?} {data:?}"));
         let oldest = self.latest.saturating_sub(Self::DISORDER);
         if again && (time < oldest || self.recent.contains(&key)) {
             return false;

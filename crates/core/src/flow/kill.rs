@@ -49,6 +49,8 @@ pub(super) struct Killer {
     status: StatusCheck,
     state: State,
     attempts: usize,
+    /// How many times the hub itself has refused.
+    refusals: usize,
     ends: Duration,
     last: Option<(ExchangeId, CallError)>,
     outcome: Outcome<()>,
@@ -71,6 +73,7 @@ impl Killer {
             status: StatusCheck::at(now, id, Duration::from_millis(200)),
             state: State::At(now),
             attempts: 0,
+            refusals: 0,
             ends: now + KILL_LIMIT,
             last: None,
             outcome: None,
@@ -83,7 +86,7 @@ impl Killer {
 
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
         let (id, limit) = (self.status.id(), Some(ANSWER_LIMIT));
-        self.state = if self.attempts < RETRY_DELAYS.len() {
+        self.state = if self.refusals < RETRY_DELAYS.len() {
             let options = &KillOptions::new().remove_immediately(true);
             State::Killing(outbox.send(&KillInstance { id, options }, limit)?)
         } else {
@@ -108,15 +111,16 @@ impl Killer {
         self.state = State::At(now + delay);
     }
 
-    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError, stopping: bool) {
+    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError) {
         if error.is_hubs_not_found() {
             return self.outcome = Some(Ok(()));
         }
-        let refused = error.has_status(400) || error.has_status(404);
-        if refused || error.may_be_carried_out() {
+        let refused = error.has_status(400);
+        self.refusals += usize::from(refused);
+        if refused || error.has_status(404) || error.may_be_carried_out() {
             self.last = Some((id, error));
             self.check(now);
-        } else if error.may_succeed_later() && !stopping {
+        } else if error.may_succeed_later() && self.attempts < RETRY_DELAYS.len() {
             self.last = Some((id, error));
             self.pause(now);
         } else {
@@ -166,11 +170,10 @@ impl Part for Killer {
             }
             State::Killing(call) | State::Stopping(call) => {
                 let (id, result) = (call.id, call.value(input));
-                let stopping = matches!(self.state, State::Stopping(_));
                 match result {
                     None => {}
                     Some(Ok(_)) => self.outcome = Some(Ok(())),
-                    Some(Err(error)) => self.answered(now, id, error, stopping),
+                    Some(Err(error)) => self.answered(now, id, error),
                 }
             }
         }

@@ -242,14 +242,6 @@ impl Decode for EventLines {
         self.lines.feed(bytes);
     }
 
-    fn room(&mut self) -> &mut [u8] {
-        self.lines.room()
-    }
-
-    fn filled(&mut self, length: usize) {
-        self.lines.filled(length);
-    }
-
     fn end(&mut self) {
         self.lines.end();
     }

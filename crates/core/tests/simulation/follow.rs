@@ -7,7 +7,7 @@ use scramjet_client_core::{JsonLines, LogLine};
 use scramjet_client_testing::model::{Exit, ProgramSpec};
 
 use crate::for_seeds;
-use crate::network::{Driven, Faults};
+use crate::network::{Driven, Faults, LATENCY};
 use crate::world::{SEQUENCE, World};
 
 const LINES: usize = 12;
@@ -64,7 +64,13 @@ fn follow(
     (lines, gaps, result)
 }
 
-fn check(world: &World, lines: &[String], gaps: usize, result: &Result<(), FlowError>) {
+fn check(
+    world: &World,
+    lines: &[String],
+    gaps: usize,
+    result: &Result<(), FlowError>,
+    too_late: bool,
+) {
     let numbers: Vec<usize> = lines
         .iter()
         .map(|line| line[5..].parse().unwrap())
@@ -77,7 +83,7 @@ fn check(world: &World, lines: &[String], gaps: usize, result: &Result<(), FlowE
     match result {
         Ok(()) => assert!(all || gaps > 0, "lost without a word: {numbers:?}"),
         Err(error) => assert!(
-            world.faults != Faults::NONE && numbers.is_empty(),
+            (world.faults != Faults::NONE || too_late) && numbers.is_empty(),
             "{error}"
         ),
     }
@@ -90,9 +96,12 @@ fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
         let pause = world.chance.millis(1200) + Duration::from_millis(20);
         world.hub.program("steps", counting(pause));
         let (id, key) = world.instance();
+        let arrival = world.hub.now() + Duration::from_millis(LATENCY);
         let flow = Follow::instance_log(world.endpoint(), id).unwrap();
         let (lines, gaps, result) = follow(&mut world, flow, None);
-        check(&world, &lines, gaps, &result);
+        // 0.18 forgets an instance with its end.
+        let too_late = !world.is_v1() && world.died_at(key).is_some_and(|died| died <= arrival);
+        check(&world, &lines, gaps, &result, too_late);
         if result.is_ok() {
             assert!(world.is_dead(key), "over before the end of the instance");
             if world.is_v1() {
@@ -114,7 +123,7 @@ fn follow_hub_log_tells_each_line_once() {
         let flow = Follow::hub_log(world.endpoint());
         let last = format!("line {}", LINES - 1);
         let (lines, gaps, result) = follow(&mut world, flow, Some(&last));
-        check(&world, &lines, gaps, &result);
+        check(&world, &lines, gaps, &result, false);
         if result.is_ok() {
             assert_eq!(lines.len(), LINES, "{lines:?}");
         }

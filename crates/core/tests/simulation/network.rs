@@ -14,6 +14,12 @@ use crate::world::Chance;
 /// After so long without a word, the keep-alive of TCP takes a connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// One way through a network without faults takes less than so many milliseconds.
+pub(crate) const LATENCY: u64 = 12;
+
+/// A longer latency makes an answer come after half a second or more.
+const SLOW: Duration = Duration::from_millis(240);
+
 /// How often something goes wrong, in a thousand requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Faults {
@@ -80,7 +86,9 @@ pub(crate) struct Driven<F: Flow> {
     faults: Faults,
     wakes: Option<Duration>,
     pub(crate) sent: Vec<Sent>,
-    given_up: bool,
+    /// How many times in a row a gateway has said `404` to each request.
+    not_found: BTreeMap<String, u32>,
+    pub(crate) given_up: bool,
 }
 
 /// A request that a flow has sent.
@@ -89,7 +97,7 @@ pub(crate) struct Sent {
     pub(crate) line: String,
     /// The hub has it, or had it.
     pub(crate) reached: bool,
-    /// Nothing is heard of it for a long time.
+    /// Nothing is heard of it for half a second or more.
     pub(crate) silent: bool,
 }
 
@@ -107,6 +115,7 @@ where
             faults,
             wakes: None,
             sent,
+            not_found: BTreeMap::new(),
             given_up: false,
         }
     }
@@ -121,7 +130,7 @@ where
             let now = self.now(hub);
             match self.flow.poll(now) {
                 Command::Send(send) => {
-                    let line = format!("{} {}", send.request.method(), send.request.uri().path());
+                    let line = line(&send.request);
                     chance.tell(hub, &format!("-> {line}"));
                     self.sent.push(Sent {
                         line,
@@ -188,8 +197,22 @@ where
             8 | 9 => Fault::Gateway([502, 503, 504, 404, 404][chance.index(5)]),
             _ => Fault::GatewayBehind([502, 504][chance.index(2)]),
         });
+        let not_found = self.not_found.entry(line(&request)).or_default();
+        let fault = match fault {
+            // Nobody could tell a fourth one from the hub's own.
+            Some(Fault::Gateway(404)) if *not_found == 3 => Some(Fault::Gateway(502)),
+            fault => fault,
+        };
+        *not_found = match fault {
+            Some(Fault::Gateway(404)) => *not_found + 1,
+            _ => 0,
+        };
         let slow = self.faults.per_mille > 0 && chance.of(50) == 0;
-        let latency = Duration::from_millis(if slow { chance.of(900) } else { chance.of(12) });
+        let latency = if slow {
+            chance.millis(900)
+        } else {
+            chance.millis(LATENCY)
+        };
         let fails = |at| Vec::from([(at, Coming::Failed)]);
         let coming = match fault {
             Some(Fault::Refused) => fails(now + latency),
@@ -215,12 +238,10 @@ where
             received: 0,
             coming,
         };
+        let silent = matches!(fault, Some(Fault::Silent | Fault::DeadLink));
+        let last = self.sent.last_mut().into_iter();
+        last.for_each(|sent| sent.silent = silent || latency > SLOW);
         if let Some(fault) = fault {
-            let silent = matches!(fault, Fault::Silent | Fault::DeadLink);
-            self.sent
-                .last_mut()
-                .into_iter()
-                .for_each(|sent| sent.silent = silent);
             chance.tell(hub, &format!("   ({fault:?})"));
         }
         self.exchanges.insert(id, exchange);
@@ -328,7 +349,7 @@ where
 
 impl Exchange {
     fn line(&self) -> String {
-        format!("{} {}", self.request.method(), self.request.uri().path())
+        line(&self.request)
     }
 
     fn reaches_hub(&self) -> bool {
@@ -406,6 +427,10 @@ impl Exchange {
             }
         }
     }
+}
+
+fn line(request: &Request<Vec<u8>>) -> String {
+    format!("{} {}", request.method(), request.uri().path())
 }
 
 /// The answer of a gateway that does not reach the hub.

@@ -105,6 +105,7 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             Ok(ready) => {
                 let event = ready.event.as_ref().expect("an event that was awaited");
                 assert_eq!(event.name, "ready");
+                assert!(!driven.given_up, "given to nobody: {}", story());
                 let known = ready.started.id.as_str();
                 assert!(
                     running.iter().all(|id| id == known),

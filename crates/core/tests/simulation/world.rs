@@ -154,6 +154,13 @@ impl World {
         self.hub.record(key)?.last_event(name)
     }
 
+    /// Whether the last event of this name was emitted by this time.
+    pub(crate) fn emitted_by(&self, key: InstanceKey, name: &str, time: Duration) -> bool {
+        let events = self.hub.record(key).map(|record| &record.events);
+        let last = events.and_then(|events| events.iter().rfind(|(_, event, _)| event == name));
+        last.is_some_and(|(at, ..)| *at <= time)
+    }
+
     pub(crate) fn died_at(&self, key: InstanceKey) -> Option<Duration> {
         self.hub.record(key)?.ended
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, Request, Response};
-use scramjet_client_blocking::{CallLimits, Outgoing, Transport};
+use scramjet_client_blocking::{CallLimits, Outgoing, Phase, Transport, TransportError};
 
 use super::{Checked, STEP_TIMEOUT};
 use crate::replay::{Check, Exchange, Replay};
@@ -158,18 +158,24 @@ impl Scene {
         method: Method,
         path: &str,
         body: Outgoing<'a>,
-    ) -> Checked<Request<Outgoing<'a>>> {
-        Ok(Request::builder()
+    ) -> Result<Request<Outgoing<'a>>, TransportError> {
+        Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.origin))
-            .body(body)?)
+            .body(body)
+            .map_err(|error| TransportError::new(Phase::Connect, error))
     }
 
-    pub(super) fn send(&self, method: Method, path: &str, body: Outgoing<'_>) -> Checked<Received> {
+    pub(super) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Outgoing<'_>,
+    ) -> Result<Received, TransportError> {
         self.transport.send(self.request(method, path, body)?)
     }
 
-    pub(super) fn get(&self, path: &str) -> Checked<Received> {
+    pub(super) fn get(&self, path: &str) -> Result<Received, TransportError> {
         self.send(Method::GET, path, Outgoing::Empty)
     }
 
@@ -177,12 +183,16 @@ impl Scene {
         &self,
         reader: &mut (dyn Read + Send),
         length: Option<u64>,
-    ) -> Checked<Received> {
+    ) -> Result<Received, TransportError> {
         self.send(Method::POST, "/upload", Outgoing::Reader { reader, length })
     }
 
     /// Like [`send`](Self::send), within limits.
-    pub(super) fn send_within(&self, limits: &CallLimits, body: Outgoing<'_>) -> Checked<Received> {
+    pub(super) fn send_within(
+        &self,
+        limits: &CallLimits,
+        body: Outgoing<'_>,
+    ) -> Result<Received, TransportError> {
         let method = if matches!(body, Outgoing::Empty) {
             Method::GET
         } else {

@@ -1,48 +1,78 @@
 use std::time::{Duration, Instant};
 
+/// The end of time: later times would be those of no calendar.
+const END: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
 /// The time of a hub.
 #[derive(Debug)]
-pub(super) enum Clock {
-    Scaled { began: Instant, scale: f64 },
-    Manual(Duration),
+pub(super) struct Clock {
+    /// The time that was added by hand.
+    added: Duration,
+    /// Since when the time passes by itself, and how many times as fast as real time.
+    runs: Option<(Instant, f64)>,
 }
 
 impl Clock {
     pub(super) fn scaled(scale: f64) -> Self {
-        Self::Scaled {
-            began: Instant::now(),
-            scale,
+        Self {
+            added: Duration::ZERO,
+            runs: Some((Instant::now(), scale)),
         }
     }
 
     pub(super) fn manual() -> Self {
-        Self::Manual(Duration::ZERO)
+        Self {
+            added: Duration::ZERO,
+            runs: None,
+        }
     }
 
     pub(super) fn now(&self) -> Duration {
-        match self {
-            Self::Scaled { began, scale } => {
-                Duration::try_from_secs_f64(began.elapsed().as_secs_f64() * scale)
-                    .unwrap_or(Duration::MAX)
-            }
-            Self::Manual(now) => *now,
-        }
+        let passed = self.runs.map(|(since, scale)| {
+            Duration::try_from_secs_f64(since.elapsed().as_secs_f64() * scale)
+                .unwrap_or(Duration::MAX)
+        });
+        let now = self.added.saturating_add(passed.unwrap_or_default());
+        now.min(END)
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
-        if let Self::Manual(now) = self {
-            *now += by;
-        }
+        self.added = self.added.saturating_add(by).min(END);
     }
 
-    /// The real time until a time of the hub; `None` if it comes by hand.
+    /// The real time until a time of the hub; `None` if it does not come by itself.
     pub(super) fn until(&self, time: Duration) -> Option<Duration> {
-        match self {
-            Self::Scaled { scale, .. } => {
-                let left = time.saturating_sub(self.now()).as_secs_f64() / scale;
-                Some(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))
-            }
-            Self::Manual(_) => None,
+        let (_, scale) = self.runs?;
+        if time > END {
+            return None;
+        }
+        let left = time.saturating_sub(self.now()).as_secs_f64() / scale;
+        Duration::try_from_secs_f64(left).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn until_is_in_real_time() {
+        let clock = Clock::scaled(10.0);
+        let left = clock.until(Duration::from_secs(100)).unwrap_or_default();
+        assert!(left > Duration::from_secs(9) && left <= Duration::from_secs(10));
+        assert_eq!(clock.until(Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(clock.until(Duration::MAX), None);
+        assert_eq!(Clock::manual().until(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn advance_adds_to_the_time_that_passes_and_stops_at_the_end() {
+        for mut clock in [Clock::manual(), Clock::scaled(1.0)] {
+            clock.advance(Duration::from_secs(5));
+            assert!(clock.now() >= Duration::from_secs(5));
+            clock.advance(Duration::MAX);
+            clock.advance(Duration::MAX);
+            assert_eq!(clock.now(), END);
         }
     }
 }

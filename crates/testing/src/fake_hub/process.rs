@@ -281,7 +281,7 @@ impl Process {
     /// The process was ended.
     pub fn sleep(&mut self, time: Duration) -> ProgramResult {
         let until = self.with(|process| {
-            let until = process.now() + time;
+            let until = process.now().saturating_add(time);
             process.wake_at(until);
             until
         })?;

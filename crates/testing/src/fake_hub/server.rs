@@ -2,32 +2,23 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http::{HeaderValue, header};
 
 use super::Shared;
-use crate::http1;
+use super::parser::{self, Parsed, Rejection};
+use crate::http1::{self, is_bodiless};
 use crate::model::{Head, Piece};
 use crate::network::ConnectionId;
+use crate::server;
 use crate::server::Connection;
-use crate::{ReceivedRequest, server};
 
 /// A hub closes a connection that was idle for so long, although it announces 5 seconds.
 const IDLE_LIMIT: Duration = Duration::from_secs(6);
-
-/// The parser of Node.js takes heads up to this length.
-const HEAD_LIMIT: usize = 16 << 10;
-
-/// Answers of the parser, which never reach the hub.
-const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
-const NO_HOST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
-    Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-const TOO_LONG: &[u8] =
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n";
 
 pub(super) struct Server {
     server: server::Server,
@@ -48,109 +39,126 @@ impl Server {
     }
 }
 
-/// How a response is sent, as its request asks for it.
-#[derive(Clone, Copy)]
-struct Form {
-    /// The response is a head alone.
+/// A request whose response is to be written.
+struct Asked {
+    id: ConnectionId,
     is_head: bool,
-    /// The body has no chunks, because HTTP/1.0 has none.
-    is_plain: bool,
-    /// The connection is closed after the response.
-    closes: bool,
+    is_last: bool,
+    takes_chunks: bool,
 }
 
-/// The exchanges of a connection whose responses are not complete.
-type Open = Arc<Mutex<Vec<ConnectionId>>>;
+/// Shared by the reader and the writer of a connection.
+struct Progress(Mutex<State>);
+
+struct State {
+    /// The exchanges whose responses are not complete.
+    open: Vec<ConnectionId>,
+    /// The time at which the last response was complete.
+    idle_since: Instant,
+    /// No more requests come, so what the hub does not have ready is cut off. The answer is sent
+    /// then, unless a response has begun.
+    over: Option<Rejection>,
+}
+
+impl Progress {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time for which the connection may stay idle. `None` while it is not.
+    fn idle_left(&self) -> Option<Duration> {
+        let state = self.lock();
+        let left = IDLE_LIMIT.saturating_sub(state.idle_since.elapsed());
+        Some(left).filter(|_| state.open.is_empty())
+    }
+}
 
 /// Reads the requests of a connection, while a second thread writes the responses.
 fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
-    let (tell, told) = channel();
-    let open = Open::default();
+    let progress = Arc::new(Progress(Mutex::new(State {
+        open: Vec::new(),
+        idle_since: Instant::now(),
+        over: None,
+    })));
+    let (asks, asked) = channel();
     let socket = connection.socket().try_clone()?;
     let writer = {
-        let (shared, open) = (Arc::clone(shared), Arc::clone(&open));
-        thread::spawn(move || {
-            let _ = write_responses(&shared, &socket, &open, &told);
+        let (shared, progress) = (Arc::clone(shared), Arc::clone(&progress));
+        let write = move || {
+            let _ = write_responses(&shared, &socket, &progress, &asked);
             // Wakes the reader; it may have ended already.
             let _ = socket.shutdown(Shutdown::Both);
-        })
+        };
+        thread::Builder::new()
+            .name("fake-hub-writer".into())
+            .spawn(write)?
     };
-    let mut served = 0;
-    let result = loop {
-        let is_idle = || {
-            open.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-        };
-        match connection.wait_for_request(IDLE_LIMIT) {
-            Ok(true) => {}
-            Ok(false) if served > 0 && is_idle() => break Ok(()),
-            Ok(false) => continue,
-            Err(error) => break Err(error),
-        }
-        let (request, form) = match read_head(connection) {
-            Ok(read) => read,
-            Err(answer) => break connection.send(answer),
-        };
-        // The hub is away. A real one would refuse the connection.
-        let Ok(id) = shared.with(|state| state.network.request(&request)) else {
-            break Ok(());
-        };
-        open.lock().unwrap_or_else(PoisonError::into_inner).push(id);
-        served += 1;
-        let _ = tell.send((id, form));
-        if let Err(error) = read_body(shared, connection, id) {
-            break Err(error);
-        }
-        if form.closes {
-            // The writer closes the connection after the response.
-            break io::copy(connection, &mut io::sink()).map(drop);
-        }
-    };
-    let left = std::mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner));
-    shared.with(|state| left.into_iter().for_each(|id| state.network.abandon(id)));
-    drop(tell);
-    let _ = connection.socket().shutdown(Shutdown::Both);
+    let rejection = read_requests(shared, connection, &progress, &asks).unwrap_or_else(|| {
+        // Nothing else is read, but the end tells that the client does not wait any longer.
+        let _ = io::copy(connection, &mut io::sink());
+        Rejection::Ended
+    });
+    progress.lock().over = Some(rejection);
+    shared.with(|state| state.network.hub().set_changed());
+    drop(asks);
     let _ = writer.join();
-    result
+    let left = std::mem::take(&mut progress.lock().open);
+    shared.with(|state| left.into_iter().for_each(|id| state.network.abandon(id)));
+    Ok(())
 }
 
-/// The head of the next request, or the answer of the parser.
-fn read_head(connection: &mut Connection) -> Result<(Request<()>, Form), &'static [u8]> {
-    let ReceivedRequest {
-        method,
-        target,
-        headers,
-        is_http_1_0,
-        ..
-    } = connection.read_head().map_err(|_| BAD_REQUEST)?;
-    let length: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    if target.len() + length > HEAD_LIMIT {
-        return Err(TOO_LONG);
+/// Returns the reason why no more requests can be read; `None` after the last request.
+fn read_requests(
+    shared: &Arc<Shared>,
+    connection: &mut Connection,
+    progress: &Progress,
+    asks: &Sender<Asked>,
+) -> Option<Rejection> {
+    let mut served = false;
+    loop {
+        let limit = progress.idle_left().filter(|_| served);
+        match connection.wait_for_request(limit.unwrap_or(IDLE_LIMIT).max(MOMENT)) {
+            Ok(true) => {}
+            Ok(false) if served && progress.idle_left() == Some(Duration::ZERO) => {
+                return Some(Rejection::Ended);
+            }
+            Ok(false) => continue,
+            Err(_) => return Some(Rejection::Ended),
+        }
+        let Parsed {
+            request,
+            framing,
+            is_last,
+            takes_chunks,
+        } = match parser::read_head(connection.reader()) {
+            Ok(parsed) => parsed,
+            Err(rejection) => return Some(rejection),
+        };
+        connection.set_framing(framing);
+        // The hub may be away. A real one would refuse the connection.
+        let id = shared.with(|state| state.network.request(&request));
+        let Ok(id) = id else {
+            return Some(Rejection::Ended);
+        };
+        progress.lock().open.push(id);
+        served = true;
+        let _ = asks.send(Asked {
+            id,
+            is_head: *request.method() == http::Method::HEAD,
+            is_last,
+            takes_chunks,
+        });
+        if read_body(shared, connection, id).is_err() {
+            return Some(Rejection::BadRequest);
+        }
+        if is_last {
+            return None;
+        }
     }
-    if !target.is_ascii() {
-        return Err(BAD_REQUEST);
-    }
-    if !headers.contains_key(header::HOST) {
-        return Err(NO_HOST);
-    }
-    let asks_to_close = headers
-        .get(header::CONNECTION)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-    let form = Form {
-        is_head: method == http::Method::HEAD,
-        is_plain: is_http_1_0,
-        closes: is_http_1_0 || asks_to_close,
-    };
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = Uri::try_from(target).map_err(|_| BAD_REQUEST)?;
-    *request.headers_mut() = headers;
-    Ok((request, form))
 }
+
+/// The shortest time to wait, because a socket has no timeout of zero.
+const MOMENT: Duration = Duration::from_millis(1);
 
 fn read_body(
     shared: &Arc<Shared>,
@@ -180,53 +188,62 @@ fn read_body(
 fn write_responses(
     shared: &Arc<Shared>,
     mut socket: &TcpStream,
-    open: &Open,
-    told: &Receiver<(ConnectionId, Form)>,
+    progress: &Progress,
+    asked: &Receiver<Asked>,
 ) -> io::Result<()> {
-    while let Ok((id, form)) = told.recv() {
-        let mut chunked = false;
+    while let Ok(asked) = asked.recv() {
+        let id = asked.id;
+        let (mut begun, mut chunked) = (false, false);
         loop {
             let piece = shared.wait_for(
-                |state| Some(state.network.poll(id)).filter(|piece| *piece != Piece::Pending),
+                |state| match state.network.poll(id) {
+                    Piece::Pending => progress.lock().over.map(|_| Piece::Pending),
+                    piece => Some(piece),
+                },
                 || Ok::<_, io::Error>(None),
             )?;
             match piece {
-                Piece::Pending => {}
                 Piece::Continue => socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
                 Piece::Head(head) => {
-                    chunked = !form.is_head && !form.is_plain && is_chunked(&head);
-                    socket.write_all(&head_bytes(head, chunked, form.closes))?;
+                    begun = true;
+                    chunked = !asked.is_head && asked.takes_chunks && is_chunked(&head);
+                    socket.write_all(&head_bytes(head, chunked, asked.is_last))?;
                 }
                 Piece::Body(bytes) if chunked => socket.write_all(&http1::chunk(&bytes))?,
                 Piece::Body(bytes) => socket.write_all(&bytes)?,
                 Piece::End => {
-                    open.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .retain(|one| *one != id);
+                    let mut state = progress.lock();
+                    state.open.retain(|one| *one != id);
+                    state.idle_since = Instant::now();
+                    drop(state);
                     if chunked {
                         socket.write_all(b"0\r\n\r\n")?;
                     }
                     break;
                 }
+                // No more comes, and the client sees it by the end of the connection.
                 Piece::Cut => return Ok(()),
+                Piece::Pending if begun => return Ok(()),
+                Piece::Pending => return reject(socket, progress),
             }
         }
-        if form.closes {
+        if asked.is_last {
             return Ok(());
         }
     }
-    Ok(())
+    reject(socket, progress)
+}
+
+fn reject(mut socket: &TcpStream, progress: &Progress) -> io::Result<()> {
+    let rejection = progress.lock().over;
+    socket.write_all(rejection.map_or(b"", Rejection::answer))
 }
 
 fn is_chunked(head: &Head) -> bool {
-    let bodiless = matches!(
-        head.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
-    !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH)
+    !is_bodiless(head.status) && !head.headers.contains_key(header::CONTENT_LENGTH)
 }
 
-fn head_bytes(head: Head, chunked: bool, closes: bool) -> Vec<u8> {
+fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
     let Head {
         status,
         reason,
@@ -238,7 +255,7 @@ fn head_bytes(head: Head, chunked: bool, closes: bool) -> Vec<u8> {
             HeaderValue::from_static("chunked"),
         );
     }
-    if closes {
+    if is_last {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers.remove("keep-alive");
     }
@@ -248,4 +265,36 @@ fn head_bytes(head: Head, chunked: bool, closes: bool) -> Vec<u8> {
         headers,
     }
     .to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_hub::{FakeHub, Generation};
+
+    #[test]
+    fn a_connection_is_idle_from_the_end_of_its_last_response_on() {
+        let hub = FakeHub::new(Generation::V1);
+        let request = http::Request::get("/api/v1/version").body(());
+        let request = request.unwrap_or_default();
+        let id = hub
+            .inner
+            .shared
+            .with(|state| state.network.request(&request));
+        let long_ago = Instant::now().checked_sub(IDLE_LIMIT * 2);
+        let progress = Progress(Mutex::new(State {
+            open: id.into_iter().collect(),
+            idle_since: long_ago.unwrap_or_else(Instant::now),
+            over: None,
+        }));
+        assert_eq!(progress.idle_left(), None);
+        progress.lock().open.clear();
+        assert!(long_ago.is_none() || progress.idle_left() == Some(Duration::ZERO));
+        progress.lock().idle_since = Instant::now();
+        assert!(
+            progress
+                .idle_left()
+                .is_some_and(|left| left > Duration::ZERO)
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, OnCancel, Outgoing, Phase, Reason, Stopped, Transport, TransportError,
+    CallLimits, OnCancel, Outgoing, Phase, Reason, Stopped, Transport, TransportError,
 };
 
 use super::{FakeHub, Shared, State};
@@ -31,24 +31,24 @@ impl Transport for InProcess {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
             .get::<CallLimits>()
             .cloned()
             .unwrap_or_default();
-        let failed = |phase| move |source: BoxError| TransportError { phase, source };
         limits
             .check()
-            .map_err(|stopped| failed(Phase::Connect)(stopped.into()))?;
+            .map_err(|stopped| TransportError::new(Phase::Connect, stopped))?;
 
         let head = Request::from_parts(head, ());
         let shared = &self.hub.inner.shared;
         let id = shared
             .with(|state| state.network.request(&head))
             .map_err(|_| {
-                failed(Phase::Connect)(io::Error::from(io::ErrorKind::ConnectionRefused).into())
+                let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+                TransportError::new(Phase::Connect, refused)
             })?;
         let waker = Arc::downgrade(shared);
         let wake = move || {
@@ -65,10 +65,14 @@ impl Transport for InProcess {
             limits,
             _hook: hook,
         };
-        let early = exchange.upload(body).map_err(failed(Phase::Send))?;
+        let early = exchange
+            .upload(body)
+            .map_err(|error| TransportError::new(Phase::Send, error))?;
         let head = match early {
             Some(head) => head,
-            None => exchange.head().map_err(failed(Phase::Wait))?,
+            None => exchange
+                .head()
+                .map_err(|error| TransportError::new(Phase::Wait, error))?,
         };
 
         let body = Body {
@@ -106,7 +110,7 @@ impl Exchange {
     }
 
     /// Sends the body. Ends early, with the head of the response, if the hub refuses it.
-    fn upload(&self, body: Outgoing<'_>) -> Result<Option<Head>, BoxError> {
+    fn upload(&self, body: Outgoing<'_>) -> io::Result<Option<Head>> {
         let mut pending = None;
         match body {
             Outgoing::Empty => {}
@@ -123,7 +127,7 @@ impl Exchange {
                     let read = match reader.read(&mut buffer) {
                         Ok(read) => read,
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(error) => return Err(error.into()),
+                        Err(error) => return Err(error),
                     };
                     let piece = buffer.get(..read).unwrap_or_default();
                     if read == 0 {
@@ -141,7 +145,7 @@ impl Exchange {
     }
 
     /// Sends a piece of the body; true if the hub has refused and wants no more of it.
-    fn upload_piece(&self, mut piece: &[u8], head: &mut Option<Head>) -> Result<bool, BoxError> {
+    fn upload_piece(&self, mut piece: &[u8], head: &mut Option<Head>) -> io::Result<bool> {
         while !piece.is_empty() {
             let taken = self.wait(|state| {
                 if head.is_none() {
@@ -158,7 +162,7 @@ impl Exchange {
                 (taken > 0).then_some(Some(taken))
             })?;
             match taken {
-                None => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+                None => return Err(io::ErrorKind::BrokenPipe.into()),
                 Some(0) => return Ok(true),
                 Some(taken) => piece = piece.get(taken..).unwrap_or_default(),
             }
@@ -166,14 +170,13 @@ impl Exchange {
         Ok(false)
     }
 
-    fn head(&self) -> Result<Head, BoxError> {
+    fn head(&self) -> io::Result<Head> {
         let head = self.wait(|state| match state.network.poll(self.id) {
             Piece::Pending | Piece::Continue => None,
             Piece::Head(head) => Some(Some(head)),
             Piece::Body(_) | Piece::End | Piece::Cut => Some(None),
         })?;
-        let closed = || io::Error::from(io::ErrorKind::ConnectionReset).into();
-        head.ok_or_else(closed)
+        head.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
     }
 }
 

@@ -13,6 +13,10 @@ pub(super) fn info(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     Some(Reply::json(200, &hub.instance_info(instance)))
 }
 
+/// The first id of a process, less one. It is above those of any operating system (Linux has at most
+/// 2^22), so that a program that sends a signal to the process hits no other one.
+const FIRST_PROCESS: u64 = 10_000_000;
+
 // 5.3
 /// Answers with the last report, also when the process hangs or is gone.
 pub(super) fn health(hub: &mut Model, asked: &Asked) -> Option<Reply> {
@@ -25,7 +29,7 @@ pub(super) fn health(hub: &mut Model, asked: &Asked) -> Option<Reply> {
 }
 
 fn healthy(instance: &Instance) -> Reply {
-    let process = 10_000 + instance.key.0;
+    let process = FIRST_PROCESS + instance.key.0;
     Reply::json(200, &json!({ "healthy": true, "processId": process }))
 }
 

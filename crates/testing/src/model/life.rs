@@ -58,7 +58,7 @@ fn is_iterable(args: &Value) -> bool {
 
 impl Model {
     pub(super) fn later(&mut self, after: Duration, due: Due) {
-        self.timers.add(self.now + after, due);
+        self.timers.add(self.now.saturating_add(after), due);
     }
 
     pub(super) fn wake_process_at(&mut self, key: InstanceKey, time: Duration) {

@@ -204,7 +204,9 @@ pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     }
     let Some(program) = hub.program_of(&sequence.package) else {
         let name = &sequence.package.name;
-        let error = format!("this fake hub has no program for sequences named {name:?}: add one");
+        let error = format!(
+            "this fake hub has no program for sequences named {name:?}: add one with FakeHub::program"
+        );
         return Some(Reply::not_modeled(&error));
     };
     let key = hub.launch(&sequence, &program, payload, chosen, !sequence.is_broken());

@@ -75,7 +75,7 @@ impl Steps {
             Step::Wait(time) => {
                 process.begin();
                 let at = *self.wakes.get_or_insert_with(|| {
-                    let at = process.now() + *time;
+                    let at = process.now().saturating_add(*time);
                     process.wake_at(at);
                     at
                 });

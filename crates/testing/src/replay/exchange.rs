@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::{BoxError, Phase, Reason, TransportError};
+use scramjet_client_blocking::{Phase, Reason, TransportError};
 use serde_json::Value;
 
 use crate::ReceivedRequest;
@@ -205,14 +205,11 @@ impl Exchange {
     }
 
     /// Returns the response to a client in the same process.
-    pub(super) fn into_response(self) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    pub(super) fn into_response(self) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let recorded = self.response;
         let Some(status) = recorded.status else {
-            return Err(TransportError {
-                phase: Phase::Wait,
-                source: format!("{}: no response was recorded", self.name).into(),
-            }
-            .into());
+            let message = format!("{}: no response was recorded", self.name);
+            return Err(TransportError::new(Phase::Wait, message));
         };
         let mut body: Box<dyn Read + Send> = Box::new(Cursor::new(recorded.body));
         if !recorded.complete {

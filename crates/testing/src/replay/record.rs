@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use scramjet_client_blocking::{BoxError, Outgoing, Reason, Transport};
+use scramjet_client_blocking::{Outgoing, Phase, Reason, Transport, TransportError};
 
 use crate::http1::{Head, chunk, is_bodiless};
 use crate::request::{SECRET_HEADERS, target};
@@ -53,7 +53,7 @@ impl Transport for Recorder {
     fn send(
         &self,
         request: Request<Outgoing<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let target = target(&head.uri);
         let last: String = target
@@ -77,22 +77,21 @@ impl Transport for Recorder {
             Outgoing::Reader { length, .. } => *length,
         };
         let mut recording = Recording {
-            file: file("request")?,
+            file: file("request").map_err(unrecorded)?,
             chunked: length.is_none() && matches!(body, Outgoing::Reader { .. }),
         };
-        recording.begin(
-            format!("{} {target} HTTP/1.1", head.method),
-            &mut headers,
-            length,
-        )?;
+        let line = format!("{} {target} HTTP/1.1", head.method);
+        recording
+            .begin(line, &mut headers, length)
+            .map_err(unrecorded)?;
         // Stays empty if there is no response.
-        let response = file("http")?;
+        let response = file("http").map_err(unrecorded)?;
 
         let mut recorded = None;
         let body = match body {
             Outgoing::Empty => Outgoing::Empty,
             Outgoing::Bytes(bytes) => {
-                recording.piece(bytes)?;
+                recording.piece(bytes).map_err(unrecorded)?;
                 Outgoing::Bytes(bytes)
             }
             Outgoing::Reader { reader, length } => Outgoing::Reader {
@@ -117,11 +116,10 @@ impl Transport for Recorder {
             file: response,
             chunked: !is_bodiless(head.status) && !headers.contains_key(header::CONTENT_LENGTH),
         };
-        recording.begin(
-            format!("HTTP/1.1 {} {reason}", head.status.as_u16()),
-            &mut headers,
-            None,
-        )?;
+        let line = format!("HTTP/1.1 {} {reason}", head.status.as_u16());
+        recording
+            .begin(line, &mut headers, None)
+            .map_err(unrecorded)?;
         Ok(Response::from_parts(
             head,
             Box::new(RecordedBody {
@@ -130,6 +128,11 @@ impl Transport for Recorder {
             }),
         ))
     }
+}
+
+/// The error for a file that cannot be written.
+fn unrecorded(error: io::Error) -> TransportError {
+    TransportError::new(Phase::Wait, error)
 }
 
 /// Returns the headers without credentials.

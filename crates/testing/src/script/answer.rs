@@ -35,7 +35,7 @@ enum Start {
         headers: HeaderMap,
     },
     Silence,
-    Error(BoxError),
+    Error(TransportError),
 }
 
 impl Answer {
@@ -120,9 +120,12 @@ impl Answer {
     }
 
     /// Fails instead of answering. Pass a [`TransportError`] to choose the phase of the failure.
+    /// Other errors fail in [`Phase::Wait`].
     pub fn error(error: impl Into<BoxError>) -> Self {
+        let error = error.into().downcast();
+        let error = error.map_or_else(unanswered, |error| *error);
         Self {
-            start: Start::Error(error.into()),
+            start: Start::Error(error),
             queue: Arc::default(),
         }
     }
@@ -133,7 +136,7 @@ impl Answer {
         if let Start::Head { status: old, .. } = &mut self.start {
             match StatusCode::from_u16(status) {
                 Ok(new) => *old = new,
-                Err(error) => self.start = Start::Error(error.into()),
+                Err(error) => self.start = Start::Error(unanswered(error)),
             }
         }
         self
@@ -149,7 +152,7 @@ impl Answer {
             let value = HeaderValue::try_from(value).map_err(BoxError::from);
             match name.and_then(|name| Ok((name, value?))) {
                 Ok((name, value)) => drop(headers.insert(name, value)),
-                Err(error) => self.start = Start::Error(error),
+                Err(error) => self.start = Start::Error(unanswered(error)),
             }
         }
         self
@@ -178,7 +181,7 @@ impl Answer {
                 reason: None,
                 headers: HeaderMap::new(),
             },
-            Err(error) => Start::Error(error.into()),
+            Err(error) => Start::Error(unanswered(error)),
         };
         Self {
             start,
@@ -213,11 +216,7 @@ impl Answer {
         request: String,
         limits: WaitLimits,
         silence: &Arc<Queue>,
-    ) -> Result<Response<Box<dyn Read + Send>>, BoxError> {
-        let unanswered = |source: BoxError| TransportError {
-            phase: Phase::Wait,
-            source,
-        };
+    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (status, reason, headers) = match self.start {
             Start::Head {
                 status,
@@ -230,11 +229,12 @@ impl Answer {
                     script: None,
                     ..limits
                 };
-                let source = match silence.head(&limits) {
-                    Err(WaitError::Stopped(stopped)) => stopped.into(),
-                    _ => format!("{request}: the script was dropped before it answered").into(),
-                };
-                return Err(unanswered(source).into());
+                return Err(match silence.head(&limits) {
+                    Err(WaitError::Stopped(stopped)) => unanswered(stopped),
+                    _ => unanswered(format!(
+                        "{request}: the script was dropped before it answered"
+                    )),
+                });
             }
         };
         let mut body = PlayedBody {
@@ -244,12 +244,10 @@ impl Answer {
             piece: io::Cursor::default(),
             announced: None,
         };
-        body.queue.head(&body.limits).map_err(|error| {
-            unanswered(match error {
-                WaitError::Lost => "the connection was lost".into(),
-                WaitError::Stopped(stopped) => stopped.into(),
-                error => error.into_io(&body.request).into(),
-            })
+        body.queue.head(&body.limits).map_err(|error| match error {
+            WaitError::Lost => unanswered("the connection was lost"),
+            WaitError::Stopped(stopped) => unanswered(stopped),
+            error => unanswered(error.into_io(&body.request)),
         })?;
         body.announced = headers
             .get(header::CONTENT_LENGTH)
@@ -312,6 +310,10 @@ impl Answer {
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
+}
+
+fn unanswered(source: impl Into<BoxError>) -> TransportError {
+    TransportError::new(Phase::Wait, source)
 }
 
 fn reason_phrase(status: StatusCode, reason: Option<String>) -> String {

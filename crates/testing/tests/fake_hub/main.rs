@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod faults;
+mod wire;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

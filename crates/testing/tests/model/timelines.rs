@@ -1,123 +1,17 @@
 //! Eighteen ways in which an instance lives and dies, beside what real hubs did.
 
+mod ways;
+
 use std::time::Duration;
 
-use scramjet_client_testing::model::{
-    Exit, Generation, Output, ProgramSpec, Settings, Step, Steps, Times,
-};
+use scramjet_client_testing::model::{Generation, ProgramSpec, Settings, Step, Steps, Times};
 use serde_json::{Map, Value, json};
 
+use self::ways::{Action, UP};
 use crate::driver::{Driver, JSON, Open, SEQUENCE, TEXT};
-
-const UP: Step = Step::Write(Output::Output, "up\n");
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
-}
-
-fn later(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
-    [UP, Step::Wait(seconds(1.5))]
-        .into_iter()
-        .chain(steps)
-        .collect()
-}
-
-/// Something that is done to the instance 2.5 seconds after its start.
-#[derive(Clone, Copy, PartialEq)]
-enum Action {
-    None,
-    Input,
-    Crash,
-    Kill,
-    KillNow,
-    Stop,
-    Force,
-    KillAndForce,
-    KillAndDelete,
-}
-
-/// The ways by the names that the recordings give them.
-fn ways() -> Vec<(&'static str, Vec<Step>, Action)> {
-    let exit = |exit| Step::Exit(exit);
-    vec![
-        (
-            "completes: output ends after its input does",
-            vec![Step::Shout, exit(Exit::Completed)],
-            Action::Input,
-        ),
-        (
-            "completes: the function returns nothing",
-            vec![
-                Step::Write(Output::Output, "undefined"),
-                exit(Exit::Completed),
-            ],
-            Action::None,
-        ),
-        (
-            "completes: output of one line, ended",
-            vec![Step::Write(Output::Output, "one\n"), exit(Exit::Completed)],
-            Action::None,
-        ),
-        (
-            "dies: uncaught exception in a timer",
-            later([exit(Exit::Uncaught)]),
-            Action::None,
-        ),
-        (
-            "dies: unhandled rejection later",
-            later([exit(Exit::Uncaught)]),
-            Action::None,
-        ),
-        (
-            "dies: the function throws",
-            vec![exit(Exit::Threw)],
-            Action::None,
-        ),
-        (
-            "dies: the function rejects",
-            vec![exit(Exit::Threw)],
-            Action::None,
-        ),
-        (
-            "dies: throws while it is loaded",
-            vec![exit(Exit::FailedToLoad)],
-            Action::None,
-        ),
-        (
-            "dies: process.exit(3)",
-            later([exit(Exit::Process(3))]),
-            Action::None,
-        ),
-        (
-            "dies: its output fails",
-            later([exit(Exit::Uncaught)]),
-            Action::None,
-        ),
-        (
-            "dies: its process is killed from outside",
-            vec![UP],
-            Action::Crash,
-        ),
-        (
-            "hangs: an endless loop, then kill",
-            vec![UP, Step::Wait(seconds(1.0)), Step::Hang],
-            Action::Kill,
-        ),
-        ("killed", vec![UP], Action::Kill),
-        ("killed, removeImmediately", vec![UP], Action::KillNow),
-        ("stopped, timeout 1000", vec![UP], Action::Stop),
-        (
-            "killed, then its sequence deleted by force at once",
-            vec![UP],
-            Action::KillAndForce,
-        ),
-        ("its sequence deleted by force", vec![UP], Action::Force),
-        (
-            "killed, then its sequence deleted plainly, tried each second",
-            vec![UP],
-            Action::KillAndDelete,
-        ),
-    ]
 }
 
 /// Rows in the form of the recordings.
@@ -358,10 +252,12 @@ fn is_end_of_watch(row: &Value) -> bool {
 
 /// The differences between a way as it was recorded and as it was played. Times count from the
 /// moment at which each of the two says best that the instance came up, and may differ by a second.
+/// Rows that were recorded at nearly the same time may have any order.
 fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
     let mut played: Vec<_> = played.to_vec();
     let mut differences = Vec::new();
     let mut shifts = Vec::new();
+    let mut times: Vec<(f64, f64)> = Vec::new();
     for row in recorded.iter().filter(|row| !is_end_of_watch(row)) {
         let found = played
             .iter()
@@ -370,7 +266,15 @@ fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
             None => differences.push(format!("only recorded: {row}")),
             Some(index) => {
                 let other = played.remove(index);
-                shifts.push(row["t"].as_f64().unwrap() - other["t"].as_f64().unwrap());
+                let [recorded, played] = [row, &other].map(|row| row["t"].as_f64().unwrap());
+                if times
+                    .iter()
+                    .any(|(before, late)| before + 0.3 < recorded && *late > played)
+                {
+                    differences.push(format!("out of order: {row}"));
+                }
+                times.push((recorded, played));
+                shifts.push(recorded - played);
             }
         }
     }
@@ -395,7 +299,8 @@ fn compare(generation: Generation, watches: f64) {
     );
     let recorded: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut wrong = Vec::new();
-    for (name, steps, action) in ways() {
+    for way in ways::all() {
+        let (name, steps, action) = (way.name, way.steps, way.action);
         let rows = recorded[name].as_array().unwrap();
         let mut settings = Settings::of(generation);
         // The hub took so long to start it.
@@ -421,6 +326,17 @@ fn instances_of_0_18_live_and_die_as_on_a_real_hub() {
     compare(Generation::V0_18, 60.0);
 }
 
+/// The example finds the program of a sequence by its file.
+#[test]
+fn a_file_has_one_program() {
+    for (index, way) in ways::all().iter().enumerate() {
+        for other in ways::all().iter().skip(index) {
+            let same = way.index_js == other.index_js;
+            assert!(!same || way.steps == other.steps, "{}", other.name);
+        }
+    }
+}
+
 #[test]
 fn a_difference_from_the_recording_is_found() {
     let row = |t: f64, what: &str| json!({ "t": t, "what": what });
@@ -440,6 +356,8 @@ fn a_difference_from_the_recording_is_found() {
         differences(&recorded, &[row(0.1, "start answered")]).len(),
         1
     );
+    let swapped = [row(1.9, "start answered"), row(1.8, "output ended")];
+    assert_eq!(differences(&recorded, &swapped).len(), 1);
     let late = [row(0.1, "start answered"), row(3.2, "output ended")];
     assert_eq!(differences(&recorded, &late).len(), 1);
 }

@@ -82,6 +82,11 @@ thread_local! {
     static CALL: RefCell<Call> = RefCell::default();
 }
 
+/// Whether a call can be made on this thread: not while a thread ends and drops its local values.
+pub(super) fn is_possible() -> bool {
+    CALL.try_with(|_| ()).is_ok()
+}
+
 /// Makes a call and gives what became known of it.
 pub(super) fn make<T>(limits: CallLimits, fresh: bool, call: impl FnOnce() -> T) -> (T, Call) {
     /// What is known of the call around this one, which it gets back also where a reader panics.

@@ -34,6 +34,11 @@ pub struct UreqConfig {
     /// How many connections are kept for later when nobody uses them; 0 for none. As many calls as one likes can be made at the same time, but
     /// what they open beyond this number is closed after them. 64 where nothing is said.
     pub max_idle_connections: usize,
+    /// The silence after which the operating system probes the other side of a connection (TCP
+    /// keep-alive). If it answers none of three probes, the connection is lost: a link that was cut
+    /// without a word is noticed after twice this time, also by calls that wait without a limit.
+    /// 15 seconds by default; at least 1. `None` never probes.
+    pub tcp_keep_alive: Option<Duration>,
 }
 
 impl Default for UreqConfig {
@@ -46,6 +51,7 @@ impl Default for UreqConfig {
             tls_backend: None,
             proxy: Proxy::None,
             max_idle_connections: 64,
+            tcp_keep_alive: Some(Duration::from_secs(15)),
         }
     }
 }
@@ -63,6 +69,10 @@ impl UreqConfig {
             (
                 self.max_idle_connections != default.max_idle_connections,
                 "max_idle_connections",
+            ),
+            (
+                self.tcp_keep_alive != default.tcp_keep_alive,
+                "tcp_keep_alive",
             ),
         ];
         self.tls_setting().or_else(|| {
@@ -108,6 +118,7 @@ impl fmt::Debug for UreqConfig {
             .field("tls_backend", &self.tls_backend)
             .field("proxy", &self.proxy)
             .field("max_idle_connections", &self.max_idle_connections)
+            .field("tcp_keep_alive", &self.tcp_keep_alive)
             .finish()
     }
 }
@@ -135,6 +146,7 @@ fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
         .connect_timeout
         .filter(|limit| *limit < FOR_EVER)
         .map(|limit| limit.max(AT_ONCE));
+    let keep_alive = config.tcp_keep_alive;
     let config = tls
         .apply(Agent::config_builder())
         .http_status_as_error(false)
@@ -154,7 +166,11 @@ fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
         // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request, which looks for the
         // host: 97 to 153 µs of CPU time, where a request takes 14 to 17.)
         .build();
-    let connector = Dial { proxies }.chain(Encrypt::default()).chain(Watch);
+    let dial = Dial {
+        proxies,
+        keep_alive,
+    };
+    let connector = dial.chain(Encrypt::default()).chain(Watch);
     Agent::with_parts(config, connector, Later)
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ::ureq::config::Config;
@@ -12,12 +11,13 @@ use ::ureq::http::Uri;
 use ::ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ::ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 use ::ureq::{Error, Timeout};
+use socket2::{SockRef, TcpKeepalive};
 
 use super::buffers::Sparse;
 use super::call;
 use super::proxy::{Address, Proxies, ProxyError};
 use super::socket::{Socket, Wire};
-use crate::{CallLimits, Phase, Stopped};
+use crate::{CallLimits, Phase, Stopped, threads};
 
 /// Finds nothing: ureq asks before it looks for an idle connection, so that each request would pay for a search (`getaddrinfo`, 15 µs
 /// for `localhost`) which only a new connection needs. [`Dial`] asks then.
@@ -34,6 +34,8 @@ impl Resolver for Later {
 #[derive(Debug)]
 pub(super) struct Dial {
     pub(super) proxies: Proxies,
+    /// The silence after which the other side is probed.
+    pub(super) keep_alive: Option<Duration>,
 }
 
 impl Connector for Dial {
@@ -64,7 +66,11 @@ impl Connector for Dial {
             Some(proxy) => ProxyError::unreachable(proxy, error),
             None => error,
         });
-        let wire = Wire::new(stream?);
+        let stream = stream?;
+        if let Some(silence) = self.keep_alive {
+            keep_alive(&stream, silence)?;
+        }
+        let wire = Wire::new(stream);
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
         let buffers = Sparse::new(
@@ -81,6 +87,34 @@ impl Connector for Dial {
         Ok(Some(socket))
     }
 }
+
+/// Has the system probe the other side after so long a silence, so that a link that is cut without
+/// a word ends what waits for something to come.
+fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    // The system counts in seconds, and takes zero for none.
+    let silence = silence.max(Duration::from_secs(1));
+    let probes = TcpKeepalive::new().with_time(silence);
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    ))]
+    let probes = probes
+        .with_interval((silence / PROBES).max(Duration::from_secs(1)))
+        .with_retries(PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&probes)
+}
+
+/// After so many unanswered probes, the connection is lost. They take as long as the silence before
+/// them.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
+const PROBES: u32 = 3;
 
 /// Tells in `resolved` when the host was found.
 fn dial(
@@ -113,8 +147,11 @@ fn dial(
     }
 }
 
-/// Connects on another thread, so that neither a search for a name nor an address that does not answer can hold this one. Only for
-/// a new connection of a call that may have to be given up at any time. What comes too late is closed.
+/// Connects on another thread, so that neither name resolution nor an address that does not answer
+/// can hold this one. Only for a new connection of a call with limits. A connection that comes too
+/// late is closed.
+///
+/// If there is no thread to be had, connects on this one: cancelling then takes effect afterwards.
 fn open_aside(
     host: String,
     end: Option<Instant>,
@@ -126,9 +163,11 @@ fn open_aside(
         let tell = tell.clone();
         token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
     });
-    thread::Builder::new()
-        .name("connect".into())
-        .spawn(move || tell.send(open(&host, end, &resolved)))?;
+    let (name, found) = (host.clone(), Arc::clone(&resolved));
+    let connect = move || drop(tell.send(open(&name, end, &found)));
+    if threads::start("scramjet-connect", connect).is_err() {
+        return open(&host, end, &resolved);
+    }
     match end {
         // The other thread always tells.
         None => told

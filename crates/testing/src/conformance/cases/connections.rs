@@ -179,13 +179,10 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
 
 pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
     let scene = stage.serve_bytes(|connection| connection.read_request().map(drop))?;
-    let phase = |result: Checked<Received>| -> Checked<Phase> {
-        match result.map(drop) {
-            Ok(()) => Err("there was a response".into()),
-            Err(error) => match error.downcast::<TransportError>() {
-                Ok(error) => Ok(error.phase),
-                Err(error) => Err(format!("the error is not a TransportError: {error}").into()),
-            },
+    let phase = |result: Result<Received, TransportError>| -> Checked<Phase> {
+        match result {
+            Ok(_) => Err("there was a response".into()),
+            Err(error) => Ok(error.phase),
         }
     };
     let wait = |what: &str, result| check_eq(what, phase(result)?, Phase::Wait);

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CallLimits, CancelToken, Outgoing, Stopped, TransportError};
+use scramjet_client_blocking::{
+    CallLimits, CancelToken, Outgoing, Stopped, TransportError, TransportErrorKind,
+};
 
 use crate::conformance::stage::{Received, Scene, Stage, Waiter, receive, text};
 use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
@@ -53,15 +55,14 @@ fn check_ended(
 }
 
 /// Returns why there is no response, as the client finds it out.
-fn stop_reason(result: Checked<Received>) -> Result<(), Option<Stopped>> {
-    let error = match result {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
-    let source = error
-        .downcast::<TransportError>()
-        .map_or_else(|error| error, |error| error.source);
-    Err(source.downcast::<Stopped>().ok().map(|stopped| *stopped))
+fn stop_reason(result: Result<Received, TransportError>) -> Result<(), Option<Stopped>> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.kind {
+            TransportErrorKind::Stopped(stopped) => Some(stopped),
+            _ => None,
+        }),
+    }
 }
 
 /// Returns why a read of the body failed, as the client finds it out.

@@ -67,7 +67,9 @@ fn health_waits_for_the_first_report_and_stays() {
         assert_eq!(line(&open.answer), "nothing");
         assert!(hub.driver.until_ended(&mut open, seconds(1.0)).is_some());
         assert_eq!(open.answer.json()["healthy"], true);
-        assert!(open.answer.json()["processId"].is_u64());
+        // No other process has this id.
+        let process = open.answer.json()["processId"].as_u64().unwrap();
+        assert!(process > 1 << 22 && i32::try_from(process).is_ok());
         hub.operation("_kill", "{}");
         hub.driver.wait(seconds(2.0));
         assert_eq!(hub.get("health").status(), pick(generation, 404, 200));

@@ -32,7 +32,7 @@ fn about(time: Option<Duration>, expected: f64) -> bool {
 const STREAMS: [&str; 3] = ["output", "stdout", "stderr"];
 
 #[test]
-fn a_completed_sequence_ends_its_output_and_10_seconds_later_its_process() {
+fn a_completed_sequence_ends_output_at_once_and_stdout_stderr_and_status_10_seconds_later() {
     for generation in BOTH {
         let mut hub = Running::new(generation, later(Exit::Completed));
         let [output, stdout, stderr] = ends(&mut hub, STREAMS);
@@ -149,7 +149,7 @@ fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut Running)) -
 }
 
 #[test]
-fn late_input_is_taken_or_never_answered_by_the_way_the_instance_ended() {
+fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_18() {
     let never = "200 OK without an end";
     let nothing: fn(&mut Running) = |_| {};
     let kill: fn(&mut Running) = |hub| drop(hub.operation("_kill", "{}"));

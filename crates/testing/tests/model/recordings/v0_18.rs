@@ -10,11 +10,11 @@ use super::{Excluded, Rows, rows};
 pub(crate) const EXCLUDED: Excluded = &[
     (
         "malformed-request",
-        "the parser of the server answers it, before any route",
+        "the server around the model answers it, see tests/fake_hub/wire.rs",
     ),
     (
         "non-ascii-path",
-        "the parser of the server answers it, before any route",
+        "the server around the model answers it, see tests/fake_hub/wire.rs",
     ),
 ];
 

@@ -1,0 +1,59 @@
+//! Serves a fake hub of 0.18 or 1.x, whose sequences live and die in the eighteen ways of
+//! `tests/fixtures/timelines-*.json`, until standard input ends. It prints the URL of the hub.
+//!
+//! `cargo run -p scramjet-client-testing --example timelines -- 1.x`
+//!
+//! A line with the id of an instance ends the process of the instance, like `SIGKILL`.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+#[path = "../tests/model/timelines/ways.rs"]
+#[allow(dead_code, reason = "the test uses all of it")]
+mod ways;
+
+use std::io;
+
+use scramjet_client_testing::fake_hub::{FakeHub, Generation, Package, Process, ProgramResult};
+use scramjet_client_testing::model::Step;
+
+fn main() -> io::Result<()> {
+    let generation = match std::env::args().nth(1).as_deref() {
+        Some("0.18") => Generation::V0_18,
+        Some("1.x") => Generation::V1,
+        _ => return Err(io::Error::other("the argument is 0.18 or 1.x")),
+    };
+    let hub = FakeHub::new(generation);
+    hub.find_programs(|package: &Package| {
+        let file = package.files.get("index.js")?.as_slice();
+        let mut ways = ways::all().into_iter();
+        let way = ways.find(|way| way.index_js.as_bytes() == file)?;
+        Some(move |process: &mut Process| run(process, &way.steps))
+    });
+    println!("{}", hub.url());
+    for id in io::stdin().lines() {
+        let id = id?;
+        if !hub.crash(id.trim()) {
+            println!("there is no instance {id}");
+        }
+    }
+    Ok(())
+}
+
+/// Does the steps of a way, and then stays.
+fn run(process: &mut Process, steps: &[Step]) -> ProgramResult {
+    for step in steps {
+        match step {
+            Step::Wait(time) => process.sleep(*time)?,
+            Step::Write(_, text) => process.write(text)?,
+            Step::Shout => {
+                while let Some(piece) = process.read()? {
+                    process.write(String::from_utf8_lossy(&piece).to_uppercase())?;
+                }
+            }
+            Step::Exit(exit) => return Err(exit.clone()),
+            Step::Hang => process.hang()?,
+            _ => unreachable!("no way has this step: {step:?}"),
+        }
+    }
+    process.stay()
+}

@@ -1,0 +1,407 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use scramjet_client_blocking::{
+    ContentType, HostClient, Input, InstanceClient, Key, KillOptions, Package, PoolOptions,
+    Readiness, RetryPolicy, SequenceClient, StartOptions, StopOptions, Version,
+};
+
+use super::*;
+use crate::fake_hub::{FakeHub, Generation};
+
+/// The calls that do not always make each of their requests.
+const PARTLY: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
+
+fn request(line: &str) -> ReceivedRequest {
+    let (method, target) = line.split_once(' ').unwrap();
+    let method: Method = method.parse().unwrap();
+    ReceivedRequest::new(method, target.to_owned(), HeaderMap::new())
+}
+
+fn names(line: &str) -> Vec<&'static str> {
+    let calls = find(&request(line)).into_iter();
+    calls.map(|call| call.names).collect()
+}
+
+#[test]
+fn find_compares_whole_paths() {
+    assert_eq!(names("GET /api/v1/config"), ["config"]);
+    assert_eq!(
+        names("GET /api/v1/sequences?x=/version"),
+        ["list_sequences, sequence_ids"]
+    );
+    // Not those of `GET log`.
+    assert_eq!(
+        names("GET /api/v1/cpm/api/v1/instance/x/log"),
+        [
+            "run",
+            "run_with_log",
+            "log, log_lines",
+            "follow_log of an instance"
+        ]
+    );
+    assert_eq!(
+        names("GET /log"),
+        [
+            "log_stream, log_lines",
+            "follow_log of a host",
+            "follow_log of an instance"
+        ]
+    );
+    assert_eq!(names("POST /api/v1/config"), [""; 0]);
+    assert_eq!(names("GET /api/v1/instance/"), [""; 0]);
+    assert_eq!(names("GET /a/route/of/another/service"), [""; 0]);
+}
+
+/// A hub, and a client that knows its version.
+struct Stage {
+    hub: FakeHub,
+    host: HostClient,
+    sequence: SequenceClient,
+    version: Version,
+}
+
+impl Stage {
+    fn new(generation: Generation) -> Self {
+        let hub = FakeHub::builder(generation).time_scale(20.0).start();
+        hub.program("echo", |process| {
+            process.emit("ready", "yes");
+            while let Some(piece) = process.read()? {
+                process.write(piece)?;
+            }
+            Ok(())
+        });
+        let host = hub.client().with_deadline(Duration::from_secs(60));
+        let version = host.dialect().unwrap().version();
+        let sequence = host.send_sequence(hub.package("echo")).unwrap();
+        Self {
+            hub,
+            host,
+            sequence,
+            version,
+        }
+    }
+
+    fn start(&self) -> InstanceClient {
+        self.sequence.start(&StartOptions::new()).unwrap()
+    }
+
+    /// Checks the requests that a call makes: all of them are in the table, and those of the table
+    /// that have no note are made.
+    fn check<T>(&self, name: &str, call: impl FnOnce() -> T) -> T {
+        let mut entries = CALLS
+            .iter()
+            .filter(|call| call.names.split(", ").any(|one| one == name));
+        let entry = entries.next().unwrap_or_else(|| unreachable!("{name}"));
+        let before = self.hub.requests().len();
+        let result = call();
+        let made = self.hub.requests().split_off(before);
+        let wanted = |wanted: &&&str| match wanted.split_once(" (").map(|(_, note)| note) {
+            None => Some(true),
+            Some(note) => self.is_there(note),
+        };
+        for line in &made {
+            let mut possible = entry
+                .requests
+                .iter()
+                .filter(|one| wanted(one) != Some(false));
+            let request = request(line);
+            let segments = request.path().split('/').count() - "/api/v1".split('/').count();
+            assert!(
+                possible.any(|one| matched(one, &request) == segments),
+                "{name} made the request {line}, which is not in its entry: {entry}"
+            );
+        }
+        for one in entry
+            .requests
+            .iter()
+            .filter(|one| wanted(one) == Some(true))
+        {
+            assert!(
+                PARTLY.contains(&name) || made.iter().any(|line| matched(one, &request(line)) > 0),
+                "{name} did not make the request {one}, but {made:?}"
+            );
+        }
+        result
+    }
+
+    /// Returns if a hub of this version gets a request with this note; `None` if that depends on
+    /// something else.
+    fn is_there(&self, note: &str) -> Option<bool> {
+        let version = |text: &str| Version::parse(text.trim_end_matches(')'));
+        let since = note.rsplit_once("since ").map(|(_, text)| version(text));
+        let before = note.rsplit_once("before ").map(|(_, text)| version(text));
+        let is_alone = note.starts_with("since ") || note.starts_with("before ");
+        let is_there = match (since.flatten(), before.flatten()) {
+            (Some(since), _) => self.version >= since,
+            (_, Some(before)) => self.version < before,
+            _ => return None,
+        };
+        (is_alone || !is_there).then_some(is_there)
+    }
+}
+
+/// Does this on a hub of each generation, at the same time.
+fn on_both(test: impl Fn(&Stage) + Sync) {
+    thread::scope(|scope| {
+        for generation in [Generation::V0_18, Generation::V1] {
+            let test = &test;
+            scope.spawn(move || test(&Stage::new(generation)));
+        }
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_calls_that_wait() {
+    on_both(|stage| {
+        let Stage { host, sequence, .. } = stage;
+        stage.check("wait_ready", || host.wait_ready(None)).unwrap();
+        let instance = stage.start();
+        // Long enough for a question about the state of the instance.
+        let limited = instance.with_deadline(Duration::from_millis(500));
+        stage
+            .check("wait_event", || limited.wait_event("never"))
+            .unwrap_err();
+        stage
+            .check("wait_next_event", || limited.wait_next_event("never"))
+            .unwrap_err();
+        stage
+            .check("wait_ended", || limited.wait_ended())
+            .unwrap_err();
+        let readiness = Readiness::event("never").within(Duration::from_millis(500));
+        let options = StartOptions::new();
+        stage
+            .check("start_and_wait", || {
+                sequence.start_and_wait(&options, &readiness)
+            })
+            .unwrap_err();
+        stage
+            .check("start_with_retry", || {
+                let policy = RetryPolicy::exponential(Duration::from_millis(10)).attempts(2);
+                sequence.start_with_retry(&options, &readiness, &policy)
+            })
+            .unwrap_err();
+        stage
+            .check("start_when_free", || sequence.start_when_free(&options))
+            .unwrap();
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_calls_that_follow() {
+    on_both(|stage| {
+        let instance = stage.start();
+        let mut log = instance
+            .with_deadline(Duration::from_millis(2500))
+            .follow_log()
+            .unwrap();
+        stage
+            .check("follow_log of an instance", || {
+                instance.log().unwrap();
+                log.by_ref().find(Result::is_err)
+            })
+            .map(Result::unwrap_err)
+            .unwrap();
+        let mut events = instance
+            .with_deadline(Duration::from_millis(2500))
+            .follow_events("never")
+            .unwrap();
+        stage
+            .check("follow_events", || {
+                instance.event_stream("never").unwrap();
+                events.by_ref().find(Result::is_err)
+            })
+            .map(Result::unwrap_err)
+            .unwrap();
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_runs() {
+    on_both(|stage| {
+        let sequence = &stage.sequence;
+        let options = StartOptions::new();
+        stage
+            .check("run", || sequence.run(&options, "text"))
+            .unwrap();
+        stage
+            .check("run_with_log", || sequence.run_with_log(&options, "text"))
+            .unwrap();
+        let mut child = stage.check("spawn", || sequence.spawn(&options)).unwrap();
+        stage.check("Child::try_wait", || child.try_wait()).unwrap();
+        stage
+            .check("Child::stop", || child.stop(Duration::from_millis(1)))
+            .unwrap();
+        stage
+            .check("spawn", || sequence.spawn(&options).map(drop))
+            .unwrap();
+        let mut child = sequence.spawn(&options).unwrap();
+        stage.check("Child::kill", || child.kill()).unwrap();
+        stage.check("Child::wait", || child.wait()).unwrap();
+        let instance = stage.start();
+        stage
+            .check("transform", || instance.transform_bytes("text"))
+            .unwrap();
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_deployments() {
+    on_both(|stage| {
+        let Stage { hub, host, .. } = stage;
+        stage.start();
+        stage
+            .check("force_delete", || stage.sequence.force_delete())
+            .unwrap();
+        stage
+            .check("deploy", || {
+                let deployment = host.deploy(hub.package("echo"))?;
+                hub.wait_until("there is nothing to kill", |hub| hub.running().is_empty());
+                deployment.close()
+            })
+            .unwrap();
+        if stage.hub.generation() == Generation::V1 {
+            stage
+                .check("deploy_topic", || {
+                    host.deploy_topic("a-topic", ContentType::Text)?.close()
+                })
+                .unwrap();
+        }
+        let folder =
+            std::env::temp_dir().join(format!("calls-{}-{}", std::process::id(), stage.version));
+        std::fs::create_dir_all(&folder).unwrap();
+        let key = Key::new("a-sequence", folder.join("state.json")).remove_old();
+        for version in 0..2 {
+            let manifest = r#"{"name":"a-sequence","version":"1.0.0","main":"index.js"}"#;
+            std::fs::write(folder.join("package.json"), manifest).unwrap();
+            std::fs::write(folder.join("index.js"), format!("// {version}")).unwrap();
+            let package = Package::from_dir(&folder).unwrap();
+            stage
+                .check("deploy_if_changed", || {
+                    host.deploy_if_changed(&package, &key)
+                })
+                .unwrap();
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_pools() {
+    on_both(|stage| {
+        let readiness = Readiness::event("ready");
+        let pool = stage
+            .check("PoolOptions::start", || {
+                let pool = PoolOptions::new(2)
+                    .readiness(readiness)
+                    .start([stage.sequence.clone()], |_| StartOptions::new());
+                // For a look at the instances, which comes each second.
+                thread::sleep(Duration::from_millis(1500));
+                pool
+            })
+            .unwrap();
+        stage
+            .check("InstancePool::shutdown", || {
+                pool.shutdown(Duration::from_millis(1))
+            })
+            .into_iter()
+            .for_each(|(_, ended)| drop(ended.unwrap()));
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_simple_calls() {
+    on_both(|stage| {
+        let Stage { host, sequence, .. } = stage;
+        stage.check("version", || host.version()).unwrap();
+        stage.check("load_check", || host.load_check()).unwrap();
+        stage
+            .check("list_sequences", || host.list_sequences())
+            .unwrap();
+        stage
+            .check("list_instances", || host.list_instances())
+            .unwrap();
+        stage.check("log_stream", || host.log_stream()).unwrap();
+        if stage.hub.generation() == Generation::V1 {
+            stage.check("status", || host.status()).unwrap();
+            stage.check("audit_stream", || host.audit_stream()).unwrap();
+            stage.check("config", || host.config()).unwrap();
+            stage
+                .check("list_entities", || host.list_entities())
+                .unwrap();
+            let text = ContentType::Text;
+            stage
+                .check("create_topic", || host.create_topic("a-topic", text))
+                .unwrap();
+            stage.check("list_topics", || host.list_topics()).unwrap();
+            stage
+                .check("delete_topic", || host.delete_topic("a-topic"))
+                .unwrap();
+            stage
+                .check("overwrite", || {
+                    sequence.overwrite(stage.hub.package("echo"))
+                })
+                .unwrap();
+        }
+        let instance = stage.check("start", || stage.start());
+        stage
+            .check("info of a sequence", || sequence.info())
+            .unwrap();
+        stage
+            .check("list_instances of a sequence", || sequence.list_instances())
+            .unwrap();
+        stage
+            .check("info of an instance", || instance.info())
+            .unwrap();
+        stage.check("health", || instance.health()).unwrap();
+        stage
+            .check("set_monitoring_rate", || instance.set_monitoring_rate(1))
+            .unwrap();
+        stage
+            .check("send_event", || instance.send_event("name", "data"))
+            .unwrap();
+        stage.check("event", || instance.event("ready")).unwrap();
+        stage
+            .check("event_stream", || instance.event_stream("ready"))
+            .unwrap();
+        let soon = instance.with_deadline(Duration::from_millis(50));
+        stage.check("next_event", || soon.next_event("ready").err());
+        stage.check("stdout", || instance.stdout()).unwrap();
+        stage.check("stderr", || instance.stderr()).unwrap();
+        stage.check("log", || instance.log()).unwrap();
+        let mut output = stage.check("output", || instance.output()).unwrap();
+        stage
+            .check("send_stdin", || {
+                instance.send_stdin(Input::text("text").end(false))
+            })
+            .unwrap();
+        stage
+            .check("send_input", || instance.send_input("text"))
+            .unwrap();
+        output.read_to_end(&mut Vec::new()).unwrap();
+        if stage.hub.generation() == Generation::V1 {
+            let other = stage.start();
+            let soon = other.with_deadline(Duration::from_secs(1));
+            stage.check("inout", || soon.inout("text").ok());
+        }
+        let other = stage.start();
+        stage
+            .check("stop", || {
+                other.stop(&StopOptions::new(Duration::from_millis(1)))
+            })
+            .unwrap();
+        let other = stage.start();
+        // 1.x refuses to kill an instance that is still starting, which is fine here.
+        stage.check("kill", || other.kill(&KillOptions::new()).ok());
+        let unused = stage
+            .check("send_sequence", || {
+                host.send_sequence(stage.hub.package("echo"))
+            })
+            .unwrap();
+        stage.check("delete", || unused.delete()).unwrap();
+    });
+}

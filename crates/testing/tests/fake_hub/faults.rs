@@ -1,0 +1,305 @@
+//! Faults, proxies, and the times at which a hub wakes those who wait for it.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use http::Request;
+use scramjet_client_blocking::transport::Outgoing;
+use scramjet_client_blocking::{CancelToken, HostClient, InstanceClient, StartOptions};
+use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Settings};
+use scramjet_client_testing::model::{Model, Piece};
+use scramjet_client_testing::network::Network;
+
+/// A hub and a client that sends each request once.
+fn hub() -> (FakeHub, HostClient) {
+    let hub = FakeHub::builder(Generation::V1).manual_time().start();
+    let host = hub.client_builder().retry(None).build().unwrap();
+    (hub, host)
+}
+
+/// The same over a socket.
+fn served() -> (FakeHub, HostClient) {
+    let (hub, _) = hub();
+    let host = HostClient::builder(hub.url()).retry(None).build().unwrap();
+    (hub, host)
+}
+
+fn instance(hub: &FakeHub, host: &HostClient) -> InstanceClient {
+    hub.program("stays", |process| process.stay());
+    start(hub, host, "stays")
+}
+
+/// Lets time pass until an instance has started.
+fn start(hub: &FakeHub, host: &HostClient, name: &str) -> InstanceClient {
+    let sequence = host.send_sequence(hub.package(name)).unwrap();
+    let start = thread::spawn(move || sequence.start(&StartOptions::new()));
+    hub.wait_until("the instance has started", |hub| {
+        hub.advance(Duration::from_millis(100));
+        start.is_finished()
+    });
+    start.join().unwrap().unwrap()
+}
+
+fn proxy(change: impl FnOnce(&mut Proxy)) -> Proxy {
+    let mut proxy = Proxy::default();
+    change(&mut proxy);
+    proxy
+}
+
+fn error_of(host: &HostClient) -> String {
+    host.version().unwrap_err().to_string()
+}
+
+fn panics(act: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(act)).is_err()
+}
+
+#[test]
+fn a_fault_that_cannot_happen_is_a_panic() {
+    for status in [0, 100, 199, 1000] {
+        assert!(panics(|| drop(Fault::refuse(status, ""))), "{status}");
+        let proxy = Proxy::default();
+        assert!(
+            panics(|| drop(proxy.answering_for_hub(status, ""))),
+            "{status}"
+        );
+    }
+    for path in ["", "version/", "version?x", "http://x/version"] {
+        assert!(panics(|| drop(Fault::silence().on("GET", path))), "{path}");
+    }
+    assert!(panics(|| drop(Fault::silence().header("a", "b"))));
+    assert!(panics(|| drop(Fault::refuse(503, "").header("a b", "c"))));
+    assert!(!panics(|| drop(Fault::refuse(503, "").header("a", "b"))));
+}
+
+#[test]
+fn on_takes_a_whole_path_or_the_end_of_one() {
+    let matches = |path: &str| {
+        let (hub, host) = hub();
+        hub.fault(Fault::refuse(503, "").on("get", path));
+        host.version().is_err()
+    };
+    for path in [
+        "/api/v1/version",
+        "api/v1/version",
+        "version",
+        "*/version",
+        "*",
+    ] {
+        assert!(matches(path), "{path}");
+    }
+    for path in ["/version", "ersion", "*/*/*/*", "/*/*/*/*", "api"] {
+        assert!(!matches(path), "{path}");
+    }
+}
+
+#[test]
+fn pending_faults_are_those_that_are_still_to_happen() {
+    let (hub, host) = hub();
+    let faults = [
+        Fault::refuse(500, "").on("GET", "version").times(2),
+        Fault::silence().on("GET", "sequences"),
+    ];
+    for fault in faults.clone() {
+        hub.fault(fault);
+    }
+    error_of(&host);
+    assert_eq!(hub.pending_faults().len(), 2);
+    error_of(&host);
+    assert_eq!(hub.pending_faults(), faults[1..]);
+    hub.clear_faults();
+    assert!(hub.pending_faults().is_empty());
+}
+
+#[test]
+fn a_refusal_without_a_body_leaves_the_connection_in_order() {
+    for (hub, host) in [hub(), served()] {
+        for status in [204, 304] {
+            hub.fault(Fault::refuse(status, "not sent"));
+            error_of(&host);
+        }
+        hub.fault(Fault::refuse(503, "not sent either").on("HEAD", "*"));
+        let head = Request::head(hub.url() + "/version").body(Outgoing::Empty);
+        let response = hub.transport().send(head.unwrap()).unwrap();
+        assert_eq!(
+            io::copy(&mut response.into_body(), &mut io::sink()).unwrap(),
+            0
+        );
+        assert_eq!(host.version().unwrap().version, "1.0.1");
+    }
+}
+
+#[test]
+fn cut_after_nothing_gives_the_head_alone() {
+    for (hub, host) in [hub(), served()] {
+        let instance = instance(&hub, &host);
+        hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
+        // A silent stream, whose first byte would never come.
+        let mut stdout = instance.stdout().unwrap();
+        assert!(stdout.read(&mut [0]).is_err());
+    }
+}
+
+#[test]
+fn a_response_that_was_cut_never_looks_complete() {
+    let (hub, host) = hub();
+    let instance = instance(&hub, &host);
+    hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
+    let mut stdout = instance.stdout().unwrap();
+    for _ in 0..3 {
+        assert!(stdout.read(&mut [0]).is_err());
+    }
+    let request = Request::get(hub.url() + "/version").body(Outgoing::Empty);
+    hub.fault(Fault::cut_after(5).on("GET", "version"));
+    let mut body = hub.transport().send(request.unwrap()).unwrap().into_body();
+    let mut text = String::new();
+    for _ in 0..3 {
+        assert!(body.read_to_string(&mut text).is_err());
+    }
+    assert_eq!(text, r#"{"api"#);
+}
+
+#[test]
+fn delay_ends_at_its_time_and_wakes_the_client() {
+    for (hub, host) in [hub(), served()] {
+        hub.fault(Fault::delay(Duration::from_secs(30)));
+        let call = thread::spawn(move || host.version().map(|version| version.version));
+        hub.wait_until("the request has come", |hub| !hub.requests().is_empty());
+        hub.advance(Duration::from_secs(29));
+        assert!(!call.is_finished());
+        hub.advance(Duration::from_secs(1));
+        assert_eq!(call.join().unwrap().unwrap(), "1.0.1");
+    }
+}
+
+#[test]
+fn a_proxy_gives_up_at_its_time_and_wakes_the_client() {
+    for (hub, host) in [hub(), served()] {
+        let instance = instance(&hub, &host);
+        hub.set_proxy(proxy(|proxy| proxy.timeout = Some(Duration::from_secs(60))));
+        let call = thread::spawn(move || instance.next_event("never"));
+        hub.wait_until("the request has come", |hub| {
+            hub.requests()
+                .iter()
+                .any(|request| request.contains("once"))
+        });
+        hub.advance(Duration::from_secs(60));
+        let error = call.join().unwrap().unwrap_err();
+        assert_eq!(error.api().unwrap().status, 504);
+    }
+}
+
+/// Whoever waits for a response is woken only by a change.
+#[test]
+fn the_end_of_a_delay_and_of_the_patience_of_a_proxy_are_changes() {
+    let seconds = Duration::from_secs;
+    let patient = proxy(|proxy| proxy.timeout = Some(seconds(30)));
+    for (fault, proxy, path) in [
+        (Some(Fault::delay(seconds(30))), None, "version"),
+        (None, Some(patient), "log"),
+    ] {
+        let mut settings = Settings::of(Generation::V1);
+        settings.times.slowest_request = None;
+        let mut network = Network::new(Model::new(settings));
+        fault.into_iter().for_each(|fault| network.add_fault(fault));
+        network.set_proxy(proxy);
+        let request = Request::get(format!("/api/v1/{path}")).body(()).unwrap();
+        let id = network.request(&request).unwrap();
+        network.end_upload(id);
+        while network.poll(id) != Piece::Pending {}
+        network.hub().take_changed();
+        network.advance(seconds(29));
+        assert!(!network.hub().take_changed(), "{path}");
+        assert_eq!(network.next_due(), Some(seconds(30)), "{path}");
+        network.advance(seconds(30));
+        assert!(network.hub().take_changed(), "{path}");
+        assert_ne!(network.poll(id), Piece::Pending, "{path}");
+    }
+}
+
+#[test]
+fn times_that_never_come_are_no_panic() {
+    let (hub, host) = hub();
+    let cancel = CancelToken::new();
+    hub.fault(Fault::delay(Duration::MAX));
+    hub.set_proxy(proxy(|proxy| proxy.timeout = Some(Duration::MAX)));
+    hub.program("sleeps", |process| process.sleep(Duration::MAX));
+    hub.advance(Duration::from_secs(1));
+    let call = thread::spawn({
+        let host = host.with_cancel(&cancel);
+        move || host.version().map(drop)
+    });
+    hub.wait_until("the request has come", |hub| !hub.requests().is_empty());
+    cancel.cancel();
+    assert!(call.join().unwrap().unwrap_err().is_cancelled());
+    start(&hub, &host, "sleeps");
+    for _ in 0..2 {
+        hub.advance(Duration::MAX);
+    }
+    host.version().unwrap();
+}
+
+#[test]
+fn a_scale_of_time_is_a_positive_number() {
+    let builder = || FakeHub::builder(Generation::V1);
+    for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(panics(|| drop(builder().time_scale(scale))), "{scale}");
+    }
+    for scale in [f64::MIN_POSITIVE, f64::MAX] {
+        let hub = builder().time_scale(scale).start();
+        hub.client().version().unwrap();
+    }
+}
+
+#[test]
+fn a_hub_without_time_between_heartbeats_goes_on() {
+    let builder = FakeHub::builder(Generation::V1).manual_time();
+    let hub = builder
+        .settings(|settings| settings.times.heartbeat = Duration::ZERO)
+        .start();
+    let audit = hub.client().audit_stream().unwrap();
+    hub.advance(Duration::from_secs(1));
+    drop(audit);
+    hub.client().version().unwrap();
+}
+
+#[test]
+fn calls_that_are_under_way_end_when_the_hub_goes_away() {
+    for proxy in [None, Some(Proxy::default())] {
+        for (hub, host) in [hub(), served()] {
+            let instance = instance(&hub, &host);
+            hub.set_proxy(proxy.clone());
+            let call = thread::spawn(move || instance.next_event("never"));
+            hub.wait_until("the request has come", |hub| {
+                hub.requests()
+                    .iter()
+                    .any(|request| request.contains("once"))
+            });
+            hub.set_away(true);
+            let error = call.join().unwrap().unwrap_err();
+            let status = error.api().map(|error| error.status.as_u16());
+            assert_eq!(status, proxy.as_ref().map(|_| 502));
+            error_of(&host);
+            hub.set_away(false);
+            host.version().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_compresses_leaves_empty_responses_alone() {
+    for (hub, host) in [hub(), served()] {
+        hub.set_proxy(proxy(|proxy| proxy.compresses = true));
+        let request = Request::options(hub.url() + "/version").body(Outgoing::Empty);
+        let response = hub.transport().send(request.unwrap()).unwrap();
+        assert!(!response.headers().contains_key("content-encoding"));
+        assert_eq!(
+            io::copy(&mut response.into_body(), &mut io::sink()).unwrap(),
+            0
+        );
+        hub.set_proxy(None);
+        assert_eq!(host.version().unwrap().version, "1.0.1");
+    }
+}

@@ -1,0 +1,531 @@
+//! What is left on the hub and in this process when calls fail, are cancelled, or have no threads.
+
+use std::cell::RefCell;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use scramjet_client_blocking::{
+    CancelToken, Child, Error, ErrorKind, HostClient, KillOptions, Package, Phase, PoolOptions,
+    Readiness, RunnerExit, StartOptions, StopOptions, Upload,
+};
+use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
+use scramjet_client_tests::link::Link;
+use scramjet_client_tests::package;
+use scramjet_client_tests::programs::fake_hub;
+
+use crate::helpers::{Folder, in_child, within};
+use crate::live::Uploaded;
+use crate::outages::{GENERATIONS, each, hubs};
+use crate::stand_in::{Scene, StandIn, until};
+
+/// Where a child process finds the hub.
+const HUB: &str = "TEST_CLEANUP_HUB";
+
+/// A hub of 1.x refuses a kill in the moment after the start.
+fn kill(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
+    until("it is killed", || instance.kill(options).is_ok());
+}
+
+#[test]
+fn deploy_and_run_returns_what_the_function_returned_after_it_killed_its_instance() {
+    within("deploying", || {
+        each(hubs(), |(url, hub)| {
+            let host = HostClient::new(&url).unwrap();
+            let mut begin = Instant::now();
+            let ran = host.deploy_and_run(package::sequence("stays"), |sequence| {
+                let instance = sequence.start(&StartOptions::new())?;
+                instance.wait_event("ready")?;
+                kill(&instance, &KillOptions::new());
+                begin = Instant::now();
+                Ok::<_, Error>((7, sequence.id().clone()))
+            });
+            let ran = ran.unwrap();
+            println!("{url}: clean-up took {:?}", begin.elapsed());
+            let (seven, id) = ran.result.unwrap();
+            assert_eq!(seven, 7);
+            ran.cleanup.unwrap();
+            assert!(host.sequence_info(&id).unwrap_err().is_not_found());
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{:?}",
+                begin.elapsed()
+            );
+            assert!(hub.is_none_or(|hub| hub.running().is_empty()));
+        });
+    });
+}
+
+/// At the times of a real hub.
+#[test]
+fn deployment_close_after_a_kill_takes_17_seconds_at_most_on_1_x() {
+    within("deploying", || {
+        let hub = FakeHub::new(Generation::V1);
+        scramjet_client_tests::programs::serve(&hub);
+        let deployment = hub.client().deploy(package::sequence("stays")).unwrap();
+        let instance = deployment.start(&StartOptions::new()).unwrap();
+        instance.wait_event("ready").unwrap();
+        kill(&instance, &KillOptions::new());
+        let begin = hub.now();
+        deployment.close().unwrap();
+        let took = hub.now() - begin;
+        println!("{took:?}");
+        assert!(took < Duration::from_secs(18), "{took:?}");
+    });
+}
+
+#[test]
+fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
+    within("deploying", || {
+        for generation in GENERATIONS {
+            let hub = fake_hub(generation);
+            hub.fault(
+                Fault::refuse(500, r#"{"error":"no"}"#)
+                    .on("DELETE", "sequence/*")
+                    .always(),
+            );
+            for result in [Ok(7), Err("own")] {
+                let ran = hub
+                    .client()
+                    .deploy_and_run(package::sequence("stays"), |_| result);
+                let ran = ran.unwrap();
+                assert_eq!(ran.result, result);
+                assert_eq!(ran.cleanup.unwrap_err().api().unwrap().status, 500);
+            }
+        }
+    });
+}
+
+/// A package of a name that no other test uses.
+fn named(folder: &Folder, name: &str) -> Upload {
+    folder.file(
+        "package.json",
+        format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js"}}"#).as_bytes(),
+    );
+    folder.file("index.js", b"module.exports = () => {};");
+    let package = Package::from_dir(&folder.0).unwrap();
+    Upload::reader(package.reader())
+}
+
+#[test]
+fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
+    type Limit = fn(&HostClient, &CancelToken) -> HostClient;
+    let limits: [(&str, Limit); 3] = [
+        ("cancelled", |host, token| host.with_cancel(token)),
+        ("deadline", |host, _| {
+            host.with_deadline(Duration::from_secs(2))
+        }),
+        ("idle", |host, _| {
+            host.with_idle_timeout(Duration::from_secs(1))
+        }),
+    ];
+    within("deploying", move || {
+        each(hubs(), |(url, _hub)| {
+            for (what, limit) in limits {
+                let (direct, link) = (HostClient::new(&url).unwrap(), Link::to(&url));
+                let name = format!("{what}-{}-{}", std::process::id(), link.port());
+                let folder = Folder::new(&name);
+                let upload = named(&folder, &name);
+                let token = CancelToken::new();
+                let host = limit(&HostClient::new(link.url()).unwrap(), &token);
+                link.freeze_answers();
+                let deploying = thread::spawn(move || host.deploy(upload).map(drop));
+                let there = || direct.sequence_ids(&name).unwrap().len();
+                until("the hub has it", || there() == 1);
+                token.cancel();
+                let error = deploying.join().unwrap().unwrap_err();
+                assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
+                let says = "the hub may have acted upon the request";
+                assert!(error.to_string().contains(says), "{error}");
+                link.mend();
+                let begin = Instant::now();
+                until("it is deleted", || there() == 0);
+                println!(
+                    "{url}: {what}: gone {:?} after the link was back",
+                    begin.elapsed()
+                );
+            }
+        });
+    });
+}
+
+#[test]
+fn deploy_with_limits_sends_what_its_reader_gives_and_passes_its_panic_on() {
+    within("deploying", || {
+        let hub = fake_hub(Generation::V1);
+        let host = hub.client().with_deadline(Duration::from_secs(20));
+        let package = package::sequence("stays");
+        let deployed = host.deploy(Upload::reader(std::io::Cursor::new(package)));
+        deployed.unwrap().close().unwrap();
+        struct Panics;
+        impl std::io::Read for Panics {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                panic!("in the reader")
+            }
+        }
+        let deploy = || host.deploy(Upload::reader(Panics)).map(drop);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deploy));
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"in the reader"));
+        assert!(hub.sequences().is_empty());
+    });
+}
+
+#[test]
+fn deploy_that_is_given_up_in_the_midst_of_its_upload_returns_at_once() {
+    within("deploying", || {
+        let hub = fake_hub(Generation::V1);
+        let token = CancelToken::new();
+        let (begun, begins) = channel();
+        let (_kept, never) = channel::<()>();
+        struct Blocks(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
+        impl std::io::Read for Blocks {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                let _ = self.0.send(());
+                let _ = self.1.recv();
+                Ok(0)
+            }
+        }
+        let host = hub.client().with_cancel(&token);
+        let upload = Upload::reader(Blocks(begun, never));
+        let deploying = thread::spawn(move || host.deploy(upload).map(drop));
+        begins.recv().unwrap();
+        token.cancel();
+        assert!(deploying.join().unwrap().unwrap_err().is_cancelled());
+        assert!(hub.sequences().is_empty());
+    });
+}
+
+/// The threads of this process that the library has started.
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
+    tasks
+        .filter_map(|task| name(task.ok()?).ok())
+        .filter(|name| name.starts_with("scramjet-"))
+        .count()
+}
+
+/// The connections of this process to a server of this machine.
+#[cfg(target_os = "linux")]
+fn connections(url: &str) -> usize {
+    let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
+    let remote = format!(" 0100007F:{:04X} 01 ", port.parse::<u16>().unwrap());
+    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().filter(|line| line.contains(&remote)).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_answer() {
+    const COUNT: usize = 40;
+    if env::var(HUB).is_err() {
+        // Alone, because it counts threads.
+        return in_child(&[(HUB, "own")]);
+    }
+    each(GENERATIONS, |generation| {
+        let hub = fake_hub(generation);
+        let id = hub
+            .client()
+            .send_sequence(package::sequence("stays"))
+            .unwrap();
+        let host = HostClient::new(hub.url()).unwrap();
+        host.version().unwrap();
+        hub.fault(Fault::silence().on("POST", "sequence/*/start").always());
+        hub.fault(Fault::silence().on("POST", "sequence").always());
+        let token = CancelToken::new();
+        let cancelled = host.with_cancel(&token);
+        let sequence = cancelled.sequence(id.id()).unwrap();
+        thread::scope(|scope| {
+            let spawn = || sequence.spawn(&StartOptions::new()).unwrap_err();
+            let spawning: Vec<_> = (0..COUNT).map(|_| scope.spawn(spawn)).collect();
+            let deploying = scope.spawn(|| cancelled.deploy(package::sequence("echo")));
+            let sent = |words: &&String| {
+                words.ends_with("/start") || words.ends_with("POST /api/v1/sequence")
+            };
+            until("all are sent", || {
+                hub.requests().iter().filter(sent).count() > COUNT + 1
+            });
+            let begin = Instant::now();
+            token.cancel();
+            for spawning in spawning {
+                assert!(spawning.join().unwrap().is_cancelled());
+            }
+            assert!(deploying.join().unwrap().unwrap_err().is_cancelled());
+            println!("{generation:?}: returned after {:?}", begin.elapsed());
+        });
+        drop((sequence, cancelled, host));
+        let (begin, url) = (Instant::now(), hub.url());
+        while threads() > 0 || connections(&url) > 0 {
+            let left = (threads(), connections(&url));
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "{generation:?}: {left:?} left"
+            );
+            thread::yield_now();
+        }
+        println!("{generation:?}: nothing left after {:?}", begin.elapsed());
+        // Hubs of 0.18 take no ids: without an answer, nobody knows which instances there are.
+        if generation == Generation::V1 {
+            assert!(hub.running().is_empty(), "{:?}", hub.running());
+        }
+    });
+}
+
+#[test]
+fn pool_stops_32_instances_at_the_same_time_at_most() {
+    within("a pool", || {
+        // How many are being stopped, and the most at the same time.
+        let stops = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
+        let stand_in = StandIn::start("1.0.1", {
+            let stops = Arc::clone(&stops);
+            move |words| {
+                if words.ends_with("/_stop") {
+                    let (state, changed) = &*stops;
+                    let mut counts = state.lock().unwrap();
+                    counts.0 += 1;
+                    counts.1 = counts.1.max(counts.0);
+                    changed.notify_all();
+                    // Gives the next one time to come.
+                    let bound = Duration::from_secs(3);
+                    let waits = |counts: &mut (usize, usize)| counts.1 <= 32;
+                    let waited = changed.wait_timeout_while(counts, bound, waits);
+                    waited.unwrap().0.0 -= 1;
+                }
+                Scene::Usual
+            }
+        });
+        let pool = PoolOptions::new(40)
+            .start([stand_in.sequence()], |_| StartOptions::new())
+            .unwrap();
+        assert_eq!(pool.shutdown(Duration::ZERO).len(), 40);
+        let most = stops.0.lock().unwrap().1;
+        assert!((2..=32).contains(&most), "{most} at the same time");
+    });
+}
+
+#[test]
+fn pool_keeps_nothing_of_an_instance_that_was_replaced() {
+    within("a pool", || {
+        each(GENERATIONS, |generation| {
+            let hub = fake_hub(generation);
+            let transport = hub.transport();
+            let builder = HostClient::builder("http://hub.invalid/api/v1");
+            let host = builder.transport(Arc::clone(&transport)).build().unwrap();
+            let sequence = host.send_sequence(package::sequence("events")).unwrap();
+            let pool = PoolOptions::new(1)
+                .replace(true)
+                .start([sequence], |_| StartOptions::new())
+                .unwrap();
+            let replace = || {
+                let old = pool.next().unwrap().id().clone();
+                assert!(hub.crash(&old));
+                until("it is replaced", || {
+                    pool.next().is_some_and(|instance| *instance.id() != old)
+                });
+                // Each handle holds the transport.
+                Arc::strong_count(&transport)
+            };
+            let before = replace();
+            assert!((0..5).all(|_| replace() > 0));
+            // While the pool asks for the instances, it has two handles more.
+            let kept = || Arc::strong_count(&transport);
+            until("nothing is kept", || kept() <= before + 2);
+        });
+    });
+}
+
+#[test]
+fn pool_learns_of_a_death_from_its_handles() {
+    within("a pool", || {
+        for generation in GENERATIONS {
+            let hub = fake_hub(generation);
+            let sequence = hub
+                .client()
+                .send_sequence(package::sequence("events"))
+                .unwrap();
+            // It can learn of it in no other way.
+            hub.fault(Fault::refuse(503, "").on("GET", "instances").always());
+            let pool = PoolOptions::new(2)
+                .readiness(Readiness::event("ready"))
+                .start([sequence], |_| StartOptions::new())
+                .unwrap();
+            let dead = pool.next().unwrap();
+            assert!(hub.crash(dead.id()));
+            let limited = dead.with_deadline(Duration::from_secs(20));
+            match generation {
+                Generation::V0_18 => {
+                    hub.wait_until("it is gone", |_| {
+                        dead.host().instance_info(dead.id()).is_err()
+                    });
+                    assert!(limited.send_input("lost\n").unwrap_err().is_not_found());
+                }
+                _ => assert!(limited.wait_event("never").unwrap_err().ended().is_some()),
+            }
+            for _ in 0..4 {
+                assert_ne!(pool.next().unwrap().id(), dead.id(), "{generation:?}");
+            }
+            // What is not of the instance tells nothing of it.
+            let alive = pool.next().unwrap();
+            let elsewhere = alive.host().instance_info("another").unwrap_err();
+            assert!(elsewhere.is_not_found() && pool.next().is_some());
+        }
+    });
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// Makes calls when its thread ends.
+struct Last {
+    host: HostClient,
+    _child: Option<Child>,
+    tell: std::sync::mpsc::Sender<Result<String, Error>>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let version = self.host.version().map(|version| version.version);
+        let _ = self.tell.send(version);
+        let limited = self.host.with_deadline(Duration::from_secs(5));
+        let instances = limited.list_instances().map(|list| list.len().to_string());
+        let _ = self.tell.send(instances);
+    }
+}
+
+#[test]
+fn calls_in_the_destructor_of_a_thread_local_value_work() {
+    if env::var(HUB).is_err() {
+        // In a process that may be aborted.
+        return in_child(&[(HUB, "own")]);
+    }
+    for generation in GENERATIONS {
+        let hub = fake_hub(generation);
+        let host = HostClient::new(hub.url()).unwrap();
+        let sequence = host.send_sequence(package::sequence("events")).unwrap();
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            let last = |child| Last {
+                host,
+                _child: child,
+                tell,
+            };
+            // The first of the values is dropped last.
+            LAST.with(|slot| assert!(slot.borrow().is_none()));
+            let child = sequence.spawn(&StartOptions::new()).unwrap();
+            LAST.set(Some(last(Some(child))));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(told.recv().unwrap().unwrap(), generation.version());
+        assert_eq!(told.recv().unwrap().unwrap(), "1");
+        hub.wait_until("the child is killed", |hub| hub.running().is_empty());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn thread_that_cannot_be_created_is_an_error_of_its_own() {
+    if let Ok(url) = env::var(HUB) {
+        assert!(thread::Builder::new().spawn(|| ()).is_err());
+        let host = HostClient::new(&url).unwrap();
+        let sequence = host.sequence(env::var("TEST_SEQUENCE").unwrap()).unwrap();
+        let instance = host.instance(env::var("TEST_INSTANCE").unwrap()).unwrap();
+        let limited = host.with_deadline(Duration::from_secs(20));
+        let failures = [
+            ("wait_event", instance.wait_event("never").unwrap_err()),
+            ("follow_log", instance.follow_log().unwrap_err()),
+            (
+                "start",
+                sequence.start_when_free(&StartOptions::new()).unwrap_err(),
+            ),
+            ("spawn", sequence.spawn(&StartOptions::new()).unwrap_err()),
+            ("run", sequence.run(&StartOptions::new(), "").unwrap_err()),
+            ("deploy", limited.deploy(vec![1]).unwrap_err()),
+            (
+                "pool",
+                PoolOptions::new(0)
+                    .start([sequence], |_| StartOptions::new())
+                    .unwrap_err(),
+            ),
+        ];
+        for (what, error) in failures {
+            assert!(
+                matches!(error.kind(), ErrorKind::Thread(_)),
+                "{what}: {error:?}"
+            );
+            assert!(!error.is_retryable() && !error.is_connect(), "{what}");
+            let text = error.to_string();
+            assert!(
+                text.contains("a thread could not be created"),
+                "{what}: {text}"
+            );
+        }
+        // What needs none works, and so does connecting within limits.
+        instance.info().unwrap();
+        let another = HostClient::new(url).unwrap();
+        let cancellable = another.with_cancel(&CancelToken::new());
+        return cancellable.version().map(drop).unwrap();
+    }
+    each(GENERATIONS, |generation| {
+        let hub = fake_hub(generation);
+        let sequence = hub
+            .client()
+            .send_sequence(package::sequence("events"))
+            .unwrap();
+        let instance = sequence.start(&StartOptions::new()).unwrap();
+        instance.wait_event("ready").unwrap();
+        let (sequence, instance) = (sequence.id().to_string(), instance.id().to_string());
+        // By name, which is resolved on a thread of its own if there are limits.
+        let url = hub.url().replace("127.0.0.1", "localhost");
+        let variables = [
+            (HUB, url.as_str()),
+            ("TEST_SEQUENCE", &sequence),
+            ("TEST_INSTANCE", &instance),
+            ("RUST_TEST_THREADS", "1"),
+            // More than there are addresses.
+            ("RUST_MIN_STACK", "200000000000000"),
+        ];
+        in_child(&variables);
+    });
+}
+
+#[test]
+fn is_success_says_that_an_instance_ended_on_request() {
+    within("ending", || {
+        each(hubs(), |(url, hub)| {
+            let host = HostClient::new(&url).unwrap();
+            let sequence = Uploaded::sample(&host, "events");
+            let is_v1 = hub
+                .as_ref()
+                .is_some_and(|hub| hub.generation() == Generation::V1);
+            let end = |end: &dyn Fn(&mut Child)| {
+                let mut child = sequence.spawn(&StartOptions::new()).unwrap();
+                child.instance().wait_event("ready").unwrap();
+                end(&mut child);
+                child.wait().unwrap()
+            };
+            let killed = end(&|child| child.kill().unwrap());
+            let once = end(&|child| kill(child.instance(), &KillOptions::new()));
+            let options = StopOptions::new(Duration::from_millis(100));
+            let stopped = end(&|child| drop(child.instance().stop(&options).unwrap()));
+            for (ended, exit) in [
+                (killed, RunnerExit::Killed),
+                (once, RunnerExit::Killed),
+                (stopped, RunnerExit::Stopped),
+            ] {
+                // Hubs of 0.18 do not tell.
+                let expected = is_v1.then_some(exit);
+                assert_eq!(ended.exit, expected, "{url}: {ended:?}");
+                assert_eq!(
+                    ended.is_success(),
+                    expected.map(|_| true),
+                    "{url}: {ended:?}"
+                );
+            }
+        });
+    });
+}

@@ -1,0 +1,594 @@
+//! What waits for an instance while the way to the hub fails: gateways, cut links, lost answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::{
+    Change, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient, Key, LogLine,
+    Package, PoolOptions, StartOptions,
+};
+use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
+use scramjet_client_tests::hub::shared;
+use scramjet_client_tests::link::Link;
+use scramjet_client_tests::package;
+use scramjet_client_tests::programs::fake_hub;
+use scramjet_client_tests::scripted::ScriptedServer;
+use serde_json::json;
+
+use crate::helpers::{Folder, within};
+use crate::live::Uploaded;
+use crate::stand_in::until;
+
+pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+
+/// Bodies of a `404` that no hub sends.
+const PAGES: [&str; 3] = [
+    "404 page not found\n",
+    "<html><h1>404 Not Found</h1></html>",
+    "",
+];
+
+/// An instance of one of the sequences for tests, and its hub.
+fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClient {
+    let sequence = hub.client().send_sequence(package::sequence(sequence));
+    let instance = sequence.unwrap().start(options).unwrap();
+    instance.wait_event("ready").unwrap();
+    instance
+}
+
+/// Does something with each of them at the same time.
+pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for item in items {
+            let act = &act;
+            scope.spawn(move || act(item));
+        }
+    });
+}
+
+/// Takes the hub away until a gateway has refused so many requests of the waiting caller.
+fn refused_by_a_gateway<T: Send + 'static>(
+    hub: &FakeHub,
+    page: &str,
+    waiter: &JoinHandle<T>,
+    refusals: usize,
+) {
+    hub.set_proxy(Proxy::default().answering_for_hub(404, page));
+    hub.set_away(true);
+    let before = hub.requests().len();
+    hub.wait_until("requests in vain", |hub| {
+        assert!(
+            !waiter.is_finished(),
+            "it takes {page:?} for the hub's word"
+        );
+        hub.requests().len() >= before + refusals
+    });
+    hub.set_away(false);
+    hub.set_proxy(None);
+}
+
+#[test]
+fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
+    within("waiting", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let instance = start(&hub, "events", &StartOptions::new());
+            let killed = Arc::new(AtomicBool::new(false));
+            let waiter = thread::spawn({
+                let (instance, killed) = (instance.clone(), Arc::clone(&killed));
+                move || (instance.wait_ended(), killed.load(Ordering::SeqCst))
+            });
+            refused_by_a_gateway(&hub, page, &waiter, 3);
+            killed.store(true, Ordering::SeqCst);
+            assert!(hub.crash(instance.id()));
+            let (ended, killed) = waiter.join().unwrap();
+            assert!(
+                killed && ended.is_ok(),
+                "{generation:?}, {page:?}: {ended:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
+    within("waiting", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let instance = start(&hub, "events", &StartOptions::new());
+            let waiter = thread::spawn({
+                let instance = instance.clone();
+                move || instance.wait_event("pong")
+            });
+            refused_by_a_gateway(&hub, page, &waiter, 4);
+            instance.send_event("ping", "here").unwrap();
+            let event = waiter.join().unwrap().unwrap();
+            assert_eq!(event.data, "here", "{generation:?}, {page:?}");
+        }
+    });
+}
+
+#[test]
+fn follow_log_does_not_take_a_404_of_a_gateway_for_the_end() {
+    within("following", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            logs_on_request(&hub);
+            let instance = start(&hub, "events", &StartOptions::new());
+            let (tell, told) = channel();
+            let waiter = thread::spawn({
+                let instance = instance.clone();
+                move || {
+                    for item in instance.follow_log().unwrap() {
+                        tell.send(item.map(line)).unwrap();
+                    }
+                }
+            });
+            // It is open.
+            told.recv().unwrap().unwrap();
+            refused_by_a_gateway(&hub, page, &waiter, 3);
+            instance.send_event("log", "after").unwrap();
+            let after = told
+                .iter()
+                .find(|item| matches!(item, Ok(Some(line)) if line == "after"));
+            assert!(after.is_some(), "{generation:?}, {page:?}");
+            assert!(hub.crash(instance.id()));
+            waiter.join().unwrap();
+        }
+    });
+}
+
+fn pages() -> impl Iterator<Item = (Generation, &'static str)> {
+    let pages = |generation| PAGES.into_iter().map(move |page| (generation, page));
+    GENERATIONS.into_iter().flat_map(pages)
+}
+
+/// Replaces the program `events` by one that logs what it is told.
+fn logs_on_request(hub: &FakeHub) {
+    hub.program("events", |process| {
+        process.on("log", |process, data| {
+            process.log(data.as_str().unwrap_or_default());
+        });
+        process.log("first");
+        process.emit("ready", "events");
+        process.stay()
+    });
+}
+
+fn line(item: Followed<LogLine>) -> Option<String> {
+    match item {
+        Followed::Item(line) => Some(line.msg),
+        Followed::Gap(_) => None,
+    }
+}
+
+#[test]
+fn force_delete_and_kill_do_not_take_a_404_of_a_gateway_for_success() {
+    within("deleting", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let instance = start(&hub, "events", &StartOptions::new());
+            let sequence = instance.info().unwrap().sequence.unwrap().id().clone();
+            let host = hub.client();
+            // Before the hub is asked for the first time, and in the midst of it.
+            for (method, path) in [
+                ("GET", "sequence/*/instances"),
+                ("POST", "instance/*/_kill"),
+                ("DELETE", "sequence/*"),
+            ] {
+                hub.fault(Fault::refuse(404, page).on(method, path));
+            }
+            host.force_delete_sequence(&sequence).unwrap();
+            assert!(hub.running().is_empty() && hub.sequences().is_empty());
+        }
+    });
+}
+
+#[test]
+fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
+    within("a pool", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let sequence = hub.client().send_sequence(package::sequence("events"));
+            let pool = PoolOptions::new(1)
+                .start([sequence.unwrap()], |_| StartOptions::new())
+                .unwrap();
+            hub.fault(Fault::refuse(404, page).on("GET", "instances").times(2));
+            let before = hub.requests().len();
+            hub.wait_until("it is asked again", |hub| {
+                let asked = |words: &&String| words.ends_with("/instances");
+                hub.requests().iter().skip(before).filter(asked).count() > 2
+            });
+            hub.fault(Fault::refuse(404, page).on("POST", "instance/*/_event"));
+            let instance = pool.next().expect("an instance");
+            let error = instance.send_event("ping", "x").unwrap_err();
+            assert!(error.is_not_found(), "{error:?}");
+            assert!(pool.next().is_some(), "{generation:?}, {page:?}");
+        }
+    });
+}
+
+#[test]
+fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gone() {
+    within("deploying", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let host = hub.client();
+            let folder = Folder::new(&format!("gateways-{generation:?}-{}", page.len()));
+            let source = package::sequence_dir("events");
+            let deploy = |dir| {
+                let package = Package::from_dir(dir).unwrap();
+                let key = Key::new("events", folder.0.join("state.json"));
+                host.deploy_if_changed(&package, &key.anew().remove_old())
+            };
+            deploy(source.clone()).unwrap();
+            hub.fault(Fault::refuse(404, page).on("GET", "sequence/*"));
+            let error = deploy(source.clone()).unwrap_err();
+            assert!(error.to_string().contains("404"), "{error}");
+            assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
+
+            // One that could not be deleted is not forgotten.
+            hub.fault(Fault::refuse(404, page).on("DELETE", "sequence/*"));
+            let other = package::sequence_dir("echo");
+            let deployed = deploy(other.clone()).unwrap();
+            assert_eq!((deployed.change, deployed.left.len()), (Change::Updated, 1));
+            assert!(deploy(other).unwrap().left.is_empty());
+            assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
+        }
+    });
+}
+
+#[test]
+fn deployment_close_does_not_take_a_404_of_a_gateway_for_success() {
+    within("deploying", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let deployment = hub.client().deploy(package::sequence("events")).unwrap();
+            hub.fault(
+                Fault::refuse(404, page)
+                    .on("GET", "sequence/*/instances")
+                    .always(),
+            );
+            assert!(deployment.close().unwrap_err().is_not_found());
+            assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
+        }
+    });
+}
+
+/// Provokes an event again and again until one that waits for it has returned.
+fn provoked<T: Send + 'static>(provoke: impl Fn(), wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = channel();
+    let waiter = thread::spawn(move || tell.send(wait()).unwrap());
+    loop {
+        match told.recv_timeout(Duration::from_millis(100)) {
+            Ok(value) => return value,
+            Err(RecvTimeoutError::Timeout) => provoke(),
+            Err(RecvTimeoutError::Disconnected) => {
+                std::panic::resume_unwind(waiter.join().unwrap_err())
+            }
+        }
+    }
+}
+
+/// A gateway that gives up on each request after a moment: with an answer of its own, or, if it has
+/// passed the head on, by cutting the connection.
+#[test]
+fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
+    type Wait = fn(&InstanceClient) -> Result<Event, Error>;
+    let waits: [Wait; 4] = [
+        |instance| instance.wait_event("pong"),
+        |instance| instance.event("pong"),
+        |instance| instance.wait_next_event("pong"),
+        |instance| instance.next_event("pong"),
+    ];
+    within("waiting", move || {
+        let gateways = [
+            (Generation::V0_18, true),
+            (Generation::V1, true),
+            (Generation::V1, false),
+        ];
+        let cases = gateways
+            .into_iter()
+            .flat_map(|gateway| waits.map(|wait| (gateway, wait)));
+        each(cases, |((generation, buffers_heads), wait)| {
+            let hub = fake_hub(generation);
+            let instance = start(&hub, "events", &StartOptions::new());
+            let mut proxy = Proxy::nginx();
+            proxy.timeout = Some(Duration::from_millis(200));
+            proxy.buffers_heads = buffers_heads;
+            hub.set_proxy(proxy);
+            let (before, waiting) = (hub.requests().len(), instance.clone());
+            // Not before it was given up several times.
+            let provoke = || {
+                let requests = hub.requests();
+                let of_events = requests
+                    .iter()
+                    .skip(before)
+                    .filter(|words| words.contains("/event"));
+                if of_events.count() > 4 {
+                    instance.send_event("ping", "x").unwrap();
+                }
+            };
+            let event = provoked(provoke, move || wait(&waiting)).unwrap();
+            assert_eq!(event.data, "x", "{generation:?}");
+        });
+    });
+}
+
+#[test]
+fn event_without_data_is_an_event() {
+    let steps =
+        json!({ "steps": [{ "on": "go", "emit": "bare" }, { "emit": "ready", "data": "x" }] });
+    let options = StartOptions::new().app_config(steps);
+    within("waiting", move || {
+        let hub = fake_hub(Generation::V1);
+        let instance = start(&hub, "acts", &options);
+        for wait in [InstanceClient::next_event, InstanceClient::event] {
+            let waiting = instance.clone();
+            let event = provoked(
+                || instance.send_event("go", ()).unwrap(),
+                move || wait(&waiting, "bare"),
+            );
+            let event = event.unwrap();
+            assert_eq!((event.name.as_str(), event.data), ("bare", json!(null)));
+        }
+    });
+}
+
+#[test]
+fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
+    let steps = json!({ "steps": [{ "emit": "bare" }, { "emit": "ready", "data": "x" }] });
+    let options = StartOptions::new().app_config(steps);
+    within("waiting", move || {
+        let hub = fake_hub(Generation::V1);
+        let instance = start(&hub, "acts", &options).with_deadline(Duration::from_secs(1));
+        let error = instance.event("bare").unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        assert!(
+            error.to_string().ends_with("emit it with a text"),
+            "{error}"
+        );
+        let error = instance.next_event("bare").unwrap_err();
+        assert!(
+            error.is_timeout() && !error.to_string().contains("emit it"),
+            "{error}"
+        );
+
+        // Hubs of 0.18 hide nothing.
+        let hub = fake_hub(Generation::V0_18);
+        let instance = start(&hub, "acts", &options);
+        assert_eq!(instance.event("bare").unwrap().data, json!(null));
+    });
+}
+
+/// The base URL of each hub: the real one, if there is one, and two fakes, which are kept.
+pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
+    let real = shared().map(|hub| (hub.url().to_owned(), None));
+    let fakes = GENERATIONS.map(|generation| {
+        let hub = fake_hub(generation);
+        (hub.url(), Some(hub))
+    });
+    real.into_iter().chain(fakes).collect()
+}
+
+#[test]
+fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
+    within("following", || {
+        for generation in GENERATIONS {
+            let hub = fake_hub(generation);
+            logs_on_request(&hub);
+            let link = Link::to(&hub.url());
+            let host = HostClient::new(link.url()).unwrap();
+            let sequence = host.send_sequence(package::sequence("events")).unwrap();
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            let mut log = instance.follow_log().unwrap();
+            let mut seen = Vec::new();
+            let mut gaps = 0;
+            let mut read_until = |ends: &dyn Fn(Option<&str>) -> bool| {
+                loop {
+                    let line = line(log.next().expect("a log that goes on").unwrap());
+                    let is_last = ends(line.as_deref());
+                    gaps += usize::from(line.is_none());
+                    seen.extend(line);
+                    if is_last {
+                        return;
+                    }
+                }
+            };
+            for round in 0..4 {
+                let text = format!("round {round}");
+                instance.send_event("log", &text).unwrap();
+                read_until(&|line| line == Some(&text));
+                link.cut();
+                if generation == Generation::V1 {
+                    // It is in the log of the hub, and in that of the instance no more.
+                    let direct = hub.client().instance(instance.id()).unwrap();
+                    direct.send_event("log", format!("gap {round}")).unwrap();
+                }
+                // On 0.18, a line that the hub has written into the lost connection is missing.
+                read_until(&|line| line.is_none());
+            }
+            instance.send_event("log", "last").unwrap();
+            read_until(&|line| line == Some("last"));
+            let rounds = (0..4).map(|round| format!("round {round}"));
+            let in_gaps = (0..4).map(|round| format!("gap {round}"));
+            let in_gaps = in_gaps.filter(|_| generation == Generation::V1);
+            for text in rounds.chain(in_gaps).chain(["first".into(), "last".into()]) {
+                let times = seen.iter().filter(|line| **line == text).count();
+                assert_eq!(times, 1, "{generation:?}: {text}: {seen:?}");
+            }
+            assert!(gaps >= 3, "{generation:?}: {gaps} gaps");
+        }
+    });
+}
+
+#[test]
+fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
+    within("following", || {
+        each(hubs(), |(url, _hub)| {
+            let direct = HostClient::new(&url).unwrap();
+            let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
+            let host = HostClient::new(link.url()).unwrap();
+            let mut log = host.follow_log().unwrap();
+            let (mut ids, mut seen, mut gaps) = (Vec::new(), Vec::new(), 0);
+            for _ in 0..3 {
+                let instance = sequence.start(&StartOptions::new()).unwrap();
+                ids.push(instance.id().to_string());
+                // Up to the first line about the new instance, and so past all older ones.
+                loop {
+                    let line = match log.next().expect("a log that goes on").unwrap() {
+                        Followed::Gap(_) => {
+                            gaps += 1;
+                            continue;
+                        }
+                        Followed::Item(line) => format!("{line:?}"),
+                    };
+                    let about = ids.iter().position(|id| line.contains(id));
+                    seen.extend(about.map(|_| line));
+                    if about == Some(ids.len() - 1) {
+                        break;
+                    }
+                }
+                link.cut();
+            }
+            assert!(gaps >= 2, "{url}: {gaps} gaps");
+            let mut once = seen.clone();
+            once.sort();
+            once.dedup();
+            assert_eq!(once.len(), seen.len(), "{url}");
+        });
+    });
+}
+
+#[test]
+fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_word() {
+    within("following", || {
+        each(hubs(), |(url, _hub)| {
+            let direct = HostClient::new(&url).unwrap();
+            let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            let host = HostClient::new(link.url()).unwrap();
+            let begin = Instant::now();
+            let following = host.instance(instance.id()).unwrap();
+            let (tell, told) = channel();
+            thread::spawn(move || {
+                for item in following.follow_log().unwrap() {
+                    let is_gap = matches!(item.unwrap(), Followed::Gap(_));
+                    // The test may be over.
+                    let _ = tell.send(is_gap);
+                }
+            });
+            assert!(!told.recv().unwrap(), "{url}: a gap at first");
+            link.freeze_all();
+            let before = link.connections();
+            // The question about the instance, the stream, and both again.
+            until("it is noticed", || link.connections() > before + 3);
+            let noticed = begin.elapsed();
+            assert!(
+                told.try_iter().all(|is_gap| !is_gap),
+                "{url}: a gap without an end"
+            );
+            link.mend();
+            until("it goes on", || told.try_iter().any(|is_gap| is_gap));
+            println!(
+                "{url}: noticed after {noticed:?}, over after {:?}",
+                begin.elapsed()
+            );
+            drop(sequence);
+        });
+    });
+}
+
+#[test]
+fn waits_for_events_get_over_a_link_that_is_dead_without_a_word() {
+    within("waiting", || {
+        each(hubs(), |(url, _hub)| {
+            let direct = HostClient::new(&url).unwrap();
+            let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            instance.wait_event("ready").unwrap();
+            let waiting = HostClient::new(link.url()).unwrap();
+            let waiting = waiting.instance(instance.id()).unwrap();
+            let begin = Instant::now();
+            let opened = AtomicBool::new(false);
+            let provoke = || {
+                if !opened.load(Ordering::SeqCst) && link.connections() >= 2 {
+                    link.freeze();
+                    opened.store(true, Ordering::SeqCst);
+                } else if opened.load(Ordering::SeqCst) {
+                    instance.send_event("ping", "x").unwrap();
+                }
+            };
+            let event = provoked(provoke, move || waiting.next_event("pong")).unwrap();
+            assert_eq!(event.data, "x", "{url}");
+            println!("{url}: after {:?}", begin.elapsed());
+        });
+    });
+}
+
+/// The keep-alive timer of the connection to this server, as the system shows it.
+#[cfg(target_os = "linux")]
+fn keep_alive_timer(url: &str) -> Option<Duration> {
+    let port: u16 = url.split(':').nth(2)?.split('/').next()?.parse().ok()?;
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let remote = format!("0100007F:{port:04X}");
+    table.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_it = fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01");
+        let (timer, when) = fields.get(5)?.split_once(':')?;
+        let ticks = u64::from_str_radix(when, 16).ok()?;
+        (is_it && timer == "02").then(|| Duration::from_millis(ticks * 10))
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connections_are_probed_by_tcp_keep_alive_unless_it_is_turned_off() {
+    let server = || {
+        ScriptedServer::start(|connection| {
+            let _ = connection.read_request();
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let _ = connection.send(head);
+            // Open until the client is gone.
+            let _ = connection.read_head();
+        })
+    };
+    let timer = |set: fn(HostClientBuilder) -> HostClientBuilder| {
+        let server = server();
+        let host = set(HostClient::builder(server.url()).hub_version("1.0.1"))
+            .build()
+            .unwrap();
+        let stream = host.instance("i").unwrap().event_stream("e").unwrap();
+        let timer = keep_alive_timer(&server.url());
+        drop(stream);
+        timer
+    };
+    let (default, long) = (Duration::from_secs(15), Duration::from_secs(90));
+    let by_default = timer(|builder| builder).expect("a timer");
+    assert!(by_default <= default, "{by_default:?}");
+    let set = timer(|builder| builder.tcp_keep_alive(Duration::from_secs(90))).expect("a timer");
+    assert!(set > default && set <= long, "{set:?}");
+    assert_eq!(timer(|builder| builder.tcp_keep_alive(None)), None);
+}
+
+#[test]
+fn spawn_does_not_take_a_404_of_a_gateway_for_a_stream_that_has_ended() {
+    within("spawning", || {
+        for (generation, page) in pages() {
+            let hub = fake_hub(generation);
+            let sequence = hub
+                .client()
+                .send_sequence(package::sequence("events"))
+                .unwrap();
+            hub.fault(Fault::refuse(404, page).on("GET", "instance/*/stdout"));
+            let spawned = sequence.spawn(&StartOptions::new());
+            assert!(
+                spawned.map_or(true, |child| child.stdout.is_some()),
+                "{generation:?}, {page:?}"
+            );
+        }
+    });
+}
