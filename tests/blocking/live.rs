@@ -1,4 +1,4 @@
-//! On a real hub: the one of this test binary, or any other that `SCRAMJET_HUB_URL` names.
+//! On the hubs of the README: what a user does with them.
 //!
 //! What a hub does not have by its version is skipped by name. Every test removes what it made.
 

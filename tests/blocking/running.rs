@@ -365,9 +365,11 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
             }
             let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
             listening(&kept);
+            // Opened before, because the hub may not know yet that the child's streams are closed.
+            let mut stream = kept.output().unwrap();
             kept.send_input("still there").unwrap();
             let mut output = String::new();
-            kept.output().unwrap().read_to_string(&mut output).unwrap();
+            stream.read_to_string(&mut output).unwrap();
             assert_eq!(output, "still there");
         }
     });

@@ -1,4 +1,5 @@
-//! Runs each live test on a real hub and on a fake hub of each generation.
+//! Runs each live test on a real hub and on a fake hub of each generation. The README says how to
+//! choose among them.
 
 use std::mem;
 use std::sync::OnceLock;
