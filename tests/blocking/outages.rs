@@ -41,10 +41,12 @@ fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClien
 
 /// Does something with each of them at the same time.
 pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
+    let current = thread::current();
+    let name = current.name().unwrap_or_default();
     thread::scope(|scope| {
         for item in items {
-            let act = &act;
-            scope.spawn(move || act(item));
+            let (act, thread) = (&act, thread::Builder::new().name(name.to_owned()));
+            thread.spawn_scoped(scope, move || act(item)).unwrap();
         }
     });
 }

@@ -181,7 +181,10 @@ fn ureq_transport_errors_have_their_kinds() {
     let (found, phase) = kind(through.build().unwrap());
     assert_eq!(found, TransportErrorKind::Proxy);
     assert!(phase <= Phase::Connect, "{phase:?}");
-    let plain = serving(|_| response("200 OK", &[], b""));
+    let plain = ScriptedServer::start(|connection| {
+        connection.send("no TLS here\r\n").unwrap();
+        let _ = connection.close_after_client();
+    });
     let encrypted = plain.url().replace("http:", "https:");
     let (found, phase) = kind(client(&encrypted).build().unwrap());
     assert_eq!((found, phase), (TransportErrorKind::Tls, Phase::Tls));

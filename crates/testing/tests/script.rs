@@ -148,8 +148,8 @@ instance/x/event/ready, and always answers GET instance/x
   These client calls make it, each with all of its requests:
     event_stream: GET instance/:id/events/:name
     follow_events: GET instance/:id/events/:name, GET instance/:id (after a silence)
-    wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
-    wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
+    next_event, wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
+    event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
 0.38.0), GET instance/:id
     start_and_wait, start_with_retry: POST sequence/:id/start, GET instance/:id/event/:name, GET \
 instance/:id/events/:name (since 0.38.0), GET instance/:id, POST instance/:id/_kill (if it does \
@@ -170,7 +170,7 @@ fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
     let error = script.send(request).map(drop).unwrap_err();
     let expected = "GET a/route/of/ones/own: the script does not have this request; it expects no \
                     more requests";
-    assert_eq!(error.to_string(), expected);
+    assert_eq!(cause(&error), expected);
     assert_eq!(complaints(&script), [expected]);
 }
 

@@ -116,6 +116,10 @@ fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
 fn follow_hub_log_tells_each_line_once() {
     for_seeds("follow hub log", |seed| {
         let mut world = World::new(seed, |_| Vec::new());
+        if !world.is_v1() {
+            // The log of such a hub has no lines of instances.
+            return;
+        }
         let pause = world.chance.millis(1200) + Duration::from_millis(20);
         world.hub.program("steps", counting(pause));
         let (_, _) = world.instance();

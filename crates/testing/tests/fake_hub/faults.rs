@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use http::Request;
+use scramjet_client_blocking::core::{Event, EventName, NextEvent};
 use scramjet_client_blocking::transport::Outgoing;
-use scramjet_client_blocking::{CancelToken, HostClient, InstanceClient, StartOptions};
+use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, StartOptions};
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Settings};
 use scramjet_client_testing::model::{Model, Piece};
 use scramjet_client_testing::network::Network;
@@ -24,6 +25,12 @@ fn served() -> (FakeHub, HostClient) {
     let (hub, _) = hub();
     let host = HostClient::builder(hub.url()).retry(None).build().unwrap();
     (hub, host)
+}
+
+/// Waits for the next event by one request.
+fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
+    let (id, name) = (instance.id(), &EventName::try_from(name)?);
+    instance.host().call(&NextEvent { id, name })
 }
 
 fn instance(hub: &FakeHub, host: &HostClient) -> InstanceClient {
@@ -179,7 +186,7 @@ fn a_proxy_gives_up_at_its_time_and_wakes_the_client() {
     for (hub, host) in [hub(), served()] {
         let instance = instance(&hub, &host);
         hub.set_proxy(proxy(|proxy| proxy.timeout = Some(Duration::from_secs(60))));
-        let call = thread::spawn(move || instance.next_event("never"));
+        let call = thread::spawn(move || next_event(&instance, "never"));
         hub.wait_until("the request has come", |hub| {
             hub.requests()
                 .iter()
@@ -271,7 +278,7 @@ fn calls_that_are_under_way_end_when_the_hub_goes_away() {
         for (hub, host) in [hub(), served()] {
             let instance = instance(&hub, &host);
             hub.set_proxy(proxy.clone());
-            let call = thread::spawn(move || instance.next_event("never"));
+            let call = thread::spawn(move || next_event(&instance, "never"));
             hub.wait_until("the request has come", |hub| {
                 hub.requests()
                     .iter()
