@@ -204,6 +204,7 @@ impl TransportError {
         }
     }
 
+    #[cfg(feature = "ureq")]
     pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
         Self::new(Phase::Connect, source)
     }

@@ -229,6 +229,8 @@ impl Part for Deletion {
             return;
         }
         self.limit = self.limit.min(now + HANDOVER_LIMIT);
+        // One that is under way may be carried out before the next.
+        self.sent |= matches!(self.state, State::Deleting(_));
         if self.forces {
             let delete = DeleteSequence {
                 id: &self.id,
