@@ -379,10 +379,14 @@ impl Starting {
                 }
             }
             State::Searching { until, error, .. } if is_over(*until) => {
-                // It was never carried out.
                 let (id, error) = core::mem::replace(error, (error.0, CallError::cut_off()));
                 self.errors.push(error.of(id));
-                self.next(now, true);
+                // It was never carried out, or the hub could not be asked. One whose id the caller
+                // has chosen may be somebody else's.
+                match self.chosen {
+                    None => self.kill(now, true),
+                    Some(_) => self.next(now, true),
+                }
             }
             State::Waiting {
                 wait,

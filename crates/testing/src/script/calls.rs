@@ -195,9 +195,28 @@ const CALLS: &[ClientCall] = &[
             "GET instance/:id",
         ],
     ),
-    call("send_input, input_writer", &["POST instance/:id/input"]),
-    call("send_stdin, stdin_writer", &["POST instance/:id/stdin"]),
+    call(
+        "send_input, input_writer",
+        &[
+            "POST instance/:id/input",
+            "GET instance/:id (to see if it has ended)",
+        ],
+    ),
+    call(
+        "send_stdin, stdin_writer",
+        &[
+            "POST instance/:id/stdin",
+            "GET instance/:id (to see if it has ended)",
+        ],
+    ),
     call("output", &["GET instance/:id/output"]),
+    call(
+        "output_until_ended",
+        &[
+            "GET instance/:id/output",
+            "GET instance/:id (to see if it has ended)",
+        ],
+    ),
     call("stdout", &["GET instance/:id/stdout"]),
     call("stderr", &["GET instance/:id/stderr"]),
     call("log, log_lines", &["GET instance/:id/log"]),
@@ -211,7 +230,11 @@ const CALLS: &[ClientCall] = &[
     ),
     call(
         "transform, transform_bytes",
-        &["GET instance/:id/output", "POST instance/:id/input"],
+        &[
+            "GET instance/:id/output",
+            "POST instance/:id/input",
+            "GET instance/:id (to see if it has ended)",
+        ],
     ),
     call("inout", &["POST instance/:id/inout"]),
 ];
