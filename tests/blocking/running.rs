@@ -150,15 +150,12 @@ fn a_run_that_ends_badly_is_told_as_such(host: HostClient) {
             true,
             |exit| exit == RunnerExit::FailedDuringExecution,
         );
-        // The streams of 1.x stay open until the hub has forgotten it, and then there is no code.
-        if !tells {
-            check(
-                &acting,
-                &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])),
-                false,
-                |exit| !exit.is_success(),
-            );
-        }
+        check(
+            &acting,
+            &acts(json!([{ "print": "some" }, { "wait": 300 }, { "throw": "later" }])),
+            false,
+            |exit| !exit.is_success(),
+        );
         check(
             &acting,
             &acts(json!([{ "wait": 300 }, { "exit": 5 }])),
