@@ -111,7 +111,8 @@ impl Caller {
             11 => timed_out(
                 instance("silent")
                     .with_idle_timeout(self.dice.milliseconds(20))
-                    .event_stream("e"),
+                    .event_stream("e")
+                    .and_then(|mut events| events.next().expect("an error")),
             ),
             12 => cancelled(
                 instance("silent")

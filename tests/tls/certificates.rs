@@ -1,6 +1,6 @@
 //! Which certificates of hubs are taken.
 
-use scramjet_client_blocking::{Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::{Input, Phase, TlsBackend, TlsProblem};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
@@ -193,7 +193,8 @@ fn an_encrypted_connection_is_used_again() {
                 .unwrap();
             for _ in 0..3 {
                 host.version().unwrap();
-                host.instance("x").unwrap().send_input("some text").unwrap();
+                let input = Input::text("some text").end(false);
+                host.instance("x").unwrap().send_input(input).unwrap();
                 assert_eq!(
                     (
                         hub.requests.take().method.as_str(),
