@@ -32,8 +32,8 @@ const ON_HUB: usize = 16;
 /// How long the first round takes, after which the memory is there that so many threads take.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// How much more memory there may be in the end, in KiB. Whatever is lost with each call is more.
-const GROWTH: usize = 8 << 10;
+/// How much more memory there may be in the end, in KiB. A kilobyte lost with each call is more.
+const GROWTH: usize = 16 << 10;
 
 /// For the process that only has the client.
 const SERVER: &str = "TEST_SOAK_CHILD_SERVER";

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Request;
-use scramjet_client_core::flow::Patience;
+use scramjet_client_core::flow::{self, Patience};
 use scramjet_client_core::{
     BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
     InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
@@ -381,12 +381,13 @@ impl Client {
     /// Sends a request of a flow once, within these limits.
     pub(crate) fn attempt(
         &self,
-        operation: &'static str,
-        request: Request<Vec<u8>>,
+        send: flow::Send,
         limits: CallLimits,
     ) -> (Call, Result<Incoming, Error>) {
-        let (head, body) = request.into_parts();
-        let mut call = Call::of(operation, &head.method, &head.uri);
+        let (head, body) = send.request.into_parts();
+        let mut call = Call::of(send.operation, &head.method, &head.uri);
+        call.deadline = send.limit.unwrap_or_default();
+        call.idle = limits.idle.unwrap_or_default();
         call.observing = self.observer.as_ref().map(Observing::of);
         let exchange = Exchange {
             transport: &*self.transport,

@@ -267,7 +267,7 @@ where
 
     fn exchange(&mut self, send: Box<Send>, limits: CallLimits) -> Result<(), Box<(Call, Error)>> {
         let id = send.id;
-        let (call, incoming) = self.client.attempt(send.operation, send.request, limits);
+        let (call, incoming) = self.client.attempt(*send, limits);
         let incoming = match incoming {
             Ok(incoming) => incoming,
             Err(error) => return Err(Box::new((call, error))),
@@ -565,9 +565,7 @@ struct Carrier {
 impl Carrier {
     fn carry(self, send: Box<Send>) {
         let id = self.id;
-        let (call, incoming) =
-            self.client
-                .attempt(send.operation, send.request, self.limits.clone());
+        let (call, incoming) = self.client.attempt(*send, self.limits.clone());
         let incoming = match incoming {
             Ok(incoming) => incoming,
             Err(error) => return self.tell(Told::Failed(id, error.into())),

@@ -256,7 +256,8 @@ impl EventWait {
             }
             // Its connections may be dead without a word. What else is wrong shows in the others.
             Finding::Unknown(id, error) => {
-                if error.may_succeed_later() {
+                // Before the hub has answered, the other connections tell if it is there.
+                if error.may_succeed_later() && self.outage.is_established() {
                     match self.outage.goes_on(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
                         None => self.outcome = Some(Err(error.of(id))),

@@ -62,6 +62,11 @@ impl Outage {
         }
     }
 
+    /// If the hub has answered at least once.
+    pub(super) fn is_established(&self) -> bool {
+        self.established
+    }
+
     /// A request was answered.
     pub(super) fn is_over(&mut self) {
         self.established = true;

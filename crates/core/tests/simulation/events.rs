@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use scramjet_client_core::flow::{FlowError, Patience, Since, WaitForEnd, WaitForEvent};
-use scramjet_client_core::{EventName, RunnerExit};
+use scramjet_client_core::flow::{
+    Command, Flow, FlowError, Input, Patience, Progress, Since, WaitForEnd, WaitForEvent,
+};
+use scramjet_client_core::{EventName, InstanceId, RunnerExit};
 use scramjet_client_testing::model::Step;
 use serde_json::{Value, json};
 
@@ -68,7 +70,10 @@ fn wait_for_event_tells_what_happened() {
 
         let names = ["wanted", "never"].map(|name| EventName::new(name).unwrap());
         let endpoint = world.endpoint();
-        let patience = Patience::ENDLESS;
+        let patience = match world.faults {
+            Faults::NONE => Patience::new(),
+            _ => Patience::ENDLESS,
+        };
         let flow = WaitForEvent::new(endpoint, id, names.into(), Since::Start, patience).unwrap();
         // What fires while the first requests are on their way is early, too.
         let early = world.hub.now() + Duration::from_millis(LATENCY);
@@ -128,6 +133,36 @@ fn is_nothing(data: &Option<Value>) -> bool {
         None | Some(Value::Null) => true,
         Some(value) => *value == json!(0),
     }
+}
+
+/// A hub may be too busy to say how an instance is doing.
+#[test]
+fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
+    let world = World::new(0, |_| Vec::new());
+    let id = InstanceId::new("an-instance").unwrap();
+    let (endpoint, names) = (world.endpoint(), vec![EventName::new("wanted").unwrap()]);
+    let mut flow = WaitForEvent::new(endpoint, id, names, Since::Start, Patience::new()).unwrap();
+    let (mut now, mut unanswered) = (Duration::ZERO, 0);
+    while now < Duration::from_secs(30) {
+        match flow.poll(now) {
+            Command::Send(send) if send.request.uri().path().ends_with("/an-instance") => {
+                unanswered += 1;
+                let (id, progress, passes) = (send.id, Progress::MayBeReceived, true);
+                flow.handle(
+                    now,
+                    Input::Failed {
+                        id,
+                        progress,
+                        passes,
+                    },
+                );
+            }
+            Command::Send(_) | Command::Abort(_) => {}
+            Command::Wait { until } => now = until.expect("another question"),
+            Command::Done(result) => panic!("{result:?}"),
+        }
+    }
+    assert!(unanswered > 5, "{unanswered}");
 }
 
 #[test]
