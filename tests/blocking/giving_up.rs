@@ -1,0 +1,44 @@
+//! Waits that cannot end well: on a hub that has forgotten the instance, or for an event that never
+//! comes.
+
+use std::thread;
+
+use scramjet_client_blocking::{HostClient, SequenceClient, StartOptions};
+use scramjet_client_testing::fake_hub::{FakeHub, Generation};
+
+use crate::helpers::within;
+
+const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+
+/// A hub with a sequence that stays and says nothing.
+fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
+    let hub = FakeHub::new(generation);
+    hub.program("silent", |process| process.stay());
+    let host = HostClient::new(hub.url()).unwrap();
+    let sequence = host.send_sequence(hub.package("silent")).unwrap();
+    (hub, sequence)
+}
+
+fn has_asked_for_the_event(hub: &FakeHub) -> bool {
+    let requests = hub.requests();
+    requests.iter().any(|line| line.ends_with("/event/never"))
+}
+
+#[test]
+fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
+    within("a wait over a restart of the hub", || {
+        for generation in GENERATIONS {
+            let (hub, sequence) = silent(generation);
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            let waiting = thread::spawn(move || instance.wait_event("never"));
+            hub.wait_until("the event is asked for", has_asked_for_the_event);
+            let before = hub.requests().len();
+            hub.restart(true);
+            let error = waiting.join().unwrap().unwrap_err();
+            assert!(error.ended().is_some(), "{generation:?}: {error:?}");
+            // It does not ask for what cannot come any more.
+            let after = hub.requests().len() - before;
+            assert!(after < 60, "{generation:?}: {after} requests");
+        }
+    });
+}
