@@ -2,8 +2,9 @@
 //! comes.
 
 use std::thread;
+use std::time::Duration;
 
-use scramjet_client_blocking::{HostClient, SequenceClient, StartOptions};
+use scramjet_client_blocking::{CancelToken, HostClient, Readiness, SequenceClient, StartOptions};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 
 use crate::helpers::within;
@@ -39,6 +40,40 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
             // It does not ask for what cannot come any more.
             let after = hub.requests().len() - before;
             assert!(after < 60, "{generation:?}: {after} requests");
+        }
+    });
+}
+
+#[test]
+fn start_and_wait_that_times_out_says_which_event_did_not_come() {
+    within("starts that do not get ready", || {
+        for generation in GENERATIONS {
+            let (_hub, sequence) = silent(generation);
+            let readiness = Readiness::event("never").within(Duration::from_millis(500));
+            let result = sequence.start_and_wait(&StartOptions::new(), &readiness);
+            let error = result.map(drop).unwrap_err();
+            assert!(error.is_timeout(), "{generation:?}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains("/never) was given up after 500ms"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn start_and_wait_that_is_cancelled_says_which_event_did_not_come() {
+    within("a start that is cancelled", || {
+        for generation in GENERATIONS {
+            let (hub, sequence) = silent(generation);
+            let token = CancelToken::new();
+            let sequence = sequence.with_cancel(&token);
+            let starting = thread::spawn(move || {
+                sequence.start_and_wait(&StartOptions::new(), &Readiness::event("never"))
+            });
+            hub.wait_until("the event is asked for", has_asked_for_the_event);
+            token.cancel();
+            let error = starting.join().unwrap().map(drop).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("/never) was cancelled"), "{text}");
         }
     });
 }
