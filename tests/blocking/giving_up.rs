@@ -77,3 +77,13 @@ fn start_and_wait_that_is_cancelled_says_which_event_did_not_come() {
         }
     });
 }
+
+#[test]
+fn tcp_keep_alive_takes_any_time() {
+    let hub = FakeHub::new(Generation::V1);
+    for silence in [Duration::ZERO, Duration::from_secs(40_000), Duration::MAX] {
+        let host = HostClient::builder(hub.url()).tcp_keep_alive(silence);
+        let version = host.build().and_then(|host| host.version());
+        assert!(version.is_ok(), "{silence:?}: {version:?}");
+    }
+}
