@@ -58,6 +58,22 @@ impl Call {
         }
     }
 
+    /// Another request of the same whole, within its limits.
+    pub(crate) fn with_request(&self, operation: &'static str, method: &Method, uri: &Uri) -> Self {
+        Self {
+            began: self.began,
+            deadline: self.deadline,
+            idle: self.idle,
+            ..Self::of(operation, method, uri)
+        }
+    }
+
+    /// It changes nothing on the hub.
+    pub(crate) fn only_asks(&self) -> bool {
+        let method = self.target.as_ref().map(|(method, _)| method);
+        method.is_none_or(Method::is_safe)
+    }
+
     /// Method and URL.
     pub(crate) fn line(&self) -> Option<(&Method, String)> {
         self.target

@@ -38,6 +38,9 @@ pub(crate) struct Driver<F> {
     client: Client,
     /// Describes the whole in errors.
     about: Call,
+    /// The last request that waits for something, if the whole is more than asking: a start, and
+    /// afterwards what tells that the instance is ready.
+    waiting: Option<Call>,
     limits: CallLimits,
     began: Instant,
     open: BTreeMap<ExchangeId, Open>,
@@ -157,6 +160,7 @@ where
             flow,
             client,
             about,
+            waiting: None,
             limits,
             began,
             open: BTreeMap::new(),
@@ -228,6 +232,10 @@ where
             limits.idle = self.limits.idle;
             self.send_here(send, limits, token);
             return Ok(());
+        }
+        if !self.about.only_asks() {
+            let (method, uri) = (send.request.method(), send.request.uri());
+            self.waiting = Some(self.about.with_request(send.operation, method, uri));
         }
         let carrier = Carrier {
             client: self.client.clone(),
@@ -413,6 +421,11 @@ where
         }
     }
 
+    /// The request that is open when a limit is reached.
+    fn waiting(&self) -> &Call {
+        self.waiting.as_ref().unwrap_or(&self.about)
+    }
+
     /// The error that the flow has come to.
     pub(crate) fn error(&mut self, error: FlowError) -> Error {
         match error {
@@ -429,7 +442,7 @@ where
             FlowError::Request(error) => self.about.failed(error),
             FlowError::Ended(ended) => self.about.failed(ErrorKind::Ended(ended)),
             FlowError::FailedEvent(event) => self.about.failed(ErrorKind::Failed(event)),
-            FlowError::TimedOut(limit) => self.about.failed(ErrorKind::Deadline {
+            FlowError::TimedOut(limit) => self.waiting().failed(ErrorKind::Deadline {
                 phase: Phase::Wait,
                 limit,
             }),
@@ -471,7 +484,7 @@ where
     /// The limits of the caller are reached: the flow cleans up, and the caller does not wait for
     /// that longer than a moment.
     fn give_up(mut self, stopped: Stopped) -> Error {
-        let error = self.about.stopped(stopped, Phase::Wait);
+        let error = self.waiting().stopped(stopped, Phase::Wait);
         self.flow.give_up(self.began.elapsed());
         self.limits = CallLimits::default();
         let sends = loop {
@@ -520,6 +533,7 @@ impl<F> Driver<F> {
             flow,
             client,
             about,
+            waiting,
             limits,
             began,
             open,
@@ -534,6 +548,7 @@ impl<F> Driver<F> {
             flow: change(flow),
             client,
             about,
+            waiting,
             limits,
             began,
             open,

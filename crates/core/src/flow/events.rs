@@ -215,7 +215,13 @@ impl EventWait {
         error: CallError,
     ) -> Option<Duration> {
         if let Some(last) = &mut self.ended {
-            if !error.may_succeed_later() && !error.has_status(404) {
+            let is_missing = error.has_status(404);
+            let by_hub = error.api().is_some_and(|refusal| refusal.is_from_hub());
+            if is_missing && (by_hub || last.ended.info.is_none()) {
+                // The hub does not know the instance any more.
+                return None;
+            }
+            if !is_missing && !error.may_succeed_later() {
                 return None;
             }
             let again = now + FIRST_TICK;

@@ -37,7 +37,7 @@ pub struct UreqConfig {
     /// The silence after which the operating system probes the other side of a connection (TCP
     /// keep-alive). If it answers none of three probes, the connection is lost: a link that was cut
     /// without a word is noticed after twice this time, also by calls that wait without a limit.
-    /// 15 seconds by default; at least 1. `None` never probes.
+    /// 15 seconds by default; at least 1 second, and at most 32,767. `None` never probes.
     pub tcp_keep_alive: Option<Duration>,
 }
 

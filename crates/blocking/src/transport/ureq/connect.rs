@@ -88,11 +88,14 @@ impl Connector for Dial {
     }
 }
 
+/// Linux refuses more.
+const LONGEST_SILENCE: Duration = Duration::from_secs(32_767);
+
 /// Has the system probe the other side after so long a silence, so that a link that is cut without
 /// a word ends what waits for something to come.
 fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     // The system counts in seconds, and takes zero for none.
-    let silence = silence.max(Duration::from_secs(1));
+    let silence = silence.clamp(Duration::from_secs(1), LONGEST_SILENCE);
     let probes = TcpKeepalive::new().with_time(silence);
     #[cfg(any(
         target_os = "linux",
