@@ -1,4 +1,4 @@
-//! A thousand threads, each of which waits for an event: what one needs, and how long it takes until all have been told to give up.
+//! A thousand threads, each of which waits for an event by one request: what one needs, and how long it takes until all have been told to give up.
 //!
 //! `cargo bench --bench waiting`
 
@@ -6,6 +6,7 @@ use std::process::exit;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::{EventName, InstanceId, NextEvent};
 use scramjet_client_blocking::{CancelToken, HostClient};
 use scramjet_client_tests::bench::process::{Part, Running, memory};
 use scramjet_client_tests::bench::raw;
@@ -80,8 +81,12 @@ fn ours(args: &[String]) {
     let before = memory("self", "VmRSS");
     let waiting: Vec<_> = (0..THREADS)
         .map(|_| {
-            let instance = host.instance("x").unwrap();
-            thread::spawn(move || assert!(instance.next_event("done").unwrap_err().is_cancelled()))
+            let (host, id) = (host.clone(), InstanceId::new("x").unwrap());
+            thread::spawn(move || {
+                let name = &EventName::new("done").unwrap();
+                let waited = host.call(&NextEvent { id: &id, name });
+                assert!(waited.unwrap_err().is_cancelled());
+            })
         })
         .collect();
     tell_memory(before);
