@@ -10,10 +10,6 @@ use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, 
 
 use crate::{Error, HostClient, SequenceClient, Upload, kill};
 
-/// An upper bound for the deletion of a sequence. The flow is over sooner: a hub of 1.x takes 15
-/// seconds to remove a process that does not react, and keeps the instance for 15 more.
-const DELETE_LIMIT: Duration = Duration::from_secs(60);
-
 /// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not
 /// answer.
 const TOPIC_LIMIT: Duration = Duration::from_secs(30);
@@ -143,7 +139,7 @@ impl Deployment {
     /// Ignores the limits of the handle: a sequence that was sent under them is not left behind because
     /// they are reached.
     fn delete(&self) -> Result<(), Error> {
-        let client = self.sequence.host.client.apart(DELETE_LIMIT);
+        let client = self.sequence.host.client.apart(kill::CLEANUP_LIMIT);
         match kill::delete_by_force(&client, self.sequence.id()) {
             Err(error) if error.is_hubs_not_found() => Ok(()),
             result => result,

@@ -23,7 +23,7 @@ const PIECES: usize = 16;
 
 /// How long a caller whose limits are reached waits for the clean-up before it goes on in the
 /// background. A healthy hub takes milliseconds.
-const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
+pub(crate) const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
 
 /// So many exchanges are remembered after their end, for the errors of the flow.
 const REMEMBERED: usize = 64;

@@ -6,19 +6,17 @@ use scramjet_client_core::flow::{DeleteByForce, Kill};
 use scramjet_client_core::{DeleteSequence, InstanceId, KillInstance, KillOptions, SequenceId};
 
 use crate::client::Client;
+use crate::flow_driver::FOREGROUND_LIMIT;
 use crate::{Error, threads};
 
-/// An upper bound for clean-up. The flows are over sooner.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a caller whose limits are reached waits for a kill before it goes on in the background.
-/// A healthy hub answers within milliseconds.
-const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
+/// An upper bound for clean-up. The flows are over sooner: a hub of 1.x takes 15 seconds to remove a
+/// process that does not react, and keeps the instance for 15 more.
+pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Kills an instance, whatever its state, within 10 seconds and apart from the limits of the client.
 /// An instance that is already gone counts as killed.
 pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
-    let client = client.apart(LIMIT);
+    let client = client.apart(CLEANUP_LIMIT);
     let about = client.describe(&KillInstance {
         id,
         options: &KillOptions::new(),

@@ -9,21 +9,15 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::SendSequence;
 
 use crate::client::Client;
+use crate::flow_driver::FOREGROUND_LIMIT;
 use crate::options::CallOptions;
 use crate::{
     CallLimits, CancelToken, Error, HostClient, Phase, SequenceClient, Stopped, Upload, kill,
     threads,
 };
 
-/// How long a caller whose limits are reached waits for the clean-up before it goes on in the
-/// background.
-const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
-
 /// How long the hub has to answer an upload that was given up.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(20);
-
-/// An upper bound for the deletion. The flow is over sooner.
-const DELETE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The upload on its thread.
 struct Sending {
@@ -92,7 +86,7 @@ impl Sending {
             drop(state);
             if let Ok(Ok(sequence)) = result {
                 // Nobody to tell.
-                let _ = kill::delete_by_force(&client.apart(DELETE_LIMIT), sequence.id());
+                let _ = kill::delete_by_force(&client.apart(kill::CLEANUP_LIMIT), sequence.id());
             }
             return self.set(State::Over);
         }
