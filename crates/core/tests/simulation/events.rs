@@ -5,7 +5,7 @@ use std::time::Duration;
 use scramjet_client_core::flow::{
     Command, Flow, FlowError, Input, Patience, Progress, Since, WaitForEnd, WaitForEvent,
 };
-use scramjet_client_core::{EventName, InstanceId, RunnerExit};
+use scramjet_client_core::{Ended, EventName, InstanceId, RunnerExit};
 use scramjet_client_testing::model::Step;
 use serde_json::{Value, json};
 
@@ -168,33 +168,47 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
 #[test]
 fn wait_for_end_tells_the_end_and_nothing_else() {
     for_seeds("wait for end", |seed| {
-        let mut world = World::new(seed, end);
-        let (id, key) = world.instance();
-        let crash = world.hub.now() + Duration::from_secs(1) + world.chance.millis(20_000);
-        let turn = if world.chance.one_in(5) {
-            Turn::Restart
-        } else {
-            Turn::Crash
-        };
-        world.at(crash, turn);
-        let flow = WaitForEnd::new(world.endpoint(), id, Patience::ENDLESS);
-        let (result, driven) = world.run(flow, Duration::from_secs(400));
-        let ended = result.unwrap();
-        assert!(
-            world.is_dead(key),
-            "it lives: {ended:?}: {:#?}",
-            driven.sent
-        );
-        if world.is_v1() && !world.restarted {
-            let exit = ended
-                .exit
-                .expect("a hub of 1.x tells how an instance has ended");
-            let code = world.hub.record(key).and_then(|record| record.exit_code);
-            assert_eq!(Some(exit), code.map(RunnerExit::from), "{ended:?}");
-        }
-        if world.faults == Faults::NONE {
-            let late = world.hub.now() - world.died_at(key).unwrap_or(crash);
-            assert!(late < Duration::from_secs(3), "told {late:?} after the end");
-        }
+        tells_the_end(seed, Duration::from_secs(3), |world, id| {
+            WaitForEnd::new(world.endpoint(), id, Patience::ENDLESS)
+        });
     });
+}
+
+/// Plays a story in which the flow has to tell the end of an instance, and how late it may.
+pub(crate) fn tells_the_end<F>(
+    seed: u64,
+    latest: Duration,
+    flow: impl FnOnce(&World, InstanceId) -> F,
+) where
+    F: Flow<Output = Result<Ended, FlowError>>,
+{
+    let mut world = World::new(seed, end);
+    let (id, key) = world.instance();
+    let crash = world.hub.now() + Duration::from_secs(1) + world.chance.millis(20_000);
+    let turn = if world.chance.one_in(5) {
+        Turn::Restart
+    } else {
+        Turn::Crash
+    };
+    world.at(crash, turn);
+    let flow = flow(&world, id.clone());
+    let (result, driven) = world.run(flow, Duration::from_secs(400));
+    let ended = result.unwrap();
+    assert_eq!(ended.id, id);
+    assert!(
+        world.is_dead(key),
+        "it lives: {ended:?}: {:#?}",
+        driven.sent
+    );
+    if world.is_v1() && !world.restarted {
+        let exit = ended
+            .exit
+            .expect("a hub of 1.x tells how an instance has ended");
+        let code = world.hub.record(key).and_then(|record| record.exit_code);
+        assert_eq!(Some(exit), code.map(RunnerExit::from), "{ended:?}");
+    }
+    if world.faults == Faults::NONE {
+        let late = world.hub.now() - world.died_at(key).unwrap_or(crash);
+        assert!(late < latest, "told {late:?} after the end");
+    }
 }
