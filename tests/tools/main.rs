@@ -3,8 +3,11 @@
 mod build_script;
 mod configured;
 mod curl;
+mod defaults;
 mod deploying;
+mod endless;
 mod folder;
+mod folders;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
@@ -12,3 +15,4 @@ mod ignoring;
 mod packing;
 mod progress;
 mod refusing;
+mod written;
