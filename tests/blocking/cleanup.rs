@@ -466,7 +466,7 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             ),
             ("spawn", sequence.spawn(&StartOptions::new()).unwrap_err()),
             ("run", sequence.run(&StartOptions::new(), "").unwrap_err()),
-            ("deploy", limited.deploy(vec![1]).unwrap_err()),
+            ("deploy", limited.deploy(vec![0x1f, 0x8b]).unwrap_err()),
             (
                 "pool",
                 PoolOptions::new(0)

@@ -199,6 +199,10 @@ impl HostClient {
 
     /// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. Returns when the hub has unpacked it.
     ///
+    /// A package that is not gzip-compressed is refused before a connection is made, because a hub
+    /// of 0.18.7 can crash if it receives one: the first bytes are read before that.
+    /// [`send`](Self::send) with [`SendSequence`] sends any data.
+    ///
     /// # Errors
     /// See [`Error`]; a package that cannot be used is refused with 422 and the hub's reason.
     ///
@@ -210,7 +214,7 @@ impl HostClient {
     /// ```
     #[doc(alias = "sendSequence")]
     pub fn send_sequence(&self, package: impl Into<Upload>) -> Result<SequenceClient, Error> {
-        let (sent, _) = self.send(&SendSequence, package.into())?;
+        let (sent, _) = self.send(&SendSequence, package.into().package())?;
         SequenceClient::new(sent.id, self)
     }
 
