@@ -212,6 +212,19 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
+            replied(200, "[]").sequence_named("shout").unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: no sequence of this hub is named \"shout\"",
+        ),
+        (
+            replied(
+                200,
+                r#"[{"id":"a","config":{"name":"shout"}},{"id":"b","config":{"name":"shout"}}]"#,
+            )
+            .sequence_named("shout")
+            .unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: 2 sequences of this hub are named \"shout\"; choose one by its id: a b",
+        ),
+        (
             lost(Phase::Resolve).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not find the host; is the address right?\n  \
              caused by: the tunnel collapsed\n  \
