@@ -24,7 +24,13 @@ type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+        let answer = answer();
+        if let (Outgoing::Reader { reader, .. }, Ok(_)) = (request.into_body(), &answer) {
+            io::copy(reader, &mut io::sink()).unwrap();
+        }
+        answer
+    });
     HostClient::builder(HUB)
         .hub_version("1.0.1")
         .transport(Arc::new(transport))

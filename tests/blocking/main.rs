@@ -1,6 +1,7 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod cleanup;
+mod crooked;
 mod deploying;
 mod dying;
 mod errors;
@@ -16,6 +17,7 @@ mod live;
 mod model;
 mod observing;
 mod outages;
+mod panicking;
 mod platform;
 mod pools;
 mod program;

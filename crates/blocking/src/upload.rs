@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::Progress;
 use crate::ndjson::Guarded;
 use crate::progress::Reporter;
+use crate::user_code::{UserReader, read_on};
+use crate::{CallLimits, Progress};
 
 /// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
 ///
@@ -30,7 +31,7 @@ pub struct Upload {
 enum Source {
     Bytes(Vec<u8>),
     Path(PathBuf),
-    Reader(Box<dyn Read + Send>, Option<u64>),
+    Reader(UserReader, Option<u64>),
 }
 
 impl Upload {
@@ -61,19 +62,22 @@ impl Upload {
     #[must_use]
     pub fn file(mut file: File) -> Self {
         let length = rest_of(&mut file);
-        Self::of(Source::Reader(Box::new(file), length))
+        Self::of(Source::Reader(UserReader::new(Box::new(file)), length))
     }
 
     /// All that the reader gives, in chunks as it gives it: each `read` is sent at once.
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self::of(Source::Reader(Box::new(reader), None))
+        Self::of(Source::Reader(UserReader::new(Box::new(reader)), None))
     }
 
     /// `length` bytes from the reader. Fewer are an error, and more are not read.
     #[must_use]
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
-        Self::of(Source::Reader(Box::new(reader), Some(length)))
+        Self::of(Source::Reader(
+            UserReader::new(Box::new(reader)),
+            Some(length),
+        ))
     }
 
     /// Sends `Expect: 100-continue` and waits for the hub's word before the data is sent, but for no longer than a second.
@@ -132,22 +136,22 @@ impl Upload {
         Arc::clone(&self.whole)
     }
 
-    /// Whether there is nothing in it. Opens a file, and waits for the first data where that is not known.
-    pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
+    /// True if there is nothing in it. Opens a file, and reads the first data if the length is not known.
+    pub(crate) fn is_empty(&mut self, limits: &CallLimits) -> io::Result<bool> {
         match &mut self.source {
             Source::Bytes(bytes) => Ok(bytes.is_empty()),
             Source::Path(path) => {
                 let (reader, length) = open(path)?;
                 self.source = Source::Reader(reader, length);
-                self.is_empty()
+                self.is_empty(limits)
             }
             Source::Reader(_, Some(length)) => Ok(*length == 0),
             Source::Reader(reader, None) => {
                 let mut first = vec![0; 8 << 10];
-                let read = read_on(reader, &mut first)?;
+                let read = read_on(reader, &mut first, limits)?;
                 first.truncate(read);
-                let rest = std::mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(io::Cursor::new(first).chain(rest));
+                let rest = std::mem::replace(reader, UserReader::new(Box::new(io::empty())));
+                *reader = UserReader::new(Box::new(io::Cursor::new(first).chain(rest)));
                 Ok(read == 0)
             }
         }
@@ -163,8 +167,11 @@ impl Upload {
                 let length = u64::try_from(bytes.len()).ok();
                 (Box::new(io::Cursor::new(bytes)), length)
             }
-            Source::Reader(reader, length) => (reader, length),
-            Source::Path(path) => open(&path)?,
+            Source::Reader(reader, length) => (Box::new(reader), length),
+            Source::Path(path) => {
+                let (reader, length) = open(&path)?;
+                (Box::new(reader), length)
+            }
         };
         let reader = if self.guarded {
             Box::new(Guarded::new(reader))
@@ -173,6 +180,7 @@ impl Upload {
         };
         Ok(Opened {
             reader,
+            limits: CallLimits::default(),
             length,
             expects: self.expects,
             begun: false,
@@ -186,7 +194,7 @@ impl Upload {
 }
 
 /// The content of a file and its length, or an error with its name.
-fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
+fn open(path: &Path) -> io::Result<(UserReader, Option<u64>)> {
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut file = File::open(path).map_err(named)?;
@@ -194,7 +202,7 @@ fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
         return Err(named(io::ErrorKind::IsADirectory.into()));
     }
     let length = rest_of(&mut file);
-    Ok((Box::new(file), length))
+    Ok((UserReader::new(Box::new(file)), length))
 }
 
 /// What a regular file has left; other files do not know.
@@ -207,6 +215,7 @@ fn rest_of(file: &mut File) -> Option<u64> {
 /// as if it were the connection's.
 pub(crate) struct Opened {
     reader: Box<dyn Read + Send>,
+    limits: CallLimits,
     length: Option<u64>,
     expects: bool,
     begun: bool,
@@ -229,6 +238,16 @@ impl Opened {
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Sets the limits of the call that reads it.
+    pub(crate) fn limit(&mut self, limits: &CallLimits) {
+        self.limits = limits.clone();
+    }
+
+    /// True if all of it was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.length == Some(self.sent) || self.whole.load(Ordering::SeqCst)
     }
 
     /// Whether something of it was read, or could not be.
@@ -265,7 +284,7 @@ impl Read for Opened {
             }
             return Ok(0);
         }
-        let read = match read_on(&mut self.reader, buf) {
+        let read = match read_on(&mut *self.reader, buf, &self.limits) {
             Ok(read) => read,
             Err(error) => return Err(self.fail(error)),
         };
@@ -286,15 +305,6 @@ impl Read for Opened {
                 .map_err(|error| self.fail(error))?;
         }
         Ok(read)
-    }
-}
-
-fn read_on(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 

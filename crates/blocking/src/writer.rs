@@ -214,6 +214,10 @@ impl JsonLinesWriter {
                 "the value is null, which would end the input: nothing after it would be delivered";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         }
+        // Line breaks of a value that was JSON before. In strings, they are escaped.
+        for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
         line.push(b'\n');
         self.writer.write_all(&line)?;
         self.writer.flush()

@@ -14,6 +14,7 @@ use super::Child;
 use crate::call::Call;
 use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, ended};
+use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
     Stopped, threads,
@@ -198,7 +199,7 @@ struct CancelledInTheEnd(CancelToken);
 
 impl Drop for CancelledInTheEnd {
     fn drop(&mut self) {
-        self.0.cancel();
+        in_drop(|| self.0.cancel());
     }
 }
 
