@@ -188,7 +188,9 @@ const CALLS: &[(&str, &str, Call)] = &[
         thread::scope(|scope| {
             // It may have come before this listens.
             scope.spawn(|| {
-                while !over.load(Ordering::SeqCst) && pings.send_event("ping", 1).is_ok() {}
+                while !over.load(Ordering::SeqCst) && pings.send_event("ping", 1).is_ok() {
+                    thread::yield_now();
+                }
             });
             let waits = || stage.instance.wait_next_event("pong").map(drop);
             let result = catch_unwind(AssertUnwindSafe(waits));
@@ -668,32 +670,33 @@ fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client
 #[test]
 fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
     within("code that blocks", || {
+        const BLOCKED: &str = "blocked";
         let hub = programs::fake_hub(Generation::V1);
-        let (blocks, goes_on) = (Arc::new(AtomicBool::new(false)), channel::<()>());
-        let (go_on, goes_on) = (goes_on.0, Mutex::new(goes_on.1));
-        let host = HostClient::builder(hub.url()).observer({
-            let blocks = Arc::clone(&blocks);
+        let ((go_on, goes_on), (tell, told)) = (channel::<()>(), channel());
+        let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(tell.clone()));
+        let host = HostClient::builder(hub.url()).observer(
             move |_: &RequestInfo<'_>, _: &Observed<'_>| {
-                if blocks.swap(false, Ordering::SeqCst) {
+                if thread::current().name() == Some(BLOCKED) {
+                    let _ = observes.lock().unwrap().send(());
                     let _ = goes_on.lock().unwrap().recv();
                 }
-            }
-        });
+            },
+        );
         let host = host.build().unwrap();
         let instance = start(&host, &hub, "tees");
-        blocks.store(true, Ordering::SeqCst);
         let token = CancelToken::new();
-        let (other, (tell, told)) = (host.clone(), channel());
-        let observed = thread::spawn(move || other.version().map(drop));
-        let reads = Upload::reader(Telling(tell));
-        let (sends, cancelled) = (instance.clone(), token.clone());
-        let reading = thread::spawn(move || sends.send_input(Input::from(reads).end(false)));
-        told.recv().unwrap();
-        until("the observer blocks", || !blocks.load(Ordering::SeqCst));
+        let (other, sends) = (host.clone(), instance.clone());
+        let reading = thread::spawn(move || {
+            let data = Input::from(Upload::reader(Telling(tell)));
+            sends.send_input(data.end(false))
+        });
+        let blocked = thread::Builder::new().name(BLOCKED.into());
+        let observed = blocked.spawn(move || other.version().map(drop)).unwrap();
+        told.recv().and_then(|()| told.recv()).unwrap();
 
         host.version().unwrap();
         instance.info().unwrap();
-        let waiting = instance.with_cancel(&cancelled);
+        let waiting = instance.with_cancel(&token);
         let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());

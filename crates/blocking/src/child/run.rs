@@ -13,7 +13,7 @@ use scramjet_client_core::{GetInstance, OutputStream, ReadStream, RunnerExit, St
 use super::Child;
 use crate::call::Call;
 use crate::client::Client;
-use crate::instance::{HEAD_LIMIT, ended};
+use crate::instance::{HEAD_LIMIT, ended, explain_loss};
 use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
@@ -421,7 +421,10 @@ impl Collecting {
                     open -= 1;
                 }
                 (Some(Came::Failed(_)), _) if self.movement.over() => {}
-                (Some(Came::Failed(error)), _) => return Err(error),
+                (Some(Came::Failed(error)), _) => {
+                    let instance = child.instance();
+                    return Err(explain_loss(&instance.host.client, instance.id(), error));
+                }
                 (Some(Came::Panicked(panic)), _) => resume_unwind(panic),
                 (None, Some(reading)) => {
                     end = Some(Box::new(completed(child.instance())?));

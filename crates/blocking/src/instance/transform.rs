@@ -11,7 +11,7 @@ use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerEx
 
 use super::input::send;
 use super::output::{HEAD_LIMIT, open_until_ended};
-use super::{InputStream, ended};
+use super::{InputStream, ended, explain_loss};
 use crate::call::Call;
 use crate::client::Client;
 use crate::user_code::in_drop;
@@ -104,11 +104,13 @@ impl InstanceClient {
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
                     // An input that failed has ended the output.
-                    return Err(match told.try_recv() {
+                    let first = match told.try_recv() {
                         Ok(Err(panic)) => resume_unwind(panic),
                         Ok(Ok(Err(first))) if by_input => first,
                         _ => error,
-                    });
+                    };
+                    client.options.cancel = Some(outer);
+                    return Err(explain_loss(&client, &self.id, first));
                 }
             }
         }
