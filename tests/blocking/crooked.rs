@@ -20,6 +20,9 @@ use serde_json::value::RawValue;
 use crate::helpers::{recording, within};
 use crate::live::listening;
 
+/// The beginning of a package.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 /// A reader that gives a line, and then claims more bytes than it was given room for.
 #[derive(Default)]
 struct Overlong {
@@ -97,6 +100,7 @@ fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
     on_each("a reader that lies", |hub, host| {
         let echo = instance(hub, host, "tees");
         let lies = || Upload::reader(Overlong::default());
+        let package = || Upload::reader(GZIP.chain(Overlong { begun: true }));
         let in_time = host.with_deadline(Duration::from_secs(20));
         let results = [
             echo.send_input(text(lies()).end(false)).map(drop),
@@ -104,8 +108,8 @@ fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
             echo.send_input(text(Upload::sized_reader(Overlong::default(), 9)).end(false))
                 .map(drop),
             host.send_topic("topic", text(lies())).map(drop),
-            host.send_sequence(lies()).map(drop),
-            in_time.deploy(lies()).map(drop),
+            host.send_sequence(package()).map(drop),
+            in_time.deploy(package()).map(drop),
         ];
         for (place, result) in results.into_iter().enumerate() {
             let error = result.unwrap_err();
@@ -251,15 +255,15 @@ fn a_success_before_the_upload_was_read_is_an_error() {
         .build()
         .unwrap();
     for upload in [
-        Upload::bytes("some"),
-        Upload::reader(&b"some"[..]),
-        Upload::sized_reader(&b"some"[..], 4),
+        Upload::bytes([GZIP, GZIP].concat()),
+        Upload::reader(GZIP.chain(GZIP)),
+        Upload::sized_reader(GZIP.chain(GZIP), 4),
     ] {
         let error = host.send_sequence(upload).unwrap_err();
         assert_eq!(error.phase(), Some(Phase::Send), "{error:?}");
     }
     // Of two bytes it has read all.
-    host.send_sequence(Upload::bytes("so")).unwrap();
+    host.send_sequence(Upload::bytes(GZIP)).unwrap();
 }
 
 #[test]

@@ -138,9 +138,6 @@ impl Exchange<'_> {
             attempt: self.call.attempts,
         });
         let expects = matches!(payload, Payload::Upload(upload) if upload.expects());
-        if let Payload::Upload(upload) = payload {
-            upload.limit(&self.limits);
-        }
         let (head, ()) = request.into_parts();
         let body = payload.outgoing(&head.method);
         let mut request = Request::from_parts(head, body);

@@ -38,7 +38,8 @@ fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<Str
     StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| {
         match data.upload.is_empty(&CallLimits::default()) {
             Ok(true) => Ok(Sent { bytes: 0 }),
-            _ => send(client, &name, data),
+            Ok(false) => send(client, &name, data),
+            Err(error) => Err(Call::unbuilt::<SendTopic<'_>>().abandoned(error)),
         }
     })
 }

@@ -24,8 +24,18 @@ pub struct Upload {
     sent: Arc<AtomicU64>,
     whole: Arc<AtomicBool>,
     expects: bool,
-    guarded: bool,
+    check: Check,
     reporter: Reporter,
+}
+
+/// Which data an upload refuses.
+#[derive(Clone, Copy)]
+enum Check {
+    Nothing,
+    /// Lines of `null`.
+    Input,
+    /// Data that does not begin like a gzip file.
+    Package,
 }
 
 enum Source {
@@ -41,7 +51,7 @@ impl Upload {
             sent: Arc::default(),
             whole: Arc::default(),
             expects: false,
-            guarded: false,
+            check: Check::Nothing,
             reporter: Reporter::default(),
         }
     }
@@ -121,7 +131,15 @@ impl Upload {
     /// Refuses lines of `null`, which would cut an input.
     pub(crate) fn guarded(self) -> Self {
         Self {
-            guarded: true,
+            check: Check::Input,
+            ..self
+        }
+    }
+
+    /// Refuses data that is not gzip-compressed.
+    pub(crate) fn package(self) -> Self {
+        Self {
+            check: Check::Package,
             ..self
         }
     }
@@ -147,20 +165,19 @@ impl Upload {
             }
             Source::Reader(_, Some(length)) => Ok(*length == 0),
             Source::Reader(reader, None) => {
-                let mut first = vec![0; 8 << 10];
-                let read = read_on(reader, &mut first, limits)?;
-                first.truncate(read);
                 let rest = std::mem::replace(reader, UserReader::new(Box::new(io::empty())));
-                *reader = UserReader::new(Box::new(io::Cursor::new(first).chain(rest)));
-                Ok(read == 0)
+                let (first, again) = peek(Box::new(rest), None, 1, limits)?;
+                *reader = UserReader::new(again);
+                Ok(first.is_empty())
             }
         }
     }
 
-    pub(crate) fn open(self) -> io::Result<Opened> {
+    /// Opens it for a call with these limits.
+    pub(crate) fn open(self, limits: &CallLimits) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {
-                if self.guarded {
+                if let Check::Input = self.check {
                     // Before anything is sent.
                     io::copy(&mut Guarded::new(&*bytes), &mut io::sink())?;
                 }
@@ -173,14 +190,14 @@ impl Upload {
                 (Box::new(reader), length)
             }
         };
-        let reader = if self.guarded {
-            Box::new(Guarded::new(reader))
-        } else {
-            reader
+        let reader = match self.check {
+            Check::Input => Box::new(Guarded::new(reader)),
+            Check::Package => gzip(reader, length, limits)?,
+            Check::Nothing => reader,
         };
         Ok(Opened {
             reader,
-            limits: CallLimits::default(),
+            limits: limits.clone(),
             length,
             expects: self.expects,
             begun: false,
@@ -191,6 +208,52 @@ impl Upload {
             error: None,
         })
     }
+}
+
+/// Fails if the data does not begin like a gzip file.
+fn gzip(
+    reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    limits: &CallLimits,
+) -> io::Result<Box<dyn Read + Send>> {
+    const MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let (first, reader) = peek(reader, length, MAGIC.len(), limits)?;
+    if first.starts_with(&MAGIC) {
+        return Ok(reader);
+    }
+    let begins = match first.as_slice() {
+        [] => "it is empty".to_owned(),
+        [byte] => format!("it begins with {byte:02x}"),
+        [first, second, ..] => format!("it begins with {first:02x} {second:02x}"),
+    };
+    let text = format!(
+        "the package is not gzip-compressed: {begins}, a gzip file with 1f 8b; \
+         send a .tar.gz, as `tar -czf` makes it"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Reads `wanted` bytes or more, fewer only at the end of the data. The reader that is returned
+/// gives them again.
+fn peek(
+    mut reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    wanted: usize,
+    limits: &CallLimits,
+) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut first = vec![0; length.map_or(8 << 10, |length| length.min(8 << 10))];
+    let mut count = 0;
+    while count < wanted {
+        let room = first.get_mut(count..).unwrap_or_default();
+        match read_on(&mut reader, room, limits)? {
+            0 => break,
+            read => count += read,
+        }
+    }
+    first.truncate(count);
+    let again = io::Cursor::new(first.clone()).chain(reader);
+    Ok((first, Box::new(again)))
 }
 
 /// The content of a file and its length, or an error with its name.
@@ -238,11 +301,6 @@ impl Opened {
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent
-    }
-
-    /// Sets the limits of the call that reads it.
-    pub(crate) fn limit(&mut self, limits: &CallLimits) {
-        self.limits = limits.clone();
     }
 
     /// True if all of it was read.
@@ -361,7 +419,7 @@ mod tests {
 
     fn read_all(upload: Upload) -> (io::Result<Vec<u8>>, Option<io::Error>) {
         let mut opened = upload
-            .open()
+            .open(&CallLimits::default())
             .unwrap_or_else(|error| unreachable!("{error}"));
         let mut bytes = Vec::new();
         let result = opened.read_to_end(&mut bytes).map(|_| bytes);
