@@ -187,7 +187,8 @@ impl Child {
     /// Kills it. Returns when the hub has accepted that; [`wait`](Self::wait) tells when it is gone.
     ///
     /// # Errors
-    /// See [`Error`]. That it has ended already is none. It is not tried again when this is dropped.
+    /// See [`Error`]. An instance that has already ended is no error. If this call fails, dropping the
+    /// [`Child`] does not try to kill the instance again.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.guard.armed = false;
         kill::kill(&self.guard.instance.host.client, self.guard.instance.id())

@@ -26,7 +26,8 @@ use crate::{
 pub struct Transformed {
     /// How many bytes were sent to its input.
     pub sent: u64,
-    /// Whether that was all, and the hub has taken it. A sequence may end its output without reading its input to the end.
+    /// True if all of the input was sent, and the hub has taken it. False if the sequence ended its output
+    /// before it had read its input to the end.
     pub complete: bool,
     /// How many bytes came out of it.
     pub received: u64,
