@@ -9,6 +9,7 @@ mod found;
 mod proxy;
 mod socket;
 mod status_line;
+mod stream;
 mod tls;
 mod watch;
 
