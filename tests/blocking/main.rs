@@ -34,6 +34,7 @@ mod transforms;
 mod transport;
 mod traps;
 mod uploads;
+mod versions;
 mod waiting;
 mod waiting_1x;
 mod writers;

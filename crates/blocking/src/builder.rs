@@ -109,11 +109,12 @@ impl HostClientBuilder {
         }
     }
 
-    /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
-    /// with one request, once for this client and all its handles.
-    pub fn hub_version(self, version: impl Into<String>) -> Self {
+    /// Sets the hub's version (`"1.0.1"`, or a [`Version`]), so that the client does not ask for it.
+    /// Otherwise the first operation that depends on it asks with one request, once for this client
+    /// and all its handles.
+    pub fn hub_version(self, version: impl ToString) -> Self {
         Self {
-            version: Some(version.into()),
+            version: Some(version.to_string()),
             ..self
         }
     }
@@ -176,13 +177,10 @@ impl HostClientBuilder {
             endpoint.set_header(key, value)?;
         }
         if let Some(version) = &self.version {
-            let problem = || {
-                RequestError::setting(
-                    "hub_version",
-                    &format!("{version:?} is not a version; one looks like 1.0.1"),
-                )
-            };
-            endpoint.set_dialect(Dialect::of(Version::parse(version).ok_or_else(problem)?));
+            let version = version
+                .parse::<Version>()
+                .map_err(|error| RequestError::setting("hub_version", &error.to_string()))?;
+            endpoint.set_dialect(Dialect::of(version));
         }
         let transport = match &self.transport {
             Some(transport) => self.given(transport)?,

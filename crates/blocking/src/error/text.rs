@@ -62,7 +62,14 @@ impl fmt::Display for Error {
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
             (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
             (ErrorKind::Thread(_), _) => f.write_str("failed: a thread could not be created"),
-            (ErrorKind::Reply(ReplyError::Api(refusal)), _) => write!(f, "was refused: {refusal}"),
+            (ErrorKind::Reply(ReplyError::Api(refusal)), _) => {
+                write!(f, "was refused: {refusal}")?;
+                #[cfg(feature = "ureq")]
+                if let Some(tls) = self.tls() {
+                    write!(f, "; {tls}")?;
+                }
+                Ok(())
+            }
             (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
         }?;
         match &self.0.request {

@@ -8,6 +8,7 @@ mod found;
 mod proxy;
 mod socket;
 mod status_line;
+mod stream;
 mod tls;
 mod watch;
 
