@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use scramjet_client_core::ReplyError;
+use scramjet_client_core::{Escaped, ReplyError};
 
 use super::Request;
 use crate::{Error, ErrorKind, Phase, TransportErrorKind};
@@ -45,7 +45,7 @@ impl fmt::Display for Error {
                 "failed: the data was not taken; \
                  the input of the instance has ended before, or nobody reads it",
             ),
-            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
+            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, Escaped(&event.data)),
             (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
             (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
