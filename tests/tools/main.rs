@@ -2,6 +2,8 @@
 
 mod build_script;
 mod configured;
+#[cfg(unix)]
+mod ctrl_c;
 mod curl;
 mod deploying;
 mod folder;
