@@ -82,13 +82,10 @@ fn what_an_instance_says_stays_on_its_line() {
         "id": ODD, "status": ODD, "ended": ODD, "terminated": { "reason": ODD, "exitcode": 1 },
     }))
     .unwrap();
-    check(&info.id.to_string());
-    check(&info.status.as_ref().unwrap().to_string());
-    check(
-        &serde_json::from_value::<Timestamp>(json!(ODD))
-            .unwrap()
-            .to_string(),
-    );
+    let time: Timestamp = serde_json::from_value(json!(ODD)).unwrap();
+    let status = info.status.as_ref().unwrap();
+    let texts = [info.id.to_string(), status.to_string(), time.to_string()];
+    texts.iter().for_each(|text| check(text));
     let ended = Ended::of(info).unwrap();
     check(&ended.to_string());
     assert_eq!(ended.id.as_str(), ODD, "the value is as it came");
