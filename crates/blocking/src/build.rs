@@ -37,6 +37,9 @@
 //! [`HostClient::deploy_if_changed`]; what was deployed is kept in `OUT_DIR`, or in a [`state_file`](Sequence::state_file): where that is lost, as by
 //! `cargo clean`, the package is sent anew, and the sequence of before stays on the hub. Where `OUT_DIR` lies in the folder, what of it is at the top of that
 //! (usually `target`) is left out.
+//!
+//! Cargo shows a warning for each file that is packed and may be a secret, see
+//! [`PackEntry::may_be_secret`](crate::PackEntry::may_be_secret).
 
 #![allow(
     clippy::print_stdout,
@@ -223,6 +226,7 @@ impl Sequence {
             println!("cargo:rerun-if-changed={}", out.join("never").display());
         }
         let package = Package::from_dir_with(&dir, &self.options_beside(&dir, &out))?;
+        warn(&package);
         let path = out.join(format!("{}.tar.gz", self.name));
         package.write_to(&path)?;
         let digest = package.digest()?;
@@ -327,6 +331,20 @@ impl Sequence {
             );
         }
         Ok(())
+    }
+}
+
+/// Has cargo show which files may be secrets.
+fn warn(package: &Package) {
+    for entry in package.entries().filter(|entry| entry.may_be_secret) {
+        // Quoted: a line break in a name would begin another instruction for cargo.
+        println!(
+            "cargo::warning={:?} is packed and may hold a secret; leave it out with a line in \
+             {:?}, or keep it with !/{}",
+            entry.path,
+            package.dir().join(".siignore"),
+            entry.path.escape_debug(),
+        );
     }
 }
 
