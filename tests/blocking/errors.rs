@@ -221,6 +221,19 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
+            replied(200, "[]").sequence_named("shout").unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: no sequence of this hub is named \"shout\"",
+        ),
+        (
+            replied(
+                200,
+                r#"[{"id":"a","config":{"name":"shout"}},{"id":"b","config":{"name":"shout"}}]"#,
+            )
+            .sequence_named("shout")
+            .unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: 2 sequences of this hub are named \"shout\"; choose one by its id: a b",
+        ),
+        (
             lost(Phase::Resolve).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not find the host; is the address right?\n  \
              caused by: the tunnel collapsed\n  \
@@ -787,6 +800,24 @@ fn every_error_has_a_code() {
 const SECRET: &str = "s3cr3t-t0k3n";
 
 #[test]
+fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
+    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
+    let builder = HostClient::builder(server.url());
+    let host = builder
+        .basic_auth("Aladdin", "open sesame")
+        .build()
+        .unwrap();
+    host.version().unwrap();
+    let sent = requests.take();
+    // The example of RFC 7617.
+    let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    assert_eq!(sent.header("authorization"), Some(expected), "{sent:?}");
+    let builder = HostClient::builder(server.url());
+    let error = builder.basic_auth("a:b", "c").build().unwrap_err();
+    assert!(error.to_string().contains("colon"), "{error}");
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
@@ -798,6 +829,7 @@ fn secrets_are_not_shown() {
     ];
     let mut errors: Vec<Error> = [
         HostClient::builder(HUB).bearer_token(format!("{SECRET}\r\nx: y")),
+        HostClient::builder(HUB).basic_auth("us:er", SECRET),
         HostClient::builder(HUB).header("x-key", format!("{SECRET}\n")),
         HostClient::builder(HUB).header("host", SECRET),
         HostClient::builder(HUB).header("x-key", SECRET.repeat(2000)),
