@@ -48,6 +48,15 @@ fn replied(status: u16, body: &'static str) -> HostClient {
     })
 }
 
+fn compressed() -> HostClient {
+    answered(|| {
+        Ok(Response::builder()
+            .header("content-encoding", "gzip")
+            .body(Box::new(&b"\x1f\x8b"[..]) as _)
+            .unwrap())
+    })
+}
+
 fn lost(phase: Phase) -> HostClient {
     answered(move || {
         let inner = io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut");
@@ -436,6 +445,12 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: the reply is not the JSON that was expected; \
              it begins with \"ÿ\"\n  \
              caused by: expected value at line 1 column 1",
+        ),
+        (
+            compressed().instance("x").unwrap().output().unwrap_err(),
+            "read stream (GET http://hub:8000/api/v1/instance/x/output) got a useless answer: \
+             the response has Content-Encoding: gzip, which nobody asked for and this client does \
+             not decode; turn off compression in the proxy in front of the hub",
         ),
         (
             reading()

@@ -166,6 +166,36 @@ fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
     }
 }
 
+on_each_hub!(a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells);
+fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostClient) {
+    let name = format!("text-ndjson-{}", std::process::id());
+    let is_new = host.dialect().unwrap().manages_topics();
+    let mut content_type = ContentType::TextNdjson;
+    if is_new {
+        let created = host.create_topic(name.as_str(), content_type).unwrap();
+        assert_eq!(created.content_type, "text/x-ndjson");
+        let topics = host.list_topics().unwrap();
+        let topic = topics.iter().find(|topic| topic.name == name).unwrap();
+        content_type = topic.content_type.parse().unwrap();
+        assert_eq!(content_type, ContentType::TextNdjson);
+        // The other name is another type.
+        let error = host.topic(name.as_str(), ContentType::Ndjson).unwrap_err();
+        assert_eq!(error.api().unwrap().status, 415, "{error}");
+    }
+    let mut reader = BufReader::new(host.topic(name.as_str(), content_type).unwrap());
+    let data = |text: &str| Input::ndjson(text.as_bytes().to_vec()).content_type(content_type);
+    host.send_topic(name.as_str(), data("{\"n\":1}\n")).unwrap();
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"n\":1}\n");
+    let error = host.send_topic(name.as_str(), data("null\n")).unwrap_err();
+    assert!(format!("{error:?}").contains("`null`"), "{error:?}");
+    drop(reader);
+    if is_new {
+        host.delete_topic(name).unwrap();
+    }
+}
+
 on_each_hub!(events_are_sent_and_streamed);
 fn events_are_sent_and_streamed(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");

@@ -1,6 +1,7 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod cleanup;
+mod compression;
 mod crooked;
 mod deploying;
 mod dying;
@@ -30,6 +31,7 @@ mod secrets;
 mod stand_in;
 mod starting;
 mod streams;
+mod surrogates;
 mod transforms;
 mod transport;
 mod traps;

@@ -189,6 +189,14 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
         Fate::Answered(502),
         Fate::Answered(503),
         Fate::Answered(504),
+        Fate::Answered(408),
+        Fate::Answered(425),
+        Fate::Answered(429),
+        Fate::Answered(519),
+        Fate::Answered(520),
+        Fate::Answered(524),
+        Fate::Answered(530),
+        Fate::Answered(531),
     ];
     for (what, method, call) in calls() {
         for fate in fates {
@@ -200,8 +208,9 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
                 "{what}, {fate:?}"
             );
             // Something in front of the hub may have heard nothing of what the hub did.
-            let passing = matches!(fate, Fate::Answered(419 | 503))
-                || method != Method::POST && matches!(fate, Fate::Answered(502 | 504));
+            let passing = matches!(fate, Fate::Answered(408 | 419 | 425 | 429 | 503))
+                || method != Method::POST
+                    && matches!(fate, Fate::Answered(502 | 504 | 520 | 524 | 530));
             assert_eq!(error.is_retryable(), passing, "{what}, {fate:?}: {error:?}");
         }
     }

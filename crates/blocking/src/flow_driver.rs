@@ -315,7 +315,7 @@ where
             headers: &head.headers,
         });
         let mut buffer = [0; 4 << 10];
-        let mut length = BodyLength::new(&head.headers);
+        let mut length = BodyLength::new(head.status, &head.headers);
         loop {
             match body.read(&mut buffer) {
                 Ok(0) => break,
@@ -632,7 +632,7 @@ impl Carrier {
             headers,
             call: call.clone(),
         };
-        let mut length = BodyLength::new(&head.headers);
+        let mut length = BodyLength::new(head.status, &head.headers);
         self.tell(Told::Head(id, head.into()));
         loop {
             let mut buffer = vec![0; 16 << 10];

@@ -87,7 +87,8 @@ macro_rules! topic_data {
             /// Never ends, but where a topic is ended (hubs of 0.18).
             ///
             /// # Errors
-            /// See [`Error`]; 1.x refuses another content type than the topic's.
+            /// See [`Error`]; 1.x refuses another content type than the topic's (415). The list of
+            /// topics tells it: [`TopicInfo::content_type`].
             #[doc(alias = "getTopic")]
             #[doc(alias = "getNamedData")]
             pub fn topic<N>(&self, name: N, content_type: ContentType) -> Result<ByteStream, Error>

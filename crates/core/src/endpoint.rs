@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
+use crate::error::redacted;
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
 
 /// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
@@ -239,17 +240,8 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     Err(refusal(given, mistake))
 }
 
-/// Shows neither what stands before an `@`, which may be a password (also where the address was mistyped: `user:secret@example.com` has the
-/// scheme `user`), nor what stands after a `?` or `#`, which may be a token. Where it may be either, nothing.
 fn refusal(given: &str, problem: &str) -> RequestError {
-    let (address, rest) = given
-        .split_at_checked(given.find(['?', '#']).unwrap_or(given.len()))
-        .unwrap_or_default();
-    match address.rsplit_once('@') {
-        _ if rest.contains('@') => RequestError::base_url("…", problem),
-        Some((_, place)) => RequestError::base_url(&format!("…@{place}"), problem),
-        None => RequestError::base_url(address, problem),
-    }
+    RequestError::base_url(&redacted(given), problem)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a program asks of an error.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scramjet_client_core::{ApiError, ErrorCode, ReplyError, RequestError};
 
@@ -131,9 +131,9 @@ impl Error {
             ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => {
                 *phase < Phase::Send || error.is_idempotent()
             }
-            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
-                // Something in front of the hub has not heard its answer.
-                502 | 504 => error.is_idempotent(),
+            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.received_status.as_u16() {
+                // Something in front of the hub has no response, and the hub may have acted.
+                502 | 504 | 520..=530 => error.is_idempotent(),
                 _ => refusal.is_overloaded() || refusal.is_transient(),
             },
             _ => error.is_lost(),
@@ -204,12 +204,17 @@ impl Error {
             .is_some_and(|request| request.idempotent)
     }
 
-    /// How long to wait before trying again, where the answer says so (`Retry-After`).
+    /// How long to wait before the next attempt, if the response says so (`Retry-After`). If it
+    /// names a time and has no `Date`, this is the time until then by the clock of this machine.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.api()
-            .and_then(|refusal| refusal.retry_after)
-            .map(Duration::from_secs)
+        let refusal = self.api()?;
+        let until = || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            Some(refusal.retry_at?.since_unix_epoch().saturating_sub(now))
+        };
+        let seconds = refusal.retry_after.map(Duration::from_secs);
+        seconds.or_else(until)
     }
 
     /// It was cancelled.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::Method;
-use scramjet_client_core::ReplyError;
+use scramjet_client_core::{Escaped, ReplyError};
 
 use super::Request;
 use crate::{Error, ErrorKind, Phase, TransportErrorKind};
@@ -50,7 +50,7 @@ impl fmt::Display for Error {
                 "failed: the data was not taken; \
                  the input of the instance has ended before, or nobody reads it",
             ),
-            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
+            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, Escaped(&event.data)),
             (ErrorKind::SequenceName { name, found }, _) => match found.len() {
                 0 => write!(f, "failed: no sequence of this hub is named {name:?}"),
                 count => {
