@@ -121,7 +121,7 @@ fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
 }
 
 /// A package of a name that no other test uses.
-fn named(folder: &Folder, name: &str) -> Upload {
+pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
     folder.file(
         "package.json",
         format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js"}}"#).as_bytes(),

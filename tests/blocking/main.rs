@@ -1,6 +1,7 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod cleanup;
+mod crooked;
 mod deploying;
 mod dying;
 mod errors;
@@ -17,6 +18,7 @@ mod model;
 mod observing;
 mod outages;
 mod packages;
+mod panicking;
 mod platform;
 mod pools;
 mod program;

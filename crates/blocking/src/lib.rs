@@ -166,6 +166,7 @@ mod threads;
 mod topics;
 pub mod transport;
 mod upload;
+mod user_code;
 mod watchdog;
 mod writer;
 
