@@ -7,6 +7,7 @@ mod config;
 mod connect;
 mod found;
 mod proxy;
+mod race;
 mod socket;
 mod status_line;
 mod tls;
