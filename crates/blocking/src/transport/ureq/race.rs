@@ -238,7 +238,9 @@ mod tests {
         let addresses = dead.iter().map(|dead| dead.address).collect();
         let delay = Duration::from_millis(1);
         let connecting = thread::spawn(move || connect(addresses, in_30_s(), None, delay));
-        // Its queue has room again. Linux asks again after a second.
+        // Only so that both attempts are pending: earlier, the first one succeeds at once.
+        thread::sleep(Duration::from_millis(50));
+        // The queue has room again. Linux asks again after a second.
         let _accepted = dead[0].listener.accept()?;
         let _accepted = dead[0].listener.accept()?;
         let stream = connecting.join().unwrap_or_else(|_| unreachable!())?;
