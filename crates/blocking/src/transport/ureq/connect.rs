@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::buffers::Sparse;
 use super::call;
-use super::proxy::{Address, Proxies, ProxyError};
+use super::proxy::{Address, Forward, Proxies, ProxyError};
 use super::race::{self, ATTEMPT_DELAY};
 use super::socket::{Socket, Wire};
 use crate::{CallLimits, Phase, Stopped, threads};
@@ -70,8 +71,13 @@ impl Connector for Dial {
             details.config.output_buffer_size(),
         );
         let mut socket = Socket::new(wire, buffers);
-        if let Some(proxy) = proxy {
-            proxy.lead(&mut socket, &host, details.timeout, begin)?;
+        match (proxy, details.uri.authority()) {
+            (Some(proxy), Some(authority)) if !details.needs_tls() => {
+                let forward = Arc::new(Forward::new(proxy, authority.as_str()));
+                call::current(|call| call.forward = Some(forward));
+            }
+            (Some(proxy), _) => proxy.lead(&mut socket, &host, details.timeout, begin)?,
+            (None, _) => {}
         }
         if details.needs_tls() {
             call::current(|call| call.pass(Phase::Tls, Instant::now()));
