@@ -28,6 +28,7 @@ mod secrets;
 mod stand_in;
 mod starting;
 mod streams;
+mod through_proxy;
 mod transforms;
 mod transport;
 mod traps;

@@ -349,6 +349,35 @@ fn a_proxy_that_opens_no_tunnel_is_told() {
     });
 }
 
+/// Tinyproxy closes the connection after each response, and does not announce it. A request that is
+/// sent before the end of the connection arrives would be lost.
+#[test]
+fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
+    within("calls", || {
+        for (header, connections) in [
+            ("Via: 1.1 tinyproxy", 3),
+            ("Connection: keep-alive", 1),
+            ("Proxy-Connection: Keep-Alive", 1),
+        ] {
+            let proxy = ForwardProxy::scripted(move |_, client| {
+                let body = r#"{"version":"1.0.1"}"#;
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                while client.send(&answer).is_ok() && client.read_head().is_ok() {}
+            });
+            let host = through(&proxy, "http://hub.invalid/api/v1")
+                .build()
+                .unwrap();
+            for _ in 0..3 {
+                host.version().unwrap();
+            }
+            assert_eq!(proxy.connections(), connections, "{header}");
+        }
+    });
+}
+
 /// What comes instead of a response of an `http` hub, and what is said of it.
 #[test]
 fn a_proxy_that_refuses_a_request_is_told() {
@@ -360,6 +389,14 @@ fn a_proxy_that_refuses_a_request_is_told() {
                 ProxyProblem::Refused(status) if status.is_server_error() => {
                     may_be_passed_on(what, &error, &proxy.url());
                     assert!(error.is_retryable(), "{what}: {error:?}");
+                }
+                // It may be the hub's, or of a gateway in front of it.
+                ProxyProblem::Refused(status) if status.is_redirection() => {
+                    let refusal = error.api().unwrap();
+                    assert!(
+                        refusal.message.contains("http://login.invalid"),
+                        "{refusal}"
+                    );
                 }
                 ProxyProblem::Refused(_) => is_told(what, &error, problem, says, &proxy.url()),
                 // It may be the hub that closed the connection, or speaks so.
@@ -393,7 +430,7 @@ fn a_proxy_that_refuses_a_request_is_told() {
 /// The error of a proxy that answered 502 for an `http` hub.
 fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
     let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
-    let says = format!("the proxy {proxy} has no answer of hub.invalid:8000: 502 Bad Gateway");
+    let says = format!("the proxy {proxy} got no response from hub.invalid:8000: 502 Bad Gateway");
     assert_eq!(told.to_string(), says, "{what}");
     assert_eq!(
         told.problem(),
@@ -535,6 +572,38 @@ fn a_proxy_has_no_longer_than_the_call() {
                     "{what}: {error:?}"
                 );
             }
+        }
+    });
+}
+
+#[test]
+fn a_request_that_a_proxy_passes_on_has_no_longer_than_the_call() {
+    within("calls", || {
+        for (what, handler) in delays() {
+            let proxy = ForwardProxy::scripted(handler);
+            let builder = through(&proxy, "http://hub.invalid:8000/api/v1");
+            let host = builder.retry(None).build().unwrap();
+            let error = host.with_deadline(LIMIT).version().unwrap_err();
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Deadline {
+                        phase: Phase::Wait,
+                        ..
+                    }
+                ),
+                "{what}: {error:?}"
+            );
+            let token = CancelToken::new();
+            let calling = thread::spawn({
+                let host = host.with_cancel(&token);
+                move || host.version().unwrap_err()
+            });
+            while proxy.requests().len() < 2 {
+                thread::yield_now();
+            }
+            token.cancel();
+            assert!(calling.join().unwrap().is_cancelled(), "{what}");
         }
     });
 }

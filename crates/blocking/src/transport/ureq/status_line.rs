@@ -11,6 +11,8 @@ pub(super) struct Head {
     pub(super) length: Option<usize>,
     /// How long the other side says that it keeps an idle connection.
     pub(super) keep_alive: Option<Duration>,
+    /// If the other side says that the connection stays open.
+    pub(super) stays_open: bool,
 }
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
@@ -48,6 +50,7 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
         reason,
         length: None,
         keep_alive: None,
+        stays_open: false,
     };
     for end in ends {
         line = line.end + 1..end;
@@ -56,7 +59,10 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
                 head.length = Some(end + 1);
                 break;
             }
-            header => head.keep_alive = head.keep_alive.or_else(|| keep_alive(header)),
+            header => {
+                head.keep_alive = head.keep_alive.or_else(|| keep_alive(header));
+                head.stays_open |= stays_open(header);
+            }
         }
     }
     Some(head)
@@ -76,6 +82,16 @@ fn keep_alive(header: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(
         timeout.trim().parse::<u32>().ok()?.into(),
     ))
+}
+
+/// Reads `Connection: keep-alive`.
+fn stays_open(header: &[u8]) -> bool {
+    let header = String::from_utf8_lossy(header).to_ascii_lowercase();
+    let value = header
+        .strip_prefix("connection:")
+        .or_else(|| header.strip_prefix("proxy-connection:"));
+    let mut options = value.into_iter().flat_map(|value| value.split(','));
+    options.any(|option| option.trim() == "keep-alive")
 }
 
 #[cfg(test)]
@@ -123,6 +139,29 @@ mod tests {
             "Keep-Alive: timeout=x",
         ] {
             assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_stays_open_is_announced() {
+        let stays_open = |header: &str| {
+            let head = find(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n").as_bytes());
+            head.is_some_and(|head| head.stays_open)
+        };
+        for header in [
+            "Connection: keep-alive",
+            "connection:Keep-Alive\r\nDate: today",
+            "Connection: x, keep-alive",
+            "Proxy-Connection: keep-alive",
+        ] {
+            assert!(stays_open(header), "{header}");
+        }
+        for header in [
+            "Connection: close",
+            "Keep-Alive: timeout=5",
+            "X: keep-alive",
+        ] {
+            assert!(!stays_open(header), "{header}");
         }
     }
 

@@ -223,7 +223,11 @@ impl<In: Transport> Transport for Watched<In> {
             {
                 exchange.told = true;
                 self.idle_since = Instant::now();
-                self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
+                self.idle_limit = match &self.forward {
+                    // Tinyproxy closes after each response, and does not announce it.
+                    Some(_) if !head.stays_open => Duration::ZERO,
+                    _ => head.keep_alive.map_or(LONGEST_IDLE, idle_limit),
+                };
                 call::current(|call| call.answered(head.status, head.reason));
             }
         }
@@ -316,7 +320,7 @@ impl<In: Transport> Transport for Watched<In> {
         // the first time as well would cost three of the eight system calls of a small request.
         if self.exchange.take().is_some() {
             self.wire.release();
-            return !self.wire.is_spent();
+            return !self.wire.is_spent() && !self.idle_limit.is_zero();
         }
         let good = self.idle_since.elapsed() < self.idle_limit && !call::current(|call| call.fresh);
         good && self.inner.is_open() && !self.holds_more()

@@ -27,7 +27,7 @@ pub struct ProxyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyProblem {
-    /// It cannot be connected to, or does not answer in time.
+    /// It cannot be connected to, or does not open a tunnel in time.
     Unreachable,
     /// It does not reach the hub or does not let the request through, and answers with this status:
     /// 407 if it wants a user name and a password.
@@ -99,7 +99,7 @@ impl ProxyError {
     pub(super) fn unanswered(proxy: &Address, hub: &str, status: StatusCode) -> Self {
         Self::new(
             ProxyProblem::Refused(status),
-            format!("the proxy {proxy} has no answer of {hub}: {status}"),
+            format!("the proxy {proxy} got no response from {hub}: {status}"),
         )
     }
 

@@ -80,7 +80,7 @@ const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
 /// each of its responses. A proxy names itself in what it passes on (`Via`), and its own pages are
 /// not JSON.
 fn is_own(status: StatusCode, headers: &HeaderMap) -> bool {
-    let of_proxies = matches!(status.as_u16(), 300..=399 | 403 | 500 | 502..=504 | 511);
+    let of_proxies = matches!(status.as_u16(), 403 | 500 | 502..=504 | 511);
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         return true;
     }
@@ -141,7 +141,6 @@ mod tests {
             (407, &[hubs, via, json], Some(Connect)),
             (403, &[], Some(Connect)),
             (403, &[html], Some(Connect)),
-            (302, &[html], Some(Connect)),
             (511, &[html], Some(Connect)),
             (500, &[html], Some(Wait)),
             (502, &[html], Some(Wait)),
@@ -158,6 +157,7 @@ mod tests {
             (403, &[json], None),
             (503, &[json], None),
             (404, &[html], None),
+            (302, &[html], None),
             (401, &[], None),
             (200, &[], None),
         ] {
