@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InstanceId, OutputStream, StartOptions, StopInstance, StopOptions};
 
-pub use run::Output;
+pub use run::{Output, RunOptions};
 
 use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, ended, open_until_ended};

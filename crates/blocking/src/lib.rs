@@ -170,7 +170,7 @@ mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
-pub use child::{Child, Output};
+pub use child::{Child, Output, RunOptions};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
 #[cfg(feature = "pack")]
@@ -209,6 +209,7 @@ pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
+pub use scramjet_client_core::flow::Deleted;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
     ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,

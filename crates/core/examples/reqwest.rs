@@ -80,7 +80,8 @@ async fn run(url: &str) -> Result<(), Failure> {
 
     hub.drive(DeleteByForce::new(endpoint, sequence)?)
         .next()
-        .await
+        .await?;
+    Ok(())
 }
 
 /// A random number.

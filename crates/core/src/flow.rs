@@ -56,7 +56,7 @@ use http::{HeaderMap, Request, StatusCode};
 
 use crate::{Ended, Event, ReplyError, RequestError};
 
-pub use self::delete::DeleteByForce;
+pub use self::delete::{DeleteByForce, Deleted};
 pub use self::events::{Since, WaitForEvent};
 pub use self::follow::{Follow, Followed, Subject};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use scramjet_client_blocking::{
     ContentType, HostClient, Input, InstanceClient, Key, KillOptions, Package, PoolOptions,
-    Readiness, RetryPolicy, SequenceClient, StartOptions, StopOptions, Version,
+    Readiness, RetryPolicy, RunOptions, SequenceClient, StartOptions, StopOptions, Version,
 };
 
 use super::*;
@@ -39,7 +39,7 @@ fn find_compares_whole_paths() {
         names("GET /api/v1/cpm/api/v1/instance/x/log"),
         [
             "run",
-            "run_with_log",
+            "run_with",
             "log, log_lines",
             "follow_log of an instance"
         ]
@@ -229,7 +229,9 @@ fn the_table_has_the_requests_of_runs() {
             .check("run", || sequence.run(&options, "text"))
             .unwrap();
         stage
-            .check("run_with_log", || sequence.run_with_log(&options, "text"))
+            .check("run_with", || {
+                sequence.run_with(&options, "text", RunOptions::new().log(true))
+            })
             .unwrap();
         let mut child = stage.check("spawn", || sequence.spawn(&options)).unwrap();
         stage.check("Child::try_wait", || child.try_wait()).unwrap();
