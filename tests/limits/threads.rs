@@ -60,10 +60,11 @@ fn limits_cost_no_thread_for_each_call() {
                 let name = HostClient::new(url.replace("127.0.0.1", "localhost")).unwrap();
                 let name = most(&name.with_deadline(LONG));
                 assert_eq!(
-                    (deadline, idle, cancel, name > plain),
-                    (plain, plain, plain, new),
+                    (deadline, idle, cancel),
+                    (plain, plain, plain),
                     "new connections: {new}, {plain} without limits"
                 );
+                assert!(!new || name > plain);
             }
         });
         return;
