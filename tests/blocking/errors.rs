@@ -241,7 +241,9 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            lost(Phase::Send).send_sequence(Vec::new()).unwrap_err(),
+            lost(Phase::Send)
+                .send_sequence(vec![0x1f, 0x8b])
+                .unwrap_err(),
             "send sequence (POST http://hub:8000/api/v1/sequence) was interrupted while the request was sent, \
              and the hub may have received a part of it\n  \
              caused by: the tunnel collapsed\n  \
@@ -1069,7 +1071,7 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
         .hub_version("1.0.1")
         .build()
         .unwrap();
-    let sequence = host.send_sequence(Vec::new()).unwrap();
+    let sequence = host.send_sequence(vec![0x1f, 0x8b]).unwrap();
     assert_eq!(targets.take(), "/api/v1/sequence");
     assert_eq!(sequence.id(), &"../topics/x");
     let refused = |error: Error| {
@@ -1084,7 +1086,7 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
     refused(sequence.start(&StartOptions::new()).unwrap_err());
     refused(sequence.info().unwrap_err());
     refused(sequence.list_instances().unwrap_err());
-    refused(sequence.overwrite(Vec::new()).unwrap_err());
+    refused(sequence.overwrite(vec![0x1f, 0x8b]).unwrap_err());
     refused(sequence.delete().unwrap_err());
     refused(sequence.force_delete().unwrap_err());
 

@@ -6,6 +6,8 @@ use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptio
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
+use crate::cleanup::named;
+use crate::helpers::Folder;
 use crate::live::{Uploaded, has, running};
 
 on_each_hub!(the_hub_tells_about_itself);
@@ -42,6 +44,32 @@ fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
             .unwrap()
             .is_empty()
     );
+}
+
+on_each_hub!(sequence_named_tells_none_one_and_several_apart);
+fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
+    let error = host.sequence_named("there is no such package").unwrap_err();
+    assert!(error.is_not_found(), "{error:?}");
+    let said = error.to_string();
+    assert!(
+        said.contains("no sequence of this hub is named \"there is no such package\""),
+        "{said}"
+    );
+
+    // Of its own on each hub: other tests run beside this one.
+    let name = "named-by-one-test";
+    let folder = Folder::new(name);
+    let first = host.deploy(named(&folder, name)).unwrap();
+    let found = host.sequence_named(name).unwrap();
+    assert_eq!(found.id(), first.id());
+
+    let second = host.deploy(named(&folder, name)).unwrap();
+    let error = host.sequence_named(name).unwrap_err();
+    assert!(!error.is_not_found(), "{error:?}");
+    let said = error.to_string();
+    for id in [first.id(), second.id()] {
+        assert!(said.contains(id.as_str()), "{said}");
+    }
 }
 
 on_each_hub!(what_came_later_works_or_says_since_when_it_would);

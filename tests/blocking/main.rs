@@ -17,6 +17,7 @@ mod live;
 mod model;
 mod observing;
 mod outages;
+mod packages;
 mod platform;
 mod pools;
 mod program;

@@ -38,7 +38,8 @@ fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
     for _ in 0..2 {
         host.version()
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));
-        host.send_sequence(Upload::reader(std::io::repeat(b'x').take(300_000)))
+        let package = (&b"\x1f\x8b"[..]).chain(std::io::repeat(b'x'));
+        host.send_sequence(Upload::reader(package.take(300_000)))
             .unwrap_err();
     }
     for length in [0, 300_000, 0, 300_000] {

@@ -3,6 +3,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use crate::CallLimits;
 
 /// Ends calls and streams from another thread.
 ///
@@ -112,6 +115,31 @@ impl CancelToken {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.shared.is_cancelled()
+    }
+
+    /// Waits until the token is cancelled, for at most this long. `true` if it is cancelled: a loop
+    /// sleeps by this, and can be woken.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::CancelToken;
+    ///
+    /// let token = CancelToken::new();
+    /// std::thread::spawn({
+    ///     let token = token.clone();
+    ///     move || token.cancel()
+    /// });
+    /// while !token.wait(Duration::from_secs(60)) {
+    ///     println!("another minute has passed");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn wait(&self, time: Duration) -> bool {
+        let limits = CallLimits {
+            cancel: Some(self.clone()),
+            ..CallLimits::default()
+        };
+        limits.pause(time).is_err()
     }
 
     /// Runs the hook when the token is cancelled, on the thread that cancels; at once where it was already. For transports, which wake
@@ -243,6 +271,20 @@ mod tests {
         drop(hook);
         assert!(!running.load(Ordering::SeqCst));
         assert!(cancelling.join().is_ok());
+    }
+
+    #[test]
+    fn wait_ends_with_its_time_or_when_the_token_is_cancelled() {
+        let token = CancelToken::new();
+        assert!(!token.wait(Duration::from_millis(1)));
+        let waiting = thread::spawn({
+            let token = token.clone();
+            move || token.wait(Duration::from_secs(3600))
+        });
+        token.cancel();
+        assert_eq!(waiting.join().ok(), Some(true));
+        assert!(token.wait(Duration::from_secs(3600)));
+        assert!(token.wait(Duration::MAX));
     }
 
     #[test]

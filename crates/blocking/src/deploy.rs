@@ -125,7 +125,7 @@ impl Deployment {
     /// A hub of 0.18 deletes it within half a second, or within 11 if a process does not react to its
     /// kill. A hub of 1.x keeps a sequence for 16 seconds after the end of its instances: if there were
     /// some in that time, the deletion is left to the hub, and this returns
-    /// [`Deleted::HandedOver`] a quarter of a second later. If the hub does not answer, this gives up
+    /// [`Deleted::HandedOver`] some 50 milliseconds later. If the hub does not answer, this gives up
     /// after a minute at the latest.
     ///
     /// # Errors
@@ -133,6 +133,12 @@ impl Deployment {
     pub fn close(mut self) -> Result<Deleted, Error> {
         self.armed = false;
         self.delete()
+    }
+
+    /// The sequence, for as long as the deployment lives.
+    #[must_use]
+    pub fn sequence(&self) -> &SequenceClient {
+        &self.sequence
     }
 
     /// Leaves the sequence where it is.

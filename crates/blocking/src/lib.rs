@@ -159,6 +159,7 @@ mod pool;
 mod progress;
 mod ready;
 mod sequence;
+mod small_file;
 mod start;
 mod stream;
 mod threads;

@@ -23,8 +23,18 @@ pub struct Upload {
     sent: Arc<AtomicU64>,
     whole: Arc<AtomicBool>,
     expects: bool,
-    guarded: bool,
+    check: Check,
     reporter: Reporter,
+}
+
+/// Which data an upload refuses.
+#[derive(Clone, Copy)]
+enum Check {
+    Nothing,
+    /// Lines of `null`.
+    Input,
+    /// Data that does not begin like a gzip file.
+    Package,
 }
 
 enum Source {
@@ -40,7 +50,7 @@ impl Upload {
             sent: Arc::default(),
             whole: Arc::default(),
             expects: false,
-            guarded: false,
+            check: Check::Nothing,
             reporter: Reporter::default(),
         }
     }
@@ -117,7 +127,15 @@ impl Upload {
     /// Refuses lines of `null`, which would cut an input.
     pub(crate) fn guarded(self) -> Self {
         Self {
-            guarded: true,
+            check: Check::Input,
+            ..self
+        }
+    }
+
+    /// Refuses data that is not gzip-compressed.
+    pub(crate) fn package(self) -> Self {
+        Self {
+            check: Check::Package,
             ..self
         }
     }
@@ -143,12 +161,10 @@ impl Upload {
             }
             Source::Reader(_, Some(length)) => Ok(*length == 0),
             Source::Reader(reader, None) => {
-                let mut first = vec![0; 8 << 10];
-                let read = read_on(reader, &mut first)?;
-                first.truncate(read);
                 let rest = std::mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(io::Cursor::new(first).chain(rest));
-                Ok(read == 0)
+                let (first, again) = peek(rest, None, 1)?;
+                *reader = again;
+                Ok(first.is_empty())
             }
         }
     }
@@ -156,7 +172,7 @@ impl Upload {
     pub(crate) fn open(self) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {
-                if self.guarded {
+                if let Check::Input = self.check {
                     // Before anything is sent.
                     io::copy(&mut Guarded::new(&*bytes), &mut io::sink())?;
                 }
@@ -166,10 +182,10 @@ impl Upload {
             Source::Reader(reader, length) => (reader, length),
             Source::Path(path) => open(&path)?,
         };
-        let reader = if self.guarded {
-            Box::new(Guarded::new(reader))
-        } else {
-            reader
+        let reader = match self.check {
+            Check::Input => Box::new(Guarded::new(reader)),
+            Check::Package => gzip(reader, length)?,
+            Check::Nothing => reader,
         };
         Ok(Opened {
             reader,
@@ -183,6 +199,46 @@ impl Upload {
             error: None,
         })
     }
+}
+
+/// Fails if the data does not begin like a gzip file.
+fn gzip(reader: Box<dyn Read + Send>, length: Option<u64>) -> io::Result<Box<dyn Read + Send>> {
+    const MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let (first, reader) = peek(reader, length, MAGIC.len())?;
+    if first.starts_with(&MAGIC) {
+        return Ok(reader);
+    }
+    let begins = match first.as_slice() {
+        [] => "it is empty".to_owned(),
+        [byte] => format!("it begins with {byte:02x}"),
+        [first, second, ..] => format!("it begins with {first:02x} {second:02x}"),
+    };
+    let text = format!(
+        "the package is not gzip-compressed: {begins}, a gzip file with 1f 8b; \
+         send a .tar.gz, as `tar -czf` makes it"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Reads `wanted` bytes or more, fewer only at the end of the data. The reader that is returned
+/// gives them again.
+fn peek(
+    mut reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    wanted: usize,
+) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut first = vec![0; length.map_or(8 << 10, |length| length.min(8 << 10))];
+    let mut count = 0;
+    while count < wanted {
+        match read_on(&mut reader, first.get_mut(count..).unwrap_or_default())? {
+            0 => break,
+            read => count += read,
+        }
+    }
+    first.truncate(count);
+    let again = io::Cursor::new(first.clone()).chain(reader);
+    Ok((first, Box::new(again)))
 }
 
 /// The content of a file and its length, or an error with its name.

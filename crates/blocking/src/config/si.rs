@@ -10,11 +10,14 @@ use serde_json::{Map, Value};
 
 use super::ConfigError;
 use super::env::{variable, without_value};
-use crate::{HostClient, HostClientBuilder, MiddlewareClient};
+use crate::{HostClient, HostClientBuilder, MiddlewareClient, small_file};
 
 const CONFIG_PATH: &str = "SI_CONFIG_PATH";
 const CONFIG: &str = "SI_CONFIG";
 const DEFAULT: &str = "default";
+
+/// A profile has some hundred bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A profile of the command-line tool `si` (`@scramjet/cli` on npm): which hub or platform it works with, and how it gets in. So a program uses
 /// the same as the shell that it is called from.
@@ -312,7 +315,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
-    let bytes = fs::read(path).map_err(ConfigError::read(path))?;
+    let bytes = small_file::read(path, MAX_BYTES).map_err(ConfigError::read(path))?;
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(ConfigError::profile(path, "it is not a JSON object")),

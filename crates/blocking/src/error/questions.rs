@@ -37,10 +37,13 @@ impl Error {
         }
     }
 
-    /// No such sequence, instance or route (404).
+    /// No such sequence, instance or route (404), or no sequence of that name.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.api().is_some_and(ApiError::is_not_found)
+        match self.decisive() {
+            ErrorKind::SequenceName { found, .. } => found.is_empty(),
+            _ => self.api().is_some_and(ApiError::is_not_found),
+        }
     }
 
     /// A 404 of the hub itself. Others may be those of a gateway that does not reach it.

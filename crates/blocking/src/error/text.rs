@@ -46,6 +46,13 @@ impl fmt::Display for Error {
                  the input of the instance has ended before, or nobody reads it",
             ),
             (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, event.data),
+            (ErrorKind::SequenceName { name, found }, _) => match found.len() {
+                0 => write!(f, "failed: no sequence of this hub is named {name:?}"),
+                count => {
+                    write!(f, "failed: {count} sequences of this hub are named {name:?}; choose one by its id:")?;
+                    found.iter().try_for_each(|id| write!(f, " {id}"))
+                }
+            },
             (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
             (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
             (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),

@@ -4,6 +4,7 @@ use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
 use scramjet_client_core::{
     Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
 };
+use serde::de::DeserializeOwned;
 
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -42,6 +43,36 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         self.wait_any([name])
+    }
+
+    /// Waits for an event like [`wait_event`](Self::wait_event), and reads its data as a value of a
+    /// type.
+    ///
+    /// # Errors
+    /// See [`wait_event`](Self::wait_event); [`ErrorKind::Reply`] if the data is not what the type
+    /// needs.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// let port: u16 = instance.wait_event_as("listening")?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn wait_event_as<T, N>(&self, name: N) -> Result<T, Error>
+    where
+        T: DeserializeOwned,
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        let event = self.wait_for(Vec::from([name.clone()]), Since::Start)?;
+        event.data_as().map_err(|error| {
+            let operation = LastEvent {
+                id: &self.id,
+                name: &name,
+            };
+            self.host.client.describe(&operation).failed(error)
+        })
     }
 
     /// Waits for the first of several events, each like [`wait_event`](Self::wait_event). Which it is says [`Event::name`]; of several that have
@@ -121,6 +152,10 @@ impl InstanceClient {
         let names = names
             .collect::<Result<Vec<EventName>, _>>()
             .map_err(RequestError::from)?;
+        self.wait_for(names, since)
+    }
+
+    fn wait_for(&self, names: Vec<EventName>, since: Since) -> Result<Event, Error> {
         let client = self.host.client.begin();
         let id = &self.id;
         let about = names.first().map(|name| match since {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scramjet_client_core::{GetLoadCheck, RequestError, StartOptions};
+use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
 
 use super::{InstancePool, Shared, Slot, for_all, watch};
 use crate::call::Call;
@@ -283,7 +283,7 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
             .within(Some(PATIENCE))
             .call(&GetLoadCheck)
         {
-            Ok(load) => loads.push((load.current_load, sequence)),
+            Ok(load) => loads.push((current(&load), sequence)),
             Err(error) => drop(failed.get_or_insert(error)),
         }
     }
@@ -291,6 +291,11 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
         Some(error) if loads.is_empty() => Err(error),
         _ => Ok(loads),
     }
+}
+
+fn current(load: &LoadCheck) -> f64 {
+    let told = load.cpu_percent.or(load.load_average);
+    told.unwrap_or(load.avg_load)
 }
 
 /// Of equals the one that is found least among the hubs of the pool's other instances.

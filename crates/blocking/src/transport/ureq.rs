@@ -1,6 +1,5 @@
 //! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
 
-mod base64;
 mod buffers;
 mod call;
 mod config;

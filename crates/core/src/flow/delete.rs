@@ -20,7 +20,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a deletion that is handed over is left to reach the hub, if that is near.
-const DELIVERY_TIME: Duration = Duration::from_millis(250);
+const DELIVERY_TIME: Duration = Duration::from_millis(50);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

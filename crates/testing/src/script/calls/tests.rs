@@ -32,7 +32,7 @@ fn find_compares_whole_paths() {
     assert_eq!(names("GET /api/v1/config"), ["config"]);
     assert_eq!(
         names("GET /api/v1/sequences?x=/version"),
-        ["list_sequences, sequence_ids"]
+        ["list_sequences, sequence_named, sequence_ids"]
     );
     // Not those of `GET log`.
     assert_eq!(

@@ -4,8 +4,9 @@ use std::io;
 
 use ::native_tls::{Error, Identity, TlsConnector};
 use ::ureq::tls::{Certificate, PrivateKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use super::super::base64;
 use super::words::Moment;
 use super::{TlsError, TlsProblem};
 
@@ -35,7 +36,7 @@ pub(super) fn check_pair(
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    let base64 = base64::encode(der);
+    let base64 = STANDARD.encode(der);
     let lines = base64
         .as_bytes()
         .chunks(64)
