@@ -414,7 +414,7 @@ fn a_proxy_that_refuses_a_request_is_told() {
             .unwrap();
         // An upload that the proxy may have passed on is not repeated, and a question is.
         let error = host
-            .send_sequence(Upload::bytes("x"))
+            .send_sequence(Upload::bytes(b"\x1f\x8b"))
             .map(drop)
             .unwrap_err();
         may_be_passed_on("an upload", &error, &proxy.url());
