@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{has, until_killable};
-use crate::stand_in::{Scene, StandIn, says};
+use crate::stand_in::{Scene, StandIn, says, until};
 
 /// A package for stand-ins, which look no further.
 const PACKAGE: &[u8] = b"\x1f\x8b";
@@ -32,6 +32,10 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 
 /// No instance of it runs any more: what has ended may be listed for a while.
 fn nothing_of(host: &HostClient, id: &SequenceId) {
+    if host.dialect().unwrap().deletes_by_force() {
+        // The hub goes on with it alone.
+        until("it is deleted", || !is_there(host, id));
+    }
     assert!(!is_there(host, id));
     let of_it = |info: &scramjet_client_blocking::InstanceInfo| {
         info.sequence

@@ -24,7 +24,13 @@ type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = from_fn(move |_: Request<Outgoing<'_>>| answer());
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+        let answer = answer();
+        if let (Outgoing::Reader { reader, .. }, Ok(_)) = (request.into_body(), &answer) {
+            io::copy(reader, &mut io::sink()).unwrap();
+        }
+        answer
+    });
     HostClient::builder(HUB)
         .hub_version("1.0.1")
         .transport(Arc::new(transport))
@@ -212,6 +218,19 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get sequence was not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
+            replied(200, "[]").sequence_named("shout").unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: no sequence of this hub is named \"shout\"",
+        ),
+        (
+            replied(
+                200,
+                r#"[{"id":"a","config":{"name":"shout"}},{"id":"b","config":{"name":"shout"}}]"#,
+            )
+            .sequence_named("shout")
+            .unwrap_err(),
+            "list sequences (GET http://hub:8000/api/v1/sequences) failed: 2 sequences of this hub are named \"shout\"; choose one by its id: a b",
+        ),
+        (
             lost(Phase::Resolve).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not find the host; is the address right?\n  \
              caused by: the tunnel collapsed\n  \
@@ -269,8 +288,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             })
             .version()
             .unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version) got no answer that can be read, \
-             and the hub may have acted upon it\n  \
+            "get version (GET http://hub:8000/api/v1/version) got no answer that can be read\n  \
              caused by: the pigeon did not return",
         ),
         (
@@ -293,8 +311,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Send, Stopped::Deadline).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the request was sent, \
-             and the hub may have received a part of it",
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the request was sent",
         ),
         (
             stopped(Phase::Read, Stopped::Deadline).info().unwrap_err(),
@@ -302,8 +319,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Wait, Stopped::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was waited for, \
-             and the hub may have acted upon the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was waited for",
         ),
         (
             HostClient::builder(HUB)
@@ -332,8 +348,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     name: &"done".try_into().unwrap(),
                 })
                 .unwrap_err(),
-            "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for, \
-             and the hub may have acted upon the request",
+            "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for",
         ),
         (
             stopped(Phase::Wait, Stopped::Deadline)
@@ -471,8 +486,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Send, Stopped::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the request was sent, \
-             and the hub may have received a part of it",
+            "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the request was sent",
         ),
         (
             stopped(Phase::Resolve, Stopped::Cancelled)
@@ -488,8 +502,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             stopped(Phase::Wait, Stopped::Cancelled).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the answer was waited for, \
-             and the hub may have acted upon the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the answer was waited for",
         ),
         (
             stopped(Phase::Read, Stopped::Cancelled).info().unwrap_err(),
@@ -728,8 +741,7 @@ fn real_errors_are_told_in_full() {
     };
     assert_eq!(
         cut(b""),
-        "get version (GET <hub>/version) got no answer that can be read, \
-         and the hub may have acted upon it\n  caused by: Peer disconnected"
+        "get version (GET <hub>/version) got no answer that can be read\n  caused by: Peer disconnected"
     );
     assert_eq!(
         cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ver"),
@@ -772,6 +784,24 @@ fn every_error_has_a_code() {
 const SECRET: &str = "s3cr3t-t0k3n";
 
 #[test]
+fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
+    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
+    let builder = HostClient::builder(server.url());
+    let host = builder
+        .basic_auth("Aladdin", "open sesame")
+        .build()
+        .unwrap();
+    host.version().unwrap();
+    let sent = requests.take();
+    // The example of RFC 7617.
+    let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    assert_eq!(sent.header("authorization"), Some(expected), "{sent:?}");
+    let builder = HostClient::builder(server.url());
+    let error = builder.basic_auth("a:b", "c").build().unwrap_err();
+    assert!(error.to_string().contains("colon"), "{error}");
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
@@ -783,6 +813,7 @@ fn secrets_are_not_shown() {
     ];
     let mut errors: Vec<Error> = [
         HostClient::builder(HUB).bearer_token(format!("{SECRET}\r\nx: y")),
+        HostClient::builder(HUB).basic_auth("us:er", SECRET),
         HostClient::builder(HUB).header("x-key", format!("{SECRET}\n")),
         HostClient::builder(HUB).header("host", SECRET),
         HostClient::builder(HUB).header("x-key", SECRET.repeat(2000)),

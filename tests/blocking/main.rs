@@ -2,6 +2,7 @@
 
 mod base_path;
 mod cleanup;
+mod crooked;
 mod deploying;
 mod dying;
 mod errors;
@@ -18,6 +19,7 @@ mod model;
 mod observing;
 mod outages;
 mod packages;
+mod panicking;
 mod platform;
 mod pools;
 mod program;
@@ -34,6 +36,7 @@ mod transforms;
 mod transport;
 mod traps;
 mod uploads;
+mod versions;
 mod waiting;
 mod waiting_1x;
 mod writers;

@@ -264,7 +264,7 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
 fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
     let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
     let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
-    for (what, _, call) in calls()
+    for (what, method, call) in calls()
         .into_iter()
         .filter(|(_, method, _)| *method != Method::POST)
     {
@@ -280,10 +280,9 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
             told.contains("could not connect; is the hub running at this address? (3 attempts in "),
             "{told}"
         );
-        assert!(
-            told.ends_with("; one before the last was sent, and the hub may have acted upon it)"),
-            "{told}"
-        );
+        // What only reads changes nothing.
+        let sent = "; one before the last was sent, and the hub may have acted upon it)";
+        assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
     }
 }
 
@@ -295,7 +294,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
         (
             Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
             Phase::Wait,
-            "the hub may have acted upon the request",
+            "while the answer was waited for",
         ),
         (
             Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),

@@ -445,6 +445,9 @@ fn sent_is_said_at_the_end_of_the_answer() {
             if request.method() == http::Method::GET {
                 return Err(TransportError::new(Phase::Tls, "it cannot be asked"));
             }
+            if let Outgoing::Reader { reader, .. } = request.into_body() {
+                io::copy(reader, &mut io::sink()).unwrap();
+            }
             Ok(http::Response::new(
                 Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>
             ))

@@ -347,7 +347,7 @@ impl Client {
         O: Operation<Payload = Vec<u8>>,
     {
         Ok(self
-            .exchange(operation, |payload| Ok(Payload::Inline(payload)), finish)?
+            .exchange(operation, |payload, _| Ok(Payload::Inline(payload)), finish)?
             .0)
     }
 
@@ -360,13 +360,14 @@ impl Client {
     where
         O: Operation<Payload = Streamed>,
     {
-        self.exchange(operation, |_| upload.open().map(Payload::Upload), finish)
+        let open = |_, limits: &_| upload.open(limits).map(Payload::Upload);
+        self.exchange(operation, open, finish)
     }
 
     fn exchange<O, T>(
         &self,
         operation: &O,
-        payload: impl FnOnce(O::Payload) -> io::Result<Payload>,
+        payload: impl FnOnce(O::Payload, &CallLimits) -> io::Result<Payload>,
         finish: impl Fn(Answered<O::Decoder>) -> Result<T, Error>,
     ) -> Result<(T, u64), Error>
     where
@@ -390,7 +391,8 @@ impl Client {
             Call::of(O::NAME, &O::METHOD, &head.uri),
             operation.waiting_time(),
         )?;
-        let payload = payload(body).map_err(|error| exchange.call.abandoned(error))?;
+        let payload =
+            payload(body, &exchange.limits).map_err(|error| exchange.call.abandoned(error))?;
         let mut value = None;
         let again = || Ok(endpoint.request(operation)?.map(drop));
         let sent = exchange.run(

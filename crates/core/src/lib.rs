@@ -34,7 +34,7 @@ pub use content_type::ContentType;
 pub use decode::{
     Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines,
 };
-pub use dialect::{Dialect, Version};
+pub use dialect::{Dialect, ParseVersionError, Version};
 pub use dry_run::{DryRun, DryRunBody};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, ReplyError, RequestError};

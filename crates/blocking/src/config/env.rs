@@ -65,13 +65,9 @@ impl HostClientBuilder {
             builder = trusting(builder, pem).map_err(unusable)?;
         }
         if let Some(version) = variable(HUB_VERSION)? {
-            let problem = || {
-                ConfigError::variable(
-                    HUB_VERSION,
-                    format_args!("{version:?} is not a version; one looks like 1.0.1"),
-                )
-            };
-            Version::parse(&version).ok_or_else(problem)?;
+            let version = version
+                .parse::<Version>()
+                .map_err(|error| ConfigError::variable(HUB_VERSION, format_args!("{error}")))?;
             builder = builder.hub_version(version);
         }
         Ok(builder)

@@ -1,6 +1,5 @@
 //! The profiles of the command-line tool `si`.
 
-use std::env::home_dir;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -289,9 +288,9 @@ fn plain(url: &str) -> String {
 
 /// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.
 fn folder() -> Result<PathBuf, ConfigError> {
-    home_dir()
-        .map(|home| home.join(".si"))
-        .ok_or(ConfigError::NoHome)
+    #[allow(deprecated, reason = "it is not any more since Rust 1.87")]
+    let home = std::env::home_dir();
+    home.map(|home| home.join(".si")).ok_or(ConfigError::NoHome)
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {

@@ -9,6 +9,7 @@ mod proxy;
 mod race;
 mod socket;
 mod status_line;
+mod stream;
 mod tls;
 mod watch;
 

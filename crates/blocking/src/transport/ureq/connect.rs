@@ -63,7 +63,7 @@ impl Connector for Dial {
         if let Some(silence) = self.keep_alive {
             keep_alive(&stream, silence)?;
         }
-        let wire = Wire::new(stream);
+        let wire = Wire::new(stream)?;
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
         let buffers = Sparse::new(
@@ -95,15 +95,13 @@ fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     // The system counts in seconds, and takes zero for none.
     let silence = silence.clamp(Duration::from_secs(1), LONGEST_SILENCE);
     let probes = TcpKeepalive::new().with_time(silence);
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        windows
-    ))]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     let probes = probes
         .with_interval((silence / PROBES).max(Duration::from_secs(1)))
         .with_retries(PROBES);
+    // Here their number is fixed, except on the newest versions.
+    #[cfg(windows)]
+    let probes = probes.with_interval(silence / PROBES);
     SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 
@@ -115,7 +113,7 @@ fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     target_vendor = "apple",
     windows
 ))]
-const PROBES: u32 = 3;
+const PROBES: u32 = if cfg!(windows) { 10 } else { 3 };
 
 /// Resolves the host and connects to one of its addresses.
 fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpStream, Error> {

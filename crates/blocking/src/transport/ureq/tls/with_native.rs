@@ -29,6 +29,9 @@ pub(super) fn check_pair(
     })?;
     match TlsConnector::builder().identity(identity).build() {
         Ok(_) => Ok(()),
+        Err(error) if error.to_string().contains("key too small") => {
+            Err("its key is too short: RSA needs at least 2048 bits")
+        }
         Err(_) => Err(
             "the private key does not belong to the first of the certificates, which has to be the client's own",
         ),
@@ -84,6 +87,12 @@ fn read(text: &str, moment: Moment) -> TlsError {
         "unable to verify the first",
     ]) {
         TlsError::unknown_issuer()
+    } else if says(&["key too weak"]) {
+        TlsError::bad_signature().because(text)
+    } else if says(&["digest algorithm too weak", "md too weak"]) {
+        TlsError::unsupported_signature().because(text)
+    } else if says(&["certificate purpose"]) {
+        TlsError::not_for_servers().because(text)
     } else if says(&[
         "wrong version number",
         "http request",
