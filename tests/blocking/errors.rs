@@ -198,7 +198,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
     vec![
         (
             HostClient::new("localhost:8000").unwrap_err(),
-            "cannot use \"localhost:8000\" as the base URL of a hub: its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1",
+            "cannot use \"localhost:8000\" as the base URL of a hub: missing http:// (or https://); a hub's address looks like http://localhost:8000/api/v1",
         ),
         (
             replied(200, "").sequence("a/b").unwrap_err(),
@@ -943,10 +943,10 @@ fn settings_that_cannot_work_are_refused_before_any_connection() {
     let url = server.url();
     let here = || HostClient::builder(&url);
     let rows: Vec<(HostClientBuilder, &str)> = vec![
-        (HostClient::builder(""), "relative URL"),
+        (HostClient::builder(""), "it is empty"),
         (
             HostClient::builder("localhost:8000/api/v1"),
-            "neither http nor https",
+            "missing http://",
         ),
         (
             HostClient::builder("ftp://localhost/api/v1"),

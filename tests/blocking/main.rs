@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod base_path;
 mod cleanup;
 mod compression;
 mod crooked;
@@ -32,6 +33,7 @@ mod stand_in;
 mod starting;
 mod streams;
 mod surrogates;
+mod through_proxy;
 mod transforms;
 mod transport;
 mod traps;

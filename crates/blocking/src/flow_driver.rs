@@ -147,7 +147,7 @@ impl Client {
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
     {
         let result = Driver::new(self, about, flow)?.run();
-        result.inspect_err(|error| self.notice(error))
+        result.map_err(|error| self.explain(error))
     }
 }
 

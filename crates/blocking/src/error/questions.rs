@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use scramjet_client_core::{ApiError, ErrorCode, ReplyError, RequestError};
 
 use super::is_closed;
-use crate::{Ended, Error, ErrorKind, Phase};
+use crate::{Ended, Error, ErrorKind, Phase, TransportErrorKind};
+
+const PROXY: TransportErrorKind = TransportErrorKind::Proxy;
 
 /// What to do about it.
 impl Error {
@@ -149,6 +151,7 @@ impl Error {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     _ => {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
+                            || error.kind == PROXY
                     }
                 }
             }
@@ -172,7 +175,8 @@ impl Error {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
                     }
                     Phase::Send | Phase::Wait | Phase::Read => {
-                        self.is_idempotent() && kind.is_some_and(is_closed)
+                        let lost = kind.is_some_and(is_closed) || error.kind == PROXY;
+                        self.is_idempotent() && lost
                     }
                 }
             }

@@ -6,6 +6,7 @@ mod config;
 mod connect;
 mod found;
 mod proxy;
+mod race;
 mod socket;
 mod status_line;
 mod stream;
@@ -93,6 +94,12 @@ impl Transport for UreqTransport {
                 result
             }
         });
+        if let (Ok(response), Some(forward)) = (&result, &call.forward) {
+            let own = forward.own_response(response.status(), response.headers());
+            if let Some((phase, error)) = own {
+                return Err(TransportError::new(phase, io::Error::from(error)));
+            }
+        }
         match (result, call) {
             // A success, but not of the whole upload.
             (

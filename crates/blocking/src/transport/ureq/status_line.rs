@@ -11,6 +11,8 @@ pub(super) struct Head {
     pub(super) length: Option<usize>,
     /// How long the other side says that it keeps an idle connection.
     pub(super) keep_alive: Option<Duration>,
+    /// If the other side says that the connection stays open.
+    pub(super) stays_open: bool,
 }
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
@@ -50,9 +52,11 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
         reason: response.reason?.to_owned(),
         length,
         keep_alive: None,
+        stays_open: false,
     };
     if length.is_some() {
         head.keep_alive = response.headers.iter().find_map(keep_alive);
+        head.stays_open = response.headers.iter().any(stays_open);
     }
     Some(head)
 }
@@ -69,6 +73,17 @@ fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     Some(Duration::from_secs(
         timeout.trim().parse::<u32>().ok()?.into(),
     ))
+}
+
+/// Reads `Connection: keep-alive`.
+fn stays_open(header: &httparse::Header<'_>) -> bool {
+    let names = ["connection", "proxy-connection"];
+    let value = String::from_utf8_lossy(header.value);
+    let mut options = value.split(',');
+    names
+        .iter()
+        .any(|name| header.name.eq_ignore_ascii_case(name))
+        && options.any(|option| option.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
 #[cfg(test)]
@@ -116,6 +131,29 @@ mod tests {
             "Keep-Alive: timeout=x",
         ] {
             assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_stays_open_is_announced() {
+        let stays_open = |header: &str| {
+            let head = find(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n").as_bytes());
+            head.is_some_and(|head| head.stays_open)
+        };
+        for header in [
+            "Connection: keep-alive",
+            "connection:Keep-Alive\r\nDate: today",
+            "Connection: x, keep-alive",
+            "Proxy-Connection: keep-alive",
+        ] {
+            assert!(stays_open(header), "{header}");
+        }
+        for header in [
+            "Connection: close",
+            "Keep-Alive: timeout=5",
+            "X: keep-alive",
+        ] {
+            assert!(!stays_open(header), "{header}");
         }
     }
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
 /// A proxy. Shown, it is its URL without user name and password.
+#[derive(Clone)]
 pub(in super::super) struct Address {
     host: String,
     port: u16,
@@ -60,6 +61,14 @@ impl Address {
             host: host.to_owned(),
             port,
             authorization,
+        })
+    }
+
+    /// The header for the proxy, with its line break; empty without a user name.
+    pub(super) fn authorization_header(&self) -> String {
+        let value = self.authorization.as_ref();
+        value.map_or_else(String::new, |value| {
+            format!("Proxy-Authorization: {value}\r\n")
         })
     }
 
