@@ -42,9 +42,9 @@ pub(super) fn connect(
             return Err(ErrorKind::TimedOut.into());
         }
         if is_next_due || now.saturating_duration_since(started) >= delay {
+            is_next_due = false;
             if let Some(address) = addresses.next() {
                 started = now;
-                is_next_due = false;
                 let wait = match addresses.peek() {
                     _ if cancel.is_some() || !pending.is_empty() => Duration::ZERO,
                     None => left,
@@ -264,6 +264,7 @@ mod tests {
             assert_eq!(kind(&[first.address], token), timed_out);
             assert_eq!(kind(&[first.address, second.address], token), timed_out);
             assert_eq!(kind(&[refused, first.address], token), timed_out);
+            assert_eq!(kind(&[first.address, refused], token), timed_out);
             assert_eq!(
                 kind(&[refused; 2], token),
                 Some(ErrorKind::ConnectionRefused)
@@ -274,9 +275,14 @@ mod tests {
 
     #[test]
     fn connecting_can_be_cancelled() -> io::Result<()> {
-        let dead = [Dead::listen()?, Dead::listen()?];
-        let all: Vec<_> = dead.iter().map(|dead| dead.address).collect();
-        for addresses in [vec![dead[0].address], all] {
+        let (first, second, refused) = (Dead::listen()?, Dead::listen()?, refused()?);
+        for addresses in [
+            vec![first.address],
+            vec![first.address, second.address],
+            // The last one fails while another is pending.
+            vec![first.address, refused],
+            vec![first.address, refused, second.address, refused],
+        ] {
             let token = CancelToken::new();
             let connecting = thread::spawn({
                 let token = token.clone();
