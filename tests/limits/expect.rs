@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, Scheme, drain, host, is_version};
+use crate::scene::{Fed, Scheme, drain, host, is_aside};
 use crate::timing::{assert_in_time, timed};
 
 /// More than goes out in one piece.
@@ -374,14 +375,15 @@ fn measure(
     scheme: Scheme,
     used: bool,
 ) -> Duration {
-    let rest = Mailbox::new();
+    let (rest, uploads) = (Mailbox::new(), Arc::new(AtomicUsize::new(0)));
     let server = scheme.serve({
-        let rest = Arc::clone(&rest);
+        let (rest, uploads) = (Arc::clone(&rest), Arc::clone(&uploads));
         move |connection| {
             while let Ok(mut request) = connection.read_head() {
-                if is_version(connection, &request) {
+                if is_aside(connection, &request) {
                     continue;
                 }
+                uploads.fetch_add(1, Ordering::SeqCst);
                 assert_eq!(request.header("expect"), Some("100-continue"));
                 hub(connection, &mut request);
                 rest.put((
@@ -423,11 +425,11 @@ fn measure(
     // Nothing was waited for but a word that did not come, and for no longer than is said.
     let least = if silent { PATIENCE } else { Duration::ZERO };
     assert_in_time("it", took, least);
-    // The client goes on, and where an upload is owed on a connection, on another one.
-    assert_eq!(server.connections(), 1);
+    // The client goes on. If an upload is owed on a connection, it uses another one: the server
+    // answers nothing more on this one.
+    assert_eq!(uploads.load(Ordering::SeqCst), 1);
     if !matches!(outcome, Outcome::Sent) {
         host.version().unwrap();
-        assert_eq!(server.connections(), 2);
     }
     drop(host);
     let (taken, rest) = rest.take();
@@ -448,17 +450,25 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
     const COUNT: usize = 50;
     for scheme in Scheme::BOTH {
         let took = within("many uploads", move || {
-            let server = scheme.serve(|connection| {
-                while let Ok(mut request) = connection.read_head() {
-                    let _ = connection.send(CONTINUE.repeat(2));
-                    take(connection, &mut request);
+            let questions = Arc::new(AtomicUsize::new(0));
+            let server = scheme.serve({
+                let questions = Arc::clone(&questions);
+                move |connection| {
+                    while let Ok(mut request) = connection.read_head() {
+                        if is_aside(connection, &request) {
+                            questions.fetch_add(1, Ordering::SeqCst);
+                            continue;
+                        }
+                        let _ = connection.send(CONTINUE.repeat(2));
+                        take(connection, &mut request);
+                    }
                 }
             });
             let host = host(&server);
             let (took, ()) = timed(|| {
                 (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap())
             });
-            assert_eq!(server.connections(), 1);
+            assert!(server.connections() <= 1 + questions.load(Ordering::SeqCst));
             took
         });
         println!(
