@@ -1,6 +1,5 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
-mod base_path;
 mod cleanup;
 mod compression;
 mod crooked;
@@ -12,6 +11,7 @@ mod faults;
 mod follow;
 mod giving_up;
 mod helpers;
+mod hints;
 mod hub;
 mod inputs;
 mod keeping;
