@@ -13,7 +13,8 @@ use crate::{CancelToken, Stopped};
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the address that answers first. Each address is tried `delay` after the one before
-/// it, or as soon as that one fails; the attempts before it go on.
+/// it, or as soon as that one fails; the attempts before it go on. The delay is shorter if the time
+/// until `end` is not enough for all of them.
 ///
 /// Needs no thread. Usually it waits for one socket, with the system's `poll`. If several are
 /// pending, or the call can be cancelled, it looks at them in turn: the standard library cannot
@@ -29,6 +30,11 @@ pub(super) fn connect(
     let _hook = cancel.map(|token| {
         let wake = wake.clone();
         token.on_cancel(move || wake.send(()).unwrap_or_default())
+    });
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let delay = end.map_or(delay, |end| {
+        let left = end.saturating_duration_since(Instant::now());
+        delay.min(left / count)
     });
     let mut addresses = interleave(addresses).into_iter().peekable();
     let mut pending = Vec::new();
@@ -213,6 +219,18 @@ mod tests {
             assert_eq!(stream.peer_addr()?, live);
             assert!(begin.elapsed() >= 2 * ATTEMPT_DELAY);
             assert!(stream.nodelay()?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_address_has_its_turn_before_the_end() -> io::Result<()> {
+        let (dead, (_listener, live)) = (Dead::listen()?, live()?);
+        let mut addresses = vec![dead.address, live];
+        addresses.extend([dead.address; 98]);
+        for token in tokens() {
+            let stream = connect(addresses.clone(), in_30_s(), token.as_ref(), NEVER)?;
+            assert_eq!(stream.peer_addr()?, live);
         }
         Ok(())
     }
