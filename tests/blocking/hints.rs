@@ -38,6 +38,9 @@ fn a_missing_base_path_is_named(host: HostClient) {
         assert!(has_hint(&instance.stop(&Default::default()).unwrap_err()));
     }
     assert!(has_hint(&at(root).list_instances().unwrap_err()));
+    // Nor has a hub whose version the caller knows told it.
+    let told = HostClient::builder(root).hub_version("1.0.1").build();
+    assert!(has_hint(&told.unwrap().list_instances().unwrap_err()));
     // A prefix of a gateway, perhaps.
     let other = at(&format!("{root}/hubs/a")).list_instances().unwrap_err();
     assert!(!has_hint(&other));
@@ -87,6 +90,8 @@ fn a_hub_at_the_root_of_its_server_is_believed() {
         let host = at_the_root(move |_| (404, body));
         assert!(has_hint(&host.list_sequences().unwrap_err()), "{body}");
     }
+    let host = answering("http://hub.example/a/api/v1", |_| (404, ""));
+    assert!(!has_hint(&host.version().unwrap_err()));
     let host = at_the_root(|request| match request.uri().path() {
         "/version" => (200, r#"{"version":"0.18.7"}"#),
         _ => (404, ""),

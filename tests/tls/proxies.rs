@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -436,6 +437,25 @@ fn a_proxy_that_refuses_a_request_is_told() {
         let error = host.version().unwrap_err();
         may_be_passed_on("a question", &error, &proxy.url());
         assert_eq!(error.attempt_count(), 3, "{error:?}");
+    });
+}
+
+/// A proxy that gets no response from a hub may get one later.
+#[test]
+fn wait_ready_waits_for_a_hub_that_a_proxy_does_not_reach_yet() {
+    within("a call", || {
+        let asked = AtomicUsize::new(0);
+        let proxy = ForwardProxy::scripted(move |_, client| {
+            let _ = match asked.fetch_add(1, Ordering::SeqCst) {
+                0..6 => client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<html>"),
+                _ => client
+                    .send(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"version\":\"1.0.1\"}"),
+            };
+        });
+        let builder = through(&proxy, "http://hub.invalid:8000/api/v1");
+        let host = builder.retry(None).build().unwrap();
+        host.wait_ready(Duration::from_secs(60)).unwrap();
+        assert_eq!(proxy.requests().len(), 7);
     });
 }
 

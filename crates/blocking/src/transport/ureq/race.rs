@@ -306,6 +306,8 @@ mod tests {
                 let token = token.clone();
                 move || connect(addresses, in_30_s(), Some(&token), Duration::from_millis(1))
             });
+            // Only so that the attempts are made: earlier, the first of them is cancelled.
+            thread::sleep(Duration::from_millis(20));
             token.cancel();
             let result = connecting.join().unwrap_or_else(|_| unreachable!());
             let error = result.err().and_then(io::Error::into_inner);

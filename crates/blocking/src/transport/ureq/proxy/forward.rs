@@ -167,6 +167,7 @@ mod tests {
             (401, &[tinyproxy, html, via], None),
             (401, &[html], None),
             (502, &[("content-type", "application/problem+json")], None),
+            (502, &[("content-type", "application/json ; x=y")], None),
             (404, &[tinyproxy, html], None),
             (302, &[html], None),
             (401, &[], None),
