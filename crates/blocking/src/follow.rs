@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use scramjet_client_core::flow;
-use scramjet_client_core::{Chunks, Decode, JsonLines, Operation, TextLines};
+use scramjet_client_core::flow::{self, Flow, FlowError};
+use scramjet_client_core::{Chunks, Decode, InstanceId, JsonLines, Operation, TextLines};
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::call::Call;
 use crate::client::Client;
 use crate::flow_driver::Driver;
 
@@ -35,12 +36,9 @@ use crate::flow_driver::Driver;
 /// }
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
-pub struct Follow<D: Decode + 'static> {
-    driver: Driver<flow::Follow<D>>,
-    over: bool,
-}
+pub struct Follow<D: Decode + 'static>(Following<flow::Follow<D>>);
 
-/// An item of a [`Follow`].
+/// An item of a [`Follow`] or [`FollowLogs`].
 #[derive(Debug)]
 pub enum Followed<T> {
     /// The next item.
@@ -53,6 +51,8 @@ pub enum Followed<T> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Gap {
+    /// The instance whose log or events were lost. `None` if it was the log of a hub, or a topic.
+    pub instance: Option<InstanceId>,
     /// How the connection was lost.
     pub error: Error,
     /// How many times it was tried to open the stream again.
@@ -61,28 +61,67 @@ pub struct Gap {
     pub lasted: Duration,
 }
 
-impl<D: Decode + 'static> Follow<D> {
+/// A flow that tells what it follows, item by item.
+struct Following<F> {
+    driver: Driver<F>,
+    over: bool,
+}
+
+impl<F, T> Following<F>
+where
+    F: Flow<Output = Result<flow::Followed<T>, FlowError>>,
+{
     /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it back
     /// until something is written.
+    fn start(client: &Client, about: Call, flow: F) -> Result<Self, Error> {
+        let mut driver = Driver::new(client, about, flow)?;
+        while !matches!(driver.next()?, flow::Followed::Opened) {}
+        let over = false;
+        Ok(Self { driver, over })
+    }
+
+    fn next(&mut self) -> Option<Result<Followed<T>, Error>> {
+        loop {
+            if self.over {
+                return None;
+            }
+            return Some(match self.driver.next() {
+                Ok(flow::Followed::Opened) => continue,
+                Ok(flow::Followed::End) => {
+                    self.over = true;
+                    return None;
+                }
+                Ok(flow::Followed::Item(item)) => Ok(Followed::Item(item)),
+                Ok(flow::Followed::Gap {
+                    instance,
+                    error,
+                    attempts,
+                    lasted,
+                }) => {
+                    let error = self.driver.error(error);
+                    Ok(Followed::Gap(Gap {
+                        instance,
+                        error,
+                        attempts,
+                        lasted,
+                    }))
+                }
+                Err(error) => {
+                    self.over = !error.is_idle() && !error.is_of_item();
+                    Err(error)
+                }
+            });
+        }
+    }
+}
+
+impl<D: Decode + 'static> Follow<D> {
     pub(crate) fn start<O: Operation>(
         client: &Client,
         operation: &O,
         flow: flow::Follow<D>,
     ) -> Result<Self, Error> {
-        let about = client.describe(operation);
-        let mut driver = Driver::new(client, about, flow)?;
-        loop {
-            match driver.next() {
-                Ok(flow::Followed::Opened) => {
-                    return Ok(Self {
-                        driver,
-                        over: false,
-                    });
-                }
-                Ok(_) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Following::start(client, client.describe(operation), flow).map(Self)
     }
 }
 
@@ -102,11 +141,11 @@ impl Follow<Chunks> {
     }
 
     fn decode<D: Decode + 'static>(self, decoder: fn() -> D) -> Follow<D> {
-        let Self { driver, over } = self;
-        Follow {
+        let Following { driver, over } = self.0;
+        Follow(Following {
             driver: driver.map(|flow| flow.decode(decoder)),
             over,
-        }
+        })
     }
 }
 
@@ -114,42 +153,14 @@ impl<D: Decode + 'static> Iterator for Follow<D> {
     type Item = Result<Followed<D::Item>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.over {
-                return None;
-            }
-            return Some(match self.driver.next() {
-                Ok(flow::Followed::Opened) => continue,
-                Ok(flow::Followed::End) => {
-                    self.over = true;
-                    return None;
-                }
-                Ok(flow::Followed::Item(item)) => Ok(Followed::Item(item)),
-                Ok(flow::Followed::Gap {
-                    error,
-                    attempts,
-                    lasted,
-                }) => {
-                    let error = self.driver.error(error);
-                    Ok(Followed::Gap(Gap {
-                        error,
-                        attempts,
-                        lasted,
-                    }))
-                }
-                Err(error) => {
-                    self.over = !error.is_idle() && !error.is_of_item();
-                    Err(error)
-                }
-            });
-        }
+        self.0.next()
     }
 }
 
 impl<D: Decode> fmt::Debug for Follow<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follow")
-            .field("over", &self.over)
+            .field("over", &self.0.over)
             .finish_non_exhaustive()
     }
 }

@@ -48,6 +48,15 @@ impl LogLine {
         self.id.as_deref() == Some(instance.as_str()) || self.extra.values().any(named)
     }
 
+    /// The instance that has written the line, or that the hub writes about. For lines of the log of
+    /// a hub since 0.27.0, which marks them as those of the instance's process or of its controller.
+    #[must_use]
+    pub fn instance_id(&self) -> Option<InstanceId> {
+        let marks = ["CSIController", "Runner"].into_iter();
+        let mut marks = marks.filter_map(|name| self.extra.get(name)?.get("id")?.as_str());
+        marks.find_map(|id| InstanceId::new(id).ok())
+    }
+
     /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`.
     #[must_use]
     pub fn since_unix_epoch(&self) -> Option<Duration> {
