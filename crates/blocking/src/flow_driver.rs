@@ -57,8 +57,6 @@ struct Open {
     /// Ends it.
     token: CancelToken,
     call: Option<Call>,
-    /// It only asks for something: its response ends no silence.
-    asks: bool,
 }
 
 /// What the threads of exchanges share.
@@ -230,7 +228,6 @@ where
         let open = Open {
             token: token.clone(),
             call: None,
-            asks: send.limit.is_some(),
         };
         self.open.insert(send.id, open);
         let mut limits = CallLimits {
@@ -391,9 +388,7 @@ where
                     return;
                 };
                 open.call = Some(head.call);
-                if !open.asks {
-                    self.quiet_since = Instant::now();
-                }
+                self.quiet_since = Instant::now();
                 let (status, headers) = (head.status, &head.headers);
                 self.handle(Input::Head {
                     id,
@@ -403,11 +398,10 @@ where
                 });
             }
             Told::Body(id, bytes) => {
-                match self.open.get(&id) {
-                    None => return,
-                    Some(open) if open.asks => {}
-                    Some(_) => self.quiet_since = Instant::now(),
+                if !self.open.contains_key(&id) {
+                    return;
                 }
+                self.quiet_since = Instant::now();
                 self.handle(Input::Body { id, bytes: &bytes });
             }
             Told::End(id, bytes) => {

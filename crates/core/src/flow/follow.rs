@@ -216,7 +216,8 @@ impl Following<JsonLines<LogLine>> {
     }
 
     /// The log of an instance that the hub has listed. It is for the flow that this is a part of to
-    /// ask for its state, and to tell. There is no [`Followed::Opened`].
+    /// ask for its state, and to tell. It is opened however often that fails at first, and there is
+    /// no [`Followed::Opened`].
     pub(super) fn log_of_listed(id: InstanceId) -> Self {
         let of = id.clone();
         let open = move |outbox: &mut Outbox, _| open_log(outbox, &of);
@@ -411,6 +412,11 @@ impl<D: Decode + 'static> Following<D> {
     /// Nothing comes any more.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Over) && self.ready.is_empty()
+    }
+
+    /// The stream is about to be opened for the first time.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.state, State::At(_, None) | State::Opening(_, None, _))
     }
 
     /// The stream has ended, and it is not known yet if the instance has, too.

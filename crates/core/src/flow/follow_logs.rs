@@ -81,6 +81,7 @@ impl FollowLogs {
             in_one: dialect.remembers_ended_instances(),
             logs: BTreeMap::new(),
             listed: BTreeSet::new(),
+            opening: BTreeSet::new(),
             list: List::default(),
             began: false,
             all_ended: None,
@@ -115,6 +116,8 @@ struct Logs {
     logs: BTreeMap<Option<InstanceId>, Option<Following<JsonLines<LogLine>>>>,
     /// The instances that live, as of the last list.
     listed: BTreeSet<InstanceId>,
+    /// The instances of the first list whose logs are not open yet. Results wait for them.
+    opening: BTreeSet<InstanceId>,
     list: List,
     began: bool,
     /// All instances that are followed have ended, and the log of the hub was open since then.
@@ -175,9 +178,6 @@ impl Logs {
             }
             return Ok(());
         }
-        if begins {
-            self.ready.push_back(Ok(Followed::Opened));
-        }
         let new = match &self.of {
             None => &self.listed,
             Some(of) => of,
@@ -186,6 +186,12 @@ impl Logs {
             for id in new {
                 let log = || Some(Following::log_of_listed(id.clone()));
                 self.logs.entry(Some(id.clone())).or_insert_with(log);
+            }
+        }
+        if begins {
+            self.opening.clone_from(new);
+            if new.is_empty() {
+                self.ready.push_back(Ok(Followed::Opened));
             }
         }
         let listed = &self.listed;
@@ -272,8 +278,8 @@ impl Logs {
         })
     }
 
-    /// The next result of one of the logs.
-    fn next(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Followed<InstanceLogLine>> {
+    /// Takes the results of all logs.
+    fn collect(&mut self, outbox: &mut Outbox, now: Duration) {
         for (id, slot) in &mut self.logs {
             while let Some(log) = slot {
                 match log.step(outbox, now) {
@@ -284,33 +290,40 @@ impl Logs {
                             (None, None) => line.instance_id(),
                             (None, Some(of)) => of.iter().find(|id| line.is_about(id)).cloned(),
                         };
-                        if let Some(instance) = instance {
-                            return Some(Ok(Followed::Item(InstanceLogLine { instance, line })));
-                        }
+                        let item = instance.map(|instance| InstanceLogLine { instance, line });
+                        self.ready.extend(item.map(|item| Ok(Followed::Item(item))));
                     }
-                    Some(Ok(Followed::End)) => {
-                        self.over |= id.is_none();
-                        *slot = None;
-                    }
-                    Some(Ok(Followed::Opened)) => return Some(Ok(Followed::Opened)),
                     Some(Ok(Followed::Gap {
                         instance,
                         error,
                         attempts,
                         lasted,
                     })) => {
-                        return Some(Ok(Followed::Gap {
+                        self.ready.push_back(Ok(Followed::Gap {
                             instance,
                             error,
                             attempts,
                             lasted,
                         }));
                     }
+                    Some(Ok(Followed::Opened)) => self.ready.push_back(Ok(Followed::Opened)),
+                    Some(Ok(Followed::End)) => {
+                        self.over |= id.is_none();
+                        *slot = None;
+                    }
                     Some(Err(error)) => {
                         self.over |= log.is_over();
-                        return Some(Err(error));
+                        self.ready.push_back(Err(error));
                     }
                 }
+            }
+        }
+        if !self.opening.is_empty() {
+            let log = |id: &InstanceId| self.logs.get(&Some(id.clone()))?.as_ref();
+            let is_opening = |id: &InstanceId| log(id).is_some_and(Following::is_opening);
+            self.opening.retain(is_opening);
+            if self.opening.is_empty() {
+                self.ready.push_front(Ok(Followed::Opened));
             }
         }
         // Of given instances, those that are not listed any more leave nothing to wait for.
@@ -318,7 +331,15 @@ impl Logs {
             |id: &Option<InstanceId>| id.as_ref().is_some_and(|id| !self.listed.contains(id));
         self.logs.retain(|id, log| log.is_some() || !gone(id));
         self.over |= self.began && self.of.is_some() && self.logs.is_empty();
-        None
+    }
+
+    /// The next result. What the logs have to say waits until all are open.
+    fn next(&mut self) -> Outcome<Followed<InstanceLogLine>> {
+        if !self.opening.is_empty() && !self.over {
+            return None;
+        }
+        let over = || self.over.then_some(Ok(Followed::End));
+        self.ready.pop_front().or_else(over)
     }
 }
 
@@ -326,14 +347,11 @@ impl Part for Logs {
     type Value = Followed<InstanceLogLine>;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Value> {
-        if let Some(next) = self.ready.pop_front() {
+        if let Some(next) = self.next() {
             return Some(next);
         }
         if self.given_up {
             return Some(Err(FlowError::GivenUp));
-        }
-        if self.over {
-            return Some(Ok(Followed::End));
         }
         if self.list.next.is_some_and(|next| next <= now) && !self.list.is_asking() {
             match outbox.send(&ListInstances, Some(ANSWER_LIMIT)) {
@@ -345,11 +363,8 @@ impl Part for Logs {
             let log = self.logs.get_mut(&None).and_then(Option::as_mut);
             log.into_iter().for_each(|log| log.ended(outbox, now));
         }
-        let next = self.next(outbox, now);
-        if next.is_none() && self.over {
-            return Some(Ok(Followed::End));
-        }
-        next
+        self.collect(outbox, now);
+        self.next()
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {

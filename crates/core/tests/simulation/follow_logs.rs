@@ -168,7 +168,13 @@ fn follow_logs_of_all_tells_the_lines_of_new_instances_as_well() {
             }
         }
         world.faults.until = world.faults.until.min(Duration::from_secs(60));
-        world.at(began + Duration::from_secs(160), Turn::GiveUp);
+        // Without faults, nothing waits for a dead link to be noticed.
+        let patience = if world.faults == Faults::NONE {
+            75
+        } else {
+            160
+        };
+        world.at(began + Duration::from_secs(patience), Turn::GiveUp);
         let flow = FollowLogs::all(world.endpoint()).unwrap();
         let (heard, result) = hear(&mut world, flow);
         match result {
