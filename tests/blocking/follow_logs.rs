@@ -239,6 +239,7 @@ fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
             let mut ending = Reader::new(hub.client().follow_logs_of([first.id(), second.id()]));
             first.send_event("log", "before").unwrap();
             reader.read_until_line(&first, "before");
+            ending.read_until_line(&first, "before");
             hub.restart(true);
             let sequence = hub.sequences().pop().unwrap();
             let third = ready(&hub.client().sequence(sequence).unwrap());

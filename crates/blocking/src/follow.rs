@@ -224,8 +224,9 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// On a hub before 0.27.0, a new instance is found within a second. One that lives shorter may not
 /// be seen at all.
 ///
-/// The requests are sent, and instances found, only during a call of `next`. If nobody calls it, the
-/// hub is held up after some buffers, and with it other readers of the same logs.
+/// The first call returns when all streams are open, or after a second if some are not. Afterwards,
+/// requests are sent and instances found only during a call of `next`. If nobody calls it, the hub is
+/// held up after some buffers, and with it other readers of the same logs.
 pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {

@@ -806,9 +806,14 @@ impl Seen<LogLine> for SeenLines {
             from,
             id,
             data,
+            extra,
             ..
         } = line;
-        let key = (time, format!("{msg} {from:?} {id:?} {data:?}"));
+        let mut key = (time, format!("{msg} {from:?} {id:?} {data:?}"));
+        // Here are the instances. In the log of the hub, a line has more of it than in its own.
+        if self.instance.is_none() {
+            key.1 += &format!(" {extra:?}");
+        }
         let oldest = self.latest.saturating_sub(Self::DISORDER);
         if again && (time < oldest || self.recent.contains(&key)) {
             return false;
@@ -818,5 +823,26 @@ impl Seen<LogLine> for SeenLines {
         let oldest = self.latest.saturating_sub(Self::DISORDER);
         self.recent = self.recent.split_off(&(oldest, String::new()));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(time: u64, instance: &str) -> LogLine {
+        let line = format!(r#"{{"msg":"up","ts":{time},"Runner":{{"id":"{instance}"}}}}"#);
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn the_same_line_of_two_instances_is_none_that_comes_again() {
+        let mut seen = SeenLines::default();
+        assert!(seen.is_new(&line(10_000, "a"), false));
+        assert!(!seen.is_new(&line(10_000, "a"), true));
+        assert!(seen.is_new(&line(10_000, "b"), true));
+        assert!(seen.is_new(&line(10_001, "a"), true));
+        // Older than all that may be out of order.
+        assert!(!seen.is_new(&line(5_000, "c"), true));
     }
 }
