@@ -121,7 +121,7 @@ fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
 }
 
 /// A package of a name that no other test uses.
-fn named(folder: &Folder, name: &str) -> Upload {
+pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
     folder.file(
         "package.json",
         format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js"}}"#).as_bytes(),
@@ -466,7 +466,7 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             ),
             ("spawn", sequence.spawn(&StartOptions::new()).unwrap_err()),
             ("run", sequence.run(&StartOptions::new(), "").unwrap_err()),
-            ("deploy", limited.deploy(vec![1]).unwrap_err()),
+            ("deploy", limited.deploy(vec![0x1f, 0x8b]).unwrap_err()),
             (
                 "pool",
                 PoolOptions::new(0)

@@ -427,7 +427,8 @@ fn with_decoder_reads_the_rest_of_the_body_and_counts_all_of_it() {
 
 #[test]
 fn body_length_counts_what_came_and_misses_what_was_announced() {
-    let mut length = BodyLength::new(&Head::new(200, "").header("content-length", "5").headers);
+    let headers = Head::new(200, "").header("content-length", "5").headers;
+    let mut length = BodyLength::new(StatusCode::OK, &headers);
     assert_eq!((length.received(), length.announced()), (0, Some(5)));
     length.add(3);
     for error in [
@@ -557,7 +558,7 @@ fn members_that_are_not_known_are_kept() {
         "terminated": { "exitcode": 1, "reason": "r", "new": {} },
     }));
     kept::<InstanceInfo>(json!({ "id": "i", "sequence": "s", "ports": { "80/tcp": 8080 } }));
-    kept::<InstanceHealth>(json!({ "healthy": false, "memoryUsage": 1, "containerId": "c" }));
+    kept::<InstanceHealth>(json!({ "healthy": false, "memoryUsage": 1.5, "containerId": "c" }));
     kept::<HubVersion>(json!({ "version": "2", "new": true }));
     kept::<SentSequence>(json!({ "id": "s", "new": 1 }));
     kept::<Started>(json!({ "id": "i", "status": "running", "message": "m" }));

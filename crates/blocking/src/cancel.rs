@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::forget;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::CallLimits;
+
+use crate::user_code::in_drop;
 
 /// Ends calls and streams from another thread.
 ///
@@ -97,7 +101,11 @@ impl CancelToken {
     }
 
     /// Ends everything that was given this token. Again makes no difference.
+    ///
+    /// A hook that panics does not keep the others from running. The first panic goes on when all
+    /// have run.
     pub fn cancel(&self) {
+        let mut first = None;
         let mut hooks = self.shared.hooks();
         self.shared.cancelled.store(true, Ordering::SeqCst);
         while let Some((id, hook)) = hooks.waiting.pop_first() {
@@ -105,9 +113,19 @@ impl CancelToken {
             // Not under the lock: a hook may be the last to hold what has a hook of its own.
             drop(hooks);
             let running = Running(&self.shared, id);
-            hook();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
+                match first {
+                    None => first = Some(panic),
+                    // Dropping it may panic.
+                    Some(_) => forget(panic),
+                }
+            }
             drop(running);
             hooks = self.shared.hooks();
+        }
+        drop(hooks);
+        if let Some(panic) = first {
+            resume_unwind(panic);
         }
     }
 
@@ -196,7 +214,7 @@ impl Drop for OnCancel {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         drop(hooks);
-        drop(hook);
+        in_drop(|| drop(hook));
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
 
+use crate::user_code::in_drop;
 use crate::{Deleted, Error, HostClient, SequenceClient, Upload, kill};
 
 /// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not
@@ -166,7 +167,7 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `close` is for those who want to know.
-            let _ = self.delete();
+            in_drop(|| drop(self.delete()));
         }
     }
 }
@@ -227,7 +228,7 @@ impl Drop for TopicGuard {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `close` is for those who want to know.
-            let _ = self.delete();
+            in_drop(|| drop(self.delete()));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError};
+use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
 
 use crate::in_words::in_words;
 use crate::{Ended, Phase, TransportError};
@@ -94,6 +94,14 @@ pub enum ErrorKind {
     InputEnded,
     /// The instance told by this event that it has failed to get ready. It was killed.
     Failed(Box<Event>),
+    /// Not exactly one sequence of the hub has the name of a package that was looked for.
+    #[non_exhaustive]
+    SequenceName {
+        /// The name.
+        name: String,
+        /// The sequences that have it: none, or several.
+        found: Vec<SequenceId>,
+    },
     /// Several attempts failed, each in its way.
     Attempts(Vec<Error>),
     /// What the caller gave to upload could not be read to its end. The hub may have received a part of it.
@@ -188,6 +196,7 @@ impl Error {
             | ErrorKind::Ended(_)
             | ErrorKind::InputEnded
             | ErrorKind::Failed(_)
+            | ErrorKind::SequenceName { .. }
             | ErrorKind::Thread(_)
             | ErrorKind::Attempts(_) => None,
         };
@@ -272,7 +281,10 @@ impl StdError for Error {
                     .as_ref()
                     .map(|error| -> &(dyn StdError + 'static) { error })
             }
-            ErrorKind::Ended(_) | ErrorKind::InputEnded | ErrorKind::Failed(_) => None,
+            ErrorKind::Ended(_)
+            | ErrorKind::InputEnded
+            | ErrorKind::Failed(_)
+            | ErrorKind::SequenceName { .. } => None,
             ErrorKind::Attempts(errors) => errors
                 .last()
                 .map(|error| -> &(dyn StdError + 'static) { error }),

@@ -6,7 +6,8 @@
 //! 4. [Limits](limits): deadlines, idle timeouts and cancellation.
 //! 5. [Hubs](hubs): addresses, credentials, proxies, and the versions from 0.18 to 1.x.
 //! 6. [Transports](transports): what carries the requests, and how to write another.
-//! 7. [Costs](costs): what a build and a call pay.
+//! 7. [Your code](your_code): readers, callbacks and observers that block, panic or call back.
+//! 8. [Costs](costs): what a build and a call pay.
 //!
 //! Who comes from the TypeScript client finds all its methods in [`coming_from_api_client`](crate::coming_from_api_client).
 
@@ -24,6 +25,9 @@ pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
 pub mod transports {}
+
+#[doc = include_str!("guide/your_code.md")]
+pub mod your_code {}
 
 #[doc = include_str!("guide/costs.md")]
 pub mod costs {}

@@ -10,7 +10,7 @@ mod wait;
 pub use input::InputStream;
 pub(crate) use output::{HEAD_LIMIT, open_until_ended};
 pub use transform::Transformed;
-pub(crate) use wait::ended;
+pub(crate) use wait::{ended, explain_loss};
 
 use scramjet_client_core::{
     Acknowledged, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo,

@@ -13,7 +13,8 @@ use scramjet_client_core::{GetInstance, OutputStream, ReadStream, RunnerExit, St
 use super::Child;
 use crate::call::Call;
 use crate::client::Client;
-use crate::instance::{HEAD_LIMIT, ended};
+use crate::instance::{HEAD_LIMIT, ended, explain_loss};
+use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
     Stopped, threads,
@@ -198,7 +199,7 @@ struct CancelledInTheEnd(CancelToken);
 
 impl Drop for CancelledInTheEnd {
     fn drop(&mut self) {
-        self.0.cancel();
+        in_drop(|| self.0.cancel());
     }
 }
 
@@ -420,7 +421,10 @@ impl Collecting {
                     open -= 1;
                 }
                 (Some(Came::Failed(_)), _) if self.movement.over() => {}
-                (Some(Came::Failed(error)), _) => return Err(error),
+                (Some(Came::Failed(error)), _) => {
+                    let instance = child.instance();
+                    return Err(explain_loss(&instance.host.client, instance.id(), error));
+                }
                 (Some(Came::Panicked(panic)), _) => resume_unwind(panic),
                 (None, Some(reading)) => {
                     end = Some(Box::new(completed(child.instance())?));

@@ -1,15 +1,16 @@
 //! Waiting for what an instance does, and not for ever where it cannot do it any more.
 
+use std::time::Duration;
+
 use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
 use scramjet_client_core::{
-    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
+    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, ReplyError,
+    RequestError,
 };
 use serde::de::DeserializeOwned;
 
-#[cfg(doc)]
-use crate::ErrorKind;
 use crate::client::Client;
-use crate::{Ended, Error, InstanceClient};
+use crate::{Ended, Error, ErrorKind, InstanceClient, Phase};
 
 /// Added to a timeout on hubs that do not tell of such events.
 const HIDDEN: &str = "if the event has fired before, this hub does not tell of it unless it had \
@@ -191,4 +192,24 @@ pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, E
         client.notice_end(id);
     }
     Ok(ended)
+}
+
+/// How long the hub has to tell why a stream was lost.
+const LOSS_LIMIT: Duration = Duration::from_secs(2);
+
+/// Finds the reason if a stream of an instance was lost: the instance has ended, or the hub is gone. Otherwise the error stays as it is.
+pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Error {
+    let is_lost = match error.kind() {
+        ErrorKind::Transport(error) => error.phase >= Phase::Send,
+        ErrorKind::Reply(error) => matches!(error, ReplyError::Truncated { .. }),
+        _ => false,
+    };
+    if !is_lost {
+        return error;
+    }
+    match ended(&client.within(Some(LOSS_LIMIT)), id) {
+        Ok(Some(ended)) => error.with_kind(ErrorKind::Ended(Box::new(ended))),
+        Err(gone) if matches!(gone.kind(), ErrorKind::Transport(_)) => gone,
+        _ => error,
+    }
 }

@@ -11,6 +11,7 @@ use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
 use super::{InstancePool, Shared, Slot, for_all, watch};
 use crate::call::Call;
 use crate::options::CallOptions;
+use crate::user_code::ignore_panic;
 use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, kill, threads};
 
 /// How long a hub has to tell its load: it takes half a second for it at most.
@@ -319,7 +320,7 @@ pub(super) fn least<'a>(
 pub(super) fn kill_all(instances: Vec<InstanceClient>) {
     let kill = |instance: InstanceClient| kill::kill(&instance.host.client, instance.id());
     // A panic of the caller's transport must not meet another one.
-    let _ = for_all(instances, |instance| drop(kill(instance)));
+    ignore_panic(for_all(instances, |instance| drop(kill(instance))));
 }
 
 impl fmt::Display for Placement {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use scramjet_client_core::{InstanceId, ListInstances};
 
 use super::{Member, Shared, Slot};
+use crate::user_code::ignore_panic;
 use crate::{CallLimits, Error, HostClient, SequenceClient, kill};
 
 /// How often it is looked which instances still live.
@@ -67,7 +68,7 @@ fn successor(
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.
-    let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index))).ok()?;
+    let options = ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index))))?;
     let others: Vec<_> = pool
         .slots
         .iter()
@@ -104,6 +105,7 @@ fn every_tick(pool: &Shared, mut work: impl FnMut()) {
         ..CallLimits::default()
     };
     while limits.pause(TICK).is_ok() {
-        work();
+        // An observer or a transport may panic: the next tick comes all the same.
+        ignore_panic(catch_unwind(AssertUnwindSafe(&mut work)));
     }
 }

@@ -827,6 +827,7 @@ impl Seen<LogLine> for SeenLines {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

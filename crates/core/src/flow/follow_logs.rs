@@ -210,7 +210,8 @@ impl Logs {
     /// The list has not come.
     fn unlisted(&mut self, outbox: &mut Outbox, now: Duration, id: ExchangeId, error: CallError) {
         let refused = error.api().is_some() && !error.has_status(404);
-        if !self.began || (refused && !error.may_succeed_later()) {
+        let fails = refused && !error.may_succeed_later();
+        if !self.began || fails || error.is_encoded() {
             return self.fail(error.of(id));
         }
         if self.in_one {

@@ -23,7 +23,10 @@ const CALLS: &[ClientCall] = &[
     call("config", &["GET config"]),
     call("load_check", &["GET load-check"]),
     call("list_entities", &["GET entities"]),
-    call("list_sequences, sequence_ids", &["GET sequences"]),
+    call(
+        "list_sequences, sequence_named, sequence_ids",
+        &["GET sequences"],
+    ),
     call("list_instances", &["GET instances"]),
     call("log_stream, log_lines", &["GET log"]),
     call(

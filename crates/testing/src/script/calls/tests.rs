@@ -32,7 +32,7 @@ fn find_compares_whole_paths() {
     assert_eq!(names("GET /api/v1/config"), ["config"]);
     assert_eq!(
         names("GET /api/v1/sequences?x=/version"),
-        ["list_sequences, sequence_ids"]
+        ["list_sequences, sequence_named, sequence_ids"]
     );
     // Not those of `GET log`.
     assert_eq!(
@@ -132,7 +132,7 @@ impl Stage {
     /// Returns if a hub of this version gets a request with this note; `None` if that depends on
     /// something else.
     fn is_there(&self, note: &str) -> Option<bool> {
-        let version = |text: &str| Version::parse(text.trim_end_matches(')'));
+        let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
         let before = note.rsplit_once("before ").map(|(_, text)| version(text));
         let is_alone = note.starts_with("since ") || note.starts_with("before ");
