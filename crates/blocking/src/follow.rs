@@ -206,9 +206,9 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// out. On a hub before 0.27.0, each instance has a stream of its own, so that an outage makes a gap
 /// for each of them, with its id.
 ///
-/// The end of an instance is noticed by `GET instances`, within a second; half a second later its
-/// lines are complete (on a hub since 0.27.0 up to 5 seconds, if other instances write all the time).
-/// The instances of a hub that was restarted have ended.
+/// The end of an instance is noticed within a second. On a hub since 0.27.0, another second passes
+/// until its lines are surely complete, or up to 6 if other instances write all the time. The
+/// instances of a hub that was restarted have ended.
 ///
 /// The handle's deadline bounds the whole, and its token ends it. An idle timeout is an error if no
 /// line has come for so long, and the next call goes on. Refusals are errors and the end. A line that

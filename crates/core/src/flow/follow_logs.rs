@@ -27,8 +27,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// After the end of the last instance, a silence of this length means that its lines are all there.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Other instances may leave no silence: the log of the hub is read for this long at most after
-/// the end of the last instance that is followed.
+/// Other instances may leave no silence: this long without a line of one that is followed is enough.
 const LONGEST_ECHO: Duration = Duration::from_secs(5);
 
 /// A line of the log of an instance.
@@ -85,6 +84,7 @@ impl FollowLogs {
             list: List::default(),
             began: false,
             all_ended: None,
+            told: Duration::ZERO,
             ready: VecDeque::new(),
             over: false,
             given_up: false,
@@ -122,6 +122,8 @@ struct Logs {
     began: bool,
     /// All instances that are followed have ended, and the log of the hub was open since then.
     all_ended: Option<Duration>,
+    /// When something was told last. A caller that takes its time leaves more to be read.
+    told: Duration,
     ready: VecDeque<Result<Followed<InstanceLogLine>, FlowError>>,
     over: bool,
     given_up: bool,
@@ -274,7 +276,10 @@ impl Logs {
     fn complete_at(&self) -> Option<Duration> {
         let (ended, (last, headed)) = (self.all_ended?, self.silence()?);
         Some(match headed {
-            true => (last.max(ended) + ECHO).min(ended + LONGEST_ECHO),
+            true => {
+                let since = ended.max(self.told);
+                (last.max(since) + ECHO).min(since + LONGEST_ECHO)
+            }
             false => last + SILENCE,
         })
     }
@@ -335,12 +340,15 @@ impl Logs {
     }
 
     /// The next result. What the logs have to say waits until all are open.
-    fn next(&mut self) -> Outcome<Followed<InstanceLogLine>> {
+    fn next(&mut self, now: Duration) -> Outcome<Followed<InstanceLogLine>> {
         if !self.opening.is_empty() && !self.over {
             return None;
         }
-        let over = || self.over.then_some(Ok(Followed::End));
-        self.ready.pop_front().or_else(over)
+        let next = self.ready.pop_front();
+        if next.is_some() {
+            self.told = now;
+        }
+        next.or_else(|| self.over.then_some(Ok(Followed::End)))
     }
 }
 
@@ -348,7 +356,7 @@ impl Part for Logs {
     type Value = Followed<InstanceLogLine>;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Value> {
-        if let Some(next) = self.next() {
+        if let Some(next) = self.next(now) {
             return Some(next);
         }
         if self.given_up {
@@ -365,7 +373,7 @@ impl Part for Logs {
             log.into_iter().for_each(|log| log.ended(outbox, now));
         }
         self.collect(outbox, now);
-        self.next()
+        self.next(now)
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
@@ -393,5 +401,130 @@ impl Part for Logs {
 
     fn give_up(&mut self, _: &mut Outbox, _: Duration) {
         self.given_up = true;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use alloc::format;
+
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::flow::{Command, Flow};
+    use crate::{Dialect, Version};
+
+    /// The flow for an instance `i` of a hub of 1.x that has ended; the log of the hub is open.
+    struct Ended {
+        flow: FollowLogs,
+        log: ExchangeId,
+    }
+
+    impl Ended {
+        fn new() -> Self {
+            let endpoint = Endpoint::new("http://hub.invalid/api/v1").unwrap();
+            let endpoint = endpoint.with_dialect(Dialect::of(Version::new(1, 0, 1)));
+            let flow = FollowLogs::of(endpoint, [InstanceId::new("i").unwrap()]).unwrap();
+            let log = ExchangeId(0);
+            let mut ended = Self { flow, log };
+            let list = ended.sent("/instances");
+            ended.head(list);
+            ended.body(
+                0,
+                list,
+                r#"[{"id":"i","ended":"2026-11-23T19:32:11.613Z"}]"#,
+            );
+            ended.flow.handle(Duration::ZERO, Input::End { id: list });
+            ended.log = ended.sent("/log");
+            ended.head(ended.log);
+            assert!(matches!(ended.poll(0), Some(Followed::Opened)));
+            ended
+        }
+
+        fn sent(&mut self, path: &str) -> ExchangeId {
+            match self.flow.poll(Duration::ZERO) {
+                Command::Send(send) => {
+                    assert!(send.request.uri().path().ends_with(path), "{send:?}");
+                    send.id
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn head(&mut self, id: ExchangeId) {
+            let (status, headers) = (StatusCode::OK, &HeaderMap::new());
+            let reason = "OK";
+            let head = Input::Head {
+                id,
+                status,
+                reason,
+                headers,
+            };
+            self.flow.handle(Duration::ZERO, head);
+        }
+
+        fn body(&mut self, millis: u64, id: ExchangeId, text: &str) {
+            let bytes = text.as_bytes();
+            let body = Input::Body { id, bytes };
+            self.flow.handle(Duration::from_millis(millis), body);
+        }
+
+        fn line(&mut self, millis: u64, instance: &str) {
+            let line = format!("{{\"msg\":\"m\",\"Runner\":{{\"id\":\"{instance}\"}}}}\n");
+            self.body(millis, self.log, &line);
+        }
+
+        /// The next result, if there is one.
+        fn poll(&mut self, millis: u64) -> Option<Followed<InstanceLogLine>> {
+            loop {
+                match self.flow.poll(Duration::from_millis(millis)) {
+                    Command::Done(result) => return Some(result.unwrap()),
+                    Command::Wait { .. } => return None,
+                    Command::Send(_) | Command::Abort(_) => {}
+                }
+            }
+        }
+
+        /// The time until which it waits, in steps of a tenth of a second, with such a line in each.
+        fn ends(&mut self, from: u64, chatter: Option<&str>) -> u64 {
+            let mut times = (from..from + 20_000).step_by(100);
+            let ends = times.find(|&time| {
+                chatter.into_iter().for_each(|other| self.line(time, other));
+                match self.poll(time) {
+                    Some(Followed::End) => true,
+                    None => false,
+                    other => panic!("{other:?}"),
+                }
+            });
+            ends.unwrap()
+        }
+    }
+
+    #[test]
+    fn follow_logs_of_ends_a_second_after_the_last_line() {
+        let mut ended = Ended::new();
+        ended.line(400, "i");
+        assert!(matches!(ended.poll(400), Some(Followed::Item(_))));
+        assert_eq!(ended.ends(400, None), 1400);
+    }
+
+    #[test]
+    fn follow_logs_of_reads_on_after_a_caller_has_taken_its_time() {
+        let mut ended = Ended::new();
+        for time in [0, 10_000, 20_000] {
+            // The driver had it before, and hands it in when the flow waits.
+            assert!(ended.poll(time).is_none());
+            ended.line(time, "i");
+            ended.line(time, "i");
+            assert!(matches!(ended.poll(time), Some(Followed::Item(_))));
+            assert!(matches!(ended.poll(time + 10_000), Some(Followed::Item(_))));
+        }
+        assert_eq!(ended.ends(30_000, None), 31_000);
+    }
+
+    #[test]
+    fn follow_logs_of_ends_although_others_log_without_a_pause() {
+        assert_eq!(Ended::new().ends(0, Some("other")), 5500);
     }
 }

@@ -94,3 +94,26 @@ known_text! {
     Error = "ERROR",
     Fatal = "FATAL",
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_id_is_that_of_the_controller_or_the_process() {
+        for (marks, id) in [
+            (r#""CSIController":{"id":"i"},"Host":{"id":"h"}"#, Some("i")),
+            (r#""HostClient":{"id":"i"},"Runner":{"id":"i"}"#, Some("i")),
+            (r#""Sequence":{},"Runner":{"id":"i"}"#, Some("i")),
+            (r#""Host":{"id":"h"}"#, None),
+            (r#""CSIController":{},"Runner":{"id":1}"#, None),
+            (r#""Runner":{"id":"a/b"}"#, None),
+        ] {
+            let line = alloc::format!("{{{marks}}}");
+            let line: LogLine = serde_json::from_str(&line).unwrap();
+            let found = line.instance_id();
+            assert_eq!(found.as_ref().map(InstanceId::as_str), id, "{marks}");
+        }
+    }
+}
