@@ -116,6 +116,8 @@ pub(super) struct Following<D: Decode> {
     reopened: bool,
     /// A `404` is the end of the instance, because it was known before.
     known: bool,
+    /// Something was told since the flow waited last, if this is the whole flow.
+    told: bool,
     given_up: bool,
 }
 
@@ -312,6 +314,7 @@ impl Following<Chunks> {
             began,
             reopened,
             known,
+            told,
             given_up,
             ..
         } = self;
@@ -330,6 +333,7 @@ impl Following<Chunks> {
             began,
             reopened,
             known,
+            told,
             given_up,
         };
         for ready in ready {
@@ -398,6 +402,7 @@ impl<D: Decode + 'static> Following<D> {
             began: false,
             reopened: false,
             known: false,
+            told: false,
             given_up: false,
         }
     }
@@ -429,6 +434,16 @@ impl<D: Decode + 'static> Following<D> {
         match &self.state {
             State::Open(_, last, headed) => Some((*last, *headed)),
             _ => None,
+        }
+    }
+
+    /// The caller has taken all that was told. While it did, there was no silence, and more may have
+    /// come to the driver.
+    pub(super) fn waits_again(&mut self, now: Duration) {
+        match &mut self.state {
+            State::Open(_, last, _) => *last = now,
+            State::Ended(Some(_), until) => *until = now + ECHO,
+            _ => {}
         }
     }
 
@@ -750,7 +765,13 @@ impl<D: Decode + 'static> Flow for Follow<D> {
     type Output = Result<Followed<D::Item>, FlowError>;
 
     fn poll(&mut self, now: Duration) -> Command<Self::Output> {
-        self.0.poll(now)
+        let part = &mut self.0.part;
+        if part.ready.is_empty() && core::mem::take(&mut part.told) {
+            part.waits_again(now);
+        }
+        let command = self.0.poll(now);
+        self.0.part.told |= matches!(command, Command::Done(_));
+        command
     }
 
     fn handle(&mut self, now: Duration, input: Input<'_>) {
