@@ -10,6 +10,7 @@ mod errors;
 mod events;
 mod faults;
 mod follow;
+mod follow_logs;
 mod giving_up;
 mod helpers;
 mod hub;

@@ -90,6 +90,8 @@ fn acts(process: &mut Process) -> ProgramResult {
                 Some(data) => process.emit(&name, data.clone()),
                 None => process.emit_nothing(&name),
             }
+        } else if let Some(line) = text("log") {
+            process.log(&line);
         } else if let Some(line) = text("print") {
             process.write(line)?;
         } else if step.get("end").is_some() {

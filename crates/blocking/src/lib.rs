@@ -31,6 +31,7 @@
 //! [values](ByteStream::json_lines). What goes into it comes from memory, a file or any reader at once
 //! ([`InstanceClient::send_input`]), bit by bit ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or while the output is read
 //! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and its like go on over a lost connection, and tell of the gap.
+//! [`HostClient::follow_logs`] makes one log of those of many instances.
 //!
 //! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::keeps_binary_data`] tells of a hub
 //! whether the others in this table do:
@@ -179,7 +180,7 @@ pub use deploy::{Deployment, Ran, TopicGuard};
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
 
 pub use error::{Error, ErrorKind};
-pub use follow::{Follow, Followed, Gap};
+pub use follow::{Follow, FollowLogs, Followed, Gap};
 pub use host::HostClient;
 pub use input::{Input, Sent};
 pub use instance::{InputStream, InstanceClient, Transformed};
@@ -211,7 +212,7 @@ pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
-pub use scramjet_client_core::flow::Deleted;
+pub use scramjet_client_core::flow::{Deleted, InstanceLogLine};
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
     ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,
