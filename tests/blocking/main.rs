@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod asking;
 mod cleanup;
 mod deploying;
 mod dying;

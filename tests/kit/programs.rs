@@ -48,6 +48,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
 /// Adds the programs to a hub, and that of the package with links which a test makes.
 pub fn serve(hub: &FakeHub) {
     hub.program("acts", acts);
+    hub.program("answers", answers);
     hub.program("args", args);
     hub.program("echo", echo);
     hub.program("events", events);
@@ -105,6 +106,34 @@ fn acts(process: &mut Process) -> ProgramResult {
         }
     }
     process.stay()
+}
+
+fn answers(process: &mut Process) -> ProgramResult {
+    let by = process.args().first().cloned().unwrap_or(Value::Null);
+    if process.config()["greets"] == true {
+        process.write("\"hello\"\n")?;
+    }
+    process.emit("ready", "answers");
+    while let Some(item) = process.read_item()? {
+        let Item::Json(request) = item else { continue };
+        let line = format!("{}\n", json!({ "n": request["n"], "by": by }));
+        match request["act"].as_str().unwrap_or_default() {
+            "die" => return Err(Exit::Uncaught),
+            "exit" => return Err(Exit::Process(3)),
+            "end" => return process.write(line),
+            "twice" => process.write(line.repeat(2))?,
+            "garbage" => process.write("oops\n")?,
+            "blank" => process.write(format!("\n{line}"))?,
+            "split" => {
+                let (start, end) = line.split_at(5);
+                process.write(start)?;
+                process.write(end)?;
+            }
+            "nothing" => {}
+            _ => process.write(line)?,
+        }
+    }
+    Ok(())
 }
 
 fn args(process: &mut Process) -> ProgramResult {

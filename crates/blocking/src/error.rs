@@ -2,6 +2,7 @@ mod questions;
 mod text;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -92,6 +93,12 @@ pub enum ErrorKind {
     Ended(Box<Ended>),
     /// The input of the instance has ended before, or nobody reads it: the data was not taken.
     InputEnded,
+    /// A [`Channel`](crate::Channel) cannot be used any more, for this reason: it is not known which
+    /// answer would come next.
+    OutOfStep(&'static str),
+    /// No instance of the pool is alive. If the pool replaces instances, this is why the last attempt
+    /// to start one has failed.
+    NoInstance(Option<Arc<Error>>),
     /// The instance told by this event that it has failed to get ready. It was killed.
     Failed(Box<Event>),
     /// Several attempts failed, each in its way.
@@ -159,6 +166,7 @@ impl Error {
     fn last(&self) -> &Self {
         match &self.0.kind {
             ErrorKind::Attempts(errors) => errors.last().map_or(self, Self::last),
+            ErrorKind::NoInstance(Some(error)) => error.last(),
             _ => self,
         }
     }
@@ -187,6 +195,8 @@ impl Error {
             ErrorKind::Request(_)
             | ErrorKind::Ended(_)
             | ErrorKind::InputEnded
+            | ErrorKind::OutOfStep(_)
+            | ErrorKind::NoInstance(_)
             | ErrorKind::Failed(_)
             | ErrorKind::Thread(_)
             | ErrorKind::Attempts(_) => None,
@@ -272,7 +282,12 @@ impl StdError for Error {
                     .as_ref()
                     .map(|error| -> &(dyn StdError + 'static) { error })
             }
-            ErrorKind::Ended(_) | ErrorKind::InputEnded | ErrorKind::Failed(_) => None,
+            ErrorKind::Ended(_)
+            | ErrorKind::InputEnded
+            | ErrorKind::OutOfStep(_)
+            | ErrorKind::NoInstance(None)
+            | ErrorKind::Failed(_) => None,
+            ErrorKind::NoInstance(Some(error)) => Some(&**error),
             ErrorKind::Attempts(errors) => errors
                 .last()
                 .map(|error| -> &(dyn StdError + 'static) { error }),

@@ -126,6 +126,7 @@ pub mod build;
 mod builder;
 mod call;
 mod cancel;
+mod channel;
 mod child;
 mod client;
 mod config;
@@ -170,6 +171,7 @@ mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
+pub use channel::Channel;
 pub use child::{Child, Output};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
@@ -189,7 +191,7 @@ pub use multi_manager::MultiManagerClient;
 pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{InstancePool, Placement, PoolOptions};
+pub use pool::{Checkout, InstancePool, Placement, PoolOptions};
 pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};

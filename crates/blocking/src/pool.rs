@@ -1,5 +1,6 @@
 //! Several instances that share the work.
 
+mod checkout;
 mod start;
 mod watch;
 
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use scramjet_client_core::{InstanceId, StartOptions};
 
+pub use self::checkout::Checkout;
 pub use self::start::{Placement, PoolOptions};
 
+use self::checkout::Bell;
 use crate::client::Life;
 use crate::{CancelToken, Child, Ended, Error, InstanceClient, SequenceClient, threads};
 
@@ -64,6 +67,12 @@ struct Shared {
     start: Box<dyn Fn(usize) -> StartOptions + Send + Sync>,
     /// Cancelled at the end.
     over: CancelToken,
+    /// An instance may be free.
+    free: Bell,
+    /// An instance may have to be replaced.
+    lost: Bell,
+    /// Why the last attempt to replace an instance has failed.
+    failure: Mutex<Option<Arc<Error>>>,
 }
 
 /// A place in the pool, and the instance that has it now.
@@ -75,6 +84,8 @@ struct Member {
     life: Life,
     /// There is nothing to kill any more. One that was passed over may still live.
     gone: AtomicBool,
+    /// It is checked out.
+    busy: AtomicBool,
 }
 
 impl Member {
@@ -86,6 +97,7 @@ impl Member {
             instance,
             life,
             gone: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
         }
     }
 
@@ -115,15 +127,24 @@ impl Slot {
     }
 }
 
+impl Shared {
+    /// All places, beginning with another one each time.
+    fn in_turn(&self) -> impl Iterator<Item = &Slot> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let slots = self.slots.len();
+        (0..slots).filter_map(move |step| self.slots.get(turn.wrapping_add(step) % slots))
+    }
+}
+
 impl InstancePool {
-    /// The next instance, in turn. `None` if none is left alive.
+    /// The next instance, in turn. `None` if none is left alive, or all are
+    /// [checked out](Self::checkout).
     #[must_use]
     pub fn next(&self) -> Option<InstanceClient> {
-        let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
-        let slots = self.shared.slots.len();
-        (0..slots)
-            .filter_map(|step| self.shared.slots.get(turn.wrapping_add(step) % slots))
-            .find_map(alive)
+        let mut members = self.shared.in_turn().map(Slot::member);
+        members
+            .find(|member| !member.is_out() && !member.busy.load(Ordering::Relaxed))
+            .map(|member| member.instance.clone())
     }
 
     /// The instances that live, as far as is known.
@@ -138,6 +159,8 @@ impl InstancePool {
         members
             .filter(|member| member.instance.id() == id)
             .for_each(|member| member.life.end());
+        self.shared.lost.ring();
+        self.shared.free.ring();
     }
 
     /// Stops all instances: asks them to stop, and kills them when the time is over. Returns how each
@@ -158,6 +181,7 @@ impl InstancePool {
     /// From now on nothing is replaced.
     fn end(&mut self) {
         self.shared.over.cancel();
+        self.shared.lost.ring();
         for watching in self.watching.drain(..) {
             // It has nothing to tell.
             let _ = watching.join();

@@ -222,7 +222,7 @@ fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
 }
 
 /// After the end of its output, an instance has completed, or it has died.
-fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
+pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let tells = client.dialect()?.remembers_ended_instances();
     let (limits, call) = client.limits_of(&ReadStream {
         id,

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
-use scramjet_client_core::{InstanceId, ListInstances};
+use scramjet_client_core::{InstanceId, ListInstances, RequestError};
 
 use super::{Member, Shared, Slot};
-use crate::{CallLimits, Error, HostClient, SequenceClient, kill};
+use crate::{CallLimits, Error, HostClient, SequenceClient, Stopped, kill};
 
 /// How often it is looked which instances still live.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,6 +30,8 @@ pub(super) fn watch(pool: &Shared, host: &HostClient) {
             if !living.contains(member.instance.id()) {
                 // Nothing is left to be killed.
                 let _ = member.take();
+                pool.lost.ring();
+                pool.free.ring();
             }
         }
     });
@@ -42,17 +45,29 @@ pub(super) fn replace(pool: &Shared) {
         .iter()
         .map(|sequence| sequence.with_cancel(&pool.over))
         .collect();
-    every_tick(pool, || {
+    while !pool.over.is_cancelled() {
+        let before = pool.lost.count();
+        let mut failed = false;
         for (index, slot) in pool.slots.iter().enumerate() {
             let member = slot.member();
             if member.is_out() && !pool.over.is_cancelled() {
-                // Where it cannot be replaced now, it is tried again the next time.
-                if let Some(successor) = successor(pool, &sequences, index, &member) {
-                    slot.replace(successor);
-                }
+                let successor = successor(pool, &sequences, index, &member).map_err(Arc::new);
+                let failure = successor.as_ref().err().map(Arc::clone);
+                failed |= failure.is_some();
+                *pool.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+                successor
+                    .into_iter()
+                    .for_each(|member| slot.replace(member));
+                pool.free.ring();
             }
         }
-    });
+        if failed {
+            // What is lost meanwhile would not be replaced either.
+            let _ = pause(pool);
+        } else {
+            pool.lost.wait(before, Instant::now() + TICK);
+        }
+    }
 }
 
 fn successor(
@@ -60,14 +75,15 @@ fn successor(
     sequences: &[SequenceClient],
     index: usize,
     member: &Member,
-) -> Option<Member> {
+) -> Result<Member, Error> {
     if !member.gone.load(Ordering::Relaxed) {
         // It was passed over, and may live.
-        kill::kill(&member.instance.host.client, member.instance.id()).ok()?;
+        kill::kill(&member.instance.host.client, member.instance.id())?;
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.
-    let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index))).ok()?;
+    let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index)))
+        .map_err(|_| RequestError::option("start", "the function that makes it panicked"))?;
     let others: Vec<_> = pool
         .slots
         .iter()
@@ -75,15 +91,12 @@ fn successor(
         .map(|other| other.host().base_url().to_owned())
         .collect();
     let others: Vec<_> = others.iter().map(String::as_str).collect();
-    let sequence = pool
-        .options
-        .choose(sequences, index, |loads| {
-            super::start::least(loads, &others)
-        })
-        .ok()?;
-    let mut instance = pool.options.start_one(sequence, &options).ok()?;
+    let sequence = pool.options.choose(sequences, index, |loads| {
+        super::start::least(loads, &others)
+    })?;
+    let mut instance = pool.options.start_one(sequence, &options)?;
     instance.host.client.options = super::start::options_of(&pool.sequences, &instance);
-    Some(Member::new(instance))
+    Ok(Member::new(instance))
 }
 
 fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
@@ -99,11 +112,16 @@ fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
 }
 
 fn every_tick(pool: &Shared, mut work: impl FnMut()) {
+    while pause(pool).is_ok() {
+        work();
+    }
+}
+
+/// Waits until the next time, or the end of the pool.
+fn pause(pool: &Shared) -> Result<(), Stopped> {
     let limits = CallLimits {
         cancel: Some(pool.over.clone()),
         ..CallLimits::default()
     };
-    while limits.pause(TICK).is_ok() {
-        work();
-    }
+    limits.pause(TICK)
 }

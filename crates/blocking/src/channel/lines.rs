@@ -1,0 +1,479 @@
+//! A channel of lines, whatever they hold.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use scramjet_client_core::{
+    ContentType, InstanceId, Lines, OutputStream, ReadStream, ReplyError, RequestError, RunnerExit,
+    SendInput,
+};
+
+use crate::call::Call;
+use crate::client::Client;
+use crate::instance::{HEAD_LIMIT, check_completed, open_until_ended, send};
+use crate::pipe::{PipeWriter, pipe};
+use crate::{
+    CancelToken, Ended, Error, ErrorKind, Input, InputStream, InstanceClient, Items, Phase,
+    Stopped, Upload, threads,
+};
+
+/// How long the output has to tell why, if the input fails or ends first.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a hub of 0.18 has to hand out the first data a second time.
+const SETTLING: Duration = Duration::from_millis(100);
+
+/// A bound for asking how an instance has ended.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
+
+const UNASKED: &str = "the instance wrote a line that was not asked for";
+const OUTSTANDING: &str = "answers are outstanding";
+const LOST: &str = "it failed before";
+
+/// What the lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// The two requests of a channel, each on a thread, and the lines that have come.
+pub(crate) struct LineChannel {
+    client: Client,
+    id: InstanceId,
+    /// Describes the reading of the output in errors.
+    call: Call,
+    idle: Option<Duration>,
+    pipe: Option<PipeWriter>,
+    shared: Arc<Shared>,
+    /// Ends the input.
+    sending: CancelToken,
+    /// Ends the output.
+    reading: CancelToken,
+    in_flight: usize,
+    /// There was a first request.
+    asked: bool,
+    /// The first request has to be answered before there is a second one.
+    settles: bool,
+    broken: Option<Broken>,
+    /// Keeps the instance checked out of its pool.
+    _hold: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Why nothing more can be asked.
+enum Broken {
+    Ended(Box<Ended>),
+    OutOfStep(&'static str),
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    answers: VecDeque<Result<Vec<u8>, Error>>,
+    /// How many lines are still to come.
+    expected: usize,
+    /// A line came that was not expected. Nothing more is read.
+    unasked: bool,
+    first_answer: Option<Instant>,
+    output: Option<Over>,
+    input: Option<(Instant, Over)>,
+}
+
+/// How a request of the channel ended.
+enum Over {
+    Sent,
+    Failed(Error),
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+
+    /// Waits for a change; no longer than until this time, if one is given.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        match until {
+            None => self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout(state, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+}
+
+impl LineChannel {
+    pub(crate) fn open(instance: &InstanceClient, format: Format) -> Result<Self, Error> {
+        let mut client = instance.host.client.begin();
+        let id = instance.id().clone();
+        let operation = ReadStream {
+            id: &id,
+            stream: OutputStream::Output,
+        };
+        let settles = client.dialect()?.doubles_early_input();
+        let (_, call) = client.limits_of(&operation)?;
+        let hold = client.life.as_ref().and_then(|life| life.hold());
+        let idle = client.options.idle;
+        let outer = client.options.cancel.take().unwrap_or_default();
+        let (sending, reading) = (outer.child(), outer.child());
+        let shared = Arc::<Shared>::default();
+
+        let mut reader = client.clone();
+        reader.options.cancel = Some(reading.clone());
+        // It is silent while nothing is asked.
+        reader.options.idle = None;
+        let mut output = open_until_ended(&reader, &id, OutputStream::Output)
+            .inspect_err(|error| client.notice(error))?;
+        output
+            .await_head(Some(Instant::now() + HEAD_LIMIT))
+            .inspect_err(|error| client.notice(error))?;
+
+        let mut writer = client.clone();
+        writer.options.cancel = Some(sending.clone());
+        let (writer, watch) = writer.watching(&id)?;
+        let (pipe, data) = pipe(&writer.limits::<SendInput<'_>>()?);
+        let content_type = match format {
+            Format::Text => ContentType::Text,
+            Format::Json => ContentType::Ndjson,
+        };
+        let data = Input::bytes(Upload::reader(data))
+            .content_type(content_type)
+            .end(false);
+        client.options.cancel = Some(outer);
+
+        let channel = Self {
+            client: client.clone(),
+            id: id.clone(),
+            call,
+            idle,
+            pipe: Some(pipe),
+            shared: Arc::clone(&shared),
+            sending,
+            reading,
+            in_flight: 0,
+            asked: false,
+            settles,
+            broken: None,
+            _hold: hold,
+        };
+        let (told, of) = (Arc::clone(&shared), id.clone());
+        let read = move || {
+            let lines = output.items(Lines::default());
+            let work = || read(&told, lines, format, &reader, &of);
+            if let Some(over) = caught(work) {
+                told.change(|state| state.output = Some(over));
+            }
+        };
+        let start = |name, work| threads::start(name, work).map_err(|e| channel.call.failed(e));
+        start(
+            "scramjet-answers",
+            Box::new(read) as Box<dyn FnOnce() + Send>,
+        )?;
+        let write = move || {
+            let work = || match send(&writer, &watch, &id, InputStream::Input, data) {
+                Ok(_) => Some(Over::Sent),
+                Err(error) => Some(Over::Failed(error)),
+            };
+            if let Some(over) = caught(work) {
+                shared.change(|state| state.input = Some((Instant::now(), over)));
+            }
+        };
+        start("scramjet-requests", Box::new(write))?;
+        Ok(channel)
+    }
+
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The error of a request that cannot be sent.
+    pub(crate) fn unsent(&self, error: RequestError) -> Error {
+        Call::in_general("ask").failed(error)
+    }
+
+    /// The error of an answer that cannot be decoded.
+    pub(crate) fn undecoded(&self, error: ReplyError) -> Error {
+        self.call.failed(error)
+    }
+
+    /// Writes a line, with its end.
+    pub(crate) fn send(&mut self, line: &[u8]) -> Result<(), Error> {
+        self.check()?;
+        if self.settles && self.asked {
+            self.settle()?;
+            self.settles = false;
+        }
+        let mut state = self.shared.state();
+        if state.unasked {
+            drop(state);
+            return Err(self.out_of_step(UNASKED));
+        }
+        if let Some(over) = state.output.take() {
+            drop(state);
+            return Err(self.fail(over));
+        }
+        state.expected += 1;
+        drop(state);
+        self.asked = true;
+        self.in_flight += 1;
+        let written = self.pipe.as_mut().map(|pipe| pipe.write_all(line));
+        match written {
+            Some(Ok(())) => Ok(()),
+            // The input is over, which tells why.
+            _ => Err(self.wait_for_end()),
+        }
+    }
+
+    pub(crate) fn receive(&mut self) -> Result<Vec<u8>, Error> {
+        if self.in_flight == 0 {
+            self.check()?;
+            let problem = "nothing was asked: send a request first";
+            return Err(self.unsent(RequestError::option("receive", problem)));
+        }
+        let idle_at = self.idle_at();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        loop {
+            if let Some(answer) = state.answers.pop_front() {
+                self.in_flight -= 1;
+                return answer;
+            }
+            if let Some(broken) = &self.broken {
+                return Err(self.again(broken));
+            }
+            if let Some(over) = state.take_end() {
+                drop(state);
+                return Err(self.fail(over));
+            }
+            if idle_at.is_some_and(|at| at <= Instant::now()) {
+                drop(state);
+                return Err(self.stop(Stopped::Idle));
+            }
+            let until = idle_at.into_iter().chain(state.grace()).min();
+            state = shared.wait(state, until);
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        self.check()?;
+        if self.in_flight > 0 {
+            return Err(self.out_of_step(OUTSTANDING));
+        }
+        self.pipe = None;
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        loop {
+            if state.unasked {
+                drop(state);
+                return Err(self.out_of_step(UNASKED));
+            }
+            match state.input.take() {
+                Some((_, Over::Sent)) => return Ok(()),
+                Some((_, over)) => {
+                    drop(state);
+                    return Err(self.fail(over));
+                }
+                None => state = shared.wait(state, None),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &self.broken {
+            Some(broken) => Err(self.again(broken)),
+            None => Ok(()),
+        }
+    }
+
+    /// The error of a call after the channel has failed.
+    fn again(&self, broken: &Broken) -> Error {
+        self.call.failed(match broken {
+            Broken::Ended(ended) => ErrorKind::Ended(ended.clone()),
+            Broken::OutOfStep(reason) => ErrorKind::OutOfStep(reason),
+        })
+    }
+
+    /// Waits until a second answer to the first request would have come.
+    fn settle(&mut self) -> Result<(), Error> {
+        let idle_at = self.idle_at();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        // If it cannot come any more, sending tells why.
+        while !state.unasked && state.output.is_none() && state.input.is_none() {
+            let until = state.first_answer.map_or(idle_at, |at| Some(at + SETTLING));
+            if until.is_some_and(|until| until <= Instant::now()) {
+                if state.first_answer.is_some() {
+                    break;
+                }
+                drop(state);
+                return Err(self.stop(Stopped::Idle));
+            }
+            state = shared.wait(state, until);
+        }
+        Ok(())
+    }
+
+    /// When an answer has to be there for which the waiting begins now.
+    fn idle_at(&self) -> Option<Instant> {
+        self.idle.and_then(|idle| Instant::now().checked_add(idle))
+    }
+
+    /// The input takes nothing more: waits for the reason, and fails with it.
+    fn wait_for_end(&mut self) -> Error {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        loop {
+            if let Some(over) = state.take_end() {
+                drop(state);
+                return self.fail(over);
+            }
+            let until = state.grace();
+            state = shared.wait(state, until);
+        }
+    }
+
+    fn stop(&mut self, stopped: Stopped) -> Error {
+        let error = self.call.stopped(stopped, Phase::Read);
+        self.fail(Over::Failed(error))
+    }
+
+    fn out_of_step(&mut self, reason: &'static str) -> Error {
+        let error = self.call.failed(ErrorKind::OutOfStep(reason));
+        self.fail(Over::Failed(error))
+    }
+
+    /// From now on nothing more can be asked.
+    fn fail(&mut self, over: Over) -> Error {
+        let error = match over {
+            Over::Failed(error) => error,
+            Over::Sent => self.call.failed(ErrorKind::InputEnded),
+            Over::Panicked(panic) => {
+                self.broken = Some(Broken::OutOfStep(LOST));
+                resume_unwind(panic)
+            }
+        };
+        self.broken = Some(match error.kind() {
+            ErrorKind::Ended(ended) => Broken::Ended(ended.clone()),
+            ErrorKind::OutOfStep(reason) => Broken::OutOfStep(reason),
+            _ if self.in_flight > 0 => Broken::OutOfStep(OUTSTANDING),
+            _ => Broken::OutOfStep(LOST),
+        });
+        if self.in_flight > 0 || !error.is_cancelled() {
+            self.client.notice_end(&self.id);
+        }
+        error
+    }
+}
+
+impl State {
+    /// What is the end of the channel, if there is one by now.
+    fn take_end(&mut self) -> Option<Over> {
+        if let Some(over) = self.output.take() {
+            return Some(over);
+        }
+        let due = self.grace().is_some_and(|at| at <= Instant::now());
+        self.input.take_if(|_| due).map(|(_, over)| over)
+    }
+
+    /// The time at which the end of the input is the end of the channel.
+    fn grace(&self) -> Option<Instant> {
+        let (at, over) = self.input.as_ref()?;
+        match over {
+            Over::Failed(error) if error.api().is_some() => Some(*at),
+            Over::Panicked(_) => Some(*at),
+            _ => Some(*at + GRACE),
+        }
+    }
+}
+
+impl Drop for LineChannel {
+    fn drop(&mut self) {
+        self.reading.cancel();
+        let pipe = self.pipe.take();
+        if self.in_flight > 0 || self.broken.is_some() || self.shared.state().unasked {
+            self.client.notice_end(&self.id);
+            pipe.into_iter().for_each(PipeWriter::abort);
+            self.sending.cancel();
+        }
+    }
+}
+
+fn caught(work: impl FnOnce() -> Option<Over>) -> Option<Over> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Some(Over::Panicked(panic)))
+}
+
+/// Reads answers until the end of the output, or the first line that was not asked for.
+fn read(
+    shared: &Shared,
+    lines: Items<Lines>,
+    format: Format,
+    client: &Client,
+    id: &InstanceId,
+) -> Option<Over> {
+    for line in lines {
+        match line {
+            Ok(line) if format == Format::Json && line.trim_ascii().is_empty() => continue,
+            Err(error) if !error.is_of_item() => return Some(Over::Failed(error)),
+            _ => {}
+        }
+        let mut state = shared.state();
+        let asked = state.expected > 0;
+        if asked {
+            state.expected -= 1;
+            state.first_answer.get_or_insert_with(Instant::now);
+            state.answers.push_back(line);
+        } else {
+            state.unasked = true;
+        }
+        drop(state);
+        shared.changed.notify_all();
+        if !asked {
+            return None;
+        }
+    }
+    Some(Over::Failed(end_of_output(client, id)))
+}
+
+/// The error of an output that has ended well.
+fn end_of_output(client: &Client, id: &InstanceId) -> Error {
+    let completed = check_completed(&client.within(Some(STATE_LIMIT)), id);
+    completed.err().unwrap_or_else(|| {
+        // A hub keeps it for 10 seconds more.
+        let mut ended = Ended::gone(id);
+        ended.exit = Some(RunnerExit::Completed);
+        let operation = ReadStream {
+            id,
+            stream: OutputStream::Output,
+        };
+        client
+            .describe(&operation)
+            .failed(ErrorKind::Ended(Box::new(ended)))
+    })
+}
