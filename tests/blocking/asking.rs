@@ -1,17 +1,26 @@
 //! Requests and answers: channels to an instance, instances for one alone, and many jobs for a pool.
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Channel, Error, ErrorKind, HostClient, InstanceClient, InstancePool, PoolOptions,
-    Readiness, SequenceClient, StartOptions,
+    CancelToken, Channel, Error, ErrorKind, HostClient, InstanceClient, InstancePool, Map,
+    MapOptions, MapProgress, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
+use scramjet_client_tests::link::Link;
 use scramjet_client_tests::on_each_hub;
+use scramjet_client_tests::programs::fake_hub;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
+use crate::outages::{GENERATIONS, each};
+use crate::stand_in::until_gone;
 
 /// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -189,28 +198,32 @@ fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
 
 on_each_hub!(ask_waits_no_longer_than_the_limits_of_the_handle);
 fn ask_waits_no_longer_than_the_limits_of_the_handle(host: HostClient) {
-    let sequence = Uploaded::sample(&host, "answers");
-    let start = || sequence.listening(&StartOptions::new());
+    let (_sequence, instance) = running(&host, "answers");
     let begin = Instant::now();
+    let limited = instance.with_idle_timeout(Duration::from_millis(300));
+    match limited.json_channel::<Job, Answer>() {
+        Ok(mut silent) => {
+            let error = silent.ask(&does(1, "nothing")).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Idle { .. }), "{error:?}");
+            let error = silent.receive().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
+        }
+        // The hub has been as slow.
+        Err(error) => assert!(error.is_timeout(), "{error:?}"),
+    }
 
-    let instance = start().with_idle_timeout(Duration::from_millis(200));
-    let mut silent = channel(&instance);
-    assert_eq!(ask_all(&mut silent, &[1]), [1]);
-    let error = silent.ask(&does(2, "nothing")).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Idle { .. }), "{error:?}");
-    let error = silent.receive().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
-
-    let instance = start().with_deadline(Duration::from_millis(500));
-    let mut late = channel(&instance);
-    let error = late.ask(&does(1, "nothing")).unwrap_err();
+    let limited = instance.with_deadline(Duration::from_millis(300));
+    let opened = limited.json_channel::<Job, Answer>();
+    let error = opened
+        .and_then(|mut late| late.ask(&does(1, "nothing")))
+        .unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Deadline { .. }),
         "{error:?}"
     );
 
     let token = CancelToken::new();
-    let mut cancelled = channel(&start().with_cancel(&token));
+    let mut cancelled = channel(&instance.with_cancel(&token));
     cancelled.send(&does(1, "nothing")).unwrap();
     token.cancel();
     let error = cancelled.receive().unwrap_err();
@@ -312,5 +325,390 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
         let mut channel = channel(&next);
         assert_eq!(ask_all(&mut channel, &[2, 3]), [2, 3]);
         channel.finish().unwrap();
+    }
+}
+
+/// The results of all jobs by their numbers, of which each has to come once.
+fn results<R>(map: Map<R>) -> Vec<Result<R, Error>> {
+    let mut results = BTreeMap::new();
+    for (index, result) in map {
+        assert!(
+            results.insert(index, result).is_none(),
+            "{index} came twice"
+        );
+    }
+    let count = results.len();
+    assert_eq!(results.keys().next_back().map_or(0, |last| last + 1), count);
+    results.into_values().collect()
+}
+
+fn map(
+    pool: &InstancePool,
+    jobs: impl IntoIterator<Item = Job, IntoIter: Send + 'static>,
+    options: MapOptions,
+) -> Map<Answer> {
+    pool.map(jobs, options).unwrap()
+}
+
+on_each_hub!(map_returns_the_answer_of_each_job_once);
+fn map_returns_the_answer_of_each_job_once(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(3));
+    for depth in [1, 8] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let report = {
+            let seen = Arc::clone(&seen);
+            move |progress: &MapProgress| seen.lock().unwrap().push(*progress)
+        };
+        let options = MapOptions::new().pipelined(depth).on_progress(report);
+        let answers = results(map(&pool, (0..200).map(job), options));
+        assert_eq!(answers.len(), 200);
+        for (index, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap().n, index);
+        }
+        let seen = seen.lock().unwrap();
+        let finished: Vec<_> = seen.iter().map(|progress| progress.finished).collect();
+        assert_eq!(finished, (1..=200).collect::<Vec<_>>());
+        assert!(
+            seen.iter()
+                .all(|progress| progress.failed == 0 && progress.total == Some(200))
+        );
+
+        let options = MapOptions::new().pipelined(depth).in_order(true);
+        for (expected, (index, answer)) in map(&pool, (0..200).map(job), options).enumerate() {
+            assert_eq!((index, answer.unwrap().n), (expected, expected));
+        }
+    }
+    assert!(results(map(&pool, [], MapOptions::new())).is_empty());
+    // All are still there, and nobody has them.
+    let free: Vec<_> = (0..3).map(|_| pool.checkout().unwrap()).collect();
+    drop(free);
+}
+
+on_each_hub!(map_lines_asks_in_text);
+fn map_lines_asks_in_text(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "shout");
+    let options = PoolOptions::new(2).readiness(Readiness::event("ready"));
+    let pool = options
+        .start([sequence.clone()], |_| StartOptions::new())
+        .unwrap();
+    let jobs = ["one", "two\nlines", "three"];
+    let map = pool.map_lines(jobs, MapOptions::new().in_order(true));
+    let answers: Vec<_> = map.unwrap().map(|(_, answer)| answer).collect();
+    assert_eq!(answers[0].as_ref().unwrap(), "ONE");
+    let error = answers[1].as_ref().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
+    assert_eq!(answers[2].as_ref().unwrap(), "THREE");
+}
+
+on_each_hub!(a_job_that_ends_each_instance_fails_after_so_many_attempts);
+fn a_job_that_ends_each_instance_fails_after_so_many_attempts(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(2).replace(true));
+    for (act, depth, attempts) in [("die", 1, 2), ("exit", 4, 2), ("exit", 1, 1)] {
+        let begin = Instant::now();
+        let jobs = (0..30).map(move |n| does(n, if n == 3 { act } else { "" }));
+        let options = MapOptions::new().pipelined(depth).attempts(attempts);
+        let answers = results(map(&pool, jobs, options));
+        assert_eq!(answers.len(), 30);
+        for (index, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(answer) => assert_eq!(answer.n, index),
+                Err(error) => {
+                    assert_eq!(index, 3, "{error:?}");
+                    assert!(error.ended().is_some(), "{error:?}");
+                    let tried = error.attempts().len().max(1);
+                    assert_eq!(tried, attempts, "{error:?}");
+                }
+            }
+        }
+        println!(
+            "{act}, {depth} at a time, {attempts} attempts: {:?}",
+            begin.elapsed()
+        );
+        took(begin);
+    }
+    drop(pool);
+    until_gone(&sequence);
+}
+
+on_each_hub!(map_fails_each_job_if_no_instance_is_left);
+fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(2));
+    let jobs = (0..50).map(|n| does(n, if n < 10 { "" } else { "exit" }));
+    let answers = results(map(&pool, jobs, MapOptions::new()));
+    assert_eq!(answers.len(), 50);
+    let (done, failed) = answers.split_at(10);
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let errors: Vec<_> = failed
+        .iter()
+        .map(|answer| answer.as_ref().unwrap_err())
+        .collect();
+    for error in &errors {
+        let last = error.attempts().last().unwrap_or(error);
+        assert!(no_instance(last) || error.ended().is_some(), "{error:?}");
+    }
+    assert!(errors.iter().filter(|error| no_instance(error)).count() >= 40 - 4);
+    assert!(no_instance(&pool.checkout().unwrap_err()));
+}
+
+#[test]
+fn checkout_and_map_tell_why_no_instance_can_be_started() {
+    each(GENERATIONS, |generation| {
+        let hub = fake_hub(generation);
+        let sequence = Uploaded::sample(&hub.client(), "answers");
+        let pool = pool(&sequence, PoolOptions::new(2).replace(true));
+        hub.set_overloaded(true);
+        let answers = results(map(
+            &pool,
+            (0..20).map(|n| does(n, "exit")),
+            MapOptions::new(),
+        ));
+        assert_eq!(answers.len(), 20);
+        let errors: Vec<_> = answers.into_iter().map(Result::unwrap_err).collect();
+        for error in errors.iter().filter(|error| no_instance(error)) {
+            assert!(error.is_overloaded(), "{error:?}");
+        }
+        assert!(errors.iter().filter(|error| no_instance(error)).count() >= 20 - 4);
+        let error = pool.checkout().unwrap_err();
+        assert!(no_instance(&error) && error.is_overloaded(), "{error:?}");
+
+        // It is tried again all the time.
+        hub.set_overloaded(false);
+        hub.wait_until("they are replaced", |hub| hub.running().len() == 2);
+        let answers = results(map(&pool, (0..20).map(job), MapOptions::new()));
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        drop(pool);
+    });
+}
+
+#[test]
+fn a_job_without_an_answer_is_tried_on_another_instance() {
+    each(GENERATIONS, |generation| {
+        let hub = fake_hub(generation);
+        let sequence = Uploaded::sample(&hub.client(), "answers");
+        let hasty = sequence.with_idle_timeout(Duration::from_secs(1));
+        let pool = pool(&hasty, PoolOptions::new(2));
+        let [silent, other] = [(); 2].map(|()| pool.checkout().unwrap());
+        let attempt = |attempts| {
+            let job = json!({ "n": 1, "act": "nothing", "at": 0 });
+            let options = MapOptions::new().attempts(attempts);
+            pool.map::<Value, Answer>([job], options).unwrap()
+        };
+        assert_eq!(*silent.id(), *pool.instances().next().unwrap().id());
+        drop(silent);
+        let map = attempt(2);
+        hub.wait_until("the silent one is passed over", |_| {
+            pool.instances().count() == 1
+        });
+        drop(other);
+        let answers = results(map);
+        assert_eq!(answers[0].as_ref().unwrap().by, 1);
+    });
+}
+
+on_each_hub!(ask_fails_when_the_connection_is_lost);
+fn ask_fails_when_the_connection_is_lost(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let link = Link::to(host.base_url());
+    let linked = HostClient::new(link.url()).unwrap();
+    let instance = sequence.listening(&StartOptions::new());
+    let mut channel = channel(&linked.instance(instance.id()).unwrap());
+    assert_eq!(ask_all(&mut channel, &[1]), [1]);
+    channel.send(&does(2, "nothing")).unwrap();
+    link.cut();
+    let error = channel.receive().unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Reply(_)),
+        "{error:?}"
+    );
+    let error = channel.receive().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
+
+    // Of a pool, the instance is replaced.
+    let linked = linked.sequence(sequence.id()).unwrap();
+    let pool = pool(&linked, PoolOptions::new(1).replace(true));
+    let first = pool.checkout().unwrap().id().clone();
+    let (send, jobs) = mpsc::channel();
+    let mut map = map(&pool, jobs.into_iter(), MapOptions::new());
+    send.send(job(0)).unwrap();
+    assert_eq!(map.next().unwrap().1.unwrap().n, 0);
+    link.cut();
+    send.send(job(1)).unwrap();
+    assert_eq!(map.next().unwrap().1.unwrap().n, 1);
+    assert_ne!(*pool.instances().next().unwrap().id(), first);
+    drop(send);
+    assert!(map.next().is_none());
+}
+
+on_each_hub!(map_ends_when_the_hub_is_gone);
+fn map_ends_when_the_hub_is_gone(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let link = Link::to(host.base_url());
+    let linked = HostClient::builder(link.url()).retry(None).build().unwrap();
+    let linked = linked.sequence(sequence.id()).unwrap();
+    let pool = pool(&linked, PoolOptions::new(2).replace(true));
+    let begin = Instant::now();
+    let (send, jobs) = mpsc::channel();
+    let mut map = map(&pool, jobs.into_iter(), MapOptions::new());
+    send.send(job(0)).unwrap();
+    assert_eq!(map.next().unwrap().1.unwrap().n, 0);
+    drop(link);
+    (1..40).for_each(|n| send.send(job(n)).unwrap());
+    drop(send);
+    let errors: Vec<_> = map.map(|(_, answer)| answer.unwrap_err()).collect();
+    assert_eq!(errors.len(), 39);
+    assert!(errors.iter().filter(|error| no_instance(error)).count() >= 39 - 4);
+    println!("{:?}: {}", begin.elapsed(), errors[38]);
+    took(begin);
+}
+
+on_each_hub!(map_does_not_wait_for_an_iterator_that_blocks);
+fn map_does_not_wait_for_an_iterator_that_blocks(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let token = CancelToken::new();
+    let pool = pool(&sequence.with_cancel(&token), PoolOptions::new(2));
+    let (send, jobs) = mpsc::channel();
+    let mut map = map(&pool, jobs.into_iter(), MapOptions::new().pipelined(4));
+    for round in 0..3 {
+        (0..3).for_each(|n| send.send(job(n)).unwrap());
+        let mut answers: Vec<_> = map.by_ref().take(3).map(|(index, _)| index).collect();
+        answers.sort_unstable();
+        assert_eq!(answers, [3 * round, 3 * round + 1, 3 * round + 2]);
+    }
+    // Nor does the end of its limits.
+    token.cancel();
+    let (index, result) = map.next().unwrap();
+    assert_eq!(index, 9);
+    assert!(result.unwrap_err().is_cancelled());
+    assert!(map.next().is_none());
+    drop(send);
+}
+
+on_each_hub!(map_takes_no_more_jobs_than_it_needs);
+fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let token = CancelToken::new();
+    let pool = pool(
+        &sequence.with_cancel(&token),
+        PoolOptions::new(2).replace(true),
+    );
+    for in_order in [false, true] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let jobs = {
+            let taken = Arc::clone(&taken);
+            (0..).map(move |n| {
+                taken.fetch_add(1, Ordering::SeqCst);
+                job(n)
+            })
+        };
+        let mut map = map(
+            &pool,
+            jobs,
+            MapOptions::new().pipelined(3).in_order(in_order),
+        );
+        assert_eq!(
+            map.by_ref()
+                .take(50)
+                .filter(|(_, answer)| answer.is_ok())
+                .count(),
+            50
+        );
+        assert!(taken.load(Ordering::SeqCst) <= 50 + 2 * 3 * 4);
+        drop(map);
+    }
+    // Every job that was taken has a result, also after the limits are reached.
+    let mut endless = map(&pool, (0..).map(job), MapOptions::new());
+    let mut seen: Vec<_> = endless.by_ref().take(10).map(|(index, _)| index).collect();
+    token.cancel();
+    let mut last = None;
+    for (index, answer) in endless {
+        seen.push(index);
+        last = Some(answer);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..seen.len()).collect::<Vec<_>>());
+    assert!(last.unwrap().unwrap_err().is_cancelled());
+}
+
+/// The text of a panic in the next result, after so many results.
+fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
+    let next = || {
+        map.by_ref()
+            .map(|(_, result)| assert!(result.is_ok()))
+            .count()
+    };
+    let panic = catch_unwind(AssertUnwindSafe(next)).unwrap_err();
+    assert!(map.next().is_none());
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    format!("{} after {results}", text.unwrap_or_default())
+}
+
+/// What cannot be decoded without a panic.
+#[derive(Debug)]
+struct Refuses;
+
+impl<'de> Deserialize<'de> for Refuses {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("it cannot be decoded")
+    }
+}
+
+on_each_hub!(a_panic_of_the_callers_code_comes_out_of_map);
+fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(2).replace(true));
+    let finished = Arc::new(AtomicUsize::new(0));
+    let options = || {
+        let finished = Arc::clone(&finished);
+        MapOptions::new().on_progress(move |progress| {
+            finished.store(progress.finished, Ordering::SeqCst);
+        })
+    };
+
+    let jobs = (0..).map(|n| {
+        if n == 7 {
+            panic!("no such job")
+        } else {
+            job(n)
+        }
+    });
+    let text = panic_after(map(&pool, jobs, options()), 7);
+    assert!(text.contains("no such job"), "{text}");
+    assert_eq!(finished.load(Ordering::SeqCst), 7);
+
+    let decoding = pool.map::<_, Refuses>((0..20).map(job), options()).unwrap();
+    let text = panic_after(decoding, 0);
+    assert!(text.contains("it cannot be decoded"), "{text}");
+
+    let reporting = MapOptions::new().on_progress(|_| panic!("it cannot be told"));
+    let text = panic_after(map(&pool, (0..20).map(job), reporting), 0);
+    assert!(text.contains("it cannot be told"), "{text}");
+
+    // The pool goes on.
+    let answers = results(map(&pool, (0..20).map(job), options()));
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+on_each_hub!(dropping_a_map_ends_what_is_under_way);
+fn dropping_a_map_ends_what_is_under_way(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(2).replace(true));
+    let asked = Arc::new(AtomicBool::new(false));
+    let jobs = {
+        let asked = Arc::clone(&asked);
+        (0..).map(move |n| {
+            asked.store(true, Ordering::SeqCst);
+            // The first ones are answered.
+            does(n, if n < 2 { "" } else { "nothing" })
+        })
+    };
+    let mut left = map(&pool, jobs, MapOptions::new().pipelined(2));
+    assert!(left.next().unwrap().1.is_ok());
+    drop(left);
+    for n in 10..20 {
+        let instance = pool.checkout().unwrap();
+        assert_eq!(ask_all(&mut channel(&instance), &[n]), [n]);
     }
 }

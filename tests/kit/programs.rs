@@ -129,7 +129,7 @@ fn answers(process: &mut Process) -> ProgramResult {
                 process.write(start)?;
                 process.write(end)?;
             }
-            "nothing" => {}
+            "nothing" if request["at"].is_null() || request["at"] == by => {}
             _ => process.write(line)?,
         }
     }

@@ -191,7 +191,7 @@ pub use multi_manager::MultiManagerClient;
 pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{Checkout, InstancePool, Placement, PoolOptions};
+pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
 pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};

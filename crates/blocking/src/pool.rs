@@ -1,6 +1,7 @@
 //! Several instances that share the work.
 
 mod checkout;
+mod map;
 mod start;
 mod watch;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use scramjet_client_core::{InstanceId, StartOptions};
 
 pub use self::checkout::Checkout;
+pub use self::map::{Map, MapOptions, MapProgress};
 pub use self::start::{Placement, PoolOptions};
 
 use self::checkout::Bell;

@@ -11,7 +11,7 @@
 // act "garbage"        answers with a line that is no JSON
 // act "blank"          answers after an empty line
 // act "split"          answers in two pieces
-// act "nothing"        does not answer
+// act "nothing"        does not answer, only where args[0] is "at" if the request has that
 //
 // The output ends when the input does.
 
@@ -21,7 +21,7 @@ module.exports = function (input, by = null) {
     const output = Object.assign(new PassThrough(), { contentType: "text/plain" });
     const write = (text) => output.write(text);
 
-    const answer = ({ n, act }) => {
+    const answer = ({ n, act, at = by }) => {
         const line = `${JSON.stringify({ n, by })}\n`;
         if (act === "die") {
             input.removeListener("data", answer);
@@ -35,7 +35,7 @@ module.exports = function (input, by = null) {
         else if (act === "split") {
             write(line.slice(0, 5));
             setTimeout(() => write(line.slice(5)), 20);
-        } else if (act !== "nothing") write(line);
+        } else if (act !== "nothing" || at !== by) write(line);
     };
     if (this.config && this.config.greets) write(`"hello"\n`);
     this.emit("ready", "answers");

@@ -60,6 +60,8 @@ pub(crate) struct LineChannel {
     /// The first request has to be answered before there is a second one.
     settles: bool,
     broken: Option<Broken>,
+    /// It has failed, and not only reached its limits.
+    failed: bool,
     /// Keeps the instance checked out of its pool.
     _hold: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -177,6 +179,7 @@ impl LineChannel {
             asked: false,
             settles,
             broken: None,
+            failed: false,
             _hold: hold,
         };
         let (told, of) = (Arc::clone(&shared), id.clone());
@@ -359,6 +362,11 @@ impl LineChannel {
         }
     }
 
+    /// Something may come from the instance that another channel would take for its answer.
+    fn is_unclean(&self) -> bool {
+        self.failed || self.in_flight > 0 || self.shared.state().unasked
+    }
+
     fn stop(&mut self, stopped: Stopped) -> Error {
         let error = self.call.stopped(stopped, Phase::Read);
         self.fail(Over::Failed(error))
@@ -376,6 +384,7 @@ impl LineChannel {
             Over::Sent => self.call.failed(ErrorKind::InputEnded),
             Over::Panicked(panic) => {
                 self.broken = Some(Broken::OutOfStep(LOST));
+                self.failed = true;
                 resume_unwind(panic)
             }
         };
@@ -385,7 +394,12 @@ impl LineChannel {
             _ if self.in_flight > 0 => Broken::OutOfStep(OUTSTANDING),
             _ => Broken::OutOfStep(LOST),
         });
-        if self.in_flight > 0 || !error.is_cancelled() {
+        let by_caller = matches!(
+            error.kind(),
+            ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. }
+        );
+        self.failed = !by_caller;
+        if self.is_unclean() {
             self.client.notice_end(&self.id);
         }
         error
@@ -417,7 +431,7 @@ impl Drop for LineChannel {
     fn drop(&mut self) {
         self.reading.cancel();
         let pipe = self.pipe.take();
-        if self.in_flight > 0 || self.broken.is_some() || self.shared.state().unasked {
+        if self.is_unclean() {
             self.client.notice_end(&self.id);
             pipe.into_iter().for_each(PipeWriter::abort);
             self.sending.cancel();
