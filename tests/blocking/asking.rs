@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
 use crate::outages::{GENERATIONS, each};
-use crate::stand_in::until_gone;
+use crate::stand_in::{until, until_gone};
 
 /// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -47,6 +47,15 @@ fn does(n: usize, act: &'static str) -> Job {
     Job { n, act }
 }
 
+/// An instance of `answers` that reads its input.
+fn ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
+    let readiness = Readiness::event("ready");
+    sequence
+        .start_and_wait(options, &readiness)
+        .unwrap()
+        .instance
+}
+
 fn channel(instance: &InstanceClient) -> Channel<Job, Answer> {
     instance.json_channel().unwrap()
 }
@@ -64,7 +73,7 @@ fn took(begin: Instant) {
 on_each_hub!(ask_returns_the_answer_and_channels_can_follow_each_other);
 fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    let instance = sequence.listening(&StartOptions::new().arg("me"));
+    let instance = ready(&sequence, &StartOptions::new().arg("me"));
     let mut first = channel(&instance);
     for act in ["", "blank", "split"] {
         let answer = first.ask(&does(1, act)).unwrap();
@@ -150,7 +159,7 @@ on_each_hub!(ask_fails_when_the_instance_dies);
 fn ask_fails_when_the_instance_dies(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     for act in ["die", "exit", "end"] {
-        let instance = sequence.listening(&StartOptions::new());
+        let instance = ready(&sequence, &StartOptions::new());
         let mut channel = channel(&instance);
         assert_eq!(ask_all(&mut channel, &[1]), [1]);
         channel.send(&does(2, act)).unwrap();
@@ -185,15 +194,44 @@ fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
         assert_eq!(again.to_string(), error.to_string());
     };
 
-    let instance = sequence.listening(&StartOptions::new());
+    let instance = ready(&sequence, &StartOptions::new());
     let mut twice = channel(&instance);
     assert_eq!(twice.ask(&does(1, "twice")).unwrap().n, 1);
-    // The second line comes with the first one, and an answer later at the latest.
-    if let Ok(answer) = twice.ask(&job(1)) {
-        assert_eq!(answer.n, 1);
-    }
     out_of_step(&mut twice);
     assert!(twice.finish().is_err());
+}
+
+on_each_hub!(ask_before_the_instance_listens_gets_no_wrong_answer);
+fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    let mut first = channel(&instance);
+    first.send(&job(1)).unwrap();
+    first.send(&job(2)).unwrap();
+    assert_eq!([(); 2].map(|()| first.receive().unwrap().n), [1, 2]);
+    first.finish().unwrap();
+    assert_eq!(ask_all(&mut channel(&instance), &[3, 4]), [3, 4]);
+
+    // The same by the pool.
+    let options = PoolOptions::new(2);
+    let pool = options
+        .start([sequence.clone()], |_| StartOptions::new())
+        .unwrap();
+    let answers = results(map(&pool, (0..10).map(job), MapOptions::new().pipelined(2)));
+    for (index, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.unwrap().n, index);
+    }
+}
+
+on_each_hub!(a_line_before_the_first_request_is_no_answer);
+fn a_line_before_the_first_request_is_no_answer(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "answers");
+    let options = StartOptions::new().app_config(json!({ "greets": true }));
+    let instance = ready(&sequence, &options);
+    let mut greeted = channel(&instance);
+    until("the greeting is noticed", || greeted.is_broken());
+    let error = greeted.ask(&job(1)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 }
 
 on_each_hub!(ask_waits_no_longer_than_the_limits_of_the_handle);
@@ -312,8 +350,6 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
         left.send(&does(1, act)).unwrap();
         if act == "twice" {
             left.receive().unwrap();
-            // It may not have come yet.
-            while left.ask(&job(1)).is_ok() {}
         }
         let id = instance.id().clone();
         drop((left, instance));
@@ -513,7 +549,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let link = Link::to(host.base_url());
     let linked = HostClient::new(link.url()).unwrap();
-    let instance = sequence.listening(&StartOptions::new());
+    let instance = ready(&sequence, &StartOptions::new());
     let mut channel = channel(&linked.instance(instance.id()).unwrap());
     assert_eq!(ask_all(&mut channel, &[1]), [1]);
     channel.send(&does(2, "nothing")).unwrap();

@@ -38,9 +38,13 @@ use crate::{Error, InstanceClient};
 ///
 /// # Times
 /// Opening takes two requests. A request takes as long as it takes to write it to the input and read the
-/// answer from the output, and about 0.1 ms for two changes of threads. On hubs of 0.18 the second
-/// request of a channel waits until the first one was answered and 0.1 seconds more: such a hub
-/// may hand out the first data twice, and then there are two answers.
+/// answer from the output, and about 0.1 ms for two changes of threads.
+///
+/// A hub of 0.18 hands out data twice if it comes before the sequence reads its input. Wait for an
+/// event of the sequence first ([`wait_event`](InstanceClient::wait_event), or the
+/// [`Readiness`](crate::Readiness) of a pool). Otherwise the first request may be carried out twice,
+/// and the second one waits until no second answer to the first is to be expected: 0.1 seconds,
+/// or twice the time that the first answer took.
 ///
 /// A channel that is dropped leaves the input open, so that the instance can go on. If answers are
 /// outstanding, or it is broken, and the instance belongs to a pool, the pool passes it over.
@@ -148,6 +152,13 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.lines.in_flight()
+    }
+
+    /// Whether the channel cannot be used any more, as far as is known: the next
+    /// [`send`](Self::send) would fail. Sends nothing.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.lines.is_broken()
     }
 
     /// Closes the channel, and waits until the hub has taken everything. The input stays open: to end

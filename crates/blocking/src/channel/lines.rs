@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{
-    ContentType, InstanceId, Lines, OutputStream, ReadStream, ReplyError, RequestError, RunnerExit,
-    SendInput,
+    ContentType, Decode, InstanceId, Lines, OutputStream, ReadStream, ReplyError, RequestError,
+    RunnerExit, SendInput, Step,
 };
 
 use crate::call::Call;
@@ -17,15 +17,18 @@ use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, check_completed, open_until_ended, send};
 use crate::pipe::{PipeWriter, pipe};
 use crate::{
-    CancelToken, Ended, Error, ErrorKind, Input, InputStream, InstanceClient, Items, Phase,
+    ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InputStream, InstanceClient, Phase,
     Stopped, Upload, threads,
 };
 
 /// How long the output has to tell why, if the input fails or ends first.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a hub of 0.18 has to hand out the first data a second time.
+/// How long a hub of 0.18 has at least to hand out the first data a second time.
 const SETTLING: Duration = Duration::from_millis(100);
+
+/// How long there has to be nothing to read before the first request.
+const QUIET: Duration = Duration::from_millis(10);
 
 /// A bound for asking how an instance has ended.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
@@ -55,10 +58,8 @@ pub(crate) struct LineChannel {
     /// Ends the output.
     reading: CancelToken,
     in_flight: usize,
-    /// There was a first request.
-    asked: bool,
-    /// The first request has to be answered before there is a second one.
-    settles: bool,
+    /// When the first request was sent.
+    asked: Option<Instant>,
     broken: Option<Broken>,
     /// It has failed, and not only reached its limits.
     failed: bool,
@@ -80,12 +81,15 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    answers: VecDeque<Result<Vec<u8>, Error>>,
+    answers: VecDeque<Result<Vec<u8>, ReplyError>>,
+    reading_since: Option<Instant>,
     /// How many lines are still to come.
     expected: usize,
     /// A line came that was not expected. Nothing more is read.
     unasked: bool,
     first_answer: Option<Instant>,
+    /// The first request may be answered twice, and has to be answered before there is a second one.
+    settles: bool,
     output: Option<Over>,
     input: Option<(Instant, Over)>,
 }
@@ -102,9 +106,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state());
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
         self.changed.notify_all();
+        result
     }
 
     /// Waits for a change; no longer than until this time, if one is given.
@@ -135,13 +140,15 @@ impl LineChannel {
             id: &id,
             stream: OutputStream::Output,
         };
-        let settles = client.dialect()?.doubles_early_input();
+        let settles =
+            client.dialect()?.doubles_early_input() && !client.watchdog().is_listening(&id);
         let (_, call) = client.limits_of(&operation)?;
         let hold = client.life.as_ref().and_then(|life| life.hold());
         let idle = client.options.idle;
         let outer = client.options.cancel.take().unwrap_or_default();
         let (sending, reading) = (outer.child(), outer.child());
         let shared = Arc::<Shared>::default();
+        shared.state().settles = settles;
 
         let mut reader = client.clone();
         reader.options.cancel = Some(reading.clone());
@@ -176,25 +183,22 @@ impl LineChannel {
             sending,
             reading,
             in_flight: 0,
-            asked: false,
-            settles,
+            asked: None,
             broken: None,
             failed: false,
             _hold: hold,
         };
         let (told, of) = (Arc::clone(&shared), id.clone());
         let read = move || {
-            let lines = output.items(Lines::default());
-            let work = || read(&told, lines, format, &reader, &of);
+            let work = || read(&told, &mut output, format, &reader, &of);
             if let Some(over) = caught(work) {
                 told.change(|state| state.output = Some(over));
             }
         };
-        let start = |name, work| threads::start(name, work).map_err(|e| channel.call.failed(e));
-        start(
-            "scramjet-answers",
-            Box::new(read) as Box<dyn FnOnce() + Send>,
-        )?;
+        let start = |name, work: Box<dyn FnOnce() + Send>| {
+            threads::start(name, work).map_err(|error| channel.call.failed(error))
+        };
+        start("scramjet-answers", Box::new(read))?;
         let write = move || {
             let work = || match send(&writer, &watch, &id, InputStream::Input, data) {
                 Ok(_) => Some(Over::Sent),
@@ -216,6 +220,13 @@ impl LineChannel {
         self.in_flight
     }
 
+    /// Whether nothing more can be asked, as far as is known.
+    pub(crate) fn is_broken(&self) -> bool {
+        let state = self.shared.state();
+        let over = state.output.is_some() || state.input.is_some();
+        self.broken.is_some() || state.unasked || over
+    }
+
     /// The error of a request that cannot be sent.
     pub(crate) fn unsent(&self, error: RequestError) -> Error {
         Call::in_general("ask").failed(error)
@@ -229,9 +240,12 @@ impl LineChannel {
     /// Writes a line, with its end.
     pub(crate) fn send(&mut self, line: &[u8]) -> Result<(), Error> {
         self.check()?;
-        if self.settles && self.asked {
-            self.settle()?;
-            self.settles = false;
+        match self.asked {
+            None => {
+                self.wait_for_early_lines();
+                self.asked = Some(Instant::now());
+            }
+            Some(_) => self.settle()?,
         }
         let mut state = self.shared.state();
         if state.unasked {
@@ -244,7 +258,6 @@ impl LineChannel {
         }
         state.expected += 1;
         drop(state);
-        self.asked = true;
         self.in_flight += 1;
         let written = self.pipe.as_mut().map(|pipe| pipe.write_all(line));
         match written {
@@ -266,7 +279,7 @@ impl LineChannel {
         loop {
             if let Some(answer) = state.answers.pop_front() {
                 self.in_flight -= 1;
-                return answer;
+                return answer.map_err(|error| self.undecoded(error));
             }
             if let Some(broken) = &self.broken {
                 return Err(self.again(broken));
@@ -288,6 +301,9 @@ impl LineChannel {
         self.check()?;
         if self.in_flight > 0 {
             return Err(self.out_of_step(OUTSTANDING));
+        }
+        if self.asked.is_some() {
+            self.settle()?;
         }
         self.pipe = None;
         let shared = Arc::clone(&self.shared);
@@ -323,22 +339,36 @@ impl LineChannel {
         })
     }
 
+    /// Waits until lines that the instance wrote before would have come.
+    fn wait_for_early_lines(&self) {
+        let mut state = self.shared.state();
+        while !state.unasked && state.output.is_none() {
+            let until = state.reading_since.map(|since| since + QUIET);
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return;
+            }
+            state = self.shared.wait(state, until);
+        }
+    }
+
     /// Waits until a second answer to the first request would have come.
     fn settle(&mut self) -> Result<(), Error> {
         let idle_at = self.idle_at();
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
-        // If it cannot come any more, sending tells why.
-        while !state.unasked && state.output.is_none() && state.input.is_none() {
-            let until = state.first_answer.map_or(idle_at, |at| Some(at + SETTLING));
+        // If no answer can come any more, sending tells why.
+        while state.settles && state.output.is_none() && state.input.is_none() {
+            let until = state.settled_at(self.asked).or(idle_at);
             if until.is_some_and(|until| until <= Instant::now()) {
-                if state.first_answer.is_some() {
-                    break;
+                if state.first_answer.is_none() {
+                    drop(state);
+                    return Err(self.stop(Stopped::Idle));
                 }
-                drop(state);
-                return Err(self.stop(Stopped::Idle));
+                state.settles = false;
+                self.client.watchdog().note_listening(&self.id);
+            } else {
+                state = shared.wait(state, until);
             }
-            state = shared.wait(state, until);
         }
         Ok(())
     }
@@ -364,7 +394,10 @@ impl LineChannel {
 
     /// Something may come from the instance that another channel would take for its answer.
     fn is_unclean(&self) -> bool {
-        self.failed || self.in_flight > 0 || self.shared.state().unasked
+        let state = self.shared.state();
+        let settled = || state.settled_at(self.asked);
+        let unsettled = state.settles && settled().is_some_and(|at| at > Instant::now());
+        self.failed || self.in_flight > 0 || state.unasked || unsettled
     }
 
     fn stop(&mut self, stopped: Stopped) -> Error {
@@ -407,6 +440,28 @@ impl LineChannel {
 }
 
 impl State {
+    /// Takes what has come. False if one of the lines was not asked for.
+    fn take_lines(&mut self, lines: Vec<Result<Vec<u8>, ReplyError>>) -> bool {
+        for line in lines {
+            if self.expected > 0 {
+                self.expected -= 1;
+                self.first_answer.get_or_insert_with(Instant::now);
+                self.answers.push_back(line);
+            } else if !self.settles || self.first_answer.is_none() {
+                self.unasked = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The time from which on no second answer to the first request is to be expected. It would take
+    /// as long as the first one.
+    fn settled_at(&self, asked: Option<Instant>) -> Option<Instant> {
+        let (asked, answered) = (asked?, self.first_answer?);
+        Some(answered + SETTLING.max(2 * answered.saturating_duration_since(asked)))
+    }
+
     /// What is the end of the channel, if there is one by now.
     fn take_end(&mut self) -> Option<Over> {
         if let Some(over) = self.output.take() {
@@ -446,33 +501,40 @@ fn caught(work: impl FnOnce() -> Option<Over>) -> Option<Over> {
 /// Reads answers until the end of the output, or the first line that was not asked for.
 fn read(
     shared: &Shared,
-    lines: Items<Lines>,
+    output: &mut ByteStream,
     format: Format,
     client: &Client,
     id: &InstanceId,
 ) -> Option<Over> {
-    for line in lines {
-        match line {
-            Ok(line) if format == Format::Json && line.trim_ascii().is_empty() => continue,
-            Err(error) if !error.is_of_item() => return Some(Over::Failed(error)),
-            _ => {}
+    shared.change(|state| state.reading_since = Some(Instant::now()));
+    let (mut decoder, mut buf) = (Lines::default(), vec![0; 8 << 10]);
+    loop {
+        let read = match output.pull(&mut buf) {
+            Ok(read) => read,
+            Err(error) => return Some(Over::Failed(error)),
+        };
+        decoder.feed(buf.get(..read).unwrap_or_default());
+        if read == 0 {
+            decoder.end();
         }
-        let mut state = shared.state();
-        let asked = state.expected > 0;
-        if asked {
-            state.expected -= 1;
-            state.first_answer.get_or_insert_with(Instant::now);
-            state.answers.push_back(line);
-        } else {
-            state.unasked = true;
+        let mut lines = Vec::new();
+        loop {
+            match decoder.next_item() {
+                Ok(Step::Item(line)) if format == Format::Json && line.trim_ascii().is_empty() => {}
+                Ok(Step::Item(line)) => lines.push(Ok(line)),
+                Ok(Step::NeedData | Step::End) => break,
+                Err(error) => lines.push(Err(error)),
+            }
         }
-        drop(state);
-        shared.changed.notify_all();
-        if !asked {
+        // Lines that came together are seen together.
+        let goes_on = lines.is_empty() || shared.change(|state| state.take_lines(lines));
+        if !goes_on {
             return None;
         }
+        if read == 0 {
+            return Some(Over::Failed(end_of_output(client, id)));
+        }
     }
-    Some(Over::Failed(end_of_output(client, id)))
 }
 
 /// The error of an output that has ended well.

@@ -29,8 +29,10 @@ pub struct MapOptions {
     attempts: Option<usize>,
     depth: Option<usize>,
     in_order: bool,
-    progress: Option<Box<dyn FnMut(&MapProgress) + Send>>,
+    progress: Option<Report>,
 }
+
+type Report = Box<dyn FnMut(&MapProgress) + Send>;
 
 /// How far a [`Map`] has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +195,7 @@ struct Work<R> {
 }
 
 struct Reporter {
-    report: Option<Box<dyn FnMut(&MapProgress) + Send>>,
+    report: Option<Report>,
     progress: MapProgress,
 }
 
