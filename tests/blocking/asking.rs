@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Channel, Error, ErrorKind, HostClient, InstanceClient, InstancePool, Map,
+    CancelToken, Channel, Error, ErrorKind, HostClient, Input, InstanceClient, InstancePool, Map,
     MapOptions, MapProgress, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::link::Link;
@@ -152,6 +152,9 @@ fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert!(error.to_string().contains("oops"), "{error}");
     assert_eq!(ask_all(&mut channel, &[2]), [2]);
+    let error = channel.ask(&does(3, "big")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
+    assert_eq!(ask_all(&mut channel, &[4]), [4]);
     channel.finish().unwrap();
 }
 
@@ -182,6 +185,29 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
         let error = channel.finish().unwrap_err();
         assert!(error.ended().is_some(), "{act}: {error:?}");
     }
+}
+
+on_each_hub!(an_instance_that_takes_no_input_is_an_error);
+fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
+    let error = host.instance("nobody").unwrap().line_channel().unwrap_err();
+    assert!(error.is_not_found(), "{error:?}");
+
+    // Its input is a topic.
+    let (_sequence, instance) = running(&host, "topic-input");
+    let answer = instance
+        .line_channel()
+        .and_then(|mut refused| refused.ask("one"));
+    let error = answer.unwrap_err();
+    assert!(error.api().is_some(), "{error:?}");
+
+    // Its input has ended before.
+    let (_sequence, instance) = running(&host, "shout");
+    instance.send_input(Input::text("one\n").end(true)).unwrap();
+    let answer = instance
+        .line_channel()
+        .and_then(|mut ended| ended.ask("two"));
+    let error = answer.unwrap_err();
+    println!("{error}");
 }
 
 on_each_hub!(a_line_that_was_not_asked_for_is_no_answer);

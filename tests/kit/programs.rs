@@ -123,6 +123,7 @@ fn answers(process: &mut Process) -> ProgramResult {
             "end" => return process.write(line),
             "twice" => process.write(line.repeat(2))?,
             "garbage" => process.write("oops\n")?,
+            "big" => process.write("x".repeat((1 << 20) + 1) + "\n")?,
             "blank" => process.write(format!("\n{line}"))?,
             "split" => {
                 let (start, end) = line.split_at(5);

@@ -9,6 +9,7 @@
 // act "end"            answers, and ends its output
 // act "twice"          answers twice
 // act "garbage"        answers with a line that is no JSON
+// act "big"            answers with a line of 1 MiB and a byte
 // act "blank"          answers after an empty line
 // act "split"          answers in two pieces
 // act "nothing"        does not answer, only where args[0] is "at" if the request has that
@@ -31,6 +32,7 @@ module.exports = function (input, by = null) {
         else if (act === "end") output.end(line);
         else if (act === "twice") write(line + line);
         else if (act === "garbage") write("oops\n");
+        else if (act === "big") write(`${"x".repeat((1 << 20) + 1)}\n`);
         else if (act === "blank") write(`\n${line}`);
         else if (act === "split") {
             write(line.slice(0, 5));
