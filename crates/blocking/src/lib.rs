@@ -47,7 +47,8 @@
 //!
 //! What is usually done around a sequence is a call, which leaves nothing behind and does not wait for what cannot come:
 //! [`InstanceClient::wait_any`], [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`], [`SequenceClient::run`],
-//! [`InstancePool`], [`HostClient::deploy`]. [`patterns`] shows each beside what it takes the place of.
+//! [`InstancePool`], [`InstancePool::map`], [`InstanceClient::json_channel`], [`HostClient::deploy`].
+//! [`patterns`] shows each beside what it takes the place of.
 //!
 //! # Errors
 //!

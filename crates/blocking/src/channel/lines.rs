@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long a hub of 0.18 has at least to hand out the first data a second time.
 const SETTLING: Duration = Duration::from_millis(100);
 
+/// How long the first answer is waited for before it is found out if the hub refuses the input.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// How long there has to be nothing to read before the first request.
 const QUIET: Duration = Duration::from_millis(10);
 
@@ -60,6 +63,9 @@ pub(crate) struct LineChannel {
     in_flight: usize,
     /// When the first request was sent.
     asked: Option<Instant>,
+    /// When it has to be found out if the hub refuses the input.
+    probe_at: Option<Instant>,
+    format: Format,
     broken: Option<Broken>,
     /// It has failed, and not only reached its limits.
     failed: bool,
@@ -99,6 +105,21 @@ enum Over {
     Sent,
     Failed(Error),
     Panicked(Box<dyn Any + Send>),
+}
+
+impl Over {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.api().is_some())
+    }
+}
+
+impl Format {
+    fn content_type(self) -> ContentType {
+        match self {
+            Self::Text => ContentType::Text,
+            Self::Json => ContentType::Ndjson,
+        }
+    }
 }
 
 impl Shared {
@@ -164,12 +185,8 @@ impl LineChannel {
         writer.options.cancel = Some(sending.clone());
         let (writer, watch) = writer.watching(&id)?;
         let (pipe, data) = pipe(&writer.limits::<SendInput<'_>>()?);
-        let content_type = match format {
-            Format::Text => ContentType::Text,
-            Format::Json => ContentType::Ndjson,
-        };
         let data = Input::bytes(Upload::reader(data))
-            .content_type(content_type)
+            .content_type(format.content_type())
             .end(false);
         client.options.cancel = Some(outer);
 
@@ -184,6 +201,8 @@ impl LineChannel {
             reading,
             in_flight: 0,
             asked: None,
+            probe_at: None,
+            format,
             broken: None,
             failed: false,
             _hold: hold,
@@ -244,6 +263,7 @@ impl LineChannel {
             None => {
                 self.wait_for_early_lines();
                 self.asked = Some(Instant::now());
+                self.probe_at = Some(Instant::now() + PROBE);
             }
             Some(_) => self.settle()?,
         }
@@ -292,7 +312,9 @@ impl LineChannel {
                 drop(state);
                 return Err(self.stop(Stopped::Idle));
             }
-            let until = idle_at.into_iter().chain(state.grace()).min();
+            let probe_at = self.probe_if_due(&state);
+            let limits = idle_at.into_iter().chain(probe_at);
+            let until = limits.chain(state.grace()).min();
             state = shared.wait(state, until);
         }
     }
@@ -339,6 +361,40 @@ impl LineChannel {
         })
     }
 
+    /// Probes the input if the first answer is late. Returns when that is due, if it is later.
+    fn probe_if_due(&mut self, state: &State) -> Option<Instant> {
+        let at = self.probe_at.filter(|_| state.first_answer.is_none())?;
+        if at > Instant::now() {
+            return Some(at);
+        }
+        self.probe_at = None;
+        self.probe();
+        None
+    }
+
+    /// Finds out on a thread if the hub refuses the input: of a request whose body is still being
+    /// sent, its refusal is noticed with the next piece.
+    fn probe(&self) {
+        let (client, id) = (self.client.within(Some(STATE_LIMIT)), self.id.clone());
+        let (shared, format) = (Arc::clone(&self.shared), self.format);
+        let refusal = move || {
+            let (client, watch) = client.watching(&id)?;
+            let nothing = Input::bytes(Vec::new())
+                .content_type(format.content_type())
+                .end(false);
+            send(&client, &watch, &id, InputStream::Input, nothing).map(drop)
+        };
+        let work = move || {
+            let refused = caught(|| refusal().err().map(Over::Failed));
+            if let Some(Over::Failed(error)) = refused.filter(Over::is_refusal) {
+                let over = (Instant::now(), Over::Failed(error));
+                shared.change(|state| state.input.get_or_insert(over).0);
+            }
+        };
+        // If it cannot be found out, the limits of the caller are there.
+        let _ = threads::start("scramjet-probe", work);
+    }
+
     /// Waits until lines that the instance wrote before would have come.
     fn wait_for_early_lines(&self) {
         let mut state = self.shared.state();
@@ -358,6 +414,7 @@ impl LineChannel {
         let mut state = shared.state();
         // If no answer can come any more, sending tells why.
         while state.settles && state.output.is_none() && state.input.is_none() {
+            let probe_at = self.probe_if_due(&state);
             let until = state.settled_at(self.asked).or(idle_at);
             if until.is_some_and(|until| until <= Instant::now()) {
                 if state.first_answer.is_none() {
@@ -367,6 +424,7 @@ impl LineChannel {
                 state.settles = false;
                 self.client.watchdog().note_listening(&self.id);
             } else {
+                let until = until.into_iter().chain(probe_at).min();
                 state = shared.wait(state, until);
             }
         }
@@ -475,8 +533,8 @@ impl State {
     fn grace(&self) -> Option<Instant> {
         let (at, over) = self.input.as_ref()?;
         match over {
-            Over::Failed(error) if error.api().is_some() => Some(*at),
             Over::Panicked(_) => Some(*at),
+            over if over.is_refusal() => Some(*at),
             _ => Some(*at + GRACE),
         }
     }
