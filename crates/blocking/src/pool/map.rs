@@ -306,7 +306,7 @@ impl<R: Send + 'static> Map<R> {
                 Ok(exhausted) => state.exhausted = exhausted,
                 Err(panic) => {
                     state.exhausted = true;
-                    state.panic.get_or_insert(panic);
+                    state.panic = Some(panic).filter(|_| !state.stopped);
                 }
             });
         };
@@ -367,8 +367,11 @@ impl<R> Work<R> {
 
     fn stop(&self, panic: Option<Box<dyn Any + Send>>) {
         self.change(|state| {
-            state.stopped = true;
-            state.panic = state.panic.take().or(panic);
+            // Of several panics, the first one is enough.
+            if !state.stopped {
+                state.stopped = true;
+                state.panic = panic.or(state.panic.take());
+            }
         });
         self.over.cancel();
     }
