@@ -761,3 +761,66 @@ fn an_input_goes_on_after_a_writer_that_was_aborted() {
         );
     });
 }
+
+// Streams that are lost with their hub.
+
+/// Tells when something comes of an output.
+struct Tells(Sender<()>);
+
+impl Write for Tells {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Nobody listens any more.
+        let _ = self.0.send(());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
+    within("calls whose hub is lost", || {
+        for generation in [Generation::V0_18, Generation::V1] {
+            let hub = programs::fake_hub(generation);
+            let host = HostClient::new(hub.url()).unwrap();
+            let begun = || {
+                let sequence = host.send_sequence(hub.package("tees")).unwrap();
+                let instance = sequence.start(&StartOptions::new()).unwrap();
+                listening(&instance);
+                let (tell, told) = channel();
+                let transforming = thread::spawn(move || {
+                    let endless = Upload::reader(Endless(channel().0));
+                    instance.transform(endless, &mut Tells(tell)).unwrap_err()
+                });
+                told.recv().unwrap();
+                transforming
+            };
+            let transforming = begun();
+            hub.restart(true);
+            let error = transforming.join().unwrap();
+            assert!(error.ended().is_some(), "{generation:?}: {error:?}");
+
+            let transforming = begun();
+            hub.set_away(true);
+            let error = transforming.join().unwrap();
+            // It is the hub that does not answer.
+            assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:?}");
+            assert_eq!(error.operation(), Some("get instance"), "{error:?}");
+            hub.set_away(false);
+
+            let sequence = host.send_sequence(hub.package("stays")).unwrap();
+            let before = hub.requests().len();
+            let running = thread::spawn(move || sequence.run(&StartOptions::new(), ""));
+            hub.wait_until("it is read", |hub| {
+                let requests = hub.requests();
+                let mut since = requests.iter().skip(before);
+                since.any(|line| line.contains("/stderr"))
+            });
+            hub.restart(true);
+            let error = running.join().unwrap().unwrap_err();
+            assert!(error.ended().is_some(), "{generation:?}: {error:?}");
+        }
+    });
+}

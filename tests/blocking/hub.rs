@@ -6,6 +6,8 @@ use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptio
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
+use crate::cleanup::named;
+use crate::helpers::Folder;
 use crate::live::{Uploaded, has, running};
 
 on_each_hub!(the_hub_tells_about_itself);
@@ -42,6 +44,32 @@ fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
             .unwrap()
             .is_empty()
     );
+}
+
+on_each_hub!(sequence_named_tells_none_one_and_several_apart);
+fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
+    let error = host.sequence_named("there is no such package").unwrap_err();
+    assert!(error.is_not_found(), "{error:?}");
+    let said = error.to_string();
+    assert!(
+        said.contains("no sequence of this hub is named \"there is no such package\""),
+        "{said}"
+    );
+
+    // Of its own on each hub: other tests run beside this one.
+    let name = "named-by-one-test";
+    let folder = Folder::new(name);
+    let first = host.deploy(named(&folder, name)).unwrap();
+    let found = host.sequence_named(name).unwrap();
+    assert_eq!(found.id(), first.id());
+
+    let second = host.deploy(named(&folder, name)).unwrap();
+    let error = host.sequence_named(name).unwrap_err();
+    assert!(!error.is_not_found(), "{error:?}");
+    let said = error.to_string();
+    for id in [first.id(), second.id()] {
+        assert!(said.contains(id.as_str()), "{said}");
+    }
 }
 
 on_each_hub!(what_came_later_works_or_says_since_when_it_would);
@@ -134,6 +162,36 @@ fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
         "deleting the topic of a test",
         Version::new(0, 35, 0),
     ) {
+        host.delete_topic(name).unwrap();
+    }
+}
+
+on_each_hub!(a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells);
+fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostClient) {
+    let name = format!("text-ndjson-{}", std::process::id());
+    let is_new = host.dialect().unwrap().manages_topics();
+    let mut content_type = ContentType::TextNdjson;
+    if is_new {
+        let created = host.create_topic(name.as_str(), content_type).unwrap();
+        assert_eq!(created.content_type, "text/x-ndjson");
+        let topics = host.list_topics().unwrap();
+        let topic = topics.iter().find(|topic| topic.name == name).unwrap();
+        content_type = topic.content_type.parse().unwrap();
+        assert_eq!(content_type, ContentType::TextNdjson);
+        // The other name is another type.
+        let error = host.topic(name.as_str(), ContentType::Ndjson).unwrap_err();
+        assert_eq!(error.api().unwrap().status, 415, "{error}");
+    }
+    let mut reader = BufReader::new(host.topic(name.as_str(), content_type).unwrap());
+    let data = |text: &str| Input::ndjson(text.as_bytes().to_vec()).content_type(content_type);
+    host.send_topic(name.as_str(), data("{\"n\":1}\n")).unwrap();
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"n\":1}\n");
+    let error = host.send_topic(name.as_str(), data("null\n")).unwrap_err();
+    assert!(format!("{error:?}").contains("`null`"), "{error:?}");
+    drop(reader);
+    if is_new {
         host.delete_topic(name).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::{env, process, thread};
 
-use scramjet_client_blocking::core::NullLine;
+use scramjet_client_blocking::core::{NullLine, SendSequence};
 use scramjet_client_blocking::{
     ByteStream, ContentType, Error, ErrorKind, HostClient, Input, InputStream, InstanceClient,
     OutputStream, Upload, Version,
@@ -458,7 +458,7 @@ fn what_asks_first_arrives_all_the_same(host: HostClient) {
         .unwrap();
     assert!(nobody.send_input(data()).unwrap_err().is_not_found());
     let error = host
-        .send_sequence(Upload::bytes("no package").expect_continue())
+        .send(&SendSequence, Upload::bytes("no package").expect_continue())
         .unwrap_err();
     assert_eq!(
         error.api().map(|api| api.status.as_u16()),

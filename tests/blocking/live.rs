@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::core::{Json, Path};
+use scramjet_client_blocking::core::{Json, Path, SendSequence};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
     Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions,
@@ -231,13 +231,14 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) 
         package::garbage_packages().into_iter().zip(words)
     {
         assert_eq!(what, expected);
-        let error = host.send_sequence(package).unwrap_err();
+        // `send_sequence` would refuse what is no gzip.
+        let error = host.send(&SendSequence, package.into()).unwrap_err();
         let refusal = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
         assert!(refusal.is_unprocessable(), "{what}: {error}");
         assert_eq!(refusal.code, code, "{what}: {error}");
         assert!(refusal.message.contains(text), "{what}: {error}");
     }
-    let error = host.send_sequence(Vec::new()).unwrap_err();
+    let error = host.send(&SendSequence, Vec::new().into()).unwrap_err();
     assert!(
         error
             .api()

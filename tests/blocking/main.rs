@@ -1,7 +1,10 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod asking;
+mod base_path;
 mod cleanup;
+mod compression;
+mod crooked;
 mod deploying;
 mod dying;
 mod errors;
@@ -17,6 +20,8 @@ mod live;
 mod model;
 mod observing;
 mod outages;
+mod packages;
+mod panicking;
 mod platform;
 mod pools;
 mod program;
@@ -28,10 +33,13 @@ mod secrets;
 mod stand_in;
 mod starting;
 mod streams;
+mod surrogates;
+mod through_proxy;
 mod transforms;
 mod transport;
 mod traps;
 mod uploads;
+mod versions;
 mod waiting;
 mod waiting_1x;
 mod writers;

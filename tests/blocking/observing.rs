@@ -107,12 +107,13 @@ fn each_request_is_told_from_its_beginning_to_its_end() {
         ];
         assert_eq!(log.take(), told.map(|told| format!("{get}{told}")));
 
-        host.send_sequence(Upload::reader(&b"package"[..])).unwrap();
+        host.send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
+            .unwrap();
         let send = "send sequence POST /sequence: ";
         let told = [
             "built",
             "attempt 1",
-            "head of 1: 200 OK, 7 sent, reused Some(true)",
+            "head of 1: 200 OK, 9 sent, reused Some(true)",
             "body 10 true",
         ];
         assert_eq!(log.take(), told.map(|told| format!("{send}{told}")));

@@ -172,7 +172,7 @@ fn a_manager_answers_on_all_its_routes() {
     );
     assert_eq!(
         manager
-            .put_store_item(b"package".to_vec())
+            .put_store_item(b"\x1f\x8bpackage".to_vec())
             .unwrap()
             .name
             .as_deref(),
@@ -180,7 +180,7 @@ fn a_manager_answers_on_all_its_routes() {
     );
     assert!(
         manager
-            .put_store_item_as("item", Upload::bytes(*b"package"))
+            .put_store_item_as("item", Upload::bytes(*b"\x1f\x8bpackage"))
             .unwrap()
             .id
             .is_some_and(|id| id == "item")

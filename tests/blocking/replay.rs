@@ -145,11 +145,11 @@ fn overwrite_returns_the_updated_sequence_of_1_0_1() {
     let sequence = host
         .sequence("e5cde247-8e90-4b04-acb8-e64d1532128f")
         .unwrap();
-    let updated = sequence.overwrite(b"a package".as_slice()).unwrap();
+    let updated = sequence.overwrite(b"\x1f\x8ba package".as_slice()).unwrap();
     assert_eq!(updated.id(), sequence.id());
     assert!(
         sequence
-            .overwrite(b"a package".as_slice())
+            .overwrite(b"\x1f\x8ba package".as_slice())
             .unwrap_err()
             .is_conflict()
     );

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
     CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, LogLine, Output,
-    RunnerExit, SequenceClient, StartOptions, Upload, Version,
+    RunOptions, RunnerExit, SequenceClient, StartOptions, Upload, Version,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::response;
@@ -38,16 +38,10 @@ fn tells(host: &HostClient) -> bool {
 }
 
 on_each_hub!(a_run_gives_what_the_sequence_made_of_all_the_input);
-/// All that come to their end at the same time, for each takes the ten seconds that a hub keeps what has.
 fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
     within("running", move || {
         let ended = |run: &Output| {
-            assert_eq!(
-                run.ended.is_success(),
-                tells(&host).then_some(true),
-                "{:?}",
-                run.ended
-            );
+            assert_eq!(run.exit(), Some(RunnerExit::Completed), "{:?}", run.ended);
             assert_eq!(run.exit(), run.ended.exit);
         };
         thread::scope(|scope| {
@@ -67,10 +61,8 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
             });
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "prints");
-                // A silence that is shorter than the time in which the hub keeps it.
                 let run = sequence
-                    .with_idle_timeout(Duration::from_secs(4))
-                    .run_with_log(&StartOptions::new(), "")
+                    .run_with(&StartOptions::new(), "", RunOptions::new().log(true))
                     .unwrap();
                 let [output, stdout, stderr, log] = [
                     &run.output,
@@ -120,6 +112,42 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
                 until_gone(&sequence);
             });
         });
+    });
+}
+
+on_each_hub!(a_run_until_exit_lasts_until_the_process_has_ended_by_itself);
+fn a_run_until_exit_lasts_until_the_process_has_ended_by_itself(host: HostClient) {
+    within("running", move || {
+        let sequence = Uploaded::sample(&host, "prints");
+        // A silence that is shorter than the time for which the hub lets the process live.
+        let sequence = sequence.with_idle_timeout(Duration::from_secs(4));
+        let options = RunOptions::new().until_exit(true);
+        let run = sequence
+            .run_with(&StartOptions::new(), "", options)
+            .unwrap();
+        assert_eq!(run.output, b"output 1\noutput 2\noutput 3\n");
+        let success = tells(&host).then_some(true);
+        assert_eq!(run.ended.is_success(), success, "{:?}", run.ended);
+        let ended = |id: &_| match host.instance_info(id) {
+            Ok(info) => info.ended.is_some(),
+            Err(error) => error.is_not_found(),
+        };
+        assert!(ended(&run.ended.id));
+    });
+}
+
+on_each_hub!(a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed);
+fn a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed(host: HostClient) {
+    within("running", move || {
+        let sequence = Uploaded::sample(&host, "shout");
+        let begin = Instant::now();
+        let run = sequence.run(&StartOptions::new(), "some").unwrap();
+        println!("{}: {:?}", host.base_url(), begin.elapsed());
+        assert_eq!(run.exit(), Some(RunnerExit::Completed));
+        let killed = Instant::now();
+        until_gone(&sequence);
+        // By itself, it would have lived for ten seconds.
+        assert!(killed.elapsed() < Duration::from_secs(8));
     });
 }
 
@@ -403,7 +431,7 @@ fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on(
         });
         let run = hub
             .sequence()
-            .run_with_log(&StartOptions::new(), "some")
+            .run_with(&StartOptions::new(), "some", RunOptions::new().log(true))
             .unwrap();
         assert_eq!(
             (run.exit(), run.ended.reason.as_deref()),

@@ -84,7 +84,9 @@ fn nothing_that_a_program_holds_shows_them() {
         shown.debug(&builder().build_multi_manager().unwrap());
         shown.debug(&builder().build_middleware().unwrap());
         let host = builder().build().unwrap();
-        let sequence = host.send_sequence(Upload::bytes(SECRET)).unwrap();
+        let sequence = host
+            .send_sequence([b"\x1f\x8b", SECRET.as_bytes()].concat())
+            .unwrap();
         let options = StartOptions::new();
         let instance = sequence.start(&options).unwrap();
         shown.debug(&host);
@@ -101,7 +103,7 @@ fn nothing_that_a_program_holds_shows_them() {
                 .topic_writer("t", WriteOptions::new(ContentType::Text))
                 .unwrap(),
         );
-        shown.debug(&host.deploy(Upload::bytes(*b"x")).unwrap());
+        shown.debug(&host.deploy(Upload::bytes(*b"\x1f\x8bx")).unwrap());
         shown.debug(&host.deploy_topic("t", ContentType::Text).unwrap());
         shown.debug(&sequence.spawn(&options).unwrap());
         shown.debug(
@@ -145,7 +147,7 @@ fn no_failure_shows_them() {
             );
             shown.error(
                 &host
-                    .send_sequence(Upload::reader(&b"package"[..]))
+                    .send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
                     .unwrap_err(),
             );
 
@@ -206,7 +208,7 @@ fn no_redirect_takes_them_along() {
                     .unwrap()
                     .start(&StartOptions::new())
                     .map(drop),
-                host.send_sequence(Upload::reader(&b"package"[..]))
+                host.send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
                     .map(drop),
                 host.instance("x").unwrap().stdout().map(drop),
             ];

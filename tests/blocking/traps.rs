@@ -553,7 +553,7 @@ fn nothing_is_printed() {
             .build()
             .unwrap();
         let instance = host
-            .send_sequence(vec![b'x'; 100_000])
+            .send_sequence(b"\x1f\x8b".repeat(50_000))
             .unwrap()
             .start(&StartOptions::new())
             .unwrap();

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use scramjet_client_blocking::core::SendSequence;
 use scramjet_client_blocking::{
     Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Phase, Sent, TransportError,
     Upload,
@@ -21,11 +22,11 @@ use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 /// What the hub gets where the upload is sent as a sequence.
 fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     let (server, requests) = recording(br#"{"id":"the-sequence"}"#);
-    let sequence = HostClient::new(server.url())
+    let (sequence, _) = HostClient::new(server.url())
         .unwrap()
-        .send_sequence(upload)
+        .send(&SendSequence, upload.into())
         .unwrap();
-    assert_eq!(sequence.id(), &"the-sequence");
+    assert_eq!(sequence.id, "the-sequence");
     requests.take()
 }
 
@@ -190,7 +191,7 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
                     Some(length) => Upload::sized_reader(Failing { left }, length),
                     None => Upload::reader(Failing { left }),
                 };
-                let error = host.send_sequence(upload).unwrap_err();
+                let error = host.send(&SendSequence, upload).unwrap_err();
                 assert_eq!(
                     (cause(&error).kind(), cause(&error).to_string().as_str()),
                     (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
@@ -216,7 +217,7 @@ fn an_upload_shorter_than_announced_is_abandoned() {
             let (server, whole) = telling();
             let host = HostClient::new(server.url()).unwrap();
             let error = host
-                .send_sequence(Upload::sized_reader(content, 10))
+                .send(&SendSequence, Upload::sized_reader(content, 10))
                 .unwrap_err();
             assert_eq!(cause(&error).kind(), io::ErrorKind::UnexpectedEof);
             assert_eq!(
@@ -243,7 +244,7 @@ fn a_file_that_shrinks_is_abandoned() {
         let (server, whole) = telling();
         let error = HostClient::new(server.url())
             .unwrap()
-            .send_sequence(upload)
+            .send(&SendSequence, upload)
             .unwrap_err();
         assert_eq!(
             cause(&error).to_string(),
@@ -443,6 +444,9 @@ fn sent_is_said_at_the_end_of_the_answer() {
         move |request: http::Request<Outgoing<'_>>| {
             if request.method() == http::Method::GET {
                 return Err(TransportError::new(Phase::Tls, "it cannot be asked"));
+            }
+            if let Outgoing::Reader { reader, .. } = request.into_body() {
+                io::copy(reader, &mut io::sink()).unwrap();
             }
             Ok(http::Response::new(
                 Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>

@@ -1,12 +1,13 @@
 //! Waiting for events on a real hub, by a sequence that does what it is told.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, KillOptions, RunnerExit,
-    SequenceClient, StartOptions, Version,
+    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, KillOptions, ReplyError,
+    RunnerExit, SequenceClient, StartOptions, Version,
 };
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
@@ -46,6 +47,29 @@ fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
                 ("late", json!({ "x": [1, null] }))
             );
         }
+    });
+}
+
+on_each_hub!(wait_event_as_reads_the_data_of_an_event_as_a_type);
+fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "acts");
+    let steps = json!([{ "emit": "listening", "data": { "port": 8080 } }]);
+    let instance = sequence.start(&acts(steps)).unwrap();
+    within("waiting", move || {
+        let data: BTreeMap<String, u16> = instance.wait_event_as("listening").unwrap();
+        assert_eq!(data["port"], 8080);
+        let error = instance
+            .wait_event_as::<Vec<String>, _>("listening")
+            .unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })),
+            "{error:?}"
+        );
+        let said = error.to_string();
+        assert!(
+            said.contains("8080") && said.contains("/event/listening"),
+            "{said}"
+        );
     });
 }
 

@@ -3,7 +3,9 @@
 mod coverage;
 mod decoders;
 mod drive;
+mod encodings;
 mod errors;
+mod escaping;
 mod lines;
 mod misuse;
 mod ndjson;

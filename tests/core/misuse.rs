@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, DisconnectHubs, Endpoint, EventName, GetInstance,
-    GetSequence, InOut, InstanceId, KillInstance, KillOptions, LastEvent, Limits, NextEvent,
-    Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SequenceId, SpaceId,
-    StartOptions, StartSequence, StopInstance, StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, DryRun, Ended, Endpoint, EventName,
+    GetInstance, GetSequence, InOut, InstanceId, KillInstance, KillOptions, LastEvent, Limits,
+    NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SendEvent,
+    SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance, StopOptions,
+    Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -563,6 +564,23 @@ fn headers_that_are_not_the_callers_are_refused() {
 #[test]
 fn keys_are_not_shown_with_the_operation() {
     let space = &SpaceId::new("s").expect("an id");
+    let id = &InstanceId::new("i").expect("an id");
+    let sequence = &SequenceId::new("s").expect("an id");
+    let info = json!({
+        "id": "i", "appConfig": { "dsn": "secret" }, "args": ["secret"], "terminated": {},
+    });
+    let ended = Ended::of(serde_json::from_value(info).expect("an info")).expect("an end");
+    let options = StartOptions::new()
+        .app_config(json!({ "dsn": "postgres://u:secret@h" }))
+        .args(["--password=secret", "--pin", "secret"]);
+    let start = StartSequence {
+        id: sequence,
+        options: &options,
+    };
+    let dry_run = DryRun::new(hub().request(&start).expect("a request"));
+    let whole = dry_run.clone().with_values();
+    assert!(whole.to_string().contains("--password=secret"));
+    assert!(whole.hidden().is_empty() && dry_run.hidden() == ["appConfig", "args"]);
     for shown in [
         format!(
             "{:?}",
@@ -572,6 +590,33 @@ fn keys_are_not_shown_with_the_operation() {
             }
         ),
         format!("{:?}", DisconnectHubs::access_key("secret").limit(7)),
+        format!(
+            "{:?}",
+            StartOptions::new().app_config(json!({ "a": "secret" }))
+        ),
+        format!(
+            "{:?}",
+            StartOptions::new()
+                .arg("--password=secret")
+                .member("x", "secret")
+        ),
+        format!("{:?}", StartOptions::new().app_config("secret")),
+        format!(
+            "{:?}",
+            SendEvent {
+                id,
+                name: "e",
+                data: &json!("secret")
+            }
+        ),
+        format!(
+            "{:?}",
+            StartManager {
+                config: &json!({ "a": "secret" })
+            }
+        ),
+        format!("{ended:#?}"),
+        format!("{dry_run:?} {dry_run} {dry_run:#}"),
     ] {
         assert!(!shown.contains("secret"), "{shown}");
     }

@@ -38,6 +38,10 @@ fn members_that_are_not_known_survive() {
     survives::<LoadCheck>(
         json!({ "avgLoad": 1.5, "currentLoad": 2.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [disk], "later": 1 }),
     );
+    let mount = json!({ "fs": "/dev/sda1", "size": 1.5, "used": 2.5, "available": 3.5, "use": 50.0, "mount": "/" });
+    survives::<LoadCheck>(
+        json!({ "avgLoad": 1.5, "currentLoad": 99.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [mount] }),
+    );
     let data = json!([1, null, "x"]);
     survives::<LogLine>(
         json!({ "level": "NOTICE", "msg": "m", "ts": 1, "from": "Host", "Host": {}, "data": data, "id": "i", "error": {}, "later": 1 }),
@@ -61,6 +65,10 @@ fn members_that_are_not_known_survive() {
     survives::<SentSequence>(json!({ "id": "s", "later": 1 }));
     survives::<Started>(json!({ "id": "i", "status": "frozen", "later": 1 }));
     survives::<InstanceHealth>(json!({ "healthy": false, "processId": 1, "later": 1 }));
+    survives::<InstanceHealth>(
+        json!({ "healthy": true, "containerId": "c", "cpuTotalUsage": 1.0, "memoryUsage": 2.0,
+        "memoryMaxUsage": 3.0, "limit": 4.0, "networkRx": 5.0, "networkTx": 6.0, "later": 1 }),
+    );
     survives::<Acknowledged>(instance());
     survives::<Acknowledged>(json!({ "opStatus": "OK", "later": 1 }));
     survives::<Acknowledged>(Value::Null);

@@ -2,7 +2,7 @@
 
 use scramjet_client_blocking::{ErrorKind, ReplyError};
 
-use crate::cases::{Ask, Case, no_text, refused, too_large, useless};
+use crate::cases::{Ask, Case, encoded, no_text, refused, too_large, useless};
 use crate::server::{Act, Fault, ok, status};
 
 const EMPTY: &str = "0 sequences";
@@ -37,6 +37,7 @@ pub(crate) fn bodies() -> Vec<Case> {
     let nginx = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
                   <hr><center>nginx/1.24.0</center>\r\n</body>\r\n</html>\r\n";
     let escapes = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31mAll is well\r\u{8}\u{8}";
+    let compressed_chunks = ["Content-Encoding: gzip", "Transfer-Encoding: chunked"];
     let much = (4 << 20) - (64 << 10);
     vec![
         Case::fails(
@@ -200,26 +201,60 @@ pub(crate) fn bodies() -> Vec<Case> {
         Case::fails(
             "JSON that is compressed",
             compressed("gzip", gzip),
-            no_text,
-            "begins with",
+            encoded,
+            "Content-Encoding: gzip",
         ),
         Case::fails(
-            "JSON that is said to be compressed",
+            "JSON in an old compression",
             compressed("br", b"\x0b\x00\x80[]\x03"),
-            no_text,
-            "begins with",
+            encoded,
+            "Content-Encoding: br",
         ),
         Case::fails(
             "JSON in a compression that nobody asked for",
             compressed("zstd", zstd),
-            no_text,
-            "begins with",
+            encoded,
+            "turn off compression in the proxy",
         ),
-        Case::gives(
+        Case::fails(
             "JSON that is only said to be compressed",
             compressed("gzip", b"[]"),
+            encoded,
+            "Content-Encoding: gzip",
+        ),
+        Case::fails(
+            "a stream that is compressed",
+            compressed("gzip", gzip),
+            encoded,
+            "Content-Encoding: gzip",
+        )
+        .asking(Ask::Stream),
+        Case::fails(
+            "a compressed stream that never begins",
+            Fault::reply(status("200 OK", &compressed_chunks, b"")).and(Act::Wait),
+            encoded,
+            "Content-Encoding: gzip",
+        )
+        .asking(Ask::Stream),
+        Case::fails(
+            "lines that are compressed",
+            compressed("deflate", b"x\x9cK\xe4\x02\0\0l\0l"),
+            encoded,
+            "Content-Encoding: deflate",
+        )
+        .asking(Ask::Lines),
+        Case::fails(
+            "an encoding that forges a line",
+            compressed("gzip\t\u{202e}", gzip),
+            encoded,
+            r"Content-Encoding: gzip\t\u{202e}, which",
+        ),
+        Case::gives(
+            "JSON that is said not to be compressed",
+            compressed("identity", b"[]"),
             EMPTY,
         ),
+        Case::gives("an encoding without a name", compressed("", b"[]"), EMPTY),
         Case::fails(
             "an explanation that is compressed",
             refusal("404 Not Found", &["Content-Encoding: gzip"], gzip),
@@ -270,7 +305,29 @@ pub(crate) fn bodies() -> Vec<Case> {
             "an explanation that moves the cursor",
             refusal("500 Oh", &[], escapes.as_bytes()),
             refused::<500>,
-            "]0;title[2J31mAll is well",
+            r"]0;title\u{7}\u{1b}[2J\u{9b}31mAll is well\r\u{8}\u{8}",
+        ),
+        Case::fails(
+            "an explanation that forges a line and turns it around",
+            refusal("500 Oh", &[], "a\n2026-01-01 INFO fine\u{202e}".as_bytes()),
+            refused::<500>,
+            r"a\n2026-01-01 INFO fine\u{202e}",
+        ),
+        Case::fails(
+            "a pause until a day",
+            refusal(
+                "503 Oh",
+                &[
+                    "Date: Fri, 31 Dec 2027 23:59:29 GMT",
+                    "Retry-After: Fri, 31 Dec 2027 23:59:59 GMT",
+                ],
+                b"",
+            ),
+            |kind| {
+                matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal))
+                    if refusal.retry_after == Some(30))
+            },
+            "503 SERVER_ERROR: Oh",
         ),
         Case::fails(
             "an explanation that is cut off",

@@ -205,6 +205,11 @@ pub(crate) fn no_text(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Text { .. }))
 }
 
+/// A success whose body is compressed.
+pub(crate) fn encoded(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Reply(ReplyError::Encoded { .. }))
+}
+
 pub(crate) fn too_large(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::TooLarge { .. }))
 }

@@ -4,6 +4,7 @@ use scramjet_client_blocking::{ErrorKind, Phase, ReplyError};
 
 use crate::cases::{Ask, Case, refused, unread, useless};
 use crate::server::{Fault, ok, status};
+use crate::table::SECRET;
 
 const EMPTY: &str = "0 sequences";
 const TWO: &[&str] = &["Content-Length: 2"];
@@ -64,6 +65,28 @@ pub(crate) fn statuses() -> Vec<Case> {
             Fault::reply(status("304 Not Modified", &["Content-Length: 500"], b"")),
             refused::<304>,
             "304",
+        ),
+        Case::gives(
+            "a 204 with a length",
+            Fault::reply(status("204 No Content", &["Content-Length: 500"], b"")),
+            "deleted",
+        )
+        .asking(Ask::Deletion),
+        Case::gives(
+            "a 204 in chunks that never come",
+            Fault::reply(status(
+                "204 No Content",
+                &["Transfer-Encoding: chunked"],
+                b"",
+            )),
+            "deleted",
+        )
+        .asking(Ask::Deletion),
+        Case::fails(
+            "a 204 with a length where something is expected",
+            Fault::reply(status("204 No Content", &["Content-Length: 500"], b"")),
+            useless,
+            "begins with \"\"",
         ),
         Case::fails(
             "a 300",
@@ -271,6 +294,15 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
             to("302 Found", "file:///etc/passwd"),
             refused::<302>,
             says,
+        ),
+        Case::fails(
+            "a redirect with a secret",
+            to(
+                "302 Found",
+                &format!("https://u:{SECRET}@h/a?{SECRET}#{SECRET}"),
+            ),
+            refused::<302>,
+            "it redirects to …@h/a, and",
         ),
         Case::fails(
             "a redirect to nowhere",

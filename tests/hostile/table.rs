@@ -15,7 +15,7 @@ use crate::cases::{Case, Outcome};
 use crate::{bodies, framing, heads, statuses};
 
 /// What no server gets to see that it was not meant for.
-const SECRET: &str = "s3cret-t0ken";
+pub(crate) const SECRET: &str = "s3cret-t0ken";
 
 /// What the process may need at most beyond what it had.
 const MOST_MEMORY: u64 = 32 << 20;
@@ -63,6 +63,13 @@ fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
+/// Ends a line, or changes how it is shown.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 struct Played {
     outcome: String,
     time: Duration,
@@ -106,6 +113,7 @@ fn play(case: &Case, encrypted: bool) -> Played {
                 !text.contains(SECRET) && !format!("{error:?}").contains(SECRET),
                 "a secret is shown"
             );
+            assert!(!text.contains(is_unsafe), "{text:?} forges a line");
             assert!(text.len() < 4000, "{} bytes of words", text.len());
             text
         }

@@ -126,10 +126,13 @@ async function start() {
     // Set here, since the merge drops zeros.
     const config = service.getConfig();
     config.host.port = 0;
-    config.host.instancesServerPort = 0;
+    // A port alone would be opened on all interfaces, so this is the address as `listen` of Node.js takes it.
+    config.host.instancesServerPort = { port: 0, host: "127.0.0.1" };
     const host = await startHost({}, config, { identifyExisting: false });
     // Runners are told the port of the configuration, at each start of an instance.
-    config.host.instancesServerPort = host.socketServer.server.address().port;
+    const instances = host.socketServer.server.address();
+    if (instances.address !== "127.0.0.1") throw new Error(`instances can connect to ${instances.address}`);
+    config.host.instancesServerPort = instances.port;
     config.host.port = host.api.server.address().port;
 
     return `http://127.0.0.1:${config.host.port}${config.host.apiBase}`;

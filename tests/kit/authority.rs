@@ -78,6 +78,17 @@ impl Identity {
         }
     }
 
+    /// Returns one as `openssl req -x509` makes it: it vouches for itself as an authority.
+    pub fn self_signed_authority(names: &[&str]) -> Self {
+        let (key, mut params) = (key(), leaf(names, 2020, 2099));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            chain: vec![certificate.der().clone()],
+            key,
+        }
+    }
+
     /// The certificates in PEM, its own one first.
     pub fn pem(&self) -> String {
         self.chain

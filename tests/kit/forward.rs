@@ -1,7 +1,8 @@
-//! A forward proxy, which opens CONNECT tunnels, or does what the test says instead.
+//! A forward proxy, which opens CONNECT tunnels and passes on requests, or does what the test says
+//! instead.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -14,21 +15,30 @@ use crate::scripted::{Connection, ScriptedServer};
 /// A forward proxy on the loopback interface. It stops when it is dropped.
 pub struct ForwardProxy {
     server: ScriptedServer,
-    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
+    requests: Arc<Requests>,
 }
 
+type Requests = Mutex<Vec<ReceivedRequest>>;
+
+/// The only port to which proxies open tunnels, unless they are told otherwise.
+const TUNNEL_PORT: &str = ":443";
+
 impl ForwardProxy {
-    /// Starts a proxy that opens tunnels for `reachable` (`hub.example:443`) to the server with
-    /// this base URL, and refuses all others. `answer` is the head of the response to a CONNECT
-    /// request, with its empty line.
+    /// Starts a proxy that leads to `reachable` (`hub.example:443`), which is the server with this
+    /// base URL, and refuses all others. It opens tunnels to port 443 only, and passes on requests
+    /// in absolute form. `answer` is the head of the response to a CONNECT request, with its empty
+    /// line.
     pub fn start(reachable: &str, server: &str, answer: &str) -> Self {
         let (_, address) = server.split_once("://").expect("a base URL");
         let (address, _) = address.split_once('/').expect("a base URL");
         let (reachable, address, answer) =
             (reachable.to_owned(), address.to_owned(), answer.to_owned());
-        Self::scripted(move |request, client| {
-            if request.method == "CONNECT" && request.target == reachable {
-                let server = TcpStream::connect(&address).expect("a connection to the server");
+        Self::recording(move |request, client, requests| {
+            let connect = || TcpStream::connect(&address).expect("a connection to the server");
+            if request.method != "CONNECT" && path_at(&reachable, request).is_some() {
+                let _ = pass_on(&reachable, request, client, connect(), requests);
+            } else if request.target == reachable && reachable.ends_with(TUNNEL_PORT) {
+                let server = connect();
                 let _ = client.send(&answer);
                 join(client, server);
             } else {
@@ -41,16 +51,19 @@ impl ForwardProxy {
     pub fn scripted(
         handler: impl Fn(&ReceivedRequest, &mut Connection) + Send + Sync + 'static,
     ) -> Self {
-        let requests = Arc::<Mutex<Vec<ReceivedRequest>>>::default();
+        Self::recording(move |request, client, _| handler(request, client))
+    }
+
+    fn recording(
+        handler: impl Fn(&ReceivedRequest, &mut Connection, &Requests) + Send + Sync + 'static,
+    ) -> Self {
+        let requests = Arc::<Requests>::default();
         let server = ScriptedServer::start({
             let requests = Arc::clone(&requests);
             move |client| {
                 if let Ok(request) = client.read_head() {
-                    requests
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(request.clone());
-                    handler(&request, client);
+                    record(&requests, &request);
+                    handler(&request, client, &requests);
                 }
             }
         });
@@ -81,6 +94,75 @@ impl ForwardProxy {
     /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.server.connections()
+    }
+}
+
+fn record(requests: &Requests, request: &ReceivedRequest) {
+    let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+    requests.push(request.clone());
+}
+
+/// Returns the path of a request in absolute form to this host.
+fn path_at<'a>(reachable: &str, request: &'a ReceivedRequest) -> Option<&'a str> {
+    let rest = request.target.strip_prefix("http://")?;
+    let (host, path) = rest.split_at_checked(rest.find('/')?)?;
+    (host == reachable || format!("{host}:80") == reachable).then_some(path)
+}
+
+/// Passes on requests and their bodies as they come, and the responses without looking at them.
+fn pass_on(
+    reachable: &str,
+    first: &ReceivedRequest,
+    client: &mut Connection,
+    mut server: TcpStream,
+    requests: &Requests,
+) -> io::Result<()> {
+    let mut from_server = server.try_clone()?;
+    let to_client = client.socket().try_clone()?;
+    let back = thread::spawn(move || copy(&mut from_server, &to_client));
+    let mut request = first.clone();
+    let result = loop {
+        let path = path_at(reachable, &request).expect("the same host");
+        if let Err(error) = pass_on_one(path, &request, client, &mut server) {
+            break Err(error);
+        }
+        match client.read_head() {
+            Ok(next) => request = next,
+            Err(error) => break Err(error),
+        }
+        record(requests, &request);
+    };
+    let _ = server.shutdown(Shutdown::Write);
+    let _ = back.join();
+    result
+}
+
+fn pass_on_one(
+    path: &str,
+    request: &ReceivedRequest,
+    client: &mut Connection,
+    server: &mut TcpStream,
+) -> io::Result<()> {
+    let mut head = format!("{} {path} HTTP/1.1\r\n", request.method);
+    for (name, value) in &request.headers {
+        if !name.as_str().starts_with("proxy-") {
+            let value = value.to_str().expect("a header value in ASCII");
+            head += &format!("{name}: {value}\r\n");
+        }
+    }
+    server.write_all(format!("{head}\r\n").as_bytes())?;
+    if request.header("transfer-encoding").is_none() {
+        let mut whole = request.clone();
+        client.read_body(&mut whole)?;
+        return server.write_all(&whole.body);
+    }
+    loop {
+        let chunk = client.read_chunk()?;
+        let framed = [format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat();
+        server.write_all(&framed)?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io::{self, BufRead as _, BufReader, Read},
-    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -47,13 +46,14 @@ impl NodeProcess {
         command
             .arg(script)
             .args(arguments)
-            // Signals for this process are not for the script, and a hub can kill all its own as a group.
-            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env("NODE_NO_WARNINGS", "1")
             .envs(variables);
+        // Signals for this process are not for the script, and a hub can kill all its own as a group.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         // These make another hub of one, with other routes.
         for name in ["DEVELOPMENT", "SCRAMJET_DEVELOPMENT", "PRODUCTION"] {
             command.env_remove(name);

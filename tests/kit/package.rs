@@ -140,13 +140,11 @@ fn header(kind: EntryType, mode: u32, content: &[u8]) -> Header {
 
 /// Only whether a file can be executed is kept of its mode.
 fn mode(metadata: &fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    if metadata.permissions().mode() & 0o111 == 0 {
-        0o644
-    } else {
-        0o755
-    }
+    #[cfg(unix)]
+    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
+    #[cfg(not(unix))]
+    let executable = metadata.is_dir();
+    if executable { 0o755 } else { 0o644 }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::SendSequence;
 use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Phase, Upload};
 use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
@@ -117,7 +118,7 @@ fn get(host: &HostClient) -> Result<(), Error> {
 
 fn upload(host: &HostClient) -> Result<(), Error> {
     let (fed, reads) = Fed::new();
-    let result = host.send_sequence(Upload::reader(fed)).map(drop);
+    let result = host.send(&SendSequence, Upload::reader(fed)).map(drop);
     assert!(
         !reads.go_on(Duration::ZERO),
         "the data was read without a connection"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::core::SendInput;
+use scramjet_client_blocking::core::{SendInput, SendSequence};
 use scramjet_client_blocking::{
     ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Phase, ReplyError, Upload,
     WriteOptions,
@@ -317,8 +317,8 @@ const CALLS: [(&str, Call); 3] = [
             .map(|((), bytes)| assert_eq!(bytes, length))
     }),
     ("a sequence", |host, fed, length| {
-        host.send_sequence(Upload::reader(fed.take(length)).expect_continue())
-            .map(drop)
+        let package = Upload::reader(fed.take(length)).expect_continue();
+        host.send(&SendSequence, package).map(drop)
     }),
 ];
 
@@ -484,9 +484,9 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
     for asked in [false, true] {
         let upload = || {
             if asked {
-                Upload::bytes("data").expect_continue()
+                Upload::bytes(*b"\x1f\x8bdata").expect_continue()
             } else {
-                Upload::bytes("data")
+                Upload::bytes(*b"\x1f\x8bdata")
             }
         };
         let input = || {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::{OverwriteSequence, SendSequence, SequenceId};
 use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input, Upload};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
@@ -81,7 +82,7 @@ struct Refusal {
 fn refusals() -> [Refusal; 4] {
     [
         Refusal {
-            call: |host, upload| host.send_sequence(upload).map(drop),
+            call: |host, upload| host.send(&SendSequence, upload).map(drop),
             answer: || {
                 let body =
                     br#"{"error":{"code":"PRERUNNER_ERROR","data":"Invalid pkg tar.gz archive"}}"#;
@@ -119,7 +120,10 @@ fn refusals() -> [Refusal; 4] {
             says: "Invalid content-type",
         },
         Refusal {
-            call: |host, upload| host.sequence("s")?.overwrite(upload).map(drop),
+            call: |host, upload| {
+                let id = SequenceId::new("s")?;
+                host.send(&OverwriteSequence { id: &id }, upload).map(drop)
+            },
             answer: || {
                 response(
                     "409 Conflict",
@@ -363,7 +367,10 @@ fn a_refusal_may_come_in_pieces() {
                     } else {
                         Upload::sized_reader(fed, 1 << 30)
                     };
-                    let error = host(&server).send_sequence(upload).map(drop).unwrap_err();
+                    let error = host(&server)
+                        .send(&SendSequence, upload)
+                        .map(drop)
+                        .unwrap_err();
                     let took = said.take().elapsed();
                     telling.join().unwrap();
                     over.give();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use scramjet_client_blocking::core::SendSequence;
 use scramjet_client_blocking::{
     CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Phase, Upload,
 };
@@ -161,11 +162,11 @@ fn read(host: &HostClient, _: Fed) -> Result<(), Error> {
 }
 
 fn chunked(host: &HostClient, fed: Fed) -> Result<(), Error> {
-    host.send_sequence(Upload::reader(fed)).map(drop)
+    host.send(&SendSequence, Upload::reader(fed)).map(drop)
 }
 
 fn sized(host: &HostClient, fed: Fed) -> Result<(), Error> {
-    host.send_sequence(Upload::sized_reader(fed, 1 << 30))
+    host.send(&SendSequence, Upload::sized_reader(fed, 1 << 30))
         .map(drop)
 }
 

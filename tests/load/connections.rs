@@ -25,6 +25,9 @@ const CERTIFICATE: &str = "TEST_LOAD_CHILD_CERTIFICATE";
 /// More than the test program itself has open.
 const FEW_FILES: u32 = 24;
 
+/// The beginning of a package.
+const GZIP: &[u8] = b"\x1f\x8b";
+
 /// The client of the process that only has a client.
 fn client(url: &str) -> HostClientBuilder {
     let mut host = HostClient::builder(url).hub_version("1.0.1");
@@ -230,7 +233,7 @@ fn ends() -> Ends {
             while stream.read(&mut [0; 4096]).is_ok() {}
         }),
         ("a refused upload", |host| {
-            let upload = Upload::reader(io::repeat(b'.').take(MEGABYTE));
+            let upload = Upload::reader(GZIP.chain(io::repeat(b'.')).take(MEGABYTE));
             let error = host
                 .sequence("refuses")
                 .unwrap()
@@ -239,7 +242,7 @@ fn ends() -> Ends {
             assert!(error.api().is_some(), "{error:?}");
         }),
         ("a refused upload on a connection that stays open", |host| {
-            let upload = Upload::sized_reader(io::repeat(b'.'), 2 * MEGABYTE);
+            let upload = Upload::sized_reader(GZIP.chain(io::repeat(b'.')), 2 * MEGABYTE);
             let error = host
                 .sequence("full")
                 .unwrap()
@@ -249,7 +252,7 @@ fn ends() -> Ends {
         }),
         ("an upload that is cancelled", |host| {
             let token = CancelToken::new();
-            let upload = Upload::reader(Cancels(token.clone()));
+            let upload = Upload::reader(GZIP.chain(Cancels(token.clone())));
             let error = host
                 .sequence("x")
                 .unwrap()
@@ -262,12 +265,13 @@ fn ends() -> Ends {
             let error = host
                 .sequence("x")
                 .unwrap()
-                .overwrite(Upload::sized_reader(&b"half"[..], 8))
+                .overwrite(Upload::sized_reader(GZIP, 4))
                 .unwrap_err();
             assert!(error.api().is_none(), "{error:?}");
         }),
         ("an upload whose data is lost in a panic", |host| {
-            let upload = || Upload::reader(io::repeat(b'.').take(MEGABYTE).chain(Panics));
+            let upload =
+                || Upload::reader(GZIP.chain(io::repeat(b'.').take(MEGABYTE)).chain(Panics));
             assert!(catch_unwind(|| host.sequence("x").unwrap().overwrite(upload())).is_err());
         }),
         ("a body that is cut", |host| {

@@ -14,7 +14,7 @@ use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use crate::crooked;
 use crate::helpers::{Mailbox, within};
 
-const PACKAGE: &[u8] = b"a package";
+const PACKAGE: &[u8] = b"\x1f\x8ba package";
 
 /// Whether a request may be sent twice.
 #[derive(Clone, Copy, Debug, PartialEq)]

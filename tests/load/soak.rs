@@ -26,6 +26,9 @@ use crate::scene::{alone, files, resident, settles, sockets, threads};
 
 const THREADS: usize = 64;
 
+/// The beginning of a package.
+const GZIP: &[u8] = b"\x1f\x8b";
+
 /// How many of them call a hub, where there is one. The others call a server that is not as good.
 const ON_HUB: usize = 16;
 
@@ -89,7 +92,7 @@ impl Caller {
     fn call_server(&mut self) -> Result<(), String> {
         let host = &self.host;
         let instance = |id: &str| host.instance(id).unwrap();
-        let megabyte = || Upload::reader(io::repeat(b'.').take(1 << 20));
+        let megabyte = || Upload::reader(GZIP.chain(io::repeat(b'.')).take(1 << 20));
         match self.dice.below(22) {
             0 | 1 => fine(host.version()),
             2 => fine(host.list_sequences()),
@@ -145,7 +148,7 @@ impl Caller {
                 host.sequence("silent")
                     .unwrap()
                     .with_cancel(&self.token())
-                    .overwrite(Upload::reader(io::repeat(b'.'))),
+                    .overwrite(Upload::reader(GZIP.chain(io::repeat(b'.')))),
             ),
         }
     }

@@ -70,7 +70,9 @@ fn pull<D: Decode<Item: Debug>>(
 fn in_words(error: &ReplyError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
+    let mut causes = 1;
     while let Some(error) = cause {
+        causes += 1;
         text += &format!("\n{error}");
         cause = error.source();
     }
@@ -80,7 +82,7 @@ fn in_words(error: &ReplyError) -> String {
         text.chars().count()
     );
     assert!(
-        !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'),
+        text.lines().count() == causes && !text.contains(|c: char| c.is_control() && c != '\n'),
         "{text:?} moves the cursor"
     );
     format!("{error:?}: {text}")
@@ -99,7 +101,8 @@ fn read<D: Decode<Item: Debug>>(
         error: None,
     };
     let success = said.status.is_success();
-    assert_eq!(reply.is_success(), success);
+    let encoded = said.headers.contains_key(header::CONTENT_ENCODING);
+    assert!(reply.is_success() == success || success && encoded);
     let mut fed = 0;
     let mut last = None;
     for piece in said.body.chunks(size.max(1)) {
@@ -129,7 +132,8 @@ fn read<D: Decode<Item: Debug>>(
                 .headers
                 .get(header::CONTENT_LENGTH)
                 .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-            let framed = !said.headers.contains_key(header::TRANSFER_ENCODING);
+            let framed = !said.headers.contains_key(header::TRANSFER_ENCODING)
+                && said.status != StatusCode::NO_CONTENT;
             assert!(
                 !framed || length.is_none_or(|length| said.body.len() >= length),
                 "it is shorter than was announced"

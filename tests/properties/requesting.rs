@@ -310,7 +310,12 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
             text,
         );
     }
-    for content_type in [ContentType::Text, ContentType::Bytes, ContentType::Ndjson] {
+    for content_type in [
+        ContentType::Text,
+        ContentType::Bytes,
+        ContentType::Ndjson,
+        ContentType::TextNdjson,
+    ] {
         let own = ("content-type", content_type.as_str());
         judge(
             hub.sent(
@@ -397,7 +402,12 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
     let good = is_addressable(text);
     assert_eq!(TopicName::new(text).is_ok(), good, "{text:?}");
     let name = &unchecked(text);
-    for content_type in [ContentType::Text, ContentType::Bytes, ContentType::Ndjson] {
+    for content_type in [
+        ContentType::Text,
+        ContentType::Bytes,
+        ContentType::Ndjson,
+        ContentType::TextNdjson,
+    ] {
         let own = ("content-type", content_type.as_str());
         judge(
             hub.sent(

@@ -141,13 +141,15 @@ fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
             );
             assert_eq!(
                 error.proxy().unwrap().problem(),
-                ProxyProblem::NotAProxy,
+                ProxyProblem::Refused(403.try_into().unwrap()),
                 "{error:?}"
             );
         });
         return;
     }
-    let proxy = ForwardProxy::scripted(|_, _| {});
+    let proxy = ForwardProxy::scripted(|_, client| {
+        let _ = client.send("HTTP/1.1 403 Forbidden\r\n\r\n");
+    });
     let excepted = "x , [::FFFF:127.0.0.1]:1";
     let address = proxy.address();
     let mut variables = NONE.to_vec();
@@ -163,6 +165,6 @@ fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
             .iter()
             .map(|request| request.target.clone())
             .collect::<Vec<_>>(),
-        [format!("{THIS}:2")]
+        [format!("http://{THIS}:2/api/v1/version")]
     );
 }

@@ -10,5 +10,6 @@ mod environment;
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
 mod proxies;
+mod remedies;
 mod scene;
 mod settings;

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, ProxyProblem, TlsProblem,
-    Upload,
+    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, Proxy, ProxyProblem,
+    TlsProblem, Upload, UreqConfig, UreqTransport,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::Authority;
@@ -38,7 +38,8 @@ fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
     for _ in 0..2 {
         host.version()
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));
-        host.send_sequence(Upload::reader(std::io::repeat(b'x').take(300_000)))
+        let package = (&b"\x1f\x8b"[..]).chain(std::io::repeat(b'x'));
+        host.send_sequence(Upload::reader(package.take(300_000)))
             .unwrap_err();
     }
     for length in [0, 300_000, 0, 300_000] {
@@ -84,7 +85,7 @@ fn asked_for(what: &str, proxy: &ForwardProxy, hub: &str) {
 }
 
 #[test]
-fn http_hubs_are_reached_through_a_proxy() {
+fn requests_to_http_hubs_are_sent_to_the_proxy() {
     within("calls", || {
         for (url, target) in [
             ("http://hub.invalid:8000/api/v1", "hub.invalid:8000"),
@@ -94,8 +95,51 @@ fn http_hubs_are_reached_through_a_proxy() {
             let hub = Hub::plain();
             let proxy = ForwardProxy::start(target, &hub.server.url(), ESTABLISHED);
             works(url, through(&proxy, url), &hub);
-            asked_for(url, &proxy, target);
+            let asked = proxy.requests();
+            let lines: Vec<_> = asked
+                .iter()
+                .map(|asked| format!("{} {}", asked.method, asked.target))
+                .collect();
+            let both = [format!("GET {url}/version"), format!("POST {url}/sequence")];
+            assert_eq!(lines, [both.clone(), both].concat());
+            let authority = url
+                .trim_start_matches("http://")
+                .trim_end_matches("/api/v1");
+            for asked in asked {
+                // The proxy gets its own credentials, and passes on those of the hub.
+                assert_eq!(asked.header("proxy-authorization"), Some(IN_HEADER));
+                assert_eq!(asked.header("authorization"), Some("Bearer the-token"));
+                assert_eq!(asked.header("host"), Some(authority));
+            }
+            assert_eq!((proxy.connections(), hub.server.connections()), (1, 1));
         }
+    });
+}
+
+/// Each hub has connections of its own, also through the same proxy.
+#[test]
+fn connections_through_a_proxy_are_not_shared_by_hubs() {
+    within("calls", || {
+        let hub = Hub::plain();
+        let proxy = ForwardProxy::start("hub.invalid:8000", &hub.server.url(), ESTABLISHED);
+        let mut config = UreqConfig::default();
+        config.proxy = Proxy::Url(proxy.url());
+        let transport = Arc::new(UreqTransport::new(&config).unwrap());
+        let client = |url: &str| {
+            let builder = HostClient::builder(url).transport(Arc::clone(&transport) as _);
+            builder.build().unwrap()
+        };
+        let [reached, other] =
+            ["hub", "other"].map(|name| client(&format!("http://{name}.invalid:8000")));
+        reached.version().unwrap();
+        let error = other.version().unwrap_err();
+        assert_eq!(
+            error.proxy().unwrap().problem(),
+            ProxyProblem::Refused(403.try_into().unwrap())
+        );
+        reached.version().unwrap();
+        // The refused call was not repeated.
+        assert_eq!((proxy.connections(), proxy.requests().len()), (2, 3));
     });
 }
 
@@ -104,7 +148,7 @@ fn https_hubs_are_reached_through_a_proxy() {
     within("calls", || {
         let authority = Authority::new("ours");
         for (url, target) in [
-            ("https://hub.invalid:8443/api/v1", "hub.invalid:8443"),
+            ("https://hub.invalid:443/api/v1", "hub.invalid:443"),
             ("https://hub.invalid/api/v1", "hub.invalid:443"),
         ] {
             for &backend in BACKENDS {
@@ -141,11 +185,10 @@ fn a_proxy_that_is_named_leads_everywhere() {
         for address in [proxy.url(), proxy.address()] {
             succeeds("named", HostClient::builder(&url).proxy(address));
         }
-        assert!(
-            proxy.requests().iter().all(
-                |asked| asked.target == target && asked.header("proxy-authorization").is_none()
-            )
-        );
+        assert!(proxy.requests().iter().all(|asked| {
+            asked.target == format!("http://{target}/api/v1/version")
+                && asked.header("proxy-authorization").is_none()
+        }));
         assert_eq!((proxy.connections(), hub.server.connections()), (2, 2));
     });
 }
@@ -163,13 +206,11 @@ fn proxies_say_yes_in_many_ways() {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
-            let hub = Hub::plain();
-            let proxy = ForwardProxy::start("hub.invalid:8000", &hub.server.url(), answer);
-            works(
-                answer,
-                through(&proxy, "http://hub.invalid:8000/api/v1"),
-                &hub,
-            );
+            let authority = Authority::new("ours");
+            let hub = Hub::tls(&authority.identity(&[NAME]));
+            let proxy = ForwardProxy::start("hub.invalid:443", &hub.server.url(), answer);
+            let client = through(&proxy, "https://hub.invalid/api/v1");
+            works(answer, client.ca_certificate_pem(authority.pem()), &hub);
         }
     });
 }
@@ -291,25 +332,136 @@ fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: 
 }
 
 #[test]
-fn a_proxy_that_does_not_lead_to_the_hub_is_told() {
+fn a_proxy_that_opens_no_tunnel_is_told() {
     within("calls", || {
         for (what, handler, problem, says) in refusals() {
-            for scheme in ["http", "https"] {
-                let proxy = ForwardProxy::scripted(handler);
-                let error = fails(
-                    what,
-                    through(&proxy, &format!("{scheme}://hub.invalid:8000/api/v1")),
+            let proxy = ForwardProxy::scripted(handler);
+            let error = fails(what, through(&proxy, "https://hub.invalid:8000/api/v1"));
+            is_told(what, &error, problem, says, &proxy.url());
+            assert!(
+                proxy
+                    .requests()
+                    .iter()
+                    .all(|asked| asked.method == "CONNECT"
+                        && asked.header("authorization").is_none()),
+                "{what}"
+            );
+        }
+    });
+}
+
+/// Tinyproxy closes the connection after each response, and does not announce it. A request that is
+/// sent before the end of the connection arrives would be lost.
+#[test]
+fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
+    within("calls", || {
+        for (header, connections) in [
+            ("Via: 1.1 tinyproxy", 3),
+            ("Connection: keep-alive", 1),
+            ("Proxy-Connection: Keep-Alive", 1),
+        ] {
+            let proxy = ForwardProxy::scripted(move |_, client| {
+                let body = r#"{"version":"1.0.1"}"#;
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {length}\r\n\r\n{body}"
                 );
-                is_told(what, &error, problem, says, &proxy.url());
-                assert!(
-                    proxy
-                        .requests()
-                        .iter()
-                        .all(|asked| asked.method == "CONNECT"
-                            && asked.header("authorization").is_none()),
-                    "{what}"
-                );
+                while client.send(&answer).is_ok() && client.read_head().is_ok() {}
+            });
+            let host = through(&proxy, "http://hub.invalid/api/v1")
+                .build()
+                .unwrap();
+            for _ in 0..3 {
+                host.version().unwrap();
             }
+            assert_eq!(proxy.connections(), connections, "{header}");
+        }
+    });
+}
+
+/// What comes instead of a response of an `http` hub, and what is said of it.
+#[test]
+fn a_proxy_that_refuses_a_request_is_told() {
+    within("calls", || {
+        for (what, handler, problem, says) in refusals() {
+            let proxy = ForwardProxy::scripted(handler);
+            let error = fails(what, through(&proxy, "http://hub.invalid:8000/api/v1"));
+            match problem {
+                ProxyProblem::Refused(status) if status.is_server_error() => {
+                    may_be_passed_on(what, &error, &proxy.url());
+                    assert!(error.is_retryable(), "{what}: {error:?}");
+                }
+                // It may be the hub's, or of a gateway in front of it.
+                ProxyProblem::Refused(status) if status.is_redirection() => {
+                    let refusal = error.api().unwrap();
+                    assert!(
+                        refusal.message.contains("http://login.invalid"),
+                        "{refusal}"
+                    );
+                }
+                ProxyProblem::Refused(_) => is_told(what, &error, problem, says, &proxy.url()),
+                // It may be the hub that closed the connection, or speaks so.
+                _ => {
+                    assert!(error.proxy().is_none(), "{what}: {error:?}");
+                    assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
+                }
+            }
+        }
+        let refuses = refusals().remove(2).1;
+        let proxy = ForwardProxy::scripted(refuses);
+        let host = through(&proxy, "http://hub.invalid:8000/api/v1")
+            .build()
+            .unwrap();
+        // An upload that the proxy may have passed on is not repeated, and a question is.
+        let error = host
+            .send_sequence(Upload::bytes(b"\x1f\x8b"))
+            .map(drop)
+            .unwrap_err();
+        may_be_passed_on("an upload", &error, &proxy.url());
+        assert!(
+            error.attempt_count() == 1 && !error.is_retryable(),
+            "{error:?}"
+        );
+        let error = host.version().unwrap_err();
+        may_be_passed_on("a question", &error, &proxy.url());
+        assert_eq!(error.attempt_count(), 3, "{error:?}");
+    });
+}
+
+/// The error of a proxy that answered 502 for an `http` hub.
+fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
+    let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
+    let says = format!("the proxy {proxy} got no response from hub.invalid:8000: 502 Bad Gateway");
+    assert_eq!(told.to_string(), says, "{what}");
+    assert_eq!(
+        told.problem(),
+        ProxyProblem::Refused(502.try_into().unwrap())
+    );
+    assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
+    let text = error.to_string();
+    assert!(text.contains("the hub may have acted upon it"), "{text}");
+    let text = format!("{error:?} {told:?}");
+    assert!(
+        SECRETS.iter().all(|secret| !text.contains(secret)),
+        "{text}"
+    );
+}
+
+/// A refusal of the hub is the hub's, also through a proxy.
+#[test]
+fn a_refusal_of_a_hub_behind_a_proxy_is_the_hubs() {
+    within("calls", || {
+        for status in [403, 404, 500, 502, 503, 504] {
+            let proxy = ForwardProxy::scripted(move |_, client| {
+                let _ = client.send(format!(
+                    "HTTP/1.1 {status} x\r\nAccess-Control-Allow-Origin: *\r\n\
+                     Content-Length: 14\r\n\r\n{{\"error\":\"no\"}}"
+                ));
+            });
+            let error = fails("a hub", through(&proxy, "http://hub.invalid:8000/api/v1"));
+            assert!(error.proxy().is_none(), "{error:?}");
+            let refusal = error.api().unwrap();
+            assert_eq!((refusal.status.as_u16(), &*refusal.message), (status, "no"));
         }
     });
 }
@@ -379,7 +531,7 @@ const LIMIT: Duration = Duration::from_millis(200);
 fn a_proxy_has_no_longer_than_the_call() {
     within("calls", || {
         for (what, handler) in delays() {
-            for scheme in ["http", "https"] {
+            {
                 let asked = Mailbox::new();
                 let proxy = ForwardProxy::scripted({
                     let asked = Arc::clone(&asked);
@@ -388,8 +540,8 @@ fn a_proxy_has_no_longer_than_the_call() {
                         handler(request, client);
                     }
                 });
-                let hub = format!("{scheme}://hub.invalid:8000/api/v1");
-                let host = through(&proxy, &hub).build().unwrap();
+                let hub = "https://hub.invalid:8000/api/v1";
+                let host = through(&proxy, hub).build().unwrap();
                 let error = host.with_deadline(LIMIT).version().unwrap_err();
                 assert!(
                     matches!(error.kind(), ErrorKind::Deadline { .. })
@@ -397,7 +549,7 @@ fn a_proxy_has_no_longer_than_the_call() {
                     "{what}: {error:?}"
                 );
 
-                let error = fails(what, through(&proxy, &hub).connect_timeout(LIMIT));
+                let error = fails(what, through(&proxy, hub).connect_timeout(LIMIT));
                 assert!(error.is_timeout(), "{what}: {error:?}");
                 is_told(
                     what,
@@ -426,10 +578,42 @@ fn a_proxy_has_no_longer_than_the_call() {
 }
 
 #[test]
+fn a_request_that_a_proxy_passes_on_has_no_longer_than_the_call() {
+    within("calls", || {
+        for (what, handler) in delays() {
+            let proxy = ForwardProxy::scripted(handler);
+            let builder = through(&proxy, "http://hub.invalid:8000/api/v1");
+            let host = builder.retry(None).build().unwrap();
+            let error = host.with_deadline(LIMIT).version().unwrap_err();
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Deadline {
+                        phase: Phase::Wait,
+                        ..
+                    }
+                ),
+                "{what}: {error:?}"
+            );
+            let token = CancelToken::new();
+            let calling = thread::spawn({
+                let host = host.with_cancel(&token);
+                move || host.version().unwrap_err()
+            });
+            while proxy.requests().len() < 2 {
+                thread::yield_now();
+            }
+            token.cancel();
+            assert!(calling.join().unwrap().is_cancelled(), "{what}");
+        }
+    });
+}
+
+#[test]
 fn a_silent_proxy_is_left_after_the_idle_timeout() {
     within("a call", || {
         let proxy = ForwardProxy::scripted(delays()[0].1);
-        let host = through(&proxy, "http://hub.invalid:8000/api/v1")
+        let host = through(&proxy, "https://hub.invalid:8000/api/v1")
             .build()
             .unwrap();
         let error = host.with_idle_timeout(LIMIT).version().unwrap_err();

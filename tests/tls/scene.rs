@@ -50,10 +50,9 @@ impl Hub {
             move |connection| {
                 while let Ok(request) = connection.read_request() {
                     requests.put(request);
-                    if connection
-                        .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
-                        .is_err()
-                    {
+                    let keep_alive = [("Connection", "keep-alive")];
+                    let answer = response("200 OK", &keep_alive, br#"{"version":"1.0.1"}"#);
+                    if connection.send(answer).is_err() {
                         break;
                     }
                 }

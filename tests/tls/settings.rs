@@ -59,7 +59,7 @@ fn rows(
             "DER",
             hub().ca_certificate_pem([0x30, 0x82, 1, 2, 0xff, 0]),
             "ca_certificates",
-            "there is no certificate in it",
+            "it is binary, and not PEM",
         ),
         (
             "a key alone",

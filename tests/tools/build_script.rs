@@ -63,9 +63,13 @@ impl Project {
     }
 
     fn cargo(&self, hub: Option<&str>) -> Output {
+        self.cargo_with(&["run", "--offline", "--quiet"], hub)
+    }
+
+    fn cargo_with(&self, args: &[&str], hub: Option<&str>) -> Output {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            .args(["run", "--offline", "--quiet"])
+            .args(args)
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", &self.target);
         // What cargo has set for this test is not meant for another build.
@@ -167,7 +171,11 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     let url = server.url();
     let seen = || std::mem::take(&mut *seen.lock().unwrap());
 
-    assert!(project.run(None).ends_with(" bytes, not deployed"));
+    assert!(
+        project
+            .run(None)
+            .ends_with(" bytes, not deployed: no hub was asked for")
+    );
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
 
@@ -206,13 +214,40 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     }
     fs::remove_file(project.dir.join("sequence/package.json")).unwrap();
     project.write("package.json", r#"{"main":"index.js"}"#);
+    // The hub is away: it is packed, and the reason is told to cargo and to the program.
     drop(server);
-    let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
+    let output = project.cargo_with(&["run", "--offline"], Some(&url));
+    let [said, warned] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     let told = format!(
-        "was not deployed to {url}; start a hub there, or let the build script only pack it"
+        "was not deployed to {url}; start a hub there, or let the build script only pack it: "
     );
+    for (text, begin) in [(&said, " bytes, not deployed: "), (&warned, "warning: ")] {
+        let line = text
+            .lines()
+            .find(|line| line.contains(begin) && line.contains(&told));
+        let line = line.unwrap_or_else(|| panic!("{text}"));
+        assert!(
+            line.contains("could not connect") && line.contains("refused"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_build_script_fails_if_a_hub_refuses_its_package() {
+    let project = Project::new("refused");
+    let server = serving(|_: &ReceivedRequest| {
+        let json = [
+            ("content-type", "application/json"),
+            ("access-control-allow-origin", "*"),
+        ];
+        response("401 Unauthorized", &json, br#"{"error":"no"}"#)
+    });
+    let output = project.cargo(Some(&server.url()));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        text.contains(&told) && text.contains("could not connect"),
+        !output.status.success() && text.contains("was refused: 401"),
         "{text}"
     );
 }
@@ -253,6 +288,14 @@ fn a_build_script_says_how_it_is_packed_named_and_kept() {
     // What was built meanwhile is no part of it, and it is asked for with every build.
     assert_eq!(project.run(Some(&url)), first);
     assert_eq!(seen(), ["GET sequence/s1"]);
+
+    // `deploy` alone fails if the hub is away.
+    drop(server);
+    let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
+    assert!(
+        text.contains(&format!("was not deployed to {url}; start a hub there")),
+        "{text}"
+    );
 
     fs::write(project.dir.join("build.rs"), script("my seq")).unwrap();
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();

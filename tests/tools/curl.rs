@@ -136,7 +136,7 @@ fn goldens() -> &'static [Golden] {
 fn golden<O: Operation<Payload: Sent>>(variant: &str, hub: &Endpoint, operation: &O) -> Golden {
     let (head, payload) = hub.request(operation).unwrap().into_parts();
     payload.send::<O>(Description::from_parts(head, ()), PhantomData);
-    let dry_run = DryRun::new(hub.request(operation).unwrap());
+    let dry_run = DryRun::new(hub.request(operation).unwrap()).with_values();
     Golden {
         name: format!("{} {variant}", O::NAME).trim_end().to_owned(),
         dry_run,
@@ -152,7 +152,6 @@ fn at_arrivals(command: &str) -> String {
         ("https://example.com", &root_of_arrivals()),
         ("Bearer ***", "Bearer s3cret"),
         ("x-revoke: ***", "x-revoke: KEY"),
-        (r#""accessKey":"***""#, r#""accessKey":"K""#),
     ] {
         command = command.replace(shown, meant);
     }
@@ -192,10 +191,6 @@ fn without_user_agent(mut request: ReceivedRequest) -> ReceivedRequest {
     request
 }
 
-fn value(body: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(body).unwrap()
-}
-
 fn has_curl() -> bool {
     let found = Command::new("curl")
         .arg("--version")
@@ -233,10 +228,7 @@ fn the_command_sends_what_the_client_sends() {
         for form in forms.into_iter().flatten() {
             let command = at_arrivals(&form.replace("# *** stands", "# secrets stand"));
             let by_curl = without_user_agent(run(&command, &upload()));
-            // What was written anew, without a secret, may have its members in another order.
-            let same = by_curl.body == expected.body
-                || dry_run.hidden() == ["accessKey"]
-                    && value(&by_curl.body) == value(&expected.body);
+            let same = by_curl.body == expected.body;
             assert!(same, "{name}: {command}: another body");
             assert_eq!(
                 (by_curl.method, by_curl.target, by_curl.headers),
@@ -288,7 +280,7 @@ fn the_commands_are_the_golden_ones() {
         .iter()
         .map(|golden| format!("# {}\n{}\n", golden.name, golden.dry_run))
         .collect();
-    for secret in ["s3cret", "KEY", "\"K\""] {
+    for secret in ["s3cret", "KEY"] {
         assert!(!text.contains(secret), "{secret}");
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/curl.sh");

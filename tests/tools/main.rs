@@ -2,9 +2,14 @@
 
 mod build_script;
 mod configured;
+#[cfg(unix)]
+mod ctrl_c;
 mod curl;
+mod defaults;
 mod deploying;
+mod endless;
 mod folder;
+mod folders;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
@@ -12,3 +17,4 @@ mod ignoring;
 mod packing;
 mod progress;
 mod refusing;
+mod written;

@@ -49,7 +49,7 @@ fn assert_told(told: &Told, bytes: u64, total: Option<u64>) {
 #[test]
 fn an_upload_tells_how_far_it_has_come() {
     let folder = Folder::new("upload-progress");
-    let content = vec![b'x'; 1_000_000];
+    let content = b"\x1f\x8b".repeat(500_000);
     let path = folder.file("package", &content);
     let (server, requests) = recording(br#"{"id":"s"}"#);
     let host = HostClient::new(server.url()).unwrap();
@@ -100,7 +100,7 @@ fn an_upload_ends_where_it_is_asked_to_and_is_not_taken_for_whole() {
                 }
             });
             let (told, report) = telling(move |progress| progress.bytes < limit);
-            let upload = Upload::bytes(vec![b'x'; 300_000]).progress(report);
+            let upload = Upload::bytes(b"\x1f\x8b".repeat(150_000)).progress(report);
             let error = HostClient::new(server.url())
                 .unwrap()
                 .send_sequence(upload)

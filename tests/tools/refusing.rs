@@ -23,7 +23,7 @@ fn refused(folder: &Folder) -> PackError {
 
 /// What is said of `package.json`.
 fn problem(content: &str) -> String {
-    let folder = sequence("manifest", &[("package.json", content), ("sub/x", ".")]);
+    let folder = sequence("manifest", &[("package.json", content), ("sub.js/x", ".")]);
     let error = refused(&folder);
     let expected = format!(
         "{} cannot be used: ",
@@ -70,8 +70,10 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
             r#"{"main":"/index.js"}"#,
             r#""main" is "/index.js": it is absolute, and the hub has other folders"#,
         ),
-        (r#"{"main":"sub"}"#, r#""main" is "sub": it is not a file"#),
-        (r#"{"main":"."}"#, r#""main" is ".": it is not a file"#),
+        (
+            r#"{"main":"sub.js"}"#,
+            r#""main" is "sub.js": it is not a file"#,
+        ),
         (
             r#"{"main":"index.js","name":["x"]}"#,
             r#""name" is ["x"], which is not a text"#,
@@ -97,10 +99,6 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
             "x".repeat(1 << 20)
         )),
         "it is larger than 1 MiB"
-    );
-    assert_eq!(
-        problem(r#"{"main":"node_modules/x"}"#),
-        r#""main" is "node_modules/x": what it leads to is not in the package"#
     );
 
     let folder = sequence("no-manifest", &[(".siignore", "package.json")]);
@@ -133,6 +131,56 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
     assert_eq!(
         told(refused(&folder)),
         r#""main" is "index.js": what it leads to is not in the package"#
+    );
+}
+
+/// Runners remove `.js` from the end of `main` and add it again.
+#[test]
+fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
+    let folder = sequence("main", &[("sub/x", "."), ("both", "."), ("both.js", ".")]);
+    let with = |engines: &str, main: &str| {
+        let manifest = format!(r#"{{"engines":{engines},"main":{main:?}}}"#);
+        add(&folder, &[("package.json", &manifest)]);
+        Package::from_dir(&folder.0).map(drop)
+    };
+    for main in [
+        "index.mjs",
+        "index.cjs",
+        "start",
+        "INDEX.JS",
+        "main.py",
+        "sub",
+        ".",
+    ] {
+        if main != "sub" && main != "." {
+            add(&folder, &[(main, ".")]);
+        }
+        for engines in ["{}", r#"{"node":">=16"}"#] {
+            let error = with(engines, main).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{} cannot be used: \"main\" is {main:?}, and hubs start files that end in .js \
+                     only: \"{main}.js\" must exist, or \"main\" name another file",
+                    folder.0.join("package.json").display()
+                )
+            );
+        }
+    }
+    for main in ["index.js", "./index.js", "index", "both"] {
+        with("{}", main).unwrap();
+    }
+    // The runner of Python takes the name as it is.
+    with(r#"{"python3":"3.8"}"#, "main.py").unwrap();
+    assert!(with(r#"{"python3":"3.8"}"#, "main").is_err());
+}
+
+#[test]
+fn a_package_json_with_a_byte_order_mark_is_refused_as_such() {
+    assert_eq!(
+        problem("\u{feff}{ \"main\": \"index.js\" }"),
+        "it begins with a byte order mark, and a hub takes that for wrong JSON; save it as UTF-8 \
+         without one"
     );
 }
 
@@ -170,6 +218,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
     let name = root.0.file_name().unwrap().to_str().unwrap().to_owned();
     // Real ones on this machine, but not on the hub.
     let inside = root.0.join("index.js");
+    let outside = "it leads out of the folder, and follow_outside_links is not set";
     for (at, target, problem) in [
         (
             "link",
@@ -181,14 +230,10 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
             inside.to_str().unwrap(),
             "it is absolute, and the hub has other folders",
         ),
-        ("link", "../elsewhere", "it leads out of the folder"),
-        ("lib/link", "../../elsewhere", "it leads out of the folder"),
-        (
-            "link",
-            &format!("../{name}/index.js"),
-            "it leads out of the folder",
-        ),
-        ("link", "lib/deep/../../../x", "it leads out of the folder"),
+        ("link", "../elsewhere", outside),
+        ("lib/link", "../../elsewhere", outside),
+        ("link", &format!("../{name}/index.js"), outside),
+        ("link", "lib/deep/../../../x", outside),
         ("link", "missing", "what it leads to is not in the package"),
         ("link", "left.js", "what it leads to is not in the package"),
         ("link", "link", "it leads in a circle"),

@@ -36,7 +36,9 @@ fn suites() -> Vec<Suite> {
             Arc::new(UreqTransport::new(&untimed).unwrap()),
         ));
     }
-    suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
+    if cfg!(unix) {
+        suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
+    }
     if is_curl_here() {
         suites.push(
             Suite::new("curl", Arc::new(Curl))

@@ -8,7 +8,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::core::{EventName, NextEvent};
+use scramjet_client_blocking::core::{EventName, NextEvent, SendSequence};
 use scramjet_client_blocking::{
     ErrorKind, HostClient, Phase, StartOptions, StopOptions, TransportError, Upload,
 };
@@ -98,7 +98,7 @@ fn replay_plays_the_recordings_of_hubs() {
         .client()
         .build()
         .unwrap()
-        .send_sequence(b"a package".as_slice())
+        .send_sequence(b"\x1f\x8ba package".as_slice())
         .unwrap();
     let open = fixture::load("1.0.1", "stream-log");
     assert!(!open.response.complete);
@@ -296,7 +296,7 @@ fn replay_compares_the_beginning_of_a_truncated_recording() {
             .client()
             .build()
             .unwrap()
-            .send_sequence(package.as_bytes())
+            .send(&SendSequence, package.as_bytes().into())
             .unwrap_err();
         assert_eq!(
             error.api().map(|refusal| refusal.status.as_u16()),
@@ -395,8 +395,8 @@ fn results(host: &HostClient) -> Vec<String> {
         format!("{:?}", host.version()),
         format!(
             "{:?}",
-            host.send_sequence(Upload::reader(&b"some package"[..]))
-                .map(|sequence| sequence.id().clone())
+            host.send(&SendSequence, Upload::reader(&b"some package"[..]))
+                .map(|(sequence, _)| sequence.id)
         ),
         format!(
             "{:?}",
@@ -523,7 +523,8 @@ fn recorder_writes_an_empty_file_without_a_response() {
         .build()
         .unwrap();
     host.version().unwrap_err();
-    host.send_sequence(b"a package".as_slice()).unwrap_err();
+    host.send_sequence(b"\x1f\x8ba package".as_slice())
+        .unwrap_err();
     let files = folder.content();
     assert_eq!(
         files
@@ -535,6 +536,7 @@ fn recorder_writes_an_empty_file_without_a_response() {
     let replay = Replay::open(&folder.0).unwrap();
     let host = replay.client().build().unwrap();
     host.version().unwrap_err();
-    host.send_sequence(b"a package".as_slice()).unwrap_err();
+    host.send_sequence(b"\x1f\x8ba package".as_slice())
+        .unwrap_err();
     replay.assert_done();
 }

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use scramjet_client_blocking::core::SendSequence;
 use scramjet_client_blocking::{HostClient, Upload};
 use scramjet_client_tests::bench::process::{Part, Running, memory, stay_on_one_processor};
 use scramjet_client_tests::bench::raw::{BUFFER, Raw};
@@ -126,7 +127,7 @@ fn work(args: &[String]) -> Box<dyn FnOnce()> {
         }
         (OURS, (_, "sized")) => {
             let file = file(bytes);
-            Box::new(move || drop(host.send_sequence(Upload::path(file)).unwrap()))
+            Box::new(move || drop(host.send(&SendSequence, Upload::path(file)).unwrap()))
         }
         (UREQ, (_, "sized")) => {
             let file = file(bytes);
@@ -136,7 +137,9 @@ fn work(args: &[String]) -> Box<dyn FnOnce()> {
             let file = file(bytes);
             Box::new(move || raw().upload_sized("/sequence", File::open(file).unwrap(), bytes))
         }
-        (OURS, _) => Box::new(move || drop(host.send_sequence(Upload::reader(data())).unwrap())),
+        (OURS, _) => {
+            Box::new(move || drop(host.send(&SendSequence, Upload::reader(data())).unwrap()))
+        }
         (UREQ, _) => Box::new(move || {
             answered(
                 agent

@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         run(sequence, &options, input)
     })?;
     ran.result?;
-    Ok(ran.cleanup?)
+    ran.cleanup?;
+    Ok(())
 }
 
 fn run(

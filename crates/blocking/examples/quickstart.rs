@@ -1,8 +1,9 @@
-//! The whole life of a sequence: uploaded, started, fed, read, stopped, deleted.
+//! The whole life of a sequence: uploaded, started, fed, read, deleted with its instance.
 //!
 //! `cargo run --release --example quickstart -- [--hub URL] [--input TEXT]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind,
+//! if a step fails as well.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -10,7 +11,9 @@ use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{HostClient, Input, SequenceClient, StartOptions, StopOptions};
+use scramjet_client_blocking::{
+    Deleted, HostClient, Input, Readiness, SequenceClient, StartOptions,
+};
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
@@ -36,18 +39,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     deploy(&host, &input)
 }
 
-/// Uploads the sequence, and deletes it again whatever happens in between.
+/// Uploads the sequence, and deletes it again with its instances, if it succeeds or fails.
 fn deploy(host: &HostClient, input: &str) -> Result<(), Box<dyn Error>> {
-    let sequence = host.send_sequence(package::sequence("shout"))?;
+    let deployment = host.deploy(package::sequence("shout"))?;
     println!(
         "sequence   {} ({})",
-        sequence.id(),
-        sequence.info()?.config.name
+        deployment.id(),
+        deployment.info()?.config.name
     );
-    let outcome = run(&sequence, input);
-    // By force: also takes an instance with it that a failed step left running.
-    sequence.force_delete()?;
-    println!("deleted    {}", sequence.id());
+    let outcome = run(&deployment, input);
+    match deployment.close()? {
+        Deleted::Gone => println!("deleted"),
+        Deleted::HandedOver => println!("deleted    by the hub, within 16 seconds"),
+    }
     outcome
 }
 
@@ -55,20 +59,17 @@ fn run(sequence: &SequenceClient, input: &str) -> Result<(), Box<dyn Error>> {
     let options = StartOptions::new()
         .app_config(json!({ "greeting": "Did you say: " }))
         .arg("?!");
-    let instance = sequence.start(&options)?;
+    let readiness = Readiness::event("ready").within(Duration::from_secs(30));
+    let ready = sequence.start_and_wait(&options, &readiness)?;
+    let instance = ready.instance;
     println!("instance   {}", instance.id());
-
-    let ready = instance.event("ready")?;
-    println!("event      {} {}", ready.name, ready.data);
+    println!("event      {} {}", ready.event.name, ready.event.data);
 
     let sent = instance.send_input(Input::text(input))?;
     println!("input      {input} ({} bytes)", sent.bytes);
 
     let mut output = String::new();
-    instance.output()?.read_to_string(&mut output)?;
+    instance.output_until_ended()?.read_to_string(&mut output)?;
     println!("output     {}", output.trim_end());
-
-    instance.stop(&StopOptions::new(Duration::from_millis(100)))?;
-    println!("stopped    {}", instance.id());
     Ok(())
 }

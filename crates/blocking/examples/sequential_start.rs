@@ -37,5 +37,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
     )?;
     ran.result?;
-    Ok(ran.cleanup?)
+    ran.cleanup?;
+    Ok(())
 }

@@ -2,6 +2,9 @@
 //!
 //! `cargo run --example tcp_transport -- [HUB-URL]`
 //!
+//! Not for Windows: after a timeout of a socket, data may be lost there, and `shutdown` need not
+//! wake a read that is blocked.
+//!
 //! It makes a connection for each request, does not encrypt, and cannot be interrupted while it connects. Otherwise it keeps the contract of
 //! `Transport`, which `tests/transports` shows.
 

@@ -56,5 +56,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
     )?;
     ran.result?;
-    Ok(ran.cleanup?)
+    ran.cleanup?;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
 use crate::call::Call;
 use crate::client::Client;
 use crate::progress::Reporter;
+use crate::user_code::{UserReader, in_drop};
 use crate::watchdog::Watch;
 use crate::{
     CancelToken, Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind,
@@ -21,7 +22,7 @@ use crate::{
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
 pub(crate) struct Body {
-    bytes: Box<dyn Read + Send>,
+    bytes: UserReader,
     call: Call,
     lost: Option<Lost>,
     reporter: Reporter,
@@ -52,7 +53,7 @@ enum Lost {
 
 impl Body {
     /// The body of a call that tells its observer of its end.
-    pub(crate) fn new(bytes: Box<dyn Read + Send>, call: Call) -> Self {
+    pub(crate) fn new(bytes: UserReader, call: Call) -> Self {
         Self {
             bytes,
             call,
@@ -82,7 +83,7 @@ impl Body {
             let _ = tell.send(result);
         };
         threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
-        let mut body = Self::new(Box::new(io::empty()), call);
+        let mut body = Self::new(UserReader::new(Box::new(io::empty())), call);
         body.opening = Some(Opening { opened, token });
         Ok(body)
     }
@@ -159,13 +160,16 @@ impl Body {
         reply: &mut Reply<D>,
         buf: &mut [u8],
     ) -> Result<Option<D::Item>, Error> {
+        let mut over = false;
         loop {
             match reply.next_item() {
                 Ok(Step::Item(item)) => return Ok(Some(item)),
                 Ok(Step::End) => return Ok(None),
-                Ok(Step::NeedData) => self.read(reply, buf)?,
+                // A decoder of the user's that breaks its contract.
+                Ok(Step::NeedData) if over => return Err(self.failed(reply.cut_off())),
+                Ok(Step::NeedData) => over = self.read(reply, buf)? == 0,
                 Err(error) => return Err(self.failed(error)),
-            };
+            }
         }
     }
 
@@ -219,12 +223,7 @@ impl Body {
             None if buf.is_empty() => return Ok(0),
             None => self.reporter.begin(self.length.announced())?,
         }
-        loop {
-            match self.bytes.read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        self.bytes.read(buf)
     }
 
     fn fail(&mut self, error: io::Error) -> Error {
@@ -266,7 +265,10 @@ impl Body {
 
     /// The error for a writer that does not take what came.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
-        self.call.failed(ErrorKind::Write(error))
+        match error.downcast::<Stopped>() {
+            Ok(stopped) => self.call.stopped(stopped, Phase::Read),
+            Err(error) => self.call.failed(ErrorKind::Write(error)),
+        }
     }
 }
 
@@ -281,9 +283,11 @@ impl fmt::Debug for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Some(opening) = &self.opening {
-            opening.token.cancel();
-        }
-        self.tell_end(false);
+        in_drop(|| {
+            if let Some(opening) = &self.opening {
+                opening.token.cancel();
+            }
+            self.tell_end(false);
+        });
     }
 }

@@ -8,19 +8,16 @@
 //! use scramjet_client_blocking::build::{self, BuildError};
 //!
 //! fn main() -> Result<(), BuildError> {
-//!     println!("cargo:rerun-if-env-changed=SCRAMJET_HUB_URL");
-//!     let sequence = build::sequence("sequence");
-//!     match std::env::var("SCRAMJET_HUB_URL") {
-//!         // A build should not wait for a hub for ever.
-//!         Ok(url) => sequence.deploy(&HostClient::new(url)?.with_deadline(Duration::from_secs(60)))?,
-//!         // Without a hub.
-//!         Err(_) => sequence.pack()?,
-//!     };
+//!     let host = HostClient::new("http://localhost:8000/api/v1")?;
+//!     // A build should not wait for a hub that hangs.
+//!     let host = host.with_deadline(Duration::from_secs(60));
+//!     // Packs alone if the hub cannot be reached. `deploy` fails then, and `pack` needs no hub.
+//!     build::sequence("sequence").deploy_or_pack(&host)?;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! The program finds there what became of it:
+//! The program includes the result:
 //!
 //! ```text
 //! mod sequence {
@@ -28,15 +25,20 @@
 //! }
 //! ```
 //!
-//! with these constants: `PACKAGE`, the path of the package (for `include_bytes!`, the same in `OUT_DIR`: `sequence.tar.gz`); `DIGEST`;
-//! and where it was deployed `HUB` and `ID`, as `Some(…)`, which are `None` otherwise. `ID` is also in the variable `SEQUENCE_ID`, for
-//! `option_env!`. With another [`name`](Sequence::name) than `sequence`, that takes its place.
+//! with these constants: `PACKAGE`, the path of the package (for `include_bytes!`, the same in
+//! `OUT_DIR`: `sequence.tar.gz`); `DIGEST`; `HUB` and `ID`, which are `Some(…)` if it was deployed; and
+//! `NOT_DEPLOYED`, the reason as `Some(…)` if the hub could not be reached. `ID` is also in the variable
+//! `SEQUENCE_ID`, for `option_env!`. With another [`name`](Sequence::name) than `sequence`, that takes
+//! its place.
 //!
 //! Cargo runs the script again when something in the folder has changed, be it something that is left out. It does not when the hub has lost the
 //! sequence; [`every_build`](Sequence::every_build) sees to that. What has not changed is not sent again, see
 //! [`HostClient::deploy_if_changed`]; what was deployed is kept in `OUT_DIR`, or in a [`state_file`](Sequence::state_file): where that is lost, as by
 //! `cargo clean`, the package is sent anew, and the sequence of before stays on the hub. Where `OUT_DIR` lies in the folder, what of it is at the top of that
 //! (usually `target`) is left out.
+//!
+//! Cargo shows a warning for each file that is packed and may be a secret, see
+//! [`PackEntry::may_be_secret`](crate::PackEntry::may_be_secret).
 
 #![allow(
     clippy::print_stdout,
@@ -76,16 +78,18 @@ pub struct Sequence {
     every_build: bool,
 }
 
-/// What a build script has made.
-#[derive(Clone, Debug)]
+/// The result of a build script.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Built {
     /// The package, in `OUT_DIR`.
     pub package: PathBuf,
     /// What tells its content from any other.
     pub digest: Digest,
-    /// The sequence, where it was deployed.
+    /// The sequence, if it was deployed.
     pub deployed: Option<Deployed>,
+    /// Why [`Sequence::deploy_or_pack`] has not deployed it.
+    pub not_deployed: Option<BuildError>,
 }
 
 /// Why a build script failed. A `main` that returns it prints the sentence and its causes.
@@ -148,6 +152,26 @@ impl fmt::Debug for BuildError {
     }
 }
 
+impl BuildError {
+    /// The hub could not be reached, or something in front of it could not reach it.
+    fn is_of_hub_away(&self) -> bool {
+        match self {
+            Self::Hub(error)
+            | Self::Deploy {
+                source: DeployError::Hub(error),
+                ..
+            } => error.may_pass() && !error.is_cancelled(),
+            _ => false,
+        }
+    }
+
+    /// The sentence and its causes. A line break would begin another instruction for cargo.
+    fn in_one_line(&self) -> String {
+        let text = format!("{self:?}").replace("\n  caused by: ", ": ");
+        text.replace(['\n', '\r'], " ")
+    }
+}
+
 impl Sequence {
     /// Another name than `sequence` for the files in `OUT_DIR` and for the variable: with `shout`, they are `shout.rs`, `shout.tar.gz` and
     /// `SHOUT_ID`. For a script with several.
@@ -193,7 +217,7 @@ impl Sequence {
     /// # Errors
     /// See [`BuildError`].
     pub fn pack(&self) -> Result<Built, BuildError> {
-        self.build(None)
+        self.build(None, false)
     }
 
     /// Writes the package to `OUT_DIR`, and deploys it where it has changed. The hub's handle may carry a deadline, so that a build does not
@@ -202,10 +226,27 @@ impl Sequence {
     /// # Errors
     /// See [`BuildError`].
     pub fn deploy(&self, host: &HostClient) -> Result<Built, BuildError> {
-        self.build(Some(host))
+        self.build(Some(host), false)
     }
 
-    fn build(&self, host: Option<&HostClient>) -> Result<Built, BuildError> {
+    /// Writes the package to `OUT_DIR`, and deploys it as [`deploy`](Self::deploy) does if the hub can
+    /// be reached. Otherwise cargo shows a warning with the reason, which is also in
+    /// [`Built::not_deployed`] and in the file that the program includes, and the build goes on.
+    ///
+    /// A hub cannot be reached if no connection can be made, if it does not answer within the limits of
+    /// the handle, or if a gateway in front of it answers in its place. A hub that refuses the package
+    /// or the credentials is an error.
+    ///
+    /// Cargo does not run the script again when the hub is back, unless
+    /// [`every_build`](Self::every_build) asks for it.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn deploy_or_pack(&self, host: &HostClient) -> Result<Built, BuildError> {
+        self.build(Some(host), true)
+    }
+
+    fn build(&self, host: Option<&HostClient>, may_be_away: bool) -> Result<Built, BuildError> {
         let out = folder("OUT_DIR")?;
         let base = folder("CARGO_MANIFEST_DIR")?;
         let is_plain =
@@ -223,16 +264,24 @@ impl Sequence {
             println!("cargo:rerun-if-changed={}", out.join("never").display());
         }
         let package = Package::from_dir_with(&dir, &self.options_beside(&dir, &out))?;
+        warn(&package);
         let path = out.join(format!("{}.tar.gz", self.name));
         package.write_to(&path)?;
         let digest = package.digest()?;
-        let deployed = host
-            .map(|host| self.deploy_to(host, &package, &base, &out))
-            .transpose()?;
+        let deployed = host.map(|host| self.deploy_to(host, &package, &base, &out));
+        let (deployed, not_deployed) = match deployed.transpose() {
+            Ok(deployed) => (deployed, None),
+            Err(error) if may_be_away && error.is_of_hub_away() => {
+                println!("cargo::warning={}", error.in_one_line());
+                (None, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
         let built = Built {
             package: path,
             digest,
             deployed,
+            not_deployed,
         };
         self.write_down(&built, &out)?;
         Ok(built)
@@ -290,7 +339,8 @@ impl Sequence {
             .as_ref()
             .map(|deployed| deployed.sequence.host().base_url());
         let mut text = String::new();
-        let constants: [(&str, &str, &str, &dyn fmt::Debug); 4] = [
+        let not_deployed = built.not_deployed.as_ref().map(BuildError::in_one_line);
+        let constants: [(&str, &str, &str, &dyn fmt::Debug); 5] = [
             (
                 "The package: a gzip-compressed tar.",
                 "PACKAGE",
@@ -310,6 +360,12 @@ impl Sequence {
                 &hub,
             ),
             ("The sequence's id on the hub.", "ID", "Option<&str>", &id),
+            (
+                "The reason for which it was not deployed.",
+                "NOT_DEPLOYED",
+                "Option<&str>",
+                &not_deployed,
+            ),
         ];
         for (what, name, of, value) in constants {
             // Not every program needs all of them. Writing to a string does not fail.
@@ -327,6 +383,20 @@ impl Sequence {
             );
         }
         Ok(())
+    }
+}
+
+/// Has cargo show which files may be secrets.
+fn warn(package: &Package) {
+    for entry in package.entries().filter(|entry| entry.may_be_secret) {
+        // Quoted: a line break in a name would begin another instruction for cargo.
+        println!(
+            "cargo::warning={:?} is packed and may hold a secret; leave it out with a line in \
+             {:?}, or keep it with !/{}",
+            entry.path,
+            package.dir().join(".siignore"),
+            entry.path.escape_debug(),
+        );
     }
 }
 

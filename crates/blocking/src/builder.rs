@@ -20,6 +20,8 @@ use crate::{UreqConfig, UreqTransport};
 pub struct HostClientBuilder {
     base_url: String,
     headers: Vec<(String, String)>,
+    /// A setting that cannot be used, of those that are not kept as they were given.
+    problem: Option<RequestError>,
     #[cfg(feature = "ureq")]
     ureq: UreqConfig,
     version: Option<String>,
@@ -33,6 +35,7 @@ impl HostClientBuilder {
         Self {
             base_url,
             headers: Vec::new(),
+            problem: None,
             #[cfg(feature = "ureq")]
             ureq: UreqConfig::default(),
             version: None,
@@ -53,6 +56,24 @@ impl HostClientBuilder {
     /// Sends `Authorization: Bearer <token>` with every request of this client.
     pub fn bearer_token(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", format!("Bearer {}", token.as_ref()))
+    }
+
+    /// Sends `Authorization: Basic …` with every request of this client, for a proxy in front of the
+    /// hub that asks for a name and a password.
+    ///
+    /// A name with a colon is refused by [`build`](Self::build): the other side would take the rest of
+    /// it for the password.
+    #[cfg(feature = "ureq")]
+    pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        use base64::Engine as _;
+
+        let (user, password) = (user.as_ref(), password.as_ref());
+        if user.contains(':') {
+            let problem = "its name holds a colon, which ends the name";
+            self.problem = Some(RequestError::setting("basic_auth", problem));
+        }
+        let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
+        self.header("authorization", format!("Basic {encoded}"))
     }
 
     /// How requests are repeated on their own whose connection could not be made, or was lost; `None` for not at all. Where it is not said:
@@ -88,11 +109,12 @@ impl HostClientBuilder {
         }
     }
 
-    /// Tells the hub's version (`1.0.1`), so that it is not asked for. Otherwise the first operation that depends on it asks
-    /// with one request, once for this client and all its handles.
-    pub fn hub_version(self, version: impl Into<String>) -> Self {
+    /// Sets the hub's version (`"1.0.1"`, or a [`Version`]), so that the client does not ask for it.
+    /// Otherwise the first operation that depends on it asks with one request, once for this client
+    /// and all its handles.
+    pub fn hub_version(self, version: impl ToString) -> Self {
         Self {
-            version: Some(version.into()),
+            version: Some(version.to_string()),
             ..self
         }
     }
@@ -140,6 +162,9 @@ impl HostClientBuilder {
 
     fn client(self) -> Result<Client, Error> {
         let mut endpoint = Endpoint::new(&self.base_url)?;
+        if let Some(problem) = self.problem {
+            return Err(problem.into());
+        }
         for (name, value) in &self.headers {
             let key = HeaderName::try_from(name)
                 .map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
@@ -152,13 +177,10 @@ impl HostClientBuilder {
             endpoint.set_header(key, value)?;
         }
         if let Some(version) = &self.version {
-            let problem = || {
-                RequestError::setting(
-                    "hub_version",
-                    &format!("{version:?} is not a version; one looks like 1.0.1"),
-                )
-            };
-            endpoint.set_dialect(Dialect::of(Version::parse(version).ok_or_else(problem)?));
+            let version = version
+                .parse::<Version>()
+                .map_err(|error| RequestError::setting("hub_version", &error.to_string()))?;
+            endpoint.set_dialect(Dialect::of(version));
         }
         let transport = match &self.transport {
             Some(transport) => self.given(transport)?,

@@ -1,8 +1,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::forget;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use crate::CallLimits;
+
+use crate::user_code::in_drop;
 
 /// Ends calls and streams from another thread.
 ///
@@ -94,7 +101,11 @@ impl CancelToken {
     }
 
     /// Ends everything that was given this token. Again makes no difference.
+    ///
+    /// A hook that panics does not keep the others from running. The first panic goes on when all
+    /// have run.
     pub fn cancel(&self) {
+        let mut first = None;
         let mut hooks = self.shared.hooks();
         self.shared.cancelled.store(true, Ordering::SeqCst);
         while let Some((id, hook)) = hooks.waiting.pop_first() {
@@ -102,9 +113,19 @@ impl CancelToken {
             // Not under the lock: a hook may be the last to hold what has a hook of its own.
             drop(hooks);
             let running = Running(&self.shared, id);
-            hook();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
+                match first {
+                    None => first = Some(panic),
+                    // Dropping it may panic.
+                    Some(_) => forget(panic),
+                }
+            }
             drop(running);
             hooks = self.shared.hooks();
+        }
+        drop(hooks);
+        if let Some(panic) = first {
+            resume_unwind(panic);
         }
     }
 
@@ -112,6 +133,31 @@ impl CancelToken {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.shared.is_cancelled()
+    }
+
+    /// Waits until the token is cancelled, for at most this long. `true` if it is cancelled: a loop
+    /// sleeps by this, and can be woken.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::CancelToken;
+    ///
+    /// let token = CancelToken::new();
+    /// std::thread::spawn({
+    ///     let token = token.clone();
+    ///     move || token.cancel()
+    /// });
+    /// while !token.wait(Duration::from_secs(60)) {
+    ///     println!("another minute has passed");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn wait(&self, time: Duration) -> bool {
+        let limits = CallLimits {
+            cancel: Some(self.clone()),
+            ..CallLimits::default()
+        };
+        limits.pause(time).is_err()
     }
 
     /// Runs the hook when the token is cancelled, on the thread that cancels; at once where it was already. For transports, which wake
@@ -168,7 +214,7 @@ impl Drop for OnCancel {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         drop(hooks);
-        drop(hook);
+        in_drop(|| drop(hook));
     }
 }
 
@@ -243,6 +289,20 @@ mod tests {
         drop(hook);
         assert!(!running.load(Ordering::SeqCst));
         assert!(cancelling.join().is_ok());
+    }
+
+    #[test]
+    fn wait_ends_with_its_time_or_when_the_token_is_cancelled() {
+        let token = CancelToken::new();
+        assert!(!token.wait(Duration::from_millis(1)));
+        let waiting = thread::spawn({
+            let token = token.clone();
+            move || token.wait(Duration::from_secs(3600))
+        });
+        token.cancel();
+        assert_eq!(waiting.join().ok(), Some(true));
+        assert!(token.wait(Duration::from_secs(3600)));
+        assert!(token.wait(Duration::MAX));
     }
 
     #[test]

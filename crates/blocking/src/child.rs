@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InstanceId, OutputStream, StartOptions, StopInstance, StopOptions};
 
-pub use run::Output;
+pub use run::{Output, RunOptions};
 
 use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, ended, open_until_ended};
+use crate::user_code::in_drop;
 use crate::{
     ByteStream, Ended, Error, InstanceClient, SequenceClient, StreamWriter, WriteOptions, kill,
 };
@@ -72,7 +73,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `kill` is for those who want to know.
-            let _ = kill::kill_or_detach(&self.instance.host.client, self.instance.id());
+            let kill = || kill::kill_or_detach(&self.instance.host.client, self.instance.id());
+            in_drop(|| drop(kill()));
         }
     }
 }
@@ -185,7 +187,8 @@ impl Child {
     /// Kills it. Returns when the hub has accepted that; [`wait`](Self::wait) tells when it is gone.
     ///
     /// # Errors
-    /// See [`Error`]. That it has ended already is none. It is not tried again when this is dropped.
+    /// See [`Error`]. An instance that has already ended is no error. If this call fails, dropping the
+    /// [`Child`] does not try to kill the instance again.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.guard.armed = false;
         kill::kill(&self.guard.instance.host.client, self.guard.instance.id())

@@ -8,9 +8,9 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::{self, Patience};
 use scramjet_client_core::{
-    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
-    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
-    Streamed,
+    ApiError, BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion,
+    HubVersion, InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy,
+    Single, Streamed,
 };
 
 use crate::call::Call;
@@ -30,6 +30,9 @@ pub(crate) struct Client {
     /// The instance that the handle stands for, if it belongs to a pool.
     pub(crate) life: Option<Life>,
 }
+
+/// The path of a hub's API.
+const API_PATH: &str = "/api/v1";
 
 /// Whether an instance is known to have ended. Clones are the same.
 #[derive(Clone)]
@@ -136,6 +139,37 @@ impl Client {
     pub(crate) fn notice(&self, error: &Error) {
         let life = self.life.iter().filter(|life| life.ends_with(error));
         life.for_each(Life::end);
+    }
+
+    /// Tells the pool of the instance, if there is one, of an error that means its end, and adds a
+    /// likely reason to the error.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        self.notice(&error);
+        if self.may_lack_base_path(&error) {
+            return error.hinting("is the base path (/api/v1) missing?");
+        }
+        error
+    }
+
+    /// Whether nothing is found because the base URL may be that of the server, and not of its API.
+    fn may_lack_base_path(&self, error: &Error) -> bool {
+        let (_, address) = self.base_url().split_once("://").unwrap_or_default();
+        let path = address.find('/').and_then(|at| address.get(at..));
+        let is_suspect = match path {
+            None => true,
+            Some(path) => error.operation() == Some(GetVersion::NAME) && !path.ends_with(API_PATH),
+        };
+        // A hub that has told its version is at the right place, and so is one that knows the route
+        // and says what was not found.
+        let has_told_version =
+            self.endpoint.assumed.dialect().is_none() && self.endpoint.told.get().is_some();
+        let knows_route =
+            |refusal: &ApiError| refusal.is_from_hub() && !refusal.body.trim_ascii().is_empty();
+        is_suspect
+            && !has_told_version
+            && error
+                .api()
+                .is_some_and(|refusal| refusal.is_not_found() && !knows_route(refusal))
     }
 
     /// Tells the pool of the instance, if there is one, of its end.
@@ -330,7 +364,7 @@ impl Client {
         O: Operation<Payload = Vec<u8>>,
     {
         Ok(self
-            .exchange(operation, |payload| Ok(Payload::Inline(payload)), finish)?
+            .exchange(operation, |payload, _| Ok(Payload::Inline(payload)), finish)?
             .0)
     }
 
@@ -343,13 +377,14 @@ impl Client {
     where
         O: Operation<Payload = Streamed>,
     {
-        self.exchange(operation, |_| upload.open().map(Payload::Upload), finish)
+        let open = |_, limits: &_| upload.open(limits).map(Payload::Upload);
+        self.exchange(operation, open, finish)
     }
 
     fn exchange<O, T>(
         &self,
         operation: &O,
-        payload: impl FnOnce(O::Payload) -> io::Result<Payload>,
+        payload: impl FnOnce(O::Payload, &CallLimits) -> io::Result<Payload>,
         finish: impl Fn(Answered<O::Decoder>) -> Result<T, Error>,
     ) -> Result<(T, u64), Error>
     where
@@ -373,7 +408,8 @@ impl Client {
             Call::of(O::NAME, &O::METHOD, &head.uri),
             operation.waiting_time(),
         )?;
-        let payload = payload(body).map_err(|error| exchange.call.abandoned(error))?;
+        let payload =
+            payload(body, &exchange.limits).map_err(|error| exchange.call.abandoned(error))?;
         let mut value = None;
         let again = || Ok(endpoint.request(operation)?.map(drop));
         let sent = exchange.run(
@@ -388,7 +424,7 @@ impl Client {
                 Ok(())
             },
         );
-        let sent = sent.inspect_err(|error| self.notice(error))?;
+        let sent = sent.map_err(|error| self.explain(error))?;
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))

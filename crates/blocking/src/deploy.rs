@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
 
-use crate::{Error, HostClient, SequenceClient, Upload, kill};
+use crate::user_code::in_drop;
+use crate::{Deleted, Error, HostClient, SequenceClient, Upload, kill};
 
 /// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not
 /// answer.
@@ -17,10 +18,9 @@ const TOPIC_LIMIT: Duration = Duration::from_secs(30);
 /// A sequence that is deleted with all its instances when this is dropped. Made by
 /// [`HostClient::deploy`].
 ///
-/// It is a [`SequenceClient`] otherwise. Dropping it waits for the hub and reports no failure;
-/// [`close`](Self::close) does. If instances run, the deletion takes up to 17 seconds on hubs of 1.x,
-/// and up to 50 if a process does not react to its kill. If the hub does not answer, it is given up
-/// after half a minute. [`keep`](Self::keep) leaves the sequence where it is.
+/// It is a [`SequenceClient`] otherwise. Dropping it deletes it as [`close`](Self::close) does, and
+/// reports no failure. [`keep`](Self::keep) leaves the sequence where it is; its
+/// [`force_delete`](SequenceClient::force_delete) waits until a hub of 1.x has really removed it.
 #[must_use = "the sequence is deleted when this is dropped"]
 pub struct Deployment {
     sequence: SequenceClient,
@@ -34,8 +34,8 @@ pub struct Deployment {
 pub struct Ran<T> {
     /// What the function returned.
     pub result: T,
-    /// If the sequence could be deleted afterwards.
-    pub cleanup: Result<(), Error>,
+    /// The deletion afterwards, see [`Deployment::close`].
+    pub cleanup: Result<Deleted, Error>,
 }
 
 impl HostClient {
@@ -80,10 +80,10 @@ impl HostClient {
     /// let ran = host.deploy_and_run(Upload::path("package.tar.gz"), |sequence| {
     ///     sequence.run(&StartOptions::new(), "some text")
     /// })?;
-    /// println!("{}", ran.result?.ended);
     /// if let Err(error) = ran.cleanup {
     ///     eprintln!("the sequence is still there: {error}");
     /// }
+    /// println!("{}", ran.result?.ended);
     /// # Ok::<(), Error>(())
     /// ```
     pub fn deploy_and_run<T>(
@@ -120,13 +120,26 @@ impl HostClient {
 }
 
 impl Deployment {
-    /// Deletes the sequence with all its instances. That it is gone already is a success.
+    /// Deletes the sequence with all its instances (`POST /instance/:id/_kill`,
+    /// `DELETE /sequence/:id`). A sequence that is gone already counts as deleted.
+    ///
+    /// A hub of 0.18 deletes it within half a second, or within 11 if a process does not react to its
+    /// kill. A hub of 1.x keeps a sequence for 16 seconds after the end of its instances: if there were
+    /// some in that time, the deletion is left to the hub, and this returns
+    /// [`Deleted::HandedOver`] some 50 milliseconds later. If the hub does not answer, this gives up
+    /// after a minute at the latest.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn close(mut self) -> Result<(), Error> {
+    /// See [`Error`]: the sequence may still be on the hub.
+    pub fn close(mut self) -> Result<Deleted, Error> {
         self.armed = false;
         self.delete()
+    }
+
+    /// The sequence, for as long as the deployment lives.
+    #[must_use]
+    pub fn sequence(&self) -> &SequenceClient {
+        &self.sequence
     }
 
     /// Leaves the sequence where it is.
@@ -136,14 +149,9 @@ impl Deployment {
         self.sequence.clone()
     }
 
-    /// Ignores the limits of the handle: a sequence that was sent under them is not left behind because
-    /// they are reached.
-    fn delete(&self) -> Result<(), Error> {
-        let client = self.sequence.host.client.apart(kill::CLEANUP_LIMIT);
-        match kill::delete_by_force(&client, self.sequence.id()) {
-            Err(error) if error.is_hubs_not_found() => Ok(()),
-            result => result,
-        }
+    /// Ignores the limits of the handle: a sequence is not left behind because they are reached.
+    fn delete(&self) -> Result<Deleted, Error> {
+        kill::delete_or_hand_over(&self.sequence.host.client, self.sequence.id())
     }
 }
 
@@ -159,7 +167,7 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `close` is for those who want to know.
-            let _ = self.delete();
+            in_drop(|| drop(self.delete()));
         }
     }
 }
@@ -220,7 +228,7 @@ impl Drop for TopicGuard {
     fn drop(&mut self) {
         if self.armed {
             // Nobody to tell; `close` is for those who want to know.
-            let _ = self.delete();
+            in_drop(|| drop(self.delete()));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{fmt, io};
 use scramjet_client_core::{SequenceId, SequenceInfo};
 
 use crate::in_words::in_words;
+use crate::pack::target;
 use crate::{Digest, Error, HostClient, PackError, Package, SequenceClient};
 use lock::Lock;
 use state::{Deployment, Seen, State};
@@ -136,7 +137,15 @@ impl HostClient {
     ///
     /// Runs with the same file wait for each other, so that of several at once only one sends. One that crashes holds up no other. A
     /// deadline is for all that waits: for them, and for the hub. The file itself, and what is beside it while it is written, is no part of the package,
-    /// also where it lies in its folder. Where the file is lost, the package is sent anew, and what was deployed before stays on the hub.
+    /// also where it lies in its folder. If the file is a symbolic link, the file that it leads to
+    /// is used. If the file is lost, the package is sent anew, and what was deployed before stays
+    /// on the hub.
+    ///
+    /// If a run is killed after the hub has received a new package and before the file is written,
+    /// the next run sends the package again, and the first sequence stays on the hub. The client
+    /// cannot tell it from a sequence that somebody else has deployed, because hubs keep no digest.
+    /// To delete it, look for the name in `package.json` in
+    /// [`list_sequences`](Self::list_sequences).
     ///
     /// # Errors
     /// See [`DeployError`]. What fails leaves the file in a state from which the next run goes on.
@@ -155,17 +164,22 @@ impl HostClient {
     /// ```
     pub fn deploy_if_changed(&self, package: &Package, key: &Key) -> Result<Deployed, DeployError> {
         let begun = Self::with(self.client.begin());
-        let lock = Lock::take(&key.state_file, &begun.client)?;
+        let unusable = || DeployError::state(&key.state_file);
+        let state_file = target(&key.state_file).map_err(unusable())?;
+        let lock = Lock::take(&state_file, &begun.client)?;
+        // Neither the file nor a link to it is packed.
         let package = package
             .without(&key.state_file)
-            .map_err(DeployError::state(&key.state_file))?;
+            .and_then(|package| package.without(&state_file))
+            .map_err(unusable())?;
         let digest = package.digest()?;
         let mut run = Run {
             host: &begun,
             package: &package,
             key,
             digest,
-            state: State::read(&key.state_file)?,
+            state: State::read(&state_file)?,
+            state_file,
         };
         let (change, mut deployment) = run.deploy()?;
         if key.removes_old {
@@ -187,6 +201,8 @@ struct Run<'a> {
     package: &'a Package,
     key: &'a Key,
     digest: Digest,
+    /// Where links to it lead.
+    state_file: PathBuf,
     state: State,
 }
 
@@ -289,6 +305,6 @@ impl Run<'_> {
 
     fn keep(&mut self, deployment: &Deployment) -> Result<(), DeployError> {
         self.state.put(deployment);
-        self.state.write(&self.key.state_file)
+        self.state.write(&self.state_file)
     }
 }

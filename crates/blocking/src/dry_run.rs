@@ -12,8 +12,9 @@ macro_rules! dry_run {
     ($handle:ident: $($client:ident).+) => {
         /// Requests that are not sent.
         impl $handle {
-            /// What this handle would send for an operation, to look at or to print as a command of `curl`. Nothing is sent, and the
-            /// secrets are taken out.
+            /// What this handle would send for an operation, to look at or to print as a command of
+            /// `curl`. Nothing is sent. Values that may be secrets are hidden: headers always, and
+            /// the body until [`with_values`](DryRun::with_values).
             ///
             /// The operation of a method is named in its documentation by method and path, and is a struct in [`core`](crate::core):
             /// [`start`](crate::SequenceClient::start) sends a [`StartSequence`](crate::core::StartSequence), for example.
@@ -38,8 +39,10 @@ macro_rules! dry_run {
             /// assert_eq!(
             ///     dry_run.to_string(),
             ///     "curl http://localhost:8000/api/v1/sequence/shout/start -H 'authorization: Bearer ***' \
-            ///      -H 'content-type: application/json' --data-binary '{\"args\":[\"it'\\''s\"]}'"
+            ///      -H 'content-type: application/json' --data-binary '{\"args\":\"***\"}'"
             /// );
+            /// let command = dry_run.with_values().to_string();
+            /// assert!(command.ends_with(r#" --data-binary '{"args":["it'\''s"]}'"#));
             /// # }
             /// # Ok::<(), scramjet_client_blocking::Error>(())
             /// ```

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError};
+use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
 
 use crate::in_words::in_words;
 use crate::{Ended, Phase, TransportError};
@@ -101,6 +101,14 @@ pub enum ErrorKind {
     NoInstance(Option<Arc<Error>>),
     /// The instance told by this event that it has failed to get ready. It was killed.
     Failed(Box<Event>),
+    /// Not exactly one sequence of the hub has the name of a package that was looked for.
+    #[non_exhaustive]
+    SequenceName {
+        /// The name.
+        name: String,
+        /// The sequences that have it: none, or several.
+        found: Vec<SequenceId>,
+    },
     /// Several attempts failed, each in its way.
     Attempts(Vec<Error>),
     /// What the caller gave to upload could not be read to its end. The hub may have received a part of it.
@@ -198,6 +206,7 @@ impl Error {
             | ErrorKind::OutOfStep(_)
             | ErrorKind::NoInstance(_)
             | ErrorKind::Failed(_)
+            | ErrorKind::SequenceName { .. }
             | ErrorKind::Thread(_)
             | ErrorKind::Attempts(_) => None,
         };
@@ -286,7 +295,8 @@ impl StdError for Error {
             | ErrorKind::InputEnded
             | ErrorKind::OutOfStep(_)
             | ErrorKind::NoInstance(None)
-            | ErrorKind::Failed(_) => None,
+            | ErrorKind::Failed(_)
+            | ErrorKind::SequenceName { .. } => None,
             ErrorKind::NoInstance(Some(error)) => Some(&**error),
             ErrorKind::Attempts(errors) => errors
                 .last()

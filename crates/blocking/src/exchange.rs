@@ -1,6 +1,6 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::Read;
+use std::io;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -10,8 +10,10 @@ use crate::body::Body;
 use crate::call::Call;
 use crate::transport::{Fresh, Timings};
 use crate::upload::Opened;
+use crate::user_code::UserReader;
 use crate::{
     ByteStream, CallLimits, Error, Items, Observed, Outgoing, Phase, Reason, Stopped, Transport,
+    TransportError,
 };
 
 /// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
@@ -65,7 +67,7 @@ impl Payload {
 }
 
 /// A head, and a body that is still to be read.
-pub(crate) type Incoming = Response<Box<dyn Read + Send>>;
+pub(crate) type Incoming = Response<UserReader>;
 
 impl Exchange<'_> {
     /// Hands the answer to `finish`, and gives how many bytes were sent. `again` makes the request anew.
@@ -163,8 +165,13 @@ impl Exchange<'_> {
                 Some(error) => return Err(self.call.abandoned(error)),
                 None => {}
             }
+            if !upload.is_whole()
+                && matches!(&response, Ok(response) if response.status().is_success())
+            {
+                return Err(self.call.unanswered(unread()));
+            }
         }
-        let response = response?;
+        let response = response?.map(|body| UserReader::new(body).within(self.limits.clone()));
         if self.call.observing.is_some() {
             let timings = response
                 .extensions()
@@ -188,6 +195,13 @@ impl Exchange<'_> {
         let policy = self.retry.as_ref().filter(|_| lost && payload.is_whole())?;
         policy.delay(self.call.attempts, self.call.began.elapsed(), random())
     }
+}
+
+/// The error of a success that came before the transport has read all of the upload.
+fn unread() -> TransportError {
+    let problem = "it was answered with a success before the upload was sent";
+    let error = io::Error::new(io::ErrorKind::UnexpectedEof, problem);
+    TransportError::new(Phase::Send, error)
 }
 
 /// A number that nobody foresees, from what the standard library seeds its hash maps with.

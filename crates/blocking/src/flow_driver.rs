@@ -1,8 +1,11 @@
 //! Drives flows over a transport: the one place where procedures of several requests meet threads
 //! and the clock.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::mem::{forget, replace};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +17,7 @@ use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Pr
 use crate::call::Call;
 use crate::client::Client;
 use crate::threads;
+use crate::user_code::in_drop;
 use crate::{
     CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped, TransportError,
 };
@@ -52,6 +56,8 @@ pub(crate) struct Driver<F> {
     next: Option<Box<Send>>,
     /// A question that was interrupted.
     again: Option<Box<Send>>,
+    /// The way to the next result has begun, and not ended.
+    advancing: bool,
 }
 
 /// An exchange that is not over.
@@ -102,6 +108,8 @@ enum Told {
     /// After so many bytes.
     End(ExchangeId, u64),
     Failed(ExchangeId, Box<Error>),
+    /// The observer or the transport has panicked.
+    Panicked(ExchangeId, Box<dyn Any + std::marker::Send>),
     /// The caller has cancelled.
     Wake,
 }
@@ -139,7 +147,7 @@ impl Client {
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
     {
         let result = Driver::new(self, about, flow)?.run();
-        result.inspect_err(|error| self.notice(error))
+        result.map_err(|error| self.explain(error))
     }
 }
 
@@ -170,11 +178,25 @@ where
             quiet_since,
             next: None,
             again: None,
+            advancing: false,
         })
     }
 
     /// Drives a flow that has several results to the next one.
     pub(crate) fn next(&mut self) -> Result<T, Error> {
+        if replace(&mut self.advancing, true) {
+            // What the flow waits for does not come any more.
+            let error = io::Error::other("an earlier call of it has panicked");
+            return Err(self
+                .about
+                .unanswered(TransportError::new(Phase::Read, error)));
+        }
+        let result = self.next_result();
+        self.advancing = false;
+        result
+    }
+
+    fn next_result(&mut self) -> Result<T, Error> {
         self.quiet_since = Instant::now();
         match self.advance() {
             Ok(result) => result.map_err(|error| self.error(error)),
@@ -243,7 +265,11 @@ where
             id,
             limits,
         };
-        let started = threads::start("scramjet-exchange", move || carrier.carry(send));
+        let started = threads::start("scramjet-exchange", move || {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| carrier.carry(send))) {
+                carrier.tell(Told::Panicked(id, panic));
+            }
+        });
         started.map_err(|error| {
             self.open.remove(&id);
             End::Failed(self.about.failed(error).into())
@@ -289,9 +315,9 @@ where
             headers: &head.headers,
         });
         let mut buffer = [0; 4 << 10];
-        let mut length = BodyLength::new(&head.headers);
+        let mut length = BodyLength::new(head.status, &head.headers);
         loop {
-            match read(&mut *body, &mut buffer) {
+            match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
                     length.add(read);
@@ -377,6 +403,12 @@ where
     fn told(&mut self, told: Told) {
         match told {
             Told::Wake => {}
+            Told::Panicked(id, panic) => {
+                if self.open.contains_key(&id) {
+                    resume_unwind(panic);
+                }
+                forget(panic);
+            }
             Told::Head(id, head) => {
                 let Some(open) = self.open.get_mut(&id) else {
                     return;
@@ -543,6 +575,7 @@ impl<F> Driver<F> {
             quiet_since,
             next,
             again,
+            advancing,
         } = self;
         Driver {
             flow: change(flow),
@@ -558,6 +591,7 @@ impl<F> Driver<F> {
             quiet_since,
             next,
             again,
+            advancing,
         }
     }
 }
@@ -565,7 +599,7 @@ impl<F> Driver<F> {
 /// The exchange ends with this.
 impl Drop for Open {
     fn drop(&mut self) {
-        self.token.cancel();
+        in_drop(|| self.token.cancel());
     }
 }
 
@@ -578,7 +612,7 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn carry(self, send: Box<Send>) {
+    fn carry(&self, send: Box<Send>) {
         let id = self.id;
         let (call, incoming) = self.client.attempt(*send, self.limits.clone());
         let incoming = match incoming {
@@ -598,11 +632,11 @@ impl Carrier {
             headers,
             call: call.clone(),
         };
-        let mut length = BodyLength::new(&head.headers);
+        let mut length = BodyLength::new(head.status, &head.headers);
         self.tell(Told::Head(id, head.into()));
         loop {
             let mut buffer = vec![0; 16 << 10];
-            match read(&mut *body, &mut buffer) {
+            match body.read(&mut buffer) {
                 Ok(0) => return self.tell(Told::End(id, length.received())),
                 Ok(read) => {
                     length.add(read);
@@ -626,15 +660,6 @@ impl Carrier {
         self.threads.interrupt(|here| here.asks);
         // The flow may be over.
         let _ = self.threads.tell.send(told);
-    }
-}
-
-fn read(body: &mut (dyn Read + std::marker::Send), buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match body.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 

@@ -7,7 +7,8 @@
 //! 5. [Limits](limits): deadlines, idle timeouts and cancellation.
 //! 6. [Hubs](hubs): addresses, credentials, proxies, and the versions from 0.18 to 1.x.
 //! 7. [Transports](transports): what carries the requests, and how to write another.
-//! 8. [Costs](costs): what a build and a call pay.
+//! 8. [Your code](your_code): readers, callbacks and observers that block, panic or call back.
+//! 9. [Costs](costs): what a build and a call pay.
 //!
 //! Who comes from the TypeScript client finds all its methods in [`coming_from_api_client`](crate::coming_from_api_client).
 
@@ -28,6 +29,9 @@ pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
 pub mod transports {}
+
+#[doc = include_str!("guide/your_code.md")]
+pub mod your_code {}
 
 #[doc = include_str!("guide/costs.md")]
 pub mod costs {}

@@ -8,8 +8,8 @@ use scramjet_client_core::{
 
 use crate::client::Client;
 use crate::{
-    ByteStream, Error, HostClientBuilder, InstanceClient, ManagerClient, SequenceClient, Upload,
-    kill,
+    ByteStream, Error, ErrorKind, HostClientBuilder, InstanceClient, ManagerClient, SequenceClient,
+    Upload, kill,
 };
 
 /// A Transform Hub: where everything begins.
@@ -122,8 +122,32 @@ impl HostClient {
         self.call(&ListInstances)
     }
 
-    /// The ids of the sequences whose package has this name, by `GET /sequences`: hubs do not resolve names themselves. None is an
-    /// empty list, and several are several.
+    /// `GET /sequences`: the sequence whose package has this name. Hubs know sequences by their ids
+    /// alone, so this looks through all of them.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`ErrorKind::SequenceName`] if there is none ([`Error::is_not_found`]) or more
+    /// than one, with their ids.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, StartOptions};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// let instance = host.sequence_named("shout")?.start(&StartOptions::new())?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn sequence_named(&self, name: &str) -> Result<SequenceClient, Error> {
+        match <[SequenceId; 1]>::try_from(self.sequence_ids(name)?) {
+            Ok([id]) => self.sequence(id),
+            Err(found) => {
+                let name = name.to_owned();
+                let call = self.client.describe(&ListSequences);
+                Err(call.failed(ErrorKind::SequenceName { name, found }))
+            }
+        }
+    }
+
+    /// `GET /sequences`: the ids of all sequences whose package has this name. See
+    /// [`sequence_named`](Self::sequence_named).
     ///
     /// # Errors
     /// See [`Error`].
@@ -175,6 +199,10 @@ impl HostClient {
 
     /// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. Returns when the hub has unpacked it.
     ///
+    /// A package that is not gzip-compressed is refused before a connection is made, because a hub
+    /// of 0.18.7 can crash if it receives one: the first bytes are read before that.
+    /// [`send`](Self::send) with [`SendSequence`] sends any data.
+    ///
     /// # Errors
     /// See [`Error`]; a package that cannot be used is refused with 422 and the hub's reason.
     ///
@@ -186,7 +214,7 @@ impl HostClient {
     /// ```
     #[doc(alias = "sendSequence")]
     pub fn send_sequence(&self, package: impl Into<Upload>) -> Result<SequenceClient, Error> {
-        let (sent, _) = self.send(&SendSequence, package.into())?;
+        let (sent, _) = self.send(&SendSequence, package.into().package())?;
         SequenceClient::new(sent.id, self)
     }
 

@@ -74,9 +74,10 @@ impl Input {
 
     /// The data, checked for what would be lost.
     pub(crate) fn into_upload(self) -> Upload {
-        match self.content_type {
-            ContentType::Ndjson => self.upload.guarded(),
-            _ => self.upload,
+        if self.content_type.is_ndjson() {
+            self.upload.guarded()
+        } else {
+            self.upload
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) use input::send;
 pub(crate) use output::{HEAD_LIMIT, open_until_ended};
 pub use transform::Transformed;
 pub(crate) use transform::check_completed;
-pub(crate) use wait::ended;
+pub(crate) use wait::{ended, explain_loss};
 
 use scramjet_client_core::{
     Acknowledged, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scramjet_client_core::flow::{DeleteByForce, Kill};
+use scramjet_client_core::flow::{DeleteByForce, Deleted, Kill};
 use scramjet_client_core::{DeleteSequence, InstanceId, KillInstance, KillOptions, SequenceId};
 
 use crate::client::Client;
@@ -46,8 +46,25 @@ pub(crate) fn kill_or_detach(client: &Client, id: &InstanceId) -> Result<(), Err
 
 /// Deletes a sequence with its instances, within the limits of the client.
 pub(crate) fn delete_by_force(client: &Client, id: &SequenceId) -> Result<(), Error> {
+    delete(client, id, |flow| flow).map(drop)
+}
+
+/// Deletes a sequence with its instances within [`CLEANUP_LIMIT`], apart from the limits of the
+/// client. The hub does it alone if it can. A sequence that is already gone counts as deleted.
+pub(crate) fn delete_or_hand_over(client: &Client, id: &SequenceId) -> Result<Deleted, Error> {
+    match delete(&client.apart(CLEANUP_LIMIT), id, DeleteByForce::hand_over) {
+        Err(error) if error.is_hubs_not_found() => Ok(Deleted::Gone),
+        result => result,
+    }
+}
+
+fn delete(
+    client: &Client,
+    id: &SequenceId,
+    how: impl FnOnce(DeleteByForce) -> DeleteByForce,
+) -> Result<Deleted, Error> {
     let client = client.begin();
     let about = client.describe(&DeleteSequence { id, force: false });
     let flow = DeleteByForce::new(client.known_endpoint()?, id.clone())?;
-    client.drive(about, flow)
+    client.drive(about, how(flow))
 }

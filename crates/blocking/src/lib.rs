@@ -69,7 +69,7 @@
 //! - `native-tls` (with `ureq`): the same with what the operating system encrypts with and trusts.
 //! - `ureq`: the default transport. Without it, a client is given a [`Transport`] of yours.
 //! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
-//!   only what is not there yet; and the module `build` for build scripts. Compiles 14 crates more.
+//!   only what is not there yet; and the module `build` for build scripts. Compiles 12 crates more.
 //!
 //! What a build pays for each is in [`guide::costs`].
 //!
@@ -161,19 +161,21 @@ mod pool;
 mod progress;
 mod ready;
 mod sequence;
+mod small_file;
 mod start;
 mod stream;
 mod threads;
 mod topics;
 pub mod transport;
 mod upload;
+mod user_code;
 mod watchdog;
 mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
 pub use channel::Channel;
-pub use child::{Child, Output};
+pub use child::{Child, Output, RunOptions};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
 #[cfg(feature = "pack")]
@@ -212,6 +214,7 @@ pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
+pub use scramjet_client_core::flow::Deleted;
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
     ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,
@@ -219,10 +222,10 @@ pub use scramjet_client_core::{
     EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
     InstanceInfo, InstanceStatus, JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel,
     LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    NullLine, Operation, OutputStream, ReplyError, RequestError, RetryPolicy, RevokedAccessKeys,
-    RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId, SpaceInfo,
-    StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines, Timestamp,
-    TopicInfo, TopicName, Version, http,
+    NullLine, Operation, OutputStream, ParseVersionError, ReplyError, RequestError, RetryPolicy,
+    RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId,
+    SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
+    Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

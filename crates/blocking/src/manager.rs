@@ -139,7 +139,7 @@ impl ManagerClient {
     pub fn put_store_item(&self, package: impl Into<Upload>) -> Result<StoreItem, Error> {
         Ok(self
             .client
-            .send(&PutStoreItem { id: None }, package.into())?
+            .send(&PutStoreItem { id: None }, package.into().package())?
             .0)
     }
 
@@ -160,7 +160,7 @@ impl ManagerClient {
         let id = id.try_into().map_err(RequestError::from)?;
         Ok(self
             .client
-            .send(&PutStoreItem { id: Some(&id) }, package.into())?
+            .send(&PutStoreItem { id: Some(&id) }, package.into().package())?
             .0)
     }
 

@@ -12,7 +12,8 @@ use crate::{Error, Timings};
 /// Is told of every request of a client: for logs, metrics and traces. Set with [`HostClientBuilder::observer`](crate::HostClientBuilder::observer).
 ///
 /// Functions are observers. What an observer is told holds no header and no body, so that no secret can get into a log by it. It is called by the
-/// thread that makes the call or reads the stream, which waits for it: it is to be quick, and must not panic.
+/// thread that makes the call or reads the stream, which waits for it, so it has to be quick. A panic of it goes out of the call, see
+/// [Your code](crate::guide::your_code).
 ///
 /// For each request, [`Built`](Observed::Built) comes first and once; then, for each attempt, [`Attempt`](Observed::Attempt) and, where there is
 /// an answer, [`Head`](Observed::Head); between two attempts [`Retry`](Observed::Retry); and in the end [`Body`](Observed::Body) or

@@ -8,16 +8,17 @@ mod ignore;
 mod links;
 mod manifest;
 mod walk;
+mod write;
 
 pub use digest::Digest;
 pub use error::PackError;
+pub(crate) use write::{target, write_atomically};
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::{Hashing, Tar, compressed};
 use manifest::Manifest;
@@ -37,6 +38,7 @@ use crate::Upload;
 /// let package = Package::from_dir("sequence")?;
 /// for entry in package.entries() {
 ///     println!("{:>9} {}", entry.size(), entry.path);
+///     assert!(!entry.may_be_secret, "{} should not be packed", entry.path);
 /// }
 /// let host = HostClient::new("http://localhost:8000/api/v1")?;
 /// let sequence = host.send_sequence(&package)?;
@@ -45,16 +47,27 @@ use crate::Upload;
 ///
 /// # What is left out
 ///
-/// `.git`, and what a `.siignore` file says, itself included. Its lines mean what they mean in a `.gitignore`: `*.log` anywhere, `/secret.env` at
-/// this place only, `logs/` a folder, `docs/**/*.md`, `!keep.log` what is packed all the same, `# a comment`. Nothing can be kept of a
-/// folder that is left out. There may be one in every folder. A rule that git would pass over, as `[a-`, is an error here.
-/// `node_modules` is packed unless it is left out: a hub installs nothing.
+/// - `.git` and `.siignore`, always.
+/// - The files that a `.siignore` names. Its lines mean the same as in a `.gitignore`: `*.log`
+///   anywhere, `/secret.env` at this place only, `logs/` a folder, `docs/**/*.md`, `!keep.log` is
+///   packed nevertheless, `# a comment`. There may be one in every folder. If a folder is left out,
+///   nothing in it can be kept. A rule that git would ignore, such as `[a-`, is an error here.
+/// - By default, the files that `npm pack` ignores: `.npmrc` (it may hold a token), `.hg`, `.svn`,
+///   `CVS`, `.DS_Store`, `._*`, `.*.swp`, `*.orig`, `npm-debug.log`, `config.gypi`,
+///   `.lock-wscript`, `.wafpickle-*`, and the lock files of package managers next to
+///   `package.json`. A rule such as `!.npmrc`, in a `.siignore` or by [`PackOptions::ignore`],
+///   keeps them.
+///
+/// `node_modules` is packed unless a rule leaves it out, because a hub installs nothing. Files that
+/// look like secrets (`.env`, `id_rsa`, `*.pem`, `*.key`) are packed, too; see
+/// [`PackEntry::may_be_secret`].
 ///
 /// # Links and special files
 ///
-/// A symbolic link stays one, so that what a package manager has linked together works on the hub as it does here. One that is absolute, leads
-/// out of the folder or to nothing that is packed is an error, and so is a socket, a pipe or a device. A folder is packed for itself
-/// only where it is empty.
+/// A symbolic link stays one, so that what a package manager has linked together works on the hub
+/// as it does here. A link that is absolute, leads out of the folder or to nothing that is packed
+/// is an error; [`PackOptions::follow_outside_links`] packs what such a link leads to. Sockets,
+/// pipes and devices are errors. A folder has an entry of its own only if it is empty.
 ///
 /// # Files that change
 ///
@@ -80,6 +93,7 @@ pub struct PackOptions {
     ignore: Vec<String>,
     max_bytes: u64,
     max_files: u64,
+    follow_outside_links: bool,
 }
 
 impl Default for PackOptions {
@@ -88,6 +102,7 @@ impl Default for PackOptions {
             ignore: Vec::new(),
             max_bytes: Self::MAX_BYTES,
             max_files: Self::MAX_FILES,
+            follow_outside_links: false,
         }
     }
 }
@@ -120,6 +135,20 @@ impl PackOptions {
     pub fn max_files(self, max_files: u64) -> Self {
         Self { max_files, ..self }
     }
+
+    /// Packs files and folders outside of the folder if a symbolic link leads to them, in the place
+    /// of the link. By default, such a link is an error.
+    ///
+    /// This is for workspaces of npm and others, which link the packages of the workspace into
+    /// `node_modules`. A package that is packed in this way finds only dependencies that are in its
+    /// own `node_modules`, or in one of the sequence. Links that lead to a folder that they are in
+    /// are an error.
+    pub fn follow_outside_links(self) -> Self {
+        Self {
+            follow_outside_links: true,
+            ..self
+        }
+    }
 }
 
 /// Something in a package.
@@ -130,6 +159,12 @@ pub struct PackEntry {
     pub path: String,
     /// What it is.
     pub kind: EntryKind,
+    /// A warning: its name is one of files with passwords or private keys (`.env`, `.env.*`, `id_*`
+    /// without an extension, `*.pem`, `*.key`).
+    ///
+    /// Such a file is packed unless it is left out. A rule that keeps it, for example `!cert.pem`
+    /// in `.siignore`, says that it is wanted and takes the warning away.
+    pub may_be_secret: bool,
 }
 
 /// What an entry of a package is.
@@ -332,39 +367,4 @@ impl fmt::Debug for Package {
             .field("size", &self.size())
             .finish()
     }
-}
-
-/// Writes a file under another name first, so that nobody ever sees a part of it.
-pub(crate) fn write_atomically<T>(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<T>,
-) -> io::Result<T> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let (temporary, mut file) = loop {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut temporary = name.to_os_string();
-        // Another process, or another thread of this one, may be at it too.
-        temporary.push(format!(
-            ".{}-{}.tmp",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        ));
-        let temporary = path.with_file_name(temporary);
-        match File::create_new(&temporary) {
-            // Left by a process of this number that has ended in the midst of it.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            file => break (temporary, file?),
-        }
-    };
-    let written = (|| {
-        let result = write(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        Ok(result)
-    })();
-    if written.is_err() {
-        // The error to tell is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }

@@ -7,10 +7,10 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use scramjet_client_core::{InstanceId, StartOptions};
@@ -21,6 +21,7 @@ pub use self::start::{Placement, PoolOptions};
 
 use self::checkout::Bell;
 use crate::client::Life;
+use crate::user_code::{ignore_panic, in_drop};
 use crate::{CancelToken, Child, Ended, Error, InstanceClient, SequenceClient, threads};
 
 /// So many instances are stopped or killed at the same time, each on a thread.
@@ -182,11 +183,15 @@ impl InstancePool {
 
     /// From now on nothing is replaced.
     fn end(&mut self) {
-        self.shared.over.cancel();
+        in_drop(|| self.shared.over.cancel());
         self.shared.lost.ring();
+        let own = thread::current().id();
         for watching in self.watching.drain(..) {
-            // It has nothing to tell.
-            let _ = watching.join();
+            // A function of the user's that is called by one of these threads may drop the pool.
+            if watching.thread().id() != own {
+                // It has nothing to tell.
+                ignore_panic(watching.join());
+            }
         }
     }
 
@@ -211,13 +216,14 @@ fn for_all<T: Send>(
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let finished = threads::share(workers, || {
         while let Some((place, instance)) = next() {
-            let result = act(instance);
+            // The others get their turns, too.
+            let result = catch_unwind(AssertUnwindSafe(|| act(instance)));
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.insert(place, result);
         }
     });
     let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    finished.map(|()| done.into_values().collect())
+    finished.and_then(|()| done.into_values().collect())
 }
 
 fn alive(slot: &Slot) -> Option<InstanceClient> {
@@ -279,6 +285,26 @@ mod tests {
                     .for_each(|(_, ended)| assert!(ended.is_ok()));
             })?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn drop_kills_the_other_instances_if_an_observer_panics_for_one() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        hub.program("stays", |process| process.stay());
+        let first = AtomicBool::new(true);
+        let observer = move |request: &crate::RequestInfo<'_>, _: &crate::Observed<'_>| {
+            let kills = request.operation == "kill instance";
+            assert!(!kills || !first.swap(false, Ordering::SeqCst), "it panics");
+        };
+        let host = HostClient::builder(hub.url()).observer(observer).build()?;
+        let sequence = host.send_sequence(hub.package("stays"))?;
+        let pool = PoolOptions::new(3).start([sequence], |_| StartOptions::new())?;
+        // All have the same thread.
+        threads::REFUSED.set(true);
+        drop(pool);
+        threads::REFUSED.set(false);
+        hub.wait_until("two have ended", |hub| hub.running().len() == 1);
         Ok(())
     }
 

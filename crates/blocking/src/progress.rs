@@ -1,7 +1,9 @@
 use std::io;
+use std::mem::replace;
 use std::ops::ControlFlow;
 
 use crate::Stopped;
+use crate::user_code::in_drop;
 
 /// How far an upload or a download has come. See [`Upload::progress`](crate::Upload::progress) and
 /// [`ByteStream::progress`](crate::ByteStream::progress).
@@ -32,6 +34,8 @@ type Report = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 pub(crate) struct Reporter {
     report: Option<Report>,
     begun: bool,
+    /// A report has begun, and not ended.
+    reporting: bool,
 }
 
 impl Reporter {
@@ -39,12 +43,13 @@ impl Reporter {
         Self {
             report: Some(Box::new(report)),
             begun: false,
+            reporting: false,
         }
     }
 
     /// Tells the first time that nothing has come yet, so that a bar knows its length before anything moves.
     pub(crate) fn begin(&mut self, total: Option<u64>) -> io::Result<()> {
-        if std::mem::replace(&mut self.begun, true) {
+        if replace(&mut self.begun, true) {
             Ok(())
         } else {
             self.tell(0, total)
@@ -52,14 +57,25 @@ impl Reporter {
     }
 
     pub(crate) fn tell(&mut self, bytes: u64, total: Option<u64>) -> io::Result<()> {
-        match self
-            .report
-            .as_mut()
-            .map(|report| report(Progress { bytes, total }))
-        {
-            Some(ControlFlow::Break(())) => Err(Stopped::Cancelled.into()),
-            _ => Ok(()),
+        let Some(report) = &mut self.report else {
+            return Ok(());
+        };
+        if replace(&mut self.reporting, true) {
+            // What was read before the panic is lost.
+            return Err(io::Error::other("its progress callback has panicked"));
         }
+        let flow = report(Progress { bytes, total });
+        self.reporting = false;
+        match flow {
+            ControlFlow::Break(()) => Err(Stopped::Cancelled.into()),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        in_drop(|| drop(self.report.take()));
     }
 }
 

@@ -127,9 +127,10 @@ impl SequenceClient {
     /// See [`Error`]; [`is_conflict`](Error::is_conflict) while the hub lists instances of it (on 1.x also ended ones, for
     /// some minutes), [`is_unsupported`](Error::is_unsupported) on an older hub.
     pub fn overwrite(&self, package: impl Into<Upload>) -> Result<Self, Error> {
-        let (sent, _) = self
-            .host
-            .send(&OverwriteSequence { id: &self.id }, package.into())?;
+        let (sent, _) = self.host.send(
+            &OverwriteSequence { id: &self.id },
+            package.into().package(),
+        )?;
         Self::new(sent.id, &self.host)
     }
 

@@ -8,15 +8,17 @@ use scramjet_client_core::{
 use crate::call::Call;
 use crate::client::Client;
 use crate::{
-    ByteStream, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter, WriteOptions,
+    ByteStream, CallLimits, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter,
+    WriteOptions,
 };
 use scramjet_client_core::flow;
 
 /// A hub of 1.x never answers where there is no data.
 fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
+    let client = client.begin();
     if data
         .upload
-        .is_empty()
+        .is_empty(&client.limits::<SendTopic<'_>>()?)
         .map_err(|error| Call::unbuilt::<SendTopic<'_>>().abandoned(error))?
     {
         return Err(
@@ -34,9 +36,10 @@ fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Erro
 
 fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<StreamWriter, Error> {
     StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| {
-        match data.upload.is_empty() {
+        match data.upload.is_empty(&CallLimits::default()) {
             Ok(true) => Ok(Sent { bytes: 0 }),
-            _ => send(client, &name, data),
+            Ok(false) => send(client, &name, data),
+            Err(error) => Err(Call::unbuilt::<SendTopic<'_>>().abandoned(error)),
         }
     })
 }
@@ -84,7 +87,8 @@ macro_rules! topic_data {
             /// Never ends, but where a topic is ended (hubs of 0.18).
             ///
             /// # Errors
-            /// See [`Error`]; 1.x refuses another content type than the topic's.
+            /// See [`Error`]; 1.x refuses another content type than the topic's (415). The list of
+            /// topics tells it: [`TopicInfo::content_type`].
             #[doc(alias = "getTopic")]
             #[doc(alias = "getNamedData")]
             pub fn topic<N>(&self, name: N, content_type: ContentType) -> Result<ByteStream, Error>

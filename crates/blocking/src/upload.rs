@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::Progress;
 use crate::ndjson::Guarded;
 use crate::progress::Reporter;
+use crate::user_code::{UserReader, read_on};
+use crate::{CallLimits, Progress};
 
 /// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
 ///
@@ -23,14 +24,24 @@ pub struct Upload {
     sent: Arc<AtomicU64>,
     whole: Arc<AtomicBool>,
     expects: bool,
-    guarded: bool,
+    check: Check,
     reporter: Reporter,
+}
+
+/// Which data an upload refuses.
+#[derive(Clone, Copy)]
+enum Check {
+    Nothing,
+    /// Lines of `null`.
+    Input,
+    /// Data that does not begin like a gzip file.
+    Package,
 }
 
 enum Source {
     Bytes(Vec<u8>),
     Path(PathBuf),
-    Reader(Box<dyn Read + Send>, Option<u64>),
+    Reader(UserReader, Option<u64>),
 }
 
 impl Upload {
@@ -40,7 +51,7 @@ impl Upload {
             sent: Arc::default(),
             whole: Arc::default(),
             expects: false,
-            guarded: false,
+            check: Check::Nothing,
             reporter: Reporter::default(),
         }
     }
@@ -61,19 +72,22 @@ impl Upload {
     #[must_use]
     pub fn file(mut file: File) -> Self {
         let length = rest_of(&mut file);
-        Self::of(Source::Reader(Box::new(file), length))
+        Self::of(Source::Reader(UserReader::new(Box::new(file)), length))
     }
 
     /// All that the reader gives, in chunks as it gives it: each `read` is sent at once.
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self::of(Source::Reader(Box::new(reader), None))
+        Self::of(Source::Reader(UserReader::new(Box::new(reader)), None))
     }
 
     /// `length` bytes from the reader. Fewer are an error, and more are not read.
     #[must_use]
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
-        Self::of(Source::Reader(Box::new(reader), Some(length)))
+        Self::of(Source::Reader(
+            UserReader::new(Box::new(reader)),
+            Some(length),
+        ))
     }
 
     /// Sends `Expect: 100-continue` and waits for the hub's word before the data is sent, but for no longer than a second.
@@ -117,7 +131,15 @@ impl Upload {
     /// Refuses lines of `null`, which would cut an input.
     pub(crate) fn guarded(self) -> Self {
         Self {
-            guarded: true,
+            check: Check::Input,
+            ..self
+        }
+    }
+
+    /// Refuses data that is not gzip-compressed.
+    pub(crate) fn package(self) -> Self {
+        Self {
+            check: Check::Package,
             ..self
         }
     }
@@ -132,47 +154,50 @@ impl Upload {
         Arc::clone(&self.whole)
     }
 
-    /// Whether there is nothing in it. Opens a file, and waits for the first data where that is not known.
-    pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
+    /// True if there is nothing in it. Opens a file, and reads the first data if the length is not known.
+    pub(crate) fn is_empty(&mut self, limits: &CallLimits) -> io::Result<bool> {
         match &mut self.source {
             Source::Bytes(bytes) => Ok(bytes.is_empty()),
             Source::Path(path) => {
                 let (reader, length) = open(path)?;
                 self.source = Source::Reader(reader, length);
-                self.is_empty()
+                self.is_empty(limits)
             }
             Source::Reader(_, Some(length)) => Ok(*length == 0),
             Source::Reader(reader, None) => {
-                let mut first = vec![0; 8 << 10];
-                let read = read_on(reader, &mut first)?;
-                first.truncate(read);
-                let rest = std::mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(io::Cursor::new(first).chain(rest));
-                Ok(read == 0)
+                let rest = std::mem::replace(reader, UserReader::new(Box::new(io::empty())));
+                let (first, again) = peek(Box::new(rest), None, 1, limits)?;
+                *reader = UserReader::new(again);
+                Ok(first.is_empty())
             }
         }
     }
 
-    pub(crate) fn open(self) -> io::Result<Opened> {
+    /// Opens it for a call with these limits.
+    pub(crate) fn open(self, limits: &CallLimits) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {
-                if self.guarded {
+                if let Check::Input = self.check {
                     // Before anything is sent.
                     io::copy(&mut Guarded::new(&*bytes), &mut io::sink())?;
                 }
                 let length = u64::try_from(bytes.len()).ok();
                 (Box::new(io::Cursor::new(bytes)), length)
             }
-            Source::Reader(reader, length) => (reader, length),
-            Source::Path(path) => open(&path)?,
+            Source::Reader(reader, length) => (Box::new(reader), length),
+            Source::Path(path) => {
+                let (reader, length) = open(&path)?;
+                (Box::new(reader), length)
+            }
         };
-        let reader = if self.guarded {
-            Box::new(Guarded::new(reader))
-        } else {
-            reader
+        let reader = match self.check {
+            Check::Input => Box::new(Guarded::new(reader)),
+            Check::Package => gzip(reader, length, limits)?,
+            Check::Nothing => reader,
         };
         Ok(Opened {
             reader,
+            limits: limits.clone(),
             length,
             expects: self.expects,
             begun: false,
@@ -185,8 +210,54 @@ impl Upload {
     }
 }
 
+/// Fails if the data does not begin like a gzip file.
+fn gzip(
+    reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    limits: &CallLimits,
+) -> io::Result<Box<dyn Read + Send>> {
+    const MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let (first, reader) = peek(reader, length, MAGIC.len(), limits)?;
+    if first.starts_with(&MAGIC) {
+        return Ok(reader);
+    }
+    let begins = match first.as_slice() {
+        [] => "it is empty".to_owned(),
+        [byte] => format!("it begins with {byte:02x}"),
+        [first, second, ..] => format!("it begins with {first:02x} {second:02x}"),
+    };
+    let text = format!(
+        "the package is not gzip-compressed: {begins}, a gzip file with 1f 8b; \
+         send a .tar.gz, as `tar -czf` makes it"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Reads `wanted` bytes or more, fewer only at the end of the data. The reader that is returned
+/// gives them again.
+fn peek(
+    mut reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+    wanted: usize,
+    limits: &CallLimits,
+) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut first = vec![0; length.map_or(8 << 10, |length| length.min(8 << 10))];
+    let mut count = 0;
+    while count < wanted {
+        let room = first.get_mut(count..).unwrap_or_default();
+        match read_on(&mut reader, room, limits)? {
+            0 => break,
+            read => count += read,
+        }
+    }
+    first.truncate(count);
+    let again = io::Cursor::new(first.clone()).chain(reader);
+    Ok((first, Box::new(again)))
+}
+
 /// The content of a file and its length, or an error with its name.
-fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
+fn open(path: &Path) -> io::Result<(UserReader, Option<u64>)> {
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut file = File::open(path).map_err(named)?;
@@ -194,7 +265,7 @@ fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
         return Err(named(io::ErrorKind::IsADirectory.into()));
     }
     let length = rest_of(&mut file);
-    Ok((Box::new(file), length))
+    Ok((UserReader::new(Box::new(file)), length))
 }
 
 /// What a regular file has left; other files do not know.
@@ -207,6 +278,7 @@ fn rest_of(file: &mut File) -> Option<u64> {
 /// as if it were the connection's.
 pub(crate) struct Opened {
     reader: Box<dyn Read + Send>,
+    limits: CallLimits,
     length: Option<u64>,
     expects: bool,
     begun: bool,
@@ -229,6 +301,11 @@ impl Opened {
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// True if all of it was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.length == Some(self.sent) || self.whole.load(Ordering::SeqCst)
     }
 
     /// Whether something of it was read, or could not be.
@@ -265,7 +342,7 @@ impl Read for Opened {
             }
             return Ok(0);
         }
-        let read = match read_on(&mut self.reader, buf) {
+        let read = match read_on(&mut *self.reader, buf, &self.limits) {
             Ok(read) => read,
             Err(error) => return Err(self.fail(error)),
         };
@@ -286,15 +363,6 @@ impl Read for Opened {
                 .map_err(|error| self.fail(error))?;
         }
         Ok(read)
-    }
-}
-
-fn read_on(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 
@@ -351,7 +419,7 @@ mod tests {
 
     fn read_all(upload: Upload) -> (io::Result<Vec<u8>>, Option<io::Error>) {
         let mut opened = upload
-            .open()
+            .open(&CallLimits::default())
             .unwrap_or_else(|error| unreachable!("{error}"));
         let mut bytes = Vec::new();
         let result = opened.read_to_end(&mut bytes).map(|_| bytes);

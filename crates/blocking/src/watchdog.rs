@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::flow::{Command, Flow, FlowError, Input, WatchInstances};
-use scramjet_client_core::{GetInstance, InstanceId};
+use scramjet_client_core::{Endpoint, GetInstance, InstanceId};
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::flow_driver::Driver;
 use crate::instance::InputStream;
 use crate::options::CallOptions;
+use crate::user_code::ignore_panic;
 use crate::{CancelToken, Ended, Error, ErrorKind, threads};
 
 /// How soon the thread notices what is new to it.
@@ -160,12 +163,7 @@ impl Client {
         let of_instance = state.instances.entry(id.clone()).or_default();
         of_instance.insert(key, watched);
         state.added.push(id.clone());
-        let starts = state.flow.is_none();
-        if starts {
-            state.flow = Some(WatchInstances::new(self.endpoint().clone()));
-            state.runs += 1;
-        }
-        let run = state.runs;
+        let watching = Watching::begin(&dog, &mut state, self.endpoint());
         drop(state);
         let mut client = self.clone();
         client.options.cancel = Some(token);
@@ -177,11 +175,8 @@ impl Client {
             outer,
             reading,
         };
-        if starts {
-            self.start_watchdog(Watching {
-                dog: Arc::clone(&watch.dog),
-                run,
-            })?;
+        if let Some(watching) = watching {
+            self.start_watchdog(watching)?;
         }
         Ok((client, watch))
     }
@@ -190,9 +185,20 @@ impl Client {
         let mut client = self.clone();
         client.options = CallOptions::default();
         let about = Call::unbuilt::<GetInstance<'_>>();
-        let mut driver = Driver::new(&client, about.clone(), watching)?;
-        // Its only result is that there is nothing more to do.
-        let run = move || drop(driver.next());
+        let (call, dog) = (about.clone(), Arc::clone(&watching.dog));
+        let run = move || {
+            let mut next = Some(watching);
+            while let Some(watching) = next {
+                // Its only result is that there is nothing more to do.
+                let watch = || Driver::new(&client, call.clone(), watching)?.next();
+                if ignore_panic(catch_unwind(AssertUnwindSafe(watch))).is_some() {
+                    return;
+                }
+                // An observer or a transport has panicked: what is watched must be watched on.
+                thread::sleep(STEP);
+                next = Watching::begin(&dog, &mut dog.state(), client.endpoint());
+            }
+        };
         threads::start("scramjet-watchdog", run).map_err(|error| about.failed(error))
     }
 }
@@ -241,6 +247,19 @@ struct Watching {
 }
 
 impl Watching {
+    /// Begins to watch, if no thread does.
+    fn begin(dog: &Arc<Watchdog>, state: &mut State, endpoint: &Endpoint) -> Option<Self> {
+        if state.flow.is_some() {
+            return None;
+        }
+        state.flow = Some(WatchInstances::new(endpoint.clone()));
+        state.runs += 1;
+        Some(Self {
+            dog: Arc::clone(dog),
+            run: state.runs,
+        })
+    }
+
     fn advance(&self, now: Duration) -> Command<Result<(), FlowError>> {
         let mut state = self.dog.state();
         let State {
@@ -300,7 +319,8 @@ impl Watching {
         drop(state);
         // Not under the lock: a hook may drop what is watched.
         for (_, watched) in over.into_values() {
-            watched.token.cancel();
+            // A hook of a transport may panic. The others are cancelled all the same.
+            ignore_panic(catch_unwind(AssertUnwindSafe(|| watched.token.cancel())));
         }
     }
 }
@@ -324,11 +344,13 @@ impl Flow for Watching {
 }
 
 impl Drop for Watching {
-    /// The thread has ended, also if an observer has panicked in it.
+    /// The thread has ended, also if an observer has panicked in it. The next one watches what is
+    /// left.
     fn drop(&mut self) {
         let mut state = self.dog.state();
         if state.runs == self.run {
             state.flow = None;
+            state.added = state.instances.keys().cloned().collect();
         }
     }
 }

@@ -205,7 +205,8 @@ impl JsonLinesWriter {
     ///
     /// # Errors
     /// The value cannot be written as JSON, or is `null`: that would end an instance's input, and nothing after it would be delivered
-    /// (`InvalidInput`; the next value can be written). Or nothing more is taken (`BrokenPipe`): [`finish`](Self::finish) tells why.
+    /// (`InvalidInput`; the next value can be written). `BrokenPipe` means that the request has ended, and
+    /// [`finish`](Self::finish) returns the reason.
     pub fn send(&mut self, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
@@ -213,6 +214,10 @@ impl JsonLinesWriter {
             let problem =
                 "the value is null, which would end the input: nothing after it would be delivered";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
+        }
+        // Line breaks of a value that was JSON before. In strings, they are escaped.
+        for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
         }
         line.push(b'\n');
         self.writer.write_all(&line)?;

@@ -80,7 +80,8 @@ async fn run(url: &str) -> Result<(), Failure> {
 
     hub.drive(DeleteByForce::new(endpoint, sequence)?)
         .next()
-        .await
+        .await?;
+    Ok(())
 }
 
 /// A random number.
@@ -103,6 +104,8 @@ impl Hub {
     pub fn new(base_url: &str) -> Result<Self, Failure> {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
+            // Hubs close idle connections after 5 seconds. A request that is sent meanwhile fails.
+            .pool_idle_timeout(Duration::from_secs(3))
             .no_proxy();
         Ok(Self {
             client: client.build()?,

@@ -1,4 +1,4 @@
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::ReplyError;
 
@@ -11,15 +11,18 @@ pub struct BodyLength {
 
 impl BodyLength {
     /// The length of a body of which nothing has come yet. Its headers announce a length if they
-    /// hold `Content-Length` and no `Transfer-Encoding`.
+    /// hold `Content-Length` and no `Transfer-Encoding`. A response with the status 1xx, 204 or 304
+    /// has no body, whatever its headers say (RFC 9112, section 6.3).
     #[must_use]
-    pub fn new(headers: &HeaderMap) -> Self {
+    pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let length = headers
             .get(header::CONTENT_LENGTH)
+            .filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
             .and_then(|value| value.to_str().ok()?.parse().ok());
+        let is_empty = status.is_informational() || matches!(status.as_u16(), 204 | 304);
         Self {
             received: 0,
-            announced: length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING)),
+            announced: if is_empty { Some(0) } else { length },
         }
     }
 

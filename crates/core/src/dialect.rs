@@ -1,4 +1,7 @@
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
 
 use crate::RequestError;
 
@@ -23,23 +26,39 @@ impl Version {
             patch,
         }
     }
+}
 
-    /// Reads the text that a hub reports; a suffix (`-pre.1`, `+build`) is left out, missing parts are zero.
-    /// `None` where it does not begin with a number.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+/// Parses the text that a hub reports. Ignores a suffix (`-pre.1`, `+build`) and takes zero for
+/// missing parts; an error unless it begins with a number.
+impl FromStr for Version {
+    type Err = ParseVersionError;
+
+    fn from_str(text: &str) -> Result<Self, ParseVersionError> {
         let core = text.trim().trim_start_matches('v');
         let core = core.split(['-', '+']).next().unwrap_or_default();
         let mut parts = core.split('.').map(|part| part.parse::<u32>().ok());
-        let major = parts.next().flatten()?;
+        let major = parts.next().flatten();
+        let major = major.ok_or_else(|| ParseVersionError(text.to_owned()))?;
         let mut next = || parts.next().flatten().unwrap_or(0);
-        Some(Self {
+        Ok(Self {
             major,
             minor: next(),
             patch: next(),
         })
     }
 }
+
+/// The error of parsing a [`Version`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseVersionError(String);
+
+impl fmt::Display for ParseVersionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a version; one looks like 1.0.1", self.0)
+    }
+}
+
+impl core::error::Error for ParseVersionError {}
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,7 +217,7 @@ mod tests {
             ("source", None),
             ("", None),
         ] {
-            assert_eq!(Version::parse(text), version, "{text}");
+            assert_eq!(text.parse().ok(), version, "{text}");
         }
         assert!(Version::new(0, 28, 10) > Version::new(0, 28, 2));
     }

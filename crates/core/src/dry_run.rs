@@ -6,7 +6,7 @@ mod shell;
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use http::{HeaderMap, Method, Request, Uri};
 
@@ -43,17 +43,21 @@ use crate::Streamed;
 ///
 /// # Secrets
 ///
-/// `***` takes the place of each: of header values that are marked [sensitive](http::HeaderValue::is_sensitive), which all of those are that
-/// [`Endpoint::set_header`](crate::Endpoint::set_header) was given, and of headers and members of a JSON body with a name like `authorization`,
-/// `token`, `password`, `apiKey`. They are not in this value at all.
-#[derive(Clone, Debug)]
+/// Only the values that this library defines are shown, such as a timeout, an id or a content type.
+/// `***` takes the place of all others: of every header that the caller set, and of `appConfig`,
+/// `args`, the data of an event, and anything else in a body. [`with_values`](Self::with_values)
+/// shows the body as it is; the headers that the caller set are not in this value at all.
+#[derive(Clone)]
 pub struct DryRun {
     method: Method,
     url: Uri,
     headers: HeaderMap,
     body: DryRunBody,
+    /// The body as it is, if something in it is hidden.
+    whole: Option<Vec<u8>>,
     file: Option<String>,
     hidden: Vec<String>,
+    hidden_headers: usize,
 }
 
 /// What a request carries.
@@ -84,17 +88,31 @@ impl DryRun {
         let (head, body) = request.into_parts();
         let (mut headers, mut body, mut hidden) = (head.headers, body.into(), Vec::new());
         secrets::hide_in_headers(&mut headers, &mut hidden);
+        let (hidden_headers, mut whole) = (hidden.len(), None);
         if let DryRunBody::Bytes(bytes) = &mut body {
-            secrets::hide_in_json(bytes, &mut hidden);
+            let shown = secrets::hide_in_body(bytes, &mut hidden);
+            whole = shown.map(|shown| mem::replace(bytes, shown));
         }
         Self {
             method: head.method,
             url: head.uri,
             headers,
             body,
+            whole,
             file: None,
             hidden,
+            hidden_headers,
         }
+    }
+
+    /// Shows the body as it is, with all secrets that it may hold.
+    #[must_use]
+    pub fn with_values(mut self) -> Self {
+        if let Some(whole) = self.whole.take() {
+            self.body = whole.into();
+            self.hidden.truncate(self.hidden_headers);
+        }
+        self
     }
 
     /// Lets the command upload this file, where it uploads something.
@@ -118,13 +136,14 @@ impl DryRun {
         &self.url
     }
 
-    /// The headers, but for those that belong to the connection or tell the length of the body; `***` is the value of secret ones.
+    /// The headers, but for those that belong to the connection or tell the length of the body.
+    /// `***` is the value of those that the caller set.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body, with `***` in the place of secrets.
+    /// The body, with `***` in the place of what may be a secret.
     #[must_use]
     pub fn body(&self) -> &DryRunBody {
         &self.body
@@ -134,6 +153,20 @@ impl DryRun {
     #[must_use]
     pub fn hidden(&self) -> &[String] {
         &self.hidden
+    }
+}
+
+/// With what is shown.
+impl fmt::Debug for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryRun")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .field("file", &self.file)
+            .field("hidden", &self.hidden)
+            .finish_non_exhaustive()
     }
 }
 

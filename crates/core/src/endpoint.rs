@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use url::Url;
 
+use crate::error::redacted;
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
 
 /// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
@@ -18,11 +19,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is taken as given: a path
-    /// prefix stays, a trailing slash makes no difference, and nothing is added.
+    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is
+    /// taken as given: a path prefix stays, slashes at its end make no difference, and nothing is
+    /// added.
     ///
     /// # Errors
-    /// [`RequestError::BaseUrl`] where it is not an `http` or `https` URL, or holds a query, a fragment, or a user name or password.
+    /// [`RequestError::BaseUrl`] if it is not an `http` or `https` URL, or holds a query, a fragment,
+    /// a user name or password, or an IPv6 address with a zone.
     pub fn new(base_url: &str) -> Result<Self, RequestError> {
         let base = parse_base(base_url)?;
         let mut headers = HeaderMap::new();
@@ -34,7 +37,7 @@ impl Endpoint {
         })
     }
 
-    /// The base URL, without a trailing slash.
+    /// The base URL, without slashes at its end.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base
@@ -213,25 +216,30 @@ const FRAMING: [HeaderName; 10] = [
 ];
 
 fn parse_base(given: &str) -> Result<String, RequestError> {
-    let url = Url::parse(given).map_err(|source| {
-        let hint = format!("{source}; a hub's address looks like http://localhost:8000/api/v1");
-        refusal(given, &hint)
-    })?;
+    let url = Url::parse(given).map_err(|source| refusal(given, &unparsable(given, source)))?;
     let mistake = if !url.username().is_empty() || url.password().is_some() {
         "it holds a user name or password, which would end up in messages and logs; send credentials as a header"
     } else if !matches!(url.scheme(), "http" | "https") {
-        "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
+        // In `localhost:8000`, the host looks like a scheme.
+        let rest = given.split_once(':').map_or("", |(_, rest)| rest);
+        if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            NO_SCHEME
+        } else {
+            "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
+        }
     } else if url.query().is_some() {
         "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
         "it holds a fragment (#…), which is never sent"
+    } else if given.contains(":///") {
+        // To the parser, the first segment of the path is the host then.
+        "its host is missing"
     } else if url
         .as_str()
         .parse()
         .is_ok_and(|uri: Uri| uri.host() == url.host_str())
     {
-        let text = String::from(url);
-        return Ok(text.strip_suffix('/').map(Into::into).unwrap_or(text));
+        return Ok(url.as_str().trim_end_matches('/').into());
     } else {
         // What a URL may hold and a request may not: requests are made of it, and have to go to the same host.
         "its host or path holds a character that HTTP does not allow there, or it is too long"
@@ -239,17 +247,39 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     Err(refusal(given, mistake))
 }
 
-/// Shows neither what stands before an `@`, which may be a password (also where the address was mistyped: `user:secret@example.com` has the
-/// scheme `user`), nor what stands after a `?` or `#`, which may be a token. Where it may be either, nothing.
-fn refusal(given: &str, problem: &str) -> RequestError {
-    let (address, rest) = given
-        .split_at_checked(given.find(['?', '#']).unwrap_or(given.len()))
-        .unwrap_or_default();
-    match address.rsplit_once('@') {
-        _ if rest.contains('@') => RequestError::base_url("…", problem),
-        Some((_, place)) => RequestError::base_url(&format!("…@{place}"), problem),
-        None => RequestError::base_url(address, problem),
+const NO_SCHEME: &str =
+    "missing http:// (or https://); a hub's address looks like http://localhost:8000/api/v1";
+
+/// Explains why an address is not a URL.
+fn unparsable(given: &str, source: url::ParseError) -> String {
+    let given = given.trim();
+    let after_scheme = given.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next();
+    let place = authority.and_then(|authority| authority.rsplit('@').next());
+    let place = place.unwrap_or_default();
+    let is_v6 = |text: &str| {
+        let of_v6 = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
+        text.matches(':').count() > 1 && text.chars().all(of_v6)
+    };
+    if given.is_empty() {
+        "it is empty; a hub's address looks like http://localhost:8000/api/v1".into()
+    } else if given.starts_with(['"', '\'']) {
+        "it is in quotes".into()
+    } else if source == url::ParseError::RelativeUrlWithoutBase {
+        NO_SCHEME.into()
+    } else if place.starts_with('[') && place.contains('%') {
+        "its IPv6 address has a zone (%…), which is not supported; \
+         use an address without one, or a name for it"
+            .into()
+    } else if is_v6(place) {
+        "an IPv6 address needs brackets: http://[::1]:8000/api/v1".into()
+    } else {
+        format!("{source}; a hub's address looks like http://localhost:8000/api/v1")
     }
+}
+
+fn refusal(given: &str, problem: &str) -> RequestError {
+    RequestError::base_url(&redacted(given), problem)
 }
 
 #[cfg(test)]
@@ -272,6 +302,16 @@ mod tests {
                 "http://www.example.com:8000/hubs/a/api/v1",
             ),
             ("https://example.com", "https://example.com"),
+            (
+                "http://localhost:8000/api/v1///",
+                "http://localhost:8000/api/v1",
+            ),
+            ("http://example.com//", "http://example.com"),
+            ("http:localhost:8000", "http://localhost:8000"),
+            (
+                " http://localhost:8000/api/v1\n",
+                "http://localhost:8000/api/v1",
+            ),
             ("HTTP://[::1]:8000/", "http://[::1]:8000"),
             (
                 "http://example.com/a%20b/api/v1",
@@ -285,11 +325,30 @@ mod tests {
     #[test]
     fn base_urls_that_would_not_work_are_refused_with_the_reason() {
         for (given, reason) in [
-            ("localhost:8000", "scheme"),
-            ("/api/v1", "relative URL"),
-            ("", "relative URL"),
-            ("ftp://example.com/", "scheme"),
+            ("localhost:8000", "missing http://"),
+            ("localhost:8000/api/v1", "missing http://"),
+            ("127.0.0.1:8000", "missing http://"),
+            ("[::1]:8000", "missing http://"),
+            ("hub.example", "missing http://"),
+            ("hub.example/api/v1", "missing http://"),
+            ("//hub.example/api/v1", "missing http://"),
+            ("http//hub.example/api/v1", "missing http://"),
+            ("user:1secret@example.com/api", "missing http://"),
+            ("/api/v1", "missing http://"),
+            ("", "it is empty"),
+            (" ", "it is empty"),
+            ("\"http://localhost:8000/api/v1\"", "it is in quotes"),
+            ("'http://localhost:8000/api/v1'", "it is in quotes"),
+            ("ftp://example.com/", "its scheme is neither"),
+            ("unix:/run/hub", "its scheme is neither"),
             ("http://", "empty host"),
+            ("http:///api/v1", "its host is missing"),
+            ("http://[fe80::1%25eth0]:8000", "a zone (%…), which is not"),
+            ("http://[fe80::1%eth0]:8000/api/v1", "a zone (%…)"),
+            ("http://user:secret@[fe80::1%25eth0]", "a zone (%…)"),
+            ("http://::1:8000/api/v1", "needs brackets"),
+            ("http://fe80::1/api/v1", "needs brackets"),
+            ("http://localhost:8000:8000/", "invalid port number"),
             ("http://example.com/api?token=secret", "query"),
             ("http://exa mple.com/api?token=secret", "domain"),
             ("http://example.com/api?", "query"),

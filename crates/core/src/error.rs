@@ -6,8 +6,9 @@ mod message;
 
 pub use api::ApiError;
 pub use code::ErrorCode;
-pub(crate) use message::refusal_in_words;
+pub(crate) use message::{refusal_in_words, said};
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -184,6 +185,18 @@ pub enum ReplyError {
         limit: usize,
     },
 
+    /// The body is compressed, although the request did not ask for that. It was not read.
+    #[error(
+        "the response has Content-Encoding: {}, which nobody asked for and this client does not \
+         decode; turn off compression in the proxy in front of the hub",
+        said(.encoding).unwrap_or_default()
+    )]
+    #[non_exhaustive]
+    Encoded {
+        /// The value of the header `Content-Encoding`, for example `gzip`.
+        encoding: String,
+    },
+
     /// The body ended before it was complete.
     #[error("the reply was cut off after {}", cut(*.got, *.expected))]
     #[non_exhaustive]
@@ -217,7 +230,10 @@ impl ReplyError {
         match self {
             Self::Api(refusal) => refusal.is_transient(),
             Self::Truncated { .. } => true,
-            Self::Body { .. } | Self::Text { .. } | Self::TooLarge { .. } => false,
+            Self::Body { .. }
+            | Self::Text { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoded { .. } => false,
         }
     }
 
@@ -228,6 +244,19 @@ impl ReplyError {
             Self::Api(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// Removes secrets from an address: what precedes an `@` may be a password, also in a mistyped
+/// address (`user:secret@example.com` has the scheme `user`), and what follows a `?` or `#` may be a
+/// token. Nothing is left of an address in which the two cannot be told apart.
+pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let (place, rest) = address.split_at_checked(end).unwrap_or_default();
+    match place.rsplit_once('@') {
+        _ if rest.contains('@') => "…".into(),
+        Some((_, place)) => format!("…@{place}").into(),
+        None => place.into(),
     }
 }
 

@@ -54,9 +54,9 @@ use core::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode};
 
-use crate::{Ended, Event, ReplyError, RequestError};
+use crate::{Ended, Escaped, Event, ReplyError, RequestError};
 
-pub use self::delete::DeleteByForce;
+pub use self::delete::{DeleteByForce, Deleted};
 pub use self::events::{Since, WaitForEvent};
 pub use self::follow::{Follow, Followed, Subject};
 
@@ -209,7 +209,8 @@ impl fmt::Display for FlowError {
             Self::Request(error) => error.fmt(f),
             Self::Ended(ended) => ended.fmt(f),
             Self::FailedEvent(event) => {
-                write!(f, "the instance emitted {:?}: {}", event.name, event.data)
+                let data = Escaped(&event.data);
+                write!(f, "the instance emitted {:?}: {data}", event.name)
             }
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
             Self::GivenUp => f.write_str("given up by the caller"),

@@ -1,5 +1,8 @@
 //! The content types of requests. A hub demands them on every request with a JSON body, and on `DELETE` even without one, spelled just so.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::RequestError;
@@ -24,6 +27,20 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
         let value = HeaderValue::from_static(if end { "true" } else { "false" });
         headers.insert(HeaderName::from_static("x-end-stream"), value);
     }
+}
+
+/// The encoding of a response's body, if it has another than `identity`: requests ask for none.
+pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let values: Vec<_> = values
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    let is_identity = |coding: &str| {
+        let coding = coding.trim();
+        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+    };
+    let all = values.join(", ");
+    (!all.split(',').all(is_identity)).then_some(all)
 }
 
 /// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value; and what is not ASCII

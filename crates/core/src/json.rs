@@ -94,4 +94,24 @@ mod tests {
         assert_eq!(position(r#"["\ud83d"]"#), position(r#"["\ufffd"]"#));
         assert_eq!(parse_bytes::<Value>(b"\"\xff\""), None);
     }
+
+    #[test]
+    fn numbers_nesting_and_repeated_members_have_limits() {
+        // JavaScript reads infinity, and writes `null` for it.
+        assert!(parse::<Value>("1e400").is_err());
+        assert!(parse::<Value>("-1e400").is_err());
+        assert_eq!(parse::<Value>("1e308").ok(), Some(1e308.into()));
+
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse::<Value>(&nested(127)).is_ok());
+        let error = parse::<Value>(&nested(128)).err();
+        let text = error.map(|error| alloc::string::ToString::to_string(&error));
+        assert!(text.is_some_and(|text| text.starts_with("recursion limit exceeded")));
+
+        // The last one counts, as in JavaScript; but a member that the library defines is one.
+        let value = parse::<Value>(r#"{"a":1,"a":2}"#).ok();
+        assert_eq!(value, Some(serde_json::json!({ "a": 2 })));
+        let text = r#"{"version":"1","version":"2"}"#;
+        assert!(parse::<crate::HubVersion>(text).is_err());
+    }
 }

@@ -31,7 +31,7 @@ macro_rules! known_text {
 
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.as_str())
+                core::fmt::Display::fmt(&crate::Escaped(self.as_str()), f)
             }
         }
     };

@@ -11,8 +11,10 @@ mod dialect;
 mod dry_run;
 mod endpoint;
 mod error;
+mod escape;
 pub mod flow;
 mod headers;
+mod http_date;
 mod hub;
 mod ids;
 mod instances;
@@ -34,10 +36,12 @@ pub use content_type::ContentType;
 pub use decode::{
     Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines,
 };
-pub use dialect::{Dialect, Version};
+pub use dialect::{Dialect, ParseVersionError, Version};
 pub use dry_run::{DryRun, DryRunBody};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, ReplyError, RequestError};
+pub use escape::Escaped;
+pub use http_date::HttpDate;
 pub use hub::*;
 pub use ids::{
     EventName, HubId, InstanceId, ManagerId, SequenceId, SpaceId, StoreItemId, TopicName,

@@ -5,6 +5,7 @@ use core::fmt;
 
 use http::{HeaderMap, StatusCode};
 
+use crate::headers::content_encoding;
 use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 
 /// The reading half of one exchange: a head was received, the bytes of the body are pushed in, items are pulled out.
@@ -19,6 +20,8 @@ pub struct Reply<D> {
 enum Reading<D> {
     Success(D),
     Refusal(Box<Refusal>),
+    /// The body has this content encoding, and is not read.
+    Encoded(String),
     Over,
 }
 
@@ -58,18 +61,19 @@ impl<D: Decode> Reply<D> {
         decoder: D,
         correct: fn(ApiError) -> ApiError,
     ) -> Self {
-        let reading = if status.is_success() {
-            Reading::Success(decoder)
-        } else {
-            Reading::Refusal(Refusal::new(status, reason, headers, correct))
+        let length = BodyLength::new(status, headers);
+        let encoding = content_encoding(headers).filter(|_| length.announced() != Some(0));
+        let reading = match encoding {
+            _ if !status.is_success() => {
+                Reading::Refusal(Refusal::new(status, reason, headers, correct))
+            }
+            Some(encoding) => Reading::Encoded(encoding),
+            None => Reading::Success(decoder),
         };
-        Self {
-            reading,
-            length: BodyLength::new(headers),
-        }
+        Self { reading, length }
     }
 
-    /// Whether the status says success.
+    /// Returns `true` if the status says success and the body can be read.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self.reading, Reading::Success(_))
@@ -88,6 +92,7 @@ impl<D: Decode> Reply<D> {
         let reading = match self.reading {
             Reading::Success(_) => Reading::Success(decoder),
             Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Encoded(encoding) => Reading::Encoded(encoding),
             Reading::Over => Reading::Over,
         };
         Reply {
@@ -102,7 +107,7 @@ impl<D: Decode> Reply<D> {
         match &mut self.reading {
             Reading::Success(decoder) => decoder.feed(bytes),
             Reading::Refusal(refusal) => refusal.feed(bytes),
-            Reading::Over => {}
+            Reading::Encoded(_) | Reading::Over => {}
         }
     }
 
@@ -121,7 +126,7 @@ impl<D: Decode> Reply<D> {
                     return Err(error);
                 }
             },
-            Reading::Over => {}
+            Reading::Encoded(_) | Reading::Over => {}
         }
         Ok(())
     }
@@ -130,6 +135,7 @@ impl<D: Decode> Reply<D> {
     pub fn cut_off(&mut self) -> ReplyError {
         match core::mem::replace(&mut self.reading, Reading::Over) {
             Reading::Refusal(refusal) => refusal.into_error(),
+            Reading::Encoded(encoding) => ReplyError::Encoded { encoding },
             Reading::Success(_) | Reading::Over => self.length.cut_off(),
         }
     }
@@ -142,13 +148,14 @@ impl<D: Decode> Reply<D> {
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &mut self.reading {
             Reading::Success(decoder) => decoder.next_item(),
-            Reading::Refusal(_) | Reading::Over => self.next_of_none(),
+            Reading::Refusal(_) | Reading::Encoded(_) | Reading::Over => self.next_of_none(),
         }
     }
 
     #[cold]
     fn next_of_none(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &self.reading {
+            Reading::Encoded(_) => Err(self.cut_off()),
             Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
             Reading::Refusal(_) | Reading::Success(_) => Ok(Step::NeedData),
             Reading::Over => Ok(Step::End),
@@ -176,6 +183,7 @@ impl<D> fmt::Debug for Reply<D> {
         let reading = match &self.reading {
             Reading::Success(_) => "success",
             Reading::Refusal(_) => "refusal",
+            Reading::Encoded(_) => "encoded",
             Reading::Over => "over",
         };
         f.debug_struct("Reply")

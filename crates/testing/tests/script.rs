@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::core::{Event, EventName, NextEvent};
+use scramjet_client_blocking::core::{Event, EventName, NextEvent, SendSequence};
 use scramjet_client_blocking::http::Request;
 use scramjet_client_blocking::{
     CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Outgoing, Phase,
@@ -278,7 +278,7 @@ fn requests_show_credentials_and_debug_output_does_not() {
         .header("x-other", "another-secret")
         .build()
         .unwrap();
-    host.send_sequence(Upload::reader(&b"the package"[..]))
+    host.send(&SendSequence, Upload::reader(&b"the package"[..]))
         .unwrap();
     let request = script.requests().remove(0);
     assert_eq!(
@@ -309,7 +309,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
     let host = host(&script);
     // The readers have no end, so to read all of one would hang.
     assert_eq!(
-        host.send_sequence(Upload::reader(io::repeat(0)))
+        host.send(&SendSequence, Upload::reader(io::repeat(0)))
             .unwrap_err()
             .api()
             .unwrap()
@@ -318,7 +318,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
     );
     let data = b"0123".chain(io::repeat(0));
     assert_eq!(
-        host.send_sequence(Upload::reader(data))
+        host.send(&SendSequence, Upload::reader(data))
             .unwrap_err()
             .api()
             .unwrap()
@@ -563,7 +563,7 @@ fn silent_answers_read_the_request() {
     let script = Script::new().then("POST", "sequence", Answer::silent());
     let host = host(&script).with_deadline(Duration::from_millis(50));
     let upload = Upload::reader(&b"a package"[..]);
-    assert!(host.send_sequence(upload).unwrap_err().is_timeout());
+    assert!(host.send(&SendSequence, upload).unwrap_err().is_timeout());
     assert_eq!(script.requests()[0].text(), "a package");
     assert!(script.requests()[0].complete);
 }
@@ -628,7 +628,7 @@ fn cancel_ends_an_upload() {
     let token = CancelToken::new();
     let host = host(&script).with_cancel(&token);
     let error = host
-        .send_sequence(Upload::reader(Canceling(token)))
+        .send(&SendSequence, Upload::reader(Canceling(token)))
         .map(drop)
         .unwrap_err();
     assert!(
@@ -654,7 +654,7 @@ fn the_error_of_a_reader_is_the_error_of_the_upload() {
     }
     let script = Script::new().always("POST", "sequence", |_| Answer::ok(r#"{"id":"s"}"#));
     let failing = Upload::reader(b"abc".chain(Stops));
-    let error = host(&script).send_sequence(failing).unwrap_err();
+    let error = host(&script).send(&SendSequence, failing).unwrap_err();
     assert!(error.is_cancelled());
     let request = script.requests().remove(0);
     assert_eq!((request.text().as_str(), request.complete), ("abc", false));

@@ -418,7 +418,11 @@ fn replies() {
         all.sequences.is_empty() && all.instances.is_empty()
     });
     t.gives("load-check", load_check, |load| {
-        load.fs_size.len() == 4 && load.fs_size[0].fs == "/" && load.fs_size[0].usage < 1.0
+        load.fs_size.len() == 4
+            && load.fs_size[0].fs == "/"
+            && load.fs_size[0].usage < 1.0
+            && load.load_average == Some(5.05)
+            && load.cpu_percent.is_none()
     });
     t.unfinished("audit", read_audit, NEVER_ENDS);
     t.refuses(

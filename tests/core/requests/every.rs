@@ -277,8 +277,25 @@ pub(crate) fn goldens() -> Vec<Golden> {
                 content_type: ContentType::Text,
             },
         ),
+        golden(
+            "text-ndjson",
+            &hub,
+            &CreateTopic {
+                name: topic,
+                content_type: ContentType::TextNdjson,
+            },
+        ),
         golden("", &hub, &DeleteTopic { name: topic }),
         golden("ndjson", &hub, &send(ContentType::Ndjson, None)),
+        golden("text-ndjson", &hub, &send(ContentType::TextNdjson, None)),
+        golden(
+            "text-ndjson",
+            &hub,
+            &ReadTopic {
+                name: topic,
+                content_type: ContentType::TextNdjson,
+            },
+        ),
         golden("bytes", &hub, &send(ContentType::Bytes, None)),
         golden("text-end", &old, &send(ContentType::Text, Some(true))),
         golden(

@@ -105,7 +105,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     for (value, expected) in [
         (
             "127.0.0.1:8000",
-            "SCRAMJET_HUB_URL cannot be used: relative URL without a base; a hub's address looks like http://",
+            "SCRAMJET_HUB_URL cannot be used: missing http:// (or https://); a hub's address looks like http://",
         ),
         (
             "http://127.0.0.1:8000/api/v1?token=secret",

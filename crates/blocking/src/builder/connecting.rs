@@ -115,9 +115,12 @@ impl HostClientBuilder {
         self
     }
 
-    /// Connects through this proxy, and in no other way: `http://proxy.example.com:3128`, or with `user:password@`, encoded as in any URL and
-    /// never shown. The proxy is asked to `CONNECT`, for `http` and `https` hubs alike, so that it is told the name and the port of the
-    /// hub; headers and credentials of this client go through it to the hub.
+    /// Reaches all hubs through this proxy: `http://proxy.example.com:3128`, or with
+    /// `user:password@`, encoded as in any URL and never shown.
+    ///
+    /// For an `https` hub, the proxy is asked for a tunnel (`CONNECT`) and sees no more than the
+    /// hub's name and port. A request to an `http` hub is sent to the proxy, which passes it on and
+    /// can read it, with the credentials for the hub. See [`Proxy`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -134,8 +137,9 @@ impl HostClientBuilder {
     ///
     /// - `http_proxy` is for `http` hubs, `https_proxy` for `https` hubs, `all_proxy` for those whose own is not set. Each may be
     ///   written in capitals too, but for `HTTP_PROXY` in a CGI program, where whoever calls it can set it.
-    /// - `no_proxy` (or `NO_PROXY`) lists with commas what is reached directly: names (`example.com` and all below it, `.example.com` only those
-    ///   below it), addresses, nets (`10.0.0.0/8`), with a port or without, or `*`.
+    /// - `no_proxy` (or `NO_PROXY`) lists what is reached directly, separated by commas or blanks:
+    ///   names (`example.com` and all below it, `.example.com` only those below it), addresses, nets
+    ///   (`10.0.0.0/8`), with a port or without, or `*`.
     /// - This machine (`localhost`, `127.0.0.1`, `[::1]`) is reached directly.
     /// - A variable that cannot be used, because it names a `socks5://` proxy for example, is an error of the calls that would go by it.
     ///

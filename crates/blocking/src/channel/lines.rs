@@ -14,8 +14,9 @@ use scramjet_client_core::{
 
 use crate::call::Call;
 use crate::client::Client;
-use crate::instance::{HEAD_LIMIT, check_completed, open_until_ended, send};
+use crate::instance::{HEAD_LIMIT, check_completed, explain_loss, open_until_ended, send};
 use crate::pipe::{PipeWriter, pipe};
+use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InputStream, InstanceClient, Phase,
     Stopped, Upload, threads,
@@ -542,13 +543,18 @@ impl State {
 
 impl Drop for LineChannel {
     fn drop(&mut self) {
-        self.reading.cancel();
         let pipe = self.pipe.take();
-        if self.is_unclean() {
+        let unclean = self.is_unclean();
+        if unclean {
             self.client.notice_end(&self.id);
             pipe.into_iter().for_each(PipeWriter::abort);
-            self.sending.cancel();
         }
+        in_drop(|| {
+            self.reading.cancel();
+            if unclean {
+                self.sending.cancel();
+            }
+        });
     }
 }
 
@@ -569,7 +575,7 @@ fn read(
     loop {
         let read = match output.pull(&mut buf) {
             Ok(read) => read,
-            Err(error) => return Some(Over::Failed(error)),
+            Err(error) => return Some(Over::Failed(explain_loss(client, id, error))),
         };
         decoder.feed(buf.get(..read).unwrap_or_default());
         if read == 0 {

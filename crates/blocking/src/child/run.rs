@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use scramjet_client_core::{GetInstance, OutputStream, ReadStream, RunnerExit, St
 use super::Child;
 use crate::call::Call;
 use crate::client::Client;
-use crate::instance::{HEAD_LIMIT, ended};
+use crate::instance::{HEAD_LIMIT, ended, explain_loss};
+use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
     Stopped, threads,
@@ -28,6 +29,10 @@ const MOMENT: Duration = Duration::from_secs(2);
 /// How long a log may go on after the instance has ended: hubs of 1.x never end it.
 const ECHO: Duration = Duration::from_millis(500);
 
+/// A sequence has completed if its output has ended and the other streams of its process stay open,
+/// silent, for so long. The streams of a process that dies end together.
+const SETTLING: Duration = Duration::from_millis(200);
+
 /// How often it is looked if the input moves.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -37,11 +42,11 @@ const LISTENS: &[u8] = br#""msg":"Sequence loaded"#;
 /// How long it may take until it does. A hub may keep such lines out of its logs.
 const LOADING: Duration = Duration::from_secs(10);
 
-/// What an instance that has ended has left, like [`std::process::Output`].
+/// The result of a run, like [`std::process::Output`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// How it has ended.
+    /// How the run has ended.
     pub ended: Ended,
     /// What the sequence returned.
     pub output: Vec<u8>,
@@ -49,62 +54,107 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What its process printed to standard error.
     pub stderr: Vec<u8>,
-    /// What was logged, lines of JSON that [`LogLine`](crate::LogLine) reads; where it was asked for, see [`SequenceClient::run_with_log`].
+    /// Its log, lines of JSON that [`LogLine`](crate::LogLine) reads, if [`RunOptions::log`] asked
+    /// for it.
     pub log: Option<Vec<u8>>,
 }
 
 impl Output {
-    /// What the exit code of its runner means, where the hub tells: `ended.exit`.
+    /// The meaning of the exit code, the same as `ended.exit`: [`RunnerExit::Completed`] if the
+    /// sequence has completed. `None` if the process ended otherwise and the hub does not tell how,
+    /// as hubs before 0.27.0.
     #[must_use]
     pub fn exit(&self) -> Option<RunnerExit> {
         self.ended.exit
     }
 }
 
+/// Options of [`SequenceClient::run_with`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct RunOptions {
+    until_exit: bool,
+    log: bool,
+}
+
+impl RunOptions {
+    /// Does not wait for the exit of the process, and does not collect the log.
+    pub const fn new() -> Self {
+        Self {
+            until_exit: false,
+            log: false,
+        }
+    }
+
+    /// Waits until the process of a sequence that has completed ends by itself, if `true`. A hub
+    /// lets it live for 10 seconds. For a sequence that goes on to work or print after its output
+    /// has ended.
+    pub const fn until_exit(self, until_exit: bool) -> Self {
+        Self { until_exit, ..self }
+    }
+
+    /// Collects the log of the instance, if `true`: its own lines and those of the hub about it.
+    pub const fn log(self, log: bool) -> Self {
+        Self { log, ..self }
+    }
+}
+
 impl SequenceClient {
-    /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance,
-    /// sends it all of the input, collects what it writes, and waits until it has ended. All of
-    /// that is held in memory. The handle's limits hold for the whole; a run that is given up, or
-    /// fails, kills what it started. An instance that fails ends the run within three seconds.
+    /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance
+    /// (`POST /sequence/:id/start`), sends it all of the input, and collects its output and what it
+    /// prints, in memory. Returns a quarter of a second after the sequence has completed, and kills
+    /// the process, which a hub would let live for 10 more seconds: to wait for its exit, see
+    /// [`RunOptions::until_exit`].
     ///
-    /// A hub keeps an instance for 10 seconds after the sequence has come to its end, and the run takes as long: who needs the output
-    /// alone, takes it from a [`spawn`](Self::spawn)ed [`Child`]. Hubs before 0.27.0 do not tell how an instance has ended. A reader that
-    /// still blocks when the run is over is left behind on its thread. On hubs of 0.18, the input is sent when the instance's log says that it
-    /// is listened to: before that, it may be handed out twice.
+    /// The sequence has completed if its output has ended while its process still lives, and nothing
+    /// more is printed. If the process dies, the run ends within three seconds, and
+    /// [`Output::ended`] says so. The handle's limits hold for the whole; a run that is given up, or
+    /// fails, kills its instance.
+    ///
+    /// On hubs of 0.18, the input is sent when the log of the instance says that it listens: before
+    /// that, the sequence may get it twice. A reader of input that still blocks when the run is over
+    /// is left behind on its thread.
     ///
     /// # Errors
-    /// See [`Error`]. An instance that ends badly is none: see [`Output::ended`]. Neither is an input that is not read to its end; one that
-    /// cannot be sent to an instance that lives is.
+    /// See [`Error`]. An instance that dies is no error: see [`Output::exit`]. An input that the
+    /// sequence does not read to its end is none either; one that cannot be sent to an instance that
+    /// lives is.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, StartOptions};
+    /// # use scramjet_client_blocking::{HostClient, RunnerExit, StartOptions};
     /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
     /// let run = sequence.run(&StartOptions::new().arg("!"), "some text\n")?;
-    /// println!("{}, and said {:?}", run.ended, String::from_utf8_lossy(&run.output));
+    /// if run.exit() == Some(RunnerExit::Completed) {
+    ///     println!("{}", String::from_utf8_lossy(&run.output));
+    /// } else {
+    ///     eprintln!("{}: {}", run.ended, String::from_utf8_lossy(&run.stderr));
+    /// }
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn run(&self, options: &StartOptions, input: impl Into<Input>) -> Result<Output, Error> {
-        self.run_to_end(options, input.into(), false)
+        self.run_with(options, input, RunOptions::new())
     }
 
-    /// Like [`run`](Self::run), with what the hub and the instance logged of it.
+    /// Like [`run`](Self::run), with options.
     ///
     /// # Errors
     /// Like [`run`](Self::run).
-    pub fn run_with_log(
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, RunOptions, StartOptions};
+    /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
+    /// let options = RunOptions::new().until_exit(true).log(true);
+    /// let run = sequence.run_with(&StartOptions::new(), "some text\n", options)?;
+    /// println!("{}", String::from_utf8_lossy(&run.log.unwrap_or_default()));
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn run_with(
         &self,
         options: &StartOptions,
         input: impl Into<Input>,
+        run: RunOptions,
     ) -> Result<Output, Error> {
-        self.run_to_end(options, input.into(), true)
-    }
-
-    fn run_to_end(
-        &self,
-        options: &StartOptions,
-        input: Input,
-        with_log: bool,
-    ) -> Result<Output, Error> {
+        let input = input.into();
         let mut this = self.begin();
         let token = this
             .host
@@ -115,31 +165,33 @@ impl SequenceClient {
             .unwrap_or_default()
             .child();
         this.host.client.options.cancel = Some(token.clone());
-        // What the instance has not read in the end, it never will.
-        let _over = CancelledInTheEnd(token);
+        // Ends the threads that still read and send when the run is over.
+        let over = CancelledInTheEnd(token);
         let instance = this.start_owned(options)?;
         // The idle timeout is for a silence everywhere, see `Movement`.
         let reading = instance.with_idle_timeout(None).host.client;
         let mut child = Child::new(instance, &reading)?;
         let mut collecting = Collecting::new(child.instance(), Some(&input));
         let waits = child.instance().host.dialect()?.doubles_early_input();
-        let listens = if with_log || waits {
-            Some(collecting.read_log(child.instance(), with_log)?)
+        let listens = if run.log || waits {
+            Some(collecting.read_log(child.instance(), run.log)?)
         } else {
             None
         };
         collecting.feed(child.instance(), input, listens.filter(|_| waits))?;
-        collecting.collect(&mut child)
+        collecting.collect(&mut child, (!run.until_exit).then_some(&over))
     }
 }
 
 impl Child {
-    /// Reads its streams to their ends, as far as they were not taken out, and waits until it has ended.
+    /// Reads its streams to their ends, as far as they were not taken out, and waits until it has
+    /// ended. That takes 10 seconds more after a sequence has completed, for which a hub lets its
+    /// process live.
     ///
     /// # Errors
     /// See [`Error`]. The instance is killed then.
     pub fn wait_with_output(mut self) -> Result<Output, Error> {
-        Collecting::new(self.instance(), None).collect(&mut self)
+        Collecting::new(self.instance(), None).collect(&mut self, None)
     }
 }
 
@@ -147,7 +199,7 @@ struct CancelledInTheEnd(CancelToken);
 
 impl Drop for CancelledInTheEnd {
     fn drop(&mut self) {
-        self.0.cancel();
+        in_drop(|| self.0.cancel());
     }
 }
 
@@ -183,6 +235,8 @@ impl Collecting {
             idle: instance.host.client.options.idle,
             sent: input.map(|input| input.upload.sent()),
             last: Mutex::new((Instant::now(), 0)),
+            settling: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         };
         Self {
             tell,
@@ -213,14 +267,16 @@ impl Collecting {
         self.beside(move || {
             let mut bytes = Vec::new();
             let read = read_to_end(&mut stream, &movement, |piece| {
-                bytes.extend_from_slice(piece)
+                movement.moved();
+                bytes.extend_from_slice(piece);
             });
+            let end = read.as_ref().err().and_then(Error::ended).cloned();
             Some(match read {
                 Ok(()) => Came::Bytes(which, bytes, None),
-                Err(error) => match error.ended().cloned() {
-                    Some(ended) => Came::Bytes(which, bytes, Some(ended.into())),
-                    None => Came::Failed(error),
-                },
+                Err(_) if end.is_some() => Came::Bytes(which, bytes, end.map(Box::new)),
+                // The run is over, and needs no more.
+                Err(_) if movement.over() => Came::Bytes(which, bytes, None),
+                Err(error) => Came::Failed(error),
             })
         })
     }
@@ -260,6 +316,11 @@ impl Collecting {
         self.beside(move || {
             let (mut bytes, mut loaded) = (Vec::new(), Some(loaded));
             let take = |piece: &[u8]| {
+                if wanted {
+                    movement.moved();
+                } else {
+                    movement.note(Duration::ZERO);
+                }
                 bytes.extend_from_slice(piece);
                 let latest = bytes
                     .get(bytes.len().saturating_sub(piece.len() + LISTENS.len())..)
@@ -296,15 +357,21 @@ impl Collecting {
             .map_err(|error| Call::unbuilt::<GetInstance<'_>>().failed(error))
     }
 
-    /// Waits for the next thing to come, as long as something moves.
-    fn next(&self, instance: &InstanceClient) -> Result<Came, Error> {
+    /// Waits for the next thing to come, as long as something moves. `None` if a sequence that has
+    /// ended its output has settled.
+    fn next(&self, instance: &InstanceClient) -> Result<Option<Came>, Error> {
         loop {
-            let came = match self.movement.left() {
+            let settled = self.movement.settles_in();
+            let waits = settled.into_iter().chain(self.movement.left()).min();
+            let came = match waits {
                 None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(left) => self.told.recv_timeout(left),
+                Some(time) => self.told.recv_timeout(time),
             };
             if let Ok(came) = came {
-                return Ok(came);
+                return Ok(Some(came));
+            }
+            if self.movement.settles_in() == Some(Duration::ZERO) {
+                return Ok(None);
             }
             if !self.movement.goes_on() {
                 let operation = GetInstance { id: instance.id() };
@@ -314,7 +381,13 @@ impl Collecting {
         }
     }
 
-    fn collect(self, child: &mut Child) -> Result<Output, Error> {
+    /// Collects everything until the instance has ended; or, if the token that ends all reading is
+    /// handed in, until the sequence has completed.
+    fn collect(
+        self,
+        child: &mut Child,
+        reading: Option<&CancelledInTheEnd>,
+    ) -> Result<Output, Error> {
         let streams = [
             (OutputStream::Output, child.output.take()),
             (OutputStream::Stdout, child.stdout.take()),
@@ -328,29 +401,43 @@ impl Collecting {
             }
         }
         let [mut output, mut stdout, mut stderr] = [const { Vec::new() }; 3];
-        let mut ended = None;
+        let mut end = None;
         while open > 0 {
-            match self.next(child.instance())? {
-                Came::Bytes(which, bytes, end) => {
+            match (self.next(child.instance())?, reading) {
+                (Some(Came::Bytes(which, bytes, ended)), _) => {
                     match which {
                         OutputStream::Stdout => stdout = bytes,
                         OutputStream::Stderr => stderr = bytes,
                         _ => {
                             output = bytes;
-                            // The others stay open, and nothing need come of them.
-                            self.movement.note(AFTERLIFE);
+                            // The others stay open, and may be silent.
+                            match reading {
+                                Some(_) => self.movement.settle(),
+                                None => self.movement.note(AFTERLIFE),
+                            }
                         }
                     }
-                    ended = end.or(ended);
+                    end = ended.or(end);
                     open -= 1;
                 }
-                Came::Failed(error) => return Err(error),
-                Came::Panicked(panic) => resume_unwind(panic),
+                (Some(Came::Failed(_)), _) if self.movement.over() => {}
+                (Some(Came::Failed(error)), _) => {
+                    let instance = child.instance();
+                    return Err(explain_loss(&instance.host.client, instance.id(), error));
+                }
+                (Some(Came::Panicked(panic)), _) => resume_unwind(panic),
+                (None, Some(reading)) => {
+                    end = Some(Box::new(completed(child.instance())?));
+                    self.movement.end();
+                    reading.0.cancel();
+                }
+                (None, None) => {}
             }
         }
-        let ended = match ended {
+        let ended = match end {
             Some(ended) => {
-                child.guard.armed = false;
+                // A process that still lives is killed when the child is dropped.
+                child.guard.armed = self.movement.over();
                 *ended
             }
             None => child.wait()?,
@@ -379,6 +466,16 @@ impl Log {
     }
 }
 
+/// The end of an instance whose sequence has completed, or that has ended meanwhile.
+fn completed(instance: &InstanceClient) -> Result<Ended, Error> {
+    if let Some(ended) = ended(&instance.host.client, instance.id())? {
+        return Ok(ended);
+    }
+    let mut ended = Ended::gone(instance.id());
+    ended.exit = Some(RunnerExit::Completed);
+    Ok(ended)
+}
+
 fn read_to_end(
     stream: &mut ByteStream,
     movement: &Movement,
@@ -389,7 +486,6 @@ fn read_to_end(
         match stream.pull(&mut buf) {
             Ok(0) => return Ok(()),
             Ok(read) => {
-                movement.note(Duration::ZERO);
                 take(buf.get(..read).unwrap_or_default());
             }
             Err(error) if error.is_idle() && movement.goes_on() => {}
@@ -423,9 +519,40 @@ struct Movement {
     sent: Option<Arc<AtomicU64>>,
     /// When something moved last, and how much of the input was sent then.
     last: Mutex<(Instant, u64)>,
+    /// The output has ended, and nothing else is waited for.
+    settling: AtomicBool,
+    /// Nothing is read any more.
+    over: AtomicBool,
 }
 
 impl Movement {
+    /// A piece of a stream has come.
+    fn moved(&self) {
+        let settling = self.settling.load(Ordering::Relaxed);
+        self.note(if settling { SETTLING } else { Duration::ZERO });
+    }
+
+    /// From now on, the silence is waited for.
+    fn settle(&self) {
+        self.settling.store(true, Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// The time until the silence has lasted long enough, if it is waited for.
+    fn settles_in(&self) -> Option<Duration> {
+        let settling = self.settling.load(Ordering::Relaxed) && !self.over();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        settling.then(|| last.0.saturating_duration_since(Instant::now()))
+    }
+
+    fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    fn over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
     /// Something moved, and nothing more need move for so long.
     fn note(&self, rest: Duration) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,13 @@
 //! Settings from the environment.
 
-use std::{env, fs};
+use std::env;
+use std::path::Path;
 
 use http::HeaderValue;
 use scramjet_client_core::{Endpoint, RequestError, Version};
 
 use super::ConfigError;
-use crate::{HostClient, HostClientBuilder};
+use crate::{HostClient, HostClientBuilder, small_file};
 #[cfg(feature = "ureq")]
 use crate::{UreqConfig, UreqTransport};
 
@@ -14,6 +15,9 @@ const HUB_URL: &str = "SCRAMJET_HUB_URL";
 const TOKEN: &str = "SCRAMJET_TOKEN";
 const CA_FILE: &str = "SCRAMJET_CA_FILE";
 const HUB_VERSION: &str = "SCRAMJET_HUB_VERSION";
+
+/// All certificates of Mozilla have a quarter of a megabyte.
+const MAX_CA_BYTES: u64 = 16 << 20;
 
 /// Settings from the environment.
 impl HostClientBuilder {
@@ -54,20 +58,16 @@ impl HostClientBuilder {
                 problem: format!("{file} cannot be read"),
                 source: Some(source),
             };
-            let pem = fs::read(&file).map_err(unreadable)?;
+            let pem = small_file::read(Path::new(&file), MAX_CA_BYTES).map_err(unreadable)?;
             let unusable = |error| {
                 ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error)))
             };
             builder = trusting(builder, pem).map_err(unusable)?;
         }
         if let Some(version) = variable(HUB_VERSION)? {
-            let problem = || {
-                ConfigError::variable(
-                    HUB_VERSION,
-                    format_args!("{version:?} is not a version; one looks like 1.0.1"),
-                )
-            };
-            Version::parse(&version).ok_or_else(problem)?;
+            let version = version
+                .parse::<Version>()
+                .map_err(|error| ConfigError::variable(HUB_VERSION, format_args!("{error}")))?;
             builder = builder.hub_version(version);
         }
         Ok(builder)

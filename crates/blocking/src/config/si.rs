@@ -1,6 +1,5 @@
 //! The profiles of the command-line tool `si`.
 
-use std::env::home_dir;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -10,11 +9,14 @@ use serde_json::{Map, Value};
 
 use super::ConfigError;
 use super::env::{variable, without_value};
-use crate::{HostClient, HostClientBuilder, MiddlewareClient};
+use crate::{HostClient, HostClientBuilder, MiddlewareClient, small_file};
 
 const CONFIG_PATH: &str = "SI_CONFIG_PATH";
 const CONFIG: &str = "SI_CONFIG";
 const DEFAULT: &str = "default";
+
+/// A profile has some hundred bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A profile of the command-line tool `si` (`@scramjet/cli` on npm): which hub or platform it works with, and how it gets in. So a program uses
 /// the same as the shell that it is called from.
@@ -286,9 +288,9 @@ fn plain(url: &str) -> String {
 
 /// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.
 fn folder() -> Result<PathBuf, ConfigError> {
-    home_dir()
-        .map(|home| home.join(".si"))
-        .ok_or(ConfigError::NoHome)
+    #[allow(deprecated, reason = "it is not any more since Rust 1.87")]
+    let home = std::env::home_dir();
+    home.map(|home| home.join(".si")).ok_or(ConfigError::NoHome)
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
@@ -312,7 +314,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
-    let bytes = fs::read(path).map_err(ConfigError::read(path))?;
+    let bytes = small_file::read(path, MAX_BYTES).map_err(ConfigError::read(path))?;
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(ConfigError::profile(path, "it is not a JSON object")),

@@ -86,7 +86,7 @@ impl Sending {
             drop(state);
             if let Ok(Ok(sequence)) = result {
                 // Nobody to tell.
-                let _ = kill::delete_by_force(&client.apart(kill::CLEANUP_LIMIT), sequence.id());
+                let _ = kill::delete_or_hand_over(client, sequence.id());
             }
             return self.set(State::Over);
         }

@@ -1,7 +1,7 @@
 //! The file in which is kept what was deployed.
 
 use std::io::{self, ErrorKind, Write};
-use std::{fs, path::Path};
+use std::path::Path;
 
 use scramjet_client_core::{SequenceId, SequenceInfo};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use super::DeployError;
 use crate::pack::write_atomically;
+use crate::small_file;
+
+/// A deployment has some hundred bytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
@@ -54,7 +58,7 @@ impl Seen {
 impl State {
     /// What is not such a file is not taken for an empty one, and never written over.
     pub(super) fn read(path: &Path) -> Result<Self, DeployError> {
-        match fs::read(path) {
+        match small_file::read(path, MAX_BYTES) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(DeployError::state(path)(error)),
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {

@@ -1,12 +1,14 @@
 //! What a program asks of an error.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scramjet_client_core::{ApiError, ErrorCode, ReplyError, RequestError};
 
 use super::is_closed;
-use crate::{Ended, Error, ErrorKind, Phase};
+use crate::{Ended, Error, ErrorKind, Phase, TransportErrorKind};
+
+const PROXY: TransportErrorKind = TransportErrorKind::Proxy;
 
 /// What to do about it.
 impl Error {
@@ -35,10 +37,13 @@ impl Error {
         }
     }
 
-    /// No such sequence, instance or route (404).
+    /// No such sequence, instance or route (404), or no sequence of that name.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.api().is_some_and(ApiError::is_not_found)
+        match self.decisive() {
+            ErrorKind::SequenceName { found, .. } => found.is_empty(),
+            _ => self.api().is_some_and(ApiError::is_not_found),
+        }
     }
 
     /// A 404 of the hub itself. Others may be those of a gateway that does not reach it.
@@ -128,9 +133,9 @@ impl Error {
             ErrorKind::Deadline { phase, .. } | ErrorKind::Idle { phase, .. } => {
                 *phase < Phase::Send || error.is_idempotent()
             }
-            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.status.as_u16() {
-                // Something in front of the hub has not heard its answer.
-                502 | 504 => error.is_idempotent(),
+            ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.received_status.as_u16() {
+                // Something in front of the hub has no response, and the hub may have acted.
+                502 | 504 | 520..=530 => error.is_idempotent(),
                 _ => refusal.is_overloaded() || refusal.is_transient(),
             },
             _ => error.is_lost(),
@@ -146,6 +151,7 @@ impl Error {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
                     _ => {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
+                            || error.kind == PROXY
                     }
                 }
             }
@@ -169,7 +175,8 @@ impl Error {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
                     }
                     Phase::Send | Phase::Wait | Phase::Read => {
-                        self.is_idempotent() && kind.is_some_and(is_closed)
+                        let lost = kind.is_some_and(is_closed) || error.kind == PROXY;
+                        self.is_idempotent() && lost
                     }
                 }
             }
@@ -201,12 +208,17 @@ impl Error {
             .is_some_and(|request| request.idempotent)
     }
 
-    /// How long to wait before trying again, where the answer says so (`Retry-After`).
+    /// How long to wait before the next attempt, if the response says so (`Retry-After`). If it
+    /// names a time and has no `Date`, this is the time until then by the clock of this machine.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.api()
-            .and_then(|refusal| refusal.retry_after)
-            .map(Duration::from_secs)
+        let refusal = self.api()?;
+        let until = || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            Some(refusal.retry_at?.since_unix_epoch().saturating_sub(now))
+        };
+        let seconds = refusal.retry_after.map(Duration::from_secs);
+        seconds.or_else(until)
     }
 
     /// It was cancelled.

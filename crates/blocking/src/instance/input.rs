@@ -67,8 +67,13 @@ impl InstanceClient {
     }
 
     /// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and ends it unless told
-    /// otherwise. Waits like [`send_input`](Self::send_input); the data's content type does not matter here. No hub keeps bytes
-    /// undamaged that are not UTF-8.
+    /// otherwise. The data's content type does not matter here. No hub keeps bytes undamaged that
+    /// are not UTF-8.
+    ///
+    /// Returns when all of it was written and the hub has taken it, and fails within three seconds
+    /// if the instance ends, like [`send_input`](Self::send_input). But it does not show that the
+    /// process reads: a hub of 1.x also takes what nobody reads and keeps it in memory (seen with
+    /// 64 MiB).
     ///
     /// On hubs of 0.18, a piece that comes before the process has read the one before it is put in front of that, and the end may overtake
     /// both: send what fits into one piece (some kB), and wait for an answer to each.

@@ -1,7 +1,7 @@
 //! Both ways at once.
 
 use std::any::Any;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -11,11 +11,13 @@ use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerEx
 
 use super::input::send;
 use super::output::{HEAD_LIMIT, open_until_ended};
-use super::{InputStream, ended};
+use super::{InputStream, ended, explain_loss};
 use crate::call::Call;
 use crate::client::Client;
+use crate::user_code::in_drop;
 use crate::{
-    ByteStream, CancelToken, Error, ErrorKind, Input, InstanceClient, Phase, Sent, threads,
+    ByteStream, CallLimits, CancelToken, Error, ErrorKind, Input, InstanceClient, Phase, Sent,
+    threads,
 };
 
 /// What went through an instance.
@@ -24,7 +26,8 @@ use crate::{
 pub struct Transformed {
     /// How many bytes were sent to its input.
     pub sent: u64,
-    /// Whether that was all, and the hub has taken it. A sequence may end its output without reading its input to the end.
+    /// True if all of the input was sent, and the hub has taken it. False if the sequence ended its output
+    /// before it had read its input to the end.
     pub complete: bool,
     /// How many bytes came out of it.
     pub received: u64,
@@ -88,6 +91,7 @@ impl InstanceClient {
         let sent = input.upload.sent();
         let told = self.send_beside(&client, &token, input)?;
 
+        let limits = client.limits::<ReadStream<'_>>()?;
         let mut received = 0;
         let mut buf = vec![0; 64 << 10];
         loop {
@@ -95,18 +99,19 @@ impl InstanceClient {
                 Ok(0) => break,
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
-                    if let Err(error) = output.write_all(buf.get(..read).unwrap_or_default()) {
-                        return Err(stream.unwritten(error));
-                    }
+                    write_all(output, buf.get(..read).unwrap_or_default(), &limits)
+                        .map_err(|error| stream.unwritten(error))?;
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
                     // An input that failed has ended the output.
-                    return Err(match told.try_recv() {
+                    let first = match told.try_recv() {
                         Ok(Err(panic)) => resume_unwind(panic),
                         Ok(Ok(Err(first))) if by_input => first,
                         _ => error,
-                    });
+                    };
+                    client.options.cancel = Some(outer);
+                    return Err(explain_loss(&client, &self.id, first));
                 }
             }
         }
@@ -195,7 +200,7 @@ struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        in_drop(|| self.0.cancel());
     }
 }
 
@@ -219,6 +224,24 @@ fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
             Err(_) => return Ok(false),
         }
     }
+}
+
+/// Writes all of it, and makes interrupted writes again within the limits of the call.
+fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> io::Result<()> {
+    while !rest.is_empty() {
+        match output.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                rest = rest.get(written..).ok_or_else(|| {
+                    let problem = "the writer claims to have taken more than it was given";
+                    io::Error::new(io::ErrorKind::InvalidData, problem)
+                })?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => limits.check()?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// After the end of its output, an instance has completed, or it has died.

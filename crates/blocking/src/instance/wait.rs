@@ -1,14 +1,16 @@
 //! Waiting for what an instance does, and not for ever where it cannot do it any more.
 
+use std::time::Duration;
+
 use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
 use scramjet_client_core::{
-    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, RequestError,
+    Dialect, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, ReplyError,
+    RequestError,
 };
+use serde::de::DeserializeOwned;
 
-#[cfg(doc)]
-use crate::ErrorKind;
 use crate::client::Client;
-use crate::{Ended, Error, InstanceClient};
+use crate::{Ended, Error, ErrorKind, InstanceClient, Phase};
 
 /// Added to a timeout on hubs that do not tell of such events.
 const HIDDEN: &str = "if the event has fired before, this hub does not tell of it unless it had \
@@ -42,6 +44,36 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         self.wait_any([name])
+    }
+
+    /// Waits for an event like [`wait_event`](Self::wait_event), and reads its data as a value of a
+    /// type.
+    ///
+    /// # Errors
+    /// See [`wait_event`](Self::wait_event); [`ErrorKind::Reply`] if the data is not what the type
+    /// needs.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// let port: u16 = instance.wait_event_as("listening")?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn wait_event_as<T, N>(&self, name: N) -> Result<T, Error>
+    where
+        T: DeserializeOwned,
+        N: TryInto<EventName>,
+        RequestError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(RequestError::from)?;
+        let event = self.wait_for(Vec::from([name.clone()]), Since::Start)?;
+        event.data_as().map_err(|error| {
+            let operation = LastEvent {
+                id: &self.id,
+                name: &name,
+            };
+            self.host.client.describe(&operation).failed(error)
+        })
     }
 
     /// Waits for the first of several events, each like [`wait_event`](Self::wait_event). Which it is says [`Event::name`]; of several that have
@@ -121,6 +153,10 @@ impl InstanceClient {
         let names = names
             .collect::<Result<Vec<EventName>, _>>()
             .map_err(RequestError::from)?;
+        self.wait_for(names, since)
+    }
+
+    fn wait_for(&self, names: Vec<EventName>, since: Since) -> Result<Event, Error> {
         let client = self.host.client.begin();
         let id = &self.id;
         let about = names.first().map(|name| match since {
@@ -158,4 +194,24 @@ pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, E
         client.notice_end(id);
     }
     Ok(ended)
+}
+
+/// How long the hub has to tell why a stream was lost.
+const LOSS_LIMIT: Duration = Duration::from_secs(2);
+
+/// Finds the reason if a stream of an instance was lost: the instance has ended, or the hub is gone. Otherwise the error stays as it is.
+pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Error {
+    let is_lost = match error.kind() {
+        ErrorKind::Transport(error) => error.phase >= Phase::Send,
+        ErrorKind::Reply(error) => matches!(error, ReplyError::Truncated { .. }),
+        _ => false,
+    };
+    if !is_lost {
+        return error;
+    }
+    match ended(&client.within(Some(LOSS_LIMIT)), id) {
+        Ok(Some(ended)) => error.with_kind(ErrorKind::Ended(Box::new(ended))),
+        Err(gone) if matches!(gone.kind(), ErrorKind::Transport(_)) => gone,
+        _ => error,
+    }
 }

@@ -65,7 +65,7 @@ impl Tar {
             self.blocks = io::Cursor::new(vec![0; 2 * BLOCK]);
             return Ok(());
         };
-        let path = self.contents.root.join(&source.entry.path);
+        let path = source.disk.clone();
         if let EntryKind::File { size, .. } = source.entry.kind {
             self.file = Some(Reading {
                 file: open(&path, source)?,
@@ -87,7 +87,7 @@ impl Tar {
         let Some(source) = self.contents.sources.get(reading.at) else {
             return Ok(0);
         };
-        let path = self.contents.root.join(&source.entry.path);
+        let path = source.disk.clone();
         if reading.left == 0 {
             unchanged(
                 &path,

@@ -1,17 +1,51 @@
 //! What is left out: `.siignore` files, which are gitignore files by another name.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::Path;
 
 use super::PackError;
 use super::glob::Glob;
 use super::walk::special;
+use crate::small_file;
 
 pub(crate) const FILE: &str = ".siignore";
 
 /// Never packed, whatever the rules say: neither says anything to a hub.
 const ALWAYS: [&str; 2] = [FILE, ".git"];
+
+/// Left out unless a rule keeps it: the files that `npm pack` ignores by default (npm's
+/// documentation of `files` in package.json), except `node_modules`, because a hub installs
+/// nothing.
+const DEFAULTS: [&str; 17] = [
+    "*.orig",
+    ".*.swp",
+    "._*",
+    ".DS_Store",
+    ".hg",
+    ".lock-wscript",
+    ".npmrc",
+    ".svn",
+    ".wafpickle-*",
+    "CVS",
+    "config.gypi",
+    "npm-debug.log",
+    "/package-lock.json",
+    "/pnpm-lock.yaml",
+    "/yarn.lock",
+    "/bun.lockb",
+    "/bun.lock",
+];
+
+/// Names that files with passwords and private keys have.
+const SECRETS: [&str; 7] = [
+    ".env",
+    ".env.*",
+    "!.env.example",
+    "id_*",
+    "!id_*.*",
+    "*.pem",
+    "*.key",
+];
 
 /// More than anybody writes by hand.
 const LONGEST: u64 = 1 << 20;
@@ -27,15 +61,7 @@ fn read(path: &Path) -> Result<Vec<u8>, PackError> {
             what: special(kind),
         });
     }
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
-    match read.map_err(PackError::read(path))? {
-        read if u64::try_from(read).is_ok_and(|read| read <= LONGEST) => Ok(text),
-        _ => Err(PackError::read(path)(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is longer than 1 MiB",
-        ))),
-    }
+    small_file::read(path, LONGEST).map_err(PackError::read(path))
 }
 
 /// The rules for a folder and what is below it.
@@ -74,11 +100,12 @@ impl Rules {
         })
     }
 
-    /// Those of the options.
-    pub(crate) fn of_options(lines: &[String]) -> Result<Self, PackError> {
+    /// Those of the options, and of this library.
+    fn new(lines: &[impl AsRef<str>]) -> Result<Self, PackError> {
+        let origin = || "a rule of the options".into();
         let rules = lines
             .iter()
-            .map(|line| Rule::new(line.as_bytes(), || "a rule of the options".into()));
+            .map(|line| Rule::new(line.as_ref().as_bytes(), origin));
         let rules = rules
             .filter_map(Result::transpose)
             .collect::<Result<_, _>>()?;
@@ -88,7 +115,7 @@ impl Rules {
         })
     }
 
-    /// Whether the last rule that says something of this leaves it out.
+    /// True if the last rule that says something of this leaves it out, false if that keeps it.
     fn verdict(&self, path: &str, name: &str, is_folder: bool) -> Option<bool> {
         let below = path.strip_prefix(&self.base)?;
         let matching = self.rules.iter().rfind(|rule| {
@@ -144,19 +171,49 @@ fn without_trailing_blanks(line: &[u8]) -> &[u8] {
     line.get(..end).unwrap_or(line)
 }
 
-/// Whether this is left out. The rules further down have the last word, those of the options before all.
-pub(crate) fn leaves_out(
-    rules: &[Rules],
-    options: &Rules,
-    path: &str,
-    name: &str,
-    is_folder: bool,
-) -> bool {
-    let verdict = || {
-        [options]
+/// The rules that are no file's.
+pub(crate) struct Ignored {
+    options: Rules,
+    defaults: Rules,
+    secrets: Rules,
+}
+
+impl Ignored {
+    pub(crate) fn new(options: &[String]) -> Result<Self, PackError> {
+        Ok(Self {
+            options: Rules::new(options)?,
+            defaults: Rules::new(&DEFAULTS)?,
+            secrets: Rules::new(&SECRETS)?,
+        })
+    }
+
+    /// If this is left out. The options have the last word, then the rules further down.
+    pub(crate) fn leaves_out(
+        &self,
+        rules: &[Rules],
+        path: &str,
+        name: &str,
+        is_folder: bool,
+    ) -> bool {
+        let verdict = || {
+            self.asked(rules, path, name, is_folder)
+                .or_else(|| self.defaults.verdict(path, name, is_folder))
+        };
+        ALWAYS.contains(&name) || verdict().unwrap_or(false)
+    }
+
+    /// If a file is called like one that holds a secret, and no rule says that it is wanted.
+    pub(crate) fn may_be_secret(&self, rules: &[Rules], path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.secrets.verdict(path, name, false) == Some(true)
+            && self.asked(rules, path, name, false) != Some(false)
+    }
+
+    /// What the user's rules say.
+    fn asked(&self, rules: &[Rules], path: &str, name: &str, is_folder: bool) -> Option<bool> {
+        [&self.options]
             .into_iter()
             .chain(rules.iter().rev())
             .find_map(|rules| rules.verdict(path, name, is_folder))
-    };
-    ALWAYS.contains(&name) || verdict().unwrap_or(false)
+    }
 }

@@ -6,17 +6,27 @@ use super::walk::Found;
 use super::{EntryKind, PackError};
 
 /// As many as Linux follows.
-const MOST: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
+
+pub(crate) const CIRCLE: &str = "it leads in a circle";
+
+const OUTSIDE: &str = "it leads out of the folder";
 
 /// Links are packed as links: what a package manager has linked together works on the hub as it does here. Each must lead to something in
 /// the package, by way of it.
-pub(crate) fn check_links(root: &Path, found: &Found) -> Result<(), PackError> {
+///
+/// If links out of the folder are followed, those that are left lead to nothing.
+pub(crate) fn check_links(found: &Found, follows: bool) -> Result<(), PackError> {
     for source in found.values() {
         if let EntryKind::Link { target } = &source.entry.kind {
             let problem = |problem| PackError::Link {
-                path: root.join(&source.entry.path),
+                path: source.disk.clone(),
                 target: target.clone(),
-                problem,
+                problem: match problem {
+                    OUTSIDE if follows => "there is nothing at its target",
+                    OUTSIDE => "it leads out of the folder, and follow_outside_links is not set",
+                    problem => problem,
+                },
             };
             let folder = source
                 .entry
@@ -38,7 +48,7 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
         match step {
             "" | "." => continue,
             ".." => {
-                at.pop().ok_or("it leads out of the folder")?;
+                at.pop().ok_or(OUTSIDE)?;
                 continue;
             }
             name => at.push(name),
@@ -47,8 +57,8 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
             found.get(&at.join("/")).map(|source| &source.entry.kind)
         {
             links += 1;
-            if links > MOST {
-                return Err("it leads in a circle");
+            if links > MAX_LINKS {
+                return Err(CIRCLE);
             }
             at.pop();
             ahead.extend(steps("", target)?);
@@ -70,9 +80,13 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
 
 /// The last one first.
 fn steps<'a>(folder: &'a str, target: &'a str) -> Result<Vec<&'a str>, &'static str> {
-    // On Windows also what has a drive.
-    if target.starts_with('/') || Path::new(target).is_absolute() {
+    if is_absolute(target) {
         return Err("it is absolute, and the hub has other folders");
     }
     Ok(folder.split('/').chain(target.split('/')).rev().collect())
+}
+
+/// On Windows also with a drive.
+pub(crate) fn is_absolute(target: &str) -> bool {
+    target.starts_with('/') || Path::new(target).is_absolute()
 }

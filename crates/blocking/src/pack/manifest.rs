@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::links::resolve;
 use super::walk::Found;
 use super::{EntryKind, PackError};
+use crate::small_file;
 
 const FILE: &str = "package.json";
 
@@ -42,10 +43,8 @@ impl Manifest {
             path: path.clone(),
             problem: problem.into(),
         })?;
-        let text = fs::read(&path).map_err(PackError::read(&path))?;
-        let manifest =
-            serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"));
-        manifest
+        let text = small_file::read(&path, LARGEST).map_err(PackError::read(&path))?;
+        parse(&text)
             .and_then(|manifest| Self::of(&manifest, found))
             .map_err(|problem| PackError::Manifest { path, problem })
     }
@@ -65,16 +64,8 @@ impl Manifest {
                 r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#.into(),
             );
         }
-        let is_file = |path: &str| match found.get(path).map(|source| &source.entry.kind) {
-            Some(EntryKind::File { .. }) => Ok(()),
-            _ => Err("it is not a file"),
-        };
-        let file = |path: &str| resolve(found, "", path).and_then(|path| is_file(&path));
-        // Hubs add the `.js` that is not there.
-        file(&main).or_else(|problem| {
-            file(&format!("{main}.js")).map_err(|_| format!(r#""main" is {main:?}: {problem}"#))
-        })?;
-        check_engines(manifest.get("engines"))?;
+        let engines = check_engines(manifest.get("engines"))?;
+        check_main(&main, engines, found)?;
         Ok(Self {
             name: text("name")?,
             version: text("version")?,
@@ -96,9 +87,52 @@ fn check(found: &Found) -> Result<(), &'static str> {
     }
 }
 
-fn check_engines(engines: Option<&Value>) -> Result<(), String> {
+fn parse(text: &[u8]) -> Result<Value, String> {
+    if text.starts_with(b"\xef\xbb\xbf") {
+        let problem = "it begins with a byte order mark, and a hub takes that for wrong JSON; save \
+                       it as UTF-8 without one";
+        return Err(problem.into());
+    }
+    serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))
+}
+
+/// Which runner of a hub starts the sequence.
+#[derive(Clone, Copy)]
+enum Runner {
+    JavaScript,
+    Other,
+}
+
+/// If the hub finds the file to start.
+fn check_main(main: &str, runner: Runner, found: &Found) -> Result<(), String> {
+    let is_file = |path: &str| {
+        let path = resolve(found, "", path)?;
+        match found.get(&path).map(|source| &source.entry.kind) {
+            Some(EntryKind::File { .. }) => Ok(()),
+            _ => Err("it is not a file"),
+        }
+    };
+    // quirk: the runner takes `.js` from the end of `main` and adds it again.
+    let started = match runner {
+        Runner::JavaScript => format!("{}.js", main.strip_suffix(".js").unwrap_or(main)),
+        Runner::Other => main.to_owned(),
+    };
+    is_file(&started).map_err(|problem| {
+        if started == main {
+            format!(r#""main" is {main:?}: {problem}"#)
+        } else {
+            format!(
+                "\"main\" is {main:?}, and hubs start files that end in .js only: {started:?} must \
+                 exist, or \"main\" name another file"
+            )
+        }
+    })
+}
+
+/// More than one engine is an error.
+fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
     let Some(engines) = engines else {
-        return Ok(());
+        return Ok(Runner::JavaScript);
     };
     let versions = engines
         .as_object()
@@ -114,5 +148,10 @@ fn check_engines(engines: Option<&Value>) -> Result<(), String> {
             names.join(", ")
         ));
     }
-    Ok(())
+    let is_other = versions.keys().any(|name| name.starts_with("python"));
+    Ok(if is_other {
+        Runner::Other
+    } else {
+        Runner::JavaScript
+    })
 }

@@ -1,30 +1,59 @@
 //! What is in a folder.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, FileType, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::ignore::{self, Rules};
-use super::links::check_links;
+use super::ignore::{self, Ignored, Rules};
+use super::links::{CIRCLE, MAX_LINKS, check_links, is_absolute};
 use super::{EntryKind, PackEntry, PackError, PackOptions};
 
 /// What is packed, by its path.
 pub(crate) type Found = BTreeMap<String, Source>;
 
-/// An entry, and by what to know that its file is still the same.
+/// An entry, where it is on the disk, and how to see that its file is still the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) entry: PackEntry,
+    pub(crate) disk: PathBuf,
     pub(crate) modified: Option<SystemTime>,
+}
+
+/// A folder that is still to be listed.
+struct Folder {
+    disk: PathBuf,
+    /// Its path in the package, with a slash at the end; empty for the root.
+    base: String,
+    /// How many of `Walk::rules` are those of the folders above it.
+    rules: usize,
+    /// The link that was followed to it, or to a folder above it.
+    followed: Option<Arc<Followed>>,
+}
+
+/// A link that is packed as the folder that it leads to.
+struct Followed {
+    /// The folder, without links in its path.
+    target: PathBuf,
+    /// The folder that the link is in, without links in its path.
+    from: PathBuf,
+    /// The link that was followed before it, and how many there were.
+    before: Option<Arc<Followed>>,
+    depth: usize,
 }
 
 struct Walk<'a> {
     root: &'a Path,
     options: &'a PackOptions,
-    of_options: Rules,
+    ignored: Ignored,
     /// Of the folders from the root to where it is.
     rules: Vec<Rules>,
+    /// Not a recursion: folders may be nested deeper than the stack allows. No folder is kept open,
+    /// either.
+    ahead: Vec<Folder>,
+    folders: u64,
     found: Found,
     bytes: u64,
 }
@@ -34,104 +63,219 @@ pub(crate) fn walk(root: &Path, options: &PackOptions) -> Result<Found, PackErro
     if !fs::metadata(root).map_err(PackError::read(root))?.is_dir() {
         return Err(PackError::NotAFolder { path: root.into() });
     }
-    let of_options = Rules::of_options(&options.ignore)?;
     let mut walk = Walk {
         root,
         options,
-        of_options,
+        ignored: Ignored::new(&options.ignore)?,
         rules: Vec::new(),
+        ahead: vec![Folder {
+            disk: root.into(),
+            base: String::new(),
+            rules: 0,
+            followed: None,
+        }],
+        folders: 0,
         found: Found::new(),
         bytes: 0,
     };
-    walk.folder(root, "")?;
-    check_links(root, &walk.found)?;
+    while let Some(folder) = walk.ahead.pop() {
+        walk.folder(&folder)?;
+    }
+    check_links(&walk.found, options.follow_outside_links)?;
     Ok(walk.found)
 }
 
+/// Names and kinds of what is in a folder. The folder is closed before this returns, which it is
+/// not as long as there is a `DirEntry` of it.
+fn list(folder: &Path) -> Result<Vec<(OsString, FileType)>, PackError> {
+    let entries = fs::read_dir(folder).map_err(PackError::read(folder))?;
+    entries
+        .map(|entry| {
+            let entry = entry.map_err(PackError::read(folder))?;
+            let kind = entry.file_type().map_err(PackError::read(entry.path()))?;
+            Ok((entry.file_name(), kind))
+        })
+        .collect()
+}
+
 impl Walk<'_> {
-    /// Whether there is something in it, be it left out. `base` is its path with a slash.
-    fn folder(&mut self, folder: &Path, base: &str) -> Result<bool, PackError> {
-        let entries = fs::read_dir(folder).map_err(PackError::read(folder))?;
-        let entries = entries
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(PackError::read(folder))?;
-        let has_rules = entries
-            .iter()
-            .any(|entry| entry.file_name() == ignore::FILE);
-        if has_rules {
-            self.rules.push(Rules::read(folder, base)?);
+    fn folder(&mut self, folder: &Folder) -> Result<(), PackError> {
+        self.folders += 1;
+        self.check_limits()?;
+        let entries = list(&folder.disk)?;
+        self.rules.truncate(folder.rules);
+        if entries.iter().any(|(name, _)| name == ignore::FILE) {
+            self.rules.push(Rules::read(&folder.disk, &folder.base)?);
         }
-        for entry in &entries {
-            let path = entry.path();
-            let kind = entry.file_type().map_err(PackError::read(&path))?;
+        if entries.is_empty() && !folder.base.is_empty() {
+            // Others are there by what they contain. If all of that is left out, so are they.
+            let at = folder.base.trim_end_matches('/').to_owned();
+            return self.add(at, EntryKind::EmptyFolder, folder.disk.clone(), None);
+        }
+        for (os_name, kind) in entries {
+            let disk = folder.disk.join(&os_name);
             // A name that is not UTF-8 can be left out all the same.
-            let os_name = entry.file_name();
             let name = os_name.to_string_lossy();
-            let at = format!("{base}{name}");
-            if ignore::leaves_out(&self.rules, &self.of_options, &at, &name, kind.is_dir()) {
+            let at = format!("{}{name}", folder.base);
+            if self
+                .ignored
+                .leaves_out(&self.rules, &at, &name, kind.is_dir())
+            {
                 continue;
             }
             if os_name.to_str().is_none() {
-                return Err(PackError::Name { path });
+                return Err(PackError::Name { path: disk });
             }
-            self.entry(path, at, kind)?;
+            self.entry(folder, disk, at, kind)?;
         }
-        if has_rules {
-            self.rules.pop();
-        }
-        Ok(!entries.is_empty())
+        Ok(())
     }
 
-    fn entry(&mut self, path: PathBuf, at: String, kind: FileType) -> Result<(), PackError> {
+    fn entry(
+        &mut self,
+        folder: &Folder,
+        disk: PathBuf,
+        at: String,
+        kind: FileType,
+    ) -> Result<(), PackError> {
         if kind.is_dir() {
-            // One with something in it comes about with that, and one of which everything is left out is left out itself.
-            let is_empty = !self.folder(&path, &format!("{at}/"))?;
-            return if is_empty {
-                self.add(at, EntryKind::EmptyFolder, None)
-            } else {
-                Ok(())
-            };
+            self.enter(disk, &at, folder.followed.clone());
+            return Ok(());
         }
         if kind.is_symlink() {
-            let target = fs::read_link(&path).map_err(PackError::read(&path))?;
-            let Some(target) = target.to_str() else {
-                return Err(PackError::Name { path });
-            };
-            let target = if cfg!(windows) {
-                target.replace('\\', "/")
-            } else {
-                target.to_owned()
-            };
-            return self.add(at, EntryKind::Link { target }, None);
+            return self.link(folder, disk, at);
         }
+        self.file(disk, at, kind)
+    }
+
+    /// Has a folder listed later, with the rules that hold now.
+    fn enter(&mut self, disk: PathBuf, at: &str, followed: Option<Arc<Followed>>) {
+        self.ahead.push(Folder {
+            disk,
+            base: format!("{at}/"),
+            rules: self.rules.len(),
+            followed,
+        });
+    }
+
+    fn file(&mut self, disk: PathBuf, at: String, kind: FileType) -> Result<(), PackError> {
         if !kind.is_file() {
             return Err(PackError::Special {
-                path,
+                path: disk,
                 what: special(kind),
             });
         }
-        let metadata = fs::symlink_metadata(&path).map_err(PackError::read(&path))?;
+        let metadata = fs::symlink_metadata(&disk).map_err(PackError::read(&disk))?;
         let kind = EntryKind::File {
             size: metadata.len(),
             executable: is_executable(&metadata),
         };
-        self.add(at, kind, metadata.modified().ok())
+        self.add(at, kind, disk, metadata.modified().ok())
+    }
+
+    fn link(&mut self, folder: &Folder, disk: PathBuf, at: String) -> Result<(), PackError> {
+        let target = fs::read_link(&disk).map_err(PackError::read(&disk))?;
+        let Some(target) = target.to_str() else {
+            return Err(PackError::Name { path: disk });
+        };
+        let target = if cfg!(windows) {
+            target.replace('\\', "/")
+        } else {
+            target.to_owned()
+        };
+        if self.options.follow_outside_links {
+            if let Some((outside, followed)) = self.outside(folder, &disk, &target)? {
+                let metadata = fs::metadata(&outside).map_err(PackError::read(&outside))?;
+                if metadata.is_dir() {
+                    self.enter(outside, &at, Some(followed));
+                    return Ok(());
+                }
+                return self.file(outside, at, metadata.file_type());
+            }
+        }
+        self.add(at, EntryKind::Link { target }, disk, None)
+    }
+
+    /// Where the link leads to, if that is outside of the folder that is packed, or of the one that
+    /// a link was followed to. A link to nothing stays a link, which is refused later.
+    fn outside(
+        &self,
+        folder: &Folder,
+        disk: &Path,
+        target: &str,
+    ) -> Result<Option<(PathBuf, Arc<Followed>)>, PackError> {
+        let Ok(leads_to) = fs::canonicalize(disk) else {
+            return Ok(None);
+        };
+        let canonical = |path: &Path| fs::canonicalize(path).map_err(PackError::read(path));
+        let within = match &folder.followed {
+            Some(followed) => followed.target.clone(),
+            None => canonical(self.root)?,
+        };
+        if leads_to.starts_with(&within) && !is_absolute(target) {
+            return Ok(None);
+        }
+        let from = canonical(&folder.disk)?;
+        let mut earlier = folder.followed.as_ref();
+        let mut is_circle = from.starts_with(&leads_to);
+        while let Some(followed) = earlier {
+            is_circle |= followed.from.starts_with(&leads_to);
+            earlier = followed.before.as_ref();
+        }
+        let depth = folder
+            .followed
+            .as_ref()
+            .map_or(1, |before| before.depth + 1);
+        if is_circle || depth > MAX_LINKS {
+            return Err(PackError::Link {
+                path: disk.into(),
+                target: target.into(),
+                problem: CIRCLE,
+            });
+        }
+        let followed = Followed {
+            target: leads_to.clone(),
+            from,
+            before: folder.followed.clone(),
+            depth,
+        };
+        Ok(Some((leads_to, Arc::new(followed))))
     }
 
     fn add(
         &mut self,
         path: String,
         kind: EntryKind,
+        disk: PathBuf,
         modified: Option<SystemTime>,
     ) -> Result<(), PackError> {
-        let entry = PackEntry { path, kind };
+        let may_be_secret = self.ignored.may_be_secret(&self.rules, &path);
+        let entry = PackEntry {
+            path,
+            kind,
+            may_be_secret,
+        };
         self.bytes = self.bytes.saturating_add(entry.size());
-        self.found
-            .insert(entry.path.clone(), Source { entry, modified });
-        let count = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
+        let source = Source {
+            entry,
+            disk,
+            modified,
+        };
+        self.found.insert(source.entry.path.clone(), source);
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<(), PackError> {
+        let files = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
         for (unit, is, limit) in [
             ("bytes", self.bytes, self.options.max_bytes),
-            ("files", count, self.options.max_files),
+            ("files", files, self.options.max_files),
+            // Folders of which everything is left out are no entries, but take time.
+            (
+                "folders",
+                self.folders,
+                self.options.max_files.max(PackOptions::MAX_FILES),
+            ),
         ] {
             if is > limit {
                 return Err(PackError::TooMuch {

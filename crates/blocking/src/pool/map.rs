@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::iter::FusedIterator;
-use std::mem::take;
+use std::mem::{forget, take};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use super::{Checkout, InstancePool, Shared, checkout};
 use crate::call::Call;
 use crate::channel::{Format, LineChannel, decode, encode_json, encode_line};
 use crate::options::CallOptions;
+use crate::user_code::in_drop;
 use crate::{CallLimits, CancelToken, Error, ErrorKind, InstanceClient, OnCancel, Phase, threads};
 
 /// How many jobs are taken for each that an instance may have, before results are handed out.
@@ -368,7 +369,10 @@ impl<R> Work<R> {
     fn stop(&self, panic: Option<Box<dyn Any + Send>>) {
         self.change(|state| {
             // Of several panics, the first one is enough.
-            if !state.stopped {
+            if state.stopped {
+                // Dropping it may panic.
+                forget(panic);
+            } else {
                 state.stopped = true;
                 state.panic = panic.or(state.panic.take());
             }
@@ -608,7 +612,7 @@ impl<R> Drop for Map<R> {
     fn drop(&mut self) {
         // What has nothing more to do closes its channel in order.
         if !self.work.state().is_finished() {
-            self.work.stop(None);
+            in_drop(|| self.work.stop(None));
         }
     }
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scramjet_client_core::{GetLoadCheck, RequestError, StartOptions};
+use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
 
 use super::{Bell, InstancePool, Shared, Slot, for_all, watch};
 use crate::call::Call;
 use crate::options::CallOptions;
+use crate::user_code::ignore_panic;
 use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, kill, threads};
 
 /// How long a hub has to tell its load: it takes half a second for it at most.
@@ -291,7 +292,7 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
             .within(Some(PATIENCE))
             .call(&GetLoadCheck)
         {
-            Ok(load) => loads.push((load.current_load, sequence)),
+            Ok(load) => loads.push((current(&load), sequence)),
             Err(error) => drop(failed.get_or_insert(error)),
         }
     }
@@ -299,6 +300,11 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
         Some(error) if loads.is_empty() => Err(error),
         _ => Ok(loads),
     }
+}
+
+fn current(load: &LoadCheck) -> f64 {
+    let told = load.cpu_percent.or(load.load_average);
+    told.unwrap_or(load.avg_load)
 }
 
 /// Of equals the one that is found least among the hubs of the pool's other instances.
@@ -322,7 +328,7 @@ pub(super) fn least<'a>(
 pub(super) fn kill_all(instances: Vec<InstanceClient>) {
     let kill = |instance: InstanceClient| kill::kill(&instance.host.client, instance.id());
     // A panic of the caller's transport must not meet another one.
-    let _ = for_all(instances, |instance| drop(kill(instance)));
+    ignore_panic(for_all(instances, |instance| drop(kill(instance))));
 }
 
 impl fmt::Display for Placement {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::{InstanceId, ListInstances, RequestError};
 
 use super::{Member, Shared, Slot};
+use crate::user_code::ignore_panic;
 use crate::{CallLimits, Error, HostClient, SequenceClient, Stopped, kill};
 
 /// How often it is looked which instances still live.
@@ -47,27 +48,34 @@ pub(super) fn replace(pool: &Shared) {
         .collect();
     while !pool.over.is_cancelled() {
         let before = pool.lost.count();
-        let mut failed = false;
-        for (index, slot) in pool.slots.iter().enumerate() {
-            let member = slot.member();
-            if member.is_out() && !pool.over.is_cancelled() {
-                let successor = successor(pool, &sequences, index, &member).map_err(Arc::new);
-                let failure = successor.as_ref().err().map(Arc::clone);
-                failed |= failure.is_some();
-                *pool.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-                successor
-                    .into_iter()
-                    .for_each(|member| slot.replace(member));
-                pool.free.ring();
-            }
-        }
-        if failed {
+        // An observer or a transport may panic: it is tried again all the same.
+        let replaced = catch_unwind(AssertUnwindSafe(|| replace_lost(pool, &sequences)));
+        if ignore_panic(replaced) == Some(true) {
+            pool.lost.wait(before, Instant::now() + TICK);
+        } else {
             // What is lost meanwhile would not be replaced either.
             let _ = pause(pool);
-        } else {
-            pool.lost.wait(before, Instant::now() + TICK);
         }
     }
+}
+
+/// Replaces what is lost now. True if that was possible.
+fn replace_lost(pool: &Shared, sequences: &[SequenceClient]) -> bool {
+    let mut all = true;
+    for (index, slot) in pool.slots.iter().enumerate() {
+        let member = slot.member();
+        if member.is_out() && !pool.over.is_cancelled() {
+            let successor = successor(pool, sequences, index, &member).map_err(Arc::new);
+            let failure = successor.as_ref().err().map(Arc::clone);
+            all &= failure.is_none();
+            *pool.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            successor
+                .into_iter()
+                .for_each(|member| slot.replace(member));
+            pool.free.ring();
+        }
+    }
+    all
 }
 
 fn successor(
@@ -82,8 +90,8 @@ fn successor(
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.
-    let options = catch_unwind(AssertUnwindSafe(|| (pool.start)(index)))
-        .map_err(|_| RequestError::option("start", "the function that makes it panicked"))?;
+    let options = ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index))))
+        .ok_or_else(|| RequestError::option("start", "the function that makes it panicked"))?;
     let others: Vec<_> = pool
         .slots
         .iter()
@@ -113,7 +121,8 @@ fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
 
 fn every_tick(pool: &Shared, mut work: impl FnMut()) {
     while pause(pool).is_ok() {
-        work();
+        // An observer or a transport may panic: the next tick comes all the same.
+        ignore_panic(catch_unwind(AssertUnwindSafe(&mut work)));
     }
 }
 

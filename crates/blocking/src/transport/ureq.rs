@@ -1,14 +1,15 @@
 //! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
 
-mod base64;
 mod buffers;
 mod call;
 mod config;
 mod connect;
 mod found;
 mod proxy;
+mod race;
 mod socket;
 mod status_line;
+mod stream;
 mod tls;
 mod watch;
 
@@ -93,6 +94,12 @@ impl Transport for UreqTransport {
                 result
             }
         });
+        if let (Ok(response), Some(forward)) = (&result, &call.forward) {
+            let own = forward.own_response(response.status(), response.headers());
+            if let Some((phase, error)) = own {
+                return Err(TransportError::new(phase, io::Error::from(error)));
+            }
+        }
         match (result, call) {
             // A success, but not of the whole upload.
             (

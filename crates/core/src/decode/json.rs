@@ -6,6 +6,11 @@ use serde::de::DeserializeOwned;
 use crate::{Decode, ReplyError, Single, Step, json};
 
 /// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
+///
+/// It is read as JavaScript writes it: half of a surrogate pair becomes U+FFFD, and of a member that
+/// comes twice the last one counts. These are errors ([`ReplyError::Body`]): a number beyond the
+/// range of `f64` such as `1e400`, which JavaScript never writes; arrays and objects nested 128 deep
+/// or deeper; and a member twice that the type of the value names.
 pub struct Json<T> {
     body: Vec<u8>,
     state: State,

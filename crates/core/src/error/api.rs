@@ -3,12 +3,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
-use super::ErrorCode;
 use super::message::{Words, said};
-use crate::json;
+use super::{ErrorCode, redacted};
+use crate::headers::content_encoding;
+use crate::{HttpDate, json};
 
 /// The other side received the request and refused it.
 ///
@@ -27,8 +28,11 @@ pub struct ApiError {
     pub message: String,
     /// The body as it came, at most [`ApiError::BODY_LIMIT`] bytes of it.
     pub body: Vec<u8>,
-    /// How long to wait before trying again, in seconds, where the answer says so (`Retry-After`).
+    /// How long to wait before the next attempt, in seconds (`Retry-After`). If the response names a
+    /// time instead, the difference to its `Date`.
     pub retry_after: Option<u64>,
+    /// The time of the next attempt, if `Retry-After` names one.
+    pub retry_at: Option<HttpDate>,
     /// It has the header `Access-Control-Allow-Origin: *`, which a hub puts into every response.
     pub(crate) allows_origins: bool,
 }
@@ -40,25 +44,33 @@ impl ApiError {
     /// Makes sense of a refusal; `reason` is the reason phrase of the status line, which holds the only text of some refusals.
     #[must_use]
     pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
-        let json = json::parse_bytes::<Value>(&body);
-        let words = Words::of(status, json.as_ref(), &body);
+        let words = match content_encoding(headers) {
+            // The words are compressed.
+            Some(_) => Words::default(),
+            None => Words::of(status, json::parse_bytes(&body).as_ref(), &body),
+        };
         let meant = words.status.unwrap_or(status);
         let message = redirection(status, headers)
             .or(words.message)
             .or_else(|| said(reason));
         let message = message.unwrap_or_else(|| describe(status).to_string());
+        let date = |name| HttpDate::of(headers.get(name)?.to_str().ok()?.trim());
         let retry_after = headers
-            .get(http::header::RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.trim().parse().ok());
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let retry_at = date(header::RETRY_AFTER);
+        // By the clock that wrote both.
+        let until = || Some(retry_at?.since(date(header::DATE)?).as_secs());
         Self {
             status: meant,
             received_status: status,
             code: words.code.unwrap_or_else(|| ErrorCode::of_status(meant)),
             message,
             body,
-            retry_after,
+            retry_after: retry_after.or_else(until),
+            retry_at,
             allows_origins: headers
-                .get(http::header::ACCESS_CONTROL_ALLOW_ORIGIN)
+                .get(header::ACCESS_CONTROL_ALLOW_ORIGIN)
                 .is_some_and(|value| value == "*"),
         }
     }
@@ -144,11 +156,12 @@ impl ApiError {
 
 fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     let target = headers
-        .get(http::header::LOCATION)
+        .get(header::LOCATION)
         .filter(|_| status.is_redirection())?;
-    let target = said(&String::from_utf8_lossy(target.as_bytes()))?;
+    let target = said(&redacted(&String::from_utf8_lossy(target.as_bytes())))?;
     Some(format!(
-        "it redirects to {target}, and redirects are not followed; if that is the hub, make it the base URL"
+        "it redirects to {target}, and redirects are not followed; if that is the hub, \
+         make it the base URL"
     ))
 }
 

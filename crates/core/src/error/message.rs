@@ -9,6 +9,7 @@ use serde::de;
 use serde_json::Value;
 
 use super::ErrorCode;
+use crate::escape::{Escaped, is_unsafe, shortened};
 
 /// What a body says.
 #[derive(Debug, Default)]
@@ -139,30 +140,25 @@ pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
 /// At most this many characters of what another side wrote go into a message.
 const MAX_MESSAGE: usize = 500;
 
-/// What another side wrote, as it goes into a message: not all of it, and nothing that a terminal would take for a command. `None` for nothing.
-pub(super) fn said(text: &str) -> Option<String> {
-    let is_text = |c: &char| matches!(c, '\n' | '\t') || !c.is_control();
-    let text: String = text
-        .trim()
-        .chars()
-        .filter(is_text)
-        .take(MAX_MESSAGE + 1)
-        .collect();
-    (!text.is_empty()).then(|| shorten(&text, MAX_MESSAGE))
+/// What another side wrote, as it goes into a message: not all of it, and escaped. `None` for nothing.
+pub(crate) fn said(text: &str) -> Option<String> {
+    shortened(text, MAX_MESSAGE)
 }
 
-/// The parser's error, which quotes all of a text that it did not expect: in short where that is long.
+/// The parser's error, which quotes what it did not expect: shortened and escaped.
 pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
     let mut beginning = Beginning(String::new());
-    match write!(beginning, "{error}") {
-        Ok(()) => error,
-        // The parser finds the place again in these words.
-        Err(_) => de::Error::custom(format_args!(
+    let is_short = write!(beginning, "{error}").is_ok();
+    // The parser finds the place again at the end of these words.
+    match beginning.0 {
+        text if !is_short => de::Error::custom(format_args!(
             "{}… at line {} column {}",
-            beginning.0,
+            Escaped(text),
             error.line(),
             error.column()
         )),
+        text if text.contains(is_unsafe) => de::Error::custom(Escaped(text)),
+        _ => error,
     }
 }
 
@@ -181,15 +177,12 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The beginning of a body, for a message.
+/// The beginning of a body, for a message that quotes it.
 pub(super) fn start_of(body: &[u8]) -> String {
-    let head = body.get(..480).unwrap_or(body);
-    shorten(String::from_utf8_lossy(head).trim(), 120)
-}
-
-fn shorten(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
-        None => text.into(),
+    let head = String::from_utf8_lossy(body.get(..480).unwrap_or(body));
+    let head = head.trim();
+    match head.char_indices().nth(120) {
+        Some((at, _)) => format!("{}…", head.get(..at).unwrap_or(head)),
+        None => head.into(),
     }
 }

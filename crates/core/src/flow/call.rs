@@ -243,6 +243,11 @@ impl CallError {
         }
     }
 
+    /// A response that a proxy has compressed.
+    pub(super) fn is_encoded(&self) -> bool {
+        matches!(self, Self::Reply(error) if matches!(**error, ReplyError::Encoded { .. }))
+    }
+
     /// A response that ended before it was complete.
     pub(super) fn cut_off() -> Self {
         Self::Failed {

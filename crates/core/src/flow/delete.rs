@@ -19,6 +19,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long the hub has to take over what is left when the caller gives up.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long a deletion that is handed over is left to reach the hub, if that is near.
+const DELIVERY_TIME: Duration = Duration::from_millis(50);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -28,8 +31,19 @@ flow! {
     ///
     /// The deletion by force that hubs have since 0.34.4 (`X-Seq-Kill-Inst`) takes as long, but 195
     /// seconds if an instance was killed just before, and it overlooks instances that run beside one
-    /// that ended long ago. It is used if the caller gives up: the hub goes on with it.
-    DeleteByForce(Deletion) -> ()
+    /// that ended long ago. It is used if the caller gives up, or wants to
+    /// [hand over](DeleteByForce::hand_over): the hub goes on with it.
+    DeleteByForce(Deletion) -> Deleted
+}
+
+/// The state of a sequence after its deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Gone,
+    /// Its instances are killed, and the hub removes it without the client: 16 seconds later, or 195
+    /// if an instance was killed by somebody who did not ask for its removal.
+    HandedOver,
 }
 
 impl DeleteByForce {
@@ -50,6 +64,10 @@ impl DeleteByForce {
             state: State::At(Duration::ZERO),
             pause: FIRST_PAUSE,
             killed: BTreeSet::new(),
+            hands_over: false,
+            handing: false,
+            asked: Duration::ZERO,
+            delivery: DELIVERY_TIME,
             sent: false,
             limit,
             conflict: None,
@@ -62,6 +80,14 @@ impl DeleteByForce {
         };
         Ok(Self(Whole::new(endpoint, deletion)))
     }
+
+    /// Leaves the deletion to the hub once the instances are killed, if it has to wait for their end
+    /// and can: hubs since 0.34.4 go on with a deletion by force if its connection is closed.
+    #[must_use]
+    pub fn hand_over(mut self) -> Self {
+        self.0.part.hands_over = self.0.part.forces;
+        self
+    }
 }
 
 #[derive(Debug)]
@@ -72,6 +98,14 @@ struct Deletion {
     state: State,
     pause: Duration,
     killed: BTreeSet<InstanceId>,
+    /// The deletion is left to the hub if it takes longer.
+    hands_over: bool,
+    /// The next deletion, or the one under way, is left to the hub.
+    handing: bool,
+    /// The time of the last deletion.
+    asked: Duration,
+    /// How long a deletion that is left to the hub may be on its way.
+    delivery: Duration,
     /// A deletion may have been carried out.
     sent: bool,
     limit: Duration,
@@ -79,7 +113,7 @@ struct Deletion {
     conflict: Option<FlowError>,
     outage: Outage,
     given_up: bool,
-    outcome: Outcome<()>,
+    outcome: Outcome<Deleted>,
 }
 
 #[derive(Debug)]
@@ -93,32 +127,50 @@ enum State {
 
 impl Deletion {
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
-        let (id, limit) = (&self.id, Some(ANSWER_LIMIT));
-        if let State::At(time) = self.state {
-            if time <= now {
-                let list = ListSequenceInstances { id };
-                self.state = State::Listing(outbox.send(&list, limit)?);
-            }
+        match self.state {
+            State::At(time) if time <= now => {}
+            _ => return Ok(()),
         }
+        let id = &self.id;
+        self.state = if self.handing {
+            let delete = DeleteSequence { id, force: true };
+            State::Deleting(outbox.send(&delete, Some(self.delivery))?)
+        } else {
+            let list = ListSequenceInstances { id };
+            State::Listing(outbox.send(&list, Some(ANSWER_LIMIT))?)
+        };
         Ok(())
     }
 
-    fn delete(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
+    fn delete(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         let delete = DeleteSequence {
             id: &self.id,
             force: false,
         };
+        self.asked = now;
         self.state = State::Deleting(outbox.send(&delete, Some(ANSWER_LIMIT))?);
         Ok(())
     }
 
     fn deleted(&mut self, now: Duration, id: ExchangeId, result: Result<(), CallError>) {
+        let handed_over = core::mem::take(&mut self.handing);
         match result {
-            Ok(()) => self.outcome = Some(Ok(())),
+            Ok(()) => self.outcome = Some(Ok(Deleted::Gone)),
+            Err(error) if handed_over && error.may_be_carried_out() => {
+                self.outcome = Some(Ok(Deleted::HandedOver));
+            }
             Err(error) if error.has_status(409) => {
                 self.conflict = Some(error.of(id));
-                self.state = State::At(now + self.pause);
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.handing = self.hands_over && !handed_over;
+                if self.handing {
+                    // A connection that has to be made first takes several times as long.
+                    let answered_in = now.saturating_sub(self.asked);
+                    self.delivery = (answered_in * 5).clamp(DELIVERY_TIME, ANSWER_LIMIT);
+                    self.state = State::At(now);
+                } else {
+                    self.state = State::At(now + self.pause);
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                }
             }
             Err(error) => {
                 self.sent |= error.may_be_carried_out();
@@ -130,7 +182,11 @@ impl Deletion {
     fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
         if error.is_hubs_not_found() {
             // An earlier attempt may have worked without an answer.
-            let gone = if self.sent { Ok(()) } else { Err(error.of(id)) };
+            let gone = if self.sent {
+                Ok(Deleted::Gone)
+            } else {
+                Err(error.of(id))
+            };
             return self.outcome = Some(gone);
         }
         let passes = error.may_succeed_later() || error.has_status(404);
@@ -152,9 +208,9 @@ impl Deletion {
 }
 
 impl Part for Deletion {
-    type Value = ();
+    type Value = Deleted;
 
-    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<()> {
+    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Deleted> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
@@ -182,7 +238,7 @@ impl Part for Deletion {
             }
             *killers = left;
             if killers.is_empty() {
-                if let Err(error) = self.delete(outbox) {
+                if let Err(error) = self.delete(outbox, now) {
                     return Some(Err(error.into()));
                 }
             }

@@ -260,6 +260,10 @@ impl EventWait {
                     None => {}
                 }
             }
+            // The event would not be readable either.
+            Finding::Unknown(id, error) if error.is_encoded() => {
+                self.outcome = Some(Err(error.of(id)));
+            }
             // Its connections may be dead without a word. What else is wrong shows in the others.
             Finding::Unknown(id, error) => {
                 // Before the hub has answered, the other connections tell if it is there.

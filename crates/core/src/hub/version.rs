@@ -4,7 +4,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::operation::Inline;
-use crate::{Dialect, Extra, Json, Operation, Path, Version};
+use crate::{Dialect, Extra, Json, Operation, Path};
 
 /// `GET /version`: which version the hub has. Managers and their like answer it as well.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,7 @@ impl HubVersion {
     /// How a hub of this version speaks; [`Dialect::LATEST`] where the version cannot be read.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        Version::parse(&self.version).map_or(Dialect::LATEST, Dialect::of)
+        let version = self.version.parse();
+        version.map_or(Dialect::LATEST, Dialect::of)
     }
 }

@@ -2,6 +2,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+use crate::error::said;
 use crate::{InstanceId, InstanceInfo, InstanceStatus, RunnerExit};
 
 /// An instance that has ended, and how, as far as the hub tells: hubs before 0.27.0 forget an
@@ -65,7 +66,7 @@ impl Ended {
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.reason, self.exit) {
+        match (self.reason.as_deref().and_then(said), self.exit) {
             (Some(reason), Some(RunnerExit::Other(code))) => {
                 write!(f, "the instance has ended: {reason} (exit code {code})")
             }

@@ -1,6 +1,7 @@
 use alloc::string::{String, ToString};
 
 use http::Method;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,6 +129,29 @@ impl Event {
             name: name.into(),
             data,
         }
+    }
+
+    /// Its data as a value of a type.
+    ///
+    /// # Errors
+    /// [`ReplyError::Body`] if the data is not what the type needs.
+    ///
+    /// ```
+    /// use scramjet_client_core::Event;
+    /// use serde_json::json;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Progress {
+    ///     done: u32,
+    /// }
+    ///
+    /// let event = Event::new("progress", json!({ "done": 7 }));
+    /// assert_eq!(event.data_as::<Progress>()?.done, 7);
+    /// # Ok::<(), scramjet_client_core::ReplyError>(())
+    /// ```
+    pub fn data_as<T: DeserializeOwned>(&self) -> Result<T, ReplyError> {
+        T::deserialize(&self.data)
+            .map_err(|source| ReplyError::body(source, self.data.to_string().as_bytes()))
     }
 }
 

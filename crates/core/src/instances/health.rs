@@ -1,3 +1,5 @@
+use alloc::string::String;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,9 @@ impl Operation for GetInstanceHealth<'_> {
     }
 }
 
-/// The last sign of life of an instance. It does not grow stale: an instance that hangs, or has ended, keeps the last one.
+/// The last sign of life of an instance. An instance that hangs, or has ended, keeps the last one.
+///
+/// The process adapter tells of nothing but `healthy` and `process_id`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -33,7 +37,28 @@ pub struct InstanceHealth {
     /// The id of its process on the hub's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_id: Option<u64>,
-    /// All further members; the Docker adapter adds `cpuTotalUsage`, `memoryUsage`, `networkRx` and others.
+    /// The id of its container. Told by the Docker adapter, as all members below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
+    /// The processor time that it has used, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_total_usage: Option<f64>,
+    /// The memory that it uses, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_usage: Option<f64>,
+    /// The most memory that it has used, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_max_usage: Option<f64>,
+    /// The memory that it may use, in bytes.
+    #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<f64>,
+    /// Received over the network, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_rx: Option<f64>,
+    /// Sent over the network, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_tx: Option<f64>,
+    /// Members that this library does not know.
     #[serde(flatten)]
     pub extra: Extra,
 }

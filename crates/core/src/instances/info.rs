@@ -1,6 +1,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceI
 ///
 /// Whether it has ended is told by [`ended`](Self::ended) and [`terminated`](Self::terminated), not by its status: a hub sets the
 /// status of an ended instance back when it is told to stop it. Hubs before 0.27.0 forget an instance when it ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InstanceInfo {
@@ -48,6 +49,25 @@ pub struct InstanceInfo {
     /// All further members: `ports`, and the topics that it `provides` and `requires`.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// Without the values of its configuration and arguments, which may be secrets.
+impl fmt::Debug for InstanceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = || format_args!("***");
+        f.debug_struct("InstanceInfo")
+            .field("id", &self.id)
+            .field("sequence", &self.sequence)
+            .field("status", &self.status)
+            .field("app_config", &self.app_config.as_ref().map(|_| hidden()))
+            .field("args", &self.args.as_ref().map(|_| hidden()))
+            .field("created", &self.created)
+            .field("started", &self.started)
+            .field("ended", &self.ended)
+            .field("terminated", &self.terminated)
+            .field("extra", &self.extra)
+            .finish()
+    }
 }
 
 /// What an instance is an instance of: newer hubs describe the sequence, older ones give its id.

@@ -1,3 +1,5 @@
+use core::fmt;
+
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +11,7 @@ use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers
 /// `POST /instance/:id/_event`: sends an event to an instance. The answer says that it was queued, not that it was heard.
 ///
 /// Hubs before 0.39.0 take text alone as the data.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SendEvent<'a> {
     /// The instance.
     pub id: &'a InstanceId,
@@ -17,6 +19,16 @@ pub struct SendEvent<'a> {
     pub name: &'a str,
     /// What comes with it.
     pub data: &'a Value,
+}
+
+/// Without the data, which may be a secret.
+impl fmt::Debug for SendEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendEvent")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Operation for SendEvent<'_> {

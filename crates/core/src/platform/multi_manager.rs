@@ -1,5 +1,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
@@ -70,10 +71,17 @@ pub struct MultiManagerInfo {
 }
 
 /// `POST /start`: starts a Manager.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct StartManager<'a> {
     /// Its configuration, or a part of it: a JSON object.
     pub config: &'a Value,
+}
+
+/// Without the configuration, which may hold secrets.
+impl fmt::Debug for StartManager<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartManager").finish_non_exhaustive()
+    }
 }
 
 impl Operation for StartManager<'_> {

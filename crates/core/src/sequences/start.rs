@@ -1,6 +1,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
@@ -95,10 +96,18 @@ const LATER_OPTIONS: [(&str, &str, Version); 4] = [
 /// assert_eq!(options.to_body()?, br#"{"appConfig":{"greeting":"Hello"},"args":["!",3]}"#);
 /// # Ok::<(), scramjet_client_core::RequestError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct StartOptions {
     members: Extra,
     problem: Option<(String, String)>,
+}
+
+/// Only the names of what was set: the values may be secrets.
+impl fmt::Debug for StartOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.members.keys().collect();
+        f.debug_tuple("StartOptions").field(&names).finish()
+    }
 }
 
 impl StartOptions {

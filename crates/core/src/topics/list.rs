@@ -30,7 +30,8 @@ pub struct TopicInfo {
     /// The topic's name.
     #[serde(rename = "topicName", default)]
     pub name: String,
-    /// The content type of its data.
+    /// The content type of its data; parse it to read or write the topic:
+    /// `topic.content_type.parse()?`, see [`ContentType`](crate::ContentType).
     #[serde(default)]
     pub content_type: String,
     /// All further members: `localProvider`, and `topic`, which is the name again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scramjet_client_core::flow::{DeleteByForce, FlowError};
+use scramjet_client_core::flow::{DeleteByForce, Deleted, FlowError};
 use scramjet_client_core::http::Request;
 use scramjet_client_testing::model::{Output, Step};
 use serde_json::json;
@@ -50,7 +50,11 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
             world.at(at, Turn::GiveUp);
         }
         let begin = world.hub.now();
-        let flow = DeleteByForce::new(world.endpoint(), world.sequence()).unwrap();
+        let mut flow = DeleteByForce::new(world.endpoint(), world.sequence()).unwrap();
+        let hands_over = world.chance.one_in(2);
+        if hands_over {
+            flow = flow.hand_over();
+        }
         let (result, driven) = world.run(flow, Duration::from_secs(52));
         let took = world.hub.now() - begin;
         let gone = world.hub.sequences().is_empty();
@@ -59,7 +63,10 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
             world.pass(Duration::from_secs(16));
         }
         match &result {
-            Ok(()) => assert!(gone && world.hub.running().is_empty(), "{:#?}", driven.sent),
+            Ok(Deleted::Gone) => {
+                assert!(gone && world.hub.running().is_empty(), "{:#?}", driven.sent);
+            }
+            Ok(Deleted::HandedOver) => assert!(hands_over && world.is_v1()),
             Err(FlowError::GivenUp) => assert!(given_up),
             Err(FlowError::Reply(_, error)) if gone => {
                 let refusal = error.api().filter(|refusal| refusal.is_from_hub());
@@ -73,7 +80,11 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
             let limit = Duration::from_secs(if hangs { 34 } else { 17 });
             assert!(took <= limit, "it took {took:?}: {:#?}", driven.sent);
         }
-        if given_up && world.is_v1() && world.faults == Faults::NONE {
+        let handed_over = matches!(result, Ok(Deleted::HandedOver));
+        if handed_over && !given_up && world.faults == Faults::NONE {
+            assert!(took <= Duration::from_secs(2), "it took {took:?}");
+        }
+        if (given_up && world.is_v1() || handed_over) && world.faults == Faults::NONE {
             // The hub goes on with it.
             world.pass(Duration::from_secs(240));
             assert!(

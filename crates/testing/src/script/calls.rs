@@ -23,7 +23,10 @@ const CALLS: &[ClientCall] = &[
     call("config", &["GET config"]),
     call("load_check", &["GET load-check"]),
     call("list_entities", &["GET entities"]),
-    call("list_sequences, sequence_ids", &["GET sequences"]),
+    call(
+        "list_sequences, sequence_named, sequence_ids",
+        &["GET sequences"],
+    ),
     call("list_instances", &["GET instances"]),
     call("log_stream, log_lines", &["GET log"]),
     call(
@@ -116,20 +119,20 @@ const CALLS: &[ClientCall] = &[
             "GET instance/:id/log (before 0.19.0)",
             "POST instance/:id/input",
             "GET instance/:id",
-            "POST instance/:id/_kill (if the run fails)",
+            "POST instance/:id/_kill",
         ],
     ),
     call(
-        "run_with_log",
+        "run_with",
         &[
             "POST sequence/:id/start",
             "GET instance/:id/output",
             "GET instance/:id/stdout",
             "GET instance/:id/stderr",
-            "GET instance/:id/log",
+            "GET instance/:id/log (if the log is collected)",
             "POST instance/:id/input",
             "GET instance/:id",
-            "POST instance/:id/_kill (if the run fails)",
+            "POST instance/:id/_kill",
         ],
     ),
     call(

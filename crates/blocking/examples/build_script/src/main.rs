@@ -10,6 +10,10 @@ const PACKAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sequence.tar.gz
 fn main() {
     match (sequence::HUB, sequence::ID) {
         (Some(hub), Some(id)) => println!("sequence {id} on {hub}"),
-        _ => println!("package of {} bytes, not deployed", PACKAGE.len()),
+        _ => println!(
+            "package of {} bytes, not deployed: {}",
+            PACKAGE.len(),
+            sequence::NOT_DEPLOYED.unwrap_or("no hub was asked for")
+        ),
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::proxy::Forward;
 use super::socket::Wire;
 use crate::transport::{Phase, Timings};
 use crate::{BoxError, CallLimits};
@@ -16,6 +17,8 @@ pub(super) struct Call {
     pub(super) fresh: bool,
     /// The socket that was opened for it.
     pub(super) wire: Option<Arc<Wire>>,
+    /// The proxy that passes its request on.
+    pub(super) forward: Option<Arc<Forward>>,
     /// How far it got.
     pub(super) phase: Phase,
     /// The other side takes no more, because it has answered or is gone. What is left of an upload need not be read.
@@ -34,6 +37,7 @@ impl Default for Call {
             limits: CallLimits::default(),
             fresh: false,
             wire: None,
+            forward: None,
             phase: Phase::Resolve,
             enough: false,
             closed: None,

@@ -35,7 +35,7 @@ pub struct UreqConfig {
     /// what they open beyond this number is closed after them. 64 where nothing is said.
     pub max_idle_connections: usize,
     /// The silence after which the operating system probes the other side of a connection (TCP
-    /// keep-alive). If it answers none of three probes, the connection is lost: a link that was cut
+    /// keep-alive). If it answers none of three probes (ten on Windows), the connection is lost: a link that was cut
     /// without a word is noticed after twice this time, also by calls that wait without a limit.
     /// 15 seconds by default; at least 1 second, and at most 32,767. `None` never probes.
     pub tcp_keep_alive: Option<Duration>,

@@ -2,8 +2,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ::ureq::config::Config;
@@ -15,7 +15,8 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::buffers::Sparse;
 use super::call;
-use super::proxy::{Address, Proxies, ProxyError};
+use super::proxy::{Address, Forward, Proxies, ProxyError};
+use super::race::{self, ATTEMPT_DELAY};
 use super::socket::{Socket, Wire};
 use crate::{CallLimits, Phase, Stopped, threads};
 
@@ -53,16 +54,8 @@ impl Connector for Dial {
         let limits = call::current(|call| call.limits.clone());
         let (proxy, begin) = (self.proxies.to(details.uri)?, Instant::now());
 
-        let resolved = Arc::<OnceLock<Instant>>::default();
         let target = proxy.map_or_else(|| host.clone(), Address::host_and_port);
-        let stream = dial(target, details.timeout, &limits, &resolved);
-        call::current(|call| {
-            resolved
-                .get()
-                .into_iter()
-                .for_each(|at| call.pass(Phase::Connect, *at))
-        });
-        let stream = stream.map_err(|error| match proxy {
+        let stream = dial(target, details.timeout, &limits).map_err(|error| match proxy {
             Some(proxy) => ProxyError::unreachable(proxy, error),
             None => error,
         });
@@ -70,7 +63,7 @@ impl Connector for Dial {
         if let Some(silence) = self.keep_alive {
             keep_alive(&stream, silence)?;
         }
-        let wire = Wire::new(stream);
+        let wire = Wire::new(stream)?;
         wire.serve(limits);
         call::current(|call| call.wire = Some(wire.clone()));
         let buffers = Sparse::new(
@@ -78,8 +71,13 @@ impl Connector for Dial {
             details.config.output_buffer_size(),
         );
         let mut socket = Socket::new(wire, buffers);
-        if let Some(proxy) = proxy {
-            proxy.lead(&mut socket, &host, details.timeout, begin)?;
+        match (proxy, details.uri.authority()) {
+            (Some(proxy), Some(authority)) if !details.needs_tls() => {
+                let forward = Arc::new(Forward::new(proxy, authority.as_str()));
+                call::current(|call| call.forward = Some(forward));
+            }
+            (Some(proxy), _) => proxy.lead(&mut socket, &host, details.timeout, begin)?,
+            (None, _) => {}
         }
         if details.needs_tls() {
             call::current(|call| call.pass(Phase::Tls, Instant::now()));
@@ -97,15 +95,13 @@ fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     // The system counts in seconds, and takes zero for none.
     let silence = silence.clamp(Duration::from_secs(1), LONGEST_SILENCE);
     let probes = TcpKeepalive::new().with_time(silence);
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        windows
-    ))]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     let probes = probes
         .with_interval((silence / PROBES).max(Duration::from_secs(1)))
         .with_retries(PROBES);
+    // Here their number is fixed, except on the newest versions.
+    #[cfg(windows)]
+    let probes = probes.with_interval(silence / PROBES);
     SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 
@@ -117,15 +113,10 @@ fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     target_vendor = "apple",
     windows
 ))]
-const PROBES: u32 = 3;
+const PROBES: u32 = if cfg!(windows) { 10 } else { 3 };
 
-/// Tells in `resolved` when the host was found.
-fn dial(
-    host: String,
-    timeout: NextTimeout,
-    limits: &CallLimits,
-    resolved: &Arc<OnceLock<Instant>>,
-) -> Result<TcpStream, Error> {
+/// Resolves the host and connects to one of its addresses.
+fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpStream, Error> {
     let now = Instant::now();
     let timed_out = Error::Timeout(Timeout::Connect);
     let theirs = now.checked_add(*timeout.after);
@@ -135,13 +126,10 @@ fn dial(
         (Some((ours, stopped)), _) => (Some(ours), Error::Io(stopped.into())),
         (None, theirs) => (theirs, timed_out),
     };
-    let stream = match &limits.cancel {
-        // The search for a name cannot be bounded; what connects to an address can.
-        None if limits.is_none() || host.parse::<SocketAddr>().is_ok() => {
-            open(&host, end, resolved)
-        }
-        _ => open_aside(host, end, limits, Arc::clone(resolved)),
-    };
+    let stream = addresses(host, end, limits).and_then(|addresses| {
+        call::current(|call| call.pass(Phase::Connect, Instant::now()));
+        race::connect(addresses, end, limits.cancel.as_ref(), ATTEMPT_DELAY)
+    });
     match stream {
         Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => {
             Err(timed_out)
@@ -150,78 +138,44 @@ fn dial(
     }
 }
 
-/// Connects on another thread, so that neither name resolution nor an address that does not answer
-/// can hold this one. Only for a new connection of a call with limits. A connection that comes too
-/// late is closed.
+/// Resolves a host, within the limits of the call: the system cannot be stopped while it resolves
+/// a name, so for a call with limits, that happens on another thread.
 ///
-/// If there is no thread to be had, connects on this one: cancelling then takes effect afterwards.
-fn open_aside(
+/// If a thread cannot be created, the name is resolved on this one: cancelling then takes effect
+/// afterwards.
+fn addresses(
     host: String,
     end: Option<Instant>,
     limits: &CallLimits,
-    resolved: Arc<OnceLock<Instant>>,
-) -> io::Result<TcpStream> {
+) -> io::Result<Vec<SocketAddr>> {
+    if limits.is_none() || host.parse::<SocketAddr>().is_ok() {
+        return resolve(&host);
+    }
     let (tell, told) = channel();
     let _hook = limits.cancel.as_ref().map(|token| {
         let tell = tell.clone();
         token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
     });
-    let (name, found) = (host.clone(), Arc::clone(&resolved));
-    let connect = move || drop(tell.send(open(&name, end, &found)));
-    if threads::start("scramjet-connect", connect).is_err() {
-        return open(&host, end, &resolved);
+    let name = host.clone();
+    let work = move || drop(tell.send(resolve(&name)));
+    if threads::start("scramjet-resolve", work).is_err() {
+        return resolve(&host);
     }
-    match end {
-        // The other thread always tells.
-        None => told
-            .recv()
-            .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
-        Some(end) => match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(ErrorKind::TimedOut.into())
-            }
-            Ok(result) => result,
-        },
-    }
+    let result = match end {
+        None => told.recv().ok(),
+        Some(end) => told
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+            .ok(),
+    };
+    // The other thread always tells, unless the time is up.
+    result.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))
 }
 
-/// Connects to the first address that answers. Each gets half of the time that is left, so that one which does not answer leaves
-/// some to the next, and the last one gets all of it.
-fn open(host: &str, end: Option<Instant>, resolved: &OnceLock<Instant>) -> io::Result<TcpStream> {
-    let mut addresses = host.to_socket_addrs()?.peekable();
-    if addresses.peek().is_none() {
-        return Err(io::Error::new(
-            ErrorKind::NotFound,
-            format!("{host} has no address"),
-        ));
+fn resolve(host: &str) -> io::Result<Vec<SocketAddr>> {
+    let addresses: Vec<_> = host.to_socket_addrs()?.collect();
+    if addresses.is_empty() {
+        let words = format!("{host} has no address");
+        return Err(io::Error::new(ErrorKind::NotFound, words));
     }
-    // Nobody else sets it.
-    let _ = resolved.set(Instant::now());
-    let mut last = None;
-    while let Some(address) = addresses.next() {
-        let opened = match end {
-            None => TcpStream::connect(address),
-            Some(end) => {
-                let left = end.saturating_duration_since(Instant::now());
-                let left = if addresses.peek().is_some() {
-                    left / 2
-                } else {
-                    left
-                };
-                if left < Duration::from_micros(1) {
-                    return Err(last.unwrap_or_else(|| ErrorKind::TimedOut.into()));
-                }
-                TcpStream::connect_timeout(&address, left)
-            }
-        };
-        match opened {
-            Ok(stream) => {
-                // A line that somebody types is to arrive when it is typed.
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| ErrorKind::NotFound.into()))
+    Ok(addresses)
 }

@@ -4,11 +4,11 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::Error;
+use crate::in_words::causes;
 
 /// The first of this type among the causes. One within an IO error is not among them by itself: such an error speaks for it.
 pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.into_iter().find_map(|cause| {
+    causes(error).find_map(|cause| {
         let within = cause
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);

@@ -4,6 +4,7 @@ mod address;
 mod environment;
 mod error;
 mod exceptions;
+mod forward;
 mod tunnel;
 
 pub use self::error::{ProxyError, ProxyProblem};
@@ -16,9 +17,16 @@ use scramjet_client_core::RequestError;
 
 pub(super) use self::address::Address;
 use self::environment::Environment;
+pub(super) use self::forward::Forward;
 
-/// Through which proxy connections are made. It is asked to `CONNECT` them to the hub, for `http` and `https` alike; of what is said to the
-/// hub it is told nothing but the hub's name and port.
+/// Through which proxy hubs are reached.
+///
+/// - An `https` hub is reached through a tunnel (`CONNECT`). The proxy sees the hub's name and port.
+/// - A request to an `http` hub is sent to the proxy, which passes it on (absolute form, as curl
+///   does): many proxies open tunnels only to port 443. The proxy can read and change all of it, the
+///   `Authorization` header for the hub included, like everybody else on the way to an `http` hub.
+///
+/// The user name and the password for the proxy (`Proxy-Authorization`) go to the proxy only.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Proxy {

@@ -1,7 +1,7 @@
 //! A TCP connection that keeps to the limits of the call it serves, and that can be cut from another thread.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,25 +10,15 @@ use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use ::ureq::{Error, Timeout};
 
 use super::buffers::Sparse;
+use super::stream::{Stream, WRITE_TICK, Waiting};
 use crate::cancel::OnCancel;
 use crate::error::is_closed;
 use crate::{CallLimits, Stopped};
 
-/// A socket wakes from a wait at least this often where the wait is bounded. Its timeout is then the same from one wait to the next,
-/// and needs no system call, but near the end. With one for each wait, a small request with a deadline takes 1.4 to 2.1 µs more of 15.
-const TICK: Duration = Duration::from_secs(1);
-
-/// How often a blocked upload looks whether the answer is there already. The system does not say when in this time it took what it did
-/// take, so that an idle timeout may come later by as much.
-const GLANCE: Duration = Duration::from_millis(50);
-
-/// The shortest timeout: the system takes zero for none.
-const AT_ONCE: Duration = Duration::from_millis(1);
-
 /// The socket, for all who have to do with it: what reads and writes, what watches over the encryption, what cuts it.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     cut: AtomicBool,
     muted: AtomicBool,
     serves: Mutex<Serves>,
@@ -46,7 +36,7 @@ struct Serves {
 /// How it stands with what a wire sends.
 #[derive(Debug, Default)]
 struct Sending {
-    timer: Timer,
+    waiting: Waiting,
     /// It is a request: the other side may have answered before it takes no more, or is gone.
     request: bool,
     /// Something of the request was handed to the system.
@@ -62,14 +52,14 @@ struct Sending {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Self {
-            stream,
+    pub(super) fn new(stream: TcpStream) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            stream: Stream::new(stream)?,
             cut: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             serves: Mutex::default(),
             sending: Mutex::default(),
-        })
+        }))
     }
 
     fn sending(&self) -> MutexGuard<'_, Sending> {
@@ -163,11 +153,8 @@ impl Wire {
         let mut patience = Patience::new(self, timeout)?;
         let mut rest = bytes;
         while !rest.is_empty() && !self.is_muted() {
-            let left = patience.left()?.map_or(GLANCE, |left| left.min(GLANCE));
-            sending.timer.set(Some(left), GLANCE, |timer| {
-                self.stream.set_write_timeout(timer)
-            })?;
-            match (&self.stream).write(rest) {
+            let left = patience.left()?.unwrap_or(WRITE_TICK);
+            match self.stream.write(&mut sending.waiting, left, rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => {
                     sending.begun = true;
@@ -206,9 +193,12 @@ impl Wire {
     /// What an error means, where it means the end.
     fn judge(&self, error: io::Error) -> Option<Error> {
         match error.kind() {
-            // The timeout of the socket, which is only a reason to look at the clock.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
             _ if self.cut.load(Ordering::SeqCst) => Some(given_up(Stopped::Cancelled)),
+            // The end of a wait, which is only a reason to look at the clock.
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => None,
+            // The other side has not answered the probes of TCP keep-alive. The next read would be
+            // the end of the stream, as if the other side had closed it.
+            ErrorKind::TimedOut => Some(io::Error::new(ErrorKind::ConnectionAborted, error).into()),
             _ => Some(error.into()),
         }
     }
@@ -217,7 +207,7 @@ impl Wire {
     fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         // Fails where the other side is gone: then nothing is blocked.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.stream.shutdown();
     }
 
     /// From now on what is sent is thrown away: the other side has answered, and takes no more.
@@ -247,13 +237,7 @@ impl Wire {
 
     /// Looks at what can be read without waiting and without taking it; `None` where there is nothing.
     fn glance(&self, buf: &mut [u8]) -> Option<io::Result<usize>> {
-        let mut peek = || {
-            self.stream.set_nonblocking(true)?;
-            let seen = self.stream.peek(buf);
-            self.stream.set_nonblocking(false)?;
-            seen
-        };
-        match peek() {
+        match self.stream.peek(buf) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             seen => Some(seen),
         }
@@ -309,39 +293,11 @@ fn stopped(error: &io::Error) -> Option<Stopped> {
     error.get_ref()?.downcast_ref().copied()
 }
 
-/// A timeout of the socket, as it was last set.
-#[derive(Debug, Default)]
-struct Timer(Option<Duration>);
-
-impl Timer {
-    /// Sees to it that a wait ends within `left` (`None`: whenever), with as few system calls as possible. It may end before.
-    fn set(
-        &mut self,
-        left: Option<Duration>,
-        tick: Duration,
-        set: impl FnOnce(Option<Duration>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let wanted = left.map(|left| left.clamp(AT_ONCE, tick));
-        let good = match (self.0, wanted) {
-            (Some(current), Some(wanted)) => current == wanted,
-            // A wait that need not end is simply begun again.
-            (current, None) => current.is_none_or(|current| current >= tick),
-            (None, Some(_)) => false,
-        };
-        if !good {
-            let timer = wanted.or(self.0.map(|_| tick));
-            set(timer)?;
-            self.0 = timer;
-        }
-        Ok(())
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Socket {
     wire: Arc<Wire>,
     buffers: Sparse,
-    reading: Timer,
+    reading: Waiting,
 }
 
 impl Socket {
@@ -349,7 +305,7 @@ impl Socket {
         Self {
             wire,
             buffers,
-            reading: Timer::default(),
+            reading: Waiting::default(),
         }
     }
 }
@@ -370,9 +326,8 @@ impl Transport for Socket {
         let patience = Patience::new(&self.wire, timeout)?;
         loop {
             let left = patience.left()?;
-            self.reading
-                .set(left, TICK, |timer| self.wire.stream.set_read_timeout(timer))?;
-            match (&self.wire.stream).read(self.buffers.input_append_buf()) {
+            let buf = self.buffers.input_append_buf();
+            match self.wire.stream.read(&mut self.reading, left, buf) {
                 // A wire that was cut reads as if the other side had closed it.
                 Ok(0) if self.wire.cut.load(Ordering::SeqCst) => {
                     return Err(given_up(Stopped::Cancelled));
@@ -397,7 +352,9 @@ impl Transport for Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 
@@ -412,7 +369,7 @@ mod tests {
         drop(other);
         // Waits for that.
         let _ = stream.read(&mut [0]);
-        Ok(Wire::new(stream))
+        Wire::new(stream)
     }
 
     #[test]
@@ -431,7 +388,7 @@ mod tests {
     #[test]
     fn what_was_sent_before_a_request_is_not_of_it() -> io::Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let wire = Wire::new(TcpStream::connect(listener.local_addr()?)?);
+        let wire = Wire::new(TcpStream::connect(listener.local_addr()?)?)?;
         assert!(
             wire.send(b"agreeing on encryption", NextTimeout::default())
                 .is_ok()
@@ -444,6 +401,42 @@ mod tests {
                 .is_ok()
         );
         assert!(wire.has_sent());
+        Ok(())
+    }
+
+    fn idle_wire() -> io::Result<(TcpStream, Arc<Wire>)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        Ok((listener.accept()?.0, Wire::new(stream)?))
+    }
+
+    /// Winsock does not say that `shutdown` wakes what is blocked.
+    #[test]
+    fn cancelled_wire_ends_a_read_and_a_write_that_shutdown_did_not_wake() -> io::Result<()> {
+        let (_other, wire) = idle_wire()?;
+        let limits = CallLimits {
+            idle: Some(Duration::from_millis(20)),
+            ..CallLimits::default()
+        };
+        wire.serve(limits);
+        wire.cut.store(true, Ordering::SeqCst);
+        let cancelled = |error| matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Cancelled));
+        let mut socket = Socket::new(Arc::clone(&wire), Sparse::new(1024, 1024));
+        let read = socket.await_input(NextTimeout::default());
+        assert!(read.is_err_and(cancelled));
+        let written = wire.send(&vec![0; 64 << 20], NextTimeout::default());
+        assert!(written.is_err_and(cancelled));
+        Ok(())
+    }
+
+    #[test]
+    fn read_of_a_connection_that_keep_alive_found_dead_is_an_error() -> io::Result<()> {
+        let (_other, wire) = idle_wire()?;
+        let error = wire.judge(ErrorKind::TimedOut.into());
+        assert!(
+            matches!(&error, Some(Error::Io(error)) if is_closed(error.kind())),
+            "{error:?}"
+        );
         Ok(())
     }
 }

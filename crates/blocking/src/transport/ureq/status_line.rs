@@ -11,6 +11,8 @@ pub(super) struct Head {
     pub(super) length: Option<usize>,
     /// How long the other side says that it keeps an idle connection.
     pub(super) keep_alive: Option<Duration>,
+    /// If the other side says that the connection stays open.
+    pub(super) stays_open: bool,
 }
 
 /// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
@@ -29,46 +31,41 @@ pub(super) fn find(mut input: &[u8]) -> Option<Head> {
 /// at again for every one that follows.
 const MOST_INTERIM: usize = 16;
 
+/// As many headers as ureq takes.
+const MAX_HEADERS: usize = 128;
+
 /// The first head, interim or not.
 pub(super) fn first(input: &[u8]) -> Option<Head> {
-    let rest = input.strip_prefix(b"HTTP/1.")?;
-    let begin = input.len() - rest.len();
-    let mut ends = memchr::memchr_iter(b'\n', input);
-    let mut line = begin..ends.next()?;
-    let text = String::from_utf8_lossy(input.get(line.clone())?);
-    let mut words = text.trim_end().splitn(3, ' ').skip(1);
-    let status = words
-        .next()
-        .filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))?
-        .parse()
-        .ok()?;
-    let reason = words.next().unwrap_or_default().to_owned();
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = httparse::ParserConfig::default()
+        .ignore_invalid_headers_in_responses(true)
+        .parse_response(&mut response, input)
+        .ok()
+        .and_then(|parsed| match parsed {
+            httparse::Status::Complete(length) => Some(length),
+            httparse::Status::Partial => None,
+        });
     let mut head = Head {
-        status,
-        reason,
-        length: None,
+        status: response.code?,
+        // There when the whole line is there.
+        reason: response.reason?.to_owned(),
+        length,
         keep_alive: None,
+        stays_open: false,
     };
-    for end in ends {
-        line = line.end + 1..end;
-        match input.get(line.clone())? {
-            b"\r" | b"" => {
-                head.length = Some(end + 1);
-                break;
-            }
-            header => head.keep_alive = head.keep_alive.or_else(|| keep_alive(header)),
-        }
+    if length.is_some() {
+        head.keep_alive = response.headers.iter().find_map(keep_alive);
+        head.stays_open = response.headers.iter().any(stays_open);
     }
     Some(head)
 }
 
 /// Reads `Keep-Alive: timeout=5, max=100`.
-fn keep_alive(header: &[u8]) -> Option<Duration> {
-    const NAME: &[u8] = b"keep-alive:";
-    header
-        .get(..NAME.len())
-        .filter(|name| name.eq_ignore_ascii_case(NAME))?;
-    let parameters = std::str::from_utf8(header.get(NAME.len()..)?).ok()?;
+fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
+    let parameters = Some(header.value)
+        .filter(|_| header.name.eq_ignore_ascii_case("keep-alive"))
+        .and_then(|value| std::str::from_utf8(value).ok())?;
     let timeout = parameters
         .split(',')
         .find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
@@ -76,6 +73,17 @@ fn keep_alive(header: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(
         timeout.trim().parse::<u32>().ok()?.into(),
     ))
+}
+
+/// Reads `Connection: keep-alive`.
+fn stays_open(header: &httparse::Header<'_>) -> bool {
+    let names = ["connection", "proxy-connection"];
+    let value = String::from_utf8_lossy(header.value);
+    let mut options = value.split(',');
+    names
+        .iter()
+        .any(|name| header.name.eq_ignore_ascii_case(name))
+        && options.any(|option| option.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
 #[cfg(test)]
@@ -123,6 +131,29 @@ mod tests {
             "Keep-Alive: timeout=x",
         ] {
             assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_stays_open_is_announced() {
+        let stays_open = |header: &str| {
+            let head = find(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n").as_bytes());
+            head.is_some_and(|head| head.stays_open)
+        };
+        for header in [
+            "Connection: keep-alive",
+            "connection:Keep-Alive\r\nDate: today",
+            "Connection: x, keep-alive",
+            "Proxy-Connection: keep-alive",
+        ] {
+            assert!(stays_open(header), "{header}");
+        }
+        for header in [
+            "Connection: close",
+            "Keep-Alive: timeout=5",
+            "X: keep-alive",
+        ] {
+            assert!(!stays_open(header), "{header}");
         }
     }
 

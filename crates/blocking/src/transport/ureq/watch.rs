@@ -11,6 +11,7 @@ use ::ureq::unversioned::transport::{
 };
 use ::ureq::{Error, Timeout};
 
+use super::proxy::Forward;
 use super::socket::Wire;
 use super::{call, status_line};
 use crate::Phase;
@@ -37,13 +38,14 @@ impl<In: Transport> Connector<In> for Watch {
         _: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Watched<In>>, Error> {
-        let wire = call::current(|call| {
+        let (wire, forward) = call::current(|call| {
             call.pass(call.phase, Instant::now());
-            call.wire.take()
+            (call.wire.take(), call.forward.take())
         });
         Ok(chained.zip(wire).map(|(inner, wire)| Watched {
             inner,
             wire,
+            forward,
             exchange: None,
             idle_since: Instant::now(),
             idle_limit: LONGEST_IDLE,
@@ -55,6 +57,8 @@ impl<In: Transport> Connector<In> for Watch {
 pub(super) struct Watched<In> {
     inner: In,
     wire: Arc<Wire>,
+    /// The proxy at the other end, if it passes requests on.
+    forward: Option<Arc<Forward>>,
     /// From the first byte of a request until the connection is free for the next one.
     exchange: Option<Exchange>,
     /// When the last answer began to come. From then on the other side may have been done, however long it took to read it.
@@ -219,15 +223,25 @@ impl<In: Transport> Transport for Watched<In> {
             {
                 exchange.told = true;
                 self.idle_since = Instant::now();
-                self.idle_limit = head.keep_alive.map_or(LONGEST_IDLE, idle_limit);
+                self.idle_limit = match &self.forward {
+                    // Tinyproxy closes after each response, and does not announce it.
+                    Some(_) if !head.stays_open => Duration::ZERO,
+                    _ => head.keep_alive.map_or(LONGEST_IDLE, idle_limit),
+                };
                 call::current(|call| call.answered(head.status, head.reason));
             }
         }
         self.inner.buffers()
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+    fn transmit_output(&mut self, mut amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if self.exchange.is_none() {
+            if let Some(forward) = &self.forward {
+                call::current(|call| call.forward = Some(Arc::clone(forward)));
+                // All of the head is there: it is shorter than the buffer.
+                let addressed = forward.address(self.inner.buffers().output(), amount);
+                amount = addressed.ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+            }
             // ureq would take the first bytes that come for ones which it can use, because it could use the last ones of the exchange before.
             self.inner.buffers().input_consume(0);
             self.exchange = Some(Exchange::begin());
@@ -306,7 +320,7 @@ impl<In: Transport> Transport for Watched<In> {
         // the first time as well would cost three of the eight system calls of a small request.
         if self.exchange.take().is_some() {
             self.wire.release();
-            return !self.wire.is_spent();
+            return !self.wire.is_spent() && !self.idle_limit.is_zero();
         }
         let good = self.idle_since.elapsed() < self.idle_limit && !call::current(|call| call.fresh);
         good && self.inner.is_open() && !self.holds_more()

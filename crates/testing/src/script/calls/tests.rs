@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use scramjet_client_blocking::{
     ContentType, HostClient, Input, InstanceClient, Key, KillOptions, Package, PoolOptions,
-    Readiness, RetryPolicy, SequenceClient, StartOptions, StopOptions, Version,
+    Readiness, RetryPolicy, RunOptions, SequenceClient, StartOptions, StopOptions, Version,
 };
 
 use super::*;
@@ -32,14 +32,14 @@ fn find_compares_whole_paths() {
     assert_eq!(names("GET /api/v1/config"), ["config"]);
     assert_eq!(
         names("GET /api/v1/sequences?x=/version"),
-        ["list_sequences, sequence_ids"]
+        ["list_sequences, sequence_named, sequence_ids"]
     );
     // Not those of `GET log`.
     assert_eq!(
         names("GET /api/v1/cpm/api/v1/instance/x/log"),
         [
             "run",
-            "run_with_log",
+            "run_with",
             "log, log_lines",
             "follow_log of an instance"
         ]
@@ -132,7 +132,7 @@ impl Stage {
     /// Returns if a hub of this version gets a request with this note; `None` if that depends on
     /// something else.
     fn is_there(&self, note: &str) -> Option<bool> {
-        let version = |text: &str| Version::parse(text.trim_end_matches(')'));
+        let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
         let before = note.rsplit_once("before ").map(|(_, text)| version(text));
         let is_alone = note.starts_with("since ") || note.starts_with("before ");
@@ -229,7 +229,9 @@ fn the_table_has_the_requests_of_runs() {
             .check("run", || sequence.run(&options, "text"))
             .unwrap();
         stage
-            .check("run_with_log", || sequence.run_with_log(&options, "text"))
+            .check("run_with", || {
+                sequence.run_with(&options, "text", RunOptions::new().log(true))
+            })
             .unwrap();
         let mut child = stage.check("spawn", || sequence.spawn(&options)).unwrap();
         stage.check("Child::try_wait", || child.try_wait()).unwrap();

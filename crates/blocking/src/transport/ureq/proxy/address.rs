@@ -3,10 +3,12 @@
 use std::fmt;
 
 use ::ureq::http::Uri;
-
-use super::super::base64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 
 /// A proxy. Shown, it is its URL without user name and password.
+#[derive(Clone)]
 pub(in super::super) struct Address {
     host: String,
     port: u16,
@@ -50,13 +52,23 @@ impl Address {
         }
         let authorization = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            let both = [decoded(name), vec![b':'], decoded(password)].concat();
-            format!("Basic {}", base64::encode(&both))
+            let mut both: Vec<u8> = percent_decode_str(name).collect();
+            both.push(b':');
+            both.extend(percent_decode_str(password));
+            format!("Basic {}", STANDARD.encode(both))
         });
         Ok(Self {
             host: host.to_owned(),
             port,
             authorization,
+        })
+    }
+
+    /// The header for the proxy, with its line break; empty without a user name.
+    pub(super) fn authorization_header(&self) -> String {
+        let value = self.authorization.as_ref();
+        value.map_or_else(String::new, |value| {
+            format!("Proxy-Authorization: {value}\r\n")
         })
     }
 
@@ -76,29 +88,6 @@ impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Takes `%40` for `@`, and a `%` that begins nothing for itself.
-fn decoded(text: &str) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|_| first == b'%');
-        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -10,8 +10,12 @@ use super::super::found::find;
 use super::Address;
 use crate::{BoxError, Error, Stopped};
 
-/// What is wrong with a proxy, in a sentence that names it without user name and password. Nothing was sent to the hub. Found in an error by
-/// [`Error::proxy`].
+/// What is wrong with a proxy, in a sentence that names it without user name and password. Found in
+/// an error by [`Error::proxy`].
+///
+/// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
+/// with `5xx`, it may have passed the request on. [`Error::phase`] is [`Phase::Wait`](crate::Phase)
+/// then.
 #[derive(Debug)]
 pub struct ProxyError {
     problem: ProxyProblem,
@@ -23,9 +27,10 @@ pub struct ProxyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyProblem {
-    /// It cannot be connected to, or does not answer in time.
+    /// It cannot be connected to, or does not open a tunnel in time.
     Unreachable,
-    /// It does not connect to the hub, and answers with this status: 407 where it wants to know who asks.
+    /// It does not reach the hub or does not let the request through, and answers with this status:
+    /// 407 if it wants a user name and a password.
     Refused(StatusCode),
     /// What is at its address closes the connection, or does not answer as proxies do.
     NotAProxy,
@@ -90,6 +95,14 @@ impl ProxyError {
         Self::new(ProxyProblem::Refused(status), words)
     }
 
+    /// A request that it may have passed on.
+    pub(super) fn unanswered(proxy: &Address, hub: &str, status: StatusCode) -> Self {
+        Self::new(
+            ProxyProblem::Refused(status),
+            format!("the proxy {proxy} got no response from {hub}: {status}"),
+        )
+    }
+
     pub(super) fn closed(proxy: &Address) -> Self {
         Self::new(
             ProxyProblem::NotAProxy,
@@ -112,14 +125,20 @@ impl ProxyError {
     }
 }
 
-impl From<ProxyError> for ::ureq::Error {
+impl From<ProxyError> for io::Error {
     fn from(error: ProxyError) -> Self {
         let kind = match error.problem {
             ProxyProblem::Unreachable | ProxyProblem::Refused(_) => ErrorKind::ConnectionRefused,
             ProxyProblem::NotAProxy => ErrorKind::InvalidData,
             ProxyProblem::Setting => ErrorKind::InvalidInput,
         };
-        Self::Io(io::Error::new(kind, error))
+        Self::new(kind, error)
+    }
+}
+
+impl From<ProxyError> for ::ureq::Error {
+    fn from(error: ProxyError) -> Self {
+        Self::Io(error.into())
     }
 }
 
@@ -138,7 +157,7 @@ impl StdError for ProxyError {
 }
 
 impl Error {
-    /// What is wrong with the proxy, where that is what happened. Nothing was sent to the hub.
+    /// What is wrong with the proxy, if that is what happened.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, ProxyProblem};

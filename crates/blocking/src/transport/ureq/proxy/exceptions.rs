@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ::ureq::http::Uri;
 use ::ureq::http::uri::Scheme;
+use url::Host;
 
 #[derive(Debug, Default)]
 pub(super) struct Exceptions(Vec<(Exception, Option<u16>)>);
@@ -21,12 +22,12 @@ enum Exception {
 }
 
 impl Exceptions {
-    /// Reads a list with commas: `*`, names (`example.com` is also all below it, `.example.com` and `*.example.com` are only those), addresses,
+    /// Reads a list with commas or blanks: `*`, names (`example.com` is also all below it, `.example.com` and `*.example.com` are only those), addresses,
     /// nets (`10.0.0.0/8`); each, but for nets, with a port or without. What is none of these is passed over.
     pub(super) fn parse(list: &str) -> Self {
         Self(
-            list.split(',')
-                .filter_map(|entry| Exception::parse(&entry.trim().to_ascii_lowercase()))
+            list.split(|c: char| c == ',' || c.is_whitespace())
+                .filter_map(|entry| Exception::parse(&entry.to_ascii_lowercase()))
                 .collect(),
         )
     }
@@ -60,10 +61,13 @@ impl Exception {
             None => (entry, None),
         };
         let below = name.strip_prefix("*.").or_else(|| name.strip_prefix('.'));
-        let (name, only_below) = (
-            below.unwrap_or(name).trim_end_matches('.').to_owned(),
-            below.is_some(),
-        );
+        let only_below = below.is_some();
+        let name = below.unwrap_or(name).trim_end_matches('.');
+        // The names of hubs are in ASCII.
+        let name = match Host::parse(name) {
+            Ok(Host::Domain(ascii)) if !name.is_ascii() => ascii,
+            _ => name.to_owned(),
+        };
         (!name.is_empty()).then_some((Self::Name { name, only_below }, port))
     }
 
@@ -127,6 +131,21 @@ mod tests {
             ),
             (".a.b", &["x.a.b", "y.x.a.b"], &["a.b", "xa.b"]),
             ("*.a.b", &["x.a.b"], &["a.b", "xa.b"]),
+            ("a.b c.d\t e.f ,g:80", &["a.b", "c.d", "e.f", "g"], &["b"]),
+            (
+                "bücher.test .Größe.test",
+                &[
+                    "xn--bcher-kva.test",
+                    "a.xn--bcher-kva.test",
+                    "a.xn--gre-6ka8i.test",
+                ],
+                &["bcher.test", "xn--gre-6ka8i.test"],
+            ),
+            (
+                "xn--bcher-kva.test",
+                &["xn--bcher-kva.test"],
+                &["bcher.test"],
+            ),
             ("A.B.", &["a.b", "x.a.b"], &["c"]),
             ("a:8000", &["a:8000", "x.a:8000"], &["a", "a:8001"]),
             ("a:443", &["https://a"], &["a", "https://a:8000"]),

@@ -1,4 +1,4 @@
-//! The way through a proxy to a hub.
+//! The way through a proxy to an `https` hub.
 
 use std::io::Write;
 use std::time::Instant;
@@ -32,12 +32,7 @@ impl Address {
             after: timeout.after.saturating_sub(begin.elapsed()).into(),
             ..timeout
         };
-        let authorization = self
-            .authorization
-            .as_ref()
-            .map_or_else(String::new, |value| {
-                format!("Proxy-Authorization: {value}\r\n")
-            });
+        let authorization = self.authorization_header();
         let request = format!(
             "CONNECT {hub} HTTP/1.1\r\nHost: {hub}\r\nUser-Agent: {USER_AGENT}\r\n{authorization}\r\n"
         );

@@ -1,7 +1,12 @@
 //! What is wrong with the encryption, for a person.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+
+use http::StatusCode;
+use memchr::memmem;
+use scramjet_client_core::ApiError;
 
 use super::super::found::find;
 use crate::{BoxError, Error};
@@ -11,7 +16,7 @@ use crate::{BoxError, Error};
 #[derive(Debug)]
 pub struct TlsError {
     problem: TlsProblem,
-    words: String,
+    words: Cow<'static, str>,
     source: Option<BoxError>,
 }
 
@@ -46,19 +51,82 @@ impl TlsError {
         self.problem
     }
 
-    pub(super) fn new(problem: TlsProblem, words: impl Into<String>) -> Self {
+    pub(super) fn new(problem: TlsProblem, words: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            words: words.into(),
+            ..Self::fixed(problem, "")
+        }
+    }
+
+    const fn fixed(problem: TlsProblem, words: &'static str) -> Self {
         Self {
             problem,
-            words: words.into(),
+            words: Cow::Borrowed(words),
             source: None,
         }
     }
+}
+
+pub(super) const NO_CERTIFICATE: &str = "the hub asks for a certificate of the client, \
+                                         and none was given; see `client_certificate_pem`";
+
+pub(super) const BAD_CERTIFICATE: &str = "the hub does not accept the client's certificate: it has \
+                                          to be valid now, signed by an authority that the hub \
+                                          trusts, and for clientAuth, if it has an \
+                                          extendedKeyUsage";
+
+pub(super) const ONLY_TLS: &str =
+    "what answers there speaks TLS; the address should begin with https://";
+
+/// Texts in a 400 of servers that handle TLS in front of a hub, and what they mean.
+static REFUSALS: [(&str, TlsError); 5] = {
+    const fn no_certificate(words: &'static str) -> TlsError {
+        TlsError::fixed(TlsProblem::ClientCertificate, words)
+    }
+    const fn only_tls() -> TlsError {
+        TlsError::fixed(TlsProblem::OnlyTls, ONLY_TLS)
+    }
+    [
+        // nginx
+        (
+            "No required SSL certificate was sent",
+            no_certificate(NO_CERTIFICATE),
+        ),
+        ("The SSL certificate error", no_certificate(BAD_CERTIFICATE)),
+        ("The plain HTTP request was sent to HTTPS port", only_tls()),
+        // Apache
+        (
+            "speaking plain HTTP to an SSL-enabled server port",
+            only_tls(),
+        ),
+        // Caddy, Traefik and others in Go
+        ("Client sent an HTTP request to an HTTPS server", only_tls()),
+    ]
+};
+
+/// The meaning of a refusal of a server in front of the hub, if it is about TLS.
+fn of_refusal(refusal: &ApiError) -> Option<&'static TlsError> {
+    if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
+        return None;
+    }
+    let says = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
+    REFUSALS
+        .iter()
+        .find(|(text, _)| says(text))
+        .map(|(_, error)| error)
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 impl TlsError {
     pub(super) fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Appends to its sentence.
+    #[cfg(feature = "rustls")]
+    pub(super) fn adding(mut self, words: &str) -> Self {
+        self.words.to_mut().push_str(words);
         self
     }
 }
@@ -78,7 +146,8 @@ impl StdError for TlsError {
 }
 
 impl Error {
-    /// What is wrong with the encryption, where that is what happened.
+    /// What is wrong with the encryption, if that is what happened; also if a server in front of
+    /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, TlsProblem};
@@ -93,6 +162,6 @@ impl Error {
     /// ```
     #[must_use]
     pub fn tls(&self) -> Option<&TlsError> {
-        find(self)
+        find(self).or_else(|| of_refusal(self.api()?))
     }
 }

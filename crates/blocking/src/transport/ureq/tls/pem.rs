@@ -11,6 +11,10 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<Certificate<'static>>, &'s
     match (certificates.is_empty(), keys.is_empty()) {
         (false, _) => Ok(certificates),
         (true, false) => Err("there is only a private key in it, and no certificate"),
+        (true, true) if is_binary(text) => Err(
+            "it is binary, and not PEM; `openssl x509 -inform der -in cert.der -out cert.pem` \
+             converts DER, and `openssl pkcs12 -in both.p12 -nodes -out both.pem` PKCS#12",
+        ),
         (true, true) => {
             Err("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----")
         }
@@ -28,6 +32,9 @@ pub(super) fn key(text: &[u8]) -> Result<PrivateKey<'static>, &'static str> {
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
         (Some(_), false) => Err("there are several private keys in it"),
+        (None, _) if is_binary(text) => Err("its private key is binary, and not PEM; \
+             `openssl pkey -inform der -in key.der -out key.pem` converts DER, \
+             and `openssl pkcs12 -in both.p12 -nodes -out both.pem` PKCS#12"),
         (None, _) if certificates.is_empty() => {
             Err("there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----")
         }
@@ -49,6 +56,11 @@ fn items(text: &[u8]) -> Result<Items, &'static str> {
         }
     }
     Ok((certificates, keys))
+}
+
+/// DER and PKCS#12 begin with a sequence.
+fn is_binary(text: &[u8]) -> bool {
+    text.first() == Some(&0x30) && !text.is_ascii()
 }
 
 /// In the way of PKCS#8, or in that which OpenSSL had before.

@@ -6,6 +6,7 @@ use ::ureq::Error;
 use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::super::socket::Socket;
+use super::error::ONLY_TLS;
 use super::{TlsError, TlsProblem};
 
 /// A connection to an `http` hub.
@@ -60,13 +61,10 @@ impl Transport for Plain {
             };
         }
         match self.other_side {
-            OtherSide::Encrypted => {
-                let words = "what answers there speaks TLS; the address should begin with https://";
-                Err(Error::Io(io::Error::new(
-                    ErrorKind::InvalidData,
-                    TlsError::new(TlsProblem::OnlyTls, words),
-                )))
-            }
+            OtherSide::Encrypted => Err(Error::Io(io::Error::new(
+                ErrorKind::InvalidData,
+                TlsError::new(TlsProblem::OnlyTls, ONLY_TLS),
+            ))),
             OtherSide::Silent | OtherSide::Plain => Ok(more),
         }
     }

@@ -4,8 +4,9 @@ use std::io;
 
 use ::native_tls::{Error, Identity, TlsConnector};
 use ::ureq::tls::{Certificate, PrivateKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use super::super::base64;
 use super::words::Moment;
 use super::{TlsError, TlsProblem};
 
@@ -28,6 +29,9 @@ pub(super) fn check_pair(
     })?;
     match TlsConnector::builder().identity(identity).build() {
         Ok(_) => Ok(()),
+        Err(error) if error.to_string().contains("key too small") => {
+            Err("its key is too short: RSA needs at least 2048 bits")
+        }
         Err(_) => Err(
             "the private key does not belong to the first of the certificates, which has to be the client's own",
         ),
@@ -35,7 +39,7 @@ pub(super) fn check_pair(
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    let base64 = base64::encode(der);
+    let base64 = STANDARD.encode(der);
     let lines = base64
         .as_bytes()
         .chunks(64)
@@ -83,6 +87,12 @@ fn read(text: &str, moment: Moment) -> TlsError {
         "unable to verify the first",
     ]) {
         TlsError::unknown_issuer()
+    } else if says(&["key too weak"]) {
+        TlsError::bad_signature().because(text)
+    } else if says(&["digest algorithm too weak", "md too weak"]) {
+        TlsError::unsupported_signature().because(text)
+    } else if says(&["certificate purpose"]) {
+        TlsError::not_for_servers().because(text)
     } else if says(&[
         "wrong version number",
         "http request",

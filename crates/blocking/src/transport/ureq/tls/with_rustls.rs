@@ -26,7 +26,14 @@ pub(super) fn can_read(certificate: &Certificate<'_>) -> bool {
         .is_ok()
 }
 
-const UNUSABLE: &str = "the private key is damaged, or of a kind that cannot be used";
+const UNUSABLE: &str = "the private key is damaged, or of a kind that rustls does not support: \
+                        it supports RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519; \
+                        with another one (P-521), use native-tls (`tls_backend`)";
+
+const VERSION_1: &str = "its certificate is X.509 version 1, which rustls does not support; \
+                         with `basicConstraints=critical,CA:FALSE` in ext.cnf, \
+                         `openssl x509 -req -extfile ext.cnf` makes version 3; \
+                         or use native-tls (`tls_backend`)";
 
 /// ureq takes it for granted that this succeeds.
 pub(super) fn check_pair(
@@ -50,6 +57,12 @@ pub(super) fn check_pair(
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(
             "the private key does not belong to the first of the certificates, which has to be the client's own",
         ),
+        Err(Error::InvalidCertificate(error)) if is(&error, "UnsupportedCertVersion") => {
+            Err(VERSION_1)
+        }
+        Err(Error::InvalidCertificate(_)) => {
+            Err("the first of the certificates is damaged, or of a kind that cannot be used")
+        }
         Err(_) => Err(UNUSABLE),
     }
 }
@@ -81,24 +94,51 @@ fn tell_of_certificate(error: CertificateError) -> TlsError {
             presented,
         } => {
             let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            let names = if names.is_empty() {
-                "no host at all".to_owned()
-            } else {
-                names.join(", ")
-            };
+            let expected = expected.to_str();
             TlsError::new(
                 TlsProblem::WrongHost,
-                format!(
-                    "the hub's certificate is for {names}, and not for {}",
-                    expected.to_str()
-                ),
+                if names.is_empty() {
+                    format!(
+                        "the hub's certificate is for no host at all, and not for {expected}; \
+                         only names in its subjectAltName count"
+                    )
+                } else {
+                    let names = names.join(", ");
+                    format!("the hub's certificate is for {names}, and not for {expected}")
+                },
             )
         }
         Certificate::Expired => TlsError::expired(None),
         Certificate::NotValidYet => TlsError::not_yet_valid(None),
+        Certificate::BadSignature => TlsError::bad_signature(),
+        #[allow(deprecated, reason = "verifiers may still report it")]
+        Certificate::UnsupportedSignatureAlgorithm
+        | Certificate::UnsupportedSignatureAlgorithmContext { .. }
+        | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            TlsError::unsupported_signature()
+        }
+        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+            TlsError::not_for_servers()
+        }
+        error if is(&error, "CaUsedAsEndEntity") => TlsError::new(
+            TlsProblem::Other,
+            "the hub's certificate is that of an authority (CA:TRUE), which rustls does not accept \
+             from a server, even if it is trusted; \
+             `openssl req -x509 -addext basicConstraints=critical,CA:FALSE` makes one for a server; \
+             or use native-tls (`tls_backend`)",
+        ),
+        error if is(&error, "UnsupportedCertVersion") => TlsError::new(
+            TlsProblem::Other,
+            format!("the hub cannot be trusted: {VERSION_1}"),
+        ),
         error => TlsError::new(TlsProblem::Other, "the hub's certificate cannot be used")
             .because(Error::InvalidCertificate(error)),
     }
+}
+
+/// An error of the verifier that has no variant in rustls, by its name.
+fn is(error: &CertificateError, name: &str) -> bool {
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains(name))
 }
 
 /// `localhost`, of `DnsName("localhost")`.
@@ -122,10 +162,62 @@ fn tell_of_alert(alert: Alert, moment: Moment) -> TlsError {
         | Alert::CertificateUnknown
         | Alert::UnknownCA
         | Alert::AccessDenied => TlsError::client_certificate(moment).because(error),
-        Alert::HandshakeFailure => TlsError::refused(moment).because(error),
+        Alert::HandshakeFailure => TlsError::refused(moment)
+            .adding(
+                "; rustls supports neither P-521 certificates nor ciphers with CBC, \
+                 native-tls (`tls_backend`) may",
+            )
+            .because(error),
         Alert::ProtocolVersion | Alert::InsufficientSecurity => {
             TlsError::nothing_in_common().because(error)
         }
         _ => TlsError::other(moment).because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use ::rustls::OtherError;
+
+    use super::*;
+
+    /// An error of the verifier.
+    struct Named(&'static str);
+
+    impl fmt::Debug for Named {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl fmt::Display for Named {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Named {}
+
+    /// rustls cannot serve such certificates, so the suites cannot meet them.
+    #[test]
+    fn certificates_of_unsupported_kinds_are_told_with_a_remedy() {
+        let other = |name| CertificateError::Other(OtherError(Arc::new(Named(name))));
+        for (error, says) in [
+            (other("UnsupportedCertVersion"), "X.509 version 1"),
+            (CertificateError::BadSignature, "at least 2048 bits"),
+            (
+                CertificateError::UnsupportedSignatureAlgorithmContext {
+                    signature_algorithm_id: Vec::new(),
+                    supported_algorithms: Vec::new(),
+                },
+                "`-sha256`",
+            ),
+            (CertificateError::InvalidPurpose, "serverAuth"),
+        ] {
+            let told = tell_of_certificate(error.clone()).to_string();
+            assert!(told.contains(says), "{error:?}: {told}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The sentences about what the library that encrypts has found.
 
+use super::error::{BAD_CERTIFICATE, NO_CERTIFICATE};
 use super::{TlsError, TlsProblem};
 
 /// When something went wrong, and with what.
@@ -40,11 +41,36 @@ impl TlsError {
         )
     }
 
+    pub(super) fn bad_signature() -> Self {
+        Self::new(
+            TlsProblem::Other,
+            "the hub's certificate is damaged, or its key is too short: \
+             RSA needs at least 2048 bits (`openssl req -newkey rsa:2048`)",
+        )
+    }
+
+    pub(super) fn unsupported_signature() -> Self {
+        Self::new(
+            TlsProblem::Other,
+            "the hub's certificate is signed in a way that is not supported: with SHA-1 (which is \
+             not safe; `-sha256` of openssl is), or perhaps with P-521, which only native-tls \
+             (`tls_backend`) supports",
+        )
+    }
+
+    pub(super) fn not_for_servers() -> Self {
+        Self::new(
+            TlsProblem::Other,
+            "the hub's certificate is not for servers; \
+             its extendedKeyUsage has to contain serverAuth, if it has one",
+        )
+    }
+
     pub(super) fn client_certificate(moment: Moment) -> Self {
         let words = if moment.client_certificate {
-            "the hub does not accept the client's certificate"
+            BAD_CERTIFICATE
         } else {
-            "the hub asks for a certificate of the client, and none was given; see `client_certificate_pem`"
+            NO_CERTIFICATE
         };
         Self::new(TlsProblem::ClientCertificate, words)
     }
@@ -64,7 +90,8 @@ impl TlsError {
     pub(super) fn nothing_in_common() -> Self {
         Self::new(
             TlsProblem::Other,
-            "the hub and this client have no version of TLS, or no cipher, in common",
+            "the hub and this client have no version of TLS, or no cipher, in common; \
+             versions before TLS 1.2 are not safe any more",
         )
     }
 

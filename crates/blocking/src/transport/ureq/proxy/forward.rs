@@ -1,0 +1,177 @@
+//! Requests to `http` hubs through a proxy: in absolute form, as RFC 9112 has it.
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::{Address, ProxyError};
+use crate::Phase;
+
+/// A proxy that passes requests on to an `http` hub.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Forward {
+    proxy: Address,
+    /// The host, and the port if it is not 80.
+    hub: String,
+}
+
+impl Forward {
+    pub(in super::super) fn new(proxy: &Address, hub: &str) -> Self {
+        Self {
+            proxy: proxy.clone(),
+            hub: hub.to_owned(),
+        }
+    }
+
+    /// Addresses a request to the proxy: `buffer` begins with its head, of this length, and holds
+    /// the new one afterwards. Returns the new length; `None` if there is no room.
+    pub(in super::super) fn address(&self, buffer: &mut [u8], length: usize) -> Option<usize> {
+        let head = buffer.get(..length)?;
+        let target = memchr::memchr(b' ', head)? + 1;
+        let headers = memchr::memchr(b'\n', head)? + 1;
+        let authorization = self.proxy.authorization_header();
+        let addressed = [
+            head.get(..target)?,
+            b"http://",
+            self.hub.as_bytes(),
+            head.get(target..headers)?,
+            authorization.as_bytes(),
+            head.get(headers..)?,
+        ]
+        .concat();
+        buffer
+            .get_mut(..addressed.len())?
+            .copy_from_slice(&addressed);
+        Some(addressed.len())
+    }
+
+    /// The error, and how far the request got, if a response is the proxy's own.
+    pub(in super::super) fn own_response(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<(Phase, ProxyError)> {
+        if !is_own(status, headers) {
+            return None;
+        }
+        // Squid says more precisely what failed.
+        let squid = headers.get(SQUID_ERROR).map_or(&b""[..], |v| v.as_bytes());
+        let not_sent = NOT_SENT.iter().any(|error| squid.starts_with(error));
+        if status.is_server_error() && !not_sent && status != NETWORK_LOGIN {
+            let error = ProxyError::unanswered(&self.proxy, &self.hub, status);
+            return Some((Phase::Wait, error));
+        }
+        let error = ProxyError::refused(&self.proxy, &self.hub, status.as_u16());
+        Some((Phase::Connect, error))
+    }
+}
+
+const SQUID_ERROR: &str = "x-squid-error";
+
+/// Squid's errors before it has connected to the hub.
+const NOT_SENT: [&[u8]; 4] = [
+    b"ERR_CONNECT_FAIL",
+    b"ERR_DNS_FAIL",
+    b"ERR_CANNOT_FORWARD",
+    b"ERR_ACCESS_DENIED",
+];
+
+const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
+
+/// If the proxy itself, and not what is behind it, has sent a response. A hub allows all origins in
+/// each of its responses. A proxy names itself in what it passes on (`Via`), and its own pages are
+/// not JSON.
+fn is_own(status: StatusCode, headers: &HeaderMap) -> bool {
+    let of_proxies = matches!(status.as_u16(), 403 | 500 | 502..=504 | 511);
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return true;
+    }
+    if !of_proxies || headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        return false;
+    }
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let is_json = content_type.is_some_and(|value| value.as_bytes().ends_with(b"json"))
+        || content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    headers.contains_key(SQUID_ERROR) || (!headers.contains_key(header::VIA) && !is_json)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn forward(proxy: &str) -> Forward {
+        let proxy = Address::parse(proxy).unwrap_or_else(|problem| unreachable!("{problem}"));
+        Forward::new(&proxy, "hub.example:8000")
+    }
+
+    #[test]
+    fn requests_are_addressed_to_the_proxy() {
+        let request = b"GET /api/v1/version HTTP/1.1\r\nhost: hub.example:8000\r\n\r\n";
+        let addressed = |proxy: &str, room: usize| {
+            let mut buffer = request.to_vec();
+            buffer.resize(room, 0);
+            let length = forward(proxy).address(&mut buffer, request.len())?;
+            buffer.truncate(length);
+            String::from_utf8(buffer).ok()
+        };
+        let expected = "GET http://hub.example:8000/api/v1/version HTTP/1.1\r\n\
+                        host: hub.example:8000\r\n\r\n";
+        assert_eq!(addressed("proxy:3128", 200).as_deref(), Some(expected));
+        let expected = "GET http://hub.example:8000/api/v1/version HTTP/1.1\r\n\
+                        Proxy-Authorization: Basic dXNlcjo=\r\n\
+                        host: hub.example:8000\r\n\r\n";
+        let with_user = addressed("user@proxy:3128", expected.len());
+        assert_eq!(with_user.as_deref(), Some(expected));
+        assert_eq!(addressed("user@proxy:3128", expected.len() - 1), None);
+    }
+
+    #[test]
+    fn responses_of_the_proxy_are_told_from_those_of_the_hub() {
+        use Phase::{Connect, Wait};
+
+        let hubs = ("access-control-allow-origin", "*");
+        let via = ("via", "1.1 tinyproxy (tinyproxy/1.11.1)");
+        let (html, json) = (
+            ("content-type", "text/html"),
+            ("content-type", "application/json; charset=utf-8"),
+        );
+        let squid = |error| ("x-squid-error", error);
+        for (status, headers, expected) in [
+            (407, &[][..], Some(Connect)),
+            (407, &[hubs, via, json], Some(Connect)),
+            (403, &[], Some(Connect)),
+            (403, &[html], Some(Connect)),
+            (511, &[html], Some(Connect)),
+            (500, &[html], Some(Wait)),
+            (502, &[html], Some(Wait)),
+            (503, &[], Some(Wait)),
+            (504, &[html], Some(Wait)),
+            (403, &[via, squid("ERR_ACCESS_DENIED 0")], Some(Connect)),
+            (503, &[via, squid("ERR_CONNECT_FAIL 111")], Some(Connect)),
+            (503, &[via, squid("ERR_DNS_FAIL 0")], Some(Connect)),
+            (502, &[via, squid("ERR_ZERO_SIZE_OBJECT 0")], Some(Wait)),
+            // A hub's, a gateway's or a Manager's.
+            (403, &[hubs], None),
+            (500, &[hubs, via], None),
+            (502, &[html, via], None),
+            (403, &[json], None),
+            (503, &[json], None),
+            (404, &[html], None),
+            (302, &[html], None),
+            (401, &[], None),
+            (200, &[], None),
+        ] {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| {
+                    let name = HeaderName::from_static(name);
+                    (name, HeaderValue::from_static(value))
+                })
+                .collect();
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let own = forward("proxy:3128").own_response(status, &headers);
+            let phase = own.map(|(phase, _)| phase);
+            assert_eq!(phase, expected, "{status} {headers:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A proxy that compresses what nobody asked to be compressed.
+
+use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient, ReplyError};
+use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
+
+fn check(error: &Error) {
+    let ErrorKind::Reply(ReplyError::Encoded { encoding, .. }) = error.kind() else {
+        panic!("{error:?}");
+    };
+    assert_eq!(encoding, "gzip");
+    assert_eq!(error.code(), ErrorCode::InvalidResponse);
+    assert!(!error.is_retryable(), "{error:?}");
+    let text = error.to_string();
+    let remedy = "turn off compression in the proxy in front of the hub";
+    assert!(
+        text.contains("Content-Encoding: gzip") && text.ends_with(remedy),
+        "{text}"
+    );
+}
+
+#[test]
+fn calls_streams_and_waits_name_content_encoding() {
+    for generation in [Generation::V0_18, Generation::V1] {
+        let hub = FakeHub::builder(generation).start();
+        hub.program("quiet", |process| process.stay());
+        let host = hub.client();
+        host.dialect().unwrap();
+        let sequence = host.send_sequence(hub.package("quiet")).unwrap();
+        let instance = sequence.start(&Default::default()).unwrap();
+        let mut proxy = Proxy::default();
+        proxy.compresses = true;
+        hub.set_proxy(Some(proxy));
+
+        check(&host.version().unwrap_err());
+        check(&host.list_instances().unwrap_err());
+        check(&instance.info().unwrap_err());
+        // Nothing is written to it: the error comes with the head.
+        check(&instance.output().unwrap_err());
+        check(&instance.log_lines().map(drop).unwrap_err());
+        check(&instance.event_stream("never").map(drop).unwrap_err());
+        check(&instance.wait_event("never").unwrap_err());
+        check(&instance.wait_ended().unwrap_err());
+        // A refusal is told as it is.
+        let missing = HostClient::instance(&host, "missing").unwrap().info();
+        assert!(missing.unwrap_err().is_not_found());
+
+        hub.set_proxy(None);
+        instance.info().unwrap();
+    }
+}

@@ -1,0 +1,869 @@
+//! Code of users that panics, calls back, or is called at the worst moment: it never blocks other
+//! calls, never aborts the process, and no part of the data is taken for all of it.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::mem::forget;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{env, thread};
+
+use http::{Request, Response};
+use scramjet_client_blocking::{
+    CallLimits, CancelToken, ContentType, Error, HostClient, Input, InstanceClient, InstancePool,
+    KillOptions, Observed, Outgoing, PoolOptions, Readiness, RequestInfo, RetryPolicy,
+    SequenceClient, StartOptions, StopOptions, Transport, Upload, UreqTransport,
+};
+use scramjet_client_testing::fake_hub::{FakeHub, Generation};
+use scramjet_client_testing::script::from_fn;
+use scramjet_client_tests::programs;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
+
+use crate::helpers::{in_child, within};
+use crate::live::{listening, until_killable};
+use crate::stand_in::until;
+use crate::waiting::acts;
+
+/// Panics when it is met for the nth time.
+#[derive(Clone, Default)]
+struct Mine {
+    left: Arc<AtomicUsize>,
+}
+
+impl Mine {
+    fn set(&self, nth: usize) {
+        self.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// If it has not gone off yet.
+    fn is_left(&self) -> bool {
+        self.left.load(Ordering::SeqCst) > 0
+    }
+
+    fn step(&self) {
+        let less = |left: usize| left.checked_sub(1);
+        let before = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        assert_ne!(before, Ok(1), "the code of a user panics");
+    }
+}
+
+/// A reader that may panic.
+struct Mined<R>(R, Mine);
+
+impl<R: Read> Read for Mined<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1.step();
+        self.0.read(buffer)
+    }
+}
+
+/// Panics when it is dropped.
+struct PanicsInDrop<T>(T);
+
+impl<T> Drop for PanicsInDrop<T> {
+    fn drop(&mut self) {
+        panic!("the destructor of a user panics")
+    }
+}
+
+impl<R: Read> Read for PanicsInDrop<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("the reader of a user panics")
+    }
+}
+
+fn panics<T>(work: impl FnOnce() -> T) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).is_err()
+}
+
+/// A client whose observer may panic.
+fn observed(hub: &FakeHub, mine: &Mine) -> HostClient {
+    let mine = mine.clone();
+    HostClient::builder(hub.url())
+        .observer(move |_: &RequestInfo<'_>, _: &Observed<'_>| mine.step())
+        .build()
+        .unwrap()
+}
+
+/// A client whose transport may panic: before it sends, when it has the head, in each read of the
+/// body, and when a call is cancelled.
+fn transported(hub: &FakeHub, mine: &Mine) -> HostClient {
+    let (mine, inner) = (mine.clone(), UreqTransport::default());
+    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+        mine.step();
+        let limits = request.extensions().get::<CallLimits>().cloned();
+        let response = inner.send(request)?;
+        mine.step();
+        let hook = limits.and_then(|limits| limits.cancel).map(|token| {
+            let mine = mine.clone();
+            token.on_cancel(move || mine.step())
+        });
+        Ok(response.map(|body| -> Box<dyn Read + Send> {
+            let body = Mined(body, mine.clone());
+            Box::new(Holding(body, hook))
+        }))
+    });
+    HostClient::builder(hub.url())
+        .transport(Arc::new(transport))
+        .build()
+        .unwrap()
+}
+
+/// A reader, and what lives as long.
+struct Holding<R, T>(R, T);
+
+impl<R: Read, T> Read for Holding<R, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let _ = &self.1;
+        self.0.read(buffer)
+    }
+}
+
+fn start(host: &HostClient, hub: &FakeHub, sample: &str) -> InstanceClient {
+    let sequence = host.send_sequence(hub.package(sample)).unwrap();
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    listening(&instance);
+    instance
+}
+
+// Every call, with a panic at every place at which it calls code of the user.
+
+type Call = fn(&Stage) -> Result<(), Error>;
+
+/// A hub, and what a call is made with.
+struct Stage {
+    hub: FakeHub,
+    /// The observer or transport of this one may panic.
+    host: HostClient,
+    sequence: SequenceClient,
+    instance: InstanceClient,
+}
+
+impl Stage {
+    fn new(
+        generation: Generation,
+        sample: &str,
+        client: fn(&FakeHub, &Mine) -> HostClient,
+    ) -> (Self, Mine) {
+        let hub = FakeHub::builder(generation).time_scale(20.0).start();
+        programs::serve(&hub);
+        let mine = Mine::default();
+        let host = client(&hub, &mine);
+        let sequence = host.send_sequence(hub.package(sample)).unwrap();
+        let instance = sequence.start(&StartOptions::new()).unwrap();
+        listening(&instance);
+        let stage = Self {
+            hub,
+            host,
+            sequence,
+            instance,
+        };
+        (stage, mine)
+    }
+}
+
+const CALLS: &[(&str, &str, Call)] = &[
+    ("version", "stays", |stage| stage.host.version().map(drop)),
+    ("wait_event", "shout", |stage| {
+        stage.instance.wait_event("ready").map(drop)
+    }),
+    ("wait_next_event", "events", |stage| {
+        let pings = HostClient::new(stage.hub.url())?.instance(stage.instance.id().as_str())?;
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // It may have come before this listens.
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) && pings.send_event("ping", 1).is_ok() {
+                    thread::yield_now();
+                }
+            });
+            let waits = || stage.instance.wait_next_event("pong").map(drop);
+            let result = catch_unwind(AssertUnwindSafe(waits));
+            over.store(true, Ordering::SeqCst);
+            result.unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }),
+    ("wait_ended", "prints", |stage| {
+        stage.instance.wait_ended().map(drop)
+    }),
+    ("start_with_retry", "starts-as-told", |stage| {
+        let policy = RetryPolicy::linear(Duration::from_millis(1)).attempts(2);
+        let readiness = Readiness::event("ready").fails_on("error");
+        let options = StartOptions::new().arg("error");
+        let start = stage
+            .sequence
+            .start_with_retry(&options, &readiness, &policy);
+        // Both attempts fail.
+        start.map_or(Ok(()), |_| unreachable!("it is not ready"))
+    }),
+    ("run", "tees", |stage| {
+        stage.sequence.run(&StartOptions::new(), "in\n").map(drop)
+    }),
+    ("spawn", "prints", |stage| {
+        let child = stage.sequence.spawn(&StartOptions::new())?;
+        child.wait_with_output().map(drop)
+    }),
+    ("transform", "tees", |stage| {
+        stage.instance.transform_bytes("in\n").map(drop)
+    }),
+    ("send_input", "tees", |stage| {
+        let data = Input::text("in\n").end(false);
+        stage.instance.send_input(data).map(drop)
+    }),
+    ("input_writer", "tees", |stage| {
+        let mut writer = stage.instance.input_writer(ContentType::Text)?;
+        // `finish` tells why nothing more is taken.
+        let _ = writer.write_all(b"in\n").and_then(|()| writer.flush());
+        writer.finish().map(drop)
+    }),
+    ("output_until_ended", "prints", |stage| {
+        for line in stage.instance.output_until_ended()?.lines() {
+            line?;
+        }
+        Ok(())
+    }),
+    ("follow_log", "prints", |stage| {
+        let mut follow = stage.instance.follow_log()?;
+        follow.by_ref().take(2).try_for_each(|item| item.map(drop))
+    }),
+    ("deploy", "stays", |stage| {
+        let limited = stage.host.with_deadline(Duration::from_secs(20));
+        let deployment = limited.deploy(stage.hub.package("stays"))?;
+        deployment.start(&StartOptions::new())?;
+        deployment.close().map(drop)
+    }),
+    ("stop", "stays", |stage| {
+        let options = StopOptions::new(Duration::from_millis(20));
+        stage.instance.stop(&options).map(drop)
+    }),
+    ("pool", "stays", |stage| {
+        let pool = PoolOptions::new(3)
+            .at_once(2)
+            .start([stage.sequence.clone()], |_| StartOptions::new())?;
+        for (_, ended) in pool.shutdown(Duration::from_millis(20)) {
+            ended?;
+        }
+        Ok(())
+    }),
+];
+
+/// So many places are tried of each call. What is left is more of the same questions.
+const PLACES: usize = 12;
+
+/// Makes each call again and again, with a panic at its first place, its second one, and so on until
+/// there are no more. The call returns or panics, and the next ones work.
+fn sweep(generation: Generation, client: fn(&FakeHub, &Mine) -> HostClient) {
+    thread::scope(|scope| {
+        for (name, sample, call) in CALLS {
+            scope.spawn(move || {
+                for nth in 1..=PLACES {
+                    let what = format!("{name}, with a panic at place {nth}");
+                    let work =
+                        move || panic_at(nth, &Stage::new(generation, sample, client), *call);
+                    if within(&what, work) {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Makes a call, and the user's code panics at this place of it. True if there is no such place.
+fn panic_at(nth: usize, (stage, mine): &(Stage, Mine), call: Call) -> bool {
+    mine.set(nth);
+    let result = catch_unwind(AssertUnwindSafe(|| call(stage)));
+    let left = mine.is_left();
+    mine.set(0);
+    if left {
+        result.unwrap().unwrap();
+    }
+    // The same handles work.
+    stage.host.version().unwrap();
+    stage.sequence.info().unwrap();
+    // It may be gone.
+    let _ = stage.instance.info();
+    left
+}
+
+#[test]
+fn calls_return_or_panic_if_an_observer_panics() {
+    sweep(Generation::V1, observed);
+}
+
+#[test]
+fn calls_return_or_panic_if_a_transport_panics() {
+    sweep(Generation::V0_18, transported);
+}
+
+// Panics on threads of the client.
+
+/// A client whose observer panics so many times on threads of this name.
+fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, Arc<AtomicUsize>) {
+    let left = Arc::new(AtomicUsize::new(times));
+    let host = HostClient::builder(hub.url())
+        .observer({
+            let left = Arc::clone(&left);
+            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+                if thread::current().name() == Some(name) {
+                    let less = |left: usize| left.checked_sub(1);
+                    let panics = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+                    assert!(panics.is_err(), "the observer of a user panics");
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    (host, left)
+}
+
+#[test]
+fn streams_end_with_their_instance_although_an_observer_panics_in_between() {
+    within("a stream of an instance that fails", || {
+        // Hubs of 1.x keep the streams of an instance that has failed open for 195 seconds.
+        let hub = FakeHub::new(Generation::V1);
+        programs::serve(&hub);
+        let (host, left) = observed_on(&hub, "scramjet-watchdog", 2);
+        let sequence = host.send_sequence(hub.package("acts")).unwrap();
+        let instance = sequence
+            .start(&acts(json!([{"wait": 800}, {"throw": true}])))
+            .unwrap();
+        let mut output = instance.output_until_ended().unwrap();
+        let error = output.read(&mut [0; 10]).unwrap_err();
+        let error = error.downcast::<Error>().unwrap();
+        assert!(error.ended().is_some(), "{error:?}");
+        assert_eq!(left.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_pool_watches_and_replaces_on_after_an_observer_has_panicked() {
+    within("a pool whose observer panics", || {
+        let hub = programs::fake_hub(Generation::V1);
+        // The one thread looks which instances live, and the other one replaces them.
+        let (host, left) = observed_on(&hub, "scramjet-pool", 3);
+        let sequence = host.send_sequence(hub.package("stays")).unwrap();
+        let pool = PoolOptions::new(1)
+            .replace(true)
+            .start([sequence], |_| StartOptions::new())
+            .unwrap();
+        let first = pool.next().unwrap().id().clone();
+        hub.crash(first.as_str());
+        until("it is replaced", || {
+            pool.next().is_some_and(|instance| *instance.id() != first)
+        });
+        assert_eq!(left.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_pool_may_be_dropped_by_its_own_function() {
+    within("a pool that is dropped by its own function", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let sequence = host.send_sequence(hub.package("stays")).unwrap();
+        let place = Arc::new(Mutex::new(None::<InstancePool>));
+        let (tell, told) = channel();
+        let start = {
+            let place = Arc::clone(&place);
+            move |_| {
+                let pool = place.lock().unwrap().take();
+                if pool.is_some() {
+                    let _ = tell.send(panics(|| drop(pool)));
+                }
+                StartOptions::new()
+            }
+        };
+        let pool = PoolOptions::new(2)
+            .replace(true)
+            .start([sequence], start)
+            .unwrap();
+        let first = pool.next().unwrap().id().clone();
+        *place.lock().unwrap() = Some(pool);
+        hub.crash(first.as_str());
+        assert!(!told.recv().unwrap(), "dropping it panicked");
+        hub.wait_until("all have ended", |hub| hub.running().is_empty());
+    });
+}
+
+// Cancelling.
+
+#[test]
+fn a_hook_that_panics_does_not_keep_other_calls_from_being_cancelled() {
+    within("a hook that panics", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let instance = start(&host, &hub, "stays");
+        let token = CancelToken::new();
+        let _hooks = [(); 2].map(|()| token.on_cancel(|| panic!("the hook of a user panics")));
+        let waiting = instance.with_cancel(&token);
+        let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
+        hub.wait_until("it waits", |hub| {
+            hub.requests().iter().any(|line| line.contains("never"))
+        });
+        assert!(panics(|| token.cancel()));
+        assert!(waiter.join().unwrap().is_cancelled());
+        assert!(!panics(|| token.cancel()), "it has told of the panic");
+    });
+}
+
+#[test]
+fn a_hook_may_use_its_token_and_the_client() {
+    within("a hook that calls back", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let (token, (tell, told)) = (CancelToken::new(), channel());
+        let hook = token.on_cancel({
+            let token = token.clone();
+            move || {
+                token.cancel();
+                drop(token.on_cancel(|| {}));
+                let cancelled = host.with_cancel(&token.child()).version();
+                let _ = tell.send((
+                    cancelled.unwrap_err().is_cancelled(),
+                    host.version().is_ok(),
+                ));
+                drop((token, host));
+            }
+        });
+        token.cancel();
+        assert_eq!(told.recv(), Ok((true, true)));
+        drop(hook);
+    });
+}
+
+// Streams after a panic.
+
+#[test]
+fn a_stream_whose_callback_has_panicked_is_not_read_on_as_if_nothing_were_missing() {
+    within("a callback that panics", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let instance = start(&host, &hub, "tees");
+        instance.send_input("some text\n").unwrap();
+        let mut stream = instance.output().unwrap().progress(|progress| {
+            assert_eq!(progress.bytes, 0, "the callback of a user panics");
+            ControlFlow::Continue(())
+        });
+        assert!(panics(|| stream.read(&mut [0; 4])));
+        for _ in 0..2 {
+            assert!(stream.read(&mut [0; 4]).is_err());
+        }
+    });
+}
+
+#[test]
+fn a_follow_whose_transport_has_panicked_neither_hangs_nor_ends_as_if_nothing_were_missing() {
+    within("a transport that panics", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let mine = Mine::default();
+        let host = transported(&hub, &mine);
+        let instance = start(&host, &hub, "stays");
+        let mut follow = instance.follow_log().unwrap();
+        mine.set(1);
+        hub.crash(instance.id().as_str());
+        while !panics(|| assert!(follow.next().is_some(), "it ends")) {}
+        assert!(!mine.is_left());
+        assert!(follow.next().unwrap().is_err());
+        assert!(follow.next().is_none());
+    });
+}
+
+#[derive(Debug, PartialEq)]
+struct NotTwo(u64);
+
+impl<'de> Deserialize<'de> for NotTwo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        assert_ne!(number, 2, "the type of a user panics");
+        Ok(Self(number))
+    }
+}
+
+impl Serialize for NotTwo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_ne!(self.0, 2, "the type of a user panics");
+        self.0.serialize(serializer)
+    }
+}
+
+#[test]
+fn a_line_whose_type_panics_is_the_only_one_that_is_lost() {
+    within("a type that panics", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let instance = start(&host, &hub, "tees");
+        let mut writer = instance
+            .input_writer(ContentType::Ndjson)
+            .unwrap()
+            .json_lines();
+        for number in 1..=3 {
+            assert_eq!(
+                panics(|| writer.send(&NotTwo(number)).unwrap()),
+                number == 2
+            );
+        }
+        writer.finish().unwrap();
+        let output = instance.output().unwrap();
+        let mut text = String::new();
+        { output }.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "1\n3\n");
+
+        let instance = start(&host, &hub, "tees");
+        instance.send_input("1\n2\n3\n").unwrap();
+        let mut items = instance.output().unwrap().json_lines::<NotTwo>();
+        assert_eq!(items.next().unwrap().unwrap(), NotTwo(1));
+        assert!(panics(|| items.next()));
+        assert_eq!(items.next().unwrap().unwrap(), NotTwo(3));
+        assert!(items.next().is_none());
+    });
+}
+
+// Destructors.
+
+/// Drops it while another panic unwinds, and has the observer panic meanwhile.
+fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
+    println!("{what}");
+    armed.store(true, Ordering::SeqCst);
+    assert!(panics(move || {
+        let _value = value;
+        panic!("something else panics")
+    }));
+    armed.store(false, Ordering::SeqCst);
+}
+
+/// In a process of its own, because the failure is that it aborts.
+#[test]
+fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
+    const CHILD: &str = "TEST_PANICKING_CHILD_DROP";
+    if env::var_os(CHILD).is_none() {
+        return in_child(&[(CHILD, "1")]);
+    }
+    let hub = programs::fake_hub(Generation::V1);
+    let armed = Arc::new(AtomicBool::new(false));
+    let host = HostClient::builder(hub.url())
+        .observer({
+            let armed = Arc::clone(&armed);
+            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+                assert!(
+                    !armed.load(Ordering::SeqCst),
+                    "the observer of a user panics"
+                );
+            }
+        })
+        .build()
+        .unwrap();
+    let sequence = host.send_sequence(hub.package("stays")).unwrap();
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    drop_in_a_panic("streams", &armed, [instance.stdout(), instance.stderr()]);
+    drop_in_a_panic("items", &armed, instance.log_lines().unwrap());
+    drop_in_a_panic("until ended", &armed, instance.output_until_ended());
+    drop_in_a_panic("follow", &armed, instance.follow_log().unwrap());
+    let writer = instance.input_writer(ContentType::Text).unwrap();
+    drop_in_a_panic("writer", &armed, writer);
+    let child = sequence.spawn(&StartOptions::new()).unwrap();
+    drop_in_a_panic("child", &armed, child);
+    let pool = PoolOptions::new(2)
+        .start([sequence], |_| StartOptions::new())
+        .unwrap();
+    drop_in_a_panic("pool", &armed, pool);
+    let deployment = host.deploy(hub.package("stays")).unwrap();
+    drop_in_a_panic("deployment", &armed, deployment);
+    let topic = host.deploy_topic("a-topic", ContentType::Text).unwrap();
+    drop_in_a_panic("topic", &armed, topic);
+
+    let token = CancelToken::new();
+    let held = PanicsInDrop(());
+    drop_in_a_panic("hook", &armed, token.on_cancel(move || drop(held)));
+    let upload = || Upload::reader(PanicsInDrop(Panics));
+    drop_in_a_panic("upload", &armed, upload());
+    let held = PanicsInDrop(());
+    let progress = Upload::bytes([0x1f, 0x8b]).progress(move |_| {
+        let _held = &held;
+        panic!("the callback of a user panics")
+    });
+    assert!(panics(|| host.send_sequence(progress)));
+    // They panic when they are read, and again when they are dropped by that.
+    assert!(panics(|| host.send_sequence(upload())));
+    assert!(panics(|| instance.send_input(Input::ndjson(upload()))));
+    assert!(panics(|| instance.transform(upload(), &mut io::sink())));
+    let bodies = from_fn(|_| Ok(Response::new(Box::new(PanicsInDrop(Panics)) as Box<_>)));
+    let other = HostClient::builder(hub.url()).transport(Arc::new(bodies));
+    let other = other.hub_version("1.0.1").build().unwrap();
+    assert!(panics(|| other.version()));
+    let other = other.instance("an-instance").unwrap();
+    assert!(panics(|| other.wait_event("ready")));
+
+    host.version().unwrap();
+}
+
+// Calls at the worst moment.
+
+#[test]
+fn an_observer_may_make_calls_of_its_own() {
+    within("an observer that calls back", || {
+        for generation in [Generation::V0_18, Generation::V1] {
+            let hub = FakeHub::builder(generation).time_scale(20.0).start();
+            programs::serve(&hub);
+            let own = HostClient::new(hub.url()).unwrap();
+            let calls = Arc::new(AtomicUsize::new(0));
+            let observed = HostClient::builder(hub.url()).observer({
+                let calls = Arc::clone(&calls);
+                move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+                    own.version().unwrap();
+                    calls.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            let host = observed.build().unwrap();
+            let sequence = host.send_sequence(hub.package("tees")).unwrap();
+            let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
+            assert_eq!(output.output, b"in\n");
+            assert!(calls.load(Ordering::SeqCst) > 20);
+        }
+    });
+}
+
+#[test]
+fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client() {
+    within("a reader that calls back", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let instance = start(&host, &hub, "tees");
+        let mut inner = Some((instance.clone(), host));
+        let upload = Upload::reader(&b"outer\n"[..]).progress(move |progress| {
+            if let Some((instance, host)) = inner.take_if(|_| progress.bytes == 0) {
+                let data = Input::text("inner\n").end(false);
+                assert_eq!(instance.send_input(data).unwrap().bytes, 6);
+                drop((instance, host));
+            }
+            ControlFlow::Continue(())
+        });
+        let output = instance
+            .transform_bytes(Input::bytes(upload).content_type(ContentType::Text))
+            .unwrap();
+        assert_eq!(output, b"inner\nouter\n");
+
+        let instance = start(instance.host(), &hub, "tees");
+        let token = CancelToken::new();
+        let cancels = token.clone();
+        let endless = Upload::reader(io::repeat(b'.')).progress(move |progress| {
+            if progress.bytes > 0 {
+                cancels.cancel();
+            }
+            ControlFlow::Continue(())
+        });
+        let error = instance
+            .with_cancel(&token)
+            .send_input(endless)
+            .unwrap_err();
+        assert!(error.is_cancelled(), "{error:?}");
+    });
+}
+
+#[test]
+fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
+    within("code that blocks", || {
+        const BLOCKED: &str = "blocked";
+        let hub = programs::fake_hub(Generation::V1);
+        let ((go_on, goes_on), (tell, told)) = (channel::<()>(), channel());
+        let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(tell.clone()));
+        let host = HostClient::builder(hub.url()).observer(
+            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+                if thread::current().name() == Some(BLOCKED) {
+                    let _ = observes.lock().unwrap().send(());
+                    let _ = goes_on.lock().unwrap().recv();
+                }
+            },
+        );
+        let host = host.build().unwrap();
+        let instance = start(&host, &hub, "tees");
+        let token = CancelToken::new();
+        let (other, sends) = (host.clone(), instance.clone());
+        let reading = thread::spawn(move || {
+            let data = Input::from(Upload::reader(Telling(tell)));
+            sends.send_input(data.end(false))
+        });
+        let blocked = thread::Builder::new().name(BLOCKED.into());
+        let observed = blocked.spawn(move || other.version().map(drop)).unwrap();
+        told.recv().and_then(|()| told.recv()).unwrap();
+
+        host.version().unwrap();
+        instance.info().unwrap();
+        let waiting = instance.with_cancel(&token);
+        let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
+        token.cancel();
+        assert!(waiter.join().unwrap().is_cancelled());
+        until_killable(&instance);
+        instance.kill(&KillOptions::new()).unwrap();
+        instance.wait_ended().unwrap();
+
+        assert!(!observed.is_finished() && !reading.is_finished());
+        drop(go_on);
+        observed.join().unwrap().unwrap();
+        drop(hub);
+    });
+}
+
+/// A reader that tells when it is read, and blocks.
+struct Telling(Sender<()>);
+
+impl Read for Telling {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.send(()).unwrap();
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// Does something when its thread ends.
+struct AtTheEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|work| work());
+    }
+}
+
+/// In a process of its own: a panic in the destructor of a thread-local value aborts it.
+#[test]
+fn handles_work_and_are_dropped_while_their_thread_ends() {
+    const CHILD: &str = "TEST_PANICKING_CHILD_THREAD";
+    thread_local! {
+        static AT_THE_END: RefCell<Vec<AtTheEnd>> = const { RefCell::new(Vec::new()) };
+    }
+    if env::var_os(CHILD).is_none() {
+        return in_child(&[(CHILD, "1")]);
+    }
+    within("calls of a thread that ends", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let host = HostClient::new(hub.url()).unwrap();
+        let sequence = host.send_sequence(hub.package("tees")).unwrap();
+        let (stays, (tell, told)) = (hub.package("stays"), channel());
+        let ending = thread::spawn(move || {
+            // Registered before anything that the client keeps for the thread, and so dropped after it.
+            AT_THE_END.with_borrow_mut(Vec::clear);
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            let child = sequence.spawn(&StartOptions::new()).unwrap();
+            let pool = PoolOptions::new(2)
+                .start([sequence.clone()], |_| StartOptions::new())
+                .unwrap();
+            let deployment = host.deploy(stays).unwrap();
+            let (output, log) = (instance.stdout().unwrap(), instance.follow_log().unwrap());
+            let writer = child.input(ContentType::Text).unwrap();
+            let token = CancelToken::new();
+            let cancelled = instance.with_cancel(&token);
+            let hook = token.on_cancel(|| {});
+            let waiter = thread::spawn(move || cancelled.wait_event("never").unwrap_err());
+            let work = move || {
+                drop((output, log));
+                writer.finish().unwrap();
+                child.wait_with_output().unwrap();
+                drop((pool, deployment));
+                token.cancel();
+                drop(hook);
+                assert!(waiter.join().unwrap().is_cancelled());
+                let limited = instance.with_deadline(Duration::from_millis(50));
+                assert!(limited.wait_event("never").unwrap_err().is_timeout());
+                assert_eq!(instance.transform_bytes("in\n").unwrap(), b"in\n");
+                sequence.run(&StartOptions::new(), "in\n").unwrap();
+                tell.send(()).unwrap();
+            };
+            AT_THE_END.with_borrow_mut(|all| all.push(AtTheEnd(Some(Box::new(work)))));
+        });
+        ending.join().unwrap();
+        told.recv().unwrap();
+    });
+}
+
+/// In a process of its own, which has one panic hook.
+#[test]
+fn a_panic_hook_may_make_calls() {
+    const CHILD: &str = "TEST_PANICKING_CHILD_HOOK";
+    if env::var_os(CHILD).is_none() {
+        return in_child(&[(CHILD, "1")]);
+    }
+    within("calls of a panic hook", || {
+        let hub = programs::fake_hub(Generation::V1);
+        let mine = Mine::default();
+        let host = transported(&hub, &mine);
+        let instance = start(&host, &hub, "tees");
+        let calls = Arc::new(AtomicUsize::new(0));
+        set_hook(Box::new({
+            let (host, instance, calls) = (host.clone(), instance.clone(), Arc::clone(&calls));
+            move |_| {
+                host.version().unwrap();
+                let limited = instance.with_deadline(Duration::from_millis(50));
+                assert!(limited.wait_event("never").unwrap_err().is_timeout());
+                calls.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+        assert!(panics(|| host.send_sequence(Upload::reader(Panics))));
+        assert!(panics(
+            || instance.transform(Upload::reader(Panics), &mut io::sink())
+        ));
+        let token = CancelToken::new();
+        let _hook = token.on_cancel(|| panic!("the hook of a user panics"));
+        assert!(panics(|| token.cancel()));
+        // On the thread of an exchange.
+        mine.set(1);
+        assert!(panics(|| instance.wait_event("never")));
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+    });
+}
+
+#[test]
+fn handles_that_are_forgotten_do_not_hold_up_others() {
+    const CHILD: &str = "TEST_PANICKING_CHILD_FORGET";
+    if env::var_os(CHILD).is_none() {
+        return in_child(&[(CHILD, "1")]);
+    }
+    within("calls beside forgotten handles", || {
+        let hub = FakeHub::builder(Generation::V1).time_scale(20.0).start();
+        programs::serve(&hub);
+        let host = HostClient::new(hub.url()).unwrap();
+        let sequence = host.send_sequence(hub.package("tees")).unwrap();
+        let instance = sequence.start(&StartOptions::new()).unwrap();
+        let token = CancelToken::new();
+        let bounded = instance.with_cancel(&token);
+        forget(bounded.output().unwrap());
+        forget(bounded.output_until_ended().unwrap());
+        forget(bounded.follow_log().unwrap());
+        forget(bounded.log_lines().unwrap());
+        forget(bounded.stdin_writer(ContentType::Text).unwrap());
+        forget(sequence.spawn(&StartOptions::new()).unwrap());
+        forget(host.deploy(hub.package("stays")).unwrap());
+        forget(host.deploy_topic("topic", ContentType::Text).unwrap());
+        let (tell, told) = channel();
+        forget(token.on_cancel(move || tell.send(()).unwrap()));
+        let pool = PoolOptions::new(1).replace(true);
+        forget(pool.start([sequence.clone()], |_| StartOptions::new()));
+
+        let waiting = bounded.clone();
+        let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
+        token.cancel();
+        assert!(waiter.join().unwrap().is_cancelled());
+        told.recv().unwrap();
+        let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
+        assert_eq!(output.output, b"in\n");
+        until_killable(&instance);
+        instance.kill(&KillOptions::new()).unwrap();
+        instance.wait_ended().unwrap();
+    });
+    // The process ends, although their threads do not.
+}

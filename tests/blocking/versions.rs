@@ -1,0 +1,36 @@
+//! Telling a client the version of its hub.
+
+use std::str::FromStr;
+
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Version};
+
+use scramjet_client_tests::scripted::refused_url;
+
+#[test]
+fn hub_version_takes_texts_and_versions() {
+    let builders: [fn(HostClientBuilder) -> HostClientBuilder; 4] = [
+        |builder| builder.hub_version("0.18.7"),
+        |builder| builder.hub_version("v0.18.7-pre.1".to_owned()),
+        |builder| builder.hub_version(Version::new(0, 18, 7)),
+        |builder| builder.hub_version("0.18.7".parse::<Version>().unwrap()),
+    ];
+    for told in builders {
+        // No hub answers there: only a client that was told the version knows this dialect.
+        let host = told(HostClient::builder(refused_url())).build().unwrap();
+        assert!(!host.dialect().unwrap().manages_topics());
+    }
+}
+
+#[test]
+fn version_that_is_none_is_an_error() {
+    for (text, says) in [
+        (
+            "latest",
+            "\"latest\" is not a version; one looks like 1.0.1",
+        ),
+        ("", "\"\" is not a version"),
+    ] {
+        let error = Version::from_str(text).unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+}

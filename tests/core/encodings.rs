@@ -1,0 +1,122 @@
+//! Bodies that are compressed although nobody asked for that, and responses without a body.
+
+use scramjet_client_core::{
+    DeleteSequence, GetVersion, Lines, ListSequences, OutputStream, ReadStream, ReplyError,
+    SendStdin, Step,
+};
+
+use crate::drive::{Head, every_split, hub, read, refusal};
+
+const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x8b\x8e\x05\0)\xbbL\x0d\x02\0\0\0";
+
+fn encoding_of(error: &ReplyError) -> &str {
+    match error {
+        ReplyError::Encoded { encoding, .. } => encoding,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn compressed_bodies_are_an_error_that_names_content_encoding() {
+    let (id, sequence) = ("i".try_into().unwrap(), "s".try_into().unwrap());
+    for encoding in ["gzip", "br", "x-gzip", "identity, gzip", "GZIP"] {
+        let head = Head::new(200, "OK").header("content-encoding", encoding);
+        let errors = [
+            every_split(&head, &hub(), &ListSequences, GZIP, |_| ()).unwrap_err(),
+            every_split(&head, &hub(), &ListSequences, b"[]", |_| ()).unwrap_err(),
+            every_split(
+                &head,
+                &hub(),
+                &SendStdin { id: &id, end: None },
+                b"",
+                |_| (),
+            )
+            .unwrap_err(),
+            every_split(
+                &head,
+                &hub(),
+                &DeleteSequence {
+                    id: &sequence,
+                    force: false,
+                },
+                GZIP,
+                |_| (),
+            )
+            .unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(encoding_of(&error), encoding);
+            let text = error.to_string();
+            let says = format!("Content-Encoding: {encoding}, which nobody asked for");
+            assert!(
+                text.contains(&says) && text.contains("turn off compression"),
+                "{text}"
+            );
+            assert!(!error.is_transient());
+        }
+    }
+}
+
+#[test]
+fn a_compressed_stream_is_an_error_before_its_first_byte() {
+    let id = "i".try_into().unwrap();
+    let stream = ReadStream {
+        id: &id,
+        stream: OutputStream::Output,
+    };
+    let head = Head::new(200, "OK").header("content-encoding", "gzip");
+    let mut reply = head.reply(&hub(), &stream);
+    assert!(!reply.is_success());
+    assert_eq!(encoding_of(&reply.next_item().unwrap_err()), "gzip");
+    assert_eq!(reply.next_item().unwrap(), Step::End, "once");
+    // Another decoder does not read it either.
+    let mut reply = head.reply(&hub(), &stream).with_decoder(Lines::default());
+    assert_eq!(encoding_of(&reply.next_item().unwrap_err()), "gzip");
+    let mut lost = head.reply(&hub(), &stream);
+    assert_eq!(encoding_of(&lost.cut_off()), "gzip");
+}
+
+#[test]
+fn identity_and_empty_bodies_are_read() {
+    for encoding in ["", "identity", " Identity , identity", ","] {
+        let head = Head::new(200, "OK").header("content-encoding", encoding);
+        let list = every_split(&head, &hub(), &ListSequences, b"[]", |items| items[0].len());
+        assert_eq!(list.unwrap(), 0, "{encoding:?}");
+    }
+    let id = "i".try_into().unwrap();
+    let stdin = SendStdin { id: &id, end: None };
+    let empty = Head::new(200, "OK")
+        .header("content-encoding", "gzip")
+        .header("content-length", "0");
+    every_split(&empty, &hub(), &stdin, b"", |_| ()).unwrap();
+}
+
+#[test]
+fn a_compressed_refusal_is_the_refusal() {
+    let head = Head::new(404, "Not Found").header("content-encoding", "gzip");
+    let error = refusal(&head, GZIP);
+    assert_eq!(error.to_string(), "404 NOT_FOUND: Not Found");
+    assert_eq!(error.body, GZIP);
+}
+
+#[test]
+fn statuses_without_a_body_have_none_whatever_is_announced() {
+    let sequence = "s".try_into().unwrap();
+    let delete = DeleteSequence {
+        id: &sequence,
+        force: false,
+    };
+    let head = Head::new(204, "No Content")
+        .header("content-length", "5")
+        .header("content-encoding", "gzip");
+    every_split(&head, &hub(), &delete, b"", |_| ()).unwrap();
+    for status in [100, 204, 304] {
+        let head = Head::new(status, "x").header("content-length", "5");
+        let reply = head.reply(&hub(), &GetVersion);
+        assert_eq!(reply.length().announced(), Some(0), "{status}");
+    }
+    // A reset has one: what is announced is missing.
+    let head = Head::new(205, "x").header("content-length", "5");
+    let error = read(head.reply(&hub(), &delete), []).unwrap_err();
+    assert!(matches!(error, ReplyError::Truncated { .. }), "{error:?}");
+}

@@ -1,0 +1,117 @@
+//! Text of a hub in messages: it forges no lines, turns no text around, and gives no address away.
+
+use std::error::Error;
+
+use scramjet_client_core::flow::FlowError;
+use scramjet_client_core::{
+    Ended, Event, GetInstance, InstanceId, InstanceInfo, ListSequences, ReplyError, Timestamp,
+};
+use serde_json::json;
+
+use crate::drive::{Head, hub, read, refusal};
+
+/// With a line break, and characters that turn the rest of the line around.
+const ODD: &str = "x\n2026-01-01 INFO all is well\u{202e}\u{2066}\u{200f}\u{61c}\u{1b}[2J\u{2028}y";
+
+fn check(text: &str) {
+    let is_safe = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            && !matches!(
+                c,
+                '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}'
+            )
+    };
+    assert!(text.chars().all(is_safe), "{text:?}");
+    assert!(
+        text.contains(r"\n2026") && text.contains(r"\u{202e}"),
+        "{text}"
+    );
+}
+
+#[test]
+fn refusals_stay_on_their_line_wherever_the_text_stands() {
+    let long = format!("{ODD}{}", "z".repeat(2000));
+    for text in [ODD, &long] {
+        let bodies = [
+            text.to_owned(),
+            json!({ "error": text }).to_string(),
+            json!({ "error": { "message": text } }).to_string(),
+            json!({ "error": { "code": "E", "syscall": "open", "path": text } }).to_string(),
+            json!({ "opStatus": text }).to_string(),
+            json!({ "message": text }).to_string(),
+            json!(text).to_string(),
+            format!("415: {text}"),
+            format!("<html><title>{text}</title>"),
+        ];
+        for body in bodies {
+            let head = Head::new(500, "Oh");
+            let error = read(head.reply(&hub(), &ListSequences), [body.as_bytes()]).unwrap_err();
+            check(&error.to_string());
+        }
+    }
+    let mut head = Head::new(500, ODD);
+    check(&refusal(&head, b"").to_string());
+    head.reason.clear();
+    let error = refusal(&head, b"{\"error\":{\"code\":\"\\u202e\"}}");
+    assert_eq!(error.to_string(), "500 SERVER_ERROR: Internal Server Error");
+}
+
+#[test]
+fn bodies_and_what_the_parser_says_of_them_stay_on_their_line() {
+    let id = InstanceId::new("i").unwrap();
+    let get = GetInstance { id: &id };
+    for body in [
+        json!([ODD]).to_string(),
+        json!({ "id": "i", "status": [ODD] }).to_string(),
+        json!({ "id": "i", "terminated": ODD }).to_string(),
+        ODD.to_owned(),
+    ] {
+        let error = read(Head::new(200, "").reply(&hub(), &get), [body.as_bytes()]).unwrap_err();
+        assert!(matches!(error, ReplyError::Body { .. }), "{error:?}");
+        let source = error.source().unwrap().to_string();
+        for text in [error.to_string(), source] {
+            assert!(!text.contains(['\n', '\u{202e}', '\u{1b}']), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_an_instance_says_stays_on_its_line() {
+    let info: InstanceInfo = serde_json::from_value(json!({
+        "id": ODD, "status": ODD, "ended": ODD, "terminated": { "reason": ODD, "exitcode": 1 },
+    }))
+    .unwrap();
+    let time: Timestamp = serde_json::from_value(json!(ODD)).unwrap();
+    let status = info.status.as_ref().unwrap();
+    let texts = [info.id.to_string(), status.to_string(), time.to_string()];
+    texts.iter().for_each(|text| check(text));
+    let ended = Ended::of(info).unwrap();
+    check(&ended.to_string());
+    assert_eq!(ended.id.as_str(), ODD, "the value is as it came");
+    let event = Event::new(ODD, json!({ "a": ODD }));
+    let error = FlowError::FailedEvent(event.into()).to_string();
+    assert!(!error.contains(['\n', '\u{202e}', '\u{1b}']), "{error:?}");
+}
+
+#[test]
+fn a_redirect_is_named_without_its_secrets() {
+    for (target, shown) in [
+        ("https://hub.example/api/v1", "https://hub.example/api/v1"),
+        ("/login", "/login"),
+        ("https://h/a?token=secret", "https://h/a"),
+        ("https://h/a#secret", "https://h/a"),
+        ("https://user:secret@h/a?secret", "…@h/a"),
+        ("//user:secret@h/a", "…@h/a"),
+        ("user:secret@h/a", "…@h/a"),
+        ("https://secret@h", "…@h"),
+        ("https://user:#secret@h/a", "…"),
+        ("?secret", ""),
+    ] {
+        let error = refusal(&Head::new(302, "Found").header("location", target), b"");
+        let text = error.to_string();
+        assert!(!text.contains("secret"), "{text}");
+        let words = format!("it redirects to {shown}, and");
+        assert!(text.contains(&words) || shown.is_empty(), "{text}");
+    }
+}

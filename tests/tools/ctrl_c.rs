@@ -1,0 +1,55 @@
+//! The example that is ended by Ctrl-C.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use scramjet_client_blocking::HostClient;
+use scramjet_client_tests::on_each_hub;
+
+/// The example, which is built together with the tests, unless only some of them are.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let example = built.join("examples/ctrl_c");
+    if !example.exists() {
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--example", "ctrl_c", "--target-dir"])
+            .arg(built.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(build.unwrap().success());
+    }
+    example
+}
+
+on_each_hub!(ctrl_c_ends_the_example_and_leaves_nothing_on_the_hub);
+fn ctrl_c_ends_the_example_and_leaves_nothing_on_the_hub(host: HostClient) {
+    let mut child = Command::new(example())
+        .env("SCRAMJET_HUB_URL", host.base_url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let id = first.split(' ').next().unwrap();
+    let sequence = host.instance_info(id).unwrap().sequence.unwrap();
+    let sequence = sequence.id().clone();
+    let signal = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(signal.unwrap().success());
+    let last = lines.last().unwrap().unwrap();
+    assert!(child.wait().unwrap().success(), "{last}");
+    println!("{}: {last}", host.base_url());
+    assert!(last.starts_with("ended in "), "{last}");
+    // A hub of 1.x goes on with the deletion alone.
+    let begin = Instant::now();
+    while !host
+        .sequence_info(&sequence)
+        .is_err_and(|error| error.is_not_found())
+    {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it was left");
+    }
+}

@@ -1,0 +1,123 @@
+//! Files that never end are refused, and not read until the memory is full.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use scramjet_client_blocking::{
+    ConfigError, HostClient, HostClientBuilder, Key, Package, SiProfile,
+};
+
+use crate::folder::sequence;
+use crate::helpers::{Folder, in_child, within};
+
+/// A device without an end, a pipe into which nobody writes, and a file that is larger than memory.
+fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
+    let pipe = folder.0.join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let large = folder.0.join("large");
+    File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    [Path::new("/dev/zero").into(), pipe, large]
+}
+
+const WORDS: [&str; 3] = [
+    "it is a pipe, a socket or a device, and not a file",
+    "it is a pipe, a socket or a device, and not a file",
+    "it is longer than ",
+];
+
+#[test]
+fn a_state_file_without_an_end_is_refused() {
+    let folder = sequence("endless-state", &[]);
+    let files = Folder::new("endless-state-files");
+    let package = Package::from_dir(&folder.0).unwrap();
+    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+        // So that no lock is made beside the device.
+        let state_file = files.0.join("state.json");
+        symlink(&path, &state_file).unwrap();
+        let (package, key) = (package.clone(), Key::new("x", &state_file));
+        let error = within("deploying", move || {
+            HostClient::new("http://127.0.0.1:1/api/v1")
+                .unwrap()
+                .deploy_if_changed(&package, &key)
+                .unwrap_err()
+        });
+        let text = format!("{error:?}");
+        assert!(
+            text.contains("cannot use the state file") && text.contains(words),
+            "{text}"
+        );
+        fs::remove_file(&state_file).unwrap();
+    }
+    assert!(!Path::new("/dev/zero.lock").exists());
+}
+
+#[test]
+fn a_profile_without_an_end_is_refused() {
+    let files = Folder::new("endless-profile");
+    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+        let error = within("a profile", move || SiProfile::from_path(path).unwrap_err());
+        let text = format!("{error:?}");
+        assert!(
+            matches!(error, ConfigError::Read { .. }) && text.contains(words),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_certificates_without_an_end_is_refused() {
+    if std::env::var_os("TEST_ENDLESS_CERTIFICATES").is_some() {
+        let words = std::env::var("TEST_ENDLESS_CERTIFICATES").unwrap();
+        let error = within("certificates", || {
+            HostClientBuilder::from_env().unwrap_err()
+        });
+        let text = format!("{error:?}");
+        assert!(text.contains(&words), "{text}");
+        return;
+    }
+    let files = Folder::new("endless-certificates");
+    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+        in_child(&[
+            ("SCRAMJET_HUB_URL", "http://127.0.0.1:1/api/v1"),
+            ("SCRAMJET_CA_FILE", path.to_str().unwrap()),
+            ("TEST_ENDLESS_CERTIFICATES", words),
+        ]);
+    }
+}
+
+/// Its size is checked when the folder is listed, and it may grow before it is read.
+#[test]
+fn a_package_json_that_grows_without_end_does_not_fill_the_memory() {
+    let folder = sequence("endless-manifest", &[]);
+    let path = folder.0.join("package.json");
+    let content = fs::read(&path).unwrap();
+    let (stop, stopped) = channel::<()>();
+    let swapping = thread::spawn({
+        let path = path.clone();
+        move || {
+            while stopped.recv_timeout(Duration::ZERO).is_err() {
+                let file = File::options().write(true).open(&path).unwrap();
+                file.set_len(1 << 40).unwrap();
+                file.set_len(content.len().try_into().unwrap()).unwrap();
+            }
+        }
+    });
+    for _ in 0..200 {
+        // An error or not, but in time.
+        let dir = folder.0.clone();
+        let _ = within("packing", move || Package::from_dir(dir).map(drop));
+    }
+    stop.send(()).unwrap();
+    swapping.join().unwrap();
+}

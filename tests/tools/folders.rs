@@ -1,0 +1,225 @@
+//! Folders that are nested deeply, and links that lead out of the folder.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use scramjet_client_blocking::{EntryKind, PackError, PackOptions, Package};
+
+use crate::folder::{add, bytes_of, paths, sequence, unpacked};
+use crate::helpers::{Folder, in_child_of, within};
+
+/// Deeper than the stack of a thread allows that is this small, and than a process may have files
+/// open.
+const LEVELS: usize = 400;
+
+#[test]
+fn nested_folders_take_neither_stack_nor_open_files() {
+    if let Ok(folder) = env::var("TEST_NESTED_FOLDER") {
+        let package = thread::Builder::new()
+            .stack_size(128 << 10)
+            .spawn(move || Package::from_dir(folder).unwrap())
+            .unwrap()
+            .join()
+            .unwrap();
+        let longest = paths(&package).iter().map(String::len).max();
+        assert_eq!(longest, Some("d/".len() * LEVELS + "leaf.js".len()));
+        let archive = unpacked(&bytes_of(&package));
+        assert!(
+            archive
+                .iter()
+                .any(|entry| entry.path.components().count() == LEVELS + 1)
+        );
+        return;
+    }
+    let folder = sequence("nested", &[]);
+    let leaf = "d/".repeat(LEVELS) + "leaf.js";
+    add(&folder, &[(leaf.as_str(), "."), ("d/d/.siignore", "*.log")]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(env::current_exe().unwrap());
+    in_child_of(shell, &[("TEST_NESTED_FOLDER", folder.0.to_str().unwrap())]);
+}
+
+#[test]
+fn rules_hold_below_their_folder_and_not_beside_it() {
+    let folder = sequence(
+        "rules-below",
+        &[
+            ("a/.siignore", "*.log"),
+            ("a/x.log", "."),
+            ("a/b/.siignore", "!kept.log"),
+            ("a/b/kept.log", "."),
+            ("a/b/x.log", "."),
+            ("a/c/kept.log", "."),
+            ("a/c/x", "."),
+            ("b/x.log", "."),
+            ("z/x.log", "."),
+        ],
+    );
+    let package = Package::from_dir(&folder.0).unwrap();
+    assert_eq!(
+        paths(&package),
+        [
+            "a/b/kept.log",
+            "a/c/x",
+            "b/x.log",
+            "index.js",
+            "package.json",
+            "z/x.log"
+        ]
+    );
+}
+
+fn followed(dir: &Path) -> Result<Package, PackError> {
+    let dir = dir.to_path_buf();
+    within("packing with links", move || {
+        Package::from_dir_with(dir, &PackOptions::new().follow_outside_links())
+    })
+}
+
+/// A workspace of npm: a sequence in `app`, and a library beside it that is linked into its
+/// `node_modules`.
+fn workspace(test: &str) -> Folder {
+    let folder = Folder::new(test);
+    add(
+        &folder,
+        &[
+            ("app/package.json", r#"{"name":"app","main":"index.js"}"#),
+            ("app/index.js", "require('@o/lib');"),
+            ("app/node_modules/dep/index.js", "."),
+            ("lib/package.json", r#"{"name":"@o/lib","main":"index.js"}"#),
+            ("lib/index.js", "module.exports = 1;"),
+            ("lib/.npmrc", "token"),
+            ("lib/dist/a.js", "."),
+            ("lib/dist/a.map", "."),
+            ("lib/.siignore", "*.map"),
+            ("shared.js", "."),
+        ],
+    );
+    fs::create_dir(folder.0.join("app/node_modules/@o")).unwrap();
+    symlink("../../../lib", folder.0.join("app/node_modules/@o/lib")).unwrap();
+    folder
+}
+
+#[test]
+fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
+    let folder = workspace("workspace");
+    let app = folder.0.join("app");
+    let error = Package::from_dir(&app).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the link {} -> ../../../lib cannot be packed: it leads out of the folder, and \
+             follow_outside_links is not set; mend it, or leave it out with a line in .siignore",
+            app.join("node_modules/@o/lib").display()
+        )
+    );
+    symlink("../shared.js", app.join("shared.js")).unwrap();
+    symlink(folder.0.join("lib/dist"), app.join("absolute")).unwrap();
+    // Links that stay within their folder stay links, also in one that is followed.
+    symlink("index.js", app.join("inner.js")).unwrap();
+    symlink("dist/a.js", folder.0.join("lib/inner.js")).unwrap();
+
+    let package = followed(&app).unwrap();
+    assert_eq!(
+        paths(&package),
+        [
+            "absolute/a.js",
+            "absolute/a.map",
+            "index.js",
+            "inner.js",
+            "node_modules/@o/lib/dist/a.js",
+            "node_modules/@o/lib/index.js",
+            "node_modules/@o/lib/inner.js",
+            "node_modules/@o/lib/package.json",
+            "node_modules/dep/index.js",
+            "package.json",
+            "shared.js",
+        ]
+    );
+    let links = package
+        .entries()
+        .filter_map(|entry| match &entry.kind {
+            EntryKind::Link { target, .. } => Some((entry.path.as_str(), target.as_str())),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
+    assert_eq!(
+        links,
+        [
+            ("inner.js", "index.js"),
+            ("node_modules/@o/lib/inner.js", "dist/a.js")
+        ]
+    );
+    let archive = unpacked(&bytes_of(&package));
+    let lib = archive
+        .iter()
+        .find(|entry| entry.path.ends_with("lib/index.js"))
+        .unwrap();
+    assert_eq!(lib.content, b"module.exports = 1;");
+    // The outside is watched like the rest.
+    fs::write(folder.0.join("lib/index.js"), "module.exports = 22;").unwrap();
+    assert!(matches!(
+        package.digest().unwrap_err(),
+        PackError::Changed { path, .. } if path == fs::canonicalize(folder.0.join("lib/index.js")).unwrap()
+    ));
+}
+
+#[test]
+fn followed_links_that_lead_in_a_circle_are_refused() {
+    for (at, target) in [
+        // To a folder that the link is in.
+        ("app/up", ".."),
+        ("app/node_modules/up", "../../../"),
+        // From the library back to the application, and so to the library again.
+        ("lib/app", "../app"),
+        ("lib/deep", ".."),
+    ] {
+        let folder = workspace("circle");
+        symlink(target, folder.0.join(at)).unwrap();
+        let result = followed(&folder.0.join("app"));
+        let text = result.unwrap_err().to_string();
+        assert!(
+            text.contains("cannot be packed: it leads in a circle"),
+            "{at}: {text}"
+        );
+    }
+    // Many that lead from one to the next, without a circle.
+    let folder = workspace("chain");
+    for number in 0..100 {
+        add(&folder, &[(&format!("chain/{number}/x"), ".")]);
+        symlink(
+            format!("../{}", number + 1),
+            folder.0.join(format!("chain/{number}/next")),
+        )
+        .unwrap();
+    }
+    fs::create_dir(folder.0.join("chain/100")).unwrap();
+    symlink("../chain/0", folder.0.join("app/chain")).unwrap();
+    let text = followed(&folder.0.join("app")).unwrap_err().to_string();
+    assert!(
+        text.contains("cannot be packed: it leads in a circle"),
+        "{text}"
+    );
+}
+
+#[test]
+fn followed_links_to_nothing_or_to_a_device_are_refused() {
+    let folder = workspace("nothing");
+    let link = folder.0.join("app/link");
+    for (target, says) in [
+        ("../missing", "there is nothing at its target"),
+        ("/dev/zero", "is a device and cannot be packed"),
+        ("link", "it leads in a circle"),
+    ] {
+        symlink(target, &link).unwrap();
+        let text = followed(&folder.0.join("app")).unwrap_err().to_string();
+        assert!(text.contains(says), "{target}: {text}");
+        fs::remove_file(&link).unwrap();
+    }
+}

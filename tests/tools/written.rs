@@ -1,0 +1,228 @@
+//! Files that are written: state files behind links, and what killed runs have left.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::{env, thread};
+
+use scramjet_client_blocking::{Change, HostClient, Key, PackError, Package};
+use scramjet_client_testing::ReceivedRequest;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
+
+use crate::folder::{add, paths, sequence};
+use crate::helpers::{Folder, serving, within};
+
+/// A hub that takes everything, and always has the same sequence.
+fn taking() -> ScriptedServer {
+    serving(|request: &ReceivedRequest| {
+        let body: &[u8] = if request.target.ends_with("/version") {
+            br#"{"version":"0.18.7"}"#
+        } else {
+            br#"{"id":"s1","config":{"name":"a-package"}}"#
+        };
+        response("200 OK", &[("content-type", "application/json")], body)
+    })
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_state_file_that_is_a_link_is_followed() {
+    let hub = taking();
+    let host = HostClient::new(hub.url()).unwrap();
+    let package = sequence("linked-state", &[]);
+    let folder = Folder::new("linked-state-files");
+    let state = Folder::new("linked-state-elsewhere");
+    let deploy = |path: &Path| {
+        let package = Package::from_dir(&package.0).unwrap();
+        host.deploy_if_changed(&package, &Key::new("x", path))
+            .unwrap()
+            .change
+    };
+    // It leads to another link, and that to a file that is not there yet.
+    let (link, second) = (folder.0.join("link.json"), folder.0.join("second.json"));
+    let real = state.0.join("new/real.json");
+    symlink("second.json", &link).unwrap();
+    symlink(&real, &second).unwrap();
+    assert_eq!(deploy(&link), Change::Created);
+    assert_eq!(deploy(&real), Change::Unchanged);
+    assert_eq!(deploy(&second), Change::Unchanged);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(&second).unwrap().is_symlink());
+    // Whoever uses the file by another name waits for the same lock.
+    assert_eq!(names(&folder.0), ["link.json", "second.json"]);
+    assert_eq!(names(&state.0.join("new")), ["real.json", "real.json.lock"]);
+
+    let circle = folder.0.join("circle.json");
+    symlink("circle.json", &circle).unwrap();
+    let packed = Package::from_dir(&package.0).unwrap();
+    let error = host
+        .deploy_if_changed(&packed, &Key::new("x", &circle))
+        .unwrap_err();
+    assert!(
+        format!("{error:?}").contains("lead in a circle"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_link_to_the_state_file_is_no_part_of_the_package() {
+    let hub = taking();
+    let host = HostClient::new(hub.url()).unwrap();
+    let folder = sequence(
+        "linked-state-inside",
+        &[("var/real.json", r#"{"deployments":[]}"#)],
+    );
+    let link = folder.0.join("deployed.json");
+    symlink("var/real.json", &link).unwrap();
+    for change in [Change::Created, Change::Unchanged, Change::Unchanged] {
+        let package = Package::from_dir(&folder.0).unwrap();
+        let deployed = host
+            .deploy_if_changed(&package, &Key::new("x", &link))
+            .unwrap();
+        assert_eq!(deployed.change, change);
+    }
+}
+
+#[test]
+fn a_package_is_written_through_a_link_and_never_over_a_device() {
+    let folder = sequence("written-link", &[]);
+    let out = Folder::new("written-link-out");
+    let package = Package::from_dir(&folder.0).unwrap();
+    symlink("real.tar.gz", out.0.join("link.tar.gz")).unwrap();
+    package.write_to(out.0.join("link.tar.gz")).unwrap();
+    assert!(
+        fs::symlink_metadata(out.0.join("link.tar.gz"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(
+        fs::read(out.0.join("real.tar.gz")).unwrap()[..2],
+        [0x1f, 0x8b]
+    );
+
+    let pipe = out.0.join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let error = within("writing", move || package.write_to(&pipe).unwrap_err());
+    assert!(matches!(error, PackError::Write { .. }), "{error:?}");
+    assert_eq!(names(&out.0), ["link.tar.gz", "pipe", "real.tar.gz"]);
+}
+
+/// A run that writes a package, and is killed in the midst of it.
+#[test]
+fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
+    const NAME: &str =
+        "written::what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not";
+    if let Some(dir) = env::var_os("TEST_WRITTEN_DIR") {
+        let package = Package::from_dir(Path::new(&dir).join("sequence")).unwrap();
+        package
+            .write_to(Path::new(&dir).join("out/package.tar.gz"))
+            .unwrap();
+        return;
+    }
+    let folder = Folder::new("killed");
+    add(
+        &folder,
+        &[
+            ("sequence/package.json", r#"{"main":"index.js"}"#),
+            ("sequence/index.js", "."),
+            ("out/package.tar.gz.12-x.tmp", "somebody's"),
+            ("out/package.tar.gz.tmp", "somebody's"),
+            ("out/other.tar.gz.12-3.tmp", "of another file"),
+        ],
+    );
+    let foreign = names(&folder.0.join("out"));
+    // Sparse, and takes long to be compressed.
+    File::create(folder.0.join("sequence/large"))
+        .unwrap()
+        .set_len(200 << 20)
+        .unwrap();
+    let mut writer = Command::new(env::current_exe().unwrap())
+        .args([NAME, "--exact", "--nocapture"])
+        .env("TEST_WRITTEN_DIR", &folder.0)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let temporary = || {
+        let mut names = names(&folder.0.join("out"));
+        names.retain(|name| !foreign.contains(name) && name != "package.tar.gz");
+        names
+    };
+    while temporary().is_empty() {
+        assert!(writer.try_wait().unwrap().is_none(), "it was too quick");
+        thread::yield_now();
+    }
+    fs::remove_file(folder.0.join("sequence/large")).unwrap();
+    let package = Package::from_dir(folder.0.join("sequence")).unwrap();
+    let write = || {
+        package
+            .write_to(folder.0.join("out/package.tar.gz"))
+            .unwrap()
+    };
+    // Stopped, so that it is surely writing.
+    let signal = |name: &str| {
+        let status = Command::new("kill")
+            .args([name, &writer.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    signal("-STOP");
+    let left = temporary();
+    assert_eq!(left.len(), 1);
+    write();
+    assert_eq!(temporary(), left, "the file of a run that lives");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert_eq!(temporary(), left);
+    write();
+    assert_eq!(temporary(), [""; 0]);
+    let mut expected = foreign.clone();
+    expected.push("package.tar.gz".into());
+    expected.sort();
+    assert_eq!(names(&folder.0.join("out")), expected);
+    let mut bytes = Vec::new();
+    File::open(folder.0.join("out/package.tar.gz"))
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .unwrap();
+    assert_eq!(paths(&package), ["index.js", "package.json"]);
+    assert_eq!(bytes, crate::folder::bytes_of(&package));
+}
+
+#[test]
+fn many_that_write_the_same_file_at_once_all_succeed() {
+    let folder = sequence("written-at-once", &[]);
+    let out = Folder::new("written-at-once-out");
+    let package = Package::from_dir(&folder.0).unwrap();
+    let path = out.0.join("package.tar.gz");
+    within("writing", {
+        let path = path.clone();
+        move || {
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            package.write_to(&path).unwrap();
+                        }
+                    });
+                }
+            });
+        }
+    });
+    assert_eq!(names(&out.0), ["package.tar.gz"]);
+}
