@@ -165,6 +165,19 @@ fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert_eq!(ask_all(&mut channel, &[4]), [4]);
     channel.finish().unwrap();
+
+    // Of a map as well: there is no other instance.
+    let sequence = Uploaded::sample(&host, "answers");
+    let pool = pool(&sequence, PoolOptions::new(1));
+    let acts = ["", "garbage", "big", ""];
+    let jobs = acts.into_iter().enumerate().map(|(n, act)| does(n, act));
+    let answers = results(map(&pool, jobs, MapOptions::new()));
+    let failed = answers.iter().map(|answer| match answer {
+        Ok(_) => false,
+        Err(error) => matches!(error.kind(), ErrorKind::Reply(_)),
+    });
+    assert_eq!(failed.collect::<Vec<_>>(), [false, true, true, false]);
+    assert!(answers[0].is_ok() && answers[3].is_ok(), "{answers:?}");
 }
 
 on_each_hub!(ask_fails_when_the_instance_dies);
@@ -725,6 +738,7 @@ fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
     seen.sort_unstable();
     assert_eq!(seen, (0..seen.len()).collect::<Vec<_>>());
     assert!(last.unwrap().unwrap_err().is_cancelled());
+    assert!(seen.len() <= 10 + 2 * 4 + 2, "{} were taken", seen.len());
 }
 
 /// The text of a panic in the next result, after so many results.
