@@ -329,4 +329,53 @@ mod tests {
         hub.wait_until("it has ended", |hub| hub.running().is_empty());
         Ok(())
     }
+
+    /// A pool of one instance of `shout`, which answers in capitals.
+    fn shouting(hub: &FakeHub) -> Result<InstancePool, Error> {
+        hub.program("shout", |process| {
+            process.emit("ready", "shout");
+            let mut lines = process.lines();
+            while let Some(line) = lines.next_line()? {
+                lines.process().write(line.to_uppercase() + "\n")?;
+            }
+            Ok(())
+        });
+        let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("shout"))?;
+        let options = PoolOptions::new(1).readiness(crate::Readiness::event("ready"));
+        options.start([sequence], |_| StartOptions::new())
+    }
+
+    #[test]
+    fn asking_fails_if_no_thread_can_be_created() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        let pool = shouting(&hub)?;
+        threads::REFUSED.set(true);
+        let opened = pool.checkout()?.line_channel().err();
+        let mapped = pool.map_lines(["one"], MapOptions::new()).err();
+        threads::REFUSED.set(false);
+        for error in [opened, mapped] {
+            let kind = error.as_ref().map(Error::kind);
+            assert!(
+                matches!(kind, Some(crate::ErrorKind::Thread(_))),
+                "{error:?}"
+            );
+        }
+        assert_eq!(pool.checkout()?.line_channel()?.ask("one")?, "ONE");
+        Ok(())
+    }
+
+    #[test]
+    fn checkout_waits_no_longer_than_its_deadline() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        let pool = shouting(&hub)?;
+        let only = pool.checkout()?;
+        let limits = crate::options::CallOptions {
+            deadline: Some(crate::options::Deadline::After(Duration::from_millis(50))),
+            ..Default::default()
+        };
+        let error = checkout::take(&pool.shared, &limits).err();
+        assert!(error.is_some_and(|error| error.is_timeout()));
+        drop(only);
+        checkout::take(&pool.shared, &pool.shared.limits()).map(drop)
+    }
 }
