@@ -1,4 +1,5 @@
-//! Requests and answers: channels to an instance, instances for one alone, and many jobs for a pool.
+//! Requests and answers: channels to an instance, instances for one alone, and many jobs for a
+//! pool.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -87,7 +88,7 @@ fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
 
     let mut second = channel(&instance);
     assert_eq!(ask_all(&mut second, &[2]), [2]);
-    // What a channel sends that waits long for its first answer.
+    // A channel sends this if it waits long for its first answer.
     instance
         .send_input(Input::ndjson(Vec::new()).end(false))
         .unwrap();
@@ -356,7 +357,7 @@ fn checkout_gives_an_instance_to_one_alone(host: HostClient) {
     assert!(pool.next().is_none());
     assert_eq!(pool.instances().count(), 2);
 
-    // Who waits gets what is given back, on any thread.
+    // A waiting thread gets the instance that is given back.
     let id = second.id().clone();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout().unwrap());
@@ -754,7 +755,7 @@ fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
     format!("{} after {results}", text.unwrap_or_default())
 }
 
-/// What cannot be decoded without a panic.
+/// A type that panics while it is decoded.
 #[derive(Debug)]
 struct Refuses;
 

@@ -27,24 +27,24 @@ use crate::{Error, InstanceClient};
 ///
 /// # Errors and limits
 /// The handle's limits hold: its deadline and its cancel token for all of the channel, and its idle
-/// timeout for each answer. If the instance ends, the channel fails with [`ErrorKind::Ended`] within
-/// three seconds, after the answers that have come.
+/// timeout for each answer. If the instance ends, the channel fails with [`ErrorKind::Ended`]
+/// within three seconds, after the answers that have come.
 ///
 /// An answer that cannot be decoded is the error of its request only. After any other error the
-/// channel is broken, because it is not known which answer would come next: later calls fail at once
-/// with [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. So do they if the instance writes a line
-/// that was not asked for. Open another channel then, to another instance: this one may still
+/// channel is broken, because it is not known which answer would come next: later calls fail at
+/// once with [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. So do they if the instance writes a
+/// line that was not asked for. Open another channel then, to another instance: this one may still
 /// answer what it was asked before.
 ///
 /// # Times
-/// Opening takes two requests. A request takes as long as it takes to write it to the input and read the
-/// answer from the output, and about 0.1 ms for two changes of threads.
+/// Opening takes two requests. A request takes as long as it takes to write it to the input and
+/// read the answer from the output, and about 0.1 ms for two changes of threads.
 ///
 /// A hub of 0.18 hands out data twice if it comes before the sequence reads its input. Wait for an
 /// event of the sequence first ([`wait_event`](InstanceClient::wait_event), or the
-/// [`Readiness`](crate::Readiness) of a pool). Otherwise the first request may be carried out twice,
-/// and the second one waits until no second answer to the first is to be expected: 0.1 seconds,
-/// or twice the time that the first answer took.
+/// [`Readiness`](crate::Readiness) of a pool). Otherwise the first request may be carried out
+/// twice, and the second one waits until no second answer to the first is to be expected: 0.1
+/// seconds, or twice the time that the first answer took.
 ///
 /// A channel that is dropped leaves the input open, so that the instance can go on. If answers are
 /// outstanding, or it is broken, and the instance belongs to a pool, the pool passes it over.
@@ -129,9 +129,9 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     /// Any number of requests may be under way; their answers are kept in memory as they come.
     ///
     /// # Errors
-    /// [`ErrorKind::Request`], before anything is sent and without harm to the channel, if the request
-    /// cannot be a line: text with a line break, or a value that is no JSON or is `null`, by which
-    /// hubs end an input. Otherwise the channel is broken, see [`Channel`].
+    /// [`ErrorKind::Request`], before anything is sent and without harm to the channel, if the
+    /// request cannot be a line: text with a line break, or a value that is no JSON or is `null`,
+    /// by which hubs end an input. Otherwise the channel is broken, see [`Channel`].
     pub fn send(&mut self, request: &Req) -> Result<(), Error> {
         let line = (self.encode)(request).map_err(|error| self.lines.unsent(error))?;
         self.lines.send(&line)
@@ -140,9 +140,9 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     /// Waits for the answer to the oldest request that has none yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Reply`] if the answer cannot be decoded, or is longer than 1 MiB: the next one can
-    /// be received. [`ErrorKind::Request`] if nothing was asked. Otherwise the channel is broken, see
-    /// [`Channel`].
+    /// [`ErrorKind::Reply`] if the answer cannot be decoded, or is longer than 1 MiB: the next one
+    /// can be received. [`ErrorKind::Request`] if nothing was asked. Otherwise the channel is
+    /// broken, see [`Channel`].
     pub fn receive(&mut self) -> Result<Res, Error> {
         let line = self.lines.receive()?;
         (self.decode)(&line).map_err(|error| self.lines.undecoded(error))
@@ -154,15 +154,15 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
         self.lines.in_flight()
     }
 
-    /// Whether the channel cannot be used any more, as far as is known: the next
-    /// [`send`](Self::send) would fail. Sends nothing.
+    /// Returns true if the channel is known to be broken: the next [`send`](Self::send) would fail.
+    /// Sends nothing.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.lines.is_broken()
     }
 
-    /// Closes the channel, and waits until the hub has taken everything. The input stays open: to end
-    /// it, send it empty data afterwards, `instance.send_input("")`.
+    /// Closes the channel, and waits until the hub has taken everything. The input stays open: to
+    /// end it, send it empty data afterwards, `instance.send_input("")`.
     ///
     /// # Errors
     /// See [`Channel`]; [`ErrorKind::OutOfStep`] if answers are outstanding.

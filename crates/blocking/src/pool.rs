@@ -74,7 +74,7 @@ struct Shared {
     free: Bell,
     /// An instance may have to be replaced.
     lost: Bell,
-    /// Why the last attempt to replace an instance has failed.
+    /// The error of the last attempt to replace an instance, if it has failed.
     failure: Mutex<Option<Arc<Error>>>,
 }
 

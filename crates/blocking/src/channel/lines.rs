@@ -22,16 +22,16 @@ use crate::{
     Stopped, Upload, threads,
 };
 
-/// How long the output has to tell why, if the input fails or ends first.
+/// The time that the output has to tell why, if the input fails or ends first.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a hub of 0.18 has at least to hand out the first data a second time.
+/// The least time that a hub of 0.18 has to hand out the first data a second time.
 const SETTLING: Duration = Duration::from_millis(100);
 
-/// How long the first answer is waited for before it is found out if the hub refuses the input.
+/// If the first answer takes longer than this, the input is probed for a refusal.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// How long there has to be nothing to read before the first request.
+/// There has to be nothing to read for this time before the first request.
 const QUIET: Duration = Duration::from_millis(10);
 
 /// A bound for asking how an instance has ended.
@@ -41,7 +41,7 @@ const UNASKED: &str = "the instance wrote a line that was not asked for";
 const OUTSTANDING: &str = "answers are outstanding";
 const LOST: &str = "it failed before";
 
-/// What the lines are.
+/// The kind of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Text,
@@ -62,9 +62,9 @@ pub(crate) struct LineChannel {
     /// Ends the output.
     reading: CancelToken,
     in_flight: usize,
-    /// When the first request was sent.
+    /// The time of the first request.
     asked: Option<Instant>,
-    /// When it has to be found out if the hub refuses the input.
+    /// The time at which the input is probed for a refusal.
     probe_at: Option<Instant>,
     format: Format,
     broken: Option<Broken>,
@@ -74,7 +74,7 @@ pub(crate) struct LineChannel {
     _hold: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// Why nothing more can be asked.
+/// The reason that nothing more can be asked.
 enum Broken {
     Ended(Box<Ended>),
     OutOfStep(&'static str),
@@ -90,18 +90,19 @@ struct Shared {
 struct State {
     answers: VecDeque<Result<Vec<u8>, ReplyError>>,
     reading_since: Option<Instant>,
-    /// How many lines are still to come.
+    /// The number of lines that are still to come.
     expected: usize,
     /// A line came that was not expected. Nothing more is read.
     unasked: bool,
     first_answer: Option<Instant>,
-    /// The first request may be answered twice, and has to be answered before there is a second one.
+    /// The first request may be answered twice, and has to be answered before there is a second
+    /// one.
     settles: bool,
     output: Option<Over>,
     input: Option<(Instant, Over)>,
 }
 
-/// How a request of the channel ended.
+/// The end of a request of the channel.
 enum Over {
     Sent,
     Failed(Error),
@@ -240,7 +241,7 @@ impl LineChannel {
         self.in_flight
     }
 
-    /// Whether nothing more can be asked, as far as is known.
+    /// Returns true if it is known that nothing more can be asked.
     pub(crate) fn is_broken(&self) -> bool {
         let state = self.shared.state();
         let over = state.output.is_some() || state.input.is_some();
@@ -432,7 +433,7 @@ impl LineChannel {
         Ok(())
     }
 
-    /// When an answer has to be there for which the waiting begins now.
+    /// The latest time for an answer if the waiting begins now.
     fn idle_at(&self) -> Option<Instant> {
         self.idle.and_then(|idle| Instant::now().checked_add(idle))
     }
@@ -514,14 +515,14 @@ impl State {
         true
     }
 
-    /// The time from which on no second answer to the first request is to be expected. It would take
-    /// as long as the first one.
+    /// The time from which on no second answer to the first request is to be expected. It would
+    /// take as long as the first one.
     fn settled_at(&self, asked: Option<Instant>) -> Option<Instant> {
         let (asked, answered) = (asked?, self.first_answer?);
         Some(answered + SETTLING.max(2 * answered.saturating_duration_since(asked)))
     }
 
-    /// What is the end of the channel, if there is one by now.
+    /// Takes the end of the channel, if it has come.
     fn take_end(&mut self) -> Option<Over> {
         if let Some(over) = self.output.take() {
             return Some(over);

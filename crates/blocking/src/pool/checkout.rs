@@ -12,15 +12,15 @@ use crate::call::Call;
 use crate::options::CallOptions;
 use crate::{CancelToken, Error, ErrorKind, InstanceClient, Phase, Stopped};
 
-/// How long a waiter relies on being woken: nobody tells of an instance that has ended.
+/// A waiter looks again after this time, because nobody wakes it if an instance ends.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// An instance of a pool that nobody else is given, until this is dropped. Made by
 /// [`InstancePool::checkout`].
 ///
-/// It is an [`InstanceClient`]. If the instance has ended when it is given back, it is replaced if the
-/// pool does that. A [`Channel`](crate::Channel) opened through it keeps the instance checked out as
-/// long as the channel is open; other streams do not.
+/// It is an [`InstanceClient`]. If the instance has ended when it is given back, it is replaced if
+/// the pool does that. A [`Channel`](crate::Channel) opened through it keeps the instance checked
+/// out as long as the channel is open; other streams do not.
 ///
 /// ```no_run
 /// # use scramjet_client_blocking::{Error, InstancePool};
@@ -68,15 +68,16 @@ impl fmt::Debug for Checkout {
 }
 
 impl InstancePool {
-    /// Checks an instance out: nobody else is given it until it is dropped. Waits until one is free.
+    /// Checks an instance out: nobody else is given it until it is dropped. Waits until one is
+    /// free.
     ///
-    /// [`next`](Self::next) passes over instances that are checked out, but handles that it gave out
-    /// before go on.
+    /// [`next`](Self::next) passes over instances that are checked out, but handles that it gave
+    /// out before go on.
     ///
     /// # Errors
-    /// [`ErrorKind::NoInstance`] at once if no instance is alive and none is started in its place, or
-    /// if the last attempt to do so has failed, with its error. The deadline and the token of the first
-    /// sequence's handle end the waiting.
+    /// [`ErrorKind::NoInstance`] at once if no instance is alive and none is started in its place,
+    /// or if the last attempt to do so has failed, with its error. The deadline and the token of
+    /// the first sequence's handle end the waiting.
     pub fn checkout(&self) -> Result<Checkout, Error> {
         let options = self.shared.limits();
         take(&self.shared, &options)
@@ -167,7 +168,7 @@ impl Bell {
         self.rung.notify_all();
     }
 
-    /// How often it was rung.
+    /// Counts how often it was rung.
     pub(super) fn count(&self) -> u64 {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }

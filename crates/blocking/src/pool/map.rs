@@ -20,7 +20,7 @@ use crate::options::CallOptions;
 use crate::user_code::in_drop;
 use crate::{CallLimits, CancelToken, Error, ErrorKind, InstanceClient, OnCancel, Phase, threads};
 
-/// How many jobs are taken for each that an instance may have, before results are handed out.
+/// So many jobs are taken for each one that an instance may have, before results are handed out.
 const WINDOW: usize = 4;
 
 /// Options for [`InstancePool::map`].
@@ -35,7 +35,7 @@ pub struct MapOptions {
 
 type Report = Box<dyn FnMut(&MapProgress) + Send>;
 
-/// How far a [`Map`] has come.
+/// The progress of a [`Map`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MapProgress {
@@ -54,8 +54,8 @@ impl MapOptions {
     }
 
     /// Tries a job so many times in all, on another instance each time: if the instance ends, its
-    /// connection is lost, or no answer comes within the idle timeout. 2 by default; 1 for jobs that
-    /// must not be carried out twice.
+    /// connection is lost, or no answer comes within the idle timeout. 2 by default; 1 for jobs
+    /// that must not be carried out twice.
     pub fn attempts(self, attempts: usize) -> Self {
         Self {
             attempts: Some(attempts.max(1)),
@@ -63,11 +63,11 @@ impl MapOptions {
         }
     }
 
-    /// Sends so many jobs to an instance before the first of them is answered. 1 by default. More is
-    /// faster if jobs are short, as long as the instance answers in order.
+    /// Sends so many jobs to an instance before the first of them is answered. 1 by default. More
+    /// is faster if jobs are short, as long as the instance answers in order.
     ///
-    /// If an instance ends, only the oldest of its jobs counts an attempt; the others are tried again
-    /// in any case.
+    /// If an instance ends, only the oldest of its jobs counts an attempt; the others are tried
+    /// again in any case.
     pub fn pipelined(self, depth: usize) -> Self {
         Self {
             depth: Some(depth.max(1)),
@@ -99,8 +99,8 @@ impl fmt::Debug for MapOptions {
     }
 }
 
-/// The results of jobs that the instances of a pool do, each with the number of its job, from 0. Made
-/// by [`InstancePool::map`].
+/// The results of jobs that the instances of a pool do, each with the number of its job, from 0.
+/// Made by [`InstancePool::map`].
 ///
 /// Each job has exactly one result, a value or an error. Dropping it ends what is under way;
 /// instances that still have a job to answer are passed over.
@@ -114,23 +114,23 @@ pub struct Map<R> {
 }
 
 impl InstancePool {
-    /// Does many jobs, each a line of JSON for an instance of the pool, which answers with a line of
-    /// JSON: returns an iterator of the results. See [`Channel`](crate::Channel) for what the sequence
-    /// has to do.
+    /// Does many jobs, each a line of JSON for an instance of the pool, which answers with a line
+    /// of JSON: returns an iterator of the results. See [`Channel`](crate::Channel) for what the
+    /// sequence has to do.
     ///
     /// A thread for each place of the pool checks out an instance and opens a channel, which it
-    /// keeps as long as there are jobs. Another thread takes the jobs from the iterator, at most four times as
-    /// many as fit into the instances beyond what was handed out. It may block without holding up
-    /// results.
+    /// keeps as long as there are jobs. Another thread takes the jobs from the iterator, at most
+    /// four times as many as fit into the instances beyond what was handed out. It may block
+    /// without holding up results.
     ///
     /// The deadline and the token of the first sequence's handle hold for the whole of it, the idle
     /// timeout of a sequence's handle for each answer of its instances.
     ///
     /// # Errors
-    /// A thread could not be created. Of a job: that of the last attempt, or [`ErrorKind::Attempts`] if
-    /// there were several, [`ErrorKind::Reply`] if the answer cannot be decoded,
-    /// [`ErrorKind::Request`] if the job is no line of JSON, [`ErrorKind::NoInstance`] if no instance
-    /// is left.
+    /// A thread could not be created. Of a job: that of the last attempt, or
+    /// [`ErrorKind::Attempts`] if there were several, [`ErrorKind::Reply`] if the answer cannot be
+    /// decoded, [`ErrorKind::Request`] if the job is no line of JSON, [`ErrorKind::NoInstance`] if
+    /// no instance is left.
     ///
     /// ```no_run
     /// use scramjet_client_blocking::{Error, InstancePool, MapOptions};
@@ -181,7 +181,7 @@ struct Work<R> {
     attempts: usize,
     depth: usize,
     in_order: bool,
-    /// How many jobs may be taken beyond what was handed out.
+    /// So many jobs may be taken beyond what was handed out.
     window: usize,
     /// Those of the whole; the token also ends what is under way.
     limits: CallLimits,
@@ -547,7 +547,7 @@ impl<R> Work<R> {
         self.change(|state| {
             let place = if self.in_order { index } else { state.finished };
             state.finished += 1;
-            // What ends because of a panic is no result.
+            // A job that ends because of a panic has no result.
             if !state.stopped {
                 state.done.insert(place, (index, result));
             }
@@ -610,7 +610,7 @@ impl<R> FusedIterator for Map<R> {}
 
 impl<R> Drop for Map<R> {
     fn drop(&mut self) {
-        // What has nothing more to do closes its channel in order.
+        // Threads that have nothing more to do close their channels in order.
         if !self.work.state().is_finished() {
             in_drop(|| self.work.stop(None));
         }

@@ -74,7 +74,7 @@ impl PoolOptions {
         Self { replace, ..self }
     }
 
-    /// Whether instances that have ended are replaced.
+    /// Returns true if instances that have ended are replaced.
     pub(super) fn replaces(&self) -> bool {
         self.replace
     }

@@ -53,7 +53,7 @@ pub(super) fn replace(pool: &Shared) {
         if ignore_panic(replaced) == Some(true) {
             pool.lost.wait(before, Instant::now() + TICK);
         } else {
-            // What is lost meanwhile would not be replaced either.
+            // An instance that is lost meanwhile could not be replaced either.
             let _ = pause(pool);
         }
     }
