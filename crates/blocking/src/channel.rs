@@ -37,8 +37,11 @@ use crate::{Error, InstanceClient};
 /// answer what it was asked before.
 ///
 /// # Times
-/// Opening takes two requests. A request takes as long as it takes to write it to the input and
-/// read the answer from the output, and about 0.1 ms for two changes of threads.
+/// Opening takes two requests to the hub. The first request to the instance waits 10 ms longer, so
+/// that a line which the instance wrote before is not taken for its answer. If the answer takes more
+/// than a second, an empty `POST /instance/:id/input` finds out if the hub refuses the input.
+/// Otherwise a request takes as long as writing to the input and reading from the output, and two
+/// changes of threads.
 ///
 /// A hub of 0.18 hands out data twice if it comes before the sequence reads its input. Wait for an
 /// event of the sequence first ([`wait_event`](InstanceClient::wait_event), or the
