@@ -184,7 +184,7 @@ fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient
 on_each_hub!(ask_fails_when_the_instance_dies);
 fn ask_fails_when_the_instance_dies(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    for act in ["die", "exit", "end"] {
+    for act in ["die", "exit", "half", "end"] {
         let instance = ready(&sequence, &StartOptions::new());
         let mut channel = channel(&instance);
         assert_eq!(ask_all(&mut channel, &[1]), [1]);

@@ -120,6 +120,10 @@ fn answers(process: &mut Process) -> ProgramResult {
         match request["act"].as_str().unwrap_or_default() {
             "die" => return Err(Exit::Uncaught),
             "exit" => return Err(Exit::Process(3)),
+            "half" => {
+                process.write(line.split_at(5).0)?;
+                return Err(Exit::Process(3));
+            }
             "end" => return process.write(line),
             "twice" => process.write(line.repeat(2))?,
             "garbage" => process.write("oops\n")?,

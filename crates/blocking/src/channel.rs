@@ -18,9 +18,9 @@ use crate::{Error, InstanceClient};
 /// Sends requests to an instance, a line each, and gets an answer to each, a line as well. Made by
 /// [`InstanceClient::json_channel`] and [`InstanceClient::line_channel`].
 ///
-/// The sequence has to write one line for each line that it reads, in the same order, and nothing
-/// else. While the channel is open, nobody else may write to the input of the instance;
-/// [`InstancePool::checkout`](crate::InstancePool::checkout) sees to that.
+/// The sequence has to write one line for each line that it reads, in the same order, with a line
+/// end, and nothing else. While the channel is open, nobody else may write to the input of the
+/// instance; [`InstancePool::checkout`](crate::InstancePool::checkout) sees to that.
 ///
 /// [`ask`](Self::ask) sends a request and waits for its answer. [`send`](Self::send) and
 /// [`receive`](Self::receive) do the same apart, so that several requests can be under way.
@@ -38,8 +38,8 @@ use crate::{Error, InstanceClient};
 ///
 /// # Times
 /// Opening takes two requests to the hub. The first request to the instance waits 10 ms longer, so
-/// that a line which the instance wrote before is not taken for its answer. If the answer takes more
-/// than a second, an empty `POST /instance/:id/input` finds out if the hub refuses the input.
+/// that a line which the instance wrote before is not taken for its answer. If the answer takes
+/// more than a second, an empty `POST /instance/:id/input` finds out if the hub refuses the input.
 /// Otherwise a request takes as long as writing to the input and reading from the output, and two
 /// changes of threads.
 ///

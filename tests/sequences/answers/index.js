@@ -6,6 +6,7 @@
 // event "ready"        sent once, with the message "answers"
 // act "die"            throws out of a timer, and does not answer
 // act "exit"           ends its process
+// act "half"           ends its process after half of its answer
 // act "end"            answers, and ends its output
 // act "twice"          answers twice
 // act "garbage"        answers with a line that is no JSON
@@ -29,6 +30,11 @@ module.exports = function (input, by = null) {
             setTimeout(() => { throw new Error("as told"); });
         }
         else if (act === "exit") process.exit(3);
+        else if (act === "half") {
+            input.removeListener("data", answer);
+            write(line.slice(0, 5));
+            setTimeout(() => process.exit(3), 50);
+        }
         else if (act === "end") output.end(line);
         else if (act === "twice") write(line + line);
         else if (act === "garbage") write("oops\n");

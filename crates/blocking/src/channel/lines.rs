@@ -578,10 +578,8 @@ fn read(
             Ok(read) => read,
             Err(error) => return Some(Over::Failed(explain_loss(client, id, error))),
         };
+        // Not told of the end: a line without a line end is one in which the instance died.
         decoder.feed(buf.get(..read).unwrap_or_default());
-        if read == 0 {
-            decoder.end();
-        }
         let mut lines = Vec::new();
         loop {
             match decoder.next_item() {
