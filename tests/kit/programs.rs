@@ -65,6 +65,7 @@ pub fn serve(hub: &FakeHub) {
         spec.input_topic("input-of-topic-input", "text/plain")
     });
     hub.program("types", types);
+    hub.program("words", words);
 }
 
 /// Emits what a listener was told. Data that is `undefined` in JavaScript is `null` here.
@@ -261,6 +262,20 @@ fn types(process: &mut Process) -> ProgramResult {
         process.write(format!("{{\"t\":\"{kind}\",\"v\":{value}}}\n"))?;
     }
     process.write("{\"t\":\"END\"}\n")
+}
+
+fn words(process: &mut Process) -> ProgramResult {
+    process.emit("ready", "words");
+    while let Some(item) = process.read_item()? {
+        let Item::Json(request) = item else { continue };
+        process.sleep(Duration::from_millis(
+            request["pause"].as_u64().unwrap_or(0),
+        ))?;
+        let text = request["text"].as_str().unwrap_or_default();
+        let answer = json!({ "words": text.split_whitespace().count() });
+        process.write(format!("{answer}\n"))?;
+    }
+    Ok(())
 }
 
 /// The result of JavaScript's `typeof`.
