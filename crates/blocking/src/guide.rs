@@ -28,6 +28,12 @@ pub mod limits {}
 pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
+#[doc = "\n# A short one\n"]
+#[doc = "Over `hyper`, without limits, encryption or reuse of connections; `examples/hyper_transport.rs`"]
+#[doc = "uses it. It keeps the contract, apart from the abilities that it lacks:\n"]
+#[doc = "```ignore"]
+#[doc = include_str!("guide/hyper_transport.rs")]
+#[doc = "```"]
 pub mod transports {}
 
 #[doc = include_str!("guide/your_code.md")]
