@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod asking;
 mod cleanup;
 mod compression;
 mod crooked;
@@ -9,6 +10,7 @@ mod errors;
 mod events;
 mod faults;
 mod follow;
+mod follow_logs;
 mod giving_up;
 mod helpers;
 mod hints;

@@ -558,7 +558,7 @@ fn members_that_are_not_known_are_kept() {
         "terminated": { "exitcode": 1, "reason": "r", "new": {} },
     }));
     kept::<InstanceInfo>(json!({ "id": "i", "sequence": "s", "ports": { "80/tcp": 8080 } }));
-    kept::<InstanceHealth>(json!({ "healthy": false, "memoryUsage": 1, "containerId": "c" }));
+    kept::<InstanceHealth>(json!({ "healthy": false, "memoryUsage": 1.5, "containerId": "c" }));
     kept::<HubVersion>(json!({ "version": "2", "new": true }));
     kept::<SentSequence>(json!({ "id": "s", "new": 1 }));
     kept::<Started>(json!({ "id": "i", "status": "running", "message": "m" }));

@@ -17,13 +17,13 @@ pub(crate) fn ends() -> Vec<Case> {
             "closes before the request",
             Fault::at_once(Act::Cut),
             gone,
-            "the hub may have",
+            "(3 attempts in ",
         ),
         Case::fails(
             "resets before the request",
             Fault::at_once(Act::Reset),
             gone,
-            "the hub may have",
+            "(3 attempts in ",
         ),
         Case::fails(
             "closes after the request",
