@@ -442,20 +442,32 @@ fn a_proxy_that_refuses_a_request_is_told() {
 
 /// A proxy that gets no response from a hub may get one later.
 #[test]
-fn wait_ready_waits_for_a_hub_that_a_proxy_does_not_reach_yet() {
-    within("a call", || {
+fn follow_log_goes_on_after_a_proxy_did_not_reach_the_hub() {
+    within("following", || {
         let asked = AtomicUsize::new(0);
         let proxy = ForwardProxy::scripted(move |_, client| {
-            let _ = match asked.fetch_add(1, Ordering::SeqCst) {
-                0..6 => client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<html>"),
-                _ => client
-                    .send(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"version\":\"1.0.1\"}"),
+            let line = match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => "{\"msg\":\"one\"}\n",
+                1 | 2 => {
+                    let _ = client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n");
+                    return;
+                }
+                _ => "{\"msg\":\"two\"}\n",
             };
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let _ = client.send(format!("{head}{:x}\r\n{line}\r\n", line.len()));
+            if line.contains("two") {
+                let _ = client.read(&mut [0]);
+            }
         });
         let builder = through(&proxy, "http://hub.invalid:8000/api/v1");
-        let host = builder.retry(None).build().unwrap();
-        host.wait_ready(Duration::from_secs(60)).unwrap();
-        assert_eq!(proxy.requests().len(), 7);
+        let host = builder.hub_version("1.0.1").build().unwrap();
+        let mut log = host.follow_log().unwrap();
+        let mut next = || format!("{:?}", log.next().unwrap().unwrap());
+        assert!(next().contains("one"));
+        assert!(next().contains("Gap"));
+        assert!(next().contains("two"));
+        assert_eq!(proxy.requests().len(), 4);
     });
 }
 
