@@ -3,7 +3,7 @@
 use scramjet_client_core::{ApiError, GetVersion, Operation};
 
 use super::Client;
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// The path of a hub's API.
 const API_PATH: &str = "/api/v1";
@@ -16,7 +16,10 @@ const NAME: &str =
 impl Client {
     /// A likely reason of this error, if it is a `404`.
     pub(super) fn hint(&self, error: &Error) -> Option<&'static str> {
-        let refusal = error.api().filter(|refusal| refusal.is_not_found())?;
+        let ErrorKind::Reply(reply) = error.kind() else {
+            return None;
+        };
+        let refusal = reply.api().filter(|refusal| refusal.is_not_found())?;
         if self.may_lack_base_path(error, refusal) {
             return Some(BASE_PATH);
         }
