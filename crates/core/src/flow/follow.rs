@@ -848,13 +848,64 @@ impl Seen<LogLine> for SeenLines {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::{Dialect, Version};
 
     fn line(time: u64, instance: &str) -> LogLine {
         let line = format!(r#"{{"msg":"up","ts":{time},"Runner":{{"id":"{instance}"}}}}"#);
         serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn follow_counts_no_silence_while_its_caller_takes_its_time() {
+        let endpoint = Endpoint::new("http://hub.invalid/api/v1").unwrap();
+        let endpoint = endpoint.with_dialect(Dialect::of(Version::new(1, 0, 1)));
+        let mut flow = Follow::instance_log(endpoint, InstanceId::new("i").unwrap()).unwrap();
+        let (status, headers, reason) = (http::StatusCode::OK, &http::HeaderMap::new(), "OK");
+        let answer = |flow: &mut Follow<_>, time: u64, body: &str| {
+            let time = Duration::from_millis(time);
+            let Command::Send(send) = flow.poll(time) else {
+                panic!("nothing is asked");
+            };
+            let (id, bytes) = (send.id, body.as_bytes());
+            let head = Input::Head {
+                id,
+                status,
+                reason,
+                headers,
+            };
+            flow.handle(time, head);
+            flow.handle(time, Input::Body { id, bytes });
+            id
+        };
+        let poll = |flow: &mut Follow<_>, time: u64| flow.poll(Duration::from_millis(time));
+        let is_item = |command: &Command<Result<Followed<LogLine>, FlowError>>| {
+            matches!(command, Command::Done(Ok(Followed::Item(_))))
+        };
+        let log = answer(&mut flow, 0, "{\"msg\":\"one\"}\n");
+        assert!(matches!(
+            poll(&mut flow, 0),
+            Command::Done(Ok(Followed::Opened))
+        ));
+        assert!(is_item(&poll(&mut flow, 0)));
+        // Two seconds of silence are asked about.
+        assert!(matches!(poll(&mut flow, 10_000), Command::Wait { .. }));
+        let asked = answer(&mut flow, 12_000, r#"{"id":"i","ended":"x"}"#);
+        flow.handle(Duration::from_secs(12), Input::End { id: asked });
+        for time in [12_100, 20_000] {
+            assert!(matches!(poll(&mut flow, time), Command::Wait { .. }));
+            let bytes = b"{\"msg\":\"more\"}\n";
+            flow.handle(Duration::from_millis(time), Input::Body { id: log, bytes });
+            assert!(is_item(&poll(&mut flow, time)));
+        }
+        assert!(matches!(poll(&mut flow, 30_000), Command::Wait { .. }));
+        assert!(matches!(poll(&mut flow, 30_500), Command::Abort(_)));
+        assert!(matches!(
+            poll(&mut flow, 30_500),
+            Command::Done(Ok(Followed::End))
+        ));
     }
 
     #[test]
