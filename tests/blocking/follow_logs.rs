@@ -302,7 +302,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
             let instances = two(&hub);
             let ids = instances.each_ref().map(InstanceClient::id);
             let mut reader = Reader::new(hub.client().follow_logs_of(ids));
-            instances.each_ref().map(|one| assert!(hub.crash(one.id())));
+            ids.into_iter().for_each(|id| assert!(hub.crash(id)));
             reader.read_to_the_end();
             for one in &instances {
                 assert_eq!(reader.count(one, "begun"), 1, "{generation:?}");
