@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod asking;
 mod base_path;
 mod cleanup;
 mod compression;

@@ -48,7 +48,8 @@
 //!
 //! What is usually done around a sequence is a call, which leaves nothing behind and does not wait for what cannot come:
 //! [`InstanceClient::wait_any`], [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`], [`SequenceClient::run`],
-//! [`InstancePool`], [`HostClient::deploy`]. [`patterns`] shows each beside what it takes the place of.
+//! [`InstancePool`], [`InstancePool::map`], [`InstanceClient::json_channel`], [`HostClient::deploy`].
+//! [`patterns`] shows each beside what it takes the place of.
 //!
 //! # Errors
 //!
@@ -127,6 +128,7 @@ pub mod build;
 mod builder;
 mod call;
 mod cancel;
+mod channel;
 mod child;
 mod client;
 mod config;
@@ -173,6 +175,7 @@ mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
+pub use channel::Channel;
 pub use child::{Child, Output, RunOptions};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
@@ -192,7 +195,7 @@ pub use multi_manager::MultiManagerClient;
 pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{InstancePool, Placement, PoolOptions};
+pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
 pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};

@@ -251,7 +251,7 @@ const CALLS: &[ClientCall] = &[
         ],
     ),
     call(
-        "transform, transform_bytes",
+        "transform, transform_bytes, json_channel, line_channel",
         &[
             "GET instance/:id/output",
             "POST instance/:id/input",
