@@ -74,7 +74,8 @@ pub enum Followed<T> {
     /// The connection was lost, and the stream is open again; or the instance was gone before its
     /// log could be read. Something may be missing here.
     Gap {
-        /// The instance whose log or events were lost; `None` if it was the log of a hub, or a topic.
+        /// The instance whose log or events were lost; `None` if it was the log of a hub, or a
+        /// topic.
         instance: Option<InstanceId>,
         /// How the connection was lost.
         error: FlowError,
@@ -90,12 +91,12 @@ pub enum Followed<T> {
 /// Follows a stream: opens it again if its connection is lost.
 ///
 /// A driver polls it again after each [`Command::Done`], for the next item, and leaves its exchange
-/// open meanwhile; it is over after [`Followed::End`] and after an error, but for an item that cannot
-/// be read ([`FlowError::Reply`] with an error of its body).
+/// open meanwhile; it is over after [`Followed::End`] and after an error, but for an item that
+/// cannot be read ([`FlowError::Reply`] with an error of its body).
 ///
 /// What is given again after a gap, because the log of a hub begins with its history, is left out.
-/// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the instance
-/// in the hub's log.
+/// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the
+/// instance in the hub's log.
 pub struct Follow<D: Decode>(Whole<Following<D>>);
 
 /// The following of one stream, as a part of a flow.
@@ -437,8 +438,8 @@ impl<D: Decode + 'static> Following<D> {
         }
     }
 
-    /// The caller has taken all that was told. While it did, there was no silence, and more may have
-    /// come to the driver.
+    /// The caller has taken all that was told. While it did, there was no silence, and more may
+    /// have come to the driver.
     pub(super) fn waits_again(&mut self, now: Duration) {
         match &mut self.state {
             State::Open(_, last, _) => *last = now,
