@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::drive::{Head, hub, read};
 
-/// What is read of this body.
+/// Reads this body as the response to the operation.
 fn ask<O: Operation>(
     operation: &O,
     body: &str,

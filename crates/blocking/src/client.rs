@@ -134,7 +134,7 @@ impl Client {
         error
     }
 
-    /// Whether nothing is found because the base URL may be that of the server, and not of its API.
+    /// Checks if nothing is found because the base URL may be that of the server, not of its API.
     fn may_lack_base_path(&self, error: &Error) -> bool {
         let (_, address) = self.base_url().split_once("://").unwrap_or_default();
         let path = address.find('/').and_then(|at| address.get(at..));

@@ -29,7 +29,7 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     }
 }
 
-/// How a response's body is encoded although no request asks for that.
+/// The encoding of a response's body, which no request asks for.
 #[derive(Debug)]
 pub(crate) struct Encoding {
     /// The header that says so.

@@ -57,7 +57,7 @@ fn replace_lone_surrogates(text: &str) -> Option<String> {
     (copied > 0).then_some(replaced)
 }
 
-/// How many arrays and objects the parser reads within each other.
+/// The number of arrays and objects that the parser reads within each other.
 const MAX_DEPTH: usize = 127;
 
 /// Replaces the arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. `None` if

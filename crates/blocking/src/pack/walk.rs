@@ -27,7 +27,7 @@ struct Folder {
     disk: PathBuf,
     /// Its path in the package, with a slash at the end; empty for the root.
     base: String,
-    /// How many of `Walk::rules` are those of the folders above it.
+    /// The number of `Walk::rules` that are those of the folders above it.
     rules: usize,
     /// The link that was followed to it, or to a folder above it.
     followed: Option<Arc<Followed>>,

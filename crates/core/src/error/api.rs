@@ -28,8 +28,8 @@ pub struct ApiError {
     pub message: String,
     /// The body as it came, at most [`ApiError::BODY_LIMIT`] bytes of it.
     pub body: Vec<u8>,
-    /// How long to wait before the next attempt, in seconds (`Retry-After`). If the response names a
-    /// time instead, the difference to its `Date`.
+    /// The time to wait before the next attempt, in seconds (`Retry-After`). If the response names
+    /// a time instead, the difference to its `Date`.
     pub retry_after: Option<u64>,
     /// The time of the next attempt, if `Retry-After` names one.
     pub retry_at: Option<HttpDate>,
