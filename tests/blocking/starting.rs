@@ -235,24 +235,6 @@ fn a_start_that_waits_for_room_does_not_ask_without_pause() {
 }
 
 #[test]
-fn start_when_free_waits_until_its_deadline_if_the_hub_asks_for_longer_than_time_has() {
-    within("starting", || {
-        let never = full(&[("Retry-After", "18446744073709551615")]);
-        let late = full(&[
-            ("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"),
-            ("Date", "Fri, 31 Dec 2027 23:59:59 GMT"),
-        ]);
-        for refusal in [never, late] {
-            let model = Model::start("1.0.1", vec![refusal]);
-            let sequence = model.sequence().with_deadline(Duration::from_millis(200));
-            let error = sequence.start_when_free(&StartOptions::new()).unwrap_err();
-            assert!(error.is_timeout(), "{error:?}");
-            assert_eq!(model.story().len(), 1);
-        }
-    });
-}
-
-#[test]
 fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
