@@ -1,5 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
+mod asking;
 mod base_path;
 mod cleanup;
 mod compression;
@@ -10,6 +11,7 @@ mod errors;
 mod events;
 mod faults;
 mod follow;
+mod follow_logs;
 mod giving_up;
 mod helpers;
 mod hub;

@@ -228,7 +228,7 @@ impl error::Error for HubError {}
 #[derive(Debug)]
 pub struct AnyHub {
     url: String,
-    _local: Option<Hub>,
+    local: Option<Hub>,
 }
 
 impl AnyHub {
@@ -236,17 +236,22 @@ impl AnyHub {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Checks if it was started here, and ends with the program.
+    pub fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
 }
 
 /// The hub that was named, else the one of `SCRAMJET_HUB_URL`, else a local one that ends when this is dropped.
 pub fn any(named: Option<String>) -> Result<AnyHub, HubError> {
     if let Some(url) = named.or_else(url_from_env) {
-        return Ok(AnyHub { url, _local: None });
+        return Ok(AnyHub { url, local: None });
     }
     let hub = Hub::start()?;
     Ok(AnyHub {
         url: hub.url.clone(),
-        _local: Some(hub),
+        local: Some(hub),
     })
 }
 

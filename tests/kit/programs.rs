@@ -48,6 +48,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
 /// Adds the programs to a hub, and that of the package with links which a test makes.
 pub fn serve(hub: &FakeHub) {
     hub.program("acts", acts);
+    hub.program("answers", answers);
     hub.program("args", args);
     hub.program("echo", echo);
     hub.program("events", events);
@@ -64,6 +65,7 @@ pub fn serve(hub: &FakeHub) {
         spec.input_topic("input-of-topic-input", "text/plain")
     });
     hub.program("types", types);
+    hub.program("words", words);
 }
 
 /// Emits what a listener was told. Data that is `undefined` in JavaScript is `null` here.
@@ -90,6 +92,8 @@ fn acts(process: &mut Process) -> ProgramResult {
                 Some(data) => process.emit(&name, data.clone()),
                 None => process.emit_nothing(&name),
             }
+        } else if let Some(line) = text("log") {
+            process.log(&line);
         } else if let Some(line) = text("print") {
             process.write(line)?;
         } else if step.get("end").is_some() {
@@ -105,6 +109,39 @@ fn acts(process: &mut Process) -> ProgramResult {
         }
     }
     process.stay()
+}
+
+fn answers(process: &mut Process) -> ProgramResult {
+    let by = process.args().first().cloned().unwrap_or(Value::Null);
+    if process.config()["greets"] == true {
+        process.write("\"hello\"\n")?;
+    }
+    process.emit("ready", "answers");
+    while let Some(item) = process.read_item()? {
+        let Item::Json(request) = item else { continue };
+        let line = format!("{}\n", json!({ "n": request["n"], "by": by }));
+        match request["act"].as_str().unwrap_or_default() {
+            "die" => return Err(Exit::Uncaught),
+            "exit" => return Err(Exit::Process(3)),
+            "half" => {
+                process.write(line.split_at(5).0)?;
+                return Err(Exit::Process(3));
+            }
+            "end" => return process.write(line),
+            "twice" => process.write(line.repeat(2))?,
+            "garbage" => process.write("oops\n")?,
+            "big" => process.write("x".repeat((1 << 20) + 1) + "\n")?,
+            "blank" => process.write(format!("\n{line}"))?,
+            "split" => {
+                let (start, end) = line.split_at(5);
+                process.write(start)?;
+                process.write(end)?;
+            }
+            "nothing" if request["at"].is_null() || request["at"] == by => {}
+            _ => process.write(line)?,
+        }
+    }
+    Ok(())
 }
 
 fn args(process: &mut Process) -> ProgramResult {
@@ -227,6 +264,20 @@ fn types(process: &mut Process) -> ProgramResult {
         process.write(format!("{{\"t\":\"{kind}\",\"v\":{value}}}\n"))?;
     }
     process.write("{\"t\":\"END\"}\n")
+}
+
+fn words(process: &mut Process) -> ProgramResult {
+    process.emit("ready", "words");
+    while let Some(item) = process.read_item()? {
+        let Item::Json(request) = item else { continue };
+        process.sleep(Duration::from_millis(
+            request["pause"].as_u64().unwrap_or(0),
+        ))?;
+        let text = request["text"].as_str().unwrap_or_default();
+        let answer = json!({ "words": text.split_whitespace().count() });
+        process.write(format!("{answer}\n"))?;
+    }
+    Ok(())
 }
 
 /// The result of JavaScript's `typeof`.

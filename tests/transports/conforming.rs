@@ -8,6 +8,7 @@ use std::thread;
 use scramjet_client_testing::conformance::{Ability, Suite, table};
 
 use crate::curl_transport::Curl;
+use crate::hyper_transport::Hyper;
 use crate::tcp_transport::Tcp;
 
 /// Returns true if `curl` is installed, and says so if it is not.
@@ -46,6 +47,21 @@ fn suites() -> Vec<Suite> {
                 .without(Ability::ResetRefusal),
         );
     }
+    suites.push(
+        [
+            Ability::Deadline,
+            Ability::Idle,
+            Ability::Cancel,
+            Ability::Reuse,
+            Ability::ResetRefusal,
+            Ability::Phase,
+        ]
+        .into_iter()
+        .fold(
+            Suite::new("hyper", Arc::new(Hyper::new().unwrap())),
+            Suite::without,
+        ),
+    );
     suites.extend([Suite::of_script(), Suite::of_replay()]);
     suites
 }

@@ -4,14 +4,28 @@
 
 mod bare;
 
-use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
+use scramjet_client_blocking::{
+    HostClient, InstanceClient, InstancePool, KillOptions, MapOptions, PoolOptions, Readiness,
+    SequenceClient, StartOptions,
+};
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
 use scramjet_client_tests::{hub, package};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 const OURS: &str = "scramjet-client";
 const UREQ: &str = "ureq + serde_json";
+
+const ASK: &str = "ask";
+const RAW: &str = "a chunk out, a chunk in";
+const ONE: &str = "1 instance";
+const TWO: &str = "2 instances";
+const FOUR: &str = "4 instances";
+const PIPELINED: &str = "4 instances, 8 jobs each";
 
 #[derive(Deserialize)]
 struct Started {
@@ -85,5 +99,107 @@ fn main() {
             compared.tell(&format!("CPU of {name}, ms"), cpu, Goal::Told);
         }
         sequence.force_delete().unwrap();
+    }
+    let pool = |sequence: &SequenceClient, count| -> InstancePool {
+        PoolOptions::new(count)
+            .readiness(Readiness::event("ready"))
+            .start([sequence.clone()], |_| StartOptions::new())
+            .unwrap()
+    };
+    if bench.wants("ask") {
+        let sequence = host.send_sequence(package::sequence("words")).unwrap();
+        let pool = pool(&sequence, 2);
+        let [ours, raws] = [(); 2].map(|()| pool.checkout().unwrap());
+        let mut channel = ours.json_channel::<Value, Value>().unwrap();
+        let mut raw = Raw::open(hub.url(), &raws);
+        let job = json!({ "text": "one two three" });
+        let asks = bench.scaled(800);
+        let compared = bench.compare(
+            &format!("ask: a request and its answer on a hub, {asks} times"),
+            Unit::Each(asks, "request"),
+            vec![
+                side(ASK, || {
+                    let ask = |_| drop(channel.ask(&job).unwrap());
+                    Cost::of(|| (0..asks).for_each(ask)).0
+                }),
+                side(RAW, || {
+                    Cost::of(|| (0..asks).for_each(|_| drop(raw.ask(&job)))).0
+                }),
+            ],
+        );
+        compared.time(ASK, RAW, Goal::AtMost(1.3));
+        drop((channel, pool));
+        sequence.force_delete().unwrap();
+    }
+    for (name, pause) in [("map", 0), ("map with pauses", 5)] {
+        if !bench.wants(name) {
+            continue;
+        }
+        let sequence = host.send_sequence(package::sequence("words")).unwrap();
+        let pools = [1, 2, 4].map(|count| pool(&sequence, count));
+        let jobs = bench.scaled(800);
+        let all = |pool: &InstancePool, depth| {
+            let job = move |_| json!({ "text": "one two three", "pause": pause });
+            let options = MapOptions::new().pipelined(depth);
+            let answers = pool.map::<Value, Value>((0..jobs).map(job), options);
+            assert!(answers.unwrap().all(|(_, answer)| answer.is_ok()));
+        };
+        let [one, two, four] = &pools;
+        let compared = bench.compare(
+            &format!("{name}: {jobs} jobs of {pause} ms for the instances of a pool"),
+            Unit::Each(jobs, "job"),
+            vec![
+                side(ONE, || Cost::of(|| all(one, 1)).0),
+                side(TWO, || Cost::of(|| all(two, 1)).0),
+                side(FOUR, || Cost::of(|| all(four, 1)).0),
+                side(PIPELINED, || Cost::of(|| all(four, 8)).0),
+            ],
+        );
+        for more in [TWO, FOUR, PIPELINED] {
+            compared.speed(more, ONE, Goal::Told);
+        }
+        drop(pools);
+        sequence.force_delete().unwrap();
+    }
+}
+
+/// Requests and answers of an instance with nothing but sockets.
+struct Raw {
+    input: TcpStream,
+    output: BufReader<TcpStream>,
+}
+
+impl Raw {
+    fn open(url: &str, instance: &InstanceClient) -> Self {
+        let address = url.trim_start_matches("http://");
+        let (address, _) = address.split_once('/').unwrap();
+        let request = |line: &str, headers: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (method, stream_name) = line.split_once(' ').unwrap();
+            let path = format!("/api/v1/instance/{}/{stream_name}", instance.id());
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        };
+        let output = BufReader::new(request("GET output", ""));
+        let headers = "content-type: application/x-ndjson\r\nx-end-stream: false\r\n\
+                       transfer-encoding: chunked\r\n";
+        let input = request("POST input", headers);
+        Self { input, output }
+    }
+
+    fn ask(&mut self, job: &Value) -> Value {
+        let line = format!("{job}\n");
+        let chunk = format!("{:x}\r\n{line}\r\n", line.len());
+        self.input.write_all(chunk.as_bytes()).unwrap();
+        loop {
+            let mut line = String::new();
+            self.output.read_line(&mut line).unwrap();
+            // Heads and lengths of chunks are no objects.
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
     }
 }

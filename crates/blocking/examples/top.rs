@@ -20,10 +20,11 @@ use crossterm::style::{Attribute, Print, SetAttribute};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue};
 use scramjet_client_blocking::{
-    CancelToken, Deployment, HostClient, InstanceHealth, InstanceId, InstanceInfo, KillOptions,
-    SequenceInfo, StartOptions, StopOptions,
+    CancelToken, Deployment, Followed, HostClient, InstanceHealth, InstanceId, InstanceInfo,
+    KillOptions, SequenceInfo, StartOptions, StopOptions,
 };
 use scramjet_client_tests::{hub, package};
+use serde_json::json;
 
 /// The time between two questions to the hub.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -41,12 +42,19 @@ fn main() -> Result<()> {
         move || over.cancel()
     })?;
     let host = HostClient::new(hub.url())?;
-    let _samples = if hub.is_local() { samples(&host)? } else { Vec::new() };
+    // They are deleted at the end.
+    let _samples = if hub.is_local() {
+        samples(&host)?
+    } else {
+        Vec::new()
+    };
 
     let logs = Logs::default();
     let mut table = Table::of(&host)?;
     if !io::stdout().is_terminal() {
-        return table.refresh().map(|()| print!("{}", table.lines(160).join("\n") + "\n"));
+        return table
+            .refresh()
+            .map(|()| print!("{}", table.lines(160).join("\n") + "\n"));
     }
     logs.follow(&host.with_cancel(&over));
     table.logs = logs;
@@ -58,15 +66,16 @@ fn main() -> Result<()> {
 
 /// Something to look at.
 fn samples(host: &HostClient) -> Result<Vec<Deployment>> {
-    let mut samples = Vec::new();
-    for (name, count) in [("stays", 2), ("echo", 1)] {
-        let sample = host.deploy(package::sequence(name))?;
-        for _ in 0..count {
-            sample.start(&StartOptions::new())?;
-        }
-        samples.push(sample);
+    let acts = host.deploy(package::sequence("acts"))?;
+    for name in ["reads the mail", "counts sheep", "waters the plants"] {
+        let steps = (1..1000).flat_map(|n| {
+            let log = json!({ "log": format!("{name}, {n} so far") });
+            [log, json!({ "wait": 1500 })]
+        });
+        let config = json!({ "steps": steps.collect::<Vec<_>>() });
+        acts.start(&StartOptions::new().app_config(config))?;
     }
-    Ok(samples)
+    Ok(vec![acts, host.deploy(package::sequence("echo"))?])
 }
 
 /// The last lines of the logs of all instances.
@@ -82,11 +91,16 @@ impl Logs {
     fn follow(&self, host: &HostClient) {
         let (logs, host) = (self.clone(), host.clone());
         thread::spawn(move || {
-            let Ok(lines) = host.log_lines() else { return };
-            for line in lines.flatten() {
+            let Ok(lines) = host.follow_logs() else {
+                return;
+            };
+            for item in lines {
+                let Ok(Followed::Item(log)) = item else {
+                    continue;
+                };
                 let mut logs = logs.lock();
-                let kept = logs.entry(InstanceId::new(line.id.clone().unwrap_or_else(|| "hub".into())).unwrap()).or_default();
-                kept.push_back(line.msg);
+                let kept = logs.entry(log.instance).or_default();
+                kept.push_back(log.line.msg);
                 while kept.len() > KEPT {
                     kept.pop_front();
                 }
@@ -148,11 +162,21 @@ impl Table {
             let health = info.ended.is_none().then(|| soon.health().ok()).flatten();
             let used = |health: &Option<InstanceHealth>| health.as_ref()?.cpu_total_usage;
             let last = before.remove(&info.id).and_then(|row| used(&row.health));
-            let cpu = used(&health).zip(last).map(|(now, last)| 100.0 * (now - last) / elapsed);
+            let cpu = used(&health)
+                .zip(last)
+                .map(|(now, last)| 100.0 * (now - last) / elapsed);
             let sequence = info.sequence.as_ref().map(|sequence| sequence.id().clone());
-            let named = self.sequences.iter().find(|one| Some(&one.id) == sequence.as_ref());
+            let named = self
+                .sequences
+                .iter()
+                .find(|one| Some(&one.id) == sequence.as_ref());
             let sequence = named.map_or_else(String::new, |one| one.config.name.clone());
-            self.rows.push(Row { sequence, info, health, cpu });
+            self.rows.push(Row {
+                sequence,
+                info,
+                health,
+                cpu,
+            });
         }
         self.chosen = self.chosen.min(self.rows.len().saturating_sub(1));
         Ok(())
@@ -160,7 +184,11 @@ impl Table {
 
     /// The table, or the log, in lines of this width.
     fn lines(&self, width: usize) -> Vec<String> {
-        let counts = format!("{} sequences, {} instances", self.sequences.len(), self.rows.len());
+        let counts = format!(
+            "{} sequences, {} instances",
+            self.sequences.len(),
+            self.rows.len()
+        );
         let mut lines = vec![format!("{}: {counts}", self.title), String::new()];
         let logs = self.logs.lock();
         if let Some(row) = self.rows.get(self.chosen).filter(|_| self.shows_log) {
@@ -179,14 +207,20 @@ impl Table {
             lines.extend(unused.map(|one| format!("{:<16} -", one.config.name)));
         }
         for line in &mut lines {
-            *line = line.chars().filter(|char| !char.is_control()).take(width).collect();
+            *line = line
+                .chars()
+                .filter(|char| !char.is_control())
+                .take(width)
+                .collect();
         }
         lines
     }
 
     /// Asks something of the chosen instance, on a thread: a stop takes its time.
     fn ask(&self, what: &'static str, ask: fn(&HostClient, InstanceId) -> Result<()>) {
-        let Some(row) = self.rows.get(self.chosen) else { return };
+        let Some(row) = self.rows.get(self.chosen) else {
+            return;
+        };
         let (host, id, message) = (self.host.clone(), row.info.id.clone(), self.message.clone());
         thread::spawn(move || {
             let said = match ask(&host, id.clone()) {
@@ -202,20 +236,30 @@ impl Row {
     fn line(&self, last: &str) -> String {
         let unknown = || "-".to_owned();
         let status = self.info.status.as_ref().map(ToString::to_string);
+        // Hubs of 0.18 do not tell, and list none that has ended.
+        let status = status.unwrap_or_else(|| "running".to_owned());
         let started = self.info.started.as_ref().or(self.info.created.as_ref());
         let uptime = started
             .filter(|_| self.info.ended.is_none())
             .and_then(|time| time.since_unix_epoch())
-            .and_then(|time| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + time).ok());
+            .and_then(|time| {
+                SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH + time)
+                    .ok()
+            });
         let memory = self.health.as_ref().and_then(|health| health.memory_usage);
         format!(
             "{:<16} {:<36} {:<10} {:>9} {:>6} {:>8}  {last}",
             self.sequence,
             self.info.id.as_str(),
-            status.unwrap_or_else(unknown),
+            status,
             uptime.map_or_else(unknown, |time| format!("{} s", time.as_secs())),
-            self.cpu.map_or_else(unknown, |percent| format!("{percent:.0} %")),
-            memory.map_or_else(unknown, |bytes| format!("{:.0} MiB", bytes / 1024.0 / 1024.0)),
+            self.cpu
+                .map_or_else(unknown, |percent| format!("{percent:.0} %")),
+            memory.map_or_else(unknown, |bytes| format!(
+                "{:.0} MiB",
+                bytes / 1024.0 / 1024.0
+            )),
         )
     }
 }
@@ -235,7 +279,8 @@ impl Screen {
         while !over.is_cancelled() {
             if due <= Instant::now() {
                 if let Err(error) = table.refresh() {
-                    *table.message.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                    *table.message.lock().unwrap_or_else(PoisonError::into_inner) =
+                        error.to_string();
                 }
                 due = Instant::now() + REFRESH;
             }
@@ -244,7 +289,9 @@ impl Screen {
             if !event::poll(time.min(Duration::from_millis(200)))? {
                 continue;
             }
-            let Event::Key(key) = event::read()? else { continue };
+            let Event::Key(key) = event::read()? else {
+                continue;
+            };
             match key.code {
                 KeyCode::Char('q') => break,
                 KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => break,
@@ -279,15 +326,30 @@ fn draw(table: &Table) -> Result<()> {
         lines.drain(3..3 + lines.len() - room);
     }
     for (number, line) in lines.iter().take(room).enumerate() {
-        let chosen = !table.shows_log && number == table.chosen + 3 && table.chosen < table.rows.len();
-        let style = if chosen { Attribute::Reverse } else { Attribute::Reset };
-        queue!(out, SetAttribute(style), Print(line), SetAttribute(Attribute::Reset))?;
+        let chosen =
+            !table.shows_log && number == table.chosen + 3 && table.chosen < table.rows.len();
+        let style = if chosen {
+            Attribute::Reverse
+        } else {
+            Attribute::Reset
+        };
+        queue!(
+            out,
+            SetAttribute(style),
+            Print(line),
+            SetAttribute(Attribute::Reset)
+        )?;
         queue!(out, Clear(ClearType::UntilNewLine), Print("\r\n"))?;
     }
     let message = table.message.lock().unwrap_or_else(PoisonError::into_inner);
     let help = format!("q quit  ↑↓ choose  Enter log  s stop  k kill   {message}");
     let help: String = help.chars().take(width.into()).collect();
-    queue!(out, Clear(ClearType::FromCursorDown), cursor::MoveTo(0, height - 1), Print(help))?;
+    queue!(
+        out,
+        Clear(ClearType::FromCursorDown),
+        cursor::MoveTo(0, height - 1),
+        Print(help)
+    )?;
     Ok(out.flush()?)
 }
 

@@ -1,11 +1,11 @@
 //! What a hub tells about itself.
 
 use scramjet_client_core::{
-    AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, JsonLines,
-    ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog,
+    AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, InstanceId,
+    JsonLines, ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog, RequestError,
 };
 
-use crate::{ByteStream, Error, Follow, HostClient, Items};
+use crate::{ByteStream, Error, Follow, FollowLogs, HostClient, Items};
 use scramjet_client_core::flow;
 
 impl HostClient {
@@ -70,6 +70,51 @@ impl HostClient {
             &ReadLog,
             flow::Follow::hub_log(client.endpoint().clone()),
         )
+    }
+
+    /// Follows the logs of all instances as one, also of those that are started later, and over lost
+    /// connections. See [`FollowLogs`] for history, ends and costs.
+    ///
+    /// On a hub since 0.27.0 that is the lines of instances in the hub's log (one connection); on an
+    /// older one, the log of each instance (one connection each), and `GET /instances` every second.
+    /// The hub's own lines are in [`follow_log`](Self::follow_log).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn follow_logs(&self) -> Result<FollowLogs, Error> {
+        let client = self.client.begin();
+        let endpoint = client.known_endpoint()?;
+        FollowLogs::start(&client, flow::FollowLogs::all(endpoint)?)
+    }
+
+    /// Follows the logs of these instances as one, over lost connections. It ends when all of them
+    /// have ended. See [`follow_logs`](Self::follow_logs).
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, StartOptions};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// # let sequence = host.sequence("an-id")?;
+    /// let first = sequence.start(&StartOptions::new())?;
+    /// let second = sequence.start(&StartOptions::new())?;
+    /// for item in host.follow_logs_of([first.id(), second.id()])? {
+    ///     println!("{:?}", item?);
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the hub does not know one of them (any
+    /// more). An id that cannot stand in a path fails before anything is sent.
+    pub fn follow_logs_of<I>(&self, ids: impl IntoIterator<Item = I>) -> Result<FollowLogs, Error>
+    where
+        I: TryInto<InstanceId>,
+        RequestError: From<I::Error>,
+    {
+        let ids: Result<Vec<_>, _> = ids.into_iter().map(TryInto::try_into).collect();
+        let ids: Vec<InstanceId> = ids.map_err(RequestError::from)?;
+        let client = self.client.begin();
+        let endpoint = client.known_endpoint()?;
+        FollowLogs::start(&client, flow::FollowLogs::of(endpoint, ids)?)
     }
 
     /// `GET /audit`, as records: see [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].

@@ -1,7 +1,8 @@
+use std::any::Any;
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::Request;
@@ -38,6 +39,8 @@ const API_PATH: &str = "/api/v1";
 pub(crate) struct Life {
     id: InstanceId,
     over: Arc<AtomicBool>,
+    /// What keeps it from others, if it is checked out.
+    hold: Option<Weak<dyn Any + Send + Sync>>,
 }
 
 impl Life {
@@ -45,7 +48,21 @@ impl Life {
         Self {
             id: id.clone(),
             over: Arc::default(),
+            hold: None,
         }
+    }
+
+    /// The same, for one who has the instance alone.
+    pub(crate) fn held(&self, hold: Weak<dyn Any + Send + Sync>) -> Self {
+        Self {
+            hold: Some(hold),
+            ..self.clone()
+        }
+    }
+
+    /// Keeps the instance from others as long as it is not dropped.
+    pub(crate) fn hold(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.hold.as_ref()?.upgrade()
     }
 
     pub(crate) fn is_over(&self) -> bool {

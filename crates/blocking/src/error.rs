@@ -2,6 +2,7 @@ mod questions;
 mod text;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -92,6 +93,12 @@ pub enum ErrorKind {
     Ended(Box<Ended>),
     /// The input of the instance has ended before, or nobody reads it: the data was not taken.
     InputEnded,
+    /// A [`Channel`](crate::Channel) cannot be used any more, for this reason: it is not known which
+    /// answer would come next.
+    OutOfStep(&'static str),
+    /// No instance of the pool is alive. If the pool replaces instances, this is why the last attempt
+    /// to start one has failed.
+    NoInstance(Option<Arc<Error>>),
     /// The instance told by this event that it has failed to get ready. It was killed.
     Failed(Box<Event>),
     /// Not exactly one sequence of the hub has the name of a package that was looked for.
@@ -167,6 +174,7 @@ impl Error {
     fn last(&self) -> &Self {
         match &self.0.kind {
             ErrorKind::Attempts(errors) => errors.last().map_or(self, Self::last),
+            ErrorKind::NoInstance(Some(error)) => error.last(),
             _ => self,
         }
     }
@@ -195,6 +203,8 @@ impl Error {
             ErrorKind::Request(_)
             | ErrorKind::Ended(_)
             | ErrorKind::InputEnded
+            | ErrorKind::OutOfStep(_)
+            | ErrorKind::NoInstance(_)
             | ErrorKind::Failed(_)
             | ErrorKind::SequenceName { .. }
             | ErrorKind::Thread(_)
@@ -283,8 +293,11 @@ impl StdError for Error {
             }
             ErrorKind::Ended(_)
             | ErrorKind::InputEnded
+            | ErrorKind::OutOfStep(_)
+            | ErrorKind::NoInstance(None)
             | ErrorKind::Failed(_)
             | ErrorKind::SequenceName { .. } => None,
+            ErrorKind::NoInstance(Some(error)) => Some(&**error),
             ErrorKind::Attempts(errors) => errors
                 .last()
                 .map(|error| -> &(dyn StdError + 'static) { error }),

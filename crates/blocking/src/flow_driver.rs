@@ -35,7 +35,7 @@ const REMEMBERED: usize = 64;
 /// Drives a flow within the limits of a client.
 ///
 /// Requests with a time limit are sent on the caller's thread. Others, which wait for something,
-/// have a thread each. When the limits of the caller are reached, the flow is given up, and driven to
+/// have a thread each, and so has a question that was interrupted. When the limits of the caller are reached, the flow is given up, and driven to
 /// its end in the background if that takes longer.
 pub(crate) struct Driver<F> {
     flow: F,
@@ -54,8 +54,6 @@ pub(crate) struct Driver<F> {
     quiet_since: Instant,
     /// A request that is to be sent next.
     next: Option<Box<Send>>,
-    /// A question that was interrupted.
-    again: Option<Box<Send>>,
     /// The way to the next result has begun, and not ended.
     advancing: bool,
 }
@@ -177,7 +175,6 @@ where
             past: Past::default(),
             quiet_since,
             next: None,
-            again: None,
             advancing: false,
         })
     }
@@ -236,29 +233,40 @@ where
     }
 
     fn send(&mut self, send: Box<Send>) -> Result<(), End> {
-        // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
-        let token = CancelToken::new();
-        let (id, limit) = (send.id, send.limit);
-        let open = Open {
-            token: token.clone(),
-            call: None,
-        };
-        self.open.insert(id, open);
-        let mut limits = CallLimits {
-            cancel: Some(token.clone()),
-            ..CallLimits::default()
-        };
-        if let Some(limit) = limit {
-            let ends = Instant::now().checked_add(limit);
-            limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
-            limits.idle = self.limits.idle;
-            self.send_here(send, limits, token);
-            return Ok(());
+        if send.limit.is_some() {
+            return self.send_here(send);
         }
         if !self.about.only_asks() {
             let (method, uri) = (send.request.method(), send.request.uri());
             self.waiting = Some(self.about.with_request(send.operation, method, uri));
         }
+        self.send_apart(send)
+    }
+
+    /// The limits of an exchange that begins.
+    fn begin(&mut self, send: &Send) -> (CallLimits, CancelToken) {
+        // Not a child of the caller's: the flow decides what becomes of it when the caller gives up.
+        let token = CancelToken::new();
+        let open = Open {
+            token: token.clone(),
+            call: None,
+        };
+        self.open.insert(send.id, open);
+        let mut limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
+        if let Some(limit) = send.limit {
+            let ends = Instant::now().checked_add(limit);
+            limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
+            limits.idle = self.limits.idle;
+        }
+        (limits, token)
+    }
+
+    /// Sends a request on a thread of its own.
+    fn send_apart(&mut self, send: Box<Send>) -> Result<(), End> {
+        let (id, (limits, _)) = (send.id, self.begin(&send));
         let carrier = Carrier {
             client: self.client.clone(),
             threads: self.threads.clone(),
@@ -277,25 +285,29 @@ where
     }
 
     /// Sends a request on this thread, and hands in all of its response.
-    fn send_here(&mut self, send: Box<Send>, limits: CallLimits, token: CancelToken) {
-        let id = send.id;
+    fn send_here(&mut self, send: Box<Send>) -> Result<(), End> {
+        let (id, (limits, token)) = (send.id, self.begin(&send));
         let asks = send.request.method() == Method::GET;
         let again = asks.then(|| send.clone());
         *self.threads.here() = Some(Here { token, asks });
         let failed = self.exchange(send, limits).err();
         let interrupted = self.threads.here().take().is_none();
         let Some((call, error)) = failed.map(|failed| *failed) else {
-            return;
+            return Ok(());
         };
         match again {
-            // It did not fail by itself.
+            // It did not fail by itself. On this thread, streams that never pause would interrupt it
+            // each time.
             Some(again)
                 if (interrupted || self.limits.check().is_err())
                     && progress(&error) < Progress::Answered =>
             {
-                self.again = Some(again);
+                self.send_apart(again)
             }
-            _ => self.failed(id, call, error),
+            _ => {
+                self.failed(id, call, error);
+                Ok(())
+            }
         }
     }
 
@@ -365,12 +377,6 @@ where
     fn wait(&mut self, until: Option<Duration>) -> Result<(), Stopped> {
         if let Ok(told) = self.told.try_recv() {
             self.told(told);
-            return Ok(());
-        }
-        if let Some(send) = self.again.take() {
-            if self.open.contains_key(&send.id) {
-                self.next = Some(send);
-            }
             return Ok(());
         }
         let until = until.and_then(|until| self.began.checked_add(until));
@@ -574,7 +580,6 @@ impl<F> Driver<F> {
             past,
             quiet_since,
             next,
-            again,
             advancing,
         } = self;
         Driver {
@@ -590,7 +595,6 @@ impl<F> Driver<F> {
             past,
             quiet_since,
             next,
-            again,
             advancing,
         }
     }

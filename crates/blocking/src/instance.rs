@@ -8,8 +8,10 @@ mod transform;
 mod wait;
 
 pub use input::InputStream;
+pub(crate) use input::send;
 pub(crate) use output::{HEAD_LIMIT, open_until_ended};
 pub use transform::Transformed;
+pub(crate) use transform::check_completed;
 pub(crate) use wait::{ended, explain_loss};
 
 use scramjet_client_core::{

@@ -31,6 +31,7 @@
 //! [values](ByteStream::json_lines). What goes into it comes from memory, a file or any reader at once
 //! ([`InstanceClient::send_input`]), bit by bit ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or while the output is read
 //! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and its like go on over a lost connection, and tell of the gap.
+//! [`HostClient::follow_logs`] makes one log of those of many instances.
 //!
 //! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::keeps_binary_data`] tells of a hub
 //! whether the others in this table do:
@@ -47,7 +48,8 @@
 //!
 //! What is usually done around a sequence is a call, which leaves nothing behind and does not wait for what cannot come:
 //! [`InstanceClient::wait_any`], [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`], [`SequenceClient::run`],
-//! [`InstancePool`], [`HostClient::deploy`]. [`patterns`] shows each beside what it takes the place of.
+//! [`InstancePool`], [`InstancePool::map`], [`InstanceClient::json_channel`], [`HostClient::deploy`].
+//! [`patterns`] shows each beside what it takes the place of.
 //!
 //! # Errors
 //!
@@ -126,6 +128,7 @@ pub mod build;
 mod builder;
 mod call;
 mod cancel;
+mod channel;
 mod child;
 mod client;
 mod config;
@@ -172,6 +175,7 @@ mod writer;
 
 pub use builder::HostClientBuilder;
 pub use cancel::{CancelToken, OnCancel};
+pub use channel::Channel;
 pub use child::{Child, Output, RunOptions};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
@@ -179,7 +183,7 @@ pub use deploy::{Deployment, Ran, TopicGuard};
 pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
 
 pub use error::{Error, ErrorKind};
-pub use follow::{Follow, Followed, Gap};
+pub use follow::{Follow, FollowLogs, Followed, Gap};
 pub use host::HostClient;
 pub use input::{Input, Sent};
 pub use instance::{InputStream, InstanceClient, Transformed};
@@ -191,7 +195,7 @@ pub use multi_manager::MultiManagerClient;
 pub use observer::{Observed, Observer, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{InstancePool, Placement, PoolOptions};
+pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
 pub use progress::Progress;
 pub use sequence::SequenceClient;
 pub use start::{Readiness, Ready};
@@ -211,7 +215,7 @@ pub use upload::Upload;
 pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
-pub use scramjet_client_core::flow::Deleted;
+pub use scramjet_client_core::flow::{Deleted, InstanceLogLine};
 pub use scramjet_client_core::{
     AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
     ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,

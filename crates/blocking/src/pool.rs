@@ -1,5 +1,7 @@
 //! Several instances that share the work.
 
+mod checkout;
+mod map;
 mod start;
 mod watch;
 
@@ -13,8 +15,11 @@ use std::time::Duration;
 
 use scramjet_client_core::{InstanceId, StartOptions};
 
+pub use self::checkout::Checkout;
+pub use self::map::{Map, MapOptions, MapProgress};
 pub use self::start::{Placement, PoolOptions};
 
+use self::checkout::Bell;
 use crate::client::Life;
 use crate::user_code::{ignore_panic, in_drop};
 use crate::{CancelToken, Child, Ended, Error, InstanceClient, SequenceClient, threads};
@@ -65,6 +70,12 @@ struct Shared {
     start: Box<dyn Fn(usize) -> StartOptions + Send + Sync>,
     /// Cancelled at the end.
     over: CancelToken,
+    /// An instance may be free.
+    free: Bell,
+    /// An instance may have to be replaced.
+    lost: Bell,
+    /// The error of the last attempt to replace an instance, if it has failed.
+    failure: Mutex<Option<Arc<Error>>>,
 }
 
 /// A place in the pool, and the instance that has it now.
@@ -76,6 +87,8 @@ struct Member {
     life: Life,
     /// There is nothing to kill any more. One that was passed over may still live.
     gone: AtomicBool,
+    /// It is checked out.
+    busy: AtomicBool,
 }
 
 impl Member {
@@ -87,6 +100,7 @@ impl Member {
             instance,
             life,
             gone: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
         }
     }
 
@@ -116,15 +130,24 @@ impl Slot {
     }
 }
 
+impl Shared {
+    /// All places, beginning with another one each time.
+    fn in_turn(&self) -> impl Iterator<Item = &Slot> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let slots = self.slots.len();
+        (0..slots).filter_map(move |step| self.slots.get(turn.wrapping_add(step) % slots))
+    }
+}
+
 impl InstancePool {
-    /// The next instance, in turn. `None` if none is left alive.
+    /// The next instance, in turn. `None` if none is left alive, or all are
+    /// [checked out](Self::checkout).
     #[must_use]
     pub fn next(&self) -> Option<InstanceClient> {
-        let turn = self.shared.turn.fetch_add(1, Ordering::Relaxed);
-        let slots = self.shared.slots.len();
-        (0..slots)
-            .filter_map(|step| self.shared.slots.get(turn.wrapping_add(step) % slots))
-            .find_map(alive)
+        let mut members = self.shared.in_turn().map(Slot::member);
+        members
+            .find(|member| !member.is_out() && !member.busy.load(Ordering::Relaxed))
+            .map(|member| member.instance.clone())
     }
 
     /// The instances that live, as far as is known.
@@ -139,6 +162,8 @@ impl InstancePool {
         members
             .filter(|member| member.instance.id() == id)
             .for_each(|member| member.life.end());
+        self.shared.lost.ring();
+        self.shared.free.ring();
     }
 
     /// Stops all instances: asks them to stop, and kills them when the time is over. Returns how each
@@ -159,6 +184,7 @@ impl InstancePool {
     /// From now on nothing is replaced.
     fn end(&mut self) {
         in_drop(|| self.shared.over.cancel());
+        self.shared.lost.ring();
         let own = thread::current().id();
         for watching in self.watching.drain(..) {
             // A function of the user's that is called by one of these threads may drop the pool.
@@ -302,5 +328,54 @@ mod tests {
         assert_eq!(hub.started().len(), 1);
         hub.wait_until("it has ended", |hub| hub.running().is_empty());
         Ok(())
+    }
+
+    /// A pool of one instance of `shout`, which answers in capitals.
+    fn shouting(hub: &FakeHub) -> Result<InstancePool, Error> {
+        hub.program("shout", |process| {
+            process.emit("ready", "shout");
+            let mut lines = process.lines();
+            while let Some(line) = lines.next_line()? {
+                lines.process().write(line.to_uppercase() + "\n")?;
+            }
+            Ok(())
+        });
+        let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("shout"))?;
+        let options = PoolOptions::new(1).readiness(crate::Readiness::event("ready"));
+        options.start([sequence], |_| StartOptions::new())
+    }
+
+    #[test]
+    fn asking_fails_if_no_thread_can_be_created() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        let pool = shouting(&hub)?;
+        threads::REFUSED.set(true);
+        let opened = pool.checkout()?.line_channel().err();
+        let mapped = pool.map_lines(["one"], MapOptions::new()).err();
+        threads::REFUSED.set(false);
+        for error in [opened, mapped] {
+            let kind = error.as_ref().map(Error::kind);
+            assert!(
+                matches!(kind, Some(crate::ErrorKind::Thread(_))),
+                "{error:?}"
+            );
+        }
+        assert_eq!(pool.checkout()?.line_channel()?.ask("one")?, "ONE");
+        Ok(())
+    }
+
+    #[test]
+    fn checkout_waits_no_longer_than_its_deadline() -> Result<(), Error> {
+        let hub = FakeHub::new(Generation::V1);
+        let pool = shouting(&hub)?;
+        let only = pool.checkout()?;
+        let limits = crate::options::CallOptions {
+            deadline: Some(crate::options::Deadline::After(Duration::from_millis(50))),
+            ..Default::default()
+        };
+        let error = checkout::take(&pool.shared, &limits).err();
+        assert!(error.is_some_and(|error| error.is_timeout()));
+        drop(only);
+        checkout::take(&pool.shared, &pool.shared.limits()).map(drop)
     }
 }

@@ -196,10 +196,11 @@ impl SequenceClient {
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
         let flow = set(flow.patience(client.patience()))?;
         let ready = client.drive(about, flow)?;
-        Ok((
-            InstanceClient::started_as(ready.started, &self.host),
-            ready.event,
-        ))
+        let instance = InstanceClient::started_as(ready.started, &self.host);
+        if ready.event.is_some() {
+            client.watchdog().note_listening(instance.id());
+        }
+        Ok((instance, ready.event))
     }
 
     /// This handle, for calls that are one to the caller.

@@ -51,6 +51,8 @@ struct State {
     /// Streams of instances that have ended, with the time at which that was noticed.
     dying: BTreeMap<u64, (Instant, Watched)>,
     ended_inputs: BTreeSet<(InstanceId, InputStream)>,
+    /// Instances whose sequence has given a sign of life.
+    listening: BTreeSet<InstanceId>,
 }
 
 /// Something that ends with its instance.
@@ -95,9 +97,24 @@ impl Watchdog {
         self.state().ended_inputs.contains(&(id.clone(), stream))
     }
 
-    /// Forgets the inputs of an instance: another one has its id now.
+    /// Notes that the sequence of an instance runs, and reads its input.
+    pub(crate) fn note_listening(&self, id: &InstanceId) {
+        let mut state = self.state();
+        if state.listening.len() >= REMEMBERED {
+            state.listening.pop_first();
+        }
+        state.listening.insert(id.clone());
+    }
+
+    /// Checks if the sequence of an instance is known to read its input.
+    pub(crate) fn is_listening(&self, id: &InstanceId) -> bool {
+        self.state().listening.contains(id)
+    }
+
+    /// Forgets what is known of an instance: another one has its id now.
     pub(crate) fn note_start(&self, id: &InstanceId) {
         let mut state = self.state();
+        state.listening.remove(id);
         for stream in [InputStream::Input, InputStream::Stdin] {
             state.ended_inputs.remove(&(id.clone(), stream));
         }

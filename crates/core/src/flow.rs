@@ -39,7 +39,7 @@ mod call;
 mod delete;
 mod events;
 mod follow;
-
+mod follow_logs;
 mod kill;
 mod outage;
 mod start;
@@ -59,7 +59,7 @@ use crate::{Ended, Escaped, Event, ReplyError, RequestError};
 pub use self::delete::{DeleteByForce, Deleted};
 pub use self::events::{Since, WaitForEvent};
 pub use self::follow::{Follow, Followed, Subject};
-
+pub use self::follow_logs::{FollowLogs, InstanceLogLine};
 pub use self::kill::Kill;
 pub use self::outage::Patience;
 pub use self::start::{Readiness, Ready, StartUntilReady};

@@ -6,6 +6,7 @@
 // {"emit": name, "data": any}      emits an event, without data where there is none
 // {"flood": n, "emit": name}       emits that event n times as fast as it can, with the numbers from 1 as its data
 // {"on": name, "emit": other}      from now on, answers every event of the first name with one of the other, with the same data
+// {"log": text}                    writes to its log
 // {"print": text}                  writes to its output
 // {"end": true}                    ends its output, which completes it
 // {"throw": text}                  throws: up to the first wait out of its function, later out of a timer
@@ -24,6 +25,7 @@ module.exports = function () {
         if (step.flood) for (let n = 1; n <= step.flood; n++) this.emit(step.emit, n);
         else if (step.on) this.on(step.on, (data) => this.emit(step.emit, data));
         else if (step.emit) this.emit(step.emit, step.data);
+        else if (step.log) this.logger.info(step.log);
         else if ("print" in step) output.write(step.print);
         else if (step.end) output.end();
         else if ("throw" in step) throw new Error(step.throw);

@@ -50,6 +50,15 @@ impl fmt::Display for Error {
                 "failed: the data was not taken; \
                  the input of the instance has ended before, or nobody reads it",
             ),
+            (ErrorKind::OutOfStep(reason), _) => write!(
+                f,
+                "failed: the channel is out of step, because {reason}; \
+                 open another one, to another instance"
+            ),
+            (ErrorKind::NoInstance(None), _) => f.write_str("failed: no instance is alive"),
+            (ErrorKind::NoInstance(Some(_)), _) => {
+                f.write_str("failed: no instance is alive, and none could be started")
+            }
             (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, Escaped(&event.data)),
             (ErrorKind::SequenceName { name, found }, _) => match found.len() {
                 0 => write!(f, "failed: no sequence of this hub is named {name:?}"),

@@ -116,7 +116,7 @@ impl InstanceClient {
 }
 
 /// Sends data to an instance as long as it lives.
-pub(super) fn send(
+pub(crate) fn send(
     client: &Client,
     watch: &Watch,
     id: &InstanceId,

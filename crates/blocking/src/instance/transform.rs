@@ -245,7 +245,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
 }
 
 /// After the end of its output, an instance has completed, or it has died.
-fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
+pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let tells = client.dialect()?.remembers_ended_instances();
     let (limits, call) = client.limits_of(&ReadStream {
         id,

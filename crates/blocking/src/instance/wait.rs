@@ -171,13 +171,15 @@ impl InstanceClient {
         let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
         let about = about.unwrap_or_else(|| client.describe(&GetInstance { id }));
         let hides = |dialect: Dialect| !dialect.keeps_event_data();
-        client.drive(about, flow).map_err(|error| {
+        let event = client.drive(about, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {
                 true => error.hinting(HIDDEN),
                 false => error,
             }
-        })
+        })?;
+        client.watchdog().note_listening(id);
+        Ok(event)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
 
-use super::{InstancePool, Shared, Slot, for_all, watch};
+use super::{Bell, InstancePool, Shared, Slot, for_all, watch};
 use crate::call::Call;
 use crate::options::CallOptions;
 use crate::user_code::ignore_panic;
@@ -74,6 +74,11 @@ impl PoolOptions {
         Self { replace, ..self }
     }
 
+    /// Returns true if instances that have ended are replaced.
+    pub(super) fn replaces(&self) -> bool {
+        self.replace
+    }
+
     /// On which of several hubs instances are started.
     pub fn placement(self, placement: Placement) -> Self {
         Self { placement, ..self }
@@ -131,6 +136,9 @@ impl PoolOptions {
             options: self,
             start: Box::new(start),
             over,
+            free: Bell::default(),
+            lost: Bell::default(),
+            failure: Mutex::default(),
         });
         // Dropped where a thread cannot be had, and with it all instances.
         let mut pool = InstancePool {

@@ -1,13 +1,14 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
-use scramjet_client_core::{InstanceId, ListInstances};
+use scramjet_client_core::{InstanceId, ListInstances, RequestError};
 
 use super::{Member, Shared, Slot};
 use crate::user_code::ignore_panic;
-use crate::{CallLimits, Error, HostClient, SequenceClient, kill};
+use crate::{CallLimits, Error, HostClient, SequenceClient, Stopped, kill};
 
 /// How often it is looked which instances still live.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub(super) fn watch(pool: &Shared, host: &HostClient) {
             if !living.contains(member.instance.id()) {
                 // Nothing is left to be killed.
                 let _ = member.take();
+                pool.lost.ring();
+                pool.free.ring();
             }
         }
     });
@@ -43,17 +46,36 @@ pub(super) fn replace(pool: &Shared) {
         .iter()
         .map(|sequence| sequence.with_cancel(&pool.over))
         .collect();
-    every_tick(pool, || {
-        for (index, slot) in pool.slots.iter().enumerate() {
-            let member = slot.member();
-            if member.is_out() && !pool.over.is_cancelled() {
-                // Where it cannot be replaced now, it is tried again the next time.
-                if let Some(successor) = successor(pool, &sequences, index, &member) {
-                    slot.replace(successor);
-                }
-            }
+    while !pool.over.is_cancelled() {
+        let before = pool.lost.count();
+        // An observer or a transport may panic: it is tried again all the same.
+        let replaced = catch_unwind(AssertUnwindSafe(|| replace_lost(pool, &sequences)));
+        if ignore_panic(replaced) == Some(true) {
+            pool.lost.wait(before, Instant::now() + TICK);
+        } else {
+            // An instance that is lost meanwhile could not be replaced either.
+            let _ = pause(pool);
         }
-    });
+    }
+}
+
+/// Replaces what is lost now. True if that was possible.
+fn replace_lost(pool: &Shared, sequences: &[SequenceClient]) -> bool {
+    let mut all = true;
+    for (index, slot) in pool.slots.iter().enumerate() {
+        let member = slot.member();
+        if member.is_out() && !pool.over.is_cancelled() {
+            let successor = successor(pool, sequences, index, &member).map_err(Arc::new);
+            let failure = successor.as_ref().err().map(Arc::clone);
+            all &= failure.is_none();
+            *pool.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            successor
+                .into_iter()
+                .for_each(|member| slot.replace(member));
+            pool.free.ring();
+        }
+    }
+    all
 }
 
 fn successor(
@@ -61,14 +83,15 @@ fn successor(
     sequences: &[SequenceClient],
     index: usize,
     member: &Member,
-) -> Option<Member> {
+) -> Result<Member, Error> {
     if !member.gone.load(Ordering::Relaxed) {
         // It was passed over, and may live.
-        kill::kill(&member.instance.host.client, member.instance.id()).ok()?;
+        kill::kill(&member.instance.host.client, member.instance.id())?;
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.
-    let options = ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index))))?;
+    let options = ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index))))
+        .ok_or_else(|| RequestError::option("start", "the function that makes it panicked"))?;
     let others: Vec<_> = pool
         .slots
         .iter()
@@ -76,15 +99,12 @@ fn successor(
         .map(|other| other.host().base_url().to_owned())
         .collect();
     let others: Vec<_> = others.iter().map(String::as_str).collect();
-    let sequence = pool
-        .options
-        .choose(sequences, index, |loads| {
-            super::start::least(loads, &others)
-        })
-        .ok()?;
-    let mut instance = pool.options.start_one(sequence, &options).ok()?;
+    let sequence = pool.options.choose(sequences, index, |loads| {
+        super::start::least(loads, &others)
+    })?;
+    let mut instance = pool.options.start_one(sequence, &options)?;
     instance.host.client.options = super::start::options_of(&pool.sequences, &instance);
-    Some(Member::new(instance))
+    Ok(Member::new(instance))
 }
 
 fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
@@ -100,12 +120,17 @@ fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
 }
 
 fn every_tick(pool: &Shared, mut work: impl FnMut()) {
+    while pause(pool).is_ok() {
+        // An observer or a transport may panic: the next tick comes all the same.
+        ignore_panic(catch_unwind(AssertUnwindSafe(&mut work)));
+    }
+}
+
+/// Waits until the next time, or the end of the pool.
+fn pause(pool: &Shared) -> Result<(), Stopped> {
     let limits = CallLimits {
         cancel: Some(pool.over.clone()),
         ..CallLimits::default()
     };
-    while limits.pause(TICK).is_ok() {
-        // An observer or a transport may panic: the next tick comes all the same.
-        ignore_panic(catch_unwind(AssertUnwindSafe(&mut work)));
-    }
+    limits.pause(TICK)
 }

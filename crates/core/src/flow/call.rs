@@ -98,6 +98,11 @@ impl Outbox {
         self.commands.push_back(Letter::Abort(call.id));
     }
 
+    /// Nothing is to be sent or aborted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
     pub(super) fn next<T>(&mut self) -> Option<Command<T>> {
         self.commands.pop_front().map(|letter| match letter {
             Letter::Send(send) => Command::Send(send),
@@ -135,6 +140,15 @@ impl<P: Part> Whole<P> {
         Self {
             outbox: Outbox::new(endpoint),
             part,
+        }
+    }
+
+    /// Goes on as another part, with the requests of this one.
+    pub(super) fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Whole<Q> {
+        let Self { outbox, part } = self;
+        Whole {
+            outbox,
+            part: change(part),
         }
     }
 

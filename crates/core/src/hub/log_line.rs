@@ -48,6 +48,15 @@ impl LogLine {
         self.id.as_deref() == Some(instance.as_str()) || self.extra.values().any(named)
     }
 
+    /// The instance that has written the line, or that the hub writes about. For lines of the log of
+    /// a hub since 0.27.0, which marks them as those of the instance's process or of its controller.
+    #[must_use]
+    pub fn instance_id(&self) -> Option<InstanceId> {
+        let marks = ["CSIController", "Runner"].into_iter();
+        let mut marks = marks.filter_map(|name| self.extra.get(name)?.get("id")?.as_str());
+        marks.find_map(|id| InstanceId::new(id).ok())
+    }
+
     /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`.
     #[must_use]
     pub fn since_unix_epoch(&self) -> Option<Duration> {
@@ -84,4 +93,27 @@ known_text! {
     Warn = "WARN",
     Error = "ERROR",
     Fatal = "FATAL",
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_id_is_that_of_the_controller_or_the_process() {
+        for (marks, id) in [
+            (r#""CSIController":{"id":"i"},"Host":{"id":"h"}"#, Some("i")),
+            (r#""HostClient":{"id":"i"},"Runner":{"id":"i"}"#, Some("i")),
+            (r#""Sequence":{},"Runner":{"id":"i"}"#, Some("i")),
+            (r#""Host":{"id":"h"}"#, None),
+            (r#""CSIController":{},"Runner":{"id":1}"#, None),
+            (r#""Runner":{"id":"a/b"}"#, None),
+        ] {
+            let line = alloc::format!("{{{marks}}}");
+            let line: LogLine = serde_json::from_str(&line).unwrap();
+            let found = line.instance_id();
+            assert_eq!(found.as_ref().map(InstanceId::as_str), id, "{marks}");
+        }
+    }
 }

@@ -17,6 +17,7 @@
 mod delete;
 mod events;
 mod follow;
+mod follow_logs;
 mod hub;
 mod kill;
 mod network;

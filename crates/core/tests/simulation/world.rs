@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use scramjet_client_core::flow::Flow;
+use scramjet_client_core::http::Request;
 use scramjet_client_core::{Endpoint, HubVersion, InstanceId, SequenceId};
 use scramjet_client_testing::model::{
     Exit, Generation, InstanceKey, Model, Output, Package, ProgramSpec, Settings, Step, Steps,
@@ -80,6 +81,8 @@ pub(crate) enum Turn {
     Crash,
     Restart,
     Overload(bool),
+    /// Somebody else starts an instance.
+    Start,
     GiveUp,
 }
 
@@ -216,6 +219,15 @@ impl World {
         }
     }
 
+    /// Starts an instance, and does not wait for the answer.
+    fn start(&mut self) {
+        let url = format!("{}/sequence/{SEQUENCE}/start", Model::BASE);
+        let request = Request::post(url).header("content-type", "application/json");
+        let id = self.hub.request(&request.body(()).unwrap());
+        self.hub.upload(id, b"{}");
+        self.hub.end_upload(id);
+    }
+
     /// True if something has happened.
     fn turn<F: Flow>(&mut self, driven: &mut Driven<F>) -> bool
     where
@@ -237,6 +249,7 @@ impl World {
                     self.hub.restart(true);
                 }
                 Turn::Overload(overloaded) => self.hub.set_overloaded(overloaded),
+                Turn::Start => self.start(),
                 Turn::GiveUp => driven.give_up(&self.hub),
             }
         }

@@ -33,6 +33,25 @@ const CALLS: &[ClientCall] = &[
         "follow_log of a host",
         &["GET log", "GET version (after a silence)"],
     ),
+    call(
+        "follow_logs",
+        &[
+            "GET log (since 0.27.0)",
+            "GET version (after a silence, since 0.27.0)",
+            "GET instances (before 0.27.0)",
+            "GET instance/:id/log (before 0.27.0)",
+        ],
+    ),
+    call(
+        "follow_logs_of",
+        &[
+            "GET instances",
+            "GET instance/:id (if the list does not have it)",
+            "GET log (since 0.27.0)",
+            "GET version (after a silence, since 0.27.0)",
+            "GET instance/:id/log (before 0.27.0)",
+        ],
+    ),
     call("audit_stream, audit_records", &["GET audit"]),
     call("list_topics", &["GET topics"]),
     call("create_topic", &["POST topics"]),
@@ -232,7 +251,7 @@ const CALLS: &[ClientCall] = &[
         ],
     ),
     call(
-        "transform, transform_bytes",
+        "transform, transform_bytes, json_channel, line_channel",
         &[
             "GET instance/:id/output",
             "POST instance/:id/input",

@@ -1,0 +1,77 @@
+//! One log of all instances of a hub, or of some of them, until Ctrl-C.
+//!
+//! `cargo run --release --example follow_logs -- [--hub URL] [INSTANCE…]`
+//!
+//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine, and instances with
+//! something to say, and ends with them.
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::env;
+use std::error::Error;
+use std::thread;
+
+use scramjet_client_blocking::{CancelToken, Followed, HostClient, StartOptions};
+use scramjet_client_tests::{hub, package};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<_> = env::args().skip(1).collect();
+    let (url, ids) = match args.as_slice() {
+        [name, url, ids @ ..] if name == "--hub" => (Some(url.clone()), ids),
+        ids => (None, ids),
+    };
+    let is_own = url.is_none() && env::var_os("SCRAMJET_HUB_URL").is_none();
+    let hub = hub::any(url)?;
+
+    let stop = CancelToken::new();
+    ctrlc::set_handler({
+        let stop = stop.clone();
+        move || stop.cancel()
+    })?;
+    let host = HostClient::new(hub.url())?;
+    let talkers = is_own.then(|| {
+        let (host, stop) = (host.clone(), stop.clone());
+        thread::spawn(move || {
+            let talked = talk(&host);
+            stop.cancel();
+            talked
+        })
+    });
+
+    let host = host.with_cancel(&stop);
+    let logs = match ids {
+        [] => host.follow_logs()?,
+        ids => host.follow_logs_of(ids)?,
+    };
+    for item in logs {
+        match item {
+            Ok(Followed::Item(log)) => {
+                let from = log.line.from.unwrap_or_default();
+                println!("{:.8} {from:>14}: {}", log.instance.as_str(), log.line.msg);
+            }
+            Ok(Followed::Gap(gap)) => println!("-- lines may be missing: {}", gap.error),
+            Err(_) if stop.is_cancelled() => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(talkers) = talkers {
+        talkers.join().map_err(|_| "a panic")??;
+    }
+    Ok(())
+}
+
+/// Starts three instances, one after the other, that log something and end.
+fn talk(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
+    let deployment = host.deploy(package::sequence("acts"))?;
+    for name in ["one", "two", "three"] {
+        let log = |text| json!({ "log": format!("{name} {text}") });
+        let wait = json!({ "wait": 600 });
+        let steps =
+            json!([log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }]);
+        let options = StartOptions::new().app_config(json!({ "steps": steps }));
+        deployment.start(&options)?.wait_ended()?;
+    }
+    deployment.close()?;
+    Ok(())
+}

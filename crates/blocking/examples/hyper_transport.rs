@@ -1,0 +1,23 @@
+//! Asks a hub for its version through the short transport of the guide.
+//!
+//! `cargo run --example hyper_transport -- [HUB-URL]`
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+#[path = "../src/guide/hyper_transport.rs"]
+mod transport;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use scramjet_client_blocking::HostClient;
+
+use self::transport::Hyper;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
+    let builder = HostClient::builder(hub.url());
+    let host = builder.transport(Arc::new(Hyper::new()?)).build()?;
+    println!("version {}", host.version()?.version);
+    Ok(())
+}

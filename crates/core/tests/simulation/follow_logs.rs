@@ -1,0 +1,199 @@
+//! Following the logs of many instances.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use scramjet_client_core::InstanceId;
+use scramjet_client_core::flow::{FlowError, FollowLogs, Followed};
+use scramjet_client_testing::model::{Exit, Process, ProgramSpec};
+use serde_json::json;
+
+use crate::for_seeds;
+use crate::network::{Driven, Faults, LATENCY};
+use crate::world::{SEQUENCE, Turn, World};
+
+const LINES: usize = 12;
+
+/// Longer than the hub needs for a start, a list and the opening of a log.
+const NOTICED: Duration = Duration::from_secs(8);
+
+/// A program that writes numbered lines to its log and ends. Each instance has its own pace.
+fn counting(pause: Duration) -> ProgramSpec {
+    let instances = AtomicU64::new(0);
+    ProgramSpec::new(move || {
+        let number = instances.fetch_add(1, Ordering::Relaxed);
+        let pause = pause + Duration::from_millis(7) * u32::try_from(number).unwrap();
+        let (mut next, mut at) = (0, None);
+        Box::new(move |process: &mut Process<'_>| {
+            process.begin();
+            loop {
+                let due = *at.get_or_insert_with(|| process.now() + pause);
+                if process.now() < due {
+                    return process.wake_at(due);
+                }
+                if next == LINES {
+                    return process.exit(Exit::Process(0));
+                }
+                process.log("INFO", &format!("line {next}"));
+                next += 1;
+                at = Some(due + pause);
+            }
+        })
+    })
+}
+
+/// What came: the numbered lines of each instance, and the instances of gaps.
+#[derive(Debug, Default)]
+struct Heard {
+    lines: BTreeMap<String, Vec<usize>>,
+    gaps: Vec<Option<InstanceId>>,
+}
+
+impl Heard {
+    fn lines(&self, id: &str) -> &[usize] {
+        self.lines.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn has_gap(&self, id: &str) -> bool {
+        let mut gaps = self.gaps.iter();
+        gaps.any(|gap| gap.as_ref().is_none_or(|gap| gap.as_str() == id))
+    }
+}
+
+fn world(seed: u64) -> World {
+    let mut world = World::new(seed, |_| Vec::new());
+    let pause = world.chance.millis(1200) + Duration::from_millis(20);
+    world.hub.program("steps", counting(pause));
+    world
+}
+
+/// Drives the flow to its end.
+fn hear(world: &mut World, flow: FollowLogs) -> (Heard, Result<(), FlowError>) {
+    let mut driven = Driven::new(flow, &world.hub, world.faults);
+    let mut heard = Heard::default();
+    let result = loop {
+        match world.drive(&mut driven, Duration::from_secs(400)) {
+            Ok(Followed::Opened) => {}
+            Ok(Followed::Item(item)) => {
+                assert!(item.line.is_about(&item.instance), "{item:?}");
+                if let Some(number) = item.line.msg.strip_prefix("line ") {
+                    let lines = heard.lines.entry(item.instance.to_string()).or_default();
+                    lines.push(number.parse().unwrap());
+                }
+            }
+            Ok(Followed::Gap { instance, .. }) => heard.gaps.push(instance),
+            Ok(Followed::End) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    driven.close(&mut world.hub);
+    (heard, result)
+}
+
+/// Checks the lines of an instance that the flow knew.
+fn check(world: &World, heard: &Heard, id: &str) {
+    let lines = heard.lines(id);
+    assert!(
+        lines.is_sorted_by(|a, b| a < b),
+        "twice, or out of order: {id}: {lines:?}"
+    );
+    // The log of a hub of 1.x has all lines until the hub is restarted.
+    let excused = world.restarted || (!world.is_v1() && heard.has_gap(id));
+    assert!(
+        lines.len() == LINES || excused,
+        "{id} lost lines: {heard:?}"
+    );
+}
+
+#[test]
+fn follow_logs_of_instances_tells_each_line_once_and_ends_with_the_last_of_them() {
+    for_seeds("follow logs of instances", |seed| {
+        let mut world = world(seed);
+        let count = 1 + world.chance.of(3);
+        let ids: Vec<_> = (0..count)
+            .map(|n| format!("{n}1111111-2222-4333-8444-555555555555"))
+            .collect();
+        for id in &ids {
+            world.hub.add_instance(id, SEQUENCE, &json!({}));
+        }
+        // An instance that is not followed, and goes on.
+        let other = "91111111-2222-4333-8444-555555555555";
+        world.hub.add_instance(other, SEQUENCE, &json!({}));
+        if world.chance.one_in(5) {
+            let at = world.hub.now() + world.chance.millis(20_000);
+            world.at(at, Turn::Restart);
+        }
+        let arrival = world.hub.now() + Duration::from_millis(LATENCY);
+        let of = ids.iter().map(|id| InstanceId::new(id.as_str()).unwrap());
+        let flow = FollowLogs::of(world.endpoint(), of).unwrap();
+        let (heard, result) = hear(&mut world, flow);
+        assert_eq!(
+            heard.lines(other),
+            [0; 0],
+            "of an instance that was not asked for"
+        );
+        let died = world.hub.records().map(|(_, record)| record.ended);
+        let died: Vec<_> = died.take(ids.len()).collect();
+        match result {
+            Ok(()) => {
+                assert!(died.iter().all(Option::is_some), "over before the end");
+                ids.iter().for_each(|id| check(&world, &heard, id));
+            }
+            Err(error) => {
+                // 0.18 forgets an instance with its end.
+                let too_late = world.restarted
+                    || (!world.is_v1() && died.iter().flatten().any(|died| *died <= arrival * 2));
+                let excused = world.faults != Faults::NONE || too_late;
+                assert!(excused && heard.lines.is_empty(), "{error}: {heard:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn follow_logs_of_all_tells_the_lines_of_new_instances_as_well() {
+    for_seeds("follow logs of all", |seed| {
+        let mut world = world(seed);
+        let first = "01111111-2222-4333-8444-555555555555";
+        world.hub.add_instance(first, SEQUENCE, &json!({}));
+        let began = world.hub.now();
+        let mut at = began;
+        for _ in 0..1 + world.chance.of(4) {
+            at += world.chance.millis(9000);
+            world.at(at, Turn::Start);
+            if world.chance.one_in(8) {
+                let after = at + world.chance.millis(9000);
+                world.at(after, Turn::Restart);
+            }
+        }
+        world.faults.until = world.faults.until.min(Duration::from_secs(60));
+        // Without faults, nothing waits for a dead link to be noticed.
+        let patience = if world.faults == Faults::NONE {
+            75
+        } else {
+            160
+        };
+        world.at(began + Duration::from_secs(patience), Turn::GiveUp);
+        let flow = FollowLogs::all(world.endpoint()).unwrap();
+        let (heard, result) = hear(&mut world, flow);
+        match result {
+            Err(FlowError::GivenUp) => {}
+            Err(error) => {
+                let excused = world.faults != Faults::NONE && heard.lines.is_empty();
+                return assert!(excused, "{error}: {heard:?}");
+            }
+            Ok(()) => panic!("it has an end: {heard:?}"),
+        }
+        for (_, record) in world.hub.records() {
+            let lived = record
+                .ended
+                .unwrap()
+                .saturating_sub(record.started.max(began));
+            let noticed = world.faults == Faults::NONE && !world.restarted && lived > NOTICED;
+            if world.is_v1() || noticed || !heard.lines(&record.id).is_empty() {
+                check(&world, &heard, &record.id);
+            }
+        }
+    });
+}
