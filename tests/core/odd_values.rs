@@ -68,7 +68,10 @@ fn data_that_is_nested_too_deep_is_an_error_and_never_changed() {
         let stream = ask(&ReadEvents { id, name }, &format!("{text}\n"));
         for result in [one, stream] {
             match result {
-                Ok(events) => assert!(fits && events[0].data.to_string() == text, "{depth}"),
+                Ok(events) => {
+                    let data = events[0].data.to_string();
+                    assert!(fits && data == text, "{depth}");
+                }
                 Err(error) => {
                     assert!(
                         !fits && matches!(error, ReplyError::Body { .. }),
