@@ -391,7 +391,7 @@ fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
     });
 }
 
-/// What comes instead of a response of an `http` hub, and what is said of it.
+/// Responses that come instead of one of an `http` hub, and the words for them.
 #[test]
 fn a_proxy_that_refuses_a_request_is_told() {
     within("calls", || {

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{CancelToken, Stopped};
 
-/// How long an address has before the next one is tried as well, as RFC 8305 recommends.
+/// The time that an address has before the next one is tried as well, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the address that answers first. Each address is tried `delay` after the one before
@@ -124,8 +124,8 @@ fn finish(socket: Socket) -> io::Result<TcpStream> {
     Ok(socket.into())
 }
 
-/// How long to pause between looks at attempts, the last of which began so long ago: a small part
-/// of that, so that connecting takes hardly longer.
+/// The pause between looks at attempts, the last of which began so long ago: a small part of that,
+/// so that connecting takes hardly longer.
 fn nap(elapsed: Duration) -> Duration {
     (elapsed / 16).clamp(Duration::from_micros(50), Duration::from_millis(10))
 }

@@ -10,7 +10,7 @@ use super::super::found::find;
 use super::Address;
 use crate::{BoxError, Error, Stopped};
 
-/// What is wrong with a proxy, in a sentence that names it without user name and password. Found in
+/// The problem with a proxy, in a sentence that names it without user name and password. Found in
 /// an error by [`Error::proxy`].
 ///
 /// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
@@ -159,7 +159,7 @@ impl StdError for ProxyError {
 }
 
 impl Error {
-    /// What is wrong with the proxy, if that is what happened.
+    /// The problem with the proxy, if there is one.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
