@@ -235,6 +235,7 @@ impl Limit {
             "{error:?}"
         );
         let waiting = match phase {
+            Phase::Resolve => "while the host was looked for; nothing was sent",
             Phase::Connect => "before it was connected; nothing was sent",
             Phase::Tls => "while encryption was agreed upon; nothing was sent",
             Phase::Send => "while the request was sent",
