@@ -79,9 +79,14 @@ fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let killed = Arc::new(AtomicBool::new(false));
+            let before = hub.requests().len();
             let waiter = thread::spawn({
                 let (instance, killed) = (instance.clone(), Arc::clone(&killed));
                 move || (instance.wait_ended(), killed.load(Ordering::SeqCst))
+            });
+            // A hub that has not answered before is given less time.
+            hub.wait_until("the hub has answered", |hub| {
+                hub.requests().len() >= before + 2
             });
             refused_by_a_gateway(&hub, page, &waiter, 3);
             killed.store(true, Ordering::SeqCst);
