@@ -30,6 +30,7 @@ mod repeating;
 mod replay;
 mod retrying;
 mod running;
+mod running_late;
 mod secrets;
 mod stand_in;
 mod starting;
