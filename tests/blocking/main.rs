@@ -24,6 +24,7 @@ mod outages;
 mod packages;
 mod panicking;
 mod platform;
+mod pool_ends;
 mod pools;
 mod program;
 mod repeating;
