@@ -13,6 +13,7 @@ mod faults;
 mod follow;
 mod follow_logs;
 mod giving_up;
+mod handing_over;
 mod helpers;
 mod hub;
 mod inputs;
