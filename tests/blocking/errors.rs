@@ -639,6 +639,8 @@ fn every_kind_and_phase_is_among_them() {
     let mut expected: BTreeSet<_> = expected.collect();
     // The client asks for the version by itself.
     assert!(expected.remove("Request DialectUnknown"));
+    // They need instances: see the tests of asking.
+    assert!(expected.remove("OutOfStep") && expected.remove("NoInstance"));
     // The system has no more threads.
     assert!(expected.remove("Thread"));
     assert!(

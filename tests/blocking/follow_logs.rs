@@ -172,6 +172,7 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
         process.on("log", |process, data| {
             process.log(data.as_str().unwrap_or_default());
         });
+        process.log("begun");
         process.emit("ready", "events");
         process.stay()
     });
@@ -289,6 +290,24 @@ fn follow_logs_of_goes_on_with_the_others_when_an_instance_dies() {
                 .collect();
             let expected = if generation == Generation::V1 { 1 } else { 2 };
             assert_eq!(logs.len(), expected, "{generation:?}: {logs:?}");
+        }
+    });
+}
+
+#[test]
+fn follow_logs_has_opened_the_logs_when_it_returns() {
+    within("following", || {
+        for generation in GENERATIONS {
+            let hub = hub_that_logs(generation);
+            let instances = two(&hub);
+            let ids = instances.each_ref().map(InstanceClient::id);
+            let mut reader = Reader::new(hub.client().follow_logs_of(ids));
+            ids.into_iter().for_each(|id| assert!(hub.crash(id)));
+            reader.read_to_the_end();
+            for one in &instances {
+                assert_eq!(reader.count(one, "begun"), 1, "{generation:?}");
+            }
+            assert_eq!(reader.gaps, [], "{generation:?}");
         }
     });
 }

@@ -1,7 +1,6 @@
 //! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
 
 mod asking;
-mod base_path;
 mod cleanup;
 mod compression;
 mod crooked;
@@ -15,6 +14,7 @@ mod follow_logs;
 mod giving_up;
 mod handing_over;
 mod helpers;
+mod hints;
 mod hub;
 mod inputs;
 mod keeping;

@@ -42,8 +42,8 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
         (b"", "it is empty"),
     ] {
         let told = format!(
-            "the package is not gzip-compressed: {begins}, a gzip file with 1f 8b; send a .tar.gz, \
-             as `tar -czf` makes it"
+            "the package is not gzip-compressed: {begins}, but a gzip file begins with \
+             1f 8b; send a .tar.gz, as `tar -czf` makes it"
         );
         let path = folder.file("package", content);
         let uploads: [fn(&'static [u8], &std::path::Path) -> Upload; 6] = [

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use std::{env, thread};
 
@@ -620,20 +620,28 @@ fn an_observer_may_make_calls_of_its_own() {
         for generation in [Generation::V0_18, Generation::V1] {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
             programs::serve(&hub);
-            let own = HostClient::new(hub.url()).unwrap();
-            let calls = Arc::new(AtomicUsize::new(0));
+            let (calls, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let itself = Arc::new(OnceLock::<HostClient>::new());
             let observed = HostClient::builder(hub.url()).observer({
-                let calls = Arc::clone(&calls);
-                move |_: &RequestInfo<'_>, _: &Observed<'_>| {
-                    own.version().unwrap();
-                    calls.fetch_add(1, Ordering::SeqCst);
+                let (calls, told, itself) = (calls.clone(), told.clone(), itself.clone());
+                move |request: &RequestInfo<'_>, _: &Observed<'_>| {
+                    if request.operation == "get version" {
+                        // Of its own calls.
+                        told.fetch_add(1, Ordering::SeqCst);
+                    } else if let Some(host) = itself.get() {
+                        host.version().unwrap();
+                        calls.fetch_add(1, Ordering::SeqCst);
+                    }
                 }
             });
             let host = observed.build().unwrap();
+            itself.set(host.clone()).unwrap();
             let sequence = host.send_sequence(hub.package("tees")).unwrap();
             let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
             assert_eq!(output.output, b"in\n");
-            assert!(calls.load(Ordering::SeqCst) > 20);
+            let calls = calls.load(Ordering::SeqCst);
+            // Of each it is told that it is built, sent, answered and read.
+            assert!(calls > 20 && told.load(Ordering::SeqCst) >= 4 * calls);
         }
     });
 }

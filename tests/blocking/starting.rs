@@ -170,16 +170,17 @@ fn what_refuses_or_is_no_hub_is_not_waited_for() {
     }
 }
 
+fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
+    Start::Refused(
+        "419 Insufficient Space on Resource",
+        headers,
+        r#"{"error":"Insufficient Space on Resource"}"#,
+    )
+}
+
 #[test]
 fn a_start_waits_for_room_as_long_as_the_hub_says() {
-    let full = |headers| {
-        Start::Refused(
-            "419 Insufficient Space on Resource",
-            headers,
-            r#"{"error":"Insufficient Space on Resource"}"#,
-        )
-    };
-    within("starting", move || {
+    within("starting", || {
         let model = Model::start(
             "1.0.1",
             vec![
@@ -217,14 +218,8 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
 #[test]
 fn a_start_that_waits_for_room_does_not_ask_without_pause() {
     within("starting", || {
-        let full = || {
-            Start::Refused(
-                "419 Insufficient Space on Resource",
-                &[("Retry-After", "0")],
-                "",
-            )
-        };
-        let model = Model::start("1.0.1", (0..1000).map(|_| full()).collect());
+        let full = (0..1000).map(|_| full(&[("Retry-After", "0")]));
+        let model = Model::start("1.0.1", full.collect());
         let error = model
             .sequence()
             .with_deadline(Duration::from_secs(1))

@@ -1,11 +1,12 @@
-//! Halves of surrogate pairs, which JavaScript reads and writes: an instance that has one in its
-//! arguments, its events and its log hides no other instance, and can be used like any other.
+//! Values that JavaScript reads and writes, and this library does not write: an instance that has one
+//! in its arguments, its events and its log hides no other instance, and can be used like any other.
 
 use scramjet_client_blocking::core::{Json, Path};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
     Dialect, HostClient, InstanceInfo, KillOptions, Operation, RequestError, Version,
 };
+use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ struct Raw<'a> {
     base: &'static str,
     id: &'a str,
     route: &'static str,
-    body: &'static str,
+    body: &'a str,
 }
 
 impl Operation for Raw<'_> {
@@ -99,4 +100,43 @@ fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
         check(info);
     }
     host.list_instances().unwrap();
+}
+
+fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value])) {
+    let sequence = Uploaded::sample(host, "events");
+    let start = Raw {
+        base: "sequence",
+        id: sequence.id().as_str(),
+        route: "start",
+        body: &format!(r#"{{"args":{args}}}"#),
+    };
+    let started = host.call(&start).unwrap();
+    let id = started["id"].as_str().unwrap();
+    let instance = host.instance(id).unwrap();
+    check(&instance.info().unwrap().args.unwrap());
+    let listed = host.list_instances().unwrap();
+    assert!(listed.iter().any(|info| info.id == id));
+    instance.wait_event("ready").unwrap();
+    until_killable(&instance);
+    instance.kill(&KillOptions::new()).unwrap();
+    instance.wait_ended().unwrap();
+}
+
+on_each_hub!(an_instance_with_a_text_as_arguments_is_used_like_any_other);
+fn an_instance_with_a_text_as_arguments_is_used_like_any_other(host: HostClient) {
+    is_used_like_any_other(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
+}
+
+/// Fake hubs do not read such bodies.
+#[test]
+fn an_instance_with_arguments_that_are_nested_deeply_is_used_like_any_other() {
+    let Some(hub) = shared() else { return };
+    let args = "[".repeat(1000) + &"]".repeat(1000);
+    is_used_like_any_other(&hub.into(), &args, |args| {
+        let text = json!(args).to_string();
+        assert!(
+            text.starts_with("[[[[") && text.contains("[null]"),
+            "{text}"
+        );
+    });
 }

@@ -715,13 +715,14 @@ fn deep_nesting_does_not_overflow_the_stack() {
     let (sequence, id, name) = ids();
     let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
     let objects = r#"{"id":"#.repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
-    fn refuses<O: Operation>(hub: &Endpoint, operation: &O, body: &str) {
+    fn survives<O: Operation>(hub: &Endpoint, operation: &O, body: &str) {
         let result = read(
             Head::new(200, "OK").reply(hub, operation),
             [body.as_bytes()],
         );
+        // What no type names may be nested as deep as it likes.
         assert!(
-            matches!(result, Err(ReplyError::Body { .. })),
+            matches!(result, Ok(_) | Err(ReplyError::Body { .. })),
             "{}",
             O::NAME
         );
@@ -737,12 +738,12 @@ fn deep_nesting_does_not_overflow_the_stack() {
         &format!(r#"{{"id":"s","config":{arrays}}}"#),
         &format!(r#"{{"eventName":"e","message":{arrays}}}"#),
     ] {
-        refuses(&hub(), &GetVersion, body);
-        refuses(&hub(), &ListSequences, body);
-        refuses(&hub(), &GetSequence { id: &sequence }, body);
-        refuses(&hub(), &ListInstances, body);
-        refuses(&hub(), &GetInstance { id: &id }, body);
-        refuses(
+        survives(&hub(), &GetVersion, body);
+        survives(&hub(), &ListSequences, body);
+        survives(&hub(), &GetSequence { id: &sequence }, body);
+        survives(&hub(), &ListInstances, body);
+        survives(&hub(), &GetInstance { id: &id }, body);
+        survives(
             &hub(),
             &KillInstance {
                 id: &id,
@@ -750,7 +751,7 @@ fn deep_nesting_does_not_overflow_the_stack() {
             },
             body,
         );
-        refuses(
+        survives(
             &hub(),
             &NextEvent {
                 id: &id,
@@ -758,7 +759,7 @@ fn deep_nesting_does_not_overflow_the_stack() {
             },
             body,
         );
-        refuses(
+        survives(
             &old(),
             &NextEvent {
                 id: &id,

@@ -58,6 +58,29 @@ fn compressed_bodies_are_an_error_that_names_content_encoding() {
 }
 
 #[test]
+fn compressed_transfers_are_an_error_that_names_transfer_encoding() {
+    for (encoding, is_plain) in [
+        ("gzip, chunked", false),
+        ("deflate", false),
+        ("chunked", true),
+        ("Identity, Chunked", true),
+    ] {
+        let head = Head::new(200, "OK").header("transfer-encoding", encoding);
+        let body = if is_plain { b"[]" } else { GZIP };
+        match every_split(&head, &hub(), &ListSequences, body, |_| ()) {
+            Ok(()) => assert!(is_plain, "{encoding}"),
+            Err(error) => {
+                assert_eq!(encoding_of(&error), encoding);
+                let says = format!("the response has Transfer-Encoding: {encoding}, which");
+                assert!(!is_plain && error.to_string().starts_with(&says), "{error}");
+            }
+        }
+    }
+    let head = Head::new(404, "Not Found").header("transfer-encoding", "gzip, chunked");
+    assert_eq!(refusal(&head, GZIP).to_string(), "404 NOT_FOUND: Not Found");
+}
+
+#[test]
 fn a_compressed_stream_is_an_error_before_its_first_byte() {
     let id = "i".try_into().unwrap();
     let stream = ReadStream {

@@ -316,6 +316,17 @@ fn what_the_parser_says_is_short() {
 }
 
 #[test]
+fn statuses_of_a_busy_hub_and_of_gateways_that_do_not_reach_it_may_pass() {
+    let passes = |status: &u16| refusal(&Head::new(*status, "x"), b"").is_transient();
+    let expected: Vec<u16> = [408, 425, 429]
+        .into_iter()
+        .chain(502..=504)
+        .chain(520..=530)
+        .collect();
+    assert_eq!((400..600).filter(passes).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn retry_after_is_read() {
     for (value, seconds) in [
         ("120", Some(120)),

@@ -9,6 +9,7 @@ mod escaping;
 mod lines;
 mod misuse;
 mod ndjson;
+mod odd_values;
 mod records;
 mod replies;
 mod requests;

@@ -87,6 +87,12 @@ fn acts(process: &mut Process) -> ProgramResult {
         } else if let Some(name) = text("on") {
             let answer = text("emit").unwrap_or_default();
             process.on(&name, move |process, data| emit(process, &answer, &data));
+        } else if let Some(pause) = step["every"].as_u64() {
+            let name = text("emit").unwrap_or_default();
+            loop {
+                process.emit(&name, pause);
+                process.sleep(Duration::from_millis(pause))?;
+            }
         } else if let Some(name) = text("emit") {
             match step.get("data") {
                 Some(data) => process.emit(&name, data.clone()),

@@ -14,7 +14,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, Scheme, drain, host, is_version};
+use crate::scene::{Fed, Scheme, drain, host, is_aside};
 use crate::timing::{assert_in_time, timed};
 
 /// More than goes out in one piece.
@@ -46,6 +46,8 @@ struct Row {
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+const WORDY_CONTINUE: &[u8] = b"HTTP/1.1 100 Go on\r\nVia: 1.1 proxy\r\nDate: now\r\n\r\n";
 
 fn done(connection: &mut Connection) {
     let _ = connection.send(response("200 OK", &[], br#"{"id":"s"}"#));
@@ -131,9 +133,28 @@ fn rows() -> Vec<Row> {
             take(connection, request);
         }),
         row("says yes in many words", sent, |connection, request| {
-            let _ = connection.send(b"HTTP/1.1 100 Go on\r\nX-Some: thing\r\nDate: now\r\n\r\n");
+            let _ = connection.send(WORDY_CONTINUE);
             take(connection, request);
         }),
+        // As a hub behind Squid does, which says yes itself.
+        row(
+            "says yes in many words twice",
+            sent,
+            |connection, request| {
+                let _ = connection.send(WORDY_CONTINUE.repeat(2));
+                take(connection, request);
+            },
+        ),
+        row(
+            "says yes in many words, and again at the end",
+            sent,
+            |connection, request| {
+                let _ = connection.send(WORDY_CONTINUE);
+                assert!(connection.read_body(request).is_ok());
+                let _ = connection.send(WORDY_CONTINUE);
+                done(connection);
+            },
+        ),
         row(
             "says yes in many words, in pieces",
             sent,
@@ -177,6 +198,16 @@ fn rows() -> Vec<Row> {
             |connection, request| {
                 connection.wait_for_more();
                 let _ = connection.send(CONTINUE);
+                take(connection, request);
+            },
+        ),
+        // As a hub behind Tinyproxy does.
+        silent(
+            "says yes in many words when it begins to come",
+            sent,
+            |connection, request| {
+                connection.wait_for_more();
+                let _ = connection.send(WORDY_CONTINUE);
                 take(connection, request);
             },
         ),
@@ -379,7 +410,7 @@ fn measure(
         let rest = Arc::clone(&rest);
         move |connection| {
             while let Ok(mut request) = connection.read_head() {
-                if is_version(connection, &request) {
+                if is_aside(connection, &request) {
                     continue;
                 }
                 assert_eq!(request.header("expect"), Some("100-continue"));

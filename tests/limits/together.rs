@@ -11,9 +11,7 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::scripted::response;
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{
-    Fed, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, is_version, line,
-};
+use crate::scene::{Fed, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, is_aside, line};
 use crate::timing::assert_not_late;
 
 /// Writes, data without end or nothing, and gives the error of the writer in the end.
@@ -234,7 +232,7 @@ fn following_ends_in_time() {
                         let (reached, over) = (Arc::clone(&reached), Arc::clone(&over));
                         move |connection| {
                             while let Ok(request) = connection.read_head() {
-                                if is_version(connection, &request) {
+                                if is_aside(connection, &request) {
                                     continue;
                                 }
                                 if connection.index() == 0 {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -230,6 +231,17 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
             "the proxy <proxy> does not accept the user name and the password of its URL (407), or wants them in another way than Basic",
         ),
         (
+            "Tinyproxy's 401",
+            |_, client| {
+                let _ = client.send(
+                    b"HTTP/1.0 401 Unauthorized\r\nServer: tinyproxy/1.11.1\r\n\
+                      Content-Type: text/html\r\nConnection: close\r\n\r\n<html>",
+                );
+            },
+            refused(401),
+            "the proxy <proxy> does not accept the user name and the password of its URL (401), or wants them in another way than Basic",
+        ),
+        (
             "403",
             |_, client| {
                 let _ = client.send(b"HTTP/1.1 403 No\r\n\r\n");
@@ -379,7 +391,7 @@ fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
     });
 }
 
-/// What comes instead of a response of an `http` hub, and what is said of it.
+/// Responses that come instead of one of an `http` hub, and the words for them.
 #[test]
 fn a_proxy_that_refuses_a_request_is_told() {
     within("calls", || {
@@ -407,7 +419,7 @@ fn a_proxy_that_refuses_a_request_is_told() {
                 }
             }
         }
-        let refuses = refusals().remove(2).1;
+        let refuses = refusals().remove(3).1;
         let proxy = ForwardProxy::scripted(refuses);
         let host = through(&proxy, "http://hub.invalid:8000/api/v1")
             .build()
@@ -425,6 +437,37 @@ fn a_proxy_that_refuses_a_request_is_told() {
         let error = host.version().unwrap_err();
         may_be_passed_on("a question", &error, &proxy.url());
         assert_eq!(error.attempt_count(), 3, "{error:?}");
+    });
+}
+
+/// A proxy that gets no response from a hub may get one later.
+#[test]
+fn follow_log_goes_on_after_a_proxy_did_not_reach_the_hub() {
+    within("following", || {
+        let asked = AtomicUsize::new(0);
+        let proxy = ForwardProxy::scripted(move |_, client| {
+            let line = match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => "{\"msg\":\"one\"}\n",
+                1 | 2 => {
+                    let _ = client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n");
+                    return;
+                }
+                _ => "{\"msg\":\"two\"}\n",
+            };
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let _ = client.send(format!("{head}{:x}\r\n{line}\r\n", line.len()));
+            if line.contains("two") {
+                let _ = client.read(&mut [0]);
+            }
+        });
+        let builder = through(&proxy, "http://hub.invalid:8000/api/v1");
+        let host = builder.hub_version("1.0.1").build().unwrap();
+        let mut log = host.follow_log().unwrap();
+        let mut next = || format!("{:?}", log.next().unwrap().unwrap());
+        assert!(next().contains("one"));
+        assert!(next().contains("Gap"));
+        assert!(next().contains("two"));
+        assert_eq!(proxy.requests().len(), 4);
     });
 }
 

@@ -4,9 +4,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::Duration;
 
 use scramjet_client_blocking::{
     ConfigError, HostClient, HostClientBuilder, Key, Package, SiProfile,
@@ -94,30 +91,4 @@ fn a_file_of_certificates_without_an_end_is_refused() {
             ("TEST_ENDLESS_CERTIFICATES", words),
         ]);
     }
-}
-
-/// Its size is checked when the folder is listed, and it may grow before it is read.
-#[test]
-fn a_package_json_that_grows_without_end_does_not_fill_the_memory() {
-    let folder = sequence("endless-manifest", &[]);
-    let path = folder.0.join("package.json");
-    let content = fs::read(&path).unwrap();
-    let (stop, stopped) = channel::<()>();
-    let swapping = thread::spawn({
-        let path = path.clone();
-        move || {
-            while stopped.recv_timeout(Duration::ZERO).is_err() {
-                let file = File::options().write(true).open(&path).unwrap();
-                file.set_len(1 << 40).unwrap();
-                file.set_len(content.len().try_into().unwrap()).unwrap();
-            }
-        }
-    });
-    for _ in 0..200 {
-        // An error or not, but in time.
-        let dir = folder.0.clone();
-        let _ = within("packing", move || Package::from_dir(dir).map(drop));
-    }
-    stop.send(()).unwrap();
-    swapping.join().unwrap();
 }

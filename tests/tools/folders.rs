@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use scramjet_client_blocking::{EntryKind, PackError, PackOptions, Package};
+use scramjet_client_blocking::{EntryKind, PackEntry, PackError, PackOptions, Package};
 
 use crate::folder::{add, bytes_of, paths, sequence, unpacked};
 use crate::helpers::{Folder, in_child_of, within};
@@ -221,5 +221,33 @@ fn followed_links_to_nothing_or_to_a_device_are_refused() {
         let text = followed(&folder.0.join("app")).unwrap_err().to_string();
         assert!(text.contains(says), "{target}: {text}");
         fs::remove_file(&link).unwrap();
+    }
+}
+
+#[test]
+fn links_that_leave_their_folder_and_come_back_are_packed_as_what_they_lead_to_if_asked_for() {
+    let folder = workspace("back");
+    let app = folder.0.join("app");
+    symlink("../app/index.js", app.join("back.js")).unwrap();
+    symlink("../../app/node_modules/dep", app.join("node_modules/back")).unwrap();
+    symlink("../lib/index.js", folder.0.join("lib/back.js")).unwrap();
+    // Through a link that is outside.
+    symlink("app/index.js", folder.0.join("hop.js")).unwrap();
+    symlink("../hop.js", app.join("hop.js")).unwrap();
+
+    let text = Package::from_dir(&app).unwrap_err().to_string();
+    assert!(text.contains("follow_outside_links is not set"), "{text}");
+    let package = followed(&app).unwrap();
+    let is_file = |entry: &PackEntry| matches!(entry.kind, EntryKind::File { .. });
+    assert!(package.entries().all(is_file), "{:?}", paths(&package));
+    let archive = unpacked(&bytes_of(&package));
+    for (at, content) in [
+        ("back.js", "require('@o/lib');"),
+        ("hop.js", "require('@o/lib');"),
+        ("node_modules/@o/lib/back.js", "module.exports = 1;"),
+        ("node_modules/back/index.js", "."),
+    ] {
+        let entry = archive.iter().find(|entry| entry.path == Path::new(at));
+        assert_eq!(entry.unwrap().content, content.as_bytes(), "{at}");
     }
 }

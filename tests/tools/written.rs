@@ -3,20 +3,29 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::{env, thread};
 
 use scramjet_client_blocking::{Change, HostClient, Key, PackError, Package};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::folder::{add, paths, sequence};
-use crate::helpers::{Folder, serving, within};
+use crate::folder::{Unpacked, add, paths, sequence, unpacked};
+use crate::helpers::{Folder, Mailbox, serving, within};
 
 /// A hub that takes everything, and always has the same sequence.
 fn taking() -> ScriptedServer {
-    serving(|request: &ReceivedRequest| {
+    taking_to(|_| ())
+}
+
+/// The same, and hands on each package that it has received.
+fn taking_to(package: impl Fn(&[u8]) + Send + Sync + 'static) -> ScriptedServer {
+    serving(move |request: &ReceivedRequest| {
+        if request.method == "POST" {
+            package(&request.body);
+        }
         let body: &[u8] = if request.target.ends_with("/version") {
             br#"{"version":"0.18.7"}"#
         } else {
@@ -76,7 +85,11 @@ fn a_state_file_that_is_a_link_is_followed() {
 
 #[test]
 fn a_link_to_the_state_file_is_no_part_of_the_package() {
-    let hub = taking();
+    let received = Mailbox::new();
+    let hub = taking_to({
+        let received = Arc::clone(&received);
+        move |package| received.put(unpacked(package))
+    });
     let host = HostClient::new(hub.url()).unwrap();
     let folder = sequence(
         "linked-state-inside",
@@ -84,13 +97,20 @@ fn a_link_to_the_state_file_is_no_part_of_the_package() {
     );
     let link = folder.0.join("deployed.json");
     symlink("var/real.json", &link).unwrap();
-    for change in [Change::Created, Change::Unchanged, Change::Unchanged] {
+    let deploy = || {
         let package = Package::from_dir(&folder.0).unwrap();
-        let deployed = host
-            .deploy_if_changed(&package, &Key::new("x", &link))
-            .unwrap();
-        assert_eq!(deployed.change, change);
-    }
+        let deployed = host.deploy_if_changed(&package, &Key::new("x", &link));
+        let change = deployed.unwrap().change;
+        let sent = received.try_take();
+        let paths = |archive: Vec<Unpacked>| archive.into_iter().map(|entry| entry.path).collect();
+        (change, sent.map_or_else(Vec::new, paths))
+    };
+    let packed = ["index.js", "package.json"].map(PathBuf::from);
+    assert_eq!(deploy(), (Change::Created, packed.to_vec()));
+    // The file has changed, and its lock is there.
+    assert_eq!(deploy(), (Change::Unchanged, vec![]));
+    add(&folder, &[("index.js", "changed")]);
+    assert_eq!(deploy(), (Change::Updated, packed.to_vec()));
 }
 
 #[test]
@@ -123,6 +143,15 @@ fn a_package_is_written_through_a_link_and_never_over_a_device() {
     assert_eq!(names(&out.0), ["link.tar.gz", "pipe", "real.tar.gz"]);
 }
 
+/// A process that is killed at the end of a test, also if the test fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).unwrap();
+    }
+}
+
 /// A run that writes a package, and is killed in the midst of it.
 #[test]
 fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
@@ -152,19 +181,29 @@ fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
         .unwrap()
         .set_len(200 << 20)
         .unwrap();
-    let mut writer = Command::new(env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture"])
-        .env("TEST_WRITTEN_DIR", &folder.0)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut writer = Killed(
+        Command::new(env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture"])
+            .env("TEST_WRITTEN_DIR", &folder.0)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
     let temporary = || {
         let mut names = names(&folder.0.join("out"));
         names.retain(|name| !foreign.contains(name) && name != "package.tar.gz");
         names
     };
     while temporary().is_empty() {
-        assert!(writer.try_wait().unwrap().is_none(), "it was too quick");
+        assert!(writer.0.try_wait().unwrap().is_none(), "it was too quick");
+        thread::yield_now();
+    }
+    // Stopped, so that it is surely writing.
+    let id = writer.0.id().to_string();
+    let stop = Command::new("kill").args(["-STOP", &id]).status();
+    assert!(stop.unwrap().success());
+    let state = || fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    while !state().contains(") T ") {
         thread::yield_now();
     }
     fs::remove_file(folder.0.join("sequence/large")).unwrap();
@@ -174,20 +213,11 @@ fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
             .write_to(folder.0.join("out/package.tar.gz"))
             .unwrap()
     };
-    // Stopped, so that it is surely writing.
-    let signal = |name: &str| {
-        let status = Command::new("kill")
-            .args([name, &writer.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
-    };
-    signal("-STOP");
     let left = temporary();
     assert_eq!(left.len(), 1);
     write();
     assert_eq!(temporary(), left, "the file of a run that lives");
-    writer.kill().unwrap();
-    writer.wait().unwrap();
+    drop(writer);
     assert_eq!(temporary(), left);
     write();
     assert_eq!(temporary(), [""; 0]);

@@ -66,7 +66,7 @@ fn talk(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
     let deployment = host.deploy(package::sequence("acts"))?;
     for name in ["one", "two", "three"] {
         let log = |text| json!({ "log": format!("{name} {text}") });
-        let wait = json!({ "wait": 300 });
+        let wait = json!({ "wait": 600 });
         let steps =
             json!([log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }]);
         let options = StartOptions::new().app_config(json!({ "steps": steps }));

@@ -26,10 +26,10 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
-/// How often the hub is asked.
+/// The time between two questions to the hub.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How many lines of each log are kept.
+/// The number of lines that are kept of each log.
 const KEPT: usize = 200;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -1,3 +1,5 @@
+mod hints;
+
 use std::any::Any;
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -8,9 +10,9 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::{self, Patience};
 use scramjet_client_core::{
-    ApiError, BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion,
-    HubVersion, InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy,
-    Single, Streamed,
+    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
+    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
+    Streamed,
 };
 
 use crate::call::Call;
@@ -30,9 +32,6 @@ pub(crate) struct Client {
     /// The instance that the handle stands for, if it belongs to a pool.
     pub(crate) life: Option<Life>,
 }
-
-/// The path of a hub's API.
-const API_PATH: &str = "/api/v1";
 
 /// Whether an instance is known to have ended. Clones are the same.
 #[derive(Clone)]
@@ -145,31 +144,10 @@ impl Client {
     /// likely reason to the error.
     pub(crate) fn explain(&self, error: Error) -> Error {
         self.notice(&error);
-        if self.may_lack_base_path(&error) {
-            return error.hinting("is the base path (/api/v1) missing?");
+        match self.hint(&error) {
+            Some(hint) => error.hinting(hint),
+            None => error,
         }
-        error
-    }
-
-    /// Whether nothing is found because the base URL may be that of the server, and not of its API.
-    fn may_lack_base_path(&self, error: &Error) -> bool {
-        let (_, address) = self.base_url().split_once("://").unwrap_or_default();
-        let path = address.find('/').and_then(|at| address.get(at..));
-        let is_suspect = match path {
-            None => true,
-            Some(path) => error.operation() == Some(GetVersion::NAME) && !path.ends_with(API_PATH),
-        };
-        // A hub that has told its version is at the right place, and so is one that knows the route
-        // and says what was not found.
-        let has_told_version =
-            self.endpoint.assumed.dialect().is_none() && self.endpoint.told.get().is_some();
-        let knows_route =
-            |refusal: &ApiError| refusal.is_from_hub() && !refusal.body.trim_ascii().is_empty();
-        is_suspect
-            && !has_told_version
-            && error
-                .api()
-                .is_some_and(|refusal| refusal.is_not_found() && !knows_route(refusal))
     }
 
     /// Tells the pool of the instance, if there is one, of its end.

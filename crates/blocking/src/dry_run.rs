@@ -12,9 +12,10 @@ macro_rules! dry_run {
     ($handle:ident: $($client:ident).+) => {
         /// Requests that are not sent.
         impl $handle {
-            /// What this handle would send for an operation, to look at or to print as a command of
-            /// `curl`. Nothing is sent. Values that may be secrets are hidden: headers always, and
-            /// the body until [`with_values`](DryRun::with_values).
+            /// Builds the request that this handle would send for an operation, to look at or to
+            /// print as a command of `curl`. Nothing is sent. Values that may be secrets are
+            /// hidden: headers that you have set always, and values in the body unless
+            /// [`with_values`](DryRun::with_values) shows them.
             ///
             /// The operation of a method is named in its documentation by method and path, and is a struct in [`core`](crate::core):
             /// [`start`](crate::SequenceClient::start) sends a [`StartSequence`](crate::core::StartSequence), for example.

@@ -21,8 +21,8 @@ use crate::flow_driver::Driver;
 /// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::Items).
 ///
 /// A silence is looked into, because a link may be dead without a word: after 2 seconds the hub is
-/// asked for the state of the instance, and after 15 seconds for its version if the stream is the log
-/// of a hub or a topic. If it does not answer, the stream is opened again.
+/// asked for the state of the instance, and after 15 seconds for its version if the stream is the
+/// log of a hub or a topic. If it does not answer, the stream is opened again.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -71,8 +71,8 @@ impl<F, T> Following<F>
 where
     F: Flow<Output = Result<flow::Followed<T>, FlowError>>,
 {
-    /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it back
-    /// until something is written.
+    /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it
+    /// back until something is written.
     fn start(client: &Client, about: Call, flow: F) -> Result<Self, Error> {
         let mut driver = Driver::new(client, about, flow)?;
         while !matches!(driver.next()?, flow::Followed::Opened) {}
@@ -133,8 +133,8 @@ impl Follow<Chunks> {
         self.decode(TextLines::default)
     }
 
-    /// Its lines as values, like [`ByteStream::json_lines`](crate::ByteStream::json_lines). A line in
-    /// which the connection was lost does not come.
+    /// Its lines as values, like [`ByteStream::json_lines`](crate::ByteStream::json_lines). A line
+    /// in which the connection was lost does not come.
     #[must_use]
     pub fn json_lines<T: DeserializeOwned + 'static>(self) -> Follow<JsonLines<T>> {
         self.decode(JsonLines::default)
@@ -170,8 +170,8 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 ///
 /// [`HostClient::follow_logs`](crate::HostClient::follow_logs) follows all instances of a hub, also
 /// those that are started later. It does not end.
-/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given ones, and ends
-/// when all of them have ended.
+/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given ones, and
+/// ends when all of them have ended.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -193,26 +193,26 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// - A hub since 0.27.0 gives all readers the whole history, up to some MB. That includes lines of
 ///   instances that have ended; [`follow_logs`](crate::HostClient::follow_logs) has them, too.
 /// - An older hub keeps the log of an instance only while nobody reads it, and gives it once. If
-///   there are several readers, new lines go to all of them. When the instance has ended, its log is
-///   gone.
+///   there are several readers, new lines go to all of them. When the instance has ended, its log
+///   is gone.
 ///
 /// # Order
 /// Lines come as the hub sends them. Those of an instance's process and those of the hub about it
-/// may change places within some milliseconds. Between instances on a hub before 0.27.0, there is no
-/// order; compare `time_ms`.
+/// may change places within some milliseconds. Between instances on a hub before 0.27.0, there is
+/// no order; compare `time_ms`.
 ///
 /// # Ends and gaps
 /// A lost connection is a [`Gap`], and the streams are opened again; lines that come again are left
-/// out. On a hub before 0.27.0, each instance has a stream of its own, so that an outage makes a gap
-/// for each of them, with its id.
+/// out. On a hub before 0.27.0, each instance has a stream of its own, so that an outage makes a
+/// gap for each of them, with its id.
 ///
 /// The end of an instance is noticed within a second. On a hub since 0.27.0, another second passes
 /// until its lines are surely complete, or up to 6 if other instances write all the time. The
 /// instances of a hub that was restarted have ended.
 ///
 /// The handle's deadline bounds the whole, and its token ends it. An idle timeout is an error if no
-/// line has come for so long, and the next call goes on. Refusals are errors and the end. A line that
-/// cannot be read is an error of its own.
+/// line has come for so long, and the next call goes on. Refusals are errors and the end. A line
+/// that cannot be read is an error of its own.
 ///
 /// # Costs
 /// | hub | connections and threads | requests |
@@ -225,8 +225,8 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// be seen at all.
 ///
 /// The first call returns when all streams are open, or after a second if some are not. Afterwards,
-/// requests are sent and instances found only during a call of `next`. If nobody calls it, the hub is
-/// held up after some buffers, and with it other readers of the same logs.
+/// requests are sent and instances found only during a call of `next`. If nobody calls it, the hub
+/// is held up after some buffers, and with it other readers of the same logs.
 pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {

@@ -137,7 +137,8 @@ impl PackOptions {
     }
 
     /// Packs files and folders outside of the folder if a symbolic link leads to them, in the place
-    /// of the link. By default, such a link is an error.
+    /// of the link, also if the link leaves the folder and comes back. By default, such a link is an
+    /// error.
     ///
     /// This is for workspaces of npm and others, which link the packages of the workspace into
     /// `node_modules`. A package that is packed in this way finds only dependencies that are in its

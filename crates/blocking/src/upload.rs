@@ -227,7 +227,7 @@ fn gzip(
         [first, second, ..] => format!("it begins with {first:02x} {second:02x}"),
     };
     let text = format!(
-        "the package is not gzip-compressed: {begins}, a gzip file with 1f 8b; \
+        "the package is not gzip-compressed: {begins}, but a gzip file begins with 1f 8b; \
          send a .tar.gz, as `tar -czf` makes it"
     );
     Err(io::Error::new(io::ErrorKind::InvalidData, text))

@@ -234,6 +234,8 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     } else if given.contains(":///") {
         // To the parser, the first segment of the path is the host then.
         "its host is missing"
+    } else if matches!(url.host_str(), Some("http" | "https")) && url.path().starts_with("//") {
+        "it has http:// (or https://) twice"
     } else if url
         .as_str()
         .parse()
@@ -263,11 +265,11 @@ fn unparsable(given: &str, source: url::ParseError) -> String {
     };
     if given.is_empty() {
         "it is empty; a hub's address looks like http://localhost:8000/api/v1".into()
-    } else if given.starts_with(['"', '\'']) {
-        "it is in quotes".into()
+    } else if let Some(first) = before_scheme(given) {
+        format!("it begins with {first:?}, and not with http:// or https://")
     } else if source == url::ParseError::RelativeUrlWithoutBase {
         NO_SCHEME.into()
-    } else if place.starts_with('[') && place.contains('%') {
+    } else if place.contains('%') && place.matches(':').count() > 1 {
         "its IPv6 address has a zone (%…), which is not supported; \
          use an address without one, or a name for it"
             .into()
@@ -276,6 +278,17 @@ fn unparsable(given: &str, source: url::ParseError) -> String {
     } else {
         format!("{source}; a hub's address looks like http://localhost:8000/api/v1")
     }
+}
+
+/// Returns the first character of what stands before the scheme, for example a quote.
+fn before_scheme(given: &str) -> Option<char> {
+    let (before, _) = given
+        .split_once("http://")
+        .or_else(|| given.split_once("https://"))?;
+    before
+        .chars()
+        .next()
+        .filter(|first| !first.is_alphanumeric())
 }
 
 fn refusal(given: &str, problem: &str) -> RequestError {
@@ -337,8 +350,20 @@ mod tests {
             ("/api/v1", "missing http://"),
             ("", "it is empty"),
             (" ", "it is empty"),
-            ("\"http://localhost:8000/api/v1\"", "it is in quotes"),
-            ("'http://localhost:8000/api/v1'", "it is in quotes"),
+            (
+                "\"http://localhost:8000/api/v1\"",
+                "begins with '\"', and not with http://",
+            ),
+            ("'http://localhost/api/v1'", r"begins with '\'', and not"),
+            ("“https://localhost/api/v1”", "begins with '“', and not"),
+            ("<http://localhost/api/v1>", "begins with '<', and not"),
+            (
+                "\u{feff}http://localhost/api/v1",
+                r"begins with '\u{feff}', and not with http://",
+            ),
+            ("http://http://localhost:8000/api/v1", "twice"),
+            ("https://http://localhost:8000/api/v1", "twice"),
+            ("http://https://localhost", "twice"),
             ("ftp://example.com/", "its scheme is neither"),
             ("unix:/run/hub", "its scheme is neither"),
             ("http://", "empty host"),
@@ -346,6 +371,7 @@ mod tests {
             ("http://[fe80::1%25eth0]:8000", "a zone (%…), which is not"),
             ("http://[fe80::1%eth0]:8000/api/v1", "a zone (%…)"),
             ("http://user:secret@[fe80::1%25eth0]", "a zone (%…)"),
+            ("http://fe80::1%eth0:8000/api/v1", "a zone (%…)"),
             ("http://::1:8000/api/v1", "needs brackets"),
             ("http://fe80::1/api/v1", "needs brackets"),
             ("http://localhost:8000:8000/", "invalid port number"),

@@ -15,6 +15,7 @@ use alloc::string::String;
 use core::str::Utf8Error;
 
 use crate::Version;
+use crate::headers::Encoding;
 
 /// Why a request was not built. Nothing has been sent.
 #[derive(Debug, thiserror::Error)]
@@ -187,13 +188,15 @@ pub enum ReplyError {
 
     /// The body is compressed, although the request did not ask for that. It was not read.
     #[error(
-        "the response has Content-Encoding: {}, which nobody asked for and this client does not \
-         decode; turn off compression in the proxy in front of the hub",
+        "the response has {header}: {}, which nobody asked for and this client does not decode; \
+         turn off compression in the proxy in front of the hub",
         said(.encoding).unwrap_or_default()
     )]
     #[non_exhaustive]
     Encoded {
-        /// The value of the header `Content-Encoding`, for example `gzip`.
+        /// `Content-Encoding` or `Transfer-Encoding`.
+        header: &'static str,
+        /// The value of this header, for example `gzip`.
         encoding: String,
     },
 
@@ -206,6 +209,15 @@ pub enum ReplyError {
         /// How many were announced, where a length was.
         expected: Option<u64>,
     },
+}
+
+impl From<Encoding> for ReplyError {
+    fn from(Encoding { header, value }: Encoding) -> Self {
+        Self::Encoded {
+            header,
+            encoding: value,
+        }
+    }
 }
 
 impl ReplyError {

@@ -29,18 +29,33 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     }
 }
 
-/// The encoding of a response's body, if it has another than `identity`: requests ask for none.
-pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(header::CONTENT_ENCODING).iter();
-    let values: Vec<_> = values
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
-    let is_identity = |coding: &str| {
-        let coding = coding.trim();
-        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
-    };
-    let all = values.join(", ");
-    (!all.split(',').all(is_identity)).then_some(all)
+/// The encoding of a response's body, which no request asks for.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    /// The header that says so.
+    pub(crate) header: &'static str,
+    /// Its value.
+    pub(crate) value: String,
+}
+
+impl Encoding {
+    /// `None` if the body can be read as it is, apart from its chunks.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let of = |header, plain: &[&str]| {
+            let values = headers.get_all(header).iter();
+            let values: Vec<_> = values
+                .map(|value| String::from_utf8_lossy(value.as_bytes()))
+                .collect();
+            let is_plain = |coding: &str| {
+                let coding = coding.trim();
+                coding.is_empty() || plain.iter().any(|plain| coding.eq_ignore_ascii_case(plain))
+            };
+            let value = values.join(", ");
+            (!value.split(',').all(is_plain)).then_some(Self { header, value })
+        };
+        of("Content-Encoding", &["identity"])
+            .or_else(|| of("Transfer-Encoding", &["identity", "chunked"]))
+    }
 }
 
 /// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value; and what is not ASCII

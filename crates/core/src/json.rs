@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Parses JSON as JavaScript writes it.
 ///
@@ -11,6 +11,16 @@ use serde::de::DeserializeOwned;
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text).or_else(|error| match replace_lone_surrogates(text) {
         Some(text) => serde_json::from_str(&text),
+        None => Err(error),
+    })
+}
+
+/// Like [`parse`], for a response with values that users of a hub have nested as deep as they like.
+/// If they are nested deeper than the parser goes, those that are too deep become `null`, so that one
+/// instance does not hide all others in a list.
+pub(crate) fn parse_cut<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    parse(text).or_else(|error| match cut_deep_values(text) {
+        Some(text) => parse(&text).map_err(|_| error),
         None => Err(error),
     })
 }
@@ -45,6 +55,43 @@ fn replace_lone_surrogates(text: &str) -> Option<String> {
     }
     replaced.push_str(text.get(copied..)?);
     (copied > 0).then_some(replaced)
+}
+
+/// The number of arrays and objects that the parser reads within each other.
+const MAX_DEPTH: usize = 127;
+
+/// Replaces the arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. `None` if
+/// there are none, or the text is not JSON.
+#[cold]
+fn cut_deep_values(text: &str) -> Option<String> {
+    // Not a recursion: values that are ignored may be nested as deep as they like.
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    let (mut cut, mut copied) = (String::new(), 0);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                if depth == MAX_DEPTH {
+                    cut.push_str(text.get(copied..at)?);
+                    cut.push_str("null");
+                }
+                depth += 1;
+            }
+            b']' | b'}' => {
+                depth -= 1;
+                if depth == MAX_DEPTH {
+                    copied = at + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    cut.push_str(text.get(copied..)?);
+    (copied > 0).then_some(cut)
 }
 
 #[cfg(test)]
@@ -113,5 +160,34 @@ mod tests {
         assert_eq!(value, Some(serde_json::json!({ "a": 2 })));
         let text = r#"{"version":"1","version":"2"}"#;
         assert!(parse::<crate::HubVersion>(text).is_err());
+    }
+
+    #[test]
+    fn values_that_are_nested_too_deep_become_null() {
+        let nested = |depth: usize, inner: &str| {
+            let (open, close) = (r#"{"a":["#.repeat(depth / 2), "]}".repeat(depth / 2));
+            alloc::format!("{open}{inner}{close}")
+        };
+        // 126 deep, and one more.
+        let cut = nested(126, r#"[1,"\"[[\\",null,null,2]"#);
+        for inner in [
+            r#"[1,"\"[[\\",[2,[3]],{"b":"]}","c":{}},2]"#,
+            r#"[1,"\"[[\\",[],{},2]"#,
+            r#"[1,"\"[[\\",null,[[[["\ud83d"]]]],2]"#,
+        ] {
+            let text = nested(126, inner);
+            assert!(parse::<Value>(&text).is_err(), "{text}");
+            let value = parse_cut::<Value>(&text).ok();
+            assert_eq!(value, parse::<Value>(&cut).ok(), "{text}");
+            assert!(value.is_some());
+        }
+        assert!(parse_cut::<Value>(&nested(100_000, "")).is_ok());
+        // The error of what was sent stays.
+        for text in [nested(200, "1x"), nested(200, "") + "]", nested(200, "\"]")] {
+            let message = |error: serde_json::Error| alloc::string::ToString::to_string(&error);
+            let error = parse_cut::<Value>(&text).map_err(message);
+            assert_eq!(error, parse::<Value>(&text).map_err(message));
+            assert!(error.is_err(), "{text}");
+        }
     }
 }

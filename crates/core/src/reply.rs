@@ -5,7 +5,7 @@ use core::fmt;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::headers::content_encoding;
+use crate::headers::Encoding;
 use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 
 /// The reading half of one exchange: a head was received, the bytes of the body are pushed in, items are pulled out.
@@ -20,8 +20,8 @@ pub struct Reply<D> {
 enum Reading<D> {
     Success(D),
     Refusal(Box<Refusal>),
-    /// The body has this content encoding, and is not read.
-    Encoded(String),
+    /// The body has this encoding, and is not read.
+    Encoded(Encoding),
     Over,
 }
 
@@ -62,7 +62,7 @@ impl<D: Decode> Reply<D> {
         correct: fn(ApiError) -> ApiError,
     ) -> Self {
         let length = BodyLength::new(status, headers);
-        let encoding = content_encoding(headers).filter(|_| length.announced() != Some(0));
+        let encoding = Encoding::of(headers).filter(|_| length.announced() != Some(0));
         let reading = match encoding {
             _ if !status.is_success() => {
                 Reading::Refusal(Refusal::new(status, reason, headers, correct))
@@ -135,7 +135,7 @@ impl<D: Decode> Reply<D> {
     pub fn cut_off(&mut self) -> ReplyError {
         match core::mem::replace(&mut self.reading, Reading::Over) {
             Reading::Refusal(refusal) => refusal.into_error(),
-            Reading::Encoded(encoding) => ReplyError::Encoded { encoding },
+            Reading::Encoded(encoding) => encoding.into(),
             Reading::Success(_) | Reading::Over => self.length.cut_off(),
         }
     }

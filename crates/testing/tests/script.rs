@@ -188,6 +188,11 @@ answers POST sequence/s/start
   These client calls make it, each with all of its requests:
     version, wait_ready, dialect: GET version
     follow_log of a host: GET log, GET version (after a silence)
+    follow_logs: GET log (since 0.27.0), GET version (after a silence, since 0.27.0), \
+GET instances (before 0.27.0), GET instance/:id/log (before 0.27.0)
+    follow_logs_of: GET instances, GET instance/:id (if the list does not have it), \
+GET log (since 0.27.0), GET version (after a silence, since 0.27.0), \
+GET instance/:id/log (before 0.27.0)
   Many other calls make it if the client does not know the version of the hub. \
 HostClientBuilder::hub_version sets it.
   This request came 3 times.";

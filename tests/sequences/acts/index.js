@@ -5,6 +5,7 @@
 // {"wait": ms}                     does nothing for so long
 // {"emit": name, "data": any}      emits an event, without data where there is none
 // {"flood": n, "emit": name}       emits that event n times as fast as it can, with the numbers from 1 as its data
+// {"every": ms, "emit": name}      emits that event again and again
 // {"on": name, "emit": other}      from now on, answers every event of the first name with one of the other, with the same data
 // {"log": text}                    writes to its log
 // {"print": text}                  writes to its output
@@ -23,6 +24,7 @@ module.exports = function () {
 
     const act = (step) => {
         if (step.flood) for (let n = 1; n <= step.flood; n++) this.emit(step.emit, n);
+        else if (step.every) setInterval(() => this.emit(step.emit, step.every), step.every);
         else if (step.on) this.on(step.on, (data) => this.emit(step.emit, data));
         else if (step.emit) this.emit(step.emit, step.data);
         else if (step.log) this.logger.info(step.log);

@@ -49,7 +49,7 @@ const LOADING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// How the run has ended.
+    /// The end of the run.
     pub ended: Ended,
     /// What the sequence returned.
     pub output: Vec<u8>,

@@ -208,7 +208,7 @@ impl Error {
             .is_some_and(|request| request.idempotent)
     }
 
-    /// How long to wait before the next attempt, if the response says so (`Retry-After`). If it
+    /// The time to wait before the next attempt, if the response says so (`Retry-After`). If it
     /// names a time and has no `Date`, this is the time until then by the clock of this machine.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -194,7 +194,7 @@ pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, E
     Ok(ended)
 }
 
-/// How long the hub has to tell why a stream was lost.
+/// The time that the hub has to tell why a stream was lost.
 const LOSS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Finds the reason if a stream of an instance was lost: the instance has ended, or the hub is gone. Otherwise the error stays as it is.

@@ -209,7 +209,7 @@ impl Ignored {
             && self.asked(rules, path, name, false) != Some(false)
     }
 
-    /// What the user's rules say.
+    /// The verdict of the user's rules.
     fn asked(&self, rules: &[Rules], path: &str, name: &str, is_folder: bool) -> Option<bool> {
         [&self.options]
             .into_iter()

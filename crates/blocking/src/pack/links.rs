@@ -8,7 +8,7 @@ use super::{EntryKind, PackError};
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;
 
-pub(crate) const CIRCLE: &str = "it leads in a circle";
+pub(crate) const CIRCLE: &str = "it leads in a circle, or through more than 40 links";
 
 const OUTSIDE: &str = "it leads out of the folder";
 

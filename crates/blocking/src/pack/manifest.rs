@@ -155,3 +155,34 @@ fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
         Runner::JavaScript
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::{env, io, process};
+
+    use super::super::{PackOptions, walk};
+    use super::*;
+
+    #[test]
+    fn a_package_json_that_has_grown_since_it_was_listed_is_not_read_further() {
+        let root = env::temp_dir().join(format!("scramjet-manifest-{}", process::id()));
+        let write = || {
+            fs::create_dir_all(&root)?;
+            fs::write(root.join("index.js"), "")?;
+            fs::write(root.join(FILE), r#"{"main":"index.js"}"#)?;
+            let found = walk::walk(&root, &PackOptions::new())?;
+            let read = |found| Manifest::read(&root, found).map(|manifest| manifest.main);
+            let before = read(&found)?;
+            let file = File::options().append(true).open(root.join(FILE))?;
+            file.set_len(LARGEST + 1)?;
+            Ok::<_, io::Error>((before, read(&found)))
+        };
+        let result = write();
+        let _ = fs::remove_dir_all(&root);
+        let (before, after) = result.unwrap_or_else(|error| unreachable!("{error:?}"));
+        assert_eq!(before, "index.js");
+        let text = format!("{:?}", after.err());
+        assert!(text.contains("it is longer than 1 MiB"), "{text}");
+    }
+}

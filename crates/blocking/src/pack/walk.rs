@@ -27,7 +27,7 @@ struct Folder {
     disk: PathBuf,
     /// Its path in the package, with a slash at the end; empty for the root.
     base: String,
-    /// How many of `Walk::rules` are those of the folders above it.
+    /// The number of `Walk::rules` that are those of the folders above it.
     rules: usize,
     /// The link that was followed to it, or to a folder above it.
     followed: Option<Arc<Followed>>,
@@ -212,10 +212,10 @@ impl Walk<'_> {
             Some(followed) => followed.target.clone(),
             None => canonical(self.root)?,
         };
-        if leads_to.starts_with(&within) && !is_absolute(target) {
+        let from = canonical(&folder.disk)?;
+        if leads_to.starts_with(&within) && stays_within(&within, &from, target) {
             return Ok(None);
         }
-        let from = canonical(&folder.disk)?;
         let mut earlier = folder.followed.as_ref();
         let mut is_circle = from.starts_with(&leads_to);
         while let Some(followed) = earlier {
@@ -302,6 +302,26 @@ impl Walk<'_> {
             .map(|(top, _)| top.to_owned())
             .unwrap_or_default()
     }
+}
+
+/// Checks if a target never leaves the folder `within`, seen from `from`. A link that leads out of
+/// the folder and back leads elsewhere once the package is unpacked.
+fn stays_within(within: &Path, from: &Path, target: &str) -> bool {
+    let mut depth = from
+        .strip_prefix(within)
+        .map_or(0, |below| below.components().count());
+    !is_absolute(target)
+        && target.split('/').all(|step| {
+            match step {
+                "" | "." => {}
+                ".." => match depth.checked_sub(1) {
+                    Some(above) => depth = above,
+                    None => return false,
+                },
+                _ => depth += 1,
+            }
+            true
+        })
 }
 
 /// The only one of a file's permissions that is kept. Windows does not know it.

@@ -1,5 +1,4 @@
 use alloc::vec::Vec;
-use core::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
@@ -8,13 +7,15 @@ use crate::{Decode, ReplyError, Single, Step, json};
 /// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
 ///
 /// It is read as JavaScript writes it: half of a surrogate pair becomes U+FFFD, and of a member that
-/// comes twice the last one counts. These are errors ([`ReplyError::Body`]): a number beyond the
-/// range of `f64` such as `1e400`, which JavaScript never writes; arrays and objects nested 128 deep
-/// or deeper; and a member twice that the type of the value names.
+/// comes twice the last one counts. Arrays and objects nested 128 deep or deeper become `null`, so
+/// that one instance with such arguments does not hide all others; in an event they are an error, as
+/// in lines of JSON. These are errors ([`ReplyError::Body`]) everywhere: a number beyond the range of
+/// `f64` such as `1e400`, which JavaScript never writes; and a member twice that the type of the
+/// value names.
 pub struct Json<T> {
     body: Vec<u8>,
+    parse: fn(&str) -> serde_json::Result<T>,
     state: State,
-    value: PhantomData<fn() -> T>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,12 +33,22 @@ impl<T> Json<T> {
     pub const LIMIT: usize = 4 << 20;
 }
 
-impl<T> Default for Json<T> {
+impl<T: DeserializeOwned> Json<T> {
+    /// Fails if something is nested too deep, for data that must not be changed.
+    pub(crate) fn whole() -> Self {
+        Self {
+            parse: json::parse,
+            ..Self::default()
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Default for Json<T> {
     fn default() -> Self {
         Self {
             body: Vec::new(),
+            parse: json::parse_cut,
             state: State::Reading,
-            value: PhantomData,
         }
     }
 }
@@ -91,7 +102,7 @@ impl<T: DeserializeOwned> Decode for Json<T> {
                 } else {
                     text
                 };
-                json::parse(text)
+                (self.parse)(text)
                     .map(Step::Item)
                     .map_err(|source| ReplyError::body(source, &body))
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::message::{Words, said};
 use super::{ErrorCode, redacted};
-use crate::headers::content_encoding;
+use crate::headers::Encoding;
 use crate::{HttpDate, json};
 
 /// The other side received the request and refused it.
@@ -28,8 +28,8 @@ pub struct ApiError {
     pub message: String,
     /// The body as it came, at most [`ApiError::BODY_LIMIT`] bytes of it.
     pub body: Vec<u8>,
-    /// How long to wait before the next attempt, in seconds (`Retry-After`). If the response names a
-    /// time instead, the difference to its `Date`.
+    /// The time to wait before the next attempt, in seconds (`Retry-After`). If the response names
+    /// a time instead, the difference to its `Date`.
     pub retry_after: Option<u64>,
     /// The time of the next attempt, if `Retry-After` names one.
     pub retry_at: Option<HttpDate>,
@@ -44,7 +44,7 @@ impl ApiError {
     /// Makes sense of a refusal; `reason` is the reason phrase of the status line, which holds the only text of some refusals.
     #[must_use]
     pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
-        let words = match content_encoding(headers) {
+        let words = match Encoding::of(headers) {
             // The words are compressed.
             Some(_) => Words::default(),
             None => Words::of(status, json::parse_bytes(&body).as_ref(), &body),

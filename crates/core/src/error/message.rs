@@ -140,7 +140,7 @@ pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
 /// At most this many characters of what another side wrote go into a message.
 const MAX_MESSAGE: usize = 500;
 
-/// What another side wrote, as it goes into a message: not all of it, and escaped. `None` for nothing.
+/// The beginning of a text of another side, escaped, for a message. `None` if it is blank.
 pub(crate) fn said(text: &str) -> Option<String> {
     shortened(text, MAX_MESSAGE)
 }

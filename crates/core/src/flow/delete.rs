@@ -19,7 +19,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long the hub has to take over what is left when the caller gives up.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a deletion that is handed over is left to reach the hub, if that is near.
+/// The time that a deletion that is handed over has to reach the hub, if that is near.
 const DELIVERY_TIME: Duration = Duration::from_millis(50);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -104,7 +104,7 @@ struct Deletion {
     handing: bool,
     /// The time of the last deletion that was sent.
     asked: Duration,
-    /// How long a deletion that is left to the hub may be on its way.
+    /// The time that a deletion that is left to the hub may be on its way.
     delivery: Duration,
     /// A deletion may have been carried out.
     sent: bool,

@@ -74,7 +74,8 @@ pub enum Followed<T> {
     /// The connection was lost, and the stream is open again; or the instance was gone before its
     /// log could be read. Something may be missing here.
     Gap {
-        /// The instance whose log or events were lost; `None` if it was the log of a hub, or a topic.
+        /// The instance whose log or events were lost; `None` if it was the log of a hub, or a
+        /// topic.
         instance: Option<InstanceId>,
         /// How the connection was lost.
         error: FlowError,
@@ -90,12 +91,12 @@ pub enum Followed<T> {
 /// Follows a stream: opens it again if its connection is lost.
 ///
 /// A driver polls it again after each [`Command::Done`], for the next item, and leaves its exchange
-/// open meanwhile; it is over after [`Followed::End`] and after an error, but for an item that cannot
-/// be read ([`FlowError::Reply`] with an error of its body).
+/// open meanwhile; it is over after [`Followed::End`] and after an error, but for an item that
+/// cannot be read ([`FlowError::Reply`] with an error of its body).
 ///
 /// What is given again after a gap, because the log of a hub begins with its history, is left out.
-/// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the instance
-/// in the hub's log.
+/// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the
+/// instance in the hub's log.
 pub struct Follow<D: Decode>(Whole<Following<D>>);
 
 /// The following of one stream, as a part of a flow.
@@ -437,8 +438,8 @@ impl<D: Decode + 'static> Following<D> {
         }
     }
 
-    /// The caller has taken all that was told. While it did, there was no silence, and more may have
-    /// come to the driver.
+    /// The caller has taken all that was told. While it did, there was no silence, and more may
+    /// have come to the driver.
     pub(super) fn waits_again(&mut self, now: Duration) {
         match &mut self.state {
             State::Open(_, last, _) => *last = now,
@@ -848,13 +849,64 @@ impl Seen<LogLine> for SeenLines {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::{Dialect, Version};
 
     fn line(time: u64, instance: &str) -> LogLine {
         let line = format!(r#"{{"msg":"up","ts":{time},"Runner":{{"id":"{instance}"}}}}"#);
         serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn follow_counts_no_silence_while_its_caller_takes_its_time() {
+        let endpoint = Endpoint::new("http://hub.invalid/api/v1").unwrap();
+        let endpoint = endpoint.with_dialect(Dialect::of(Version::new(1, 0, 1)));
+        let mut flow = Follow::instance_log(endpoint, InstanceId::new("i").unwrap()).unwrap();
+        let (status, headers, reason) = (http::StatusCode::OK, &http::HeaderMap::new(), "OK");
+        let answer = |flow: &mut Follow<_>, time: u64, body: &str| {
+            let time = Duration::from_millis(time);
+            let Command::Send(send) = flow.poll(time) else {
+                panic!("nothing is asked");
+            };
+            let (id, bytes) = (send.id, body.as_bytes());
+            let head = Input::Head {
+                id,
+                status,
+                reason,
+                headers,
+            };
+            flow.handle(time, head);
+            flow.handle(time, Input::Body { id, bytes });
+            id
+        };
+        let poll = |flow: &mut Follow<_>, time: u64| flow.poll(Duration::from_millis(time));
+        let is_item = |command: &Command<Result<Followed<LogLine>, FlowError>>| {
+            matches!(command, Command::Done(Ok(Followed::Item(_))))
+        };
+        let log = answer(&mut flow, 0, "{\"msg\":\"one\"}\n");
+        assert!(matches!(
+            poll(&mut flow, 0),
+            Command::Done(Ok(Followed::Opened))
+        ));
+        assert!(is_item(&poll(&mut flow, 0)));
+        // Two seconds of silence are asked about.
+        assert!(matches!(poll(&mut flow, 10_000), Command::Wait { .. }));
+        let asked = answer(&mut flow, 12_000, r#"{"id":"i","ended":"x"}"#);
+        flow.handle(Duration::from_secs(12), Input::End { id: asked });
+        for time in [12_100, 20_000] {
+            assert!(matches!(poll(&mut flow, time), Command::Wait { .. }));
+            let bytes = b"{\"msg\":\"more\"}\n";
+            flow.handle(Duration::from_millis(time), Input::Body { id: log, bytes });
+            assert!(is_item(&poll(&mut flow, time)));
+        }
+        assert!(matches!(poll(&mut flow, 30_000), Command::Wait { .. }));
+        assert!(matches!(poll(&mut flow, 30_500), Command::Abort(_)));
+        assert!(matches!(
+            poll(&mut flow, 30_500),
+            Command::Done(Ok(Followed::End))
+        ));
     }
 
     #[test]

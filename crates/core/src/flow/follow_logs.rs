@@ -27,7 +27,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// After the end of the last instance, a silence of this length means that its lines are all there.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Other instances may leave no silence: this long without a line of one that is followed is enough.
+/// Other instances may leave no silence: this long without a line of one that is followed is
+/// enough.
 const LONGEST_ECHO: Duration = Duration::from_secs(5);
 
 /// A line of the log of an instance.
@@ -138,7 +139,8 @@ struct List {
     /// The time of the next question; `None` if there is to be none.
     next: Option<Duration>,
     asking: Option<Call<Json<Vec<InstanceInfo>>>>,
-    /// Asks for an instance that the first list did not have: its refusal says so in the hub's words.
+    /// Asks for an instance that the first list did not have: its refusal says so in the hub's
+    /// words.
     missing: Option<Call<Json<InstanceInfo>>>,
 }
 
@@ -492,7 +494,8 @@ mod tests {
             }
         }
 
-        /// The time until which it waits, in steps of a tenth of a second, with such a line in each.
+        /// The time until which it waits, in steps of a tenth of a second, with such a line in
+        /// each.
         fn ends(&mut self, from: u64, chatter: Option<&str>) -> u64 {
             let mut times = (from..from + 20_000).step_by(100);
             let ends = times.find(|&time| {

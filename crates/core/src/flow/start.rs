@@ -273,7 +273,8 @@ impl Starting {
         if let Some(refusal) = full.filter(|_| self.waits_if_full && !self.given_up) {
             let delay = refusal.retry_after.map_or(FULL_DELAY, Duration::from_secs);
             self.errors.clear();
-            self.state = State::At(now + delay.max(SHORTEST_FULL_DELAY));
+            let delay = delay.max(SHORTEST_FULL_DELAY);
+            self.state = State::At(now.saturating_add(delay));
             self.errors.push(error.of(id));
             return;
         }

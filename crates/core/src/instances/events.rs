@@ -218,7 +218,7 @@ impl Frame {
 }
 
 /// One event as a body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EventBody {
     json: Json<Value>,
     frame: Frame,
@@ -227,8 +227,17 @@ pub struct EventBody {
 impl EventBody {
     fn new(name: &EventName, dialect: Dialect) -> Self {
         Self {
-            json: Json::default(),
             frame: Frame::new(name, dialect),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for EventBody {
+    fn default() -> Self {
+        Self {
+            json: Json::whole(),
+            frame: Frame::default(),
         }
     }
 }

@@ -3,7 +3,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceInfo, Timestamp};
@@ -27,10 +27,12 @@ pub struct InstanceInfo {
     /// The configuration that it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_config: Option<Value>,
-    /// The arguments that it was started with. 0.18.7 calls them `sequenceArgs`.
+    /// The arguments that it was started with. 0.18.7 calls them `sequenceArgs`. Hubs take other
+    /// values than arrays as well, such as a text; one of those is the only item here.
     #[serde(
         default,
         alias = "sequenceArgs",
+        deserialize_with = "arguments",
         skip_serializing_if = "Option::is_none"
     )]
     pub args: Option<Vec<Value>>,
@@ -49,6 +51,14 @@ pub struct InstanceInfo {
     /// All further members: `ports`, and the topics that it `provides` and `requires`.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Value>>, D::Error> {
+    Value::deserialize(deserializer).map(|args| match args {
+        Value::Null => None,
+        Value::Array(args) => Some(args),
+        other => Some(Vec::from([other])),
+    })
 }
 
 /// Without the values of its configuration and arguments, which may be secrets.

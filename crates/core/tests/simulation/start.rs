@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use scramjet_client_core::flow::{FlowError, Patience, Readiness, StartUntilReady};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use scramjet_client_core::flow::{
+    Command, Flow, FlowError, Input, Patience, Readiness, StartUntilReady,
+};
 use scramjet_client_core::{EventName, RetryPolicy, StartOptions};
 use scramjet_client_testing::model::{Exit, Step};
 use serde_json::json;
@@ -124,4 +127,32 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             }
         }
     });
+}
+
+#[test]
+fn start_until_ready_waits_for_ever_if_a_full_hub_asks_for_longer_than_time_has() {
+    let world = World::new(0, |_| Vec::new());
+    let sequence = "a-sequence".try_into().unwrap();
+    let options = StartOptions::new();
+    let flow = StartUntilReady::new(world.endpoint(), sequence, options, (1, 2));
+    let mut flow = flow.unwrap().when_available();
+    let now = Duration::from_secs(5);
+    let Command::Send(send) = flow.poll(now) else {
+        panic!("no request")
+    };
+    let id = send.id;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::MAX));
+    let head = Input::Head {
+        id,
+        status: StatusCode::from_u16(419).unwrap(),
+        reason: "",
+        headers: &headers,
+    };
+    flow.handle(now, head);
+    flow.handle(now, Input::End { id });
+    match flow.poll(now) {
+        Command::Wait { until } => assert_eq!(until, Some(Duration::MAX)),
+        other => panic!("{other:?}"),
+    }
 }

@@ -131,7 +131,12 @@ fn dial(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpSt
         race::connect(addresses, end, limits.cancel.as_ref(), ATTEMPT_DELAY)
     });
     match stream {
-        Err(error) if error.kind() == ErrorKind::TimedOut && error.get_ref().is_none() => {
+        // Not the system's own timeout, which may come earlier.
+        Err(error)
+            if error.kind() == ErrorKind::TimedOut
+                && error.get_ref().is_none()
+                && error.raw_os_error().is_none() =>
+        {
             Err(timed_out)
         }
         stream => Ok(stream?),

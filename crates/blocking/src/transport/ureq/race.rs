@@ -9,11 +9,12 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{CancelToken, Stopped};
 
-/// How long an address has before the next one is tried as well, as RFC 8305 recommends.
+/// The time that an address has before the next one is tried as well, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the address that answers first. Each address is tried `delay` after the one before
-/// it, or as soon as that one fails; the attempts before it go on.
+/// it, or as soon as that one fails; the attempts before it go on. The delay is shorter if the time
+/// until `end` is not enough for all of them.
 ///
 /// Needs no thread. Usually it waits for one socket, with the system's `poll`. If several are
 /// pending, or the call can be cancelled, it looks at them in turn: the standard library cannot
@@ -30,6 +31,11 @@ pub(super) fn connect(
         let wake = wake.clone();
         token.on_cancel(move || wake.send(()).unwrap_or_default())
     });
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let delay = end.map_or(delay, |end| {
+        let left = end.saturating_duration_since(Instant::now());
+        delay.min(left / count)
+    });
     let mut addresses = interleave(addresses).into_iter().peekable();
     let mut pending = Vec::new();
     let mut last_error = io::Error::from(ErrorKind::NotFound);
@@ -42,9 +48,9 @@ pub(super) fn connect(
             return Err(ErrorKind::TimedOut.into());
         }
         if is_next_due || now.saturating_duration_since(started) >= delay {
+            is_next_due = false;
             if let Some(address) = addresses.next() {
                 started = now;
-                is_next_due = false;
                 let wait = match addresses.peek() {
                     _ if cancel.is_some() || !pending.is_empty() => Duration::ZERO,
                     None => left,
@@ -118,8 +124,8 @@ fn finish(socket: Socket) -> io::Result<TcpStream> {
     Ok(socket.into())
 }
 
-/// How long to pause between looks at attempts, the last of which began so long ago: a small part
-/// of that, so that connecting takes hardly longer.
+/// The pause between looks at attempts, the last of which began so long ago: a small part of that,
+/// so that connecting takes hardly longer.
 fn nap(elapsed: Duration) -> Duration {
     (elapsed / 16).clamp(Duration::from_micros(50), Duration::from_millis(10))
 }
@@ -218,6 +224,18 @@ mod tests {
     }
 
     #[test]
+    fn each_address_has_its_turn_before_the_end() -> io::Result<()> {
+        let (dead, (_listener, live)) = (Dead::listen()?, live()?);
+        let mut addresses = vec![dead.address, live];
+        addresses.extend([dead.address; 98]);
+        for token in tokens() {
+            let stream = connect(addresses.clone(), in_30_s(), token.as_ref(), NEVER)?;
+            assert_eq!(stream.peer_addr()?, live);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn an_address_that_refuses_does_not_delay_the_next_one() -> io::Result<()> {
         let (refused, dead, (_listener, live)) = (refused()?, Dead::listen()?, live()?);
         for token in tokens() {
@@ -264,6 +282,7 @@ mod tests {
             assert_eq!(kind(&[first.address], token), timed_out);
             assert_eq!(kind(&[first.address, second.address], token), timed_out);
             assert_eq!(kind(&[refused, first.address], token), timed_out);
+            assert_eq!(kind(&[first.address, refused], token), timed_out);
             assert_eq!(
                 kind(&[refused; 2], token),
                 Some(ErrorKind::ConnectionRefused)
@@ -274,14 +293,21 @@ mod tests {
 
     #[test]
     fn connecting_can_be_cancelled() -> io::Result<()> {
-        let dead = [Dead::listen()?, Dead::listen()?];
-        let all: Vec<_> = dead.iter().map(|dead| dead.address).collect();
-        for addresses in [vec![dead[0].address], all] {
+        let (first, second, refused) = (Dead::listen()?, Dead::listen()?, refused()?);
+        for addresses in [
+            vec![first.address],
+            vec![first.address, second.address],
+            // The last one fails while another is pending.
+            vec![first.address, refused],
+            vec![first.address, refused, second.address, refused],
+        ] {
             let token = CancelToken::new();
             let connecting = thread::spawn({
                 let token = token.clone();
                 move || connect(addresses, in_30_s(), Some(&token), Duration::from_millis(1))
             });
+            // Only so that the attempts are made: earlier, the first of them is cancelled.
+            thread::sleep(Duration::from_millis(20));
             token.cancel();
             let result = connecting.join().unwrap_or_else(|_| unreachable!());
             let error = result.err().and_then(io::Error::into_inner);

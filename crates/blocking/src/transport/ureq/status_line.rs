@@ -61,6 +61,11 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
     Some(head)
 }
 
+/// Returns the status and the length of the first head, interim or not, if all of it is there.
+pub(super) fn whole(input: &[u8]) -> Option<(u16, usize)> {
+    first(input).and_then(|head| Some((head.status, head.length?)))
+}
+
 /// Reads `Keep-Alive: timeout=5, max=100`.
 fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     let parameters = Some(header.value)

@@ -102,6 +102,8 @@ impl Exchange {
     }
 }
 
+const CONTINUE: u16 = 100;
+
 /// How often an upload that is taken is interrupted to look for a refusal. A look is three system calls, where to send a line is one: with a look
 /// before each, lines in a row take 1.33 times as long as by hand, and not 1.14. Where the other side takes no more, it is looked at once.
 const LOOK: Duration = Duration::from_millis(10);
@@ -173,14 +175,12 @@ impl<In: Transport> Watched<In> {
     fn await_word(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
-            while let Some((status, length)) = status_line::first(self.inner.buffers().input())
-                .and_then(|head| Some((head.status, head.length?)))
-            {
+            while let Some((status, length)) = status_line::whole(self.inner.buffers().input()) {
                 if status >= 200 {
                     return Ok(true);
                 }
                 self.inner.buffers().input_consume(length);
-                if status == 100 {
+                if status == CONTINUE {
                     return Err(Error::Timeout(Timeout::Await100));
                 }
             }
@@ -218,6 +218,10 @@ impl<In: Transport> Watched<In> {
 impl<In: Transport> Transport for Watched<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| !exchange.told) {
+            // To ureq, a `100 Continue` with headers is an error. Proxies send it so.
+            while let Some((CONTINUE, length)) = status_line::whole(self.inner.buffers().input()) {
+                self.inner.buffers().input_consume(length);
+            }
             if let Some(head) =
                 status_line::find(self.inner.buffers().input()).filter(|head| head.length.is_some())
             {

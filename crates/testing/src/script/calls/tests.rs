@@ -38,6 +38,8 @@ fn find_compares_whole_paths() {
     assert_eq!(
         names("GET /api/v1/cpm/api/v1/instance/x/log"),
         [
+            "follow_logs",
+            "follow_logs_of",
             "run",
             "run_with",
             "log, log_lines",
@@ -49,6 +51,8 @@ fn find_compares_whole_paths() {
         [
             "log_stream, log_lines",
             "follow_log of a host",
+            "follow_logs",
+            "follow_logs_of",
             "follow_log of an instance"
         ]
     );

@@ -10,7 +10,7 @@ use super::super::found::find;
 use super::Address;
 use crate::{BoxError, Error, Stopped};
 
-/// What is wrong with a proxy, in a sentence that names it without user name and password. Found in
+/// The problem with a proxy, in a sentence that names it without user name and password. Found in
 /// an error by [`Error::proxy`].
 ///
 /// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
@@ -30,7 +30,7 @@ pub enum ProxyProblem {
     /// It cannot be connected to, or does not open a tunnel in time.
     Unreachable,
     /// It does not reach the hub or does not let the request through, and answers with this status:
-    /// 407 if it wants a user name and a password.
+    /// 407 (Tinyproxy: also 401) if it wants a user name and a password, or others.
     Refused(StatusCode),
     /// What is at its address closes the connection, or does not answer as proxies do.
     NotAProxy,
@@ -79,15 +79,17 @@ impl ProxyError {
 
     pub(super) fn refused(proxy: &Address, hub: &str, status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let words = match &proxy.authorization {
-            None if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+        let words = match (&proxy.authorization, status.as_u16()) {
+            (None, 407) => {
                 format!(
-                    "the proxy {proxy} wants a user name and a password (407), which its URL can hold: http://user:password@..."
+                    "the proxy {proxy} wants a user name and a password (407), \
+                     which its URL can hold: http://user:password@..."
                 )
             }
-            Some(_) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            (Some(_), code @ (401 | 407)) => {
                 format!(
-                    "the proxy {proxy} does not accept the user name and the password of its URL (407), or wants them in another way than Basic"
+                    "the proxy {proxy} does not accept the user name and the password of its URL \
+                     ({code}), or wants them in another way than Basic"
                 )
             }
             _ => format!("the proxy {proxy} refused to connect to {hub}: {status}"),
@@ -157,7 +159,7 @@ impl StdError for ProxyError {
 }
 
 impl Error {
-    /// What is wrong with the proxy, if that is what happened.
+    /// The problem with the proxy, if there is one.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, ProxyProblem};

@@ -1,6 +1,6 @@
 //! Requests to `http` hubs through a proxy: in absolute form, as RFC 9112 has it.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{Address, ProxyError};
 use crate::Phase;
@@ -53,7 +53,9 @@ impl Forward {
             return None;
         }
         // Squid says more precisely what failed.
-        let squid = headers.get(SQUID_ERROR).map_or(&b""[..], |v| v.as_bytes());
+        let squid = headers
+            .get(SQUID_ERROR)
+            .map_or(&b""[..], HeaderValue::as_bytes);
         let not_sent = NOT_SENT.iter().any(|error| squid.starts_with(error));
         if status.is_server_error() && !not_sent && status != NETWORK_LOGIN {
             let error = ProxyError::unanswered(&self.proxy, &self.hub, status);
@@ -76,26 +78,30 @@ const NOT_SENT: [&[u8]; 4] = [
 
 const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
 
-/// If the proxy itself, and not what is behind it, has sent a response. A hub allows all origins in
-/// each of its responses. A proxy names itself in what it passes on (`Via`), and its own pages are
-/// not JSON.
+/// Checks if the proxy itself, and not what is behind it, has sent a response. A hub allows all
+/// origins in each of its responses. A proxy names itself in what it passes on (`Via`), and its own
+/// pages are not JSON.
 fn is_own(status: StatusCode, headers: &HeaderMap) -> bool {
-    let of_proxies = matches!(status.as_u16(), 403 | 500 | 502..=504 | 511);
-    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        return true;
-    }
+    let value = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    let of_proxies = match status.as_u16() {
+        407 => return true,
+        // Only Tinyproxy refuses a wrong password so.
+        401 => value(header::SERVER).starts_with(b"tinyproxy/"),
+        status => matches!(status, 403 | 500 | 502..=504 | 511),
+    };
     if !of_proxies || headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
         return false;
     }
-    let content_type = headers.get(header::CONTENT_TYPE);
-    let is_json = content_type.is_some_and(|value| value.as_bytes().ends_with(b"json"))
-        || content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let mut content_type = value(header::CONTENT_TYPE).split(|byte| *byte == b';');
+    let is_json = content_type
+        .next()
+        .is_some_and(|media| media.trim_ascii_end().ends_with(b"json"));
     headers.contains_key(SQUID_ERROR) || (!headers.contains_key(header::VIA) && !is_json)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -135,6 +141,7 @@ mod tests {
             ("content-type", "text/html"),
             ("content-type", "application/json; charset=utf-8"),
         );
+        let tinyproxy = ("server", "tinyproxy/1.11.1");
         let squid = |error| ("x-squid-error", error);
         for (status, headers, expected) in [
             (407, &[][..], Some(Connect)),
@@ -156,7 +163,12 @@ mod tests {
             (502, &[html, via], None),
             (403, &[json], None),
             (503, &[json], None),
-            (404, &[html], None),
+            (401, &[tinyproxy, html], Some(Connect)),
+            (401, &[tinyproxy, html, via], None),
+            (401, &[html], None),
+            (502, &[("content-type", "application/problem+json")], None),
+            (502, &[("content-type", "application/json ; x=y")], None),
+            (404, &[tinyproxy, html], None),
             (302, &[html], None),
             (401, &[], None),
             (200, &[], None),

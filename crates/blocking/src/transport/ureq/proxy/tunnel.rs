@@ -46,7 +46,7 @@ impl Address {
         }
         loop {
             let input = socket.buffers().input();
-            match status_line::first(input).and_then(|head| Some((head.status, head.length?))) {
+            match status_line::whole(input) {
                 Some((status, length)) => {
                     socket.buffers().input_consume(length);
                     match status {

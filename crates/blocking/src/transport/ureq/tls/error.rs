@@ -146,7 +146,7 @@ impl StdError for TlsError {
 }
 
 impl Error {
-    /// What is wrong with the encryption, if that is what happened; also if a server in front of
+    /// The problem with the encryption, if there is one; also if a server in front of
     /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
     ///
     /// ```no_run

@@ -1,4 +1,5 @@
-//! A base URL without the path of the API (`/api/v1`): nothing is found, and the error says why.
+//! What errors say if nothing is found because of a mistake: a base URL without the path of the API
+//! (`/api/v1`), and a name in the place of an id.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -37,6 +38,9 @@ fn a_missing_base_path_is_named(host: HostClient) {
         assert!(has_hint(&instance.stop(&Default::default()).unwrap_err()));
     }
     assert!(has_hint(&at(root).list_instances().unwrap_err()));
+    // Nor has a hub whose version the caller knows told it.
+    let told = HostClient::builder(root).hub_version("1.0.1").build();
+    assert!(has_hint(&told.unwrap().list_instances().unwrap_err()));
     // A prefix of a gateway, perhaps.
     let other = at(&format!("{root}/hubs/a")).list_instances().unwrap_err();
     assert!(!has_hint(&other));
@@ -46,8 +50,15 @@ fn a_missing_base_path_is_named(host: HostClient) {
     assert!(!has_hint(&unknown(&at(&format!("{root}/api/v1//")))));
 }
 
-/// A hub at the root of a gateway, which answers like this.
+/// A hub at the root of a server, which answers like this.
 fn at_the_root(
+    answer: impl Fn(&Request<Outgoing<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
+) -> HostClient {
+    answering("http://hub.example", answer)
+}
+
+fn answering(
+    base_url: &str,
     answer: impl Fn(&Request<Outgoing<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
     let transport = from_fn(move |request: Request<Outgoing<'_>>| {
@@ -57,7 +68,7 @@ fn at_the_root(
         let response = response.header("access-control-allow-origin", "*");
         Ok::<_, TransportError>(response.body(body).unwrap())
     });
-    HostClient::builder("http://hub.example")
+    HostClient::builder(base_url)
         .transport(Arc::new(transport))
         .build()
         .unwrap()
@@ -79,10 +90,62 @@ fn a_hub_at_the_root_of_its_server_is_believed() {
         let host = at_the_root(move |_| (404, body));
         assert!(has_hint(&host.list_sequences().unwrap_err()), "{body}");
     }
+    let host = answering("http://hub.example/a/api/v1", |_| (404, ""));
+    assert!(!has_hint(&host.version().unwrap_err()));
     let host = at_the_root(|request| match request.uri().path() {
         "/version" => (200, r#"{"version":"0.18.7"}"#),
         _ => (404, ""),
     });
     host.version().unwrap();
     assert!(!has_hint(&host.instance("x").unwrap().info().unwrap_err()));
+}
+
+const NAME: &str =
+    "; hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+
+/// The errors of all calls that name a sequence of this id.
+fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {
+    let sequence = host.sequence(id).unwrap();
+    [
+        sequence.start(&StartOptions::new()).map(drop).unwrap_err(),
+        sequence.info().map(drop).unwrap_err(),
+    ]
+}
+
+on_each_hub!(a_name_in_the_place_of_an_id_is_pointed_out);
+fn a_name_in_the_place_of_an_id_is_pointed_out(host: HostClient) {
+    let name = "no-such-name";
+    for error in errors_of(&host, name) {
+        assert!(error.is_not_found(), "{error:?}");
+        assert!(error.to_string().ends_with(NAME), "{error}");
+    }
+    // Ids that nothing has, or that are not those of sequences.
+    let id = "00000000-0000-4000-8000-00000000000A";
+    for error in errors_of(&host, id) {
+        assert!(error.is_not_found(), "{error:?}");
+        assert!(!error.to_string().contains(NAME), "{error}");
+    }
+    let instance = host.instance(name).unwrap().info().unwrap_err();
+    assert!(!instance.to_string().contains(NAME), "{instance}");
+}
+
+#[test]
+fn a_name_in_the_place_of_an_id_is_pointed_out_only_if_the_hub_finds_nothing() {
+    let has_hint = |status, body, id| {
+        let host = answering("http://hub.example/api/v1", move |_| (status, body));
+        let with_hint = |error: &&Error| error.to_string().contains(NAME);
+        errors_of(&host, id).iter().filter(with_hint).count()
+    };
+    let hubs = r#"{"error":"no"}"#;
+    assert_eq!(has_hint(404, hubs, "shout"), 2);
+    for almost in [
+        "00000000-0000-4000-8000-00000000000",
+        "00000000-0000-4000-80000-0000000000a",
+        "00000000-0000-4000-8000-00000000000g",
+        "0000000000004000800000000000000a",
+    ] {
+        assert_eq!(has_hint(404, hubs, almost), 2, "{almost}");
+    }
+    assert_eq!(has_hint(404, "<html>404", "shout"), 0);
+    assert_eq!(has_hint(409, hubs, "shout"), 0);
 }

@@ -1,0 +1,59 @@
+//! Likely reasons of a `404`, for the end of an error's sentence.
+
+use scramjet_client_core::{ApiError, GetVersion, Operation};
+
+use super::Client;
+use crate::{Error, ErrorKind};
+
+/// The path of a hub's API.
+const API_PATH: &str = "/api/v1";
+
+const BASE_PATH: &str = "is the base path (/api/v1) missing?";
+
+const NAME: &str =
+    "hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+
+impl Client {
+    /// A likely reason of this error, if it is a `404`.
+    pub(super) fn hint(&self, error: &Error) -> Option<&'static str> {
+        let ErrorKind::Reply(reply) = error.kind() else {
+            return None;
+        };
+        let refusal = reply.api().filter(|refusal| refusal.is_not_found())?;
+        if self.may_lack_base_path(error, refusal) {
+            return Some(BASE_PATH);
+        }
+        let names_a_sequence = error.url().and_then(sequence).is_some_and(|id| !is_id(id));
+        (refusal.is_from_hub() && names_a_sequence).then_some(NAME)
+    }
+
+    /// Checks if nothing is found because the base URL may be that of the server, and not of its
+    /// API.
+    fn may_lack_base_path(&self, error: &Error, refusal: &ApiError) -> bool {
+        let (_, address) = self.base_url().split_once("://").unwrap_or_default();
+        let path = address.find('/').and_then(|at| address.get(at..));
+        let is_suspect = match path {
+            None => true,
+            Some(path) => error.operation() == Some(GetVersion::NAME) && !path.ends_with(API_PATH),
+        };
+        // A hub that has told its version is at the right place, and so is one that knows the route
+        // and says what was not found.
+        let has_told_version =
+            self.endpoint.assumed.dialect().is_none() && self.endpoint.told.get().is_some();
+        let knows_route = refusal.is_from_hub() && !refusal.body.trim_ascii().is_empty();
+        is_suspect && !has_told_version && !knows_route
+    }
+}
+
+/// Returns the id of the sequence in a URL.
+fn sequence(url: &str) -> Option<&str> {
+    let (_, rest) = url.rsplit_once("/sequence/")?;
+    rest.split(['/', '?']).next()
+}
+
+/// Checks for a UUID, which is what hubs give as an id.
+fn is_id(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    let is_hex = |c: char| c == '-' || c.is_ascii_hexdigit();
+    text.chars().all(is_hex) && lengths.eq([8, 4, 4, 4, 12])
+}
