@@ -59,7 +59,7 @@ fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
         let data: BTreeMap<String, u16> = instance.wait_event_as("listening").unwrap();
         assert_eq!(data["port"], 8080);
         let error = instance
-            .wait_event_as::<Vec<String>, _>("listening")
+            .wait_event_as::<Vec<String>>("listening")
             .unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })),

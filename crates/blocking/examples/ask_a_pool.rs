@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (index, answer) in pool.map::<Job, Answer>(jobs, options)? {
         match answer {
             Ok(answer) => words += answer.words,
-            Err(error) => println!("{}: {error}", files[index].display()),
+            Err(error) => println!("{}: {error:?}", files[index].display()),
         }
     }
     println!("{words} words in {} files", files.len());

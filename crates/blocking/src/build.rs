@@ -51,7 +51,8 @@ use std::{env, fs, io};
 
 use crate::in_words::in_words;
 use crate::{
-    DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions, Package,
+    ConfigError, DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions,
+    Package,
 };
 
 /// A sequence folder, relative to the crate's own.
@@ -121,6 +122,10 @@ pub enum BuildError {
     /// The hub cannot be used.
     #[error("the hub cannot be used")]
     Hub(#[from] Error),
+
+    /// The environment does not say which hub it is, see [`HostClient::from_env`].
+    #[error("the hub is not known")]
+    Config(#[from] ConfigError),
 
     /// The package was not deployed.
     #[error("{} was not deployed to {hub}; start a hub there, or let the build script only pack it", dir.display())]
@@ -242,6 +247,18 @@ impl Sequence {
     ///
     /// # Errors
     /// See [`BuildError`].
+    ///
+    /// ```no_run
+    /// use scramjet_client_blocking::HostClient;
+    /// use scramjet_client_blocking::build::{self, BuildError};
+    ///
+    /// fn main() -> Result<(), BuildError> {
+    ///     println!("cargo:rerun-if-env-changed=SCRAMJET_HUB_URL");
+    ///     let host = HostClient::from_env()?;
+    ///     build::sequence("sequence").deploy_or_pack(&host)?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn deploy_or_pack(&self, host: &HostClient) -> Result<Built, BuildError> {
         self.build(Some(host), true)
     }

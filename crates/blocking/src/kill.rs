@@ -7,7 +7,7 @@ use scramjet_client_core::{DeleteSequence, InstanceId, KillInstance, KillOptions
 
 use crate::client::Client;
 use crate::flow_driver::FOREGROUND_LIMIT;
-use crate::{Error, threads};
+use crate::{CancelToken, Error, threads};
 
 /// An upper bound for clean-up. The flows are over sooner: a hub of 1.x takes 15 seconds to remove a
 /// process that does not react, and keeps the instance for 15 more.
@@ -16,7 +16,21 @@ pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 /// Kills an instance, whatever its state, within 10 seconds and apart from the limits of the client.
 /// An instance that is already gone counts as killed.
 pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
-    let client = client.apart(CLEANUP_LIMIT);
+    kill_by(&client.apart(CLEANUP_LIMIT), id)
+}
+
+/// Like [`kill`], but goes on in the background if the token is cancelled.
+pub(crate) fn kill_unless(
+    over: &CancelToken,
+    client: &Client,
+    id: &InstanceId,
+) -> Result<(), Error> {
+    let mut client = client.apart(CLEANUP_LIMIT);
+    client.options.cancel = Some(over.clone());
+    kill_by(&client, id)
+}
+
+fn kill_by(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let about = client.describe(&KillInstance {
         id,
         options: &KillOptions::new(),

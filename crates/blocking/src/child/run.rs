@@ -17,7 +17,7 @@ use crate::instance::{HEAD_LIMIT, ended, explain_loss};
 use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
-    Stopped, threads,
+    Stopped, kill, threads,
 };
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.
@@ -32,6 +32,9 @@ const ECHO: Duration = Duration::from_millis(500);
 /// A sequence has completed if its output has ended and the other streams of its process stay open,
 /// silent, for so long. The streams of a process that dies end together.
 const SETTLING: Duration = Duration::from_millis(200);
+
+/// The time that the streams of a killed process have to end. A piece that comes extends it.
+const DRAINING: Duration = Duration::from_secs(1);
 
 /// How often it is looked if the input moves.
 const LOOK: Duration = Duration::from_millis(200);
@@ -88,7 +91,7 @@ impl RunOptions {
 
     /// Waits until the process of a sequence that has completed ends by itself, if `true`. A hub
     /// lets it live for 10 seconds. For a sequence that goes on to work or print after its output
-    /// has ended.
+    /// has ended, such as one that returns nothing and works with timers.
     pub const fn until_exit(self, until_exit: bool) -> Self {
         Self { until_exit, ..self }
     }
@@ -102,12 +105,15 @@ impl RunOptions {
 impl SequenceClient {
     /// Runs the sequence to its end, like [`std::process::Command::output`]: starts an instance
     /// (`POST /sequence/:id/start`), sends it all of the input, and collects its output and what it
-    /// prints, in memory. Returns a quarter of a second after the sequence has completed, and kills
-    /// the process, which a hub would let live for 10 more seconds: to wait for its exit, see
+    /// prints, in memory. When the sequence has completed and was silent for 0.2 seconds, kills the
+    /// process, which a hub would let live for 10 more seconds, and reads its streams to their ends,
+    /// which takes 0.2 seconds more on hubs of 1.x. To wait for its exit, see
     /// [`RunOptions::until_exit`].
     ///
     /// The sequence has completed if its output has ended while its process still lives, and nothing
-    /// more is printed. If the process dies, the run ends within three seconds, and
+    /// more is printed. The output of a function that returns nothing ends when the function does
+    /// (with the text `undefined`), or when its promise is resolved: timers that go on need
+    /// `until_exit`. If the process dies, the run ends within three seconds, and
     /// [`Output::ended`] says so. The handle's limits hold for the whole; a run that is given up, or
     /// fails, kills its instance.
     ///
@@ -273,9 +279,9 @@ impl Collecting {
             let end = read.as_ref().err().and_then(Error::ended).cloned();
             Some(match read {
                 Ok(()) => Came::Bytes(which, bytes, None),
-                Err(_) if end.is_some() => Came::Bytes(which, bytes, end.map(Box::new)),
-                // The run is over, and needs no more.
+                // The sequence has completed, and its process was killed.
                 Err(_) if movement.over() => Came::Bytes(which, bytes, None),
+                Err(_) if end.is_some() => Came::Bytes(which, bytes, end.map(Box::new)),
                 Err(error) => Came::Failed(error),
             })
         })
@@ -426,22 +432,32 @@ impl Collecting {
                     return Err(explain_loss(&instance.host.client, instance.id(), error));
                 }
                 (Some(Came::Panicked(panic)), _) => resume_unwind(panic),
-                (None, Some(reading)) => {
+                (None, Some(reading)) if self.movement.over() => {
+                    self.movement.stop_settling();
+                    reading.0.cancel();
+                }
+                (None, Some(_)) => {
                     end = Some(Box::new(completed(child.instance())?));
                     self.movement.end();
-                    reading.0.cancel();
+                    // The streams end with the process, after all that it has printed: a piece may
+                    // be on its way for longer than the silence has lasted.
+                    let instance = child.instance();
+                    drop(kill::kill_or_detach(&instance.host.client, instance.id()));
+                    self.movement.note(DRAINING);
                 }
                 (None, None) => {}
             }
         }
         let ended = match end {
             Some(ended) => {
-                // A process that still lives is killed when the child is dropped.
-                child.guard.armed = self.movement.over();
+                child.guard.armed = false;
                 *ended
             }
             None => child.wait()?,
         };
+        if let Some(reading) = reading.filter(|_| self.movement.over()) {
+            reading.0.cancel();
+        }
         let log = self
             .log
             .filter(|log| log.wanted)
@@ -521,7 +537,7 @@ struct Movement {
     last: Mutex<(Instant, u64)>,
     /// The output has ended, and nothing else is waited for.
     settling: AtomicBool,
-    /// Nothing is read any more.
+    /// The sequence has completed; what has not been read yet may be missing.
     over: AtomicBool,
 }
 
@@ -540,9 +556,13 @@ impl Movement {
 
     /// The time until the silence has lasted long enough, if it is waited for.
     fn settles_in(&self) -> Option<Duration> {
-        let settling = self.settling.load(Ordering::Relaxed) && !self.over();
+        let settling = self.settling.load(Ordering::Relaxed);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         settling.then(|| last.0.saturating_duration_since(Instant::now()))
+    }
+
+    fn stop_settling(&self) {
+        self.settling.store(false, Ordering::Relaxed);
     }
 
     fn end(&self) {

@@ -56,16 +56,14 @@ impl InstanceClient {
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
-    /// let port: u16 = instance.wait_event_as("listening")?;
+    /// let port = instance.wait_event_as::<u16>("listening")?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn wait_event_as<T, N>(&self, name: N) -> Result<T, Error>
-    where
-        T: DeserializeOwned,
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn wait_event_as<T: DeserializeOwned>(
+        &self,
+        name: impl TryInto<EventName, Error: Into<RequestError>>,
+    ) -> Result<T, Error> {
+        let name = name.try_into().map_err(Into::into)?;
         let event = self.wait_for(Vec::from([name.clone()]), Since::Start)?;
         event.data_as().map_err(|error| {
             let operation = LastEvent {

@@ -123,6 +123,10 @@ impl InstancePool {
     /// four times as many as fit into the instances beyond what was handed out. It may block
     /// without holding up results.
     ///
+    /// A second map of the same pool waits until the first one gives an instance back. So take the
+    /// results of one map to their end before they become the jobs of another, and start no map from
+    /// a progress callback: both would wait for ever.
+    ///
     /// The deadline and the token of the first sequence's handle hold for the whole of it, the idle
     /// timeout of a sequence's handle for each answer of its instances.
     ///

@@ -85,8 +85,10 @@ fn successor(
     member: &Member,
 ) -> Result<Member, Error> {
     if !member.gone.load(Ordering::Relaxed) {
-        // It was passed over, and may live.
-        kill::kill(&member.instance.host.client, member.instance.id())?;
+        // It was passed over, and may live. The end of the pool, which kills it itself, does not
+        // wait for this.
+        let client = &member.instance.host.client;
+        kill::kill_unless(&pool.over, client, member.instance.id())?;
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.

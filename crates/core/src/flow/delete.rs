@@ -102,7 +102,7 @@ struct Deletion {
     hands_over: bool,
     /// The next deletion, or the one under way, is left to the hub.
     handing: bool,
-    /// The time of the last deletion.
+    /// The time of the last deletion that was sent.
     asked: Duration,
     /// The time that a deletion that is left to the hub may be on its way.
     delivery: Duration,
@@ -133,6 +133,7 @@ impl Deletion {
         }
         let id = &self.id;
         self.state = if self.handing {
+            self.asked = now;
             let delete = DeleteSequence { id, force: true };
             State::Deleting(outbox.send(&delete, Some(self.delivery))?)
         } else {
@@ -154,9 +155,12 @@ impl Deletion {
 
     fn deleted(&mut self, now: Duration, id: ExchangeId, result: Result<(), CallError>) {
         let handed_over = core::mem::take(&mut self.handing);
+        // If the connection was lost before, the hub may not have got it: nobody would delete the
+        // sequence.
+        let delivered = handed_over && now.saturating_sub(self.asked) >= self.delivery;
         match result {
             Ok(()) => self.outcome = Some(Ok(Deleted::Gone)),
-            Err(error) if handed_over && error.may_be_carried_out() => {
+            Err(error) if delivered && error.may_be_carried_out() => {
                 self.outcome = Some(Ok(Deleted::HandedOver));
             }
             Err(error) if error.has_status(409) => {

@@ -271,6 +271,7 @@ impl Process {
         Lines {
             process: self,
             rest: Vec::new(),
+            searched: 0,
             ended: false,
         }
     }
@@ -384,6 +385,8 @@ impl Process {
 pub struct Lines<'a> {
     process: &'a mut Process,
     rest: Vec<u8>,
+    /// So much of the rest holds no line end.
+    searched: usize,
     ended: bool,
 }
 
@@ -394,14 +397,19 @@ impl Lines<'_> {
     /// The process was ended.
     pub fn next_line(&mut self) -> Result<Option<String>, Exit> {
         loop {
-            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let mut new = self.rest.iter().skip(self.searched);
+            if let Some(end) = new.position(|byte| *byte == b'\n') {
+                let end = self.searched + end;
+                self.searched = 0;
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
                 let line = String::from_utf8_lossy(&line)
                     .trim_end_matches(['\r', '\n'])
                     .to_owned();
                 return Ok(Some(line));
             }
+            self.searched = self.rest.len();
             if self.ended {
+                self.searched = 0;
                 let rest = std::mem::take(&mut self.rest);
                 let rest = String::from_utf8_lossy(&rest).into_owned();
                 return Ok(Some(rest).filter(|rest| !rest.is_empty()));
