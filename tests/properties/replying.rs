@@ -101,7 +101,8 @@ fn read<D: Decode<Item: Debug>>(
         error: None,
     };
     let success = said.status.is_success();
-    let encoded = said.headers.contains_key(header::CONTENT_ENCODING);
+    let encodings = [header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
+    let encoded = encodings.iter().any(|name| said.headers.contains_key(name));
     assert!(reply.is_success() == success || success && encoded);
     let mut fed = 0;
     let mut last = None;

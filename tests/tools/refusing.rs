@@ -236,7 +236,11 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         ("link", "lib/deep/../../../x", outside),
         ("link", "missing", "what it leads to is not in the package"),
         ("link", "left.js", "what it leads to is not in the package"),
-        ("link", "link", "it leads in a circle"),
+        (
+            "link",
+            "link",
+            "it leads in a circle, or through more than 40 links",
+        ),
     ] {
         symlink(target, root.0.join(at)).unwrap();
         let error = refused(&root);
