@@ -89,9 +89,10 @@ impl InstanceClient {
         // Not to its end: a proxy may keep the head back until the input has made something of it.
         stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         let sent = input.upload.sent();
+        // Before an input that fails can cancel the token.
+        let limits = client.limits::<ReadStream<'_>>()?;
         let told = self.send_beside(&client, &token, input)?;
 
-        let limits = client.limits::<ReadStream<'_>>()?;
         let mut received = 0;
         let mut buf = vec![0; 64 << 10];
         loop {
