@@ -31,7 +31,7 @@ pub mod hubs {}
 #[doc = "\n# A short one\n"]
 #[doc = "Over `hyper`, without limits, encryption or reuse of connections; `examples/hyper_transport.rs`"]
 #[doc = "uses it. It keeps the contract, apart from the abilities that it lacks:\n"]
-#[doc = "```ignore"]
+#[doc = "```text"]
 #[doc = include_str!("guide/hyper_transport.rs")]
 #[doc = "```"]
 pub mod transports {}
