@@ -3,25 +3,18 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use scramjet_client_blocking::{
     ConfigError, HostClient, HostClientBuilder, Key, Package, SiProfile,
 };
 
-use crate::folder::sequence;
+use crate::folder::{make_pipe, sequence};
 use crate::helpers::{Folder, in_child, within};
 
 /// A device without an end, a pipe into which nobody writes, and a file that is larger than memory.
 fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
     let pipe = folder.0.join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&pipe);
     let large = folder.0.join("large");
     File::create(&large).unwrap().set_len(1 << 40).unwrap();
     [Path::new("/dev/zero").into(), pipe, large]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Command;
 
 use flate2::read::GzDecoder;
 use scramjet_client_blocking::Package;
@@ -25,6 +27,13 @@ pub(crate) fn sequence(test: &str, files: &[(&str, &str)]) -> Folder {
     );
     add(&folder, files);
     folder
+}
+
+/// Makes a named pipe into which nobody writes.
+#[cfg(unix)]
+pub(crate) fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
 }
 
 pub(crate) fn add(folder: &Folder, files: &[(&str, &str)]) {

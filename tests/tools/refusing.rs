@@ -5,13 +5,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use scramjet_client_blocking::{ErrorKind, HostClient, PackError, PackOptions, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
-use crate::folder::{add, paths, sequence};
+use crate::folder::{add, make_pipe, paths, sequence};
 use crate::helpers::{Folder, Mailbox, within};
 
 fn refused(folder: &Folder) -> PackError {
@@ -284,24 +283,12 @@ fn sockets_and_pipes_are_refused_by_name() {
     };
     assert_eq!(refused(&folder).to_string(), special("a.sock", "socket"));
     fs::remove_file(folder.0.join("a.sock")).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(folder.0.join("pipe"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&folder.0.join("pipe"));
     assert_eq!(refused(&folder).to_string(), special("pipe", "named pipe"));
     assert!(Package::from_dir_with(&folder.0, &PackOptions::new().ignore("pipe")).is_ok());
 
     fs::remove_file(folder.0.join("pipe")).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(folder.0.join(".siignore"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&folder.0.join(".siignore"));
     let path = folder.0.clone();
     let error = within("rules in a pipe", move || {
         Package::from_dir(path).unwrap_err()
@@ -428,7 +415,7 @@ fn a_file_that_changes_is_an_error_and_not_a_broken_package() {
     assert_abandoned("a file that is gone", |path| fs::remove_file(path).unwrap());
     assert_abandoned("a file that became a pipe", |path| {
         fs::remove_file(path).unwrap();
-        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        make_pipe(path);
     });
     assert_abandoned("a file that became a link", |path| {
         fs::remove_file(path).unwrap();

@@ -12,7 +12,7 @@ use scramjet_client_blocking::{Change, HostClient, Key, PackError, Package};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::folder::{Unpacked, add, paths, sequence, unpacked};
+use crate::folder::{Unpacked, add, make_pipe, paths, sequence, unpacked};
 use crate::helpers::{Folder, Mailbox, serving, within};
 
 /// A hub that takes everything, and always has the same sequence.
@@ -131,13 +131,7 @@ fn a_package_is_written_through_a_link_and_never_over_a_device() {
     );
 
     let pipe = out.0.join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&pipe);
     let error = within("writing", move || package.write_to(&pipe).unwrap_err());
     assert!(matches!(error, PackError::Write { .. }), "{error:?}");
     assert_eq!(names(&out.0), ["link.tar.gz", "pipe", "real.tar.gz"]);

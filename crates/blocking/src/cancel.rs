@@ -8,7 +8,6 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::CallLimits;
-
 use crate::user_code::in_drop;
 
 /// Ends calls and streams from another thread.

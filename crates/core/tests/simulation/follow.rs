@@ -1,38 +1,40 @@
 //! Following logs over lost connections.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use scramjet_client_core::flow::{FlowError, Follow, Followed};
 use scramjet_client_core::{JsonLines, LogLine};
-use scramjet_client_testing::model::{Exit, ProgramSpec};
+use scramjet_client_testing::model::{Exit, Process, ProgramSpec};
 
 use crate::for_seeds;
 use crate::network::{Driven, Faults, LATENCY};
 use crate::world::{SEQUENCE, World};
 
-const LINES: usize = 12;
+pub(crate) const LINES: usize = 12;
 
-/// A program that writes numbered lines to its log, one after the other, and ends.
-fn counting(pause: Duration) -> ProgramSpec {
+/// A program that writes numbered lines to its log and ends. Each instance has its own pace.
+pub(crate) fn counting(pause: Duration) -> ProgramSpec {
+    let instances = AtomicU64::new(0);
     ProgramSpec::new(move || {
+        let number = instances.fetch_add(1, Ordering::Relaxed);
+        let pause = pause + Duration::from_millis(7) * u32::try_from(number).unwrap();
         let (mut next, mut at) = (0, None);
-        Box::new(
-            move |process: &mut scramjet_client_testing::model::Process<'_>| {
-                process.begin();
-                loop {
-                    let due = *at.get_or_insert_with(|| process.now() + pause);
-                    if process.now() < due {
-                        return process.wake_at(due);
-                    }
-                    if next == LINES {
-                        return process.exit(Exit::Process(0));
-                    }
-                    process.log("INFO", &format!("line {next}"));
-                    next += 1;
-                    at = Some(due + pause);
+        Box::new(move |process: &mut Process<'_>| {
+            process.begin();
+            loop {
+                let due = *at.get_or_insert_with(|| process.now() + pause);
+                if process.now() < due {
+                    return process.wake_at(due);
                 }
-            },
-        )
+                if next == LINES {
+                    return process.exit(Exit::Process(0));
+                }
+                process.log("INFO", &format!("line {next}"));
+                next += 1;
+                at = Some(due + pause);
+            }
+        })
     })
 }
 

@@ -1,47 +1,19 @@
 //! Following the logs of many instances.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use scramjet_client_core::InstanceId;
 use scramjet_client_core::flow::{FlowError, FollowLogs, Followed};
-use scramjet_client_testing::model::{Exit, Process, ProgramSpec};
 use serde_json::json;
 
+use crate::follow::{LINES, counting};
 use crate::for_seeds;
 use crate::network::{Driven, Faults, LATENCY};
 use crate::world::{SEQUENCE, Turn, World};
 
-const LINES: usize = 12;
-
 /// Longer than the hub needs for a start, a list and the opening of a log.
 const NOTICED: Duration = Duration::from_secs(8);
-
-/// A program that writes numbered lines to its log and ends. Each instance has its own pace.
-fn counting(pause: Duration) -> ProgramSpec {
-    let instances = AtomicU64::new(0);
-    ProgramSpec::new(move || {
-        let number = instances.fetch_add(1, Ordering::Relaxed);
-        let pause = pause + Duration::from_millis(7) * u32::try_from(number).unwrap();
-        let (mut next, mut at) = (0, None);
-        Box::new(move |process: &mut Process<'_>| {
-            process.begin();
-            loop {
-                let due = *at.get_or_insert_with(|| process.now() + pause);
-                if process.now() < due {
-                    return process.wake_at(due);
-                }
-                if next == LINES {
-                    return process.exit(Exit::Process(0));
-                }
-                process.log("INFO", &format!("line {next}"));
-                next += 1;
-                at = Some(due + pause);
-            }
-        })
-    })
-}
 
 /// What came: the numbered lines of each instance, and the instances of gaps.
 #[derive(Debug, Default)]
