@@ -509,7 +509,7 @@ fn a_job_that_ends_each_instance_fails_after_so_many_attempts(host: HostClient) 
     for (act, depth, attempts) in [("die", 1, 1), ("exit", 4, 2)] {
         let begin = Instant::now();
         let jobs = (0..30).map(move |n| does(n, if n == 3 { act } else { "" }));
-        let options = MapOptions::new().pipelined(depth).attempts(attempts);
+        let options = MapOptions::new().pipelined(depth).max_attempts(attempts);
         let answers = results(map(&pool, jobs, options));
         assert_eq!(answers.len(), 30);
         for (index, answer) in answers.into_iter().enumerate() {
@@ -594,7 +594,7 @@ fn a_job_without_an_answer_is_tried_on_another_instance() {
         let [silent, other] = [(); 2].map(|()| pool.checkout().unwrap());
         let attempt = |attempts| {
             let job = json!({ "n": 1, "act": "nothing", "at": 0 });
-            let options = MapOptions::new().attempts(attempts);
+            let options = MapOptions::new().max_attempts(attempts);
             pool.map::<Value, Answer>([job], options).unwrap()
         };
         assert_eq!(*silent.id(), *pool.instances().next().unwrap().id());

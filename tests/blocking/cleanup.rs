@@ -462,7 +462,9 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             ("follow_log", instance.follow_log().unwrap_err()),
             (
                 "start",
-                sequence.start_when_free(&StartOptions::new()).unwrap_err(),
+                sequence
+                    .start_when_available(&StartOptions::new())
+                    .unwrap_err(),
             ),
             ("spawn", sequence.spawn(&StartOptions::new()).unwrap_err()),
             ("run", sequence.run(&StartOptions::new(), "").unwrap_err()),

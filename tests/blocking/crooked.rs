@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use scramjet_client_blocking::core::{Decode, ReplyError, Step};
 use scramjet_client_blocking::{
-    CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Phase,
+    CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody,
     StartOptions, Transport, TransportError, Upload, UreqTransport,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
@@ -242,8 +242,8 @@ fn replies_end_at_their_limits_if_their_body_is_interrupted_for_ever() {
 
 #[test]
 fn a_success_before_the_upload_was_read_is_an_error() {
-    let transport = from_fn(|request: Request<Outgoing<'_>>| {
-        if let Outgoing::Reader { reader, .. } = request.into_body() {
+    let transport = from_fn(|request: Request<RequestBody<'_>>| {
+        if let RequestBody::Reader { reader, .. } = request.into_body() {
             reader.read_exact(&mut [0; 2]).unwrap();
         }
         let body: Box<dyn Read + Send> = Box::new(&br#"{"id":"a-sequence"}"#[..]);

@@ -32,7 +32,7 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 
 /// No instance of it runs any more: what has ended may be listed for a while.
 fn nothing_of(host: &HostClient, id: &SequenceId) {
-    if host.dialect().unwrap().deletes_by_force() {
+    if host.dialect().unwrap().supports_force_delete() {
         // The hub goes on with it alone.
         until("it is deleted", || !is_there(host, id));
     }
@@ -281,7 +281,7 @@ fn a_topic_goes_with_its_guard(host: HostClient) {
             .iter()
             .any(|topic| topic.name == name.as_str())
     };
-    match host.deploy_topic(name.as_str(), ContentType::Ndjson) {
+    match host.scoped_topic(name.as_str(), ContentType::Ndjson) {
         Err(error) => {
             assert!(error.is_unsupported(), "{error:?}");
             assert!(!has(
@@ -297,7 +297,7 @@ fn a_topic_goes_with_its_guard(host: HostClient) {
             assert!(!listed(&name));
         }
     }
-    assert!(host.deploy_topic("a/b", ContentType::Text).is_err());
+    assert!(host.scoped_topic("a/b", ContentType::Text).is_err());
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
     within("deploying", || {
         let topic = |hub: &StandIn| {
             hub.host()
-                .deploy_topic("a-topic", ContentType::Ndjson)
+                .scoped_topic("a-topic", ContentType::Ndjson)
                 .unwrap()
         };
         let hub = StandIn::start("1.0.1", |_| Scene::Usual);
@@ -322,7 +322,7 @@ fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
         let guarded = hub
             .host()
             .with_cancel(&token)
-            .deploy_topic("a-topic", ContentType::Ndjson)
+            .scoped_topic("a-topic", ContentType::Ndjson)
             .unwrap();
         token.cancel();
         drop(guarded);
@@ -353,7 +353,7 @@ fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
         let (host, begin) = (hub.host(), Instant::now());
         let deployment = host.deploy(PACKAGE).unwrap();
         let child = deployment.spawn(&StartOptions::new()).unwrap();
-        let topic = host.deploy_topic("a-topic", ContentType::Text).unwrap();
+        let topic = host.scoped_topic("a-topic", ContentType::Text).unwrap();
         drop(hub);
         drop((child, topic));
         assert!(deployment.close().unwrap_err().is_connect());

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Outgoing,
-    Phase, Readiness, ReplyError, RetryPolicy, SequenceClient, StartOptions, StopOptions, Stopped,
-    Transport, TransportError, Upload, core::NextEvent,
+    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Phase,
+    Readiness, ReplyError, RequestBody, RetryPolicy, SequenceClient, StartOptions, StopOptions,
+    StopReason, Transport, TransportError, Upload, core::NextEvent,
 };
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -24,9 +24,9 @@ type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
 /// A client of version 1.0.1 whose requests are all answered with this.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
-    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+    let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         let answer = answer();
-        if let (Outgoing::Reader { reader, .. }, Ok(_)) = (request.into_body(), &answer) {
+        if let (RequestBody::Reader { reader, .. }, Ok(_)) = (request.into_body(), &answer) {
             io::copy(reader, &mut io::sink()).unwrap();
         }
         answer
@@ -65,7 +65,7 @@ fn lost(phase: Phase) -> HostClient {
 }
 
 /// A transport that gives up for this reason, without waiting for it.
-fn stopped(phase: Phase, stopped: Stopped) -> InstanceClient {
+fn stopped(phase: Phase, stopped: StopReason) -> InstanceClient {
     let host = answered(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
         _ => Err(TransportError::new(phase, stopped)),
@@ -76,7 +76,7 @@ fn stopped(phase: Phase, stopped: Stopped) -> InstanceClient {
     host.instance("x").unwrap()
 }
 
-struct Stops(Stopped);
+struct Stops(StopReason);
 
 impl Read for Stops {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -86,7 +86,7 @@ impl Read for Stops {
 
 /// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
-    let transport = from_fn(move |request: Request<Outgoing<'_>>| -> Answer {
+    let transport = from_fn(move |request: Request<RequestBody<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
         let body = match path.rsplit('/').next().unwrap() {
             "start" => r#"{"id":"i"}"#,
@@ -252,14 +252,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            stopped(Phase::Resolve, Stopped::Deadline)
+            stopped(Phase::Resolve, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the host was looked for; \
              nothing was sent",
         ),
         (
-            stopped(Phase::Tls, Stopped::Cancelled).info().unwrap_err(),
+            stopped(Phase::Tls, StopReason::Cancelled)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while encryption was agreed upon; nothing was sent",
         ),
         (
@@ -314,20 +316,26 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "list sequences (GET http://hub:8000/api/v1/sequences) got a useless answer: the reply was cut off after 2 of 10 bytes",
         ),
         (
-            stopped(Phase::Tls, Stopped::Deadline).info().unwrap_err(),
+            stopped(Phase::Tls, StopReason::Deadline)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while encryption was agreed upon; \
              nothing was sent",
         ),
         (
-            stopped(Phase::Send, Stopped::Deadline).info().unwrap_err(),
+            stopped(Phase::Send, StopReason::Deadline)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the request was sent",
         ),
         (
-            stopped(Phase::Read, Stopped::Deadline).info().unwrap_err(),
+            stopped(Phase::Read, StopReason::Deadline)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, while the answer was read",
         ),
         (
-            stopped(Phase::Wait, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Wait, StopReason::Idle).info().unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was waited for",
         ),
         (
@@ -344,13 +352,13 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
         (
-            stopped(Phase::Connect, Stopped::Deadline)
+            stopped(Phase::Connect, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 30s, its deadline, before it was connected; nothing was sent",
         ),
         (
-            stopped(Phase::Wait, Stopped::Deadline)
+            stopped(Phase::Wait, StopReason::Deadline)
                 .host()
                 .call(&NextEvent {
                     id: &"x".try_into().unwrap(),
@@ -360,18 +368,18 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "next event (GET http://hub:8000/api/v1/instance/x/once/done) was given up after 30s, its deadline, while the answer was waited for",
         ),
         (
-            stopped(Phase::Wait, Stopped::Deadline)
+            stopped(Phase::Wait, StopReason::Deadline)
                 .stop(&StopOptions::new(Duration::from_secs(7)))
                 .unwrap_err(),
             "stop instance (POST http://hub:8000/api/v1/instance/x/_stop) was given up after 37s, its deadline, while the answer was waited for, \
              and the hub may have acted upon the request",
         ),
         (
-            stopped(Phase::Read, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Read, StopReason::Idle).info().unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the answer was read",
         ),
         (
-            stopped(Phase::Send, Stopped::Cancelled)
+            stopped(Phase::Send, StopReason::Cancelled)
                 .send_input("text")
                 .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input) was cancelled while the request was sent, \
@@ -488,39 +496,47 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              more than a hub sends here; it was not read further",
         ),
         (
-            stopped(Phase::Resolve, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Resolve, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the host was looked for; nothing was sent",
         ),
         (
-            stopped(Phase::Connect, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Connect, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, before it was connected; nothing was sent",
         ),
         (
-            stopped(Phase::Tls, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Tls, StopReason::Idle).info().unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while encryption was agreed upon; nothing was sent",
         ),
         (
-            stopped(Phase::Send, Stopped::Idle).info().unwrap_err(),
+            stopped(Phase::Send, StopReason::Idle).info().unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was given up after 1.5s in which nothing moved, while the request was sent",
         ),
         (
-            stopped(Phase::Resolve, Stopped::Cancelled)
+            stopped(Phase::Resolve, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the host was looked for; nothing was sent",
         ),
         (
-            stopped(Phase::Connect, Stopped::Cancelled)
+            stopped(Phase::Connect, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled before it was connected; nothing was sent",
         ),
         (
-            stopped(Phase::Wait, Stopped::Cancelled).info().unwrap_err(),
+            stopped(Phase::Wait, StopReason::Cancelled)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the answer was waited for",
         ),
         (
-            stopped(Phase::Read, Stopped::Cancelled).info().unwrap_err(),
+            stopped(Phase::Read, StopReason::Cancelled)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x) was cancelled while the answer was read",
         ),
         (
@@ -532,7 +548,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             lost(Phase::Connect)
-                .with_retry(RetryPolicy::linear(Duration::ZERO).attempts(2))
+                .with_retry(RetryPolicy::linear(Duration::ZERO).max_attempts(2))
                 .version()
                 .unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address? (2 attempts in <time>)\n  \
@@ -544,8 +560,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 
 /// A client whose uploads are read, and whose transport passes their errors on.
 fn reading() -> HostClient {
-    let transport = from_fn(|request: Request<Outgoing<'_>>| -> Answer {
-        if let Outgoing::Reader { reader, .. } = request.into_body() {
+    let transport = from_fn(|request: Request<RequestBody<'_>>| -> Answer {
+        if let RequestBody::Reader { reader, .. } = request.into_body() {
             io::copy(reader, &mut io::sink())
                 .map_err(|error| TransportError::new(Phase::Send, error))?;
         }
@@ -1089,7 +1105,7 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
         refused("instance id", host.instance_info(name).map(drop));
         refused("instance id", sequence.instance(name).map(drop));
         refused("instance id", sequence.instance_on(name, &host).map(drop));
-        refused("event name", instance.event(name).map(drop));
+        refused("event name", instance.last_event(name).map(drop));
         refused("event name", instance.next_event(name).map(drop));
     }
     for name in ["__proto__", "constructor", "toString"] {
@@ -1147,7 +1163,7 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
     refused(instance.info().unwrap_err());
     refused(instance.stdout().map(drop).unwrap_err());
     refused(instance.send_input(Input::text("text")).unwrap_err());
-    refused(instance.event("ready").unwrap_err());
+    refused(instance.last_event("ready").unwrap_err());
     refused(instance.stop(&StopOptions::default()).unwrap_err());
     assert!(targets.is_empty(), "something was sent");
 }

@@ -275,7 +275,7 @@ on_each_hub!(the_log_and_the_events_of_an_instance_are_followed_to_its_end);
 fn the_log_and_the_events_of_an_instance_are_followed_to_its_end(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
     let mut pongs = instance.follow_events("pong").unwrap();
     let log = instance.follow_log().unwrap();
     let logged = std::thread::spawn(move || {

@@ -49,7 +49,7 @@ fn start_and_wait_that_times_out_says_which_event_did_not_come() {
     within("starts that do not get ready", || {
         for generation in GENERATIONS {
             let (_hub, sequence) = silent(generation);
-            let readiness = Readiness::event("never").within(Duration::from_millis(500));
+            let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
             let result = sequence.start_and_wait(&StartOptions::new(), &readiness);
             let error = result.map(drop).unwrap_err();
             assert!(error.is_timeout(), "{generation:?}: {error:?}");

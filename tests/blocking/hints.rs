@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{Error, HostClient, Outgoing, StartOptions, TransportError};
+use scramjet_client_blocking::{Error, HostClient, RequestBody, StartOptions, TransportError};
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::on_each_hub;
 
@@ -52,16 +52,16 @@ fn a_missing_base_path_is_named(host: HostClient) {
 
 /// A hub at the root of a server, which answers like this.
 fn at_the_root(
-    answer: impl Fn(&Request<Outgoing<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
+    answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
     answering("http://hub.example", answer)
 }
 
 fn answering(
     base_url: &str,
-    answer: impl Fn(&Request<Outgoing<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
+    answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
-    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+    let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         let (status, body) = answer(&request);
         let body: Box<dyn Read + Send> = Box::new(body.as_bytes());
         let response = Response::builder().status(status);

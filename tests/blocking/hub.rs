@@ -169,7 +169,7 @@ fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
 on_each_hub!(a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells);
 fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostClient) {
     let name = format!("text-ndjson-{}", std::process::id());
-    let is_new = host.dialect().unwrap().manages_topics();
+    let is_new = host.dialect().unwrap().supports_topic_management();
     let mut content_type = ContentType::TextNdjson;
     if is_new {
         let created = host.create_topic(name.as_str(), content_type).unwrap();
@@ -200,7 +200,7 @@ on_each_hub!(events_are_sent_and_streamed);
 fn events_are_sent_and_streamed(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
 
     // The stream is open before the first event is provoked: none is missed.
     let mut pongs = instance.event_stream("pong").unwrap();

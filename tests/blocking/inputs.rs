@@ -39,7 +39,7 @@ impl Drop for Topic<'_> {
         if self
             .host
             .dialect()
-            .is_ok_and(|dialect| dialect.manages_topics())
+            .is_ok_and(|dialect| dialect.supports_topic_management())
         {
             match self.host.delete_topic(self.name.as_str()) {
                 Err(error) if !error.is_not_found() && !thread::panicking() => panic!("{error:?}"),
@@ -225,7 +225,7 @@ fn bytes_back(
 on_each_hub!(bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them);
 fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them(host: HostClient) {
     let bytes: Vec<u8> = (0..=u8::MAX).rev().chain([0, b'\n', 0xc3, 0x28]).collect();
-    let keeps = host.dialect().unwrap().keeps_binary_data();
+    let keeps = host.dialect().unwrap().supports_binary_data();
 
     let (_sequence, instance) = running(&host, "echo");
     let back = bytes_back(&instance, InputStream::Input, OutputStream::Output, &bytes);

@@ -12,7 +12,7 @@ use scramjet_client_blocking::core::{Json, Path, SendSequence};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
     Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions,
-    Operation, OutputStream, RequestError, SequenceClient, SequenceOf, StartOptions, StopOptions,
+    Operation, OutputStream, RequestError, SequenceClient, SequenceRef, StartOptions, StopOptions,
     Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
@@ -289,7 +289,7 @@ fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: Host
         ),
     ] {
         let instance = sequence.start(&options).unwrap();
-        assert_eq!(instance.event("started").unwrap().data, json!(seen));
+        assert_eq!(instance.last_event("started").unwrap().data, json!(seen));
         let mut line = String::new();
         BufReader::new(instance.output().unwrap())
             .read_line(&mut line)
@@ -331,7 +331,7 @@ fn instances_are_found_from_everywhere(host: HostClient) {
         let info = instance.info().unwrap();
         assert_eq!(info.id, *first.id());
         assert_eq!(
-            info.sequence.as_ref().map(SequenceOf::id),
+            info.sequence.as_ref().map(SequenceRef::id),
             Some(sequence.id())
         );
         assert!(info.created.is_some());
@@ -404,7 +404,7 @@ fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     for _ in 0..2 {
-        let ready = instance.event("ready").unwrap();
+        let ready = instance.last_event("ready").unwrap();
         assert_eq!(
             (ready.name.as_str(), ready.data),
             ("ready", json!("events"))
@@ -507,7 +507,7 @@ on_each_hub!(stop_waits_for_its_timeout_and_the_instance_is_gone);
 fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
     let begin = Instant::now();
     instance
         .stop(&StopOptions::new(Duration::from_millis(700)))
@@ -528,11 +528,11 @@ on_each_hub!(kill_ends_what_does_not_stop);
 fn kill_ends_what_does_not_stop(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instance = sequence.start(&StartOptions::new()).unwrap();
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
     instance
         .stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true))
         .unwrap();
-    instance.event("stopping").unwrap();
+    instance.last_event("stopping").unwrap();
     assert!(instance.info().unwrap().ended.is_none());
     assert!(sequence.delete().unwrap_err().is_conflict());
     // 1.x refuses to kill what is stopping; another stop gets through.
@@ -563,7 +563,7 @@ on_each_hub!(a_sequence_in_use_is_deleted_by_force_alone);
 fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instances = [(); 3].map(|()| sequence.start(&StartOptions::new()).unwrap());
-    instances[2].event("ready").unwrap();
+    instances[2].last_event("ready").unwrap();
     let error = sequence.delete().unwrap_err();
     assert!(error.is_conflict(), "{error:?}");
     sequence.force_delete().unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scramjet_client_blocking::{
-    HostClient, HostClientBuilder, Observed, RequestInfo, RetryPolicy, Timings, Upload,
+    HostClient, HostClientBuilder, RequestEvent, RequestInfo, RetryPolicy, Timings, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
@@ -28,20 +28,20 @@ impl Log {
         HostClient::builder(url)
             .bearer_token(SECRET)
             .retry(quick)
-            .observer(move |request: &RequestInfo<'_>, event: &Observed<'_>| {
+            .observer(move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
                 log.note(request, event)
             })
     }
 
-    fn note(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
+    fn note(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         let path = request
             .url
             .split_once("/api/v1")
             .map_or("", |(_, path)| path);
         let told = match event {
-            Observed::Built => "built".into(),
-            Observed::Attempt { attempt, .. } => format!("attempt {attempt}"),
-            Observed::Head {
+            RequestEvent::Built => "built".into(),
+            RequestEvent::Attempt { attempt, .. } => format!("attempt {attempt}"),
+            RequestEvent::Head {
                 attempt,
                 status,
                 sent,
@@ -54,16 +54,16 @@ impl Log {
                     timings.reused
                 )
             }
-            Observed::Retry {
+            RequestEvent::Retry {
                 attempt,
                 error,
                 delay,
                 ..
             } => format!("retry after {attempt}, {delay:?}, {:?}", error.phase()),
-            Observed::Body {
+            RequestEvent::Body {
                 bytes, complete, ..
             } => format!("body {bytes} {complete}"),
-            Observed::Failed { error, .. } => format!("failed {}", error.code()),
+            RequestEvent::Failed { error, .. } => format!("failed {}", error.code()),
             other => format!("{other:?}"),
         };
         self.raw
@@ -231,7 +231,7 @@ fn numbers_tell_requests_apart_and_times_are_those_of_the_parts() {
         let server = server();
         let observer = {
             let (numbers, log) = (Arc::clone(&numbers), log.clone());
-            move |request: &RequestInfo<'_>, event: &Observed<'_>| {
+            move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
                 numbers.lock().unwrap().push(request.number);
                 log.note(request, event);
             }

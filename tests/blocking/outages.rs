@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    Change, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient, Key, LogLine,
-    Package, PoolOptions, StartOptions,
+    DeployChange, DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient,
+    LogLine, Package, PoolOptions, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
@@ -228,7 +228,7 @@ fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gon
             let source = package::sequence_dir("events");
             let deploy = |dir| {
                 let package = Package::from_dir(dir).unwrap();
-                let key = Key::new("events", folder.0.join("state.json"));
+                let key = DeployKey::new("events", folder.0.join("state.json"));
                 host.deploy_if_changed(&package, &key.anew().remove_old())
             };
             deploy(source.clone()).unwrap();
@@ -241,7 +241,10 @@ fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gon
             hub.fault(Fault::refuse(404, page).on("DELETE", "sequence/*"));
             let other = package::sequence_dir("echo");
             let deployed = deploy(other.clone()).unwrap();
-            assert_eq!((deployed.change, deployed.left.len()), (Change::Updated, 1));
+            assert_eq!(
+                (deployed.change, deployed.left.len()),
+                (DeployChange::Updated, 1)
+            );
             assert!(deploy(other).unwrap().left.is_empty());
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
         }
@@ -287,7 +290,7 @@ fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
     type Wait = fn(&InstanceClient) -> Result<Event, Error>;
     let waits: [Wait; 4] = [
         |instance| instance.wait_event("pong"),
-        |instance| instance.event("pong"),
+        |instance| instance.last_event("pong"),
         |instance| instance.wait_next_event("pong"),
         |instance| instance.next_event("pong"),
     ];
@@ -333,7 +336,7 @@ fn event_without_data_is_an_event() {
     within("waiting", move || {
         let hub = fake_hub(Generation::V1);
         let instance = start(&hub, "acts", &options);
-        for wait in [InstanceClient::next_event, InstanceClient::event] {
+        for wait in [InstanceClient::next_event, InstanceClient::last_event] {
             let waiting = instance.clone();
             let event = provoked(
                 || instance.send_event("go", ()).unwrap(),
@@ -352,7 +355,7 @@ fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
     within("waiting", move || {
         let hub = fake_hub(Generation::V1);
         let instance = start(&hub, "acts", &options).with_deadline(Duration::from_secs(1));
-        let error = instance.event("bare").unwrap_err();
+        let error = instance.last_event("bare").unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
             error.to_string().ends_with("emit it with a text"),
@@ -367,7 +370,7 @@ fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
         // Hubs of 0.18 hide nothing.
         let hub = fake_hub(Generation::V0_18);
         let instance = start(&hub, "acts", &options);
-        assert_eq!(instance.event("bare").unwrap().data, json!(null));
+        assert_eq!(instance.last_event("bare").unwrap().data, json!(null));
     });
 }
 

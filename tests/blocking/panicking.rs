@@ -15,7 +15,7 @@ use std::{env, thread};
 use http::{Request, Response};
 use scramjet_client_blocking::{
     CallLimits, CancelToken, ContentType, Error, HostClient, Input, InstanceClient, InstancePool,
-    KillOptions, Observed, Outgoing, PoolOptions, Readiness, RequestInfo, RetryPolicy,
+    KillOptions, PoolOptions, Readiness, RequestBody, RequestEvent, RequestInfo, RetryPolicy,
     SequenceClient, StartOptions, StopOptions, Transport, Upload, UreqTransport,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
@@ -95,7 +95,7 @@ fn panics<T>(work: impl FnOnce() -> T) -> bool {
 fn observed(hub: &FakeHub, mine: &Mine) -> HostClient {
     let mine = mine.clone();
     HostClient::builder(hub.url())
-        .observer(move |_: &RequestInfo<'_>, _: &Observed<'_>| mine.step())
+        .observer(move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| mine.step())
         .build()
         .unwrap()
 }
@@ -104,7 +104,7 @@ fn observed(hub: &FakeHub, mine: &Mine) -> HostClient {
 /// body, and when a call is cancelled.
 fn transported(hub: &FakeHub, mine: &Mine) -> HostClient {
     let (mine, inner) = (mine.clone(), UreqTransport::default());
-    let transport = from_fn(move |request: Request<Outgoing<'_>>| {
+    let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         mine.step();
         let limits = request.extensions().get::<CallLimits>().cloned();
         let response = inner.send(request)?;
@@ -202,7 +202,7 @@ const CALLS: &[(&str, &str, Call)] = &[
         stage.instance.wait_ended().map(drop)
     }),
     ("start_with_retry", "starts-as-told", |stage| {
-        let policy = RetryPolicy::linear(Duration::from_millis(1)).attempts(2);
+        let policy = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(2);
         let readiness = Readiness::event("ready").fails_on("error");
         let options = StartOptions::new().arg("error");
         let start = stage
@@ -253,7 +253,7 @@ const CALLS: &[(&str, &str, Call)] = &[
     }),
     ("pool", "stays", |stage| {
         let pool = PoolOptions::new(3)
-            .at_once(2)
+            .concurrency(2)
             .start([stage.sequence.clone()], |_| StartOptions::new())?;
         for (_, ended) in pool.shutdown(Duration::from_millis(20)) {
             ended?;
@@ -319,7 +319,7 @@ fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, 
     let host = HostClient::builder(hub.url())
         .observer({
             let left = Arc::clone(&left);
-            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+            move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                 if thread::current().name() == Some(name) {
                     let less = |left: usize| left.checked_sub(1);
                     let panics = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
@@ -559,7 +559,7 @@ fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
     let host = HostClient::builder(hub.url())
         .observer({
             let armed = Arc::clone(&armed);
-            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+            move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                 assert!(
                     !armed.load(Ordering::SeqCst),
                     "the observer of a user panics"
@@ -584,7 +584,7 @@ fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
     drop_in_a_panic("pool", &armed, pool);
     let deployment = host.deploy(hub.package("stays")).unwrap();
     drop_in_a_panic("deployment", &armed, deployment);
-    let topic = host.deploy_topic("a-topic", ContentType::Text).unwrap();
+    let topic = host.scoped_topic("a-topic", ContentType::Text).unwrap();
     drop_in_a_panic("topic", &armed, topic);
 
     let token = CancelToken::new();
@@ -624,7 +624,7 @@ fn an_observer_may_make_calls_of_its_own() {
             let itself = Arc::new(OnceLock::<HostClient>::new());
             let observed = HostClient::builder(hub.url()).observer({
                 let (calls, told, itself) = (calls.clone(), told.clone(), itself.clone());
-                move |request: &RequestInfo<'_>, _: &Observed<'_>| {
+                move |request: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                     if request.operation == "get version" {
                         // Of its own calls.
                         told.fetch_add(1, Ordering::SeqCst);
@@ -691,7 +691,7 @@ fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
         let ((go_on, goes_on), (tell, told)) = (channel::<()>(), channel());
         let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(tell.clone()));
         let host = HostClient::builder(hub.url()).observer(
-            move |_: &RequestInfo<'_>, _: &Observed<'_>| {
+            move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                 if thread::current().name() == Some(BLOCKED) {
                     let _ = observes.lock().unwrap().send(());
                     let _ = goes_on.lock().unwrap().recv();
@@ -856,7 +856,7 @@ fn handles_that_are_forgotten_do_not_hold_up_others() {
         forget(bounded.stdin_writer(ContentType::Text).unwrap());
         forget(sequence.spawn(&StartOptions::new()).unwrap());
         forget(host.deploy(hub.package("stays")).unwrap());
-        forget(host.deploy_topic("topic", ContentType::Text).unwrap());
+        forget(host.scoped_topic("topic", ContentType::Text).unwrap());
         let (tell, told) = channel();
         forget(token.on_cancel(move || tell.send(()).unwrap()));
         let pool = PoolOptions::new(1).replace(true);

@@ -307,7 +307,7 @@ fn ids_on_the_platform_reach_no_other_route() {
         assert!(
             matches!(
                 error.kind(),
-                scramjet_client_blocking::ErrorKind::Request(RequestError::Segment { .. })
+                scramjet_client_blocking::ErrorKind::Request(RequestError::PathSegment { .. })
             ),
             "{error:?}"
         );

@@ -26,7 +26,7 @@ fn drop_does_not_wait_until_an_instance_that_was_passed_over_is_killed() {
             .start([hub.sequence()], |_| StartOptions::new())
             .unwrap();
         let instance = pool.next().unwrap();
-        pool.pass_over(instance.id());
+        pool.evict(instance.id());
         killing.recv().unwrap();
         let begin = Instant::now();
         drop(pool);

@@ -30,7 +30,7 @@ fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
 
 /// The place that an instance of `args` was started for.
 fn place(instance: InstanceClient) -> u64 {
-    let started = instance.event("started").unwrap();
+    let started = instance.last_event("started").unwrap();
     let told: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
     told["args"][0].as_u64().unwrap()
 }
@@ -158,7 +158,7 @@ fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
     let passed_over = |options: PoolOptions| {
         let pool = args_pool(&sequence, options);
         let id = pool.next().unwrap().id().clone();
-        pool.pass_over(&id);
+        pool.evict(&id);
         assert!(!ids(&pool).contains(&id));
         for _ in 0..4 {
             assert!(pool.next().is_none_or(|instance| *instance.id() != id));
@@ -214,7 +214,7 @@ fn a_start_that_fails_half_way_leaves_nothing(host: HostClient) {
             let (host, readiness) = (&host, &readiness);
             let options = move |count| {
                 PoolOptions::new(count)
-                    .at_once(at_once)
+                    .concurrency(at_once)
                     .readiness(readiness.clone())
             };
             // One after another, none is begun after the failure; of several at once, those under way come to their end.
@@ -234,7 +234,7 @@ fn a_start_that_fails_half_way_leaves_nothing(host: HostClient) {
             });
             scope.spawn(move || {
                 let options =
-                    options(3).readiness(readiness.clone().within(Duration::from_secs(3)));
+                    options(3).readiness(readiness.clone().timeout(Duration::from_secs(3)));
                 let (error, begun) = half_way(host, options, "silent");
                 assert!(error.is_timeout(), "{error:?}");
                 assert_begun(begun);
@@ -249,7 +249,7 @@ fn a_start_that_is_given_up_leaves_nothing(host: HostClient) {
         let sequence = Uploaded::sample(&host, "starts-as-told");
         let options = || {
             PoolOptions::new(4)
-                .at_once(at_once)
+                .concurrency(at_once)
                 .readiness(Readiness::event("ready"))
         };
         let silent = |place| StartOptions::new().arg(if place == 0 { "ready" } else { "silent" });
@@ -290,7 +290,7 @@ on_each_hub!(a_panic_in_the_making_of_options_leaves_nothing);
 fn a_panic_in_the_making_of_options_leaves_nothing(host: HostClient) {
     for at_once in [1, 3] {
         let sequence = Uploaded::sample(&host, "events");
-        let options = PoolOptions::new(6).at_once(at_once);
+        let options = PoolOptions::new(6).concurrency(at_once);
         let start = AssertUnwindSafe(|| {
             let made = options.start([sequence.clone()], |place| {
                 assert_ne!(place, 2, "there is no third");
@@ -333,7 +333,7 @@ fn a_pool_spans_hubs_in_turn() {
     let sequences = hosts.each_ref().map(|host| Uploaded::sample(host, "args"));
     let start = |place| StartOptions::new().arg(place);
     let options = PoolOptions::new(3)
-        .at_once(2)
+        .concurrency(2)
         .replace(true)
         .readiness(Readiness::event("started"));
     let pool = options
@@ -416,7 +416,7 @@ fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
         });
         let begin = Instant::now();
         let pool = PoolOptions::new(6)
-            .at_once(at_once)
+            .concurrency(at_once)
             .start([stand_in.sequence()], |_| StartOptions::new())
             .unwrap();
         assert_eq!(starts.at_most(), at_once);
@@ -467,7 +467,7 @@ fn the_least_loaded_hub_that_answers_gets_the_instance() {
         assert_eq!(
             start(
                 &[&busy, &idle, &as_idle],
-                PoolOptions::new(4).at_once(at_once)
+                PoolOptions::new(4).concurrency(at_once)
             ),
             [0, 2, 2],
             "{at_once} at once"

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use scramjet_client_blocking::{
-    Error, HostClient, Input, KillOptions, SequenceOf, StartOptions, StopOptions, Upload,
+    Error, HostClient, Input, KillOptions, SequenceRef, StartOptions, StopOptions, Upload,
     core::{EventName, LastEvent},
 };
 use scramjet_client_tests::package;
@@ -88,7 +88,7 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
             .engines
             .get("node")
             .and_then(|node| node.as_str().map(Into::into)),
-        instance_of_a_sequence: info.sequence.as_ref().map(SequenceOf::id).is_some(),
+        instance_of_a_sequence: info.sequence.as_ref().map(SequenceRef::id).is_some(),
         healthy: health.healthy,
         event: (event.name, event.data),
         sent: sent.bytes,

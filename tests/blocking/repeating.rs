@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, Fresh, HostClient, Observed, Outgoing, Phase,
-    RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
+    BoxError, CancelToken, Error, ErrorKind, HostClient, NewConnection, Phase, RequestBody,
+    RequestEvent, RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
 };
 use scramjet_client_testing::script::from_fn;
 
@@ -30,13 +30,13 @@ enum Fate {
 }
 
 impl Fate {
-    fn happen(self, body: Outgoing<'_>) -> Result<Response<Body>, TransportError> {
+    fn happen(self, body: RequestBody<'_>) -> Result<Response<Body>, TransportError> {
         let lost = |phase, source: BoxError| Err(TransportError::new(phase, source));
         match (self, body) {
             (Self::Lost(phase, kind), _) => {
                 lost(phase, io::Error::new(kind, "the cable is cut").into())
             }
-            (Self::LostAfter(length, phase), Outgoing::Reader { reader, .. }) => {
+            (Self::LostAfter(length, phase), RequestBody::Reader { reader, .. }) => {
                 reader.read_exact(&mut vec![0; length]).unwrap();
                 lost(
                     phase,
@@ -74,13 +74,16 @@ fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
     let (attempts, fates) = (Arc::<AtomicU32>::default(), fates.to_vec());
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
-        move |request: Request<Outgoing<'_>>| {
+        move |request: Request<RequestBody<'_>>| {
             let attempt = usize::try_from(attempts.fetch_add(1, Ordering::Relaxed)).unwrap();
-            assert_eq!(request.extensions().get::<Fresh>().is_some(), attempt > 0);
+            assert_eq!(
+                request.extensions().get::<NewConnection>().is_some(),
+                attempt > 0
+            );
             fates[attempt.min(fates.len() - 1)].happen(request.into_body())
         }
     });
-    let quick = RetryPolicy::linear(Duration::from_millis(1)).attempts(3);
+    let quick = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(3);
     let host = HostClient::builder(HUB)
         .hub_version("1.0.1")
         .transport(Arc::new(transport))
@@ -298,7 +301,7 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
 /// Nor where the time is over in the pause between two attempts; then the first one tells why it came to this.
 #[test]
 fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
-    let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
+    let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
     for (fate, phase, says) in [
         (
             Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
@@ -314,16 +317,16 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
         let (failed, told) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
         let observer = {
             let (failed, told) = (Arc::clone(&failed), Arc::clone(&told));
-            move |_: &RequestInfo<'_>, event: &Observed<'_>| {
+            move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
                 told.fetch_add(1, Ordering::Relaxed);
                 failed.fetch_add(
-                    u32::from(matches!(event, Observed::Failed { .. })),
+                    u32::from(matches!(event, RequestEvent::Failed { .. })),
                     Ordering::Relaxed,
                 );
             }
         };
         let transport =
-            from_fn(move |request: Request<Outgoing<'_>>| fate.happen(request.into_body()));
+            from_fn(move |request: Request<RequestBody<'_>>| fate.happen(request.into_body()));
         let host = HostClient::builder(HUB)
             .transport(Arc::new(transport))
             .retry(hour)
@@ -416,7 +419,7 @@ fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
     let once = host.with_retry(None).sequence("x").unwrap();
     assert_eq!(once.info().unwrap_err().attempt_count(), 1);
     assert_eq!(attempts.swap(0, Ordering::Relaxed), 1);
-    let more = once.with_retry(RetryPolicy::linear(Duration::ZERO).attempts(5));
+    let more = once.with_retry(RetryPolicy::linear(Duration::ZERO).max_attempts(5));
     assert_eq!(more.info().unwrap_err().attempt_count(), 5);
     attempts.store(0, Ordering::Relaxed);
     assert_eq!(host.version().unwrap_err().attempt_count(), 3);
@@ -427,7 +430,7 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
     let attempts = Arc::<AtomicU32>::default();
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
-        move |_: Request<Outgoing<'_>>| {
+        move |_: Request<RequestBody<'_>>| {
             attempts.fetch_add(1, Ordering::Relaxed);
             Err(TransportError::new(Phase::Connect, "nobody is there"))
         }
@@ -462,8 +465,8 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
 #[test]
 fn limits_hold_for_all_attempts_together() {
     let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
-    let long = host
-        .with_retry(RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX));
+    let long =
+        host.with_retry(RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX));
     let error = long
         .with_deadline(Duration::from_millis(50))
         .version()
@@ -489,17 +492,17 @@ fn limits_hold_for_all_attempts_together() {
     // Cancelled by who is told of the pause, which would last an hour.
     let cancelling = {
         let (token, observed) = (token.clone(), Arc::clone(&observed));
-        move |_: &RequestInfo<'_>, event: &Observed<'_>| {
-            if let Observed::Retry { .. } = event {
+        move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
+            if let RequestEvent::Retry { .. } = event {
                 observed.store(true, Ordering::Relaxed);
                 token.cancel();
             }
         }
     };
-    let transport = from_fn(|_: Request<Outgoing<'_>>| {
+    let transport = from_fn(|_: Request<RequestBody<'_>>| {
         Err(TransportError::new(Phase::Connect, "nobody is there"))
     });
-    let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
+    let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
     let host = HostClient::builder(HUB)
         .transport(Arc::new(transport))
         .retry(hour)

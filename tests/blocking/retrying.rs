@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Outgoing, Phase, Readiness, Ready,
+    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Phase, Readiness, Ready, RequestBody,
     RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
 };
 use scramjet_client_tests::on_each_hub;
@@ -30,11 +30,11 @@ fn ready() -> Vec<(&'static str, Data)> {
 fn readiness() -> Readiness {
     Readiness::event("ready")
         .fails_on("error")
-        .within(Duration::from_secs(10))
+        .timeout(Duration::from_secs(10))
 }
 
 fn attempts(attempts: u32) -> RetryPolicy {
-    RetryPolicy::linear(Duration::from_millis(10)).attempts(attempts)
+    RetryPolicy::linear(Duration::from_millis(10)).max_attempts(attempts)
 }
 
 fn start(model: &Model, policy: &RetryPolicy) -> Result<Ready, Error> {
@@ -135,7 +135,7 @@ fn an_instance_that_is_not_ready_in_time_is_killed_before_the_next() {
                     Start::Up(ready()),
                 ],
             );
-            let readiness = readiness().within(Duration::from_millis(400));
+            let readiness = readiness().timeout(Duration::from_millis(400));
             let ready = model
                 .sequence()
                 .start_with_retry(&StartOptions::new(), &readiness, &attempts(3))
@@ -157,7 +157,7 @@ struct Refusing(UreqTransport, AtomicUsize);
 impl Transport for Refusing {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let refuse = |left: usize| left.checked_sub(1);
         let starts = request.uri().path().ends_with("/start");
@@ -391,8 +391,8 @@ fn attempts_are_as_many_as_the_policy_says() {
         // After 0, 200 and 600 ms; the next would come after 1200.
         let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
         let policy = RetryPolicy::linear(Duration::from_millis(200))
-            .attempts(9)
-            .within(Duration::from_millis(1100));
+            .max_attempts(9)
+            .max_elapsed(Duration::from_millis(1100));
         let begin = Instant::now();
         assert!(start(&model, &policy).unwrap_err().is_overloaded());
         assert!(
@@ -410,9 +410,9 @@ fn the_handles_limits_end_the_attempts() {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         let (limit, long) = (
             Duration::from_millis(500),
-            RetryPolicy::linear(Duration::from_secs(3600)).attempts(9),
+            RetryPolicy::linear(Duration::from_secs(3600)).max_attempts(9),
         );
-        let long = long.longest_delay(Duration::MAX);
+        let long = long.max_delay(Duration::MAX);
 
         // In the pause between two.
         let model = Model::start("1.0.1", vec![full()]);

@@ -104,7 +104,7 @@ fn nothing_that_a_program_holds_shows_them() {
                 .unwrap(),
         );
         shown.debug(&host.deploy(Upload::bytes(*b"\x1f\x8bx")).unwrap());
-        shown.debug(&host.deploy_topic("t", ContentType::Text).unwrap());
+        shown.debug(&host.scoped_topic("t", ContentType::Text).unwrap());
         shown.debug(&sequence.spawn(&options).unwrap());
         shown.debug(
             &PoolOptions::new(1)

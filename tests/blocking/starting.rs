@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Outgoing, Phase, Readiness, RunnerExit,
+    CancelToken, Error, ErrorKind, HostClient, Phase, Readiness, RequestBody, RunnerExit,
     SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
@@ -28,7 +28,7 @@ pub(crate) struct Noting<F>(pub(crate) UreqTransport, pub(crate) F);
 impl<F: Fn() + Send + Sync> Transport for Noting<F> {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.0.send(request).inspect_err(|_| self.1())
     }
@@ -192,7 +192,7 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
         let begin = Instant::now();
         let instance = model
             .sequence()
-            .start_when_free(&StartOptions::new())
+            .start_when_available(&StartOptions::new())
             .unwrap();
         // A second where nothing is said.
         assert!(
@@ -208,7 +208,7 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
         let model = Model::start("1.0.1", vec![full(&[("Retry-After", "0")]), refused]);
         let error = model
             .sequence()
-            .start_when_free(&StartOptions::new())
+            .start_when_available(&StartOptions::new())
             .unwrap_err();
         assert_eq!(error.api().unwrap().status, 503);
     });
@@ -223,7 +223,7 @@ fn a_start_that_waits_for_room_does_not_ask_without_pause() {
         let error = model
             .sequence()
             .with_deadline(Duration::from_secs(1))
-            .start_when_free(&StartOptions::new())
+            .start_when_available(&StartOptions::new())
             .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
@@ -248,7 +248,7 @@ fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
             let (limit, begin) = (Duration::from_millis(1500), Instant::now());
             let error = sequence
                 .with_deadline(limit)
-                .start_when_free(&StartOptions::new())
+                .start_when_available(&StartOptions::new())
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
             // What it was waiting for is told as well.
@@ -259,8 +259,11 @@ fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
 
             let token = CancelToken::new();
             let waiting = sequence.with_cancel(&token);
-            let waiter =
-                thread::spawn(move || waiting.start_when_free(&StartOptions::new()).unwrap_err());
+            let waiter = thread::spawn(move || {
+                waiting
+                    .start_when_available(&StartOptions::new())
+                    .unwrap_err()
+            });
             token.cancel();
             assert!(waiter.join().unwrap().is_cancelled());
         }
@@ -301,7 +304,7 @@ fn an_instance_is_started_and_ready(host: HostClient) {
             let readiness = Readiness::event("ready")
                 .or("started")
                 .fails_on("error")
-                .within(Duration::from_secs(20));
+                .timeout(Duration::from_secs(20));
             let ready = sequence
                 .with_deadline(limit)
                 .start_and_wait(&acts(steps), &readiness)
@@ -367,7 +370,7 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
         ] {
             let begin = Instant::now();
             let error = sequence
-                .start_and_wait(&options, &readiness.clone().within(within))
+                .start_and_wait(&options, &readiness.clone().timeout(within))
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= within, "{error:?}");
             until_none_is_left(&sequence);

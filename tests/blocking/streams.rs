@@ -188,7 +188,7 @@ fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for(host: HostCl
 on_each_hub!(a_log_is_read_as_records);
 fn a_log_is_read_as_records(host: HostClient) {
     let (_sequence, instance) = started(&host, "events");
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
     let lines: Vec<LogLine> = instance
         .log_lines()
         .unwrap()

@@ -306,7 +306,7 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
 on_each_hub!(an_input_that_is_refused_ends_a_transform_whose_output_is_silent);
 fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostClient) {
     let (_sequence, instance) = running(&host, "topic-input");
-    instance.event("ready").unwrap();
+    instance.last_event("ready").unwrap();
     for input in [endless().0, Input::text("a little")] {
         let instance = instance.clone();
         let error = within("a refused input", move || {
@@ -316,7 +316,7 @@ fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostCl
         // Of 1.x and of 0.18.
         assert!([405, 500].contains(&refusal.status.as_u16()), "{error:?}");
     }
-    if host.dialect().unwrap().manages_topics() {
+    if host.dialect().unwrap().supports_topic_management() {
         host.delete_topic("input-of-topic-input").unwrap();
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CallLimits, CancelToken, ErrorKind, HostClient, Outgoing, Phase, Reason, Stopped, Timings,
-    Transport, TransportError, TransportErrorKind, UreqTransport,
+    CallLimits, CancelToken, ErrorKind, HostClient, Phase, ReasonPhrase, RequestBody, StopReason,
+    Timings, Transport, TransportError, TransportErrorKind, UreqTransport,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
@@ -18,13 +18,16 @@ type Body = Box<dyn Read + Send>;
 
 fn get(transport: &dyn Transport, server: &ScriptedServer) -> Response<Body> {
     transport
-        .send(Request::get(server.url()).body(Outgoing::Empty).unwrap())
+        .send(Request::get(server.url()).body(RequestBody::Empty).unwrap())
         .unwrap()
 }
 
-fn upload<'a>(server: &ScriptedServer, reader: &'a mut (dyn Read + Send)) -> Request<Outgoing<'a>> {
+fn upload<'a>(
+    server: &ScriptedServer,
+    reader: &'a mut (dyn Read + Send),
+) -> Request<RequestBody<'a>> {
     Request::post(server.url())
-        .body(Outgoing::Reader {
+        .body(RequestBody::Reader {
             reader,
             length: None,
         })
@@ -45,10 +48,12 @@ fn an_upload_may_make_calls_of_its_own() {
             let answered = get(&*self.0, &self.1);
             assert_eq!(
                 answered.extensions().get(),
-                Some(&Reason("Inner Words".into()))
+                Some(&ReasonPhrase("Inner Words".into()))
             );
             assert_eq!(text(answered), "inner");
-            let refused = Request::get(refused_url()).body(Outgoing::Empty).unwrap();
+            let refused = Request::get(refused_url())
+                .body(RequestBody::Empty)
+                .unwrap();
             let error = self.0.send(refused).map(drop).unwrap_err();
             assert_eq!(error.phase, Phase::Connect);
             Err(io::Error::other("no data"))
@@ -72,7 +77,7 @@ fn an_upload_may_make_calls_of_its_own() {
         let response = transport.send(upload(&outer, &mut once)).unwrap();
         assert_eq!(
             response.extensions().get(),
-            Some(&Reason("Outer Words".into()))
+            Some(&ReasonPhrase("Outer Words".into()))
         );
     });
 }
@@ -150,10 +155,10 @@ fn proxy_settings_of_the_environment_are_not_looked_at() {
 #[test]
 fn transport_error_new_takes_the_kind_from_the_source() {
     let kinds = |error: TransportError| (error.kind, error.io_kind());
-    let stopped = TransportErrorKind::Stopped(Stopped::Cancelled);
-    let found = TransportError::new(Phase::Wait, Stopped::Cancelled);
+    let stopped = TransportErrorKind::Stopped(StopReason::Cancelled);
+    let found = TransportError::new(Phase::Wait, StopReason::Cancelled);
     assert_eq!(kinds(found), (stopped, None));
-    let found = TransportError::new(Phase::Wait, io::Error::from(Stopped::Cancelled));
+    let found = TransportError::new(Phase::Wait, io::Error::from(StopReason::Cancelled));
     assert_eq!(kinds(found), (stopped, Some(io::ErrorKind::Other)));
     let reset = io::ErrorKind::ConnectionReset;
     let found = TransportError::new(Phase::Wait, io::Error::from(reset));
@@ -191,12 +196,12 @@ fn ureq_transport_errors_have_their_kinds() {
 
     let token = CancelToken::new();
     token.cancel();
-    let mut request = Request::get(plain.url()).body(Outgoing::Empty).unwrap();
+    let mut request = Request::get(plain.url()).body(RequestBody::Empty).unwrap();
     let mut limits = CallLimits::default();
     limits.cancel = Some(token);
     request.extensions_mut().insert(limits);
     let error = UreqTransport::default().send(request).map(drop);
     let error = error.expect_err("it was canceled before");
-    let stopped = TransportErrorKind::Stopped(Stopped::Cancelled);
+    let stopped = TransportErrorKind::Stopped(StopReason::Cancelled);
     assert_eq!(error.kind, stopped);
 }

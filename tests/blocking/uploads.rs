@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::core::SendSequence;
 use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, Input, InstanceClient, Outgoing, Phase, Sent, TransportError,
+    Error, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody, Sent, TransportError,
     Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
@@ -441,11 +441,11 @@ fn sent_is_said_at_the_end_of_the_answer() {
     let reads = Arc::new(AtomicUsize::new(0));
     let transport = from_fn({
         let reads = Arc::clone(&reads);
-        move |request: http::Request<Outgoing<'_>>| {
+        move |request: http::Request<RequestBody<'_>>| {
             if request.method() == http::Method::GET {
                 return Err(TransportError::new(Phase::Tls, "it cannot be asked"));
             }
-            if let Outgoing::Reader { reader, .. } = request.into_body() {
+            if let RequestBody::Reader { reader, .. } = request.into_body() {
                 io::copy(reader, &mut io::sink()).unwrap();
             }
             Ok(http::Response::new(

@@ -17,7 +17,7 @@ fn hub_version_takes_texts_and_versions() {
     for told in builders {
         // No hub answers there: only a client that was told the version knows this dialect.
         let host = told(HostClient::builder(refused_url())).build().unwrap();
-        assert!(!host.dialect().unwrap().manages_topics());
+        assert!(!host.dialect().unwrap().supports_topic_management());
     }
 }
 

@@ -218,7 +218,7 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
         .unwrap();
     let [blocking, waiting] = [(); 2].map(|()| {
         let instance = sequence.start(&StartOptions::new()).unwrap();
-        instance.event("ready").unwrap();
+        instance.last_event("ready").unwrap();
         instance.input_writer(ContentType::Text).unwrap()
     });
     let (told, writing) = write_on(blocking);

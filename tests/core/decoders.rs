@@ -4,11 +4,11 @@ use std::iter;
 
 use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
-    Acknowledged, ApiError, BodyLength, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint,
-    EventName, GetInstance, GetSequence, GetVersion, HubVersion, InstanceHealth, InstanceId,
-    InstanceInfo, Json, KillInstance, KillOptions, Lines, ListInstances, ListSequences, NextEvent,
-    Operation, OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin,
-    SentSequence, SequenceId, SequenceInfo, Single, Started, Step, Version,
+    ApiError, BodyLength, Chunks, Decode, DeleteSequence, Dialect, Discard, Endpoint, EventName,
+    GetInstance, GetSequence, GetVersion, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
+    Json, KillInstance, KillOptions, Lines, ListInstances, ListSequences, NextEvent, Operation,
+    OutputStream, ReadEvents, ReadStream, Receipt, Reply, ReplyError, SendStdin, SentSequence,
+    SequenceId, SequenceInfo, SingleItem, Started, Step, StopReply, Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
 }
 
 /// Exactly one item.
-fn single<D: Single + Default>(body: &[u8]) -> Result<D::Item, ReplyError> {
+fn single<D: SingleItem + Default>(body: &[u8]) -> Result<D::Item, ReplyError> {
     let mut items = whole::<D>(body)?;
     assert_eq!(items.len(), 1);
     Ok(items.remove(0))
@@ -467,8 +467,8 @@ fn an_empty_body_reads_as_null() {
             "{empty:?}"
         );
         assert_eq!(
-            single::<Json<Acknowledged>>(empty.as_bytes()).expect("yes"),
-            Acknowledged::Bare(Value::Null),
+            single::<Json<StopReply>>(empty.as_bytes()).expect("yes"),
+            StopReply::Bare(Value::Null),
             "{empty:?}"
         );
         let error =
@@ -562,8 +562,8 @@ fn members_that_are_not_known_are_kept() {
     kept::<HubVersion>(json!({ "version": "2", "new": true }));
     kept::<SentSequence>(json!({ "id": "s", "new": 1 }));
     kept::<Started>(json!({ "id": "i", "status": "running", "message": "m" }));
-    kept::<Acknowledged>(json!({ "id": "i", "new": 1 }));
-    kept::<Acknowledged>(json!({ "opStatus": "OK", "new": 1 }));
+    kept::<StopReply>(json!({ "id": "i", "new": 1 }));
+    kept::<StopReply>(json!({ "opStatus": "OK", "new": 1 }));
 }
 
 #[test]
@@ -839,7 +839,7 @@ fn a_megabyte_in_single_bytes_is_read() {
 #[test]
 fn nothing_comes_before_the_end_of_a_single_item() {
     let (sequence, id, name) = ids();
-    fn waits<O: Operation<Decoder: Single>>(operation: &O, body: &[u8]) {
+    fn waits<O: Operation<Decoder: SingleItem>>(operation: &O, body: &[u8]) {
         let mut reply = Head::new(200, "OK").reply(&hub(), operation);
         for piece in iter::once(&[][..]).chain(body.chunks(1)) {
             reply.feed(piece);

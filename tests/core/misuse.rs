@@ -5,10 +5,10 @@ use std::time::Duration;
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
     ContentType, DeleteSequence, Dialect, DisconnectHubs, DryRun, Ended, Endpoint, EventName,
-    GetInstance, GetSequence, InOut, InstanceId, KillInstance, KillOptions, LastEvent, Limits,
-    NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SendEvent,
-    SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance, StopOptions,
-    Version,
+    GetInstance, GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions,
+    LastEvent, NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey,
+    SendEvent, SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance,
+    StopOptions, Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -162,9 +162,12 @@ fn what_is_not_said_is_not_sent() {
         body(&options().arg(1).args(["x", "y"]).arg(json!({ "o": [] }))),
         r#"{"args":[1,"x","y",{"o":[]}]}"#
     );
-    assert_eq!(body(&options().limits(Limits::new())), r#"{"limits":{}}"#);
     assert_eq!(
-        body(&options().limits(Limits::new().memory(0).gpu(false))),
+        body(&options().limits(InstanceLimits::new())),
+        r#"{"limits":{}}"#
+    );
+    assert_eq!(
+        body(&options().limits(InstanceLimits::new().memory(0).gpu(false))),
         r#"{"limits":{"gpu":false,"memory":0}}"#
     );
 }
@@ -248,7 +251,7 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
             (0, 20, 0),
         ),
         (
-            options().limits(Limits::new()),
+            options().limits(InstanceLimits::new()),
             "start sequence with limits",
             (0, 20, 0),
         ),
@@ -392,7 +395,7 @@ fn check_dangerous<T>(
         + std::str::FromStr<Err = RequestError>,
 {
     let check = |text: &str, error: Option<RequestError>| match error {
-        Some(RequestError::Segment {
+        Some(RequestError::PathSegment {
             what: named,
             value,
             problem,
@@ -449,7 +452,7 @@ fn object_members_are_refused_where_an_instance_is_used() {
         assert!(
             matches!(
                 error,
-                RequestError::Segment {
+                RequestError::PathSegment {
                     what: "instance id",
                     ..
                 }

@@ -19,7 +19,7 @@ pub(super) struct Golden {
     pub(super) name: String,
     pub(super) text: String,
     pub(super) request: Sent,
-    waiting_time: Duration,
+    server_wait: Duration,
 }
 
 /// A request as it is compared with that of another client.
@@ -98,7 +98,7 @@ pub(super) fn golden<O: Operation<Payload: Body>>(
                 .collect(),
             body: body.to_vec(),
         },
-        waiting_time: operation.waiting_time(),
+        server_wait: operation.server_wait(),
     }
 }
 
@@ -197,9 +197,9 @@ fn every_operation_has_a_golden_request() {
 fn a_stop_is_answered_when_its_timeout_is_over() {
     let waiting = goldens()
         .into_iter()
-        .filter(|golden| !golden.waiting_time.is_zero());
+        .filter(|golden| !golden.server_wait.is_zero());
     let waiting: Vec<_> = waiting
-        .map(|golden| (golden.name, golden.waiting_time.as_millis()))
+        .map(|golden| (golden.name, golden.server_wait.as_millis()))
         .collect();
     let waiting: Vec<_> = waiting
         .iter()

@@ -21,12 +21,14 @@ fn delays(policy: &RetryPolicy, random: u64) -> Vec<u128> {
 #[test]
 fn linear_delays_grow_by_the_first_and_exponential_ones_double() {
     assert_eq!(
-        delays(&RetryPolicy::linear(ms(100)).attempts(6), 7),
+        delays(&RetryPolicy::linear(ms(100)).max_attempts(6), 7),
         [100, 200, 300, 400, 500]
     );
     assert_eq!(
         delays(
-            &RetryPolicy::exponential(ms(100)).attempts(6).jitter(false),
+            &RetryPolicy::exponential(ms(100))
+                .max_attempts(6)
+                .jitter(false),
             7
         ),
         [100, 200, 400, 800, 1600]
@@ -35,14 +37,14 @@ fn linear_delays_grow_by_the_first_and_exponential_ones_double() {
     assert_eq!(
         RetryPolicy::default(),
         RetryPolicy::linear(ms(1000))
-            .attempts(3)
-            .longest_delay(ms(30_000))
+            .max_attempts(3)
+            .max_delay(ms(30_000))
     );
 }
 
 #[test]
 fn chance_takes_up_to_half_of_a_delay_away() {
-    let policy = RetryPolicy::exponential(ms(1000)).attempts(4);
+    let policy = RetryPolicy::exponential(ms(1000)).max_attempts(4);
     assert_eq!(delays(&policy, 0), [500, 1000, 2000]);
     assert_eq!(delays(&policy, 1024), [1000, 2000, 4000]);
     assert_eq!(delays(&policy, 512), [750, 1500, 3000]);
@@ -67,20 +69,23 @@ fn chance_takes_up_to_half_of_a_delay_away() {
 fn there_is_at_least_one_attempt_and_no_more_than_said() {
     for attempts in [0, 1] {
         assert_eq!(
-            delays(&RetryPolicy::linear(ms(1)).attempts(attempts), 0),
+            delays(&RetryPolicy::linear(ms(1)).max_attempts(attempts), 0),
             [0; 0],
             "{attempts}"
         );
     }
-    assert_eq!(delays(&RetryPolicy::linear(ms(1)).attempts(2), 0), [1]);
-    assert_eq!(delays(&RetryPolicy::linear(NONE).attempts(4), 0), [0, 0, 0]);
+    assert_eq!(delays(&RetryPolicy::linear(ms(1)).max_attempts(2), 0), [1]);
+    assert_eq!(
+        delays(&RetryPolicy::linear(NONE).max_attempts(4), 0),
+        [0, 0, 0]
+    );
 }
 
 #[test]
 fn no_delay_is_longer_than_the_longest() {
     let policy = RetryPolicy::exponential(ms(10))
-        .attempts(8)
-        .longest_delay(ms(50));
+        .max_attempts(8)
+        .max_delay(ms(50));
     assert_eq!(
         delays(&policy.jitter(false), 0),
         [10, 20, 40, 50, 50, 50, 50]
@@ -89,14 +94,16 @@ fn no_delay_is_longer_than_the_longest() {
     assert_eq!(delays(&policy, 0), [5, 10, 20, 25, 25, 25, 25]);
     // 30 seconds where it is not said.
     assert_eq!(
-        delays(&RetryPolicy::linear(ms(20_000)).attempts(4), 0),
+        delays(&RetryPolicy::linear(ms(20_000)).max_attempts(4), 0),
         [20_000, 30_000, 30_000]
     );
 }
 
 #[test]
 fn no_attempt_begins_after_its_time() {
-    let policy = RetryPolicy::linear(ms(100)).attempts(100).within(ms(1000));
+    let policy = RetryPolicy::linear(ms(100))
+        .max_attempts(100)
+        .max_elapsed(ms(1000));
     assert_eq!(policy.delay(1, ms(900), 0), Some(ms(100)));
     assert_eq!(policy.delay(1, ms(901), 0), None);
     assert_eq!(policy.delay(1, Duration::MAX, 0), None);
@@ -111,7 +118,9 @@ fn no_attempt_begins_after_its_time() {
         .collect();
     assert_eq!((delays.len(), elapsed), (4, ms(1000)));
     assert_eq!(
-        RetryPolicy::linear(ms(100)).within(NONE).delay(1, NONE, 0),
+        RetryPolicy::linear(ms(100))
+            .max_elapsed(NONE)
+            .delay(1, NONE, 0),
         None
     );
 }
@@ -122,7 +131,7 @@ fn numbers_that_overflow_come_to_the_longest_delay() {
         RetryPolicy::linear(Duration::MAX),
         RetryPolicy::exponential(Duration::MAX).jitter(false),
     ] {
-        let policy = policy.attempts(u32::MAX);
+        let policy = policy.max_attempts(u32::MAX);
         for attempt in [1, 2, 31, 32, 33, 64, u32::MAX - 1] {
             assert_eq!(
                 policy.delay(attempt, Duration::MAX, u64::MAX),
@@ -131,14 +140,14 @@ fn numbers_that_overflow_come_to_the_longest_delay() {
             );
         }
         assert_eq!(policy.delay(u32::MAX, NONE, 0), None);
-        let endless = policy.longest_delay(Duration::MAX);
+        let endless = policy.max_delay(Duration::MAX);
         assert_eq!(endless.delay(5, NONE, 0), Some(Duration::MAX));
-        assert_eq!(endless.within(ms(1)).delay(5, NONE, 0), None);
+        assert_eq!(endless.max_elapsed(ms(1)).delay(5, NONE, 0), None);
     }
     // By chance as well: half of the longest that there is, and no panic.
     let jittered = RetryPolicy::exponential(Duration::MAX)
-        .attempts(9)
-        .longest_delay(Duration::MAX);
+        .max_attempts(9)
+        .max_delay(Duration::MAX);
     for random in [0, 1024] {
         assert!(
             jittered.delay(8, NONE, random).unwrap() >= Duration::MAX / 2,
@@ -147,7 +156,7 @@ fn numbers_that_overflow_come_to_the_longest_delay() {
     }
     assert_eq!(
         RetryPolicy::exponential(ms(1))
-            .attempts(99)
+            .max_attempts(99)
             .jitter(false)
             .delay(40, NONE, 0),
         Some(ms(30_000))

@@ -69,9 +69,9 @@ fn members_that_are_not_known_survive() {
         json!({ "healthy": true, "containerId": "c", "cpuTotalUsage": 1.0, "memoryUsage": 2.0,
         "memoryMaxUsage": 3.0, "limit": 4.0, "networkRx": 5.0, "networkTx": 6.0, "later": 1 }),
     );
-    survives::<Acknowledged>(instance());
-    survives::<Acknowledged>(json!({ "opStatus": "OK", "later": 1 }));
-    survives::<Acknowledged>(Value::Null);
+    survives::<StopReply>(instance());
+    survives::<StopReply>(json!({ "opStatus": "OK", "later": 1 }));
+    survives::<StopReply>(Value::Null);
     survives::<HubInfo>(
         json!({ "id": "h", "healthy": true, "selfHosted": true, "isConnectionActive": true, "description": "d", "later": 1 }),
     );
@@ -174,12 +174,12 @@ fn a_dialect_tells_what_a_hub_can_do() {
     type Capability = fn(Dialect) -> bool;
     let capabilities: [(Capability, Version); 7] = [
         (Dialect::remembers_ended_instances, Version::new(0, 27, 0)),
-        (Dialect::takes_instance_ids, Version::new(0, 31, 4)),
-        (Dialect::deletes_by_force, Version::new(0, 34, 4)),
-        (Dialect::manages_topics, Version::new(0, 35, 0)),
-        (Dialect::overwrites_sequences, Version::new(0, 38, 0)),
-        (Dialect::sends_any_event_data, Version::new(0, 39, 0)),
-        (Dialect::keeps_binary_data, Version::new(1, 0, 1)),
+        (Dialect::supports_instance_ids, Version::new(0, 31, 4)),
+        (Dialect::supports_force_delete, Version::new(0, 34, 4)),
+        (Dialect::supports_topic_management, Version::new(0, 35, 0)),
+        (Dialect::supports_overwrite, Version::new(0, 38, 0)),
+        (Dialect::supports_json_event_data, Version::new(0, 39, 0)),
+        (Dialect::supports_binary_data, Version::new(1, 0, 1)),
     ];
     for (has, since) in capabilities {
         assert!(has(Dialect::of(since)) && has(Dialect::LATEST), "{since}");

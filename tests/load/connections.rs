@@ -311,7 +311,7 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     if is_child(|url| {
         let before = threads();
         let host = client(url)
-            .retry(RetryPolicy::linear(Duration::ZERO).attempts(2))
+            .retry(RetryPolicy::linear(Duration::ZERO).max_attempts(2))
             .build()
             .unwrap();
         for (name, end) in ends() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{iter, process};
 
 use scramjet_client_blocking::{
-    Error, HostClient, Observed, Phase, RequestInfo, RetryPolicy, StartOptions, Upload,
+    Error, HostClient, Phase, RequestEvent, RequestInfo, RetryPolicy, StartOptions, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
@@ -192,8 +192,8 @@ fn where_nobody_listens_at_first_everything_is_sent_again_and_arrives_once() {
             // Somebody listens from when on the first attempt has failed.
             let observer = {
                 let (server, arrived) = (Arc::clone(&server), Arc::clone(&arrived));
-                move |_: &RequestInfo<'_>, event: &Observed<'_>| {
-                    if let Observed::Retry { attempt, error, .. } = event {
+                move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
+                    if let RequestEvent::Retry { attempt, error, .. } = event {
                         assert!(
                             *attempt == 1 && error.phase() == Some(Phase::Connect),
                             "{error:?}"
@@ -269,8 +269,8 @@ fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
                 .map(drop)
         };
         let often = RetryPolicy::linear(Duration::from_millis(1))
-            .longest_delay(Duration::from_millis(1))
-            .attempts(u32::MAX);
+            .max_delay(Duration::from_millis(1))
+            .max_attempts(u32::MAX);
 
         assert_eq!(tried(ask, |host| host).0, 3);
         assert_eq!(tried(ask, |host| host.with_retry(None)).0, 1);
@@ -283,7 +283,7 @@ fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
         let error = ask(&host).unwrap_err();
         assert!(error.is_timeout() && error.attempt_count() > 3, "{error:?}");
         // Nor is it waited beyond it.
-        let hour = RetryPolicy::linear(Duration::from_secs(3600)).longest_delay(Duration::MAX);
+        let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
         let error = ask(&host.with_retry(hour)).unwrap_err();
         assert!(
             error.is_timeout() && error.attempt_count() == 1,

@@ -164,7 +164,7 @@ impl Caller {
             5 => fine(
                 instance
                     .with_deadline(Duration::from_secs(60))
-                    .event("ready"),
+                    .last_event("ready"),
             ),
             6 => timed_out(
                 instance

@@ -16,7 +16,9 @@ use std::thread::{self, scope};
 use std::time::Duration;
 use std::{env, fmt, io};
 
-use scramjet_client_blocking::{Error, HostClient, Observed, RequestInfo, StartOptions, Upload};
+use scramjet_client_blocking::{
+    Error, HostClient, RequestEvent, RequestInfo, StartOptions, Upload,
+};
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::keep_alive::KeepAliveServer;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -88,8 +90,8 @@ impl fmt::Display for Outcome {
 
 fn client(url: &str, number: u32, reused: &Arc<AtomicU32>) -> HostClient {
     let reused = Arc::clone(reused);
-    let observer = move |_: &RequestInfo<'_>, event: &Observed<'_>| {
-        if let Observed::Head { timings, .. } = event {
+    let observer = move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
+        if let RequestEvent::Head { timings, .. } = event {
             reused.fetch_add(u32::from(timings.reused == Some(true)), Ordering::Relaxed);
         }
     };

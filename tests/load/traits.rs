@@ -23,7 +23,7 @@ fn handles_are_cloned_and_shared() {
     cloned::<MiddlewareClient>();
     cloned::<CancelToken>();
     cloned::<CallLimits>();
-    cloned::<Stopped>();
+    cloned::<StopReason>();
     cloned::<UreqConfig>();
     cloned::<RetryPolicy>();
     cloned::<StartOptions>();

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use scramjet_client_blocking::http::{Request, Response};
-use scramjet_client_blocking::{ErrorKind, HostClient, Outgoing};
+use scramjet_client_blocking::{ErrorKind, HostClient, RequestBody};
 use scramjet_client_testing::script::from_fn;
 
 use crate::generated::{CASES, for_all, headers, texts};
@@ -15,7 +15,7 @@ fn headers_and_tokens_of_clients_are_sent_as_they_are_or_are_refused() {
     let sent = Arc::<Mutex<Vec<(String, Vec<u8>)>>>::default();
     let transport = Arc::new(from_fn({
         let sent = Arc::clone(&sent);
-        move |request: Request<Outgoing<'_>>| {
+        move |request: Request<RequestBody<'_>>| {
             let headers = request
                 .headers()
                 .iter()

@@ -14,9 +14,9 @@ use std::fmt::{self, Debug, Write};
 use std::hash::{DefaultHasher, Hasher};
 
 use scramjet_client_core::{
-    Acknowledged, AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId,
-    InstanceInfo, Json, JsonLines, LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents,
-    Receipt, ReplyError, SequenceInfo, Started, Step, TextLines, Version,
+    AuditRecord, Chunks, Decode, Dialect, Discard, EventName, HubConfig, InstanceId, InstanceInfo,
+    Json, JsonLines, LastEvent, Lines, LogLine, NdjsonGuard, Operation, ReadEvents, Receipt,
+    ReplyError, SequenceInfo, Started, Step, StopReply, TextLines, Version,
 };
 use serde_json::Value;
 
@@ -398,7 +398,7 @@ pub(crate) fn check(input: &[u8]) {
         1 => check_default::<Json<Vec<InstanceInfo>>>(body, seed, &makes_json(json)),
         2 => check_default::<Json<SequenceInfo>>(body, seed, &makes_json(json)),
         3 => check_default::<Json<Started>>(body, seed, &makes_json(json)),
-        4 => check_default::<Json<Acknowledged>>(body, seed, &makes_json(json)),
+        4 => check_default::<Json<StopReply>>(body, seed, &makes_json(json)),
         5 => check_default::<Json<HubConfig>>(body, seed, &makes_json(json)),
         6 => check_default::<Json<String>>(body, seed, &makes_json(json)),
         7 => check_default::<Discard>(body, seed, &keeps(0)),

@@ -146,7 +146,7 @@ fn unchecked<T: serde::de::DeserializeOwned>(value: &str) -> T {
 fn judge<T>(sent: Result<T, RequestError>, good: bool, bad: &str) {
     match sent {
         Ok(_) => assert!(good, "{bad:?} was sent"),
-        Err(RequestError::Segment { value, .. }) => {
+        Err(RequestError::PathSegment { value, .. }) => {
             assert!(!good && value == bad, "{value:?} was refused")
         }
         // Longer than any address.

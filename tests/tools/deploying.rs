@@ -10,7 +10,8 @@ use std::time::Duration;
 use std::{env, thread};
 
 use scramjet_client_blocking::{
-    Change, DeployError, Deployed, ErrorKind, HostClient, Key, Package, StartOptions, Version,
+    DeployChange, DeployError, DeployKey, Deployed, ErrorKind, HostClient, Package, StartOptions,
+    Version,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
@@ -147,8 +148,8 @@ impl Scene {
         }
     }
 
-    fn key(&self) -> Key {
-        Key::new("a-name", &self.state_file)
+    fn key(&self) -> DeployKey {
+        DeployKey::new("a-name", &self.state_file)
     }
 
     fn edit(&self, content: &str) {
@@ -159,17 +160,17 @@ impl Scene {
         Package::from_dir(&self.folder.0).unwrap()
     }
 
-    fn deploy(&self, host: &HostClient, key: &Key) -> Deployed {
+    fn deploy(&self, host: &HostClient, key: &DeployKey) -> Deployed {
         host.deploy_if_changed(&self.package(), key)
             .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
-    fn fail(&self, host: &HostClient, key: &Key) -> DeployError {
+    fn fail(&self, host: &HostClient, key: &DeployKey) -> DeployError {
         host.deploy_if_changed(&self.package(), key).unwrap_err()
     }
 }
 
-fn assert_is(deployed: &Deployed, id: &str, change: Change, left: &[&str]) {
+fn assert_is(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
     let told: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
     assert_eq!(
         (
@@ -189,14 +190,14 @@ fn the_second_run_sends_no_package() {
         assert_is(
             &scene.deploy(&host, &scene.key()),
             "s1",
-            Change::Created,
+            DeployChange::Created,
             &[],
         );
         assert_eq!(hub.seen(), ["POST sequence", "GET sequence/s1"]);
         assert_is(
             &scene.deploy(&host, &scene.key()),
             "s1",
-            Change::Unchanged,
+            DeployChange::Unchanged,
             &[],
         );
         assert_eq!(hub.seen(), ["GET sequence/s1"]);
@@ -205,7 +206,7 @@ fn the_second_run_sends_no_package() {
         assert_is(
             &scene.deploy(&hub.host(), &scene.key()),
             "s1",
-            Change::Unchanged,
+            DeployChange::Unchanged,
             &[],
         );
         assert_eq!(hub.seen(), ["GET sequence/s1"]);
@@ -222,7 +223,7 @@ fn a_hub_that_can_replaces_in_place() {
     assert_is(
         &scene.deploy(&host, &scene.key().remove_old()),
         "s1",
-        Change::Updated,
+        DeployChange::Updated,
         &[],
     );
     assert_eq!(
@@ -237,7 +238,7 @@ fn a_hub_that_can_replaces_in_place() {
     assert_is(
         &scene.deploy(&host, &scene.key()),
         "s1",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
 
@@ -247,21 +248,21 @@ fn a_hub_that_can_replaces_in_place() {
     assert_is(
         &scene.deploy(&host, &scene.key().remove_old()),
         "s2",
-        Change::Updated,
+        DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.in_use.clear());
     assert_is(
         &scene.deploy(&host, &scene.key().remove_old()),
         "s2",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
     scene.edit("and again");
     assert_is(
         &scene.deploy(&host, &scene.key().anew()),
         "s3",
-        Change::Updated,
+        DeployChange::Updated,
         &["s2"],
     );
     assert_eq!(hub.ids(), ["s2", "s3"]);
@@ -276,7 +277,7 @@ fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
     assert_is(
         &scene.deploy(&host, &scene.key()),
         "s2",
-        Change::Updated,
+        DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.in_use.push("s2".into()));
@@ -284,7 +285,7 @@ fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
     assert_is(
         &scene.deploy(&host, &scene.key().remove_old()),
         "s3",
-        Change::Updated,
+        DeployChange::Updated,
         &["s2"],
     );
     assert_eq!(hub.ids(), ["s2", "s3"]);
@@ -292,7 +293,7 @@ fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
     assert_is(
         &scene.deploy(&host, &scene.key().remove_old()),
         "s3",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
     assert_eq!(hub.ids(), ["s3"]);
@@ -307,35 +308,35 @@ fn what_is_gone_or_was_replaced_by_another_is_deployed_again() {
     assert_is(
         &scene.deploy(&host, &scene.key()),
         "s2",
-        Change::Created,
+        DeployChange::Created,
         &[],
     );
     hub.change(|kept| drop(kept.sequences.insert("s2".into(), b"of another".to_vec())));
     assert_is(
         &scene.deploy(&host, &scene.key()),
         "s2",
-        Change::Updated,
+        DeployChange::Updated,
         &[],
     );
 
     // Other names and other hubs are other deployments, in the same file.
     let other = Keeping::start("1.0.1");
     assert_is(
-        &scene.deploy(&host, &Key::new("another", &scene.state_file)),
+        &scene.deploy(&host, &DeployKey::new("another", &scene.state_file)),
         "s3",
-        Change::Created,
+        DeployChange::Created,
         &[],
     );
     assert_is(
         &scene.deploy(&other.host(), &scene.key()),
         "s1",
-        Change::Created,
+        DeployChange::Created,
         &[],
     );
     assert_is(
         &scene.deploy(&host, &scene.key()),
         "s2",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
 }
@@ -359,21 +360,24 @@ fn a_failure_is_never_taken_for_success_by_the_next_run() {
         );
         assert_eq!(
             scene.deploy(&host, &scene.key()).change,
-            Change::Unchanged,
+            DeployChange::Unchanged,
             "{request}"
         );
     };
-    fails("POST sequence", Change::Created);
-    fails("GET sequence", Change::Unchanged);
+    fails("POST sequence", DeployChange::Created);
+    fails("GET sequence", DeployChange::Unchanged);
     scene.edit("changed");
-    fails("PUT sequence", Change::Updated);
+    fails("PUT sequence", DeployChange::Updated);
     // Also where the content is again what it was before.
     scene.edit("changed again");
     hub.change(|kept| kept.failing = Some("PUT"));
     scene.fail(&host, &scene.key());
     hub.change(|kept| kept.failing = None);
     scene.edit("changed");
-    assert_eq!(scene.deploy(&host, &scene.key()).change, Change::Updated);
+    assert_eq!(
+        scene.deploy(&host, &scene.key()).change,
+        DeployChange::Updated
+    );
 }
 
 #[test]
@@ -381,7 +385,7 @@ fn what_is_no_state_file_is_left_alone() {
     let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("no-state"));
     let path = scene.folder.0.join("package.json");
     let before = fs::read(&path).unwrap();
-    let error = scene.fail(&hub.host(), &Key::new("x", &path));
+    let error = scene.fail(&hub.host(), &DeployKey::new("x", &path));
     assert_eq!(
         error.to_string(),
         format!("cannot use the state file {}", path.display())
@@ -412,7 +416,7 @@ fn of_many_runs_at_once_one_sends() {
     assert_eq!(
         changes
             .iter()
-            .filter(|change| **change == Change::Created)
+            .filter(|change| **change == DeployChange::Created)
             .count(),
         1
     );
@@ -437,7 +441,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
         let package = Package::from_dir(env::var("TEST_DEPLOYING_FOLDER").unwrap()).unwrap();
         let _ = HostClient::new(server.url())
             .unwrap()
-            .deploy_if_changed(&package, &Key::new("x", state_file));
+            .deploy_if_changed(&package, &DeployKey::new("x", state_file));
         abort();
     }
     let scene = Scene::new("crashes");
@@ -453,7 +457,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     assert_is(
         &scene.deploy(&hub.host(), &scene.key()),
         "s1",
-        Change::Created,
+        DeployChange::Created,
         &[],
     );
 
@@ -466,7 +470,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     });
     let (package, key, host) = (
         scene.package(),
-        Key::new("hanging", &scene.state_file),
+        DeployKey::new("hanging", &scene.state_file),
         HostClient::new(hanging.url()).unwrap(),
     );
     let hangs = thread::spawn(move || host.deploy_if_changed(&package, &key).is_err());
@@ -492,7 +496,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     assert_is(
         &scene.deploy(&hub.host(), &scene.key()),
         "s1",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
 }
@@ -522,17 +526,17 @@ fn a_state_file_in_the_folder_is_no_part_of_the_package() {
             Scene::new(&format!("inside-{version}")),
         );
         for state_file in ["deployed.json", "target/deployed.json"] {
-            let key = Key::new(state_file, scene.folder.0.join(state_file));
+            let key = DeployKey::new(state_file, scene.folder.0.join(state_file));
             let id = scene.deploy(&hub.host(), &key).sequence.id().clone();
-            for change in [Change::Unchanged, Change::Unchanged] {
+            for change in [DeployChange::Unchanged, DeployChange::Unchanged] {
                 assert_is(&scene.deploy(&hub.host(), &key), id.as_str(), change, &[]);
             }
             scene.edit(state_file);
             let updated = scene.deploy(&hub.host(), &key);
-            assert_eq!(updated.change, Change::Updated, "{version}");
+            assert_eq!(updated.change, DeployChange::Updated, "{version}");
             assert_eq!(
                 scene.deploy(&hub.host(), &key).change,
-                Change::Unchanged,
+                DeployChange::Unchanged,
                 "{version}"
             );
             fs::remove_file(scene.folder.0.join(state_file)).unwrap();
@@ -557,7 +561,7 @@ fn a_sequence_that_cannot_be_looked_at_is_not_forgotten() {
         assert_is(
             &scene.deploy(&hub.host(), &scene.key()),
             "s1",
-            Change::Unchanged,
+            DeployChange::Unchanged,
             &[],
         );
         assert_eq!(hub.ids(), ["s1"]);
@@ -570,7 +574,7 @@ fn a_sequence_that_cannot_be_looked_at_is_not_forgotten() {
         });
         assert_eq!(
             scene.deploy(&hub.host(), &scene.key()).change,
-            Change::Updated
+            DeployChange::Updated
         );
     }
 }
@@ -585,14 +589,14 @@ fn what_may_not_be_deleted_is_left_and_told() {
     assert_is(
         &scene.deploy(&hub.host(), &key),
         "s2",
-        Change::Updated,
+        DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.failing = None);
     assert_is(
         &scene.deploy(&hub.host(), &key),
         "s2",
-        Change::Unchanged,
+        DeployChange::Unchanged,
         &[],
     );
 }
@@ -656,12 +660,12 @@ fn a_real_hub_is_deployed_to(host: HostClient) {
             first.change,
             first.sequence.info().unwrap().config.name.as_str()
         ),
-        (Change::Created, "stays")
+        (DeployChange::Created, "stays")
     );
     let second = scene.deploy(&host, &key);
     assert_eq!(
         (second.change, second.sequence.id()),
-        (Change::Unchanged, first.sequence.id())
+        (DeployChange::Unchanged, first.sequence.id())
     );
 
     // In use: it stays, beside the new one.
@@ -670,14 +674,14 @@ fn a_real_hub_is_deployed_to(host: HostClient) {
     let third = scene.deploy(&host, &key);
     assert_eq!(
         (third.change, third.left.as_slice()),
-        (Change::Updated, &[first.sequence.id().clone()][..])
+        (DeployChange::Updated, &[first.sequence.id().clone()][..])
     );
     assert_eq!(third.sequence.info().unwrap().config.name, "prints");
     first.sequence.force_delete().unwrap();
     let fourth = scene.deploy(&host, &key);
     assert_eq!(
         (fourth.change, fourth.sequence.id(), fourth.left.len()),
-        (Change::Unchanged, third.sequence.id(), 0)
+        (DeployChange::Unchanged, third.sequence.id(), 0)
     );
 
     scene.edit("module.exports = async () => {};\n");
@@ -689,9 +693,9 @@ fn a_real_hub_is_deployed_to(host: HostClient) {
             fifth.sequence.id() == third.sequence.id(),
             fifth.left.len()
         ),
-        (Change::Updated, in_place, 0)
+        (DeployChange::Updated, in_place, 0)
     );
     fifth.sequence.delete().unwrap();
-    assert_eq!(scene.deploy(&host, &key).change, Change::Created);
+    assert_eq!(scene.deploy(&host, &key).change, DeployChange::Created);
     scene.deploy(&host, &key).sequence.delete().unwrap();
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use scramjet_client_blocking::{
-    ConfigError, HostClient, HostClientBuilder, Key, Package, SiProfile,
+    ConfigError, DeployKey, HostClient, HostClientBuilder, Package, SiProfile,
 };
 
 use crate::folder::{make_pipe, sequence};
@@ -35,7 +35,7 @@ fn a_state_file_without_an_end_is_refused() {
         // So that no lock is made beside the device.
         let state_file = files.0.join("state.json");
         symlink(&path, &state_file).unwrap();
-        let (package, key) = (package.clone(), Key::new("x", &state_file));
+        let (package, key) = (package.clone(), DeployKey::new("x", &state_file));
         let error = within("deploying", move || {
             HostClient::new("http://127.0.0.1:1/api/v1")
                 .unwrap()

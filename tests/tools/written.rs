@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::{env, thread};
 
-use scramjet_client_blocking::{Change, HostClient, Key, PackError, Package};
+use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, PackError, Package};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
@@ -53,7 +53,7 @@ fn a_state_file_that_is_a_link_is_followed() {
     let state = Folder::new("linked-state-elsewhere");
     let deploy = |path: &Path| {
         let package = Package::from_dir(&package.0).unwrap();
-        host.deploy_if_changed(&package, &Key::new("x", path))
+        host.deploy_if_changed(&package, &DeployKey::new("x", path))
             .unwrap()
             .change
     };
@@ -62,9 +62,9 @@ fn a_state_file_that_is_a_link_is_followed() {
     let real = state.0.join("new/real.json");
     symlink("second.json", &link).unwrap();
     symlink(&real, &second).unwrap();
-    assert_eq!(deploy(&link), Change::Created);
-    assert_eq!(deploy(&real), Change::Unchanged);
-    assert_eq!(deploy(&second), Change::Unchanged);
+    assert_eq!(deploy(&link), DeployChange::Created);
+    assert_eq!(deploy(&real), DeployChange::Unchanged);
+    assert_eq!(deploy(&second), DeployChange::Unchanged);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::symlink_metadata(&second).unwrap().is_symlink());
     // Whoever uses the file by another name waits for the same lock.
@@ -75,7 +75,7 @@ fn a_state_file_that_is_a_link_is_followed() {
     symlink("circle.json", &circle).unwrap();
     let packed = Package::from_dir(&package.0).unwrap();
     let error = host
-        .deploy_if_changed(&packed, &Key::new("x", &circle))
+        .deploy_if_changed(&packed, &DeployKey::new("x", &circle))
         .unwrap_err();
     assert!(
         format!("{error:?}").contains("lead in a circle"),
@@ -99,18 +99,18 @@ fn a_link_to_the_state_file_is_no_part_of_the_package() {
     symlink("var/real.json", &link).unwrap();
     let deploy = || {
         let package = Package::from_dir(&folder.0).unwrap();
-        let deployed = host.deploy_if_changed(&package, &Key::new("x", &link));
+        let deployed = host.deploy_if_changed(&package, &DeployKey::new("x", &link));
         let change = deployed.unwrap().change;
         let sent = received.try_take();
         let paths = |archive: Vec<Unpacked>| archive.into_iter().map(|entry| entry.path).collect();
         (change, sent.map_or_else(Vec::new, paths))
     };
     let packed = ["index.js", "package.json"].map(PathBuf::from);
-    assert_eq!(deploy(), (Change::Created, packed.to_vec()));
+    assert_eq!(deploy(), (DeployChange::Created, packed.to_vec()));
     // The file has changed, and its lock is there.
-    assert_eq!(deploy(), (Change::Unchanged, vec![]));
+    assert_eq!(deploy(), (DeployChange::Unchanged, vec![]));
     add(&folder, &[("index.js", "changed")]);
-    assert_eq!(deploy(), (Change::Updated, packed.to_vec()));
+    assert_eq!(deploy(), (DeployChange::Updated, packed.to_vec()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
 use scramjet_client_blocking::{
-    BoxError, CallLimits, Outgoing, Phase, Reason, Transport, TransportError,
+    BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
 };
 use scramjet_client_testing::conformance::{Ability, Outcome, Report, Suite, table};
 use scramjet_client_testing::script::from_fn;
@@ -16,7 +16,7 @@ use crate::tcp_transport::Tcp;
 
 type Body = Box<dyn Read + Send>;
 type Answered = Result<Response<Body>, TransportError>;
-type Sending = fn(Request<Outgoing<'_>>) -> Answered;
+type Sending = fn(Request<RequestBody<'_>>) -> Answered;
 
 fn faulty(send: Sending) -> Arc<dyn Transport> {
     Arc::new(from_fn(send))
@@ -27,12 +27,12 @@ fn broken(error: impl Into<BoxError>) -> TransportError {
 }
 
 /// The body of a request in memory.
-fn collected(body: Outgoing<'_>) -> io::Result<Option<Vec<u8>>> {
+fn collected(body: RequestBody<'_>) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     match body {
-        Outgoing::Empty => return Ok(None),
-        Outgoing::Bytes(given) => bytes.extend(given),
-        Outgoing::Reader { reader, length } => drop(
+        RequestBody::Empty => return Ok(None),
+        RequestBody::Bytes(given) => bytes.extend(given),
+        RequestBody::Reader { reader, length } => drop(
             reader
                 .take(length.unwrap_or(u64::MAX))
                 .read_to_end(&mut bytes)?,
@@ -57,7 +57,7 @@ fn reads(
     Ok(answered?.map(|body| -> Body { Box::new(Reads(body, read)) }))
 }
 
-fn with_errors_for_refusals(request: Request<Outgoing<'_>>) -> Answered {
+fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> Answered {
     let response = Tcp.send(request)?;
     if response.status().is_client_error() {
         Err(broken("refused"))
@@ -66,21 +66,21 @@ fn with_errors_for_refusals(request: Request<Outgoing<'_>>) -> Answered {
     }
 }
 
-fn following(request: Request<Outgoing<'_>>) -> Answered {
+fn following(request: Request<RequestBody<'_>>) -> Answered {
     let base = request.uri().authority().unwrap().clone();
     let response = Tcp.send(request)?;
     match response.headers().get("location") {
         Some(to) => {
             let to = format!("http://{base}{}", to.to_str().unwrap());
-            Tcp.send(Request::get(to).body(Outgoing::Empty).unwrap())
+            Tcp.send(Request::get(to).body(RequestBody::Empty).unwrap())
         }
         None => Ok(response),
     }
 }
 
-fn collecting_uploads(request: Request<Outgoing<'_>>) -> Answered {
+fn collecting_uploads(request: Request<RequestBody<'_>>) -> Answered {
     let (head, body) = request.into_parts();
-    let length = if let Outgoing::Reader { length, .. } = body {
+    let length = if let RequestBody::Reader { length, .. } = body {
         Some(length)
     } else {
         None
@@ -90,24 +90,24 @@ fn collecting_uploads(request: Request<Outgoing<'_>>) -> Answered {
     Tcp.send(Request::from_parts(
         head,
         match (&body, length) {
-            (None, _) => Outgoing::Empty,
-            (Some(_), Some(length)) => Outgoing::Reader {
+            (None, _) => RequestBody::Empty,
+            (Some(_), Some(length)) => RequestBody::Reader {
                 reader: &mut reader,
                 length,
             },
-            (Some(bytes), None) => Outgoing::Bytes(bytes),
+            (Some(bytes), None) => RequestBody::Bytes(bytes),
         },
     ))
 }
 
-fn announcing_no_length(request: Request<Outgoing<'_>>) -> Answered {
+fn announcing_no_length(request: Request<RequestBody<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, length } => {
+        RequestBody::Reader { reader, length } => {
             let reader = &mut reader.take(length.unwrap_or(u64::MAX));
             Tcp.send(Request::from_parts(
                 head,
-                Outgoing::Reader {
+                RequestBody::Reader {
                     reader,
                     length: None,
                 },
@@ -117,15 +117,15 @@ fn announcing_no_length(request: Request<Outgoing<'_>>) -> Answered {
     }
 }
 
-fn reading_beyond_the_length(request: Request<Outgoing<'_>>) -> Answered {
+fn reading_beyond_the_length(request: Request<RequestBody<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader {
+        RequestBody::Reader {
             reader,
             length: Some(_),
         } => Tcp.send(Request::from_parts(
             head,
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader,
                 length: None,
             },
@@ -134,7 +134,7 @@ fn reading_beyond_the_length(request: Request<Outgoing<'_>>) -> Answered {
     }
 }
 
-fn taking_errors_for_the_end(request: Request<Outgoing<'_>>) -> Answered {
+fn taking_errors_for_the_end(request: Request<RequestBody<'_>>) -> Answered {
     struct Careless<'a>(&'a mut (dyn Read + Send));
     impl Read for Careless<'_> {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -143,9 +143,9 @@ fn taking_errors_for_the_end(request: Request<Outgoing<'_>>) -> Answered {
     }
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, .. } => Tcp.send(Request::from_parts(
+        RequestBody::Reader { reader, .. } => Tcp.send(Request::from_parts(
             head,
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader: &mut Careless(reader),
                 length: None,
             },
@@ -154,14 +154,14 @@ fn taking_errors_for_the_end(request: Request<Outgoing<'_>>) -> Answered {
     }
 }
 
-fn adding_a_header(mut request: Request<Outgoing<'_>>) -> Answered {
+fn adding_a_header(mut request: Request<RequestBody<'_>>) -> Answered {
     request
         .headers_mut()
         .insert("accept-encoding", HeaderValue::from_static("gzip"));
     Tcp.send(request)
 }
 
-fn normalising_the_path(mut request: Request<Outgoing<'_>>) -> Answered {
+fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> Answered {
     *request.uri_mut() = request
         .uri()
         .to_string()
@@ -171,28 +171,28 @@ fn normalising_the_path(mut request: Request<Outgoing<'_>>) -> Answered {
     Tcp.send(request)
 }
 
-fn announcing_nothing_as_something(request: Request<Outgoing<'_>>) -> Answered {
+fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> Answered {
     Tcp.send(request.map(|body| {
-        if let Outgoing::Empty = body {
-            Outgoing::Bytes(b"")
+        if let RequestBody::Empty = body {
+            RequestBody::Bytes(b"")
         } else {
             body
         }
     }))
 }
 
-fn collecting_replies(request: Request<Outgoing<'_>>) -> Answered {
+fn collecting_replies(request: Request<RequestBody<'_>>) -> Answered {
     let (head, mut body) = Tcp.send(request)?.into_parts();
     let mut bytes = Vec::new();
     body.read_to_end(&mut bytes).map_err(broken)?;
     Ok(Response::from_parts(head, Box::new(Cursor::new(bytes))))
 }
 
-fn ending_where_it_is_cut(request: Request<Outgoing<'_>>) -> Answered {
+fn ending_where_it_is_cut(request: Request<RequestBody<'_>>) -> Answered {
     reads(Tcp.send(request), |body, buf| body.read(buf).or(Ok(0)))
 }
 
-fn capping(request: Request<Outgoing<'_>>) -> Answered {
+fn capping(request: Request<RequestBody<'_>>) -> Answered {
     let mut left = 10 << 20;
     reads(Tcp.send(request), move |body, buf| {
         let wanted = buf.len().min(left);
@@ -202,7 +202,7 @@ fn capping(request: Request<Outgoing<'_>>) -> Answered {
     })
 }
 
-fn keeping_bodies(request: Request<Outgoing<'_>>) -> Answered {
+fn keeping_bodies(request: Request<RequestBody<'_>>) -> Answered {
     static KEPT: Mutex<Vec<Arc<Mutex<Body>>>> = Mutex::new(Vec::new());
     let (head, body) = Tcp.send(request)?.into_parts();
     let body = Arc::new(Mutex::new(body));
@@ -214,54 +214,54 @@ fn keeping_bodies(request: Request<Outgoing<'_>>) -> Answered {
     Ok(Response::from_parts(head, body))
 }
 
-fn one_at_a_time(request: Request<Outgoing<'_>>) -> Answered {
+fn one_at_a_time(request: Request<RequestBody<'_>>) -> Answered {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     Tcp.send(request)
 }
 
-fn without_a_reason(request: Request<Outgoing<'_>>) -> Answered {
+fn without_a_reason(request: Request<RequestBody<'_>>) -> Answered {
     let mut response = Tcp.send(request)?;
-    response.extensions_mut().remove::<Reason>();
+    response.extensions_mut().remove::<ReasonPhrase>();
     Ok(response)
 }
 
-fn trying_again(request: Request<Outgoing<'_>>) -> Answered {
+fn trying_again(request: Request<RequestBody<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     let Ok(Some(body)) = collected(body) else {
-        return Tcp.send(Request::from_parts(head, Outgoing::Empty));
+        return Tcp.send(Request::from_parts(head, RequestBody::Empty));
     };
-    Tcp.send(Request::from_parts(head.clone(), Outgoing::Bytes(&body)))
-        .or_else(|_| Tcp.send(Request::from_parts(head, Outgoing::Bytes(&body))))
+    Tcp.send(Request::from_parts(head.clone(), RequestBody::Bytes(&body)))
+        .or_else(|_| Tcp.send(Request::from_parts(head, RequestBody::Bytes(&body))))
 }
 
-fn always_waiting(request: Request<Outgoing<'_>>) -> Answered {
+fn always_waiting(request: Request<RequestBody<'_>>) -> Answered {
     Tcp.send(request).map_err(|mut error| {
         error.phase = Phase::Wait;
         error
     })
 }
 
-fn bounded_by(request: Request<Outgoing<'_>>, bound: fn(CallLimits) -> CallLimits) -> Answered {
+fn bounded_by(request: Request<RequestBody<'_>>, bound: fn(CallLimits) -> CallLimits) -> Answered {
     let (mut head, body) = request.into_parts();
     let limits = head.extensions.remove::<CallLimits>().unwrap_or_default();
     head.extensions.insert(bound(limits));
     Tcp.send(Request::from_parts(head, body))
 }
 
-fn without_deadlines(request: Request<Outgoing<'_>>) -> Answered {
+fn without_deadlines(request: Request<RequestBody<'_>>) -> Answered {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.deadline = None)
     })
 }
 
-fn without_idle_timeouts(request: Request<Outgoing<'_>>) -> Answered {
+fn without_idle_timeouts(request: Request<RequestBody<'_>>) -> Answered {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.idle = None)
     })
 }
 
-fn without_cancellation(request: Request<Outgoing<'_>>) -> Answered {
+fn without_cancellation(request: Request<RequestBody<'_>>) -> Answered {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.cancel = None)
     })
@@ -272,7 +272,7 @@ fn without(mut limits: CallLimits, change: fn(&mut CallLimits)) -> CallLimits {
     limits
 }
 
-fn with_a_plain_error(request: Request<Outgoing<'_>>) -> Answered {
+fn with_a_plain_error(request: Request<RequestBody<'_>>) -> Answered {
     let answered = Tcp.send(request).map_err(|error| broken(error.to_string()));
     reads(answered, |body, buf| {
         body.read(buf)
@@ -280,17 +280,17 @@ fn with_a_plain_error(request: Request<Outgoing<'_>>) -> Answered {
     })
 }
 
-fn inventing_answers(request: Request<Outgoing<'_>>) -> Answered {
+fn inventing_answers(request: Request<RequestBody<'_>>) -> Answered {
     Tcp.send(request)
         .or_else(|_| Ok(Response::new(Box::new(io::empty()))))
 }
 
-fn capping_uploads(request: Request<Outgoing<'_>>) -> Answered {
+fn capping_uploads(request: Request<RequestBody<'_>>) -> Answered {
     let (head, body) = request.into_parts();
     match body {
-        Outgoing::Reader { reader, .. } => Tcp.send(Request::from_parts(
+        RequestBody::Reader { reader, .. } => Tcp.send(Request::from_parts(
             head,
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader: &mut reader.take(10 << 20),
                 length: None,
             },
@@ -299,14 +299,14 @@ fn capping_uploads(request: Request<Outgoing<'_>>) -> Answered {
     }
 }
 
-fn dropping_headers(request: Request<Outgoing<'_>>) -> Answered {
+fn dropping_headers(request: Request<RequestBody<'_>>) -> Answered {
     let mut response = Tcp.send(request)?;
     response.headers_mut().clear();
     Ok(response)
 }
 
 /// As one that goes on with a connection which is closed.
-fn working_once(request: Request<Outgoing<'_>>) -> Answered {
+fn working_once(request: Request<RequestBody<'_>>) -> Answered {
     static WORKED: AtomicBool = AtomicBool::new(false);
     if WORKED.swap(true, Ordering::SeqCst) {
         Err(broken("the connection is closed"))
@@ -316,12 +316,12 @@ fn working_once(request: Request<Outgoing<'_>>) -> Answered {
 }
 
 #[cfg(feature = "ureq")]
-fn never_fresh(mut request: Request<Outgoing<'_>>) -> Answered {
+fn never_fresh(mut request: Request<RequestBody<'_>>) -> Answered {
     static UREQ: std::sync::LazyLock<scramjet_client_blocking::UreqTransport> =
         std::sync::LazyLock::new(Default::default);
     request
         .extensions_mut()
-        .remove::<scramjet_client_blocking::Fresh>();
+        .remove::<scramjet_client_blocking::NewConnection>();
     UREQ.send(request)
 }
 

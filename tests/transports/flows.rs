@@ -9,8 +9,8 @@ use scramjet_client_blocking::{
     StartOptions, Transport,
 };
 use scramjet_client_core::flow::{
-    self, DeleteByForce, FlowError, Follow, Kill, Patience, Since, StartUntilReady, WaitForEnd,
-    WaitForEvent,
+    self, DeleteByForce, FlowError, Follow, Kill, OutageTolerance, Since, StartUntilReady,
+    WaitForEnd, WaitForEvent,
 };
 use scramjet_client_core::{Endpoint, EventName, InstanceId, KillInstance};
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
@@ -186,7 +186,13 @@ impl Drives for Async {
 
     fn wait_event(&self, id: &InstanceId) -> Result<String, String> {
         let (id, names) = (id.clone(), vec![name("later")]);
-        let flow = WaitForEvent::new(self.endpoint(), id, names, Since::Start, Patience::new());
+        let flow = WaitForEvent::new(
+            self.endpoint(),
+            id,
+            names,
+            Since::Start,
+            OutageTolerance::new(),
+        );
         let mut driver = self.hub.drive(flow.unwrap());
         let event = self.run(driver.next());
         event
@@ -221,7 +227,7 @@ impl Drives for Async {
     }
 
     fn wait_ended(&self, id: &InstanceId) -> String {
-        let flow = WaitForEnd::new(self.endpoint(), id.clone(), Patience::new());
+        let flow = WaitForEnd::new(self.endpoint(), id.clone(), OutageTolerance::new());
         exit(self.run(self.hub.drive(flow).next()).unwrap().exit)
     }
 

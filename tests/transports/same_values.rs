@@ -13,7 +13,7 @@ use scramjet_client_blocking::{
 use scramjet_client_core::{
     Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
-    ReadStream, SendSequence, SequenceId, Single, StartOptions, StartSequence, Streamed,
+    ReadStream, SendSequence, SequenceId, SingleItem, StartOptions, StartSequence, Streamed,
 };
 use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::hub::{SharedHub, shared};
@@ -127,11 +127,11 @@ fn serve() -> ScriptedServer {
 
 /// Something that runs operations.
 trait Driver {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
         &self,
         operation: &O,
     ) -> Result<<O::Decoder as Decode>::Item, String>;
-    fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
+    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
         &self,
         operation: &O,
         pieces: Vec<Vec<u8>>,
@@ -161,14 +161,14 @@ fn inner(error: &Error) -> String {
 }
 
 impl Driver for Blocking {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
         &self,
         operation: &O,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         self.0.call(operation).map_err(|error| inner(&error))
     }
 
-    fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
+    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
         &self,
         operation: &O,
         pieces: Vec<Vec<u8>>,
@@ -215,7 +215,7 @@ impl Driver for Blocking {
 struct Async(tokio::runtime::Runtime, core_reqwest::Hub);
 
 impl Driver for Async {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
         &self,
         operation: &O,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
@@ -224,7 +224,7 @@ impl Driver for Async {
             .map_err(|error| told(&*error))
     }
 
-    fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
+    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
         &self,
         operation: &O,
         pieces: Vec<Vec<u8>>,
@@ -270,14 +270,14 @@ impl Driver for Async {
 struct OverTcp(Endpoint);
 
 impl Driver for OverTcp {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: Single>>(
+    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
         &self,
         operation: &O,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         core_tcp::call(&self.0, operation).map_err(|error| told(&*error))
     }
 
-    fn send<O: Operation<Payload = Streamed, Decoder: Single>>(
+    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
         &self,
         operation: &O,
         pieces: Vec<Vec<u8>>,
@@ -521,7 +521,7 @@ fn the_transport_of_the_readme_gives_the_same_values() {
         .unwrap()
         .with_dialect(Dialect::LATEST);
     let (tcp, sequence) = (OverTcp(hub.clone()), SequenceId::new("s").unwrap());
-    fn same<O: Operation<Payload = Vec<u8>, Decoder: Single<Item: Debug>>>(
+    fn same<O: Operation<Payload = Vec<u8>, Decoder: SingleItem<Item: Debug>>>(
         hub: &Endpoint,
         tcp: &OverTcp,
         operation: &O,

@@ -26,11 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 "#;
 
 const PACKS: &str = r#"
-use scramjet_client_blocking::{HostClient, Key, Package};
+use scramjet_client_blocking::{HostClient, DeployKey, Package};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).ok_or("the address of a hub is missing")?;
-    let deployed = HostClient::new(address)?.deploy_if_changed(&Package::from_dir("sequence")?, &Key::new("hello", "deployed.json"))?;
+    let deployed = HostClient::new(address)?.deploy_if_changed(&Package::from_dir("sequence")?, &DeployKey::new("hello", "deployed.json"))?;
     println!("{}", deployed.sequence.id());
     Ok(())
 }

@@ -68,7 +68,7 @@ fn main() {
         let sequence = host.send_sequence(package::sequence("stays")).unwrap();
         let ours = || {
             let instance = sequence.start(&StartOptions::new()).unwrap();
-            assert_eq!(instance.event("ready").unwrap().data, "stays");
+            assert_eq!(instance.last_event("ready").unwrap().data, "stays");
             instance.kill(&KillOptions::new()).unwrap();
         };
         let ureq = || {

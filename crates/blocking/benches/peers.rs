@@ -106,7 +106,7 @@ fn hub(bench: &Bench, dir: &Path) {
         let mut node = node(dir, &[hub.url(), sequence.id().as_str()]);
         let ours = || {
             let instance = sequence.start(&StartOptions::new()).unwrap();
-            instance.event("ready").unwrap();
+            instance.last_event("ready").unwrap();
             instance.kill(&KillOptions::new()).unwrap();
         };
         let compared = bench.in_rounds(20).compare(

@@ -31,8 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let deployment = host.deploy(package::sequence("words"))?;
 
     let pool = PoolOptions::new(4)
-        .at_once(4)
-        .readiness(Readiness::event("ready").within(Duration::from_secs(30)))
+        .concurrency(4)
+        .readiness(Readiness::event("ready").timeout(Duration::from_secs(30)))
         .replace(true)
         .start([(*deployment).clone()], |_| StartOptions::new())?;
 

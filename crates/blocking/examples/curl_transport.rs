@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
 use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Transport,
+    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, Transport,
     TransportError,
 };
 use scramjet_client_tests::{hub, package};
@@ -53,7 +53,7 @@ pub struct Curl;
 type Body = Box<dyn Read + Send>;
 
 impl Transport for Curl {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, TransportError> {
+    fn send(&self, request: Request<RequestBody<'_>>) -> Result<Response<Body>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
@@ -68,9 +68,9 @@ impl Transport for Curl {
         let mut curl = Process::start(&settings, limits)
             .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let response = match body {
-            Outgoing::Empty => curl.answer(Phase::Wait),
-            Outgoing::Bytes(mut bytes) => curl.upload(&mut bytes),
-            Outgoing::Reader { reader, length } => {
+            RequestBody::Empty => curl.answer(Phase::Wait),
+            RequestBody::Bytes(mut bytes) => curl.upload(&mut bytes),
+            RequestBody::Reader { reader, length } => {
                 curl.upload(&mut reader.take(length.unwrap_or(u64::MAX)))
             }
         };
@@ -82,7 +82,7 @@ impl Transport for Curl {
 struct Settings(PathBuf);
 
 impl Settings {
-    fn write(head: &request::Parts, body: &Outgoing<'_>) -> io::Result<Self> {
+    fn write(head: &request::Parts, body: &RequestBody<'_>) -> io::Result<Self> {
         let (settings, mut file) = Self::create()?;
         let mut text = b"silent\nshow-error\ndump-header = -\nno-buffer\nhttp1.1\ngloboff\npath-as-is\nnoproxy = *\n".to_vec();
         // It would give up connecting after five minutes.
@@ -113,15 +113,15 @@ impl Settings {
             );
         }
         let length = match body {
-            Outgoing::Empty => None,
-            Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
-            Outgoing::Reader { length, .. } => *length,
+            RequestBody::Empty => None,
+            RequestBody::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
+            RequestBody::Reader { length, .. } => *length,
         };
         if let Some(length) = length {
             set("header", b"transfer-encoding:");
             set("header", format!("content-length: {length}").as_bytes());
         }
-        if !matches!(body, Outgoing::Empty) {
+        if !matches!(body, RequestBody::Empty) {
             set("upload-file", b"-");
         }
         file.write_all(&text)?;
@@ -419,7 +419,7 @@ fn read_head(stdout: &mut impl BufRead) -> io::Result<Response<()>> {
             .ok_or(ErrorKind::InvalidData)?;
         let mut response = Response::builder()
             .status(status)
-            .extension(Reason(words.next().unwrap_or_default().to_owned()));
+            .extension(ReasonPhrase(words.next().unwrap_or_default().to_owned()));
         loop {
             let line = line()?;
             let Some((name, value)) = line.split_once(':') else {

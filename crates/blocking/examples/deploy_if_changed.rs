@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use scramjet_client_blocking::{Change, HostClient, Key, Package};
+use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
 use scramjet_client_tests::hub;
 
 const USAGE: &str =
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
 
-    let key = Key::new(
+    let key = DeployKey::new(
         if package.name().is_empty() {
             "sequence"
         } else {
@@ -61,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begin = Instant::now();
         let deployed = host.deploy_if_changed(&package, &key)?;
         let done = match deployed.change {
-            Change::Unchanged => "is there already; nothing was sent",
-            Change::Updated => "was sent, in place of another",
+            DeployChange::Unchanged => "is there already; nothing was sent",
+            DeployChange::Updated => "was sent, in place of another",
             _ => "was sent",
         };
         println!(

@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let deployment = host.deploy(package::sequence("shout"))?;
 
     let pool = PoolOptions::new(3)
-        .at_once(3)
-        .readiness(Readiness::event("ready").within(Duration::from_secs(30)))
+        .concurrency(3)
+        .readiness(Readiness::event("ready").timeout(Duration::from_secs(30)))
         .replace(true)
         .start([(*deployment).clone()], |index| {
             StartOptions::new().arg(format!(" said by {index}"))

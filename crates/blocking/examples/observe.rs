@@ -7,14 +7,14 @@
 use std::error::Error;
 use std::io;
 
-use scramjet_client_blocking::{HostClient, Observed, Observer, RequestInfo};
+use scramjet_client_blocking::{HostClient, Observer, RequestEvent, RequestInfo};
 use scramjet_client_tests::hub;
 
 /// Every request as lines of [`log`], failures as warnings.
 struct ToLog;
 
 impl Observer for ToLog {
-    fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
+    fn observe(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         let RequestInfo {
             number,
             operation,
@@ -24,25 +24,25 @@ impl Observer for ToLog {
             ..
         } = request;
         match event {
-            Observed::Built => log::debug!("#{number} {operation}: {method} {url}"),
-            Observed::Head {
+            RequestEvent::Built => log::debug!("#{number} {operation}: {method} {url}"),
+            RequestEvent::Head {
                 status, timings, ..
             } => log::debug!("#{number} {status} after {elapsed:?} ({timings:?})"),
-            Observed::Retry {
+            RequestEvent::Retry {
                 attempt,
                 error,
                 delay,
                 ..
             } => log::warn!("#{number} attempt {attempt} in vain, again in {delay:?}: {error}"),
-            Observed::Body {
+            RequestEvent::Body {
                 bytes,
                 complete: true,
                 ..
             } => log::info!("#{number} {operation}: {bytes} bytes in {elapsed:?}"),
-            Observed::Body { bytes, .. } => {
+            RequestEvent::Body { bytes, .. } => {
                 log::info!("#{number} {operation}: dropped after {bytes} bytes and {elapsed:?}")
             }
-            Observed::Failed { error, .. } => log::warn!("#{number} {error}"),
+            RequestEvent::Failed { error, .. } => log::warn!("#{number} {error}"),
             _ => {}
         }
     }
@@ -52,7 +52,7 @@ impl Observer for ToLog {
 struct ToTracing;
 
 impl Observer for ToTracing {
-    fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
+    fn observe(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         let RequestInfo {
             number,
             operation,
@@ -60,11 +60,11 @@ impl Observer for ToTracing {
             ..
         } = *request;
         match event {
-            Observed::Built => {
+            RequestEvent::Built => {
                 tracing::debug!(number, operation, method = %request.method, url = request.url, "request")
             }
-            Observed::Attempt { attempt, .. } => tracing::trace!(number, attempt, "attempt"),
-            Observed::Head {
+            RequestEvent::Attempt { attempt, .. } => tracing::trace!(number, attempt, "attempt"),
+            RequestEvent::Head {
                 attempt,
                 status,
                 sent,
@@ -73,16 +73,16 @@ impl Observer for ToTracing {
             } => {
                 tracing::debug!(number, attempt, status = status.as_u16(), sent, reused = timings.reused, wait = ?timings.wait, "head");
             }
-            Observed::Retry {
+            RequestEvent::Retry {
                 attempt,
                 error,
                 delay,
                 ..
             } => tracing::warn!(number, attempt, %error, ?delay, "retry"),
-            Observed::Body {
+            RequestEvent::Body {
                 bytes, complete, ..
             } => tracing::info!(number, operation, bytes, complete, ?elapsed, "body"),
-            Observed::Failed { error, .. } => {
+            RequestEvent::Failed { error, .. } => {
                 tracing::warn!(number, operation, %error, ?elapsed, "failed")
             }
             _ => {}

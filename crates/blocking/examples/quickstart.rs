@@ -59,7 +59,7 @@ fn run(sequence: &SequenceClient, input: &str) -> Result<(), Box<dyn Error>> {
     let options = StartOptions::new()
         .app_config(json!({ "greeting": "Did you say: " }))
         .arg("?!");
-    let readiness = Readiness::event("ready").within(Duration::from_secs(30));
+    let readiness = Readiness::event("ready").timeout(Duration::from_secs(30));
     let ready = sequence.start_and_wait(&options, &readiness)?;
     let instance = ready.instance;
     println!("instance   {}", instance.id());

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         |sequence| -> Result<(), Box<dyn Error>> {
             let readiness = Readiness::event("ready")
                 .fails_on("error")
-                .within(Duration::from_secs(30));
+                .timeout(Duration::from_secs(30));
             for shard in 0..3 {
                 let begin = Instant::now();
                 let options = StartOptions::new().arg(format!(" from shard {shard}"));

@@ -21,10 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         |sequence| -> Result<(), Box<dyn Error>> {
             let readiness = Readiness::event("ready")
                 .fails_on("error")
-                .within(Duration::from_secs(10));
+                .timeout(Duration::from_secs(10));
 
             // Waits 100 ms, then 200 ms, and so on, with jitter.
-            let policy = RetryPolicy::exponential(Duration::from_millis(100)).attempts(5);
+            let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5);
             let works = StartOptions::new()
                 .app_config(json!({ "steps": [{ "emit": "ready", "data": "here I am" }] }));
             let ready = sequence.start_with_retry(&works, &readiness, &policy)?;
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             // This one says each time that it has failed.
             let fails = StartOptions::new()
                 .app_config(json!({ "steps": [{ "emit": "error", "data": "no database" }] }));
-            let policy = RetryPolicy::linear(Duration::from_millis(50)).attempts(3);
+            let policy = RetryPolicy::linear(Duration::from_millis(50)).max_attempts(3);
             let error = sequence
                 .start_with_retry(&fails, &readiness, &policy)
                 .err()

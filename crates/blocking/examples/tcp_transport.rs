@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
 use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Outgoing, Phase, Reason, StartOptions, Stopped, Transport,
-    TransportError,
+    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, StopReason,
+    Transport, TransportError,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -52,7 +52,7 @@ pub struct Tcp;
 type Body = Box<dyn Read + Send>;
 
 impl Transport for Tcp {
-    fn send(&self, request: Request<Outgoing<'_>>) -> Result<Response<Body>, TransportError> {
+    fn send(&self, request: Request<RequestBody<'_>>) -> Result<Response<Body>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
             .extensions
@@ -217,7 +217,7 @@ type Answer = io::Result<Response<Incoming>>;
 fn exchange(
     wire: &Wire,
     head: &mut Vec<u8>,
-    body: Outgoing<'_>,
+    body: RequestBody<'_>,
     told: &Receiver<Answer>,
 ) -> Result<Response<Incoming>, (Phase, io::Error)> {
     let unsent = match write_request(wire, head, body) {
@@ -240,14 +240,14 @@ fn exchange(
         .check()
         .map_err(|stopped| (phase, stopped.into()))?;
     match (answer, unsent) {
-        (Err(_), _) => Err((phase, Stopped::Idle.into())),
+        (Err(_), _) => Err((phase, StopReason::Idle.into())),
         (Ok(Ok(answer)), None) => Ok(answer),
         (Ok(Ok(answer)), Some(_)) if !answer.status().is_success() => Ok(answer),
         (Ok(_), Some(error)) | (Ok(Err(error)), None) => Err((phase, error)),
     }
 }
 
-fn head_bytes(head: &request::Parts, body: &Outgoing<'_>) -> Vec<u8> {
+fn head_bytes(head: &request::Parts, body: &RequestBody<'_>) -> Vec<u8> {
     let target = head
         .uri
         .path_and_query()
@@ -265,13 +265,13 @@ fn head_bytes(head: &request::Parts, body: &Outgoing<'_>) -> Vec<u8> {
         text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     let framing = match body {
-        Outgoing::Empty => String::new(),
-        Outgoing::Bytes(bytes) => format!("content-length: {}\r\n", bytes.len()),
-        Outgoing::Reader {
+        RequestBody::Empty => String::new(),
+        RequestBody::Bytes(bytes) => format!("content-length: {}\r\n", bytes.len()),
+        RequestBody::Reader {
             length: Some(length),
             ..
         } => format!("content-length: {length}\r\n"),
-        Outgoing::Reader { length: None, .. } => "transfer-encoding: chunked\r\n".to_owned(),
+        RequestBody::Reader { length: None, .. } => "transfer-encoding: chunked\r\n".to_owned(),
     };
     text.extend([framing.as_bytes(), b"\r\n"].concat());
     text
@@ -283,11 +283,11 @@ enum Broken {
     Reader(io::Error),
 }
 
-fn write_request(mut wire: &Wire, head: &mut Vec<u8>, body: Outgoing<'_>) -> Result<(), Broken> {
+fn write_request(mut wire: &Wire, head: &mut Vec<u8>, body: RequestBody<'_>) -> Result<(), Broken> {
     let (reader, length) = match body {
-        Outgoing::Reader { reader, length } => (reader, length),
-        Outgoing::Empty => return wire.write_all(head).map_err(Broken::Connection),
-        Outgoing::Bytes(bytes) => {
+        RequestBody::Reader { reader, length } => (reader, length),
+        RequestBody::Empty => return wire.write_all(head).map_err(Broken::Connection),
+        RequestBody::Bytes(bytes) => {
             head.extend(bytes);
             return wire.write_all(head).map_err(Broken::Connection);
         }
@@ -323,7 +323,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
             .ok_or_else(malformed)?;
         let mut response = Response::builder()
             .status(status)
-            .extension(Reason(words.next().unwrap_or_default().to_owned()));
+            .extension(ReasonPhrase(words.next().unwrap_or_default().to_owned()));
         loop {
             let line = read_line(reader, &mut Vec::new())?;
             if line.is_empty() {

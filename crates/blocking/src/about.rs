@@ -64,7 +64,7 @@ impl HostClient {
     /// See [`Error`].
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
-        let client = self.client.begin();
+        let client = self.client.fix_deadline();
         Follow::start(
             &client,
             &ReadLog,
@@ -82,7 +82,7 @@ impl HostClient {
     /// # Errors
     /// See [`Error`].
     pub fn follow_logs(&self) -> Result<FollowLogs, Error> {
-        let client = self.client.begin();
+        let client = self.client.fix_deadline();
         let endpoint = client.known_endpoint()?;
         FollowLogs::start(&client, flow::FollowLogs::all(endpoint)?)
     }
@@ -112,7 +112,7 @@ impl HostClient {
     {
         let ids: Result<Vec<_>, _> = ids.into_iter().map(TryInto::try_into).collect();
         let ids: Vec<InstanceId> = ids.map_err(RequestError::from)?;
-        let client = self.client.begin();
+        let client = self.client.fix_deadline();
         let endpoint = client.known_endpoint()?;
         FollowLogs::start(&client, flow::FollowLogs::of(endpoint, ids)?)
     }

@@ -10,20 +10,20 @@ use std::time::Instant;
 
 use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::progress::Reporter;
 use crate::user_code::{UserReader, in_drop};
 use crate::watchdog::Watch;
 use crate::{
-    CancelToken, Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind,
-    threads,
+    CancelToken, Error, ErrorKind, Phase, RequestEvent, StopReason, TransportError,
+    TransportErrorKind, threads,
 };
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
 pub(crate) struct Body {
     bytes: UserReader,
-    call: Call,
+    call: CallContext,
     lost: Option<Lost>,
     reporter: Reporter,
     /// How much had come when it was last read.
@@ -47,13 +47,13 @@ type Opened = Result<Result<Body, Error>, Box<dyn Any + Send>>;
 /// Why nothing more comes.
 #[derive(Clone, Copy)]
 enum Lost {
-    Stopped(Stopped),
+    Stopped(StopReason),
     Broken(io::ErrorKind),
 }
 
 impl Body {
     /// The body of a call that tells its observer of its end.
-    pub(crate) fn new(bytes: UserReader, call: Call) -> Self {
+    pub(crate) fn new(bytes: UserReader, call: CallContext) -> Self {
         Self {
             bytes,
             call,
@@ -70,7 +70,7 @@ impl Body {
     /// response back until the first byte of its body comes. `call` describes it in errors until then.
     pub(crate) fn opening(
         client: &Client,
-        call: Call,
+        call: CallContext,
         open: impl FnOnce(&Client) -> Result<Self, Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let mut client = client.clone();
@@ -230,20 +230,20 @@ impl Body {
         let kind = error.kind();
         let error = TransportError::new(Phase::Read, error);
         self.lost = match error.kind {
-            TransportErrorKind::Stopped(Stopped::Idle) => None,
+            TransportErrorKind::Stopped(StopReason::Idle) => None,
             TransportErrorKind::Stopped(stopped) => Some(Lost::Stopped(stopped)),
             _ => Some(Lost::Broken(kind)),
         };
         let error = self.explain(self.call.interrupted(error, self.length));
         if self.is_lost() && take(&mut self.untold) {
-            self.call.tell(&Observed::Failed { error: &error });
+            self.call.tell(&RequestEvent::Failed { error: &error });
         }
         error
     }
 
     fn tell_end(&mut self, complete: bool) {
         if take(&mut self.untold) {
-            self.call.tell(&Observed::Body {
+            self.call.tell(&RequestEvent::Body {
                 bytes: self.length.received(),
                 complete,
             });
@@ -255,7 +255,7 @@ impl Body {
         self.lost.is_some()
     }
 
-    pub(crate) fn call(&self) -> &Call {
+    pub(crate) fn call(&self) -> &CallContext {
         &self.call
     }
 
@@ -265,7 +265,7 @@ impl Body {
 
     /// The error for a writer that does not take what came.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
-        match error.downcast::<Stopped>() {
+        match error.downcast::<StopReason>() {
             Ok(stopped) => self.call.stopped(stopped, Phase::Read),
             Err(error) => self.call.failed(ErrorKind::Write(error)),
         }

@@ -51,8 +51,8 @@ use std::{env, fs, io};
 
 use crate::in_words::in_words;
 use crate::{
-    ConfigError, DeployError, Deployed, Digest, Error, HostClient, Key, PackError, PackOptions,
-    Package,
+    ConfigError, DeployError, DeployKey, Deployed, Digest, Error, HostClient, PackError,
+    PackOptions, Package,
 };
 
 /// A sequence folder, relative to the crate's own.
@@ -200,7 +200,7 @@ impl Sequence {
         }
     }
 
-    /// Deletes what was deployed before, see [`Key::remove_old`].
+    /// Deletes what was deployed before, see [`DeployKey::remove_old`].
     pub fn remove_old(self) -> Self {
         Self {
             removes_old: true,
@@ -332,7 +332,7 @@ impl Sequence {
             .state_file
             .as_ref()
             .map_or_else(beside, |path| base.join(path));
-        let key = Key::new(&self.name, state_file);
+        let key = DeployKey::new(&self.name, state_file);
         let key = if self.removes_old {
             key.remove_old()
         } else {

@@ -88,7 +88,7 @@ impl HostClientBuilder {
     /// use std::time::Duration;
     /// use scramjet_client_blocking::{HostClient, RetryPolicy};
     ///
-    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).attempts(8).within(Duration::from_secs(30));
+    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).max_attempts(8).max_elapsed(Duration::from_secs(30));
     /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(patient).build()?;
     /// let once = host.with_retry(None);
     /// # Ok::<(), scramjet_client_blocking::Error>(())
@@ -245,14 +245,14 @@ mod tests {
 
     use http::{Request, Response};
 
-    use crate::{HostClient, Outgoing, Transport, TransportError};
+    use crate::{HostClient, RequestBody, Transport, TransportError};
 
     struct Answering;
 
     impl Transport for Answering {
         fn send(
             &self,
-            _: Request<Outgoing<'_>>,
+            _: Request<RequestBody<'_>>,
         ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
             Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
         }

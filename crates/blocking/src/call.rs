@@ -9,11 +9,13 @@ use scramjet_client_core::{BodyLength, Operation};
 use crate::error::Request;
 use crate::observer::Observing;
 use crate::threads::NoThread;
-use crate::{Error, ErrorKind, Observed, Phase, Stopped, TransportError, TransportErrorKind};
+use crate::{
+    Error, ErrorKind, Phase, RequestEvent, StopReason, TransportError, TransportErrorKind,
+};
 
 /// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
 #[derive(Clone)]
-pub(crate) struct Call {
+pub(crate) struct CallContext {
     pub(crate) operation: &'static str,
     /// Where the request goes; none where it could not be built.
     target: Option<(Method, Uri)>,
@@ -30,7 +32,7 @@ pub(crate) struct Call {
     pub(crate) observing: Option<Observing>,
 }
 
-impl Call {
+impl CallContext {
     pub(crate) fn unbuilt<O: Operation>() -> Self {
         Self::in_general(O::NAME)
     }
@@ -81,7 +83,7 @@ impl Call {
             .map(|(method, uri)| (method, uri.to_string()))
     }
 
-    pub(crate) fn tell(&self, event: &Observed<'_>) {
+    pub(crate) fn tell(&self, event: &RequestEvent<'_>) {
         if let Some(observing) = &self.observing {
             observing.tell(self, event);
         }
@@ -103,19 +105,19 @@ impl Call {
         Error::new(kind.into(), Some(self.request()))
     }
 
-    pub(crate) fn stopped(&self, stopped: Stopped, phase: Phase) -> Error {
+    pub(crate) fn stopped(&self, stopped: StopReason, phase: Phase) -> Error {
         // What an attempt before this one has sent stays sent.
         let phase = phase.max(self.reached);
         self.failed(match stopped {
-            Stopped::Deadline => ErrorKind::Deadline {
+            StopReason::Deadline => ErrorKind::Deadline {
                 phase,
                 limit: self.deadline,
             },
-            Stopped::Idle => ErrorKind::Idle {
+            StopReason::Idle => ErrorKind::Idle {
                 phase,
                 limit: self.idle,
             },
-            Stopped::Cancelled => ErrorKind::Cancelled { phase },
+            StopReason::Cancelled => ErrorKind::Cancelled { phase },
         })
     }
 
@@ -154,7 +156,7 @@ impl Call {
 
     /// What an upload reports instead of data.
     pub(crate) fn abandoned(&self, error: io::Error) -> Error {
-        match error.downcast::<Stopped>() {
+        match error.downcast::<StopReason>() {
             Ok(stopped) => self.stopped(stopped, Phase::Send),
             Err(error) => self.failed(ErrorKind::Upload(error)),
         }

@@ -200,7 +200,7 @@ impl Child {
     /// See [`Error`]. That it has ended already is none. Where this fails, the instance is killed when this is dropped.
     pub fn stop(&mut self, grace: Duration) -> Result<Ended, Error> {
         let instance = &self.guard.instance;
-        let client = instance.host.client.begin();
+        let client = instance.host.client.fix_deadline();
         let operation = StopInstance {
             id: instance.id(),
             options: &StopOptions::new(grace),
@@ -211,7 +211,7 @@ impl Child {
         }
         let wait_for = |time| {
             let mut waiting = instance.clone();
-            waiting.host.client = client.within(Some(time));
+            waiting.host.client = client.tightened(Some(time));
             waiting.wait_ended()
         };
         let ended = match wait_for(MOMENT) {

@@ -8,14 +8,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::Request;
-use scramjet_client_core::flow::{self, Patience};
+use scramjet_client_core::flow::{self, OutageTolerance};
 use scramjet_client_core::{
     BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
-    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, Single,
+    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, SingleItem,
     Streamed,
 };
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::exchange::{Answered, Exchange, Incoming, Payload};
 use crate::observer::Observing;
 use crate::options::{CallOptions, Deadline};
@@ -26,7 +26,7 @@ use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) transport: Arc<dyn Transport>,
-    endpoint: Arc<Speaking>,
+    endpoint: Arc<NegotiatedEndpoint>,
     observer: Option<Arc<dyn Observer>>,
     pub(crate) options: CallOptions,
     /// The instance that the handle stands for, if it belongs to a pool.
@@ -95,13 +95,13 @@ impl UnwindSafe for Client {}
 impl RefUnwindSafe for Client {}
 
 /// An endpoint before and after the hub's version is known.
-struct Speaking {
+struct NegotiatedEndpoint {
     assumed: Endpoint,
     told: OnceLock<Endpoint>,
     watchdog: Arc<Watchdog>,
 }
 
-impl Speaking {
+impl NegotiatedEndpoint {
     fn new(endpoint: Endpoint) -> Self {
         let told = endpoint
             .dialect()
@@ -127,7 +127,7 @@ impl Client {
         };
         Self {
             transport,
-            endpoint: Arc::new(Speaking::new(endpoint)),
+            endpoint: Arc::new(NegotiatedEndpoint::new(endpoint)),
             observer,
             options,
             life: None,
@@ -169,22 +169,22 @@ impl Client {
     }
 
     /// For calls that are one to the caller: they have one deadline.
-    pub(crate) fn begin(&self) -> Self {
+    pub(crate) fn fix_deadline(&self) -> Self {
         Self {
-            options: self.options.begin(),
+            options: self.options.fix_deadline(),
             ..self.clone()
         }
     }
 
     /// For a call that has to be over within this time as well.
-    pub(crate) fn within(&self, limit: Option<Duration>) -> Self {
-        let mut client = self.begin();
+    pub(crate) fn tightened(&self, limit: Option<Duration>) -> Self {
+        let mut client = self.fix_deadline();
         if let Some(limit) = limit {
             let sooner = CallOptions {
                 deadline: Some(Deadline::After(limit)),
                 ..CallOptions::default()
             }
-            .begin()
+            .fix_deadline()
             .deadline;
             client.options.deadline = match (client.options.deadline, sooner) {
                 (Some(Deadline::At(at, _)), Some(Deadline::At(sooner, _))) if at <= sooner => {
@@ -197,14 +197,14 @@ impl Client {
     }
 
     /// For calls that go on when what they belong to was given up: they have a time of their own, and no token.
-    pub(crate) fn apart(&self, limit: Duration) -> Self {
+    pub(crate) fn detached(&self, limit: Duration) -> Self {
         let own = CallOptions {
             deadline: Some(Deadline::After(limit)),
             retry: self.options.retry,
             ..CallOptions::default()
         };
         Self {
-            options: own.begin(),
+            options: own.fix_deadline(),
             ..self.clone()
         }
     }
@@ -212,24 +212,24 @@ impl Client {
     /// The limits of a call that begins now, for what belongs to it and is not IO.
     pub(crate) fn limits<O: Operation>(&self) -> Result<CallLimits, Error> {
         self.options
-            .limits(Duration::ZERO, &mut Call::unbuilt::<O>())
+            .limits(Duration::ZERO, &mut CallContext::unbuilt::<O>())
     }
 
     /// The limits of an operation that begins now, and how errors name it.
     pub(crate) fn limits_of<O: Operation>(
         &self,
         operation: &O,
-    ) -> Result<(CallLimits, Call), Error> {
+    ) -> Result<(CallLimits, CallContext), Error> {
         let mut call = self.describe(operation);
-        let limits = self.options.limits(operation.waiting_time(), &mut call)?;
+        let limits = self.options.limits(operation.server_wait(), &mut call)?;
         Ok((limits, call))
     }
 
     /// An operation as errors name it.
-    pub(crate) fn describe<O: Operation>(&self, operation: &O) -> Call {
+    pub(crate) fn describe<O: Operation>(&self, operation: &O) -> CallContext {
         self.endpoint().uri(operation).map_or_else(
-            |_| Call::unbuilt::<O>(),
-            |uri| Call::of(O::NAME, &O::METHOD, &uri),
+            |_| CallContext::unbuilt::<O>(),
+            |uri| CallContext::of(O::NAME, &O::METHOD, &uri),
         )
     }
 
@@ -238,11 +238,9 @@ impl Client {
     where
         O: Operation<Payload: Into<DryRunBody>>,
     {
-        Ok(DryRun::new(
-            self.endpoint()
-                .request(operation)
-                .map_err(|error| Call::unbuilt::<O>().failed(error))?,
-        ))
+        Ok(DryRun::new(self.endpoint().request(operation).map_err(
+            |error| CallContext::unbuilt::<O>().failed(error),
+        )?))
     }
 
     /// Asks the hub for its version, and remembers how it speaks.
@@ -276,7 +274,7 @@ impl Client {
     /// that use it, and not in every one. That takes a fifth off what this crate costs a build.
     pub(crate) fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Error>
     where
-        O: Operation<Payload = Vec<u8>, Decoder: Single>,
+        O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
     {
         self.inline(operation, Answered::item)
     }
@@ -288,7 +286,7 @@ impl Client {
         upload: Upload,
     ) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
     where
-        O: Operation<Payload = Streamed, Decoder: Single>,
+        O: Operation<Payload = Streamed, Decoder: SingleItem>,
     {
         self.upload(operation, upload, Answered::item)
     }
@@ -322,11 +320,11 @@ impl Client {
     }
 
     /// The client of what is reached through this one: the same transport, headers and options, its own version.
-    pub(crate) fn behind(
+    pub(crate) fn nested(
         &self,
         endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>,
     ) -> Result<Self, Error> {
-        let endpoint = Arc::new(Speaking::new(endpoint(&self.endpoint.assumed)?));
+        let endpoint = Arc::new(NegotiatedEndpoint::new(endpoint(&self.endpoint.assumed)?));
         Ok(Self {
             endpoint,
             ..self.clone()
@@ -371,7 +369,7 @@ impl Client {
         let begun;
         let client = if operation.needs_dialect() && self.endpoint.told.get().is_none() {
             // The question is a part of this call.
-            begun = self.begin();
+            begun = self.fix_deadline();
             begun.version()?;
             &begun
         } else {
@@ -380,11 +378,11 @@ impl Client {
         let endpoint = client.endpoint();
         let request = endpoint
             .request(operation)
-            .map_err(|error| Call::unbuilt::<O>().failed(error))?;
+            .map_err(|error| CallContext::unbuilt::<O>().failed(error))?;
         let (head, body) = request.into_parts();
         let exchange = client.prepare(
-            Call::of(O::NAME, &O::METHOD, &head.uri),
-            operation.waiting_time(),
+            CallContext::of(O::NAME, &O::METHOD, &head.uri),
+            operation.server_wait(),
         )?;
         let payload =
             payload(body, &exchange.limits).map_err(|error| exchange.call.abandoned(error))?;
@@ -406,7 +404,7 @@ impl Client {
         // It was answered, and so there is one.
         value
             .map(|value| (value, sent))
-            .ok_or_else(|| Call::unbuilt::<O>().failed(BodyLength::default().cut_off()))
+            .ok_or_else(|| CallContext::unbuilt::<O>().failed(BodyLength::default().cut_off()))
     }
 
     /// Sends a request of a flow once, within these limits.
@@ -414,9 +412,9 @@ impl Client {
         &self,
         send: flow::Send,
         limits: CallLimits,
-    ) -> (Call, Result<Incoming, Error>) {
+    ) -> (CallContext, Result<Incoming, Error>) {
         let (head, body) = send.request.into_parts();
-        let mut call = Call::of(send.operation, &head.method, &head.uri);
+        let mut call = CallContext::of(send.operation, &head.method, &head.uri);
         call.deadline = send.limit.unwrap_or_default();
         call.idle = limits.idle.unwrap_or_default();
         call.observing = self.observer.as_ref().map(Observing::of);
@@ -426,7 +424,7 @@ impl Client {
             retry: None,
             call,
         };
-        exchange.once(Request::from_parts(head, ()), body)
+        exchange.without_retry(Request::from_parts(head, ()), body)
     }
 
     /// The endpoint with the dialect of the hub, which is asked for if it is not known.
@@ -437,21 +435,21 @@ impl Client {
 
     /// How long a call that waits gets over an outage: within the limits of the caller, if there are
     /// some.
-    pub(crate) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> OutageTolerance {
         let limited = self.options.deadline.is_some() || self.options.cancel.is_some();
         let outage = match self.options.retry {
             None => Some(Duration::ZERO),
             Some(_) if limited => None,
-            Some(_) => Patience::new().outage,
+            Some(_) => OutageTolerance::new().outage,
         };
-        Patience {
+        OutageTolerance {
             first: self.options.retry,
             outage,
         }
     }
 
     /// All that is known of an exchange before its request is sent.
-    fn prepare(&self, mut call: Call, waiting: Duration) -> Result<Exchange<'_>, Error> {
+    fn prepare(&self, mut call: CallContext, waiting: Duration) -> Result<Exchange<'_>, Error> {
         let limits = self.options.limits(waiting, &mut call)?;
         call.observing = self.observer.as_ref().map(Observing::of);
         Ok(Exchange {

@@ -101,7 +101,7 @@ impl HostClient {
     ///
     /// # Errors
     /// See [`create_topic`](Self::create_topic).
-    pub fn deploy_topic<N>(&self, name: N, content_type: ContentType) -> Result<TopicGuard, Error>
+    pub fn scoped_topic<N>(&self, name: N, content_type: ContentType) -> Result<TopicGuard, Error>
     where
         N: TryInto<TopicName>,
         RequestError: From<N::Error>,
@@ -178,7 +178,7 @@ impl fmt::Debug for Deployment {
     }
 }
 
-/// A topic that is deleted when this is dropped. Made by [`HostClient::deploy_topic`].
+/// A topic that is deleted when this is dropped. Made by [`HostClient::scoped_topic`].
 ///
 /// Dropping it waits for the hub's answer, and tells nobody of a failure; [`close`](Self::close) does.
 #[must_use = "the topic is deleted when this is dropped"]
@@ -215,7 +215,7 @@ impl TopicGuard {
         match self
             .host
             .client
-            .apart(TOPIC_LIMIT)
+            .detached(TOPIC_LIMIT)
             .call(&DeleteTopic { name: &self.name })
         {
             Err(error) if error.is_hubs_not_found() => Ok(()),

@@ -12,7 +12,7 @@ use crate::in_words::in_words;
 use crate::pack::target;
 use crate::{Digest, Error, HostClient, PackError, Package, SequenceClient};
 use lock::Lock;
-use state::{Deployment, Seen, State};
+use state::{DeployState, Seen, State};
 
 /// Under what a package is deployed, so that the next run finds it again: a name, and the file in which is kept what became of it.
 ///
@@ -20,18 +20,18 @@ use state::{Deployment, Seen, State};
 ///
 /// ```
 /// # use scramjet_client_blocking::Key;
-/// let key = Key::new("shout", "target/deployed.json").remove_old();
+/// let key = DeployKey::new("shout", "target/deployed.json").remove_old();
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Key {
+pub struct DeployKey {
     name: String,
     state_file: PathBuf,
     removes_old: bool,
     in_place: bool,
 }
 
-impl Key {
+impl DeployKey {
     /// This name, in this file, which need not exist.
     pub fn new(name: impl Into<String>, state_file: impl Into<PathBuf>) -> Self {
         Self {
@@ -68,15 +68,15 @@ pub struct Deployed {
     /// The sequence, which has the package's content.
     pub sequence: SequenceClient,
     /// What had to be done for it.
-    pub change: Change,
-    /// What was deployed under the key before, and was not deleted: it is in use, the hub refuses it, or nobody has asked for it ([`Key::remove_old`]).
+    pub change: DeployChange,
+    /// What was deployed under the key before, and was not deleted: it is in use, the hub refuses it, or nobody has asked for it ([`DeployKey::remove_old`]).
     pub left: Vec<SequenceId>,
 }
 
 /// What had to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Change {
+pub enum DeployChange {
     /// Nothing: the content is what was deployed. The package was not sent.
     Unchanged,
     /// There was none. The package was sent.
@@ -132,8 +132,8 @@ impl HostClient {
     ///
     /// Where the content has changed, a hub since 0.38.0 gets it in place (`PUT /sequence/:id`): the id stays. While instances of it are listed, which a hub
     /// of 1.x does for some minutes after their end, and on an older hub, the package becomes a new sequence (`POST /sequence`).
-    /// The old one then stays, or is deleted where [`Key::remove_old`] asks for it and it is not in use. Where a package is replaced in place, files that the
-    /// new one does not have stay in the sequence's folder on the hub: see [`Key::anew`].
+    /// The old one then stays, or is deleted where [`DeployKey::remove_old`] asks for it and it is not in use. Where a package is replaced in place, files that the
+    /// new one does not have stay in the sequence's folder on the hub: see [`DeployKey::anew`].
     ///
     /// Runs with the same file wait for each other, so that of several at once only one sends. One that crashes holds up no other. A
     /// deadline is for all that waits: for them, and for the hub. The file itself, and what is beside it while it is written, is no part of the package,
@@ -155,15 +155,19 @@ impl HostClient {
     ///
     /// let host = HostClient::new("http://localhost:8000/api/v1")?;
     /// let package = Package::from_dir("sequence")?;
-    /// let deployed = host.deploy_if_changed(&package, &Key::new("shout", "target/deployed.json").remove_old())?;
+    /// let deployed = host.deploy_if_changed(&package, &DeployKey::new("shout", "target/deployed.json").remove_old())?;
     /// match deployed.change {
-    ///     Change::Unchanged => println!("{} is there already", deployed.sequence.id()),
+    ///     DeployChange::Unchanged => println!("{} is there already", deployed.sequence.id()),
     ///     _ => println!("{} was sent", deployed.sequence.id()),
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn deploy_if_changed(&self, package: &Package, key: &Key) -> Result<Deployed, DeployError> {
-        let begun = Self::with(self.client.begin());
+    pub fn deploy_if_changed(
+        &self,
+        package: &Package,
+        key: &DeployKey,
+    ) -> Result<Deployed, DeployError> {
+        let begun = Self::with(self.client.fix_deadline());
         let unusable = || DeployError::state(&key.state_file);
         let state_file = target(&key.state_file).map_err(unusable())?;
         let lock = Lock::take(&state_file, &begun.client)?;
@@ -199,7 +203,7 @@ impl HostClient {
 struct Run<'a> {
     host: &'a HostClient,
     package: &'a Package,
-    key: &'a Key,
+    key: &'a DeployKey,
     digest: Digest,
     /// Where links to it lead.
     state_file: PathBuf,
@@ -207,17 +211,17 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn deploy(&mut self) -> Result<(Change, Deployment), DeployError> {
+    fn deploy(&mut self) -> Result<(DeployChange, DeployState), DeployError> {
         let before = self
             .state
             .find(self.host.base_url(), &self.key.name)
             .cloned();
         let Some(mut before) = before else {
-            return self.send(Change::Created, Vec::new());
+            return self.send(DeployChange::Created, Vec::new());
         };
         let info = match self.host.sequence_info(&before.sequence) {
             Err(error) if error.is_hubs_not_found() => {
-                return self.send(Change::Created, before.left);
+                return self.send(DeployChange::Created, before.left);
             }
             info => info?,
         };
@@ -229,21 +233,21 @@ impl Run<'_> {
             if before.seen.is_none() {
                 self.done(&info, &mut before)?;
             }
-            return Ok((Change::Unchanged, before));
+            return Ok((DeployChange::Unchanged, before));
         }
-        if self.key.in_place && self.host.dialect()?.overwrites_sequences() {
+        if self.key.in_place && self.host.dialect()?.supports_overwrite() {
             if let Some(info) = self.overwrite(&mut before)? {
                 self.done(&info, &mut before)?;
-                return Ok((Change::Updated, before));
+                return Ok((DeployChange::Updated, before));
             }
         }
         let mut left = before.left;
         left.push(before.sequence);
-        self.send(Change::Updated, left)
+        self.send(DeployChange::Updated, left)
     }
 
     /// Replaces the package of the sequence. `None` where the hub cannot now.
-    fn overwrite(&mut self, before: &mut Deployment) -> Result<Option<SequenceInfo>, DeployError> {
+    fn overwrite(&mut self, before: &mut DeployState) -> Result<Option<SequenceInfo>, DeployError> {
         // What it has from now on is known again when this has succeeded.
         before.digest = None;
         self.keep(before)?;
@@ -256,13 +260,13 @@ impl Run<'_> {
 
     fn send(
         &mut self,
-        change: Change,
+        change: DeployChange,
         left: Vec<SequenceId>,
-    ) -> Result<(Change, Deployment), DeployError> {
+    ) -> Result<(DeployChange, DeployState), DeployError> {
         let sequence = self
             .host
             .send_sequence(self.package.upload_of(self.digest))?;
-        let mut deployment = Deployment {
+        let mut deployment = DeployState {
             hub: self.host.base_url().into(),
             name: self.key.name.clone(),
             sequence: sequence.id().clone(),
@@ -279,7 +283,7 @@ impl Run<'_> {
     fn done(
         &mut self,
         info: &SequenceInfo,
-        deployment: &mut Deployment,
+        deployment: &mut DeployState,
     ) -> Result<(), DeployError> {
         deployment.digest = Some(self.digest.to_string());
         deployment.seen = Some(Seen::of(info));
@@ -287,7 +291,7 @@ impl Run<'_> {
     }
 
     /// Deletes what is free.
-    fn remove_old(&mut self, deployment: &mut Deployment) -> Result<(), DeployError> {
+    fn remove_old(&mut self, deployment: &mut DeployState) -> Result<(), DeployError> {
         for id in deployment.left.clone() {
             match self.host.delete_sequence(&id) {
                 Err(error) if !error.is_hubs_not_found() => match error.api() {
@@ -303,7 +307,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn keep(&mut self, deployment: &Deployment) -> Result<(), DeployError> {
+    fn keep(&mut self, deployment: &DeployState) -> Result<(), DeployError> {
         self.state.put(deployment);
         self.state.write(&self.state_file)
     }

@@ -4,16 +4,16 @@ use std::io;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, Single};
+use scramjet_client_core::{Decode, Reply, RequestError, RetryPolicy, SingleItem};
 
 use crate::body::Body;
-use crate::call::Call;
-use crate::transport::{Fresh, Timings};
+use crate::call::CallContext;
+use crate::transport::{NewConnection, Timings};
 use crate::upload::Opened;
 use crate::user_code::UserReader;
 use crate::{
-    ByteStream, CallLimits, Error, Items, Observed, Outgoing, Phase, Reason, Stopped, Transport,
-    TransportError,
+    ByteStream, CallLimits, Error, Items, Phase, ReasonPhrase, RequestBody, RequestEvent,
+    StopReason, Transport, TransportError,
 };
 
 /// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
@@ -22,7 +22,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) limits: CallLimits,
     pub(crate) retry: Option<RetryPolicy>,
-    pub(crate) call: Call,
+    pub(crate) call: CallContext,
 }
 
 /// The body of a request.
@@ -33,16 +33,16 @@ pub(crate) enum Payload {
 
 impl Payload {
     /// As what a transport is given.
-    fn outgoing(&mut self, method: &Method) -> Outgoing<'_> {
+    fn outgoing(&mut self, method: &Method) -> RequestBody<'_> {
         match self {
             Self::Inline(bytes)
                 if bytes.is_empty()
                     && matches!(*method, Method::GET | Method::HEAD | Method::DELETE) =>
             {
-                Outgoing::Empty
+                RequestBody::Empty
             }
-            Self::Inline(bytes) => Outgoing::Bytes(bytes),
-            Self::Upload(upload) => Outgoing::Reader {
+            Self::Inline(bytes) => RequestBody::Bytes(bytes),
+            Self::Upload(upload) => RequestBody::Reader {
                 length: upload.length(),
                 reader: upload,
             },
@@ -76,20 +76,20 @@ impl Exchange<'_> {
         request: Request<()>,
         payload: Payload,
         again: &dyn Fn() -> Result<Request<()>, RequestError>,
-        finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
+        finish: &mut dyn FnMut(Incoming, CallContext) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        self.call.tell(&Observed::Built);
+        self.call.tell(&RequestEvent::Built);
         self.attempts(request, payload, again, finish)
-            .inspect_err(|error| self.call.tell(&Observed::Failed { error }))
+            .inspect_err(|error| self.call.tell(&RequestEvent::Failed { error }))
     }
 
     /// Sends the request once. The call describes it, also if it failed.
-    pub(crate) fn once(
+    pub(crate) fn without_retry(
         mut self,
         request: Request<()>,
         body: Vec<u8>,
-    ) -> (Call, Result<Incoming, Error>) {
-        self.call.tell(&Observed::Built);
+    ) -> (CallContext, Result<Incoming, Error>) {
+        self.call.tell(&RequestEvent::Built);
         let incoming = self.attempt(request, &mut Payload::Inline(body));
         (self.call, incoming)
     }
@@ -99,7 +99,7 @@ impl Exchange<'_> {
         mut request: Request<()>,
         mut payload: Payload,
         again: &dyn Fn() -> Result<Request<()>, RequestError>,
-        finish: &mut dyn FnMut(Incoming, Call) -> Result<(), Error>,
+        finish: &mut dyn FnMut(Incoming, CallContext) -> Result<(), Error>,
     ) -> Result<u64, Error> {
         let mut before = None;
         loop {
@@ -113,7 +113,7 @@ impl Exchange<'_> {
             let Some(delay) = self.delay(&error, &payload) else {
                 return Err(error);
             };
-            self.call.tell(&Observed::Retry {
+            self.call.tell(&RequestEvent::Retry {
                 attempt: self.call.attempts,
                 error: &error,
                 delay,
@@ -134,7 +134,7 @@ impl Exchange<'_> {
 
     fn attempt(&mut self, request: Request<()>, payload: &mut Payload) -> Result<Incoming, Error> {
         self.call.attempts += 1;
-        self.call.tell(&Observed::Attempt {
+        self.call.tell(&RequestEvent::Attempt {
             attempt: self.call.attempts,
         });
         let expects = matches!(payload, Payload::Upload(upload) if upload.expects());
@@ -150,7 +150,7 @@ impl Exchange<'_> {
             request.extensions_mut().insert(self.limits.clone());
         }
         if self.call.attempts > 1 {
-            request.extensions_mut().insert(Fresh);
+            request.extensions_mut().insert(NewConnection);
         }
         let response = self
             .transport
@@ -159,8 +159,8 @@ impl Exchange<'_> {
         if let Payload::Upload(upload) = payload {
             match upload.take_error() {
                 // What is read may be a stream that the same token has ended.
-                Some(_) if self.limits.check() == Err(Stopped::Cancelled) => {
-                    return Err(self.call.stopped(Stopped::Cancelled, Phase::Send));
+                Some(_) if self.limits.check() == Err(StopReason::Cancelled) => {
+                    return Err(self.call.stopped(StopReason::Cancelled, Phase::Send));
                 }
                 Some(error) => return Err(self.call.abandoned(error)),
                 None => {}
@@ -178,7 +178,7 @@ impl Exchange<'_> {
                 .get::<Timings>()
                 .copied()
                 .unwrap_or_default();
-            self.call.tell(&Observed::Head {
+            self.call.tell(&RequestEvent::Head {
                 attempt: self.call.attempts,
                 status: response.status(),
                 sent: payload.sent(),
@@ -219,13 +219,13 @@ impl<D> Answered<D> {
     /// `reply` is given status, reason and headers.
     pub(crate) fn new(
         response: Incoming,
-        call: Call,
+        call: CallContext,
         reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>,
     ) -> Self {
         let (head, body) = response.into_parts();
         let reason = head
             .extensions
-            .get::<Reason>()
+            .get::<ReasonPhrase>()
             .map_or("", |reason| &reason.0);
         Self {
             reply: reply(head.status, reason, &head.headers),
@@ -254,11 +254,11 @@ impl<D: Decode> Answered<D> {
 
     pub(crate) fn item(mut self) -> Result<D::Item, Error>
     where
-        D: Single,
+        D: SingleItem,
     {
         match self.next()? {
             Some(item) => {
-                self.body.call().tell(&Observed::Body {
+                self.body.call().tell(&RequestEvent::Body {
                     bytes: self.reply.length().received(),
                     complete: true,
                 });

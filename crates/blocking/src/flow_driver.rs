@@ -14,12 +14,13 @@ use http::{HeaderMap, Method, StatusCode};
 use scramjet_client_core::BodyLength;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::threads;
 use crate::user_code::in_drop;
 use crate::{
-    CallLimits, CancelToken, Error, ErrorKind, Observed, Phase, Reason, Stopped, TransportError,
+    CallLimits, CancelToken, Error, ErrorKind, Phase, ReasonPhrase, RequestEvent, StopReason,
+    TransportError,
 };
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
@@ -41,10 +42,10 @@ pub(crate) struct Driver<F> {
     flow: F,
     client: Client,
     /// Describes the whole in errors.
-    about: Call,
+    about: CallContext,
     /// The last request that waits for something, if the whole is more than asking: a start, and
     /// afterwards what tells that the instance is ready.
-    waiting: Option<Call>,
+    waiting: Option<CallContext>,
     limits: CallLimits,
     began: Instant,
     open: BTreeMap<ExchangeId, Open>,
@@ -62,7 +63,7 @@ pub(crate) struct Driver<F> {
 struct Open {
     /// Ends it.
     token: CancelToken,
-    call: Option<Call>,
+    call: Option<CallContext>,
 }
 
 /// What the threads of exchanges share.
@@ -116,18 +117,18 @@ struct Head {
     status: StatusCode,
     reason: String,
     headers: HeaderMap,
-    call: Call,
+    call: CallContext,
 }
 
 /// How the last exchanges were called, and how they failed.
 #[derive(Default)]
 struct Past {
-    calls: BTreeMap<ExchangeId, Call>,
+    calls: BTreeMap<ExchangeId, CallContext>,
     failures: BTreeMap<ExchangeId, Error>,
 }
 
 impl Past {
-    fn remember(&mut self, id: ExchangeId, call: Call, failure: Option<Error>) {
+    fn remember(&mut self, id: ExchangeId, call: CallContext, failure: Option<Error>) {
         self.calls.insert(id, call);
         self.failures.extend(failure.map(|error| (id, error)));
         if self.calls.len() > REMEMBERED {
@@ -140,7 +141,7 @@ impl Past {
 
 impl Client {
     /// Drives a flow to its result. `about` describes it in errors.
-    pub(crate) fn drive<F, T>(&self, about: Call, flow: F) -> Result<T, Error>
+    pub(crate) fn drive<F, T>(&self, about: CallContext, flow: F) -> Result<T, Error>
     where
         F: Flow<Output = Result<T, FlowError>> + std::marker::Send + 'static,
     {
@@ -153,8 +154,8 @@ impl<F, T> Driver<F>
 where
     F: Flow<Output = Result<T, FlowError>>,
 {
-    pub(crate) fn new(client: &Client, mut about: Call, flow: F) -> Result<Self, Error> {
-        let client = client.begin();
+    pub(crate) fn new(client: &Client, mut about: CallContext, flow: F) -> Result<Self, Error> {
+        let client = client.fix_deadline();
         let limits = client.options.limits(Duration::ZERO, &mut about)?;
         let (tell, told) = sync_channel(PIECES);
         let (began, quiet_since) = (Instant::now(), Instant::now());
@@ -311,7 +312,11 @@ where
         }
     }
 
-    fn exchange(&mut self, send: Box<Send>, limits: CallLimits) -> Result<(), Box<(Call, Error)>> {
+    fn exchange(
+        &mut self,
+        send: Box<Send>,
+        limits: CallLimits,
+    ) -> Result<(), Box<(CallContext, Error)>> {
         let id = send.id;
         let (call, incoming) = self.client.attempt(*send, limits);
         let incoming = match incoming {
@@ -319,7 +324,7 @@ where
             Err(error) => return Err(Box::new((call, error))),
         };
         let (head, mut body) = incoming.into_parts();
-        let reason = head.extensions.get::<Reason>();
+        let reason = head.extensions.get::<ReasonPhrase>();
         self.handle(Input::Head {
             id,
             status: head.status,
@@ -343,7 +348,7 @@ where
                 }
             }
         }
-        call.tell(&Observed::Body {
+        call.tell(&RequestEvent::Body {
             bytes: length.received(),
             complete: true,
         });
@@ -357,8 +362,8 @@ where
         self.flow.handle(self.began.elapsed(), input);
     }
 
-    fn failed(&mut self, id: ExchangeId, call: Call, error: Error) {
-        call.tell(&Observed::Failed { error: &error });
+    fn failed(&mut self, id: ExchangeId, call: CallContext, error: Error) {
+        call.tell(&RequestEvent::Failed { error: &error });
         let (progress, passes) = (progress(&error), error.may_pass());
         self.past.remember(id, call, Some(error));
         self.open.remove(&id);
@@ -374,7 +379,7 @@ where
     }
 
     /// Waits for something to come, until a time of the flow.
-    fn wait(&mut self, until: Option<Duration>) -> Result<(), Stopped> {
+    fn wait(&mut self, until: Option<Duration>) -> Result<(), StopReason> {
         if let Ok(told) = self.told.try_recv() {
             self.told(told);
             return Ok(());
@@ -398,7 +403,7 @@ where
     }
 
     /// Whether the limits of the caller are reached.
-    fn check_idle(&self) -> Result<(), Stopped> {
+    fn check_idle(&self) -> Result<(), StopReason> {
         self.limits.check()?;
         match self.limits.end_of_wait(self.quiet_since) {
             Some((end, stopped)) if end <= Instant::now() => Err(stopped),
@@ -441,7 +446,7 @@ where
                     return;
                 };
                 if let Some(call) = open.call.take() {
-                    call.tell(&Observed::Body {
+                    call.tell(&RequestEvent::Body {
                         bytes,
                         complete: true,
                     });
@@ -460,7 +465,7 @@ where
     }
 
     /// The request that is open when a limit is reached.
-    fn waiting(&self) -> &Call {
+    fn waiting(&self) -> &CallContext {
         self.waiting.as_ref().unwrap_or(&self.about)
     }
 
@@ -486,7 +491,7 @@ where
             }),
             FlowError::Attempts(errors) => self.attempts(errors, None),
             // It was not given up here.
-            FlowError::GivenUp | _ => self.about.stopped(Stopped::Cancelled, Phase::Wait),
+            FlowError::GivenUp | _ => self.about.stopped(StopReason::Cancelled, Phase::Wait),
         }
     }
 
@@ -521,7 +526,7 @@ where
 
     /// The limits of the caller are reached: the flow cleans up, and the caller does not wait for
     /// that longer than a moment.
-    fn give_up(mut self, stopped: Stopped) -> Error {
+    fn give_up(mut self, stopped: StopReason) -> Error {
         let error = self.waiting().stopped(stopped, Phase::Wait);
         self.flow.give_up(self.began.elapsed());
         self.limits = CallLimits::default();
@@ -554,12 +559,12 @@ where
 
 /// The end of a flow that was not its own.
 enum End {
-    Stopped(Stopped),
+    Stopped(StopReason),
     Failed(Box<Error>),
 }
 
-impl From<Stopped> for End {
-    fn from(stopped: Stopped) -> Self {
+impl From<StopReason> for End {
+    fn from(stopped: StopReason) -> Self {
         Self::Stopped(stopped)
     }
 }
@@ -626,7 +631,7 @@ impl Carrier {
         let (head, mut body) = incoming.into_parts();
         let reason = head
             .extensions
-            .get::<Reason>()
+            .get::<ReasonPhrase>()
             .map_or("", |reason| &reason.0)
             .to_owned();
         let (status, headers) = (head.status, head.headers);

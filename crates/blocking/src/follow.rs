@@ -8,7 +8,7 @@ use scramjet_client_core::{Chunks, Decode, InstanceId, JsonLines, Operation, Tex
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::flow_driver::Driver;
 
@@ -73,7 +73,7 @@ where
 {
     /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it
     /// back until something is written.
-    fn start(client: &Client, about: Call, flow: F) -> Result<Self, Error> {
+    fn start(client: &Client, about: CallContext, flow: F) -> Result<Self, Error> {
         let mut driver = Driver::new(client, about, flow)?;
         while !matches!(driver.next()?, flow::Followed::Opened) {}
         let over = false;
@@ -231,7 +231,7 @@ pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {
     pub(crate) fn start(client: &Client, flow: flow::FollowLogs) -> Result<Self, Error> {
-        Following::start(client, Call::in_general("follow logs"), flow).map(Self)
+        Following::start(client, CallContext::in_general("follow logs"), flow).map(Self)
     }
 }
 

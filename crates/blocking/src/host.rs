@@ -3,7 +3,7 @@ use std::fmt;
 use scramjet_client_core::{
     Chunks, Decode, DeleteSequence, Dialect, Endpoint, HubVersion, InstanceId, InstanceInfo,
     ListInstances, ListSequences, Operation, RequestError, SendSequence, SequenceId, SequenceInfo,
-    Single, Streamed,
+    SingleItem, Streamed,
 };
 
 use crate::client::Client;
@@ -167,7 +167,7 @@ impl HostClient {
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self) -> Result<ManagerClient, Error> {
         Ok(ManagerClient::with(
-            self.client.behind(Endpoint::manager_of_hub)?,
+            self.client.nested(Endpoint::manager_of_hub)?,
         ))
     }
 
@@ -262,7 +262,7 @@ impl HostClient {
     /// See [`Error`].
     pub fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Error>
     where
-        O: Operation<Payload = Vec<u8>, Decoder: Single>,
+        O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
     {
         self.client.call(operation)
     }
@@ -277,7 +277,7 @@ impl HostClient {
         upload: Upload,
     ) -> Result<(<O::Decoder as Decode>::Item, u64), Error>
     where
-        O: Operation<Payload = Streamed, Decoder: Single>,
+        O: Operation<Payload = Streamed, Decoder: SingleItem>,
     {
         self.client.send(operation, upload)
     }

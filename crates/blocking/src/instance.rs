@@ -15,8 +15,8 @@ pub(crate) use transform::check_completed;
 pub(crate) use wait::{ended, explain_loss};
 
 use scramjet_client_core::{
-    Acknowledged, GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo,
-    KillInstance, KillOptions, RequestError, SetMonitoringRate, Started, StopInstance, StopOptions,
+    GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo, KillInstance,
+    KillOptions, RequestError, SetMonitoringRate, Started, StopInstance, StopOptions, StopReply,
 };
 
 use crate::{Error, HostClient};
@@ -105,7 +105,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[inline]
-    pub fn stop(&self, options: &StopOptions) -> Result<Acknowledged, Error> {
+    pub fn stop(&self, options: &StopOptions) -> Result<StopReply, Error> {
         self.host.call(&StopInstance {
             id: &self.id,
             options,
@@ -118,7 +118,7 @@ impl InstanceClient {
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone. 1.x refuses with 400 (`Instance not
     /// running`) where it has ended, and in the moment after its start.
     #[inline]
-    pub fn kill(&self, options: &KillOptions) -> Result<Acknowledged, Error> {
+    pub fn kill(&self, options: &KillOptions) -> Result<StopReply, Error> {
         self.host.call(&KillInstance {
             id: &self.id,
             options,

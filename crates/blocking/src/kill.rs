@@ -16,7 +16,7 @@ pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 /// Kills an instance, whatever its state, within 10 seconds and apart from the limits of the client.
 /// An instance that is already gone counts as killed.
 pub(crate) fn kill(client: &Client, id: &InstanceId) -> Result<(), Error> {
-    kill_by(&client.apart(CLEANUP_LIMIT), id)
+    kill_by(&client.detached(CLEANUP_LIMIT), id)
 }
 
 /// Like [`kill`], but goes on in the background if the token is cancelled.
@@ -25,7 +25,7 @@ pub(crate) fn kill_unless(
     client: &Client,
     id: &InstanceId,
 ) -> Result<(), Error> {
-    let mut client = client.apart(CLEANUP_LIMIT);
+    let mut client = client.detached(CLEANUP_LIMIT);
     client.options.cancel = Some(over.clone());
     kill_by(&client, id)
 }
@@ -66,7 +66,11 @@ pub(crate) fn delete_by_force(client: &Client, id: &SequenceId) -> Result<(), Er
 /// Deletes a sequence with its instances within [`CLEANUP_LIMIT`], apart from the limits of the
 /// client. The hub does it alone if it can. A sequence that is already gone counts as deleted.
 pub(crate) fn delete_or_hand_over(client: &Client, id: &SequenceId) -> Result<Deleted, Error> {
-    match delete(&client.apart(CLEANUP_LIMIT), id, DeleteByForce::hand_over) {
+    match delete(
+        &client.detached(CLEANUP_LIMIT),
+        id,
+        DeleteByForce::hand_over,
+    ) {
         Err(error) if error.is_hubs_not_found() => Ok(Deleted::Gone),
         result => result,
     }
@@ -77,7 +81,7 @@ fn delete(
     id: &SequenceId,
     how: impl FnOnce(DeleteByForce) -> DeleteByForce,
 ) -> Result<Deleted, Error> {
-    let client = client.begin();
+    let client = client.fix_deadline();
     let about = client.describe(&DeleteSequence { id, force: false });
     let flow = DeleteByForce::new(client.known_endpoint()?, id.clone())?;
     client.drive(about, how(flow))

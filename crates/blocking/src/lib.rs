@@ -33,7 +33,7 @@
 //! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and its like go on over a lost connection, and tell of the gap.
 //! [`HostClient::follow_logs`] makes one log of those of many instances.
 //!
-//! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::keeps_binary_data`] tells of a hub
+//! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::supports_binary_data`] tells of a hub
 //! whether the others in this table do:
 //!
 //! | stream | hubs of 0.18 | 1.0.1 |
@@ -83,11 +83,11 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "pack")] {
-//! use scramjet_client_blocking::{HostClient, Key, Package};
+//! use scramjet_client_blocking::{HostClient, DeployKey, Package};
 //!
 //! let host = HostClient::new("http://localhost:8000/api/v1")?;
 //! let package = Package::from_dir("sequence")?;
-//! let deployed = host.deploy_if_changed(&package, &Key::new("shout", "target/deployed.json"))?;
+//! let deployed = host.deploy_if_changed(&package, &DeployKey::new("shout", "target/deployed.json"))?;
 //! println!("{:?}: {}", deployed.change, deployed.sequence.id());
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -180,7 +180,7 @@ pub use child::{Child, Output, RunOptions};
 pub use config::{ConfigError, SiProfile};
 pub use deploy::{Deployment, Ran, TopicGuard};
 #[cfg(feature = "pack")]
-pub use deploy_if_changed::{Change, DeployError, Deployed, Key};
+pub use deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
 
 pub use error::{Error, ErrorKind};
 pub use follow::{Follow, FollowLogs, Followed, Gap};
@@ -188,11 +188,11 @@ pub use host::HostClient;
 pub use input::{Input, Sent};
 pub use instance::{InputStream, InstanceClient, Transformed};
 pub use items::{EventStream, Items};
-pub use limits::{CallLimits, Stopped};
+pub use limits::{CallLimits, StopReason};
 pub use manager::ManagerClient;
 pub use middleware::MiddlewareClient;
 pub use multi_manager::MultiManagerClient;
-pub use observer::{Observed, Observer, RequestInfo};
+pub use observer::{Observer, RequestEvent, RequestInfo};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
 pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
@@ -202,7 +202,7 @@ pub use start::{Readiness, Ready};
 pub use stream::ByteStream;
 #[doc(inline)]
 pub use transport::{
-    BoxError, Fresh, Outgoing, Phase, Reason, Timings, Transport, TransportError,
+    BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Timings, Transport, TransportError,
     TransportErrorKind,
 };
 #[cfg(feature = "ureq")]
@@ -217,16 +217,16 @@ pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::flow::{Deleted, InstanceLogLine};
 pub use scramjet_client_core::{
-    AccessKey, AccessKeys, Acknowledged, Adapter, ApiError, AuditRecord, AuditState, Chunks,
-    ConfiguredHost, ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected,
-    DisconnectedHub, Disk, DryRun, DryRunBody, Ended, Entities, ErrorCode, Event, EventLines,
-    EventName, Extra, HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId,
-    InstanceInfo, InstanceStatus, JsonLines, KillOptions, Limits, Lines, LoadCheck, LogLevel,
-    LogLine, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo,
-    NullLine, Operation, OutputStream, ParseVersionError, ReplyError, RequestError, RetryPolicy,
-    RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceOf, SpaceId,
-    SpaceInfo, StartOptions, Started, StopOptions, StoreItem, StoreItemId, Terminated, TextLines,
-    Timestamp, TopicInfo, TopicName, Version, http,
+    AccessKey, AccessKeys, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost,
+    ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub,
+    Disk, DryRun, DryRunBody, Ended, Entities, ErrorCode, Event, EventLines, EventName, Extra,
+    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
+    InstanceLimits, InstanceStatus, JsonLines, KillOptions, Lines, LoadCheck, LogLevel, LogLine,
+    ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo, NullLine,
+    Operation, OutputStream, ParseVersionError, ReplyError, RequestError, RetryPolicy,
+    RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceRef, SpaceId,
+    SpaceInfo, StartOptions, Started, StopOptions, StopReply, StoreItem, StoreItemId, Terminated,
+    TextLines, Timestamp, TopicInfo, TopicName, Version, http,
 };
 
 #[cfg(doctest)]

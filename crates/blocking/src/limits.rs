@@ -27,18 +27,18 @@ impl CallLimits {
     ///
     /// # Errors
     /// It was cancelled, or its deadline has passed.
-    pub fn check(&self) -> Result<(), Stopped> {
+    pub fn check(&self) -> Result<(), StopReason> {
         if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-            return Err(Stopped::Cancelled);
+            return Err(StopReason::Cancelled);
         }
         match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => Err(Stopped::Deadline),
+            Some(deadline) if deadline <= Instant::now() => Err(StopReason::Deadline),
             _ => Ok(()),
         }
     }
 
     /// Does nothing for a while.
-    pub(crate) fn pause(&self, pause: Duration) -> Result<(), Stopped> {
+    pub(crate) fn pause(&self, pause: Duration) -> Result<(), StopReason> {
         let (tell, told) = channel();
         let tell_cancelled = tell.clone();
         let _hook = self
@@ -56,11 +56,13 @@ impl CallLimits {
 
     /// When a wait must be given up in which nothing has moved since `quiet_since`, and what to report then; `None` for never.
     #[must_use]
-    pub fn end_of_wait(&self, quiet_since: Instant) -> Option<(Instant, Stopped)> {
-        let deadline = self.deadline.map(|deadline| (deadline, Stopped::Deadline));
+    pub fn end_of_wait(&self, quiet_since: Instant) -> Option<(Instant, StopReason)> {
+        let deadline = self
+            .deadline
+            .map(|deadline| (deadline, StopReason::Deadline));
         let idle = self
             .idle
-            .and_then(|idle| Some((quiet_since.checked_add(idle)?, Stopped::Idle)));
+            .and_then(|idle| Some((quiet_since.checked_add(idle)?, StopReason::Idle)));
         // Of two that are equal, the deadline.
         deadline.into_iter().chain(idle).min_by_key(|(at, _)| *at)
     }
@@ -72,7 +74,7 @@ impl CallLimits {
 /// [`TransportError`](crate::TransportError), and inside the [`io::Error`](std::io::Error) of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Stopped {
+pub enum StopReason {
     /// The deadline passed.
     Deadline,
     /// Nothing moved for as long as the idle timeout.
@@ -81,7 +83,7 @@ pub enum Stopped {
     Cancelled,
 }
 
-impl fmt::Display for Stopped {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deadline => "the deadline passed",
@@ -91,14 +93,14 @@ impl fmt::Display for Stopped {
     }
 }
 
-impl std::error::Error for Stopped {}
+impl std::error::Error for StopReason {}
 
 /// As the error of a body. Not an `Interrupted`, which readers take for "try again".
-impl From<Stopped> for std::io::Error {
-    fn from(stopped: Stopped) -> Self {
+impl From<StopReason> for std::io::Error {
+    fn from(stopped: StopReason) -> Self {
         let kind = match stopped {
-            Stopped::Deadline | Stopped::Idle => std::io::ErrorKind::TimedOut,
-            Stopped::Cancelled => std::io::ErrorKind::Other,
+            StopReason::Deadline | StopReason::Idle => std::io::ErrorKind::TimedOut,
+            StopReason::Cancelled => std::io::ErrorKind::Other,
         };
         Self::new(kind, stopped)
     }

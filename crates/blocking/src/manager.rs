@@ -38,7 +38,7 @@ impl ManagerClient {
     {
         let id = id.try_into().map_err(RequestError::from)?;
         Ok(HostClient::with(
-            self.client.behind(|manager| manager.hub_of_manager(&id))?,
+            self.client.nested(|manager| manager.hub_of_manager(&id))?,
         ))
     }
 

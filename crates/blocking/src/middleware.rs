@@ -38,7 +38,7 @@ impl MiddlewareClient {
         RequestError: From<I::Error>,
     {
         let space = space.try_into().map_err(RequestError::from)?;
-        Ok(ManagerClient::with(self.client.behind(|middleware| {
+        Ok(ManagerClient::with(self.client.nested(|middleware| {
             middleware.manager_of_space(&space)
         })?))
     }

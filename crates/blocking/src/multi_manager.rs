@@ -30,7 +30,7 @@ impl MultiManagerClient {
         let id = id.try_into().map_err(RequestError::from)?;
         Ok(ManagerClient::with(
             self.client
-                .behind(|multi| multi.manager_of_multi_manager(&id))?,
+                .nested(|multi| multi.manager_of_multi_manager(&id))?,
         ))
     }
 

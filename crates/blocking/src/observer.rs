@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::{Error, Timings};
 
 /// Is told of every request of a client: for logs, metrics and traces. Set with [`HostClientBuilder::observer`](crate::HostClientBuilder::observer).
@@ -15,17 +15,17 @@ use crate::{Error, Timings};
 /// thread that makes the call or reads the stream, which waits for it, so it has to be quick. A panic of it goes out of the call, see
 /// [Your code](crate::guide::your_code).
 ///
-/// For each request, [`Built`](Observed::Built) comes first and once; then, for each attempt, [`Attempt`](Observed::Attempt) and, where there is
-/// an answer, [`Head`](Observed::Head); between two attempts [`Retry`](Observed::Retry); and in the end [`Body`](Observed::Body) or
-/// [`Failed`](Observed::Failed), for a stream when it is read to its end or dropped. What is refused before it is a request is not observed.
+/// For each request, [`Built`](RequestEvent::Built) comes first and once; then, for each attempt, [`Attempt`](RequestEvent::Attempt) and, where there is
+/// an answer, [`Head`](RequestEvent::Head); between two attempts [`Retry`](RequestEvent::Retry); and in the end [`Body`](RequestEvent::Body) or
+/// [`Failed`](RequestEvent::Failed), for a stream when it is read to its end or dropped. What is refused before it is a request is not observed.
 ///
 /// ```no_run
-/// use scramjet_client_blocking::{HostClient, Observed, RequestInfo};
+/// use scramjet_client_blocking::{HostClient, RequestEvent, RequestInfo};
 ///
 /// let host = HostClient::builder("http://localhost:8000/api/v1")
-///     .observer(|request: &RequestInfo<'_>, event: &Observed<'_>| match event {
-///         Observed::Head { status, .. } => eprintln!("#{} {} {}: {status}", request.number, request.method, request.url),
-///         Observed::Failed { error, .. } => eprintln!("#{}: {error}", request.number),
+///     .observer(|request: &RequestInfo<'_>, event: &RequestEvent<'_>| match event {
+///         RequestEvent::Head { status, .. } => eprintln!("#{} {} {}: {status}", request.number, request.method, request.url),
+///         RequestEvent::Failed { error, .. } => eprintln!("#{}: {error}", request.number),
 ///         _ => {}
 ///     })
 ///     .build()?;
@@ -33,11 +33,11 @@ use crate::{Error, Timings};
 /// ```
 pub trait Observer: Send + Sync {
     /// Something happened to a request.
-    fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>);
+    fn observe(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>);
 }
 
-impl<F: Fn(&RequestInfo<'_>, &Observed<'_>) + Send + Sync> Observer for F {
-    fn observe(&self, request: &RequestInfo<'_>, event: &Observed<'_>) {
+impl<F: Fn(&RequestInfo<'_>, &RequestEvent<'_>) + Send + Sync> Observer for F {
+    fn observe(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         self(request, event);
     }
 }
@@ -61,7 +61,7 @@ pub struct RequestInfo<'a> {
 /// What happened to a request.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Observed<'a> {
+pub enum RequestEvent<'a> {
     /// It was built. Nothing was sent yet.
     Built,
     /// It is handed to the transport.
@@ -124,7 +124,7 @@ impl Observing {
         }
     }
 
-    pub(crate) fn tell(&self, call: &Call, event: &Observed<'_>) {
+    pub(crate) fn tell(&self, call: &CallContext, event: &RequestEvent<'_>) {
         if let Some((method, url)) = call.line() {
             let (operation, elapsed) = (call.operation, call.began.elapsed());
             self.observer.observe(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::RetryPolicy;
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::{
     CallLimits, CancelToken, Error, HostClient, InstanceClient, ManagerClient, MiddlewareClient,
     MultiManagerClient, Phase, SequenceClient,
@@ -22,7 +22,7 @@ pub(crate) struct CallOptions {
 
 /// What is done where nothing else is asked for: enough for a hub that restarts a connection, and over before a person wonders.
 pub(crate) const RETRY: RetryPolicy =
-    RetryPolicy::exponential(Duration::from_millis(50)).within(Duration::from_secs(2));
+    RetryPolicy::exponential(Duration::from_millis(50)).max_elapsed(Duration::from_secs(2));
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deadline {
@@ -34,7 +34,7 @@ pub(crate) enum Deadline {
 
 impl CallOptions {
     /// The options of calls that are one to the caller: time runs from now on.
-    pub(crate) fn begin(&self) -> Self {
+    pub(crate) fn fix_deadline(&self) -> Self {
         let deadline = self.deadline.and_then(|deadline| match deadline {
             // A time that no clock reaches is no limit.
             Deadline::After(limit) => Some(Deadline::At(Instant::now().checked_add(limit)?, limit)),
@@ -47,9 +47,13 @@ impl CallOptions {
     }
 
     /// The limits of one exchange which the hub lets wait for `waiting` on request, and what errors say of them.
-    pub(crate) fn limits(&self, waiting: Duration, call: &mut Call) -> Result<CallLimits, Error> {
+    pub(crate) fn limits(
+        &self,
+        waiting: Duration,
+        call: &mut CallContext,
+    ) -> Result<CallLimits, Error> {
         let mut limits = CallLimits::default();
-        if let Some(Deadline::At(at, limit)) = self.begin().deadline {
+        if let Some(Deadline::At(at, limit)) = self.fix_deadline().deadline {
             limits.deadline = at.checked_add(waiting);
             call.deadline = limit.saturating_add(waiting);
         }

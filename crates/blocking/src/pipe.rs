@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::cancel::OnCancel;
-use crate::{CallLimits, Stopped};
+use crate::{CallLimits, StopReason};
 
 /// How much is taken from the writer before it has to wait for the reader.
 const CAPACITY: usize = 64 << 10;
@@ -167,7 +167,7 @@ impl Read for PipeReader {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return Err(Stopped::Deadline.into());
+                        return Err(StopReason::Deadline.into());
                     }
                     shared
                         .written
@@ -178,7 +178,7 @@ impl Read for PipeReader {
             };
         }
         if state.cancelled {
-            return Err(Stopped::Cancelled.into());
+            return Err(StopReason::Cancelled.into());
         }
         if state.aborted {
             return Err(io::Error::other("the writer was aborted"));
@@ -326,7 +326,7 @@ mod tests {
                 .and_then(|error| error.downcast().ok())
         });
         token.cancel();
-        assert_eq!(reading.join().ok(), Some(Some(Stopped::Cancelled)));
+        assert_eq!(reading.join().ok(), Some(Some(StopReason::Cancelled)));
 
         let limits = CallLimits {
             deadline: Instant::now().checked_add(Duration::from_millis(10)),
@@ -338,7 +338,7 @@ mod tests {
                 .read(&mut [0])
                 .err()
                 .and_then(|error| error.downcast().ok()),
-            Some(Stopped::Deadline)
+            Some(StopReason::Deadline)
         );
     }
 }

@@ -33,7 +33,7 @@ const WORKERS: usize = 32;
 /// instances still live. Those that have ended are passed over, and replaced by another thread if
 /// [`PoolOptions::replace`] asks for it. A handle of the pool whose call fails because its instance
 /// has ended tells the pool at once. If a hub does not answer, its instances stay in the pool: call
-/// [`pass_over`](Self::pass_over) if you know more.
+/// [`evict`](Self::evict) if you know more.
 ///
 /// Dropping it kills all instances, up to 32 at the same time, and waits for the hubs to accept that;
 /// [`shutdown`](Self::shutdown) gives them time, and reports.
@@ -157,7 +157,7 @@ impl InstancePool {
 
     /// Passes an instance over from now on, as one that has ended: for a caller who finds out sooner than the pool. Where it lives all the same,
     /// it is killed when it is replaced, and otherwise ended with the pool.
-    pub fn pass_over(&self, id: &InstanceId) {
+    pub fn evict(&self, id: &InstanceId) {
         let members = self.shared.slots.iter().map(Slot::member);
         members
             .filter(|member| member.instance.id() == id)
@@ -293,7 +293,7 @@ mod tests {
         let hub = FakeHub::new(Generation::V1);
         hub.program("stays", |process| process.stay());
         let first = AtomicBool::new(true);
-        let observer = move |request: &crate::RequestInfo<'_>, _: &crate::Observed<'_>| {
+        let observer = move |request: &crate::RequestInfo<'_>, _: &crate::RequestEvent<'_>| {
             let kills = request.operation == "kill instance";
             assert!(!kills || !first.swap(false, Ordering::SeqCst), "it panics");
         };

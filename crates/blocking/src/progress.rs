@@ -2,7 +2,7 @@ use std::io;
 use std::mem::replace;
 use std::ops::ControlFlow;
 
-use crate::Stopped;
+use crate::StopReason;
 use crate::user_code::in_drop;
 
 /// How far an upload or a download has come. See [`Upload::progress`](crate::Upload::progress) and
@@ -67,7 +67,7 @@ impl Reporter {
         let flow = report(Progress { bytes, total });
         self.reporting = false;
         match flow {
-            ControlFlow::Break(()) => Err(Stopped::Cancelled.into()),
+            ControlFlow::Break(()) => Err(StopReason::Cancelled.into()),
             ControlFlow::Continue(()) => Ok(()),
         }
     }

@@ -22,7 +22,7 @@ impl HostClient {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn wait_ready(&self, limit: impl Into<Option<Duration>>) -> Result<HubVersion, Error> {
-        let client = self.client.within(limit.into());
+        let client = self.client.tightened(limit.into());
         let flow = WaitForHub::new(client.endpoint().clone());
         let version = client.drive(client.describe(&GetVersion), flow)?;
         client.learn(&version);

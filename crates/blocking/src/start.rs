@@ -18,7 +18,7 @@ use crate::{Error, InstanceClient, SequenceClient};
 /// use std::time::Duration;
 /// use scramjet_client_blocking::Readiness;
 ///
-/// let readiness = Readiness::event("ready").fails_on("error").within(Duration::from_secs(30));
+/// let readiness = Readiness::event("ready").fails_on("error").timeout(Duration::from_secs(30));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -61,7 +61,7 @@ impl Readiness {
     }
 
     /// How long it may take from the start on. Otherwise only the handle's limits hold.
-    pub fn within(self, time: Duration) -> Self {
+    pub fn timeout(self, time: Duration) -> Self {
         Self {
             within: Some(time),
             ..self
@@ -92,7 +92,7 @@ impl SequenceClient {
     /// # Errors
     /// See [`Error`]; any other refusal is final. After an attempt on the full hub
     /// [`ErrorKind::Attempts`], with the last of those first, and then what ended the waiting.
-    pub fn start_when_free(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
+    pub fn start_when_available(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self
             .start_until_ready(options, |flow| Ok(flow.when_available()))?
             .0)
@@ -100,7 +100,7 @@ impl SequenceClient {
 
     /// Starts an instance and waits until it is ready, see [`InstanceClient::wait_any`]. An instance
     /// that fails to get ready is killed. If the limits of the handle are reached, it is killed in the
-    /// background, see [`start_when_free`](Self::start_when_free).
+    /// background, see [`start_when_available`](Self::start_when_available).
     ///
     /// To start instances one after another, call this in a loop.
     ///
@@ -143,8 +143,8 @@ impl SequenceClient {
     /// # use std::time::Duration;
     /// # use scramjet_client_blocking::{HostClient, Readiness, RetryPolicy, StartOptions};
     /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
-    /// let policy = RetryPolicy::exponential(Duration::from_millis(500)).attempts(5);
-    /// let readiness = Readiness::event("ready").within(Duration::from_secs(20));
+    /// let policy = RetryPolicy::exponential(Duration::from_millis(500)).max_attempts(5);
+    /// let readiness = Readiness::event("ready").timeout(Duration::from_secs(20));
     /// let ready = sequence.start_with_retry(&StartOptions::new(), &readiness, &policy)?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
@@ -158,7 +158,7 @@ impl SequenceClient {
     }
 
     /// Starts an instance that is killed if the handle's limits are reached before the answer has
-    /// come, see [`start_when_free`](Self::start_when_free).
+    /// come, see [`start_when_available`](Self::start_when_available).
     pub(crate) fn start_owned(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self.start_until_ready(options, Ok)?.0)
     }
@@ -186,7 +186,7 @@ impl SequenceClient {
         options: &StartOptions,
         set: impl FnOnce(StartUntilReady) -> Result<StartUntilReady, Error>,
     ) -> Result<(InstanceClient, Option<Event>), Error> {
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let about = client.describe(&StartSequence {
             id: self.id(),
             options,
@@ -204,9 +204,9 @@ impl SequenceClient {
     }
 
     /// This handle, for calls that are one to the caller.
-    pub(crate) fn begin(&self) -> Self {
+    pub(crate) fn fix_deadline(&self) -> Self {
         let mut this = self.clone();
-        this.host.client = this.host.client.begin();
+        this.host.client = this.host.client.fix_deadline();
         this
     }
 }

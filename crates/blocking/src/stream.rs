@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use scramjet_client_core::{Decode, Discard, GetVersion, JsonLines, Lines, Reply, TextLines};
 
 use crate::body::Body;
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::progress::Reporter;
 use crate::watchdog::Watch;
@@ -42,7 +42,7 @@ impl ByteStream {
     /// A stream that is opened on a thread of its own, see [`Body::opening`].
     pub(crate) fn opening(
         client: &Client,
-        call: Call,
+        call: CallContext,
         open: impl FnOnce(&Client) -> Result<Body, Error> + Send + 'static,
     ) -> Result<Self, Error> {
         // Of a success; a refusal is the error of the opening.

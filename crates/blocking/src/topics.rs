@@ -5,7 +5,7 @@ use scramjet_client_core::{
     RequestError, SendTopic, TopicInfo, TopicName,
 };
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::{
     ByteStream, CallLimits, Error, Follow, HostClient, Input, ManagerClient, Sent, StreamWriter,
@@ -15,11 +15,11 @@ use scramjet_client_core::flow;
 
 /// A hub of 1.x never answers where there is no data.
 fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
-    let client = client.begin();
+    let client = client.fix_deadline();
     if data
         .upload
         .is_empty(&client.limits::<SendTopic<'_>>()?)
-        .map_err(|error| Call::unbuilt::<SendTopic<'_>>().abandoned(error))?
+        .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().abandoned(error))?
     {
         return Err(
             RequestError::option("data", "there is none, and a hub would never answer").into(),
@@ -39,7 +39,7 @@ fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<Str
         match data.upload.is_empty(&CallLimits::default()) {
             Ok(true) => Ok(Sent { bytes: 0 }),
             Ok(false) => send(client, &name, data),
-            Err(error) => Err(Call::unbuilt::<SendTopic<'_>>().abandoned(error)),
+            Err(error) => Err(CallContext::unbuilt::<SendTopic<'_>>().abandoned(error)),
         }
     })
 }
@@ -119,7 +119,7 @@ macro_rules! topic_data {
                 RequestError: From<N::Error>,
             {
                 let name = name.try_into().map_err(RequestError::from)?;
-                let client = self.client().begin();
+                let client = self.client().fix_deadline();
                 let operation = ReadTopic {
                     name: &name,
                     content_type,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 
-use crate::Stopped;
+use crate::StopReason;
 
 /// Any error, for what a transport reports as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -30,7 +30,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # Contract
 /// - Every status is `Ok`, also 4xx and 5xx: the hub's explanation is in the body. `Err` means that no head was received.
 /// - Redirects are not followed.
-/// - The request's method, URI and headers go out as they are. For [`Outgoing::Reader`] the body is streamed as it is read,
+/// - The request's method, URI and headers go out as they are. For [`RequestBody::Reader`] the body is streamed as it is read,
 ///   with `Content-Length` where the length is known and in chunks otherwise; it is never collected in memory.
 /// - `send` returns when the head is there. Where the hub answers with a success before the upload is over, the upload is carried on first.
 ///   Where it refuses, the refusal is what is returned, and not the broken pipe that it may cause; the rest need not be sent.
@@ -42,13 +42,13 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
 ///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
-///   a body holds a [`Stopped`].
+///   a body holds a [`StopReason`].
 ///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
 /// - Dropping the body releases the connection, at once and without reading the rest.
-/// - A connection that the other side has closed while it was idle is not used; and for a request with [`Fresh`] in its extensions, which is
+/// - A connection that the other side has closed while it was idle is not used; and for a request with [`NewConnection`] in its extensions, which is
 ///   one that was sent before in vain, none that was used before.
 /// - A request is sent once: whether it may be sent again is for who asked for it to say.
-/// - Where the reason phrase of the status line is known, it is in the response's extensions as [`Reason`].
+/// - Where the reason phrase of the status line is known, it is in the response's extensions as [`ReasonPhrase`].
 /// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
 /// - The error says how far the request got. If the transport does not know, it is
 ///   [`Phase::Wait`]: the hub may have acted upon the request.
@@ -63,7 +63,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use std::io::Read;
 /// use std::sync::Arc;
 /// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-/// use scramjet_client_blocking::{Outgoing, Phase, Transport, TransportError};
+/// use scramjet_client_blocking::{RequestBody, Phase, Transport, TransportError};
 ///
 /// /// Asks for a new token for each request.
 /// struct SignedIn<F> {
@@ -74,7 +74,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// impl<F: Fn() -> String + Send + Sync> Transport for SignedIn<F> {
 ///     fn send(
 ///         &self,
-///         mut request: Request<Outgoing<'_>>,
+///         mut request: Request<RequestBody<'_>>,
 ///     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
 ///         // Nothing was sent.
 ///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))
@@ -93,12 +93,12 @@ pub trait Transport: Send + Sync {
     /// No head was received.
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
 }
 
 /// The body of a request.
-pub enum Outgoing<'a> {
+pub enum RequestBody<'a> {
     /// None, for a method that needs none: GET, HEAD, DELETE. No length is announced either.
     Empty,
     /// These bytes.
@@ -112,7 +112,7 @@ pub enum Outgoing<'a> {
     },
 }
 
-impl fmt::Debug for Outgoing<'_> {
+impl fmt::Debug for RequestBody<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),
@@ -127,11 +127,11 @@ impl fmt::Debug for Outgoing<'_> {
 
 /// The reason phrase of a status line, as a response extension. Some refusals of a hub have no other text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(pub String);
+pub struct ReasonPhrase(pub String);
 
 /// As a request extension: the request was sent before in vain, and is to have a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fresh;
+pub struct NewConnection;
 
 /// How long the parts of an exchange took, up to the head of the answer, as a response extension. What is not known, or was not done, is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub enum TransportErrorKind {
     /// A proxy is at fault, and not the hub.
     Proxy,
     /// The limits of the caller ended the exchange.
-    Stopped(Stopped),
+    Stopped(StopReason),
     /// A thread that the exchange needs could not be created. Nothing was sent.
     Thread,
     /// Something else.
@@ -182,7 +182,7 @@ pub enum TransportErrorKind {
 }
 
 impl TransportError {
-    /// An error in this phase. The source decides on the kind: a [`Stopped`], an
+    /// An error in this phase. The source decides on the kind: a [`StopReason`], an
     /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
     /// [`io::Error`].
     pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {

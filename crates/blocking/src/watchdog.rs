@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::flow::{Command, Flow, FlowError, Input, WatchInstances};
 use scramjet_client_core::{Endpoint, GetInstance, InstanceId};
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::flow_driver::Driver;
 use crate::instance::InputStream;
@@ -184,7 +184,7 @@ impl Client {
     fn start_watchdog(&self, watching: Watching) -> Result<(), Error> {
         let mut client = self.clone();
         client.options = CallOptions::default();
-        let about = Call::unbuilt::<GetInstance<'_>>();
+        let about = CallContext::unbuilt::<GetInstance<'_>>();
         let (call, dog) = (about.clone(), Arc::clone(&watching.dog));
         let run = move || {
             let mut next = Some(watching);

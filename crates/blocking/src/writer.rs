@@ -8,10 +8,10 @@ use std::time::Duration;
 use scramjet_client_core::{ContentType, Operation, Streamed};
 use serde::Serialize;
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::pipe::{PipeWriter, pipe};
-use crate::{Error, Input, Phase, Sent, Stopped, Upload, threads};
+use crate::{Error, Input, Phase, Sent, StopReason, Upload, threads};
 
 /// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
 /// unless the instance does not read.
@@ -80,7 +80,7 @@ pub struct StreamWriter {
     /// There until it is finished or aborted.
     pipe: Option<PipeWriter>,
     sent: Receiver<thread::Result<Result<Sent, Error>>>,
-    call: Call,
+    call: CallContext,
 }
 
 impl StreamWriter {
@@ -93,7 +93,7 @@ impl StreamWriter {
     where
         O: Operation<Payload = Streamed>,
     {
-        let client = client.begin();
+        let client = client.fix_deadline();
         let (pipe, reader) = pipe(&client.limits::<O>()?);
         let input = Input::bytes(Upload::reader(reader)).content_type(options.content_type);
         let input = Input {
@@ -106,7 +106,7 @@ impl StreamWriter {
             // The writer may have been dropped.
             let _ = tell.send(result);
         };
-        let call = Call::unbuilt::<O>();
+        let call = CallContext::unbuilt::<O>();
         threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
         Ok(Self {
             pipe: Some(pipe),
@@ -127,7 +127,7 @@ impl StreamWriter {
         match self.sent.recv() {
             Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
             // The thread always sends something.
-            Err(_) => Err(self.call.stopped(Stopped::Cancelled, Phase::Wait)),
+            Err(_) => Err(self.call.stopped(StopReason::Cancelled, Phase::Wait)),
         }
     }
 

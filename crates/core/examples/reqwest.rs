@@ -20,7 +20,7 @@ use scramjet_client_core::flow::{
 };
 use scramjet_client_core::http::{HeaderMap, Request, StatusCode};
 use scramjet_client_core::{
-    Decode, Endpoint, EventName, GetVersion, Operation, Reply, SendEvent, SendSequence, Single,
+    Decode, Endpoint, EventName, GetVersion, Operation, Reply, SendEvent, SendSequence, SingleItem,
     StartOptions, Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
@@ -116,7 +116,7 @@ impl Hub {
     /// Runs an operation whose reply is one value.
     pub async fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
     where
-        O: Operation<Payload = Vec<u8>, Decoder: Single>,
+        O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
     {
         self.answer(operation, self.endpoint.request(operation)?.map(Body::from))
             .await?
@@ -131,7 +131,7 @@ impl Hub {
         upload: Body,
     ) -> Result<<O::Decoder as Decode>::Item, Failure>
     where
-        O: Operation<Payload = Streamed, Decoder: Single>,
+        O: Operation<Payload = Streamed, Decoder: SingleItem>,
     {
         self.answer(operation, self.endpoint.request(operation)?.map(|_| upload))
             .await?

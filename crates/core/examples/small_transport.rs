@@ -8,13 +8,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName};
-use scramjet_client_core::{Decode, Endpoint, GetVersion, Operation, Single, Step};
+use scramjet_client_core::{Decode, Endpoint, GetVersion, Operation, SingleItem, Step};
 
 pub type Failure = Box<dyn std::error::Error>;
 
 pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
-    O: Operation<Payload = Vec<u8>, Decoder: Single>,
+    O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
 {
     let (head, body) = hub.request(operation)?.into_parts();
     let host = head

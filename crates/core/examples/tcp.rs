@@ -14,8 +14,8 @@ use std::time::Duration;
 use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use scramjet_client_core::{
     Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation,
-    OutputStream, ReadStream, Reply, ReplyError, SendSequence, Single, StartOptions, StartSequence,
-    Step, Streamed,
+    OutputStream, ReadStream, Reply, ReplyError, SendSequence, SingleItem, StartOptions,
+    StartSequence, Step, Streamed,
 };
 use scramjet_client_tests::{hub, package};
 
@@ -82,7 +82,7 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// Runs an operation whose reply is one value.
 pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
-    O: Operation<Payload = Vec<u8>, Decoder: Single>,
+    O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
 {
     items(hub, operation)?
         .next()
@@ -96,7 +96,7 @@ pub fn send<O>(
     upload: &mut dyn Read,
 ) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
-    O: Operation<Payload = Streamed, Decoder: Single>,
+    O: Operation<Payload = Streamed, Decoder: SingleItem>,
 {
     let (head, _) = hub.request(operation)?.into_parts();
     let mut connection = open(&Request::from_parts(head, ()), "transfer-encoding: chunked")?;

@@ -52,4 +52,4 @@ pub trait Decode {
 }
 
 /// A decoder that yields exactly one item, when the body is complete.
-pub trait Single: Decode {}
+pub trait SingleItem: Decode {}

@@ -139,37 +139,37 @@ impl Dialect {
     /// Whether an event that is asked for comes with the data that it was emitted with. Before 0.38.0: later hubs lose `null`, `false`, `0`,
     /// `""`, `{}` and data that is missing, and take an event of that data for one that never fired.
     #[must_use]
-    pub fn keeps_event_data(self) -> bool {
+    pub fn supports_empty_event_data(self) -> bool {
         self.events_in_envelopes()
     }
 
     /// Whether a sequence can be deleted together with its instances. Since 0.34.4.
     #[must_use]
-    pub fn deletes_by_force(self) -> bool {
+    pub fn supports_force_delete(self) -> bool {
         self.has(Self::DELETES_BY_FORCE)
     }
 
     /// Whether an event may carry any JSON, and not text alone. Since 0.39.0.
     #[must_use]
-    pub fn sends_any_event_data(self) -> bool {
+    pub fn supports_json_event_data(self) -> bool {
         self.has(Self::ANY_EVENT_DATA)
     }
 
     /// Whether the package of a sequence can be replaced. Since 0.38.0.
     #[must_use]
-    pub fn overwrites_sequences(self) -> bool {
+    pub fn supports_overwrite(self) -> bool {
         self.has(Self::OVERWRITES)
     }
 
     /// Whether the caller can choose the id of an instance. Since 0.31.4.
     #[must_use]
-    pub fn takes_instance_ids(self) -> bool {
+    pub fn supports_instance_ids(self) -> bool {
         self.has(Self::INSTANCE_IDS)
     }
 
     /// Whether topics can be created, deleted and listed. Since 0.35.0.
     #[must_use]
-    pub fn manages_topics(self) -> bool {
+    pub fn supports_topic_management(self) -> bool {
         self.has(Self::TOPIC_MANAGEMENT)
     }
 
@@ -185,7 +185,7 @@ impl Dialect {
     ///
     /// Of what lies between, nothing is known; it is taken to be like 0.18.7.
     #[must_use]
-    pub fn keeps_binary_data(self) -> bool {
+    pub fn supports_binary_data(self) -> bool {
         self.has(Version::new(1, 0, 1))
     }
 

@@ -110,7 +110,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// A value in the path cannot be sent.
-    pub fn below(&self, path: Path) -> Result<Self, RequestError> {
+    pub fn nested(&self, path: Path) -> Result<Self, RequestError> {
         let base = format!("{}/{}", self.base, path.into_text()?);
         Ok(Self {
             base,
@@ -195,7 +195,13 @@ impl Endpoint {
         reason: &str,
         headers: &HeaderMap,
     ) -> Reply<O::Decoder> {
-        Reply::new(status, reason, headers, self.decoder(operation), O::refusal)
+        Reply::new(
+            status,
+            reason,
+            headers,
+            self.decoder(operation),
+            O::map_api_error,
+        )
     }
 }
 

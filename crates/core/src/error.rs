@@ -34,7 +34,7 @@ pub enum RequestError {
     /// A value that should stand in a path cannot be found there by a hub, or would change the route.
     #[error("{value:?} cannot be used as {what}: {problem}")]
     #[non_exhaustive]
-    Segment {
+    PathSegment {
         /// What it should have been: `sequence id`.
         what: &'static str,
         /// The value.

@@ -61,7 +61,7 @@ pub use self::events::{Since, WaitForEvent};
 pub use self::follow::{Follow, Followed, Subject};
 pub use self::follow_logs::{FollowLogs, InstanceLogLine};
 pub use self::kill::Kill;
-pub use self::outage::Patience;
+pub use self::outage::OutageTolerance;
 pub use self::start::{Readiness, Ready, StartUntilReady};
 pub use self::status::WaitForEnd;
 pub use self::version::WaitForHub;

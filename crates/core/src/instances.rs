@@ -19,7 +19,7 @@ pub use ended::Ended;
 pub use events::{Event, EventBody, EventLines, LastEvent, NextEvent, ReadEvents};
 pub use get::GetInstance;
 pub use health::{GetInstanceHealth, InstanceHealth};
-pub use info::{Acknowledged, InstanceInfo, SequenceOf, Terminated};
+pub use info::{InstanceInfo, SequenceRef, StopReply, Terminated};
 pub use inout::InOut;
 pub use kill::{KillInstance, KillOptions};
 pub use list::ListInstances;

@@ -34,7 +34,7 @@ pub use adapter::Adapter;
 pub use body_length::BodyLength;
 pub use content_type::ContentType;
 pub use decode::{
-    Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, Single, Step, TextLines,
+    Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, SingleItem, Step, TextLines,
 };
 pub use dialect::{Dialect, ParseVersionError, Version};
 pub use dry_run::{DryRun, DryRunBody};

@@ -86,12 +86,12 @@ pub trait Operation {
     }
 
     /// How long the hub waits by nature before it answers, because the operation asks it to. Drivers add it to their time limits.
-    fn waiting_time(&self) -> Duration {
+    fn server_wait(&self) -> Duration {
         Duration::ZERO
     }
 
     /// Corrects a refusal whose status misleads, for operations where some hub's does.
-    fn refusal(error: ApiError) -> ApiError {
+    fn map_api_error(error: ApiError) -> ApiError {
         error
     }
 }

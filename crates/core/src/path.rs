@@ -82,7 +82,7 @@ pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), Reque
     } else {
         return Ok(());
     };
-    Err(RequestError::Segment {
+    Err(RequestError::PathSegment {
         what,
         value: value.into(),
         problem,

@@ -6,7 +6,7 @@ use core::time::Duration;
 /// use core::time::Duration;
 /// use scramjet_client_core::RetryPolicy;
 ///
-/// let policy = RetryPolicy::linear(Duration::from_secs(1)).attempts(3);
+/// let policy = RetryPolicy::linear(Duration::from_secs(1)).max_attempts(3);
 /// let elapsed = Duration::ZERO;
 /// assert_eq!(policy.delay(1, elapsed, 0), Some(Duration::from_secs(1)));
 /// assert_eq!(policy.delay(2, elapsed, 0), Some(Duration::from_secs(2)));
@@ -47,17 +47,17 @@ impl RetryPolicy {
     }
 
     /// How many attempts are made in all: 3 where it is not said, and at least one.
-    pub const fn attempts(self, attempts: u32) -> Self {
+    pub const fn max_attempts(self, attempts: u32) -> Self {
         Self { attempts, ..self }
     }
 
     /// The longest wait: 30 seconds where it is not said.
-    pub const fn longest_delay(self, longest: Duration) -> Self {
+    pub const fn max_delay(self, longest: Duration) -> Self {
         Self { longest, ..self }
     }
 
     /// Begins no attempt later than this after the beginning of the first.
-    pub const fn within(self, time: Duration) -> Self {
+    pub const fn max_elapsed(self, time: Duration) -> Self {
         Self {
             within: Some(time),
             ..self

@@ -16,4 +16,4 @@ pub use list::ListSequences;
 pub use list_instances::ListSequenceInstances;
 pub use overwrite::OverwriteSequence;
 pub use send::{SendSequence, SentSequence};
-pub use start::{Limits, StartOptions, StartSequence, Started};
+pub use start::{InstanceLimits, StartOptions, StartSequence, Started};

@@ -52,7 +52,7 @@ pub enum Ability {
     Cancel,
     /// Uses a connection for several requests.
     Reuse,
-    /// Reports the [`Reason`](scramjet_client_blocking::Reason) phrase of a response.
+    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::ReasonPhrase) phrase of a response.
     Reason,
     /// Returns a refusal even if the connection is reset right after it, during an upload. A
     /// connection that is only closed does not need this.

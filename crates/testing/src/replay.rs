@@ -48,7 +48,7 @@ use std::thread;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
+    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
 };
 
 use crate::script::{LimitedBody, Script};
@@ -356,7 +356,7 @@ impl State {
 impl Transport for Replay {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let mut body = LimitedBody::new(body, CallLimits::default());

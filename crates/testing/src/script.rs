@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Outgoing, Phase, Transport, TransportError,
+    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
 };
 
 use self::handle::{End, Queue, WaitLimits};
@@ -293,7 +293,7 @@ impl Shared {
 
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
@@ -454,7 +454,7 @@ fn path_matches(target: &str, path: &str) -> bool {
 impl Transport for Script {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.shared.send(request)
     }
@@ -477,7 +477,7 @@ struct ClientTransport(Arc<Shared>);
 impl Transport for ClientTransport {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         self.0.send(request)
     }
@@ -491,11 +491,11 @@ pub(crate) struct LimitedBody<'a> {
 }
 
 impl<'a> LimitedBody<'a> {
-    pub(crate) fn new(body: Outgoing<'a>, limits: CallLimits) -> Self {
+    pub(crate) fn new(body: RequestBody<'a>, limits: CallLimits) -> Self {
         let (bytes, reader): (&[u8], _) = match body {
-            Outgoing::Empty => (&[], None),
-            Outgoing::Bytes(bytes) => (bytes, None),
-            Outgoing::Reader { reader, length } => {
+            RequestBody::Empty => (&[], None),
+            RequestBody::Bytes(bytes) => (bytes, None),
+            RequestBody::Reader { reader, length } => {
                 (&[], Some(reader.take(length.unwrap_or(u64::MAX))))
             }
         };
@@ -525,10 +525,10 @@ impl Read for LimitedBody<'_> {
 /// use std::sync::Arc;
 /// use scramjet_client_blocking::HostClient;
 /// use scramjet_client_blocking::http::{Request, Response};
-/// use scramjet_client_blocking::transport::Outgoing;
+/// use scramjet_client_blocking::transport::RequestBody;
 /// use scramjet_client_testing::script;
 ///
-/// let transport = script::from_fn(|request: Request<Outgoing<'_>>| {
+/// let transport = script::from_fn(|request: Request<RequestBody<'_>>| {
 ///     assert_eq!(request.uri(), "http://a-hub/api/v1/version");
 ///     Ok(Response::new(Box::new(&br#"{"version":"1.0.1"}"#[..])))
 /// });
@@ -539,7 +539,7 @@ impl Read for LimitedBody<'_> {
 /// ```
 pub fn from_fn<F>(function: F) -> FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+    F: Fn(Request<RequestBody<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
         + Send
         + Sync,
 {
@@ -551,13 +551,13 @@ pub struct FromFn<F>(F);
 
 impl<F> Transport for FromFn<F>
 where
-    F: Fn(Request<Outgoing<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
+    F: Fn(Request<RequestBody<'_>>) -> Result<Response<Box<dyn Read + Send>>, TransportError>
         + Send
         + Sync,
 {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         (self.0)(request)
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::core::{Event, EventName, NextEvent, SendSequence};
 use scramjet_client_blocking::http::Request;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Outgoing, Phase,
-    RetryPolicy, StartOptions, Stopped, Transport, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Phase, RequestBody,
+    RetryPolicy, StartOptions, StopReason, Transport, TransportError, Upload,
 };
 use scramjet_client_testing::script::{Answer, Script};
 
@@ -166,7 +166,7 @@ since 0.38.0), GET instance/:id (with a readiness), GET instances (each second),
 fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
     let script = Script::new();
     let request = Request::get("http://a-hub/api/v1/a/route/of/ones/own");
-    let request = request.body(Outgoing::Empty).unwrap();
+    let request = request.body(RequestBody::Empty).unwrap();
     let error = script.send(request).map(drop).unwrap_err();
     let expected = "GET a/route/of/ones/own: the script does not have this request; it expects no \
                     more requests";
@@ -654,7 +654,7 @@ fn the_error_of_a_reader_is_the_error_of_the_upload() {
     struct Stops;
     impl Read for Stops {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(Stopped::Cancelled.into())
+            Err(StopReason::Cancelled.into())
         }
     }
     let script = Script::new().always("POST", "sequence", |_| Answer::ok(r#"{"id":"s"}"#));

@@ -1,6 +1,6 @@
 //! Recorded from a hub of 0.18.7.
 
-use scramjet_client_core::{Acknowledged, Dialect, ErrorCode, SequenceId, SequenceOf, Version};
+use scramjet_client_core::{Dialect, ErrorCode, SequenceId, SequenceRef, StopReply, Version};
 use serde_json::{Value, json};
 
 use super::operations::*;
@@ -173,11 +173,11 @@ fn replies() {
     t.gives("instances-list", list_instances, |instances| {
         let sequence = SequenceId::new("dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
             .ok()
-            .map(SequenceOf::Id);
+            .map(SequenceRef::Id);
         instances.len() == 4 && instances[0].sequence == sequence && instances[0].created.is_none()
     });
     t.gives("instance-info-running", get_instance, |info| {
-        let sequence = info.sequence.as_ref().map(SequenceOf::id);
+        let sequence = info.sequence.as_ref().map(SequenceRef::id);
         sequence.is_some_and(|id| *id == "dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
             && info
                 .started
@@ -210,7 +210,7 @@ fn replies() {
     );
     t.refuses("health-ended", health, 404, NotFound, "Not Found");
     t.gives("kill-again", kill, |answer| {
-        *answer == Acknowledged::Bare(json!({ "opStatus": "Accepted" })) && answer.info().is_none()
+        *answer == StopReply::Bare(json!({ "opStatus": "Accepted" })) && answer.info().is_none()
     });
     t.refuses("kill-ended", kill, 404, NotFound, "Not Found");
     t.refuses(
@@ -222,10 +222,10 @@ fn replies() {
     );
     t.refuses("instance-unknown-post", kill, 404, NotFound, "Not Found");
     t.gives("stop-timeout-zero", stop, |answer| {
-        *answer == Acknowledged::Bare(json!({ "opStatus": "OK" }))
+        *answer == StopReply::Bare(json!({ "opStatus": "OK" }))
     });
     t.gives("stop-with-keepalive", stop, |answer| {
-        *answer == Acknowledged::Bare(json!({ "opStatus": "OK" }))
+        *answer == StopReply::Bare(json!({ "opStatus": "OK" }))
     });
     let spread = "Spread syntax requires ...iterable[Symbol.iterator] to be a function";
     t.refuses("stop-object-body", stop, 500, ServerError, spread);

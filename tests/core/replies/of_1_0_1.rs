@@ -1,6 +1,6 @@
 //! Recorded from a hub of 1.0.1.
 
-use scramjet_client_core::{Acknowledged, Dialect, ErrorCode, InstanceStatus, SequenceOf};
+use scramjet_client_core::{Dialect, ErrorCode, InstanceStatus, SequenceRef, StopReply};
 use serde_json::{Value, json};
 
 use super::operations::*;
@@ -189,7 +189,7 @@ fn replies() {
         let sequence = instances[0].sequence.as_ref().map(|of| of.id().as_str());
         status == ["running", "running", "errored"]
             && sequence == Some("f2641c38-a286-4e9e-84ae-1d9fc7bef8a6")
-            && matches!(&instances[0].sequence, Some(SequenceOf::Info(info)) if info.config.main.as_deref() == Some("index.js"))
+            && matches!(&instances[0].sequence, Some(SequenceRef::Info(info)) if info.config.main.as_deref() == Some("index.js"))
             && instances[0].extra["provides"] == ""
             && instances[1].args.as_ref().is_some_and(|args| args.len() == 4)
     });
@@ -275,7 +275,7 @@ fn replies() {
         BadParameters,
         "Could not parse content",
     );
-    let stopping = |answer: &Acknowledged| {
+    let stopping = |answer: &StopReply| {
         answer
             .info()
             .is_some_and(|info| info.status == Some(InstanceStatus::Stopping))

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 
 use scramjet_client_core::{
     ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation,
-    OutputStream, ReadStream, ReplyError, RequestError, SequenceId, Single, Step, TopicName,
+    OutputStream, ReadStream, ReplyError, RequestError, SequenceId, SingleItem, Step, TopicName,
 };
 use scramjet_client_testing::replay::Exchange;
 use scramjet_client_tests::fixture;
@@ -56,7 +56,7 @@ impl Table {
         check: impl Fn(&<O::Decoder as Decode>::Item) -> bool,
     ) where
         O: Operation,
-        O::Decoder: Single<Item: Debug + Serialize>,
+        O::Decoder: SingleItem<Item: Debug + Serialize>,
     {
         let row = self.row(name);
         let item = row.item(&self.hub, &operation(&row));
@@ -96,7 +96,7 @@ impl Table {
     }
 
     /// The reply means yes and nothing more.
-    pub(super) fn done<O: Operation<Decoder: Single<Item = ()>>>(
+    pub(super) fn done<O: Operation<Decoder: SingleItem<Item = ()>>>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -330,7 +330,7 @@ impl Row {
         every_split(&head, hub, operation, body, view)
     }
 
-    fn item<O: Operation<Decoder: Single<Item: Debug>>>(
+    fn item<O: Operation<Decoder: SingleItem<Item: Debug>>>(
         &self,
         hub: &Endpoint,
         operation: &O,

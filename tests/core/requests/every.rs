@@ -61,7 +61,7 @@ pub(crate) fn goldens() -> Vec<Golden> {
         .instance_id("11111111-2222-4333-8444-555555555555")
         .input_topic("cities")
         .output_topic("weather")
-        .limits(Limits::new().memory(512).gpu(true))
+        .limits(InstanceLimits::new().memory(512).gpu(true))
         .member("system", json!({ "x": 1 }));
     let of_old_hubs = &StartOptions::new()
         .app_config(json!({}))

@@ -12,14 +12,14 @@ use scramjet_client_core::{
     RunnerExit, SendInput, Step,
 };
 
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, check_completed, explain_loss, open_until_ended, send};
 use crate::pipe::{PipeWriter, pipe};
 use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InputStream, InstanceClient, Phase,
-    Stopped, Upload, threads,
+    StopReason, Upload, threads,
 };
 
 /// The time that the output has to tell why, if the input fails or ends first.
@@ -53,7 +53,7 @@ pub(crate) struct LineChannel {
     client: Client,
     id: InstanceId,
     /// Describes the reading of the output in errors.
-    call: Call,
+    call: CallContext,
     idle: Option<Duration>,
     pipe: Option<PipeWriter>,
     shared: Arc<Shared>,
@@ -157,7 +157,7 @@ impl Shared {
 
 impl LineChannel {
     pub(crate) fn open(instance: &InstanceClient, format: Format) -> Result<Self, Error> {
-        let mut client = instance.host.client.begin();
+        let mut client = instance.host.client.fix_deadline();
         let id = instance.id().clone();
         let operation = ReadStream {
             id: &id,
@@ -250,7 +250,7 @@ impl LineChannel {
 
     /// The error of a request that cannot be sent.
     pub(crate) fn unsent(&self, error: RequestError) -> Error {
-        Call::in_general("ask").failed(error)
+        CallContext::in_general("ask").failed(error)
     }
 
     /// The error of an answer that cannot be decoded.
@@ -312,7 +312,7 @@ impl LineChannel {
             }
             if idle_at.is_some_and(|at| at <= Instant::now()) {
                 drop(state);
-                return Err(self.stop(Stopped::Idle));
+                return Err(self.stop(StopReason::Idle));
             }
             let probe_at = self.probe_if_due(&state);
             let limits = idle_at.into_iter().chain(probe_at);
@@ -377,7 +377,7 @@ impl LineChannel {
     /// Finds out on a thread if the hub refuses the input: of a request whose body is still being
     /// sent, its refusal is noticed with the next piece.
     fn probe(&self) {
-        let (client, id) = (self.client.within(Some(STATE_LIMIT)), self.id.clone());
+        let (client, id) = (self.client.tightened(Some(STATE_LIMIT)), self.id.clone());
         let (shared, format) = (Arc::clone(&self.shared), self.format);
         let refusal = move || {
             let (client, watch) = client.watching(&id)?;
@@ -421,7 +421,7 @@ impl LineChannel {
             if until.is_some_and(|until| until <= Instant::now()) {
                 if state.first_answer.is_none() {
                     drop(state);
-                    return Err(self.stop(Stopped::Idle));
+                    return Err(self.stop(StopReason::Idle));
                 }
                 state.settles = false;
                 self.client.watchdog().note_listening(&self.id);
@@ -460,7 +460,7 @@ impl LineChannel {
         self.failed || self.in_flight > 0 || state.unasked || unsettled
     }
 
-    fn stop(&mut self, stopped: Stopped) -> Error {
+    fn stop(&mut self, stopped: StopReason) -> Error {
         let error = self.call.stopped(stopped, Phase::Read);
         self.fail(Over::Failed(error))
     }
@@ -602,7 +602,7 @@ fn read(
 
 /// The error of an output that has ended well.
 fn end_of_output(client: &Client, id: &InstanceId) -> Error {
-    let completed = check_completed(&client.within(Some(STATE_LIMIT)), id);
+    let completed = check_completed(&client.tightened(Some(STATE_LIMIT)), id);
     completed.err().unwrap_or_else(|| {
         // A hub keeps it for 10 seconds more.
         let mut ended = Ended::gone(id);

@@ -11,13 +11,13 @@ use memchr::memmem;
 use scramjet_client_core::{GetInstance, OutputStream, ReadStream, RunnerExit, StartOptions};
 
 use super::Child;
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::instance::{HEAD_LIMIT, ended, explain_loss};
 use crate::user_code::in_drop;
 use crate::{
     ByteStream, CancelToken, Ended, Error, ErrorKind, Input, InstanceClient, Phase, SequenceClient,
-    Stopped, kill, threads,
+    StopReason, kill, threads,
 };
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.
@@ -161,7 +161,7 @@ impl SequenceClient {
         run: RunOptions,
     ) -> Result<Output, Error> {
         let input = input.into();
-        let mut this = self.begin();
+        let mut this = self.fix_deadline();
         let token = this
             .host
             .client
@@ -360,7 +360,7 @@ impl Collecting {
             let _ = came.map(|came| tell.send(came));
         };
         threads::start("scramjet-stream", work)
-            .map_err(|error| Call::unbuilt::<GetInstance<'_>>().failed(error))
+            .map_err(|error| CallContext::unbuilt::<GetInstance<'_>>().failed(error))
     }
 
     /// Waits for the next thing to come, as long as something moves. `None` if a sequence that has
@@ -382,7 +382,7 @@ impl Collecting {
             if !self.movement.goes_on() {
                 let operation = GetInstance { id: instance.id() };
                 let (_, call) = instance.host.client.limits_of(&operation)?;
-                return Err(call.stopped(Stopped::Idle, Phase::Read));
+                return Err(call.stopped(StopReason::Idle, Phase::Read));
             }
         }
     }
@@ -518,7 +518,7 @@ fn is_nobodys_fault(instance: &InstanceClient, error: &Error) -> bool {
         ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } | ErrorKind::Ended(_) => true,
         ErrorKind::Transport(error) if error.phase >= Phase::Send => {
             let mut instance = instance.clone();
-            instance.host.client = client.within(Some(MOMENT));
+            instance.host.client = client.tightened(Some(MOMENT));
             instance
                 .wait_ended()
                 .map_or_else(|error| error.is_cancelled(), |_| true)

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::flow_driver::FOREGROUND_LIMIT;
 use crate::options::CallOptions;
 use crate::{
-    CallLimits, CancelToken, Error, HostClient, Phase, SequenceClient, Stopped, Upload, kill,
+    CallLimits, CancelToken, Error, HostClient, Phase, SequenceClient, StopReason, Upload, kill,
     threads,
 };
 
@@ -99,7 +99,7 @@ impl Sending {
 /// waits for the answer: if the limits of the handle are reached meanwhile, the answer is awaited in
 /// the background, and the sequence deleted.
 pub(super) fn send(host: &HostClient, upload: Upload) -> Result<SequenceClient, Error> {
-    let begun = HostClient::with(host.client.begin());
+    let begun = HostClient::with(host.client.fix_deadline());
     let (limits, call) = begun.client.limits_of(&SendSequence)?;
     if limits.is_none() {
         return host.send_sequence(upload);
@@ -158,7 +158,7 @@ fn wait(
     sending: &Arc<Sending>,
     limits: &CallLimits,
     progress: impl Fn() -> u64,
-) -> Result<Answer, Stopped> {
+) -> Result<Answer, StopReason> {
     let woken = Arc::downgrade(sending);
     let wake = move || {
         if let Some(sending) = woken.upgrade() {

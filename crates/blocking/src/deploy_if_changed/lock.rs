@@ -9,7 +9,7 @@ use fs4::fs_std::FileExt;
 
 use super::DeployError;
 use crate::Phase;
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 
 /// Between two looks at a lock that somebody has: nothing beside an upload.
@@ -23,7 +23,7 @@ impl Lock {
     /// Waits for its turn, within the limits of the client.
     pub(super) fn take(state_file: &Path, client: &Client) -> Result<Self, DeployError> {
         let file = open(state_file).map_err(DeployError::state(state_file))?;
-        let mut call = Call::in_general("deploy if changed");
+        let mut call = CallContext::in_general("deploy if changed");
         let limits = client.options.limits(Duration::ZERO, &mut call)?;
         while !file
             .try_lock_exclusive()

@@ -16,12 +16,12 @@ const MAX_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    deployments: Vec<Deployment>,
+    deployments: Vec<DeployState>,
 }
 
 /// What was deployed under a name to a hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Deployment {
+pub(super) struct DeployState {
     pub(super) hub: String,
     pub(super) name: String,
     pub(super) sequence: SequenceId,
@@ -77,13 +77,13 @@ impl State {
         write().map_err(DeployError::state(path))
     }
 
-    pub(super) fn find(&self, hub: &str, name: &str) -> Option<&Deployment> {
+    pub(super) fn find(&self, hub: &str, name: &str) -> Option<&DeployState> {
         self.deployments
             .iter()
             .find(|deployment| deployment.hub == hub && deployment.name == name)
     }
 
-    pub(super) fn put(&mut self, deployment: &Deployment) {
+    pub(super) fn put(&mut self, deployment: &DeployState) {
         self.deployments
             .retain(|other| other.hub != deployment.hub || other.name != deployment.name);
         self.deployments.push(deployment.clone());

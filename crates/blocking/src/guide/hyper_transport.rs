@@ -13,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use scramjet_client_blocking::http::{Request, Response, header};
-use scramjet_client_blocking::{Outgoing, Phase, Reason, Transport, TransportError};
+use scramjet_client_blocking::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -89,31 +89,31 @@ impl Hyper {
 impl Transport for Hyper {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let mut request = Request::from_parts(head, ());
         let length = match &body {
-            Outgoing::Empty => None,
-            Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
-            Outgoing::Reader { length, .. } => *length,
+            RequestBody::Empty => None,
+            RequestBody::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
+            RequestBody::Reader { length, .. } => *length,
         };
         request
             .headers_mut()
             .extend(length.map(|length| (header::CONTENT_LENGTH, length.into())));
         let mut response = match body {
-            Outgoing::Empty => {
+            RequestBody::Empty => {
                 self.receive(request.map(|()| Empty::new().map_err(|e| match e {}).boxed_unsync()))
             }
-            Outgoing::Bytes(bytes) => {
+            RequestBody::Bytes(bytes) => {
                 let body = Full::new(Bytes::copy_from_slice(bytes));
                 self.receive(request.map(|()| body.map_err(|e| match e {}).boxed_unsync()))
             }
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader,
                 length: None,
             } => self.upload(request, reader),
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader,
                 length: Some(length),
             } => self.upload(request, &mut reader.take(length)),
@@ -123,7 +123,7 @@ impl Transport for Hyper {
             Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
             None => status.canonical_reason().unwrap_or_default().to_owned(),
         };
-        response.extensions_mut().insert(Reason(reason));
+        response.extensions_mut().insert(ReasonPhrase(reason));
         let (runtime, piece) = (Arc::clone(&self.runtime), Bytes::new());
         Ok(response.map(|body| {
             Box::new(Pieces {

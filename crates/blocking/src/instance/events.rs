@@ -19,7 +19,7 @@ impl InstanceClient {
     /// [`wait_next_event`](Self::wait_next_event), by the name that it has in the TypeScript client.
     ///
     /// An event that fired before does not count. For one that may have fired already, such as `ready`
-    /// after a start, use [`event`](Self::event).
+    /// after a start, use [`last_event`](Self::last_event).
     ///
     /// # Errors
     /// See [`wait_next_event`](Self::wait_next_event).
@@ -38,7 +38,7 @@ impl InstanceClient {
     /// # Errors
     /// See [`wait_event`](Self::wait_event).
     #[doc(alias = "getEvent")]
-    pub fn event<N>(&self, name: N) -> Result<Event, Error>
+    pub fn last_event<N>(&self, name: N) -> Result<Event, Error>
     where
         N: TryInto<EventName>,
         RequestError: From<N::Error>,
@@ -61,7 +61,7 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let (id, dialect) = (self.id.clone(), client.dialect()?);
         let operation = ReadEvents {
             id: &self.id,
@@ -91,7 +91,7 @@ impl InstanceClient {
         RequestError: From<N::Error>,
     {
         let name = name.try_into().map_err(RequestError::from)?;
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let (id, endpoint) = (self.id.clone(), client.known_endpoint()?);
         let flow = flow::Follow::events(endpoint, id, name.clone())?;
         Follow::start(

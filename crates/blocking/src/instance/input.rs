@@ -32,7 +32,7 @@ impl InstanceClient {
     /// See [`Error`].
     #[doc(alias = "sendStream")]
     pub fn send_stream(&self, stream: InputStream, data: impl Into<Input>) -> Result<Sent, Error> {
-        let (client, watch) = self.host.client.begin().watching(&self.id)?;
+        let (client, watch) = self.host.client.fix_deadline().watching(&self.id)?;
         send(&client, &watch, &self.id, stream, data.into())
     }
 
@@ -108,7 +108,7 @@ impl InstanceClient {
         O: Operation<Payload = Streamed>,
     {
         let id = self.id.clone();
-        let (client, watch) = self.host.client.begin().watching(&id)?;
+        let (client, watch) = self.host.client.fix_deadline().watching(&id)?;
         StreamWriter::start::<O>(&client, options, move |client, data| {
             send(client, &watch, &id, stream, data)
         })
@@ -189,7 +189,7 @@ fn loss(client: &Client, id: &InstanceId) -> Option<Ended> {
         return None;
     }
     // If this is not to be found out, the word of the hub stands.
-    let ended = ended(&client.within(Some(STATE_LIMIT)), id).ok()??;
+    let ended = ended(&client.tightened(Some(STATE_LIMIT)), id).ok()??;
     // The data may have been what completed it.
     (ended.exit != Some(RunnerExit::Completed)).then_some(ended)
 }

@@ -123,7 +123,7 @@ impl InstanceClient {
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let (id, endpoint) = (self.id.clone(), client.known_endpoint()?);
         let operation = ReadStream {
             id: &self.id,
@@ -144,7 +144,7 @@ pub(crate) fn open_until_ended(
     stream: OutputStream,
 ) -> Result<ByteStream, Error> {
     let call = client.describe(&ReadStream { id, stream });
-    let (client, watch) = client.begin().watching_stream(id)?;
+    let (client, watch) = client.fix_deadline().watching_stream(id)?;
     let id = id.clone();
     let open = move |client: &Client| {
         let opened = client.open(&ReadStream { id: &id, stream });

@@ -12,7 +12,7 @@ use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerEx
 use super::input::send;
 use super::output::{HEAD_LIMIT, open_until_ended};
 use super::{InputStream, ended, explain_loss};
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::client::Client;
 use crate::user_code::in_drop;
 use crate::{
@@ -78,7 +78,7 @@ impl InstanceClient {
         output: &mut impl Write,
     ) -> Result<Transformed, Error> {
         let input = input.into();
-        let mut client = self.host.client.begin();
+        let mut client = self.host.client.fix_deadline();
         let outer = client.options.cancel.take().unwrap_or_default();
         let token = outer.child();
         client.options.cancel = Some(token.clone());
@@ -158,7 +158,7 @@ impl InstanceClient {
             }
         };
         threads::start("scramjet-input", work)
-            .map_err(|error| Call::unbuilt::<ReadStream<'_>>().failed(error))?;
+            .map_err(|error| CallContext::unbuilt::<ReadStream<'_>>().failed(error))?;
         Ok(told)
     }
 
@@ -173,7 +173,7 @@ impl InstanceClient {
     /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) on an older hub.
     pub fn inout(&self, data: impl Into<Input>) -> Result<ByteStream, Error> {
         let data = data.into();
-        let (client, watch) = self.host.client.begin().watching(&self.id)?;
+        let (client, watch) = self.host.client.fix_deadline().watching(&self.id)?;
         let operation = InOut {
             id: &self.id,
             content_type: data.content_type,

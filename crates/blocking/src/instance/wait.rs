@@ -133,7 +133,7 @@ impl InstanceClient {
     /// See [`Error`]. Outages of up to a minute, or within the limits of the handle if it has some,
     /// are waited for.
     pub fn wait_ended(&self) -> Result<Ended, Error> {
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let about = client.describe(&GetInstance { id: &self.id });
         let endpoint = client.endpoint().clone();
         let flow = WaitForEnd::new(endpoint, self.id.clone(), client.patience());
@@ -155,7 +155,7 @@ impl InstanceClient {
     }
 
     fn wait_for(&self, names: Vec<EventName>, since: Since) -> Result<Event, Error> {
-        let client = self.host.client.begin();
+        let client = self.host.client.fix_deadline();
         let id = &self.id;
         let about = names.first().map(|name| match since {
             Since::Start => client.describe(&LastEvent { id, name }),
@@ -168,7 +168,7 @@ impl InstanceClient {
         };
         let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
         let about = about.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        let hides = |dialect: Dialect| !dialect.keeps_event_data();
+        let hides = |dialect: Dialect| !dialect.supports_empty_event_data();
         let event = client.drive(about, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {
@@ -207,7 +207,7 @@ pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Er
     if !is_lost {
         return error;
     }
-    match ended(&client.within(Some(LOSS_LIMIT)), id) {
+    match ended(&client.tightened(Some(LOSS_LIMIT)), id) {
         Ok(Some(ended)) => error.with_kind(ErrorKind::Ended(Box::new(ended))),
         Err(gone) if matches!(gone.kind(), ErrorKind::Transport(_)) => gone,
         _ => error,

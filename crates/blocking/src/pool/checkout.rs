@@ -8,9 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{InstancePool, Member, Shared, Slot};
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::options::CallOptions;
-use crate::{CancelToken, Error, ErrorKind, InstanceClient, Phase, Stopped};
+use crate::{CancelToken, Error, ErrorKind, InstanceClient, Phase, StopReason};
 
 /// A waiter looks again after this time, because nobody wakes it if an instance ends.
 const LOOK: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ impl Shared {
     pub(super) fn limits(&self) -> CallOptions {
         let first = self.sequences.first();
         first.map_or_else(CallOptions::default, |sequence| {
-            sequence.host.client.options.begin()
+            sequence.host.client.options.fix_deadline()
         })
     }
 
@@ -123,7 +123,7 @@ impl Shared {
 
 /// Waits until an instance is free, within these limits.
 pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout, Error> {
-    let mut call = Call::in_general("check out instance");
+    let mut call = CallContext::in_general("check out instance");
     let limits = options.limits(Duration::ZERO, &mut call)?;
     let wake = |token: &CancelToken| {
         let pool = Arc::clone(pool);
@@ -133,7 +133,7 @@ pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout
     loop {
         let before = pool.free.count();
         if pool.over.is_cancelled() {
-            return Err(call.stopped(Stopped::Cancelled, Phase::Connect));
+            return Err(call.stopped(StopReason::Cancelled, Phase::Connect));
         }
         limits
             .check()

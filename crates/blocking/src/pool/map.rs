@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Checkout, InstancePool, Shared, checkout};
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::channel::{Format, LineChannel, decode, encode_json, encode_line};
 use crate::options::CallOptions;
 use crate::user_code::in_drop;
@@ -56,7 +56,7 @@ impl MapOptions {
     /// Tries a job so many times in all, on another instance each time: if the instance ends, its
     /// connection is lost, or no answer comes within the idle timeout. 2 by default; 1 for jobs
     /// that must not be carried out twice.
-    pub fn attempts(self, attempts: usize) -> Self {
+    pub fn max_attempts(self, attempts: usize) -> Self {
         Self {
             attempts: Some(attempts.max(1)),
             ..self
@@ -189,7 +189,7 @@ struct Work<R> {
     window: usize,
     /// Those of the whole; the token also ends what is under way.
     limits: CallLimits,
-    call: Call,
+    call: CallContext,
     over: CancelToken,
     /// For the waiting for instances, which also ends when nothing is left to do.
     waiting: CallOptions,
@@ -246,7 +246,7 @@ impl<R: Send + 'static> Map<R> {
         let mut waiting = pool.limits();
         let over = waiting.cancel.take().unwrap_or_default().child();
         let finished = over.child();
-        let mut call = Call::in_general("map jobs");
+        let mut call = CallContext::in_general("map jobs");
         waiting.cancel = Some(over.clone());
         let limits = waiting.limits(Duration::ZERO, &mut call)?;
         waiting.cancel = Some(finished.clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
 
 use super::{Bell, InstancePool, Shared, Slot, for_all, watch};
-use crate::call::Call;
+use crate::call::CallContext;
 use crate::options::CallOptions;
 use crate::user_code::ignore_panic;
 use crate::{CancelToken, Error, InstanceClient, Readiness, SequenceClient, kill, threads};
@@ -34,7 +34,7 @@ pub struct PoolOptions {
 pub enum Placement {
     /// On each in turn.
     #[default]
-    InTurn,
+    RoundRobin,
     /// On the one that says the least load (`GET /load-check` before each start, of which one that does not answer within 5 seconds is
     /// left out); of equals, on the one with the fewest instances of the pool. For hubs of one generation: what they call their load differs.
     LeastLoaded,
@@ -48,13 +48,13 @@ impl PoolOptions {
             at_once: 1,
             readiness: None,
             replace: false,
-            placement: Placement::InTurn,
+            placement: Placement::RoundRobin,
         }
     }
 
     /// Starts so many at the same time, each on a thread. One after another by default, and if threads
     /// cannot be created.
-    pub fn at_once(self, at_once: usize) -> Self {
+    pub fn concurrency(self, at_once: usize) -> Self {
         Self {
             at_once: at_once.max(1),
             ..self
@@ -97,7 +97,7 @@ impl PoolOptions {
         let sequences: Vec<_> = sequences.into_iter().collect();
         let Some(limits) = sequences
             .first()
-            .map(|first| first.begin().host.client.options)
+            .map(|first| first.fix_deadline().host.client.options)
         else {
             return Err(
                 RequestError::option("sequences", "there is none to start instances of").into(),
@@ -208,7 +208,7 @@ impl PoolOptions {
         pick: impl FnOnce(&[(f64, &'a SequenceClient)]) -> Option<&'a SequenceClient>,
     ) -> Result<&'a SequenceClient, Error> {
         let sequence = match self.placement {
-            Placement::InTurn => index
+            Placement::RoundRobin => index
                 .checked_rem(sequences.len())
                 .and_then(|hub| sequences.get(hub)),
             Placement::LeastLoaded => pick(&loads(sequences)?),
@@ -262,7 +262,7 @@ impl InstancePool {
     fn look_after(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = threads::spawn("scramjet-pool", move || work(&shared));
-        let about = || Call::in_general("start pool");
+        let about = || CallContext::in_general("start pool");
         self.watching
             .push(thread.map_err(|error| about().failed(error))?);
         Ok(())
@@ -289,7 +289,7 @@ fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Er
         match sequence
             .host
             .client
-            .within(Some(PATIENCE))
+            .tightened(Some(PATIENCE))
             .call(&GetLoadCheck)
         {
             Ok(load) => loads.push((current(&load), sequence)),
@@ -334,7 +334,7 @@ pub(super) fn kill_all(instances: Vec<InstanceClient>) {
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InTurn => "in turn",
+            Self::RoundRobin => "in turn",
             Self::LeastLoaded => "least loaded",
         })
     }

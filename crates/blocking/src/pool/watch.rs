@@ -8,7 +8,7 @@ use scramjet_client_core::{InstanceId, ListInstances, RequestError};
 
 use super::{Member, Shared, Slot};
 use crate::user_code::ignore_panic;
-use crate::{CallLimits, Error, HostClient, SequenceClient, Stopped, kill};
+use crate::{CallLimits, Error, HostClient, SequenceClient, StopReason, kill};
 
 /// How often it is looked which instances still live.
 const TICK: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ fn successor(
 fn living(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
     let instances = host
         .client
-        .within(Some(PATIENCE))
+        .tightened(Some(PATIENCE))
         .call(&ListInstances)?
         .into_iter();
     Ok(instances
@@ -129,7 +129,7 @@ fn every_tick(pool: &Shared, mut work: impl FnMut()) {
 }
 
 /// Waits until the next time, or the end of the pool.
-fn pause(pool: &Shared) -> Result<(), Stopped> {
+fn pause(pool: &Shared) -> Result<(), StopReason> {
     let limits = CallLimits {
         cancel: Some(pool.over.clone()),
         ..CallLimits::default()

@@ -26,7 +26,8 @@ use scramjet_client_core::RequestError;
 use self::call::Call;
 use self::watch::Lost;
 use super::{
-    BoxError, Fresh, Outgoing, Phase, Reason, Transport, TransportError, TransportErrorKind,
+    BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
+    TransportErrorKind,
 };
 use crate::{CallLimits, threads};
 
@@ -63,7 +64,7 @@ impl Default for UreqTransport {
 impl Transport for UreqTransport {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         if !call::is_possible() {
             // The destructor of a thread-local value makes a call.
@@ -72,12 +73,12 @@ impl Transport for UreqTransport {
         }
         let (mut parts, body) = request.into_parts();
         let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
-        let fresh = parts.extensions.remove::<Fresh>().is_some();
+        let fresh = parts.extensions.remove::<NewConnection>().is_some();
         let mut unsent = false;
         let (result, call) = call::make(limits, fresh, || match body {
-            Outgoing::Empty => self.agent.run(Request::from_parts(parts, ())),
-            Outgoing::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
-            Outgoing::Reader { reader, length } => {
+            RequestBody::Empty => self.agent.run(Request::from_parts(parts, ())),
+            RequestBody::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
+            RequestBody::Reader { reader, length } => {
                 if let Some(length) = length {
                     parts.headers.insert(header::CONTENT_LENGTH, length.into());
                 }
@@ -122,7 +123,7 @@ impl Transport for UreqTransport {
                     .map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
                 if let Some((status, reason)) = call.status_line {
                     if status == response.status().as_u16() {
-                        response.extensions_mut().insert(Reason(reason));
+                        response.extensions_mut().insert(ReasonPhrase(reason));
                     }
                 }
                 response.extensions_mut().insert(call.timings);
@@ -197,7 +198,7 @@ fn unanswered(source: BoxError, call: Call) -> TransportError {
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.
 fn cause(error: ::ureq::Error) -> BoxError {
     match error {
-        ::ureq::Error::Io(error) => match error.downcast::<crate::Stopped>() {
+        ::ureq::Error::Io(error) => match error.downcast::<crate::StopReason>() {
             Ok(stopped) => stopped.into(),
             Err(error) => error
                 .downcast::<Lost>()

@@ -1,4 +1,4 @@
-use crate::{Decode, ReplyError, Single, Step};
+use crate::{Decode, ReplyError, SingleItem, Step};
 
 /// Reads a body to its end and keeps nothing of it.
 #[derive(Debug, Default)]
@@ -40,4 +40,4 @@ impl Decode for Discard {
     }
 }
 
-impl Single for Discard {}
+impl SingleItem for Discard {}

@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Decode, ReplyError, Single, Step, json};
+use crate::{Decode, ReplyError, SingleItem, Step, json};
 
 /// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
 ///
@@ -110,4 +110,4 @@ impl<T: DeserializeOwned> Decode for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned> Single for Json<T> {}
+impl<T: DeserializeOwned> SingleItem for Json<T> {}

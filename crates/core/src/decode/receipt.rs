@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::refusal_in_words;
-use crate::{ApiError, Decode, Discard, ReplyError, Single, Step};
+use crate::{ApiError, Decode, Discard, ReplyError, SingleItem, Step};
 
 /// The answer to an upload to an instance: empty, and complete once the hub has taken the last byte.
 ///
@@ -48,7 +48,7 @@ impl Decode for Receipt {
     }
 }
 
-impl Single for Receipt {}
+impl SingleItem for Receipt {}
 
 fn refusal(body: Vec<u8>) -> ApiError {
     let error = ApiError::new(

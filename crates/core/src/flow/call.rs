@@ -44,7 +44,7 @@ impl Outbox {
     {
         let reading = Reading {
             decoder: self.endpoint.decoder(operation),
-            refusal: O::refusal,
+            refusal: O::map_api_error,
         };
         self.queue(operation, limit, reading)
     }
@@ -63,7 +63,7 @@ impl Outbox {
             None,
             Reading {
                 decoder,
-                refusal: O::refusal,
+                refusal: O::map_api_error,
             },
         )
     }

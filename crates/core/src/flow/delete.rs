@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::call::{Call, CallError, Outbox, Part, Whole, flow};
 use super::kill::Killer;
-use super::outage::{Outage, Patience};
+use super::outage::{Outage, OutageTolerance};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
@@ -54,7 +54,7 @@ impl DeleteByForce {
     pub fn new(endpoint: Endpoint, id: SequenceId) -> Result<Self, RequestError> {
         let forces = endpoint
             .known_dialect(DeleteSequence::NAME)?
-            .deletes_by_force();
+            .supports_force_delete();
         // 0.18 removes a process that does not react 11 seconds after it was killed; 1.x after 15,
         // and keeps the instance 15 seconds more.
         let limit = Duration::from_secs(if forces { 50 } else { 20 });
@@ -71,9 +71,9 @@ impl DeleteByForce {
             sent: false,
             limit,
             conflict: None,
-            outage: Outage::new(Patience {
+            outage: Outage::new(OutageTolerance {
                 outage: Some(limit),
-                ..Patience::new()
+                ..OutageTolerance::new()
             }),
             given_up: false,
             outcome: None,

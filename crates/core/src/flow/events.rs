@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::call::{Call, CallError, Came, Outbox, Part, Whole, flow};
-use super::outage::{Outage, Patience};
+use super::outage::{Outage, OutageTolerance};
 use super::status::{Finding, StatusCheck};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
@@ -54,7 +54,7 @@ impl WaitForEvent {
         id: InstanceId,
         names: Vec<EventName>,
         since: Since,
-        patience: Patience,
+        patience: OutageTolerance,
     ) -> Result<Self, RequestError> {
         let wait = EventWait::new(&endpoint, id, names, since, patience, Duration::ZERO)?;
         Ok(Self(Whole::new(endpoint, wait)))
@@ -132,7 +132,7 @@ impl EventWait {
         id: InstanceId,
         names: Vec<EventName>,
         since: Since,
-        patience: Patience,
+        patience: OutageTolerance,
         now: Duration,
     ) -> Result<Self, RequestError> {
         if names.is_empty() {
@@ -141,7 +141,9 @@ impl EventWait {
                 "there is none, and nothing would ever come",
             ));
         }
-        let keeps_data = endpoint.known_dialect(LastEvent::NAME)?.keeps_event_data();
+        let keeps_data = endpoint
+            .known_dialect(LastEvent::NAME)?
+            .supports_empty_event_data();
         let asks = since == Since::Start;
         let listener = |name| Listener {
             name,

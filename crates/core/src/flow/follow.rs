@@ -9,7 +9,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::call::{Call, CallError, Came, Outbox, Part, Whole};
-use super::outage::{Outage, Patience};
+use super::outage::{Outage, OutageTolerance};
 use super::status::{Finding, StatusCheck};
 use super::{Command, ExchangeId, Flow, FlowError, Input, Outcome};
 use crate::{
@@ -399,7 +399,7 @@ impl<D: Decode + 'static> Following<D> {
             ready: VecDeque::new(),
             check,
             doubts: 0,
-            outage: Outage::new(Patience::ENDLESS),
+            outage: Outage::new(OutageTolerance::ENDLESS),
             began: false,
             reopened: false,
             known: false,

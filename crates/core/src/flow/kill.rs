@@ -6,8 +6,8 @@ use super::call::{Call, CallError, Outbox, Part, Whole, flow};
 use super::status::{Finding, StatusCheck};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
-    Acknowledged, Endpoint, InstanceId, InstanceStatus, Json, KillInstance, KillOptions,
-    RequestError, StopInstance, StopOptions,
+    Endpoint, InstanceId, InstanceStatus, Json, KillInstance, KillOptions, RequestError,
+    StopInstance, StopOptions, StopReply,
 };
 
 /// The upper bound for one kill, so that clean-up never blocks on a hub that does not answer.
@@ -59,9 +59,9 @@ pub(super) struct Killer {
 #[derive(Debug)]
 enum State {
     At(Duration),
-    Killing(Call<Json<Acknowledged>>),
+    Killing(Call<Json<StopReply>>),
     /// The last resort: an instance that is stopping, and does not, is ended by another stop alone.
-    Stopping(Call<Json<Acknowledged>>),
+    Stopping(Call<Json<StopReply>>),
     /// The state of the instance tells whether a kill was carried out.
     Checking,
 }

@@ -7,14 +7,14 @@ use crate::RetryPolicy;
 /// How long a flow that waits goes on if its requests fail in a way that may pass: because of a
 /// lost connection, or a gateway that does not reach the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct OutageTolerance {
     /// When to try again before the hub has answered for the first time. `None`: never.
     pub first: Option<RetryPolicy>,
     /// How long an outage may last afterwards. `None`: for ever.
     pub outage: Option<Duration>,
 }
 
-impl Patience {
+impl OutageTolerance {
     /// Goes on through everything that may pass, without an end.
     pub const ENDLESS: Self = Self {
         first: None,
@@ -33,7 +33,7 @@ impl Patience {
     }
 }
 
-impl Default for Patience {
+impl Default for OutageTolerance {
     fn default() -> Self {
         Self::new()
     }
@@ -45,7 +45,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// Counts failures in a row.
 #[derive(Debug)]
 pub(super) struct Outage {
-    patience: Patience,
+    patience: OutageTolerance,
     /// The hub has answered at least once.
     established: bool,
     since: Option<Duration>,
@@ -53,7 +53,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(patience: OutageTolerance) -> Self {
         Self {
             patience,
             established: false,
@@ -79,7 +79,7 @@ impl Outage {
         let since = *self.since.get_or_insert(now);
         let lasts = now.saturating_sub(since);
         self.failures = self.failures.saturating_add(1);
-        if !self.established && self.patience != Patience::ENDLESS {
+        if !self.established && self.patience != OutageTolerance::ENDLESS {
             // Nobody needs chance here: a flow has few requests.
             return self.patience.first?.delay(self.failures, lasts, 0);
         }

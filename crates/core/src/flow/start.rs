@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::call::{Call, CallError, Outbox, Part, Whole, flow};
 use super::events::{EventWait, Since};
 use super::kill::Killer;
-use super::outage::Patience;
+use super::outage::OutageTolerance;
 use super::status::{Finding, StatusCheck};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
@@ -73,7 +73,7 @@ impl StartUntilReady {
     ) -> Result<Self, RequestError> {
         let takes_ids = endpoint
             .known_dialect("start sequence")?
-            .takes_instance_ids();
+            .supports_instance_ids();
         let starting = Starting {
             endpoint: endpoint.clone(),
             sequence,
@@ -84,7 +84,7 @@ impl StartUntilReady {
             readiness: None,
             policy: None,
             waits_if_full: false,
-            patience: Patience::new(),
+            patience: OutageTolerance::new(),
             attempt: 0,
             instance: None,
             state: State::At(Duration::ZERO),
@@ -118,7 +118,7 @@ impl StartUntilReady {
 
     /// Has this patience while the instance gets ready.
     #[must_use]
-    pub fn patience(mut self, patience: Patience) -> Self {
+    pub fn patience(mut self, patience: OutageTolerance) -> Self {
         self.0.part.patience = patience;
         self
     }
@@ -136,7 +136,7 @@ struct Starting {
     readiness: Option<Readiness>,
     policy: Option<RetryPolicy>,
     waits_if_full: bool,
-    patience: Patience,
+    patience: OutageTolerance,
     attempt: u32,
     /// The id of the instance of this attempt.
     instance: Option<InstanceId>,

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::outage::{Outage, Patience};
+use super::outage::{Outage, OutageTolerance};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Ended, Endpoint, GetInstance, GetVersion, HubVersion, InstanceId, InstanceInfo, Json,
@@ -180,7 +180,7 @@ flow! {
 impl WaitForEnd {
     /// Waits for the end of an instance.
     #[must_use]
-    pub fn new(endpoint: Endpoint, id: InstanceId, patience: Patience) -> Self {
+    pub fn new(endpoint: Endpoint, id: InstanceId, patience: OutageTolerance) -> Self {
         let status = StatusCheck::at(Duration::ZERO, id, Duration::from_millis(25));
         let part = UntilEnded {
             status,

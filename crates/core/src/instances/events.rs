@@ -9,7 +9,7 @@ use super::instance_path;
 use crate::operation::Inline;
 use crate::{
     ApiError, Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError,
-    Single, Step,
+    SingleItem, Step,
 };
 
 /// `GET /instance/:id/once/:name`: waits for the next event of this name. Nothing comes before it, not even a head.
@@ -259,7 +259,7 @@ impl Decode for EventBody {
     }
 }
 
-impl Single for EventBody {}
+impl SingleItem for EventBody {}
 
 /// Events as lines.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ pub struct InstanceInfo {
     pub id: InstanceId,
     /// What it is an instance of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sequence: Option<SequenceOf>,
+    pub sequence: Option<SequenceRef>,
     /// Where it is in its life. 0.18.7 does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<InstanceStatus>,
@@ -83,14 +83,14 @@ impl fmt::Debug for InstanceInfo {
 /// What an instance is an instance of: newer hubs describe the sequence, older ones give its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum SequenceOf {
+pub enum SequenceRef {
     /// The sequence's id.
     Id(SequenceId),
     /// The sequence.
     Info(Box<SequenceInfo>),
 }
 
-impl SequenceOf {
+impl SequenceRef {
     /// The sequence's id.
     #[must_use]
     pub fn id(&self) -> &SequenceId {
@@ -128,14 +128,14 @@ impl Terminated {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
-pub enum Acknowledged {
+pub enum StopReply {
     /// The instance as it is then. Since 0.28.2.
     Info(Box<InstanceInfo>),
     /// Anything else that means yes: `{"opStatus":"OK"}`, or `null` for nothing.
     Bare(Value),
 }
 
-impl Acknowledged {
+impl StopReply {
     /// The instance as it is then, where the hub says.
     #[must_use]
     pub fn info(&self) -> Option<&InstanceInfo> {

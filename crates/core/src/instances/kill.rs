@@ -2,7 +2,7 @@ use http::{HeaderMap, Method};
 
 use super::instance_path;
 use crate::operation::Inline;
-use crate::{Acknowledged, Dialect, InstanceId, Json, Operation, Path, RequestError, headers};
+use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply, headers};
 
 /// `POST /instance/:id/_kill`: ends an instance. The hub answers at once; the process may take some seconds to go.
 ///
@@ -20,7 +20,7 @@ impl Operation for KillInstance<'_> {
     const NAME: &'static str = "kill instance";
     const METHOD: Method = Method::POST;
     type Payload = Inline;
-    type Decoder = Json<Acknowledged>;
+    type Decoder = Json<StopReply>;
 
     fn path(&self) -> Path {
         instance_path(self.id).literal("_kill")

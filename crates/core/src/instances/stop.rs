@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::instance_path;
 use crate::operation::{Inline, inline_json};
-use crate::{Acknowledged, Dialect, InstanceId, Json, Operation, Path, RequestError, headers};
+use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply, headers};
 
 /// `POST /instance/:id/_stop`: asks an instance to stop, and kills it when the timeout is over. The hub answers only then.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Operation for StopInstance<'_> {
     const NAME: &'static str = "stop instance";
     const METHOD: Method = Method::POST;
     type Payload = Inline;
-    type Decoder = Json<Acknowledged>;
+    type Decoder = Json<StopReply>;
 
     fn path(&self) -> Path {
         instance_path(self.id).literal("_stop")
@@ -55,7 +55,7 @@ impl Operation for StopInstance<'_> {
         }
     }
 
-    fn waiting_time(&self) -> Duration {
+    fn server_wait(&self) -> Duration {
         self.options.timeout
     }
 }

@@ -10,7 +10,7 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn hub_of_manager(&self, id: &HubId) -> Result<Self, RequestError> {
-        self.below(
+        self.nested(
             Path::new("sth")
                 .value(HubId::WHAT, id.as_str())
                 .literal(BASE),
@@ -22,7 +22,7 @@ impl Endpoint {
     /// # Errors
     /// None, as there is no id in the path.
     pub fn manager_of_hub(&self) -> Result<Self, RequestError> {
-        self.below(Path::new("cpm").literal(BASE))
+        self.nested(Path::new("cpm").literal(BASE))
     }
 
     /// A Manager through its MultiManager: `…/cpm/:manager/api/v1`.
@@ -30,7 +30,7 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn manager_of_multi_manager(&self, id: &ManagerId) -> Result<Self, RequestError> {
-        self.below(
+        self.nested(
             Path::new("cpm")
                 .value(ManagerId::WHAT, id.as_str())
                 .literal(BASE),
@@ -42,7 +42,7 @@ impl Endpoint {
     /// # Errors
     /// The id cannot stand in a path.
     pub fn manager_of_space(&self, id: &SpaceId) -> Result<Self, RequestError> {
-        self.below(
+        self.nested(
             Path::new("space")
                 .value(SpaceId::WHAT, id.as_str())
                 .literal(BASE),

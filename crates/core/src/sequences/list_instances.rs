@@ -25,7 +25,7 @@ impl Operation for ListSequenceInstances<'_> {
     }
 
     /// quirk (0.18.7): an unknown sequence is answered with 500, because the hub cannot serialize the answer that it does not have.
-    fn refusal(error: ApiError) -> ApiError {
+    fn map_api_error(error: ApiError) -> ApiError {
         if error.status == StatusCode::INTERNAL_SERVER_ERROR
             && error.message == "Failed to serialize data"
         {

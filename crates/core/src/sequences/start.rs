@@ -196,7 +196,7 @@ impl StartOptions {
 
     /// `limits`: what the instance may use.
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
+    pub fn limits(self, limits: InstanceLimits) -> Self {
         self.set("limits", limits, |_| Ok(()))
     }
 
@@ -255,7 +255,7 @@ fn not_empty(value: &Value) -> Result<(), String> {
 /// What an instance may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct InstanceLimits {
     /// Memory, in megabytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
@@ -264,7 +264,7 @@ pub struct Limits {
     pub gpu: Option<bool>,
 }
 
-impl Limits {
+impl InstanceLimits {
     /// No limits.
     #[must_use]
     pub fn new() -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scramjet_client_core::flow::{
-    Command, Flow, FlowError, Input, Patience, Progress, Since, WaitForEnd, WaitForEvent,
+    Command, Flow, FlowError, Input, OutageTolerance, Progress, Since, WaitForEnd, WaitForEvent,
 };
 use scramjet_client_core::{Ended, EventName, InstanceId, RunnerExit};
 use scramjet_client_testing::model::Step;
@@ -71,8 +71,8 @@ fn wait_for_event_tells_what_happened() {
         let names = ["wanted", "never"].map(|name| EventName::new(name).unwrap());
         let endpoint = world.endpoint();
         let patience = match world.faults {
-            Faults::NONE => Patience::new(),
-            _ => Patience::ENDLESS,
+            Faults::NONE => OutageTolerance::new(),
+            _ => OutageTolerance::ENDLESS,
         };
         let flow = WaitForEvent::new(endpoint, id, names.into(), Since::Start, patience).unwrap();
         // What fires while the first requests are on their way is early, too.
@@ -141,7 +141,8 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
     let world = World::new(0, |_| Vec::new());
     let id = InstanceId::new("an-instance").unwrap();
     let (endpoint, names) = (world.endpoint(), vec![EventName::new("wanted").unwrap()]);
-    let mut flow = WaitForEvent::new(endpoint, id, names, Since::Start, Patience::new()).unwrap();
+    let mut flow =
+        WaitForEvent::new(endpoint, id, names, Since::Start, OutageTolerance::new()).unwrap();
     let (mut now, mut unanswered) = (Duration::ZERO, 0);
     while now < Duration::from_secs(30) {
         match flow.poll(now) {
@@ -169,7 +170,7 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
 fn wait_for_end_tells_the_end_and_nothing_else() {
     for_seeds("wait for end", |seed| {
         tells_the_end(seed, Duration::from_secs(3), |world, id| {
-            WaitForEnd::new(world.endpoint(), id, Patience::ENDLESS)
+            WaitForEnd::new(world.endpoint(), id, OutageTolerance::ENDLESS)
         });
     });
 }

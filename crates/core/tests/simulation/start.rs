@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use scramjet_client_core::flow::{
-    Command, Flow, FlowError, Input, Patience, Readiness, StartUntilReady,
+    Command, Flow, FlowError, Input, OutageTolerance, Readiness, StartUntilReady,
 };
 use scramjet_client_core::{EventName, RetryPolicy, StartOptions};
 use scramjet_client_testing::model::{Exit, Step};
@@ -60,11 +60,14 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             failed: vec![name("error")],
             timeout,
         };
-        let policy = RetryPolicy::exponential(Duration::from_millis(500)).attempts(3);
+        let policy = RetryPolicy::exponential(Duration::from_millis(500)).max_attempts(3);
         let seeds = (world.chance.next(), world.chance.next());
         let options = StartOptions::new().arg(seed);
         let flow = StartUntilReady::new(world.endpoint(), world.sequence(), options, seeds);
-        let mut flow = flow.unwrap().until(readiness).patience(Patience::ENDLESS);
+        let mut flow = flow
+            .unwrap()
+            .until(readiness)
+            .patience(OutageTolerance::ENDLESS);
         if world.chance.one_in(2) {
             flow = flow.retrying(policy);
         }

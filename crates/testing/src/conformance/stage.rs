@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, Request, Response};
-use scramjet_client_blocking::{CallLimits, Outgoing, Phase, Transport, TransportError};
+use scramjet_client_blocking::{CallLimits, Phase, RequestBody, Transport, TransportError};
 
 use super::{Checked, STEP_TIMEOUT};
 use crate::replay::{Check, Exchange, Replay};
@@ -157,8 +157,8 @@ impl Scene {
         &self,
         method: Method,
         path: &str,
-        body: Outgoing<'a>,
-    ) -> Result<Request<Outgoing<'a>>, TransportError> {
+        body: RequestBody<'a>,
+    ) -> Result<Request<RequestBody<'a>>, TransportError> {
         Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.origin))
@@ -170,13 +170,13 @@ impl Scene {
         &self,
         method: Method,
         path: &str,
-        body: Outgoing<'_>,
+        body: RequestBody<'_>,
     ) -> Result<Received, TransportError> {
         self.transport.send(self.request(method, path, body)?)
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Received, TransportError> {
-        self.send(Method::GET, path, Outgoing::Empty)
+        self.send(Method::GET, path, RequestBody::Empty)
     }
 
     pub(super) fn upload(
@@ -184,16 +184,20 @@ impl Scene {
         reader: &mut (dyn Read + Send),
         length: Option<u64>,
     ) -> Result<Received, TransportError> {
-        self.send(Method::POST, "/upload", Outgoing::Reader { reader, length })
+        self.send(
+            Method::POST,
+            "/upload",
+            RequestBody::Reader { reader, length },
+        )
     }
 
     /// Like [`send`](Self::send), within limits.
     pub(super) fn send_within(
         &self,
         limits: &CallLimits,
-        body: Outgoing<'_>,
+        body: RequestBody<'_>,
     ) -> Result<Received, TransportError> {
-        let method = if matches!(body, Outgoing::Empty) {
+        let method = if matches!(body, RequestBody::Empty) {
             Method::GET
         } else {
             Method::POST

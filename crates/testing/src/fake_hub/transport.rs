@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
-    CallLimits, OnCancel, Outgoing, Phase, Reason, Stopped, Transport, TransportError,
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, Transport, TransportError,
 };
 
 use super::{FakeHub, Shared, State};
@@ -30,7 +30,7 @@ struct Exchange {
 impl Transport for InProcess {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let limits = head
@@ -82,7 +82,7 @@ impl Transport for InProcess {
         };
         let body: Box<dyn Read + Send> = Box::new(body);
         let mut response = Response::new(body);
-        response.extensions_mut().insert(Reason(head.reason));
+        response.extensions_mut().insert(ReasonPhrase(head.reason));
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
         Ok(response)
@@ -95,7 +95,7 @@ impl Exchange {
     }
 
     /// Waits until there is something, within the limits.
-    fn wait<T>(&self, look: impl FnMut(&mut State) -> Option<T>) -> Result<T, Stopped> {
+    fn wait<T>(&self, look: impl FnMut(&mut State) -> Option<T>) -> Result<T, StopReason> {
         let quiet_since = Instant::now();
         self.shared().wait_for(look, || {
             self.limits.check()?;
@@ -110,16 +110,16 @@ impl Exchange {
     }
 
     /// Sends the body. Ends early, with the head of the response, if the hub refuses it.
-    fn upload(&self, body: Outgoing<'_>) -> io::Result<Option<Head>> {
+    fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<Head>> {
         let mut pending = None;
         match body {
-            Outgoing::Empty => {}
-            Outgoing::Bytes(bytes) => {
+            RequestBody::Empty => {}
+            RequestBody::Bytes(bytes) => {
                 if self.upload_piece(bytes, &mut pending)? {
                     return Ok(pending);
                 }
             }
-            Outgoing::Reader { reader, length } => {
+            RequestBody::Reader { reader, length } => {
                 let mut reader = reader.take(length.unwrap_or(u64::MAX));
                 let mut buffer = vec![0; 64 << 10];
                 loop {

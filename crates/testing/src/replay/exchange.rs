@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::{Phase, Reason, TransportError};
+use scramjet_client_blocking::{Phase, ReasonPhrase, TransportError};
 use serde_json::Value;
 
 use crate::ReceivedRequest;
@@ -216,7 +216,9 @@ impl Exchange {
             body = Box::new(body.chain(CutOff));
         }
         let mut response = Response::new(body);
-        response.extensions_mut().insert(Reason(recorded.reason));
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase(recorded.reason));
         *response.status_mut() = status;
         *response.headers_mut() = recorded.headers;
         Ok(response)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use scramjet_client_blocking::{Outgoing, Phase, Reason, Transport, TransportError};
+use scramjet_client_blocking::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
 
 use crate::http1::{Head, chunk, is_bodiless};
 use crate::request::{SECRET_HEADERS, target};
@@ -52,7 +52,7 @@ impl fmt::Debug for Recorder {
 impl Transport for Recorder {
     fn send(
         &self,
-        request: Request<Outgoing<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
         let target = target(&head.uri);
@@ -72,13 +72,13 @@ impl Transport for Recorder {
 
         let mut headers = public(&head.headers);
         let length = match &body {
-            Outgoing::Empty => None,
-            Outgoing::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
-            Outgoing::Reader { length, .. } => *length,
+            RequestBody::Empty => None,
+            RequestBody::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
+            RequestBody::Reader { length, .. } => *length,
         };
         let mut recording = Recording {
             file: file("request").map_err(unrecorded)?,
-            chunked: length.is_none() && matches!(body, Outgoing::Reader { .. }),
+            chunked: length.is_none() && matches!(body, RequestBody::Reader { .. }),
         };
         let line = format!("{} {target} HTTP/1.1", head.method);
         recording
@@ -89,12 +89,12 @@ impl Transport for Recorder {
 
         let mut recorded = None;
         let body = match body {
-            Outgoing::Empty => Outgoing::Empty,
-            Outgoing::Bytes(bytes) => {
+            RequestBody::Empty => RequestBody::Empty,
+            RequestBody::Bytes(bytes) => {
                 recording.piece(bytes).map_err(unrecorded)?;
-                Outgoing::Bytes(bytes)
+                RequestBody::Bytes(bytes)
             }
-            Outgoing::Reader { reader, length } => Outgoing::Reader {
+            RequestBody::Reader { reader, length } => RequestBody::Reader {
                 reader: recorded.insert(RecordedBody {
                     inner: reader,
                     recording,
@@ -109,7 +109,7 @@ impl Transport for Recorder {
 
         let reason = head
             .extensions
-            .get::<Reason>()
+            .get::<ReasonPhrase>()
             .map_or("", |reason| &reason.0);
         let mut headers = public(&head.headers);
         let mut recording = Recording {

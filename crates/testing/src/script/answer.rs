@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use scramjet_client_blocking::{BoxError, Phase, Reason, TransportError};
+use scramjet_client_blocking::{BoxError, Phase, ReasonPhrase, TransportError};
 
 use super::handle::{Queue, ResponseHandle, WaitError, WaitLimits};
 use crate::http1::{Framing, Head, chunk, is_bodiless};
@@ -256,7 +256,7 @@ impl Answer {
         let mut response = Response::new(body);
         response
             .extensions_mut()
-            .insert(Reason(reason_phrase(status, reason)));
+            .insert(ReasonPhrase(reason_phrase(status, reason)));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)

@@ -57,7 +57,7 @@ const CALLS: &[ClientCall] = &[
     call("create_topic", &["POST topics"]),
     call("delete_topic", &["DELETE topics/:name"]),
     call(
-        "deploy_topic",
+        "scoped_topic",
         &["POST topics", "DELETE topics/:name (at the end)"],
     ),
     call("send_topic, topic_writer", &["POST topic/:name"]),
@@ -100,7 +100,7 @@ const CALLS: &[ClientCall] = &[
     ),
     call("start", &["POST sequence/:id/start"]),
     call(
-        "start_when_free",
+        "start_when_available",
         &[
             "POST sequence/:id/start",
             "GET instance/:id (if the response is lost)",

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CallLimits, Stopped};
+use scramjet_client_blocking::{CallLimits, StopReason};
 
 /// Sends an answer step by step: made by [`Answer::live`](super::Answer::live).
 ///
@@ -98,7 +98,7 @@ pub(super) struct WaitLimits {
 
 /// Why the next part of an answer did not come.
 pub(super) enum WaitError {
-    Stopped(Stopped),
+    Stopped(StopReason),
     Lost,
     HandleDropped,
     TimedOut(TimedOut),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Request;
 use scramjet_client_blocking::core::{Event, EventName, NextEvent};
-use scramjet_client_blocking::transport::Outgoing;
+use scramjet_client_blocking::transport::RequestBody;
 use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, StartOptions};
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Settings};
 use scramjet_client_testing::model::{Model, Piece};
@@ -128,7 +128,7 @@ fn a_refusal_without_a_body_leaves_the_connection_in_order() {
             error_of(&host);
         }
         hub.fault(Fault::refuse(503, "not sent either").on("HEAD", "*"));
-        let head = Request::head(hub.url() + "/version").body(Outgoing::Empty);
+        let head = Request::head(hub.url() + "/version").body(RequestBody::Empty);
         let response = hub.transport().send(head.unwrap()).unwrap();
         assert_eq!(
             io::copy(&mut response.into_body(), &mut io::sink()).unwrap(),
@@ -158,7 +158,7 @@ fn a_response_that_was_cut_never_looks_complete() {
     for _ in 0..3 {
         assert!(stdout.read(&mut [0]).is_err());
     }
-    let request = Request::get(hub.url() + "/version").body(Outgoing::Empty);
+    let request = Request::get(hub.url() + "/version").body(RequestBody::Empty);
     hub.fault(Fault::cut_after(5).on("GET", "version"));
     let mut body = hub.transport().send(request.unwrap()).unwrap().into_body();
     let mut text = String::new();
@@ -299,7 +299,7 @@ fn calls_that_are_under_way_end_when_the_hub_goes_away() {
 fn a_proxy_that_compresses_leaves_empty_responses_alone() {
     for (hub, host) in [hub(), served()] {
         hub.set_proxy(proxy(|proxy| proxy.compresses = true));
-        let request = Request::options(hub.url() + "/version").body(Outgoing::Empty);
+        let request = Request::options(hub.url() + "/version").body(RequestBody::Empty);
         let response = hub.transport().send(request.unwrap()).unwrap();
         assert!(!response.headers().contains_key("content-encoding"));
         assert_eq!(

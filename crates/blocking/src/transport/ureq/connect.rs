@@ -18,7 +18,7 @@ use super::call;
 use super::proxy::{Address, Forward, Proxies, ProxyError};
 use super::race::{self, ATTEMPT_DELAY};
 use super::socket::{Socket, Wire};
-use crate::{CallLimits, Phase, Stopped, threads};
+use crate::{CallLimits, Phase, StopReason, threads};
 
 /// Finds nothing: ureq asks before it looks for an idle connection, so that each request would pay for a search (`getaddrinfo`, 15 µs
 /// for `localhost`) which only a new connection needs. [`Dial`] asks then.
@@ -159,7 +159,7 @@ fn addresses(
     let (tell, told) = channel();
     let _hook = limits.cancel.as_ref().map(|token| {
         let tell = tell.clone();
-        token.on_cancel(move || drop(tell.send(Err(Stopped::Cancelled.into()))))
+        token.on_cancel(move || drop(tell.send(Err(StopReason::Cancelled.into()))))
     });
     let name = host.clone();
     let work = move || drop(tell.send(resolve(&name)));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{CancelToken, Stopped};
+use crate::{CancelToken, StopReason};
 
 /// The time that an address has before the next one is tried as well, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -82,7 +82,7 @@ pub(super) fn connect(
             return Err(last_error);
         }
         if !is_next_due && woken.recv_timeout(nap(started.elapsed()).min(left)).is_ok() {
-            return Err(Stopped::Cancelled.into());
+            return Err(StopReason::Cancelled.into());
         }
     }
 }
@@ -311,8 +311,8 @@ mod tests {
             token.cancel();
             let result = connecting.join().unwrap_or_else(|_| unreachable!());
             let error = result.err().and_then(io::Error::into_inner);
-            let stopped = error.and_then(|error| error.downcast::<Stopped>().ok());
-            assert_eq!(stopped.as_deref(), Some(&Stopped::Cancelled));
+            let stopped = error.and_then(|error| error.downcast::<StopReason>().ok());
+            assert_eq!(stopped.as_deref(), Some(&StopReason::Cancelled));
         }
         Ok(())
     }

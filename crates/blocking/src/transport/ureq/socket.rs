@@ -13,7 +13,7 @@ use super::buffers::Sparse;
 use super::stream::{Stream, WRITE_TICK, Waiting};
 use crate::cancel::OnCancel;
 use crate::error::is_closed;
-use crate::{CallLimits, Stopped};
+use crate::{CallLimits, StopReason};
 
 /// The socket, for all who have to do with it: what reads and writes, what watches over the encryption, what cuts it.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ struct Sending {
     /// The other side is gone.
     closed: Option<io::Error>,
     /// It was given up. What encrypts does not pass on each error at once: it tries again, and is not to wait again.
-    given_up: Option<Stopped>,
+    given_up: Option<StopReason>,
 }
 
 impl Wire {
@@ -193,7 +193,7 @@ impl Wire {
     /// What an error means, where it means the end.
     fn judge(&self, error: io::Error) -> Option<Error> {
         match error.kind() {
-            _ if self.cut.load(Ordering::SeqCst) => Some(given_up(Stopped::Cancelled)),
+            _ if self.cut.load(Ordering::SeqCst) => Some(given_up(StopReason::Cancelled)),
             // The end of a wait, which is only a reason to look at the clock.
             ErrorKind::WouldBlock | ErrorKind::Interrupted => None,
             // The other side has not answered the probes of TCP keep-alive. The next read would be
@@ -285,11 +285,11 @@ impl Patience {
     }
 }
 
-fn given_up(stopped: Stopped) -> Error {
+fn given_up(stopped: StopReason) -> Error {
     Error::Io(stopped.into())
 }
 
-fn stopped(error: &io::Error) -> Option<Stopped> {
+fn stopped(error: &io::Error) -> Option<StopReason> {
     error.get_ref()?.downcast_ref().copied()
 }
 
@@ -330,7 +330,7 @@ impl Transport for Socket {
             match self.wire.stream.read(&mut self.reading, left, buf) {
                 // A wire that was cut reads as if the other side had closed it.
                 Ok(0) if self.wire.cut.load(Ordering::SeqCst) => {
-                    return Err(given_up(Stopped::Cancelled));
+                    return Err(given_up(StopReason::Cancelled));
                 }
                 Ok(read) => {
                     self.buffers.input_appended(read);
@@ -420,7 +420,7 @@ mod tests {
         };
         wire.serve(limits);
         wire.cut.store(true, Ordering::SeqCst);
-        let cancelled = |error| matches!(&error, Error::Io(error) if stopped(error) == Some(Stopped::Cancelled));
+        let cancelled = |error| matches!(&error, Error::Io(error) if stopped(error) == Some(StopReason::Cancelled));
         let mut socket = Socket::new(Arc::clone(&wire), Sparse::new(1024, 1024));
         let read = socket.await_input(NextTimeout::default());
         assert!(read.is_err_and(cancelled));

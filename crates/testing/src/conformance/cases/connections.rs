@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::thread;
 
 use http::Method;
-use scramjet_client_blocking::{Fresh, Outgoing, Phase, TransportError};
+use scramjet_client_blocking::{NewConnection, Phase, RequestBody, TransportError};
 
 use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
 use crate::conformance::{Checked, check, check_eq};
@@ -77,7 +77,7 @@ pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
         Ok(())
     })?;
     for index in 0..3 {
-        let response = scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?;
+        let response = scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?;
         check_eq("the connection", text(response)?, index.to_string())?;
         receive(&closed, "the end of the connection")?;
     }
@@ -105,11 +105,11 @@ pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
         "/200", "/404", "/chunked", "/500", "/204", "/302", "/419", "/200",
     ] {
         text(scene.get(path)?)?;
-        text(scene.send(Method::POST, path, Outgoing::Bytes(b"{}"))?)?;
+        text(scene.send(Method::POST, path, RequestBody::Bytes(b"{}"))?)?;
         text(scene.send(
             Method::POST,
             path,
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader: &mut &b"data"[..],
                 length: None,
             },
@@ -133,8 +133,8 @@ pub(super) fn retried_requests_get_new_connections(stage: &Stage) -> Checked {
         text(scene.get("/x")?)?.as_str(),
         "0",
     )?;
-    let mut request = scene.request(Method::GET, "/x", Outgoing::Empty)?;
-    request.extensions_mut().insert(Fresh);
+    let mut request = scene.request(Method::GET, "/x", RequestBody::Empty)?;
+    request.extensions_mut().insert(NewConnection);
     check_eq(
         "the connection of the retried request",
         text(scene.transport.send(request)?)?.as_str(),
@@ -155,9 +155,9 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
         }
     })?;
     for (method, body) in [
-        (Method::GET, Outgoing::Empty),
-        (Method::PUT, Outgoing::Bytes(b"{}")),
-        (Method::POST, Outgoing::Bytes(b"{}")),
+        (Method::GET, RequestBody::Empty),
+        (Method::PUT, RequestBody::Bytes(b"{}")),
+        (Method::POST, RequestBody::Bytes(b"{}")),
     ] {
         // So that the next request may use a connection that has been used.
         text(scene.get("/before")?)?;
@@ -189,7 +189,7 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
     wait("GET without a response", scene.get("/x"))?;
     wait(
         "POST without a response",
-        scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}")),
+        scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}")),
     )?;
     wait(
         "an upload without a response",
@@ -197,8 +197,8 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
     )?;
 
     for (method, body) in [
-        (Method::GET, Outgoing::Empty),
-        (Method::POST, Outgoing::Bytes(b"{}")),
+        (Method::GET, RequestBody::Empty),
+        (Method::POST, RequestBody::Bytes(b"{}")),
     ] {
         let request = http::Request::builder()
             .method(method)

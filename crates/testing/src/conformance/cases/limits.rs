@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CallLimits, CancelToken, Outgoing, Stopped, TransportError, TransportErrorKind,
+    CallLimits, CancelToken, RequestBody, StopReason, TransportError, TransportErrorKind,
 };
 
 use crate::conformance::stage::{Received, Scene, Stage, Waiter, receive, text};
@@ -18,11 +18,11 @@ use crate::script::{Answer, ResponseHandle};
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Returns limits that end a request after this time, for this reason.
-fn limits(stopped: Stopped, time: Duration) -> CallLimits {
+fn limits(stopped: StopReason, time: Duration) -> CallLimits {
     let mut limits = CallLimits::default();
     match stopped {
-        Stopped::Deadline => limits.deadline = Instant::now().checked_add(time),
-        Stopped::Idle => limits.idle = Some(time),
+        StopReason::Deadline => limits.deadline = Instant::now().checked_add(time),
+        StopReason::Idle => limits.idle = Some(time),
         _ => {
             let token = CancelToken::new();
             limits.cancel = Some(token.clone());
@@ -39,8 +39,8 @@ fn limits(stopped: Stopped, time: Duration) -> CallLimits {
 fn check_ended(
     what: &str,
     begin: Instant,
-    found: Result<(), Option<Stopped>>,
-    expected: Stopped,
+    found: Result<(), Option<StopReason>>,
+    expected: StopReason,
 ) -> Checked {
     match found {
         Ok(()) => return Err(format!("{what}: the limit did not end it").into()),
@@ -55,7 +55,7 @@ fn check_ended(
 }
 
 /// Returns why there is no response, as the client finds it out.
-fn stop_reason(result: Result<Received, TransportError>) -> Result<(), Option<Stopped>> {
+fn stop_reason(result: Result<Received, TransportError>) -> Result<(), Option<StopReason>> {
     match result {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.kind {
@@ -66,10 +66,10 @@ fn stop_reason(result: Result<Received, TransportError>) -> Result<(), Option<St
 }
 
 /// Returns why a read of the body failed, as the client finds it out.
-fn body_stop_reason(result: io::Result<usize>) -> Result<(), Option<Stopped>> {
+fn body_stop_reason(result: io::Result<usize>) -> Result<(), Option<StopReason>> {
     result
         .map(drop)
-        .map_err(|error| error.downcast::<Stopped>().ok())
+        .map_err(|error| error.downcast::<StopReason>().ok())
 }
 
 /// Answers each request through a handle, which the receiver gets.
@@ -92,12 +92,12 @@ fn next_handle(handles: &Receiver<ResponseHandle>) -> Checked<ResponseHandle> {
     receive(handles, "a request")
 }
 
-fn ends_a_wait(stage: &Stage, stopped: Stopped) -> Checked {
+fn ends_a_wait(stage: &Stage, stopped: StopReason) -> Checked {
     let (scene, handles) = live(stage)?;
     for body in [
-        Outgoing::Empty,
-        Outgoing::Bytes(b"{}"),
-        Outgoing::Reader {
+        RequestBody::Empty,
+        RequestBody::Bytes(b"{}"),
+        RequestBody::Reader {
             reader: &mut &b"data"[..],
             length: None,
         },
@@ -117,12 +117,12 @@ fn ends_a_wait(stage: &Stage, stopped: Stopped) -> Checked {
 }
 
 /// Checks that a limit ends a body after its first piece. The handle can send more.
-fn ends_a_body(stage: &Stage, stopped: Stopped) -> Checked<(Received, ResponseHandle, Scene)> {
+fn ends_a_body(stage: &Stage, stopped: StopReason) -> Checked<(Received, ResponseHandle, Scene)> {
     let (scene, handles) = live(stage)?;
     // The first piece has to arrive before.
     let limits = limits(
         stopped,
-        if stopped == Stopped::Idle {
+        if stopped == StopReason::Idle {
             LIMIT
         } else {
             3 * LIMIT
@@ -130,7 +130,7 @@ fn ends_a_body(stage: &Stage, stopped: Stopped) -> Checked<(Received, ResponseHa
     );
     let begin = Instant::now();
     let (response, handle) = thread::scope(|scope| {
-        let response = scope.spawn(|| scene.send_within(&limits, Outgoing::Empty));
+        let response = scope.spawn(|| scene.send_within(&limits, RequestBody::Empty));
         let handle = next_handle(&handles)?;
         handle.piece("piece");
         let response = response.join().map_err(|_| "the request panicked")??;
@@ -149,7 +149,7 @@ fn ends_a_body(stage: &Stage, stopped: Stopped) -> Checked<(Received, ResponseHa
     Ok((Received::from_parts(head, body), handle, scene))
 }
 
-fn ends_an_upload(stage: &Stage, stopped: Stopped) -> Checked {
+fn ends_an_upload(stage: &Stage, stopped: StopReason) -> Checked {
     for length in [None, Some(1 << 30)] {
         let (done, is_done) = Waiter::new();
         // The server reads the head only.
@@ -160,7 +160,7 @@ fn ends_an_upload(stage: &Stage, stopped: Stopped) -> Checked {
         let begin = Instant::now();
         let result = scene.send_within(
             &limits(stopped, LIMIT),
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader: &mut io::repeat(b'.'),
                 length,
             },
@@ -176,14 +176,14 @@ fn ends_an_upload(stage: &Stage, stopped: Stopped) -> Checked {
     Ok(())
 }
 
-fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: Stopped) -> Checked {
+fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: StopReason) -> Checked {
     let scene = stage.answer(|request| {
         request.read_all();
         Answer::ok("")
     })?;
     check_eq(
         "the reason",
-        stop_reason(scene.send_within(limits, Outgoing::Empty)),
+        stop_reason(scene.send_within(limits, RequestBody::Empty)),
         Err(Some(stopped)),
     )?;
     let mut reader = &b"data"[..];
@@ -191,7 +191,7 @@ fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: Stopped) -> Checke
         "the reason",
         stop_reason(scene.send_within(
             limits,
-            Outgoing::Reader {
+            RequestBody::Reader {
                 reader: &mut reader,
                 length: None,
             },
@@ -210,21 +210,21 @@ fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: Stopped) -> Checke
 pub(super) fn nothing_is_sent_after_the_deadline(stage: &Stage) -> Checked {
     let mut limits = CallLimits::default();
     limits.deadline = Some(Instant::now());
-    sends_nothing(stage, &limits, Stopped::Deadline)
+    sends_nothing(stage, &limits, StopReason::Deadline)
 }
 
 pub(super) fn deadlines_end_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, Stopped::Deadline)
+    ends_a_wait(stage, StopReason::Deadline)
 }
 
 pub(super) fn deadlines_end_a_body(stage: &Stage) -> Checked {
-    let (mut response, handle, _scene) = ends_a_body(stage, Stopped::Deadline)?;
+    let (mut response, handle, _scene) = ends_a_body(stage, StopReason::Deadline)?;
     // A piece that comes too late is not read.
     handle.piece("late");
     check_eq(
         "a second read",
         body_stop_reason(response.body_mut().read(&mut [0; 8])),
-        Err(Some(Stopped::Deadline)),
+        Err(Some(StopReason::Deadline)),
     )
 }
 
@@ -240,7 +240,7 @@ pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked
     })?;
     let begin = Instant::now();
     let mut body = scene
-        .send_within(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)?
+        .send_within(&limits(StopReason::Deadline, LIMIT), RequestBody::Empty)?
         .into_body();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -250,7 +250,7 @@ pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked
                 "the deadline did not end it",
             )?,
             error => {
-                check_ended("the body", begin, error, Stopped::Deadline)?;
+                check_ended("the body", begin, error, StopReason::Deadline)?;
                 break;
             }
         }
@@ -261,7 +261,7 @@ pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked
 }
 
 pub(super) fn deadlines_end_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, Stopped::Deadline)
+    ends_an_upload(stage, StopReason::Deadline)
 }
 
 /// The response to the request that timed out may still come on the connection.
@@ -281,22 +281,22 @@ pub(super) fn connections_are_not_reused_after_a_deadline(stage: &Stage) -> Chec
     check_ended(
         "the wait",
         begin,
-        stop_reason(scene.send_within(&limits(Stopped::Deadline, LIMIT), Outgoing::Empty)),
-        Stopped::Deadline,
+        stop_reason(scene.send_within(&limits(StopReason::Deadline, LIMIT), RequestBody::Empty)),
+        StopReason::Deadline,
     )?;
     check_eq("the connection", text(scene.get("/after")?)?.as_str(), "1")
 }
 
 pub(super) fn idle_timeouts_end_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, Stopped::Idle)
+    ends_a_wait(stage, StopReason::Idle)
 }
 
 pub(super) fn idle_timeouts_end_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, Stopped::Idle)
+    ends_an_upload(stage, StopReason::Idle)
 }
 
 pub(super) fn bodies_can_be_read_after_an_idle_timeout(stage: &Stage) -> Checked {
-    let (response, handle, _scene) = ends_a_body(stage, Stopped::Idle)?;
+    let (response, handle, _scene) = ends_a_body(stage, StopReason::Idle)?;
     handle.piece(" and more");
     handle.end();
     check_eq(
@@ -328,7 +328,7 @@ pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked 
         Ok(())
     })?;
     let mut body = scene
-        .send_within(&limits(Stopped::Idle, LIMIT), Outgoing::Empty)?
+        .send_within(&limits(StopReason::Idle, LIMIT), RequestBody::Empty)?
         .into_body();
     let (mut text, mut buffer, mut timeouts) = (Vec::new(), [0; 3], 0);
     loop {
@@ -339,7 +339,7 @@ pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked 
                 check_eq(
                     "the reason",
                     body_stop_reason(error),
-                    Err(Some(Stopped::Idle)),
+                    Err(Some(StopReason::Idle)),
                 )?;
                 timeouts += 1;
                 next.send(())?;
@@ -358,25 +358,25 @@ pub(super) fn nothing_is_sent_after_a_cancellation(stage: &Stage) -> Checked {
     token.cancel();
     let mut limits = CallLimits::default();
     limits.cancel = Some(token);
-    sends_nothing(stage, &limits, Stopped::Cancelled)
+    sends_nothing(stage, &limits, StopReason::Cancelled)
 }
 
 pub(super) fn cancellation_ends_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, Stopped::Cancelled)
+    ends_a_wait(stage, StopReason::Cancelled)
 }
 
 pub(super) fn cancellation_ends_a_body(stage: &Stage) -> Checked {
-    let (mut response, handle, _scene) = ends_a_body(stage, Stopped::Cancelled)?;
+    let (mut response, handle, _scene) = ends_a_body(stage, StopReason::Cancelled)?;
     handle.piece("late");
     check_eq(
         "a second read",
         body_stop_reason(response.body_mut().read(&mut [0; 8])),
-        Err(Some(Stopped::Cancelled)),
+        Err(Some(StopReason::Cancelled)),
     )
 }
 
 pub(super) fn cancellation_ends_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, Stopped::Cancelled)
+    ends_an_upload(stage, StopReason::Cancelled)
 }
 
 /// Checks requests that were sent before, during and after the canceled one.
@@ -386,13 +386,15 @@ pub(super) fn cancellation_does_not_affect_other_requests(stage: &Stage) -> Chec
         let other = scope.spawn(|| text(scene.get("/other")?));
         let others = next_handle(&handles)?;
         let canceled = scope.spawn(|| {
-            stop_reason(scene.send_within(&limits(Stopped::Cancelled, LIMIT), Outgoing::Empty))
+            stop_reason(
+                scene.send_within(&limits(StopReason::Cancelled, LIMIT), RequestBody::Empty),
+            )
         });
         let late = next_handle(&handles)?;
         check_eq(
             "the canceled request",
             canceled.join().map_err(|_| "the request panicked")?,
-            Err(Some(Stopped::Cancelled)),
+            Err(Some(StopReason::Cancelled)),
         )?;
         late.piece("too late");
         late.end();

@@ -1,7 +1,7 @@
 //! Cases about requests.
 
 use http::Method;
-use scramjet_client_blocking::Outgoing;
+use scramjet_client_blocking::RequestBody;
 
 use crate::ReceivedRequest;
 use crate::conformance::stage::{Scene, Stage, text};
@@ -41,9 +41,9 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
         ] {
             let what = format!("{method} {path}");
             let body = if method == Method::GET {
-                Outgoing::Empty
+                RequestBody::Empty
             } else {
-                Outgoing::Bytes(b"{}")
+                RequestBody::Bytes(b"{}")
             };
             let mut request = scene.request(method.clone(), path, body)?;
             let headers = [
@@ -102,7 +102,7 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
 pub(super) fn empty_bodies_are_not_announced(stage: &Stage) -> Checked {
     let scene = answer_all(stage)?;
     for method in [Method::GET, Method::DELETE] {
-        text(scene.send(method.clone(), "/x", Outgoing::Empty)?)?;
+        text(scene.send(method.clone(), "/x", RequestBody::Empty)?)?;
         let received = scene.received()?;
         for name in ["content-length", "transfer-encoding"] {
             check(
@@ -124,7 +124,7 @@ pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         for content in [&b""[..], b"{}", &long] {
             let length = Some(u64::try_from(content.len())?);
-            let send = |body: Outgoing<'_>, length: Option<u64>| -> Checked {
+            let send = |body: RequestBody<'_>, length: Option<u64>| -> Checked {
                 let what = format!("{method} {body:?}");
                 text(scene.send(method.clone(), "/x", body)?)?;
                 let received = scene.received()?;
@@ -146,16 +146,16 @@ pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
                     format_args!("{what}: other bytes arrived"),
                 )
             };
-            send(Outgoing::Bytes(content), length)?;
+            send(RequestBody::Bytes(content), length)?;
             send(
-                Outgoing::Reader {
+                RequestBody::Reader {
                     reader: &mut &*content,
                     length,
                 },
                 length,
             )?;
             send(
-                Outgoing::Reader {
+                RequestBody::Reader {
                     reader: &mut &*content,
                     length: None,
                 },

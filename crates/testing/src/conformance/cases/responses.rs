@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use http::Method;
-use scramjet_client_blocking::{Outgoing, Reason};
+use scramjet_client_blocking::{ReasonPhrase, RequestBody};
 
 use crate::conformance::stage::{Received, Stage, Waiter, text};
 use crate::conformance::{Checked, check, check_eq};
@@ -63,9 +63,9 @@ pub(super) fn redirects_are_not_followed(stage: &Stage) -> Checked {
     for (method, status) in requests() {
         let what = format!("{method} answered with {status}");
         let body = if method == Method::GET {
-            Outgoing::Empty
+            RequestBody::Empty
         } else {
-            Outgoing::Bytes(b"{}")
+            RequestBody::Bytes(b"{}")
         };
         let response = scene.send(method, &format!("/{status}"), body)?;
         check_eq(&what, response.status().as_u16(), status)?;
@@ -154,7 +154,7 @@ fn after_interim(
                 )
             };
             view(scene.get("/x")?).map_err(describe)?;
-            view(scene.send(Method::POST, "/x", Outgoing::Bytes(b"{}"))?).map_err(describe)?;
+            view(scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?).map_err(describe)?;
         }
     }
     Ok(())
@@ -178,7 +178,7 @@ pub(super) fn interim_responses_are_skipped(stage: &Stage) -> Checked {
 fn reason(response: &Received) -> Option<&str> {
     response
         .extensions()
-        .get::<Reason>()
+        .get::<ReasonPhrase>()
         .map(|reason| reason.0.as_str())
 }
 
@@ -386,7 +386,7 @@ pub(super) fn no_response_is_an_error(stage: &Stage) -> Checked {
     check(scene.get("/x").is_err(), "there was a response")?;
     check(
         scene
-            .send(Method::POST, "/x", Outgoing::Bytes(b"{}"))
+            .send(Method::POST, "/x", RequestBody::Bytes(b"{}"))
             .is_err(),
         "there was a response",
     )

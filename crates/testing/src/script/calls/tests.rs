@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use scramjet_client_blocking::{
-    ContentType, HostClient, Input, InstanceClient, Key, KillOptions, Package, PoolOptions,
+    ContentType, DeployKey, HostClient, Input, InstanceClient, KillOptions, Package, PoolOptions,
     Readiness, RetryPolicy, RunOptions, SequenceClient, StartOptions, StopOptions, Version,
 };
 
@@ -176,7 +176,7 @@ fn the_table_has_the_requests_of_calls_that_wait() {
         stage
             .check("wait_ended", || limited.wait_ended())
             .unwrap_err();
-        let readiness = Readiness::event("never").within(Duration::from_millis(500));
+        let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
         let options = StartOptions::new();
         stage
             .check("start_and_wait", || {
@@ -185,12 +185,14 @@ fn the_table_has_the_requests_of_calls_that_wait() {
             .unwrap_err();
         stage
             .check("start_with_retry", || {
-                let policy = RetryPolicy::exponential(Duration::from_millis(10)).attempts(2);
+                let policy = RetryPolicy::exponential(Duration::from_millis(10)).max_attempts(2);
                 sequence.start_with_retry(&options, &readiness, &policy)
             })
             .unwrap_err();
         stage
-            .check("start_when_free", || sequence.start_when_free(&options))
+            .check("start_when_available", || {
+                sequence.start_when_available(&options)
+            })
             .unwrap();
     });
 }
@@ -272,15 +274,15 @@ fn the_table_has_the_requests_of_deployments() {
             .unwrap();
         if stage.hub.generation() == Generation::V1 {
             stage
-                .check("deploy_topic", || {
-                    host.deploy_topic("a-topic", ContentType::Text)?.close()
+                .check("scoped_topic", || {
+                    host.scoped_topic("a-topic", ContentType::Text)?.close()
                 })
                 .unwrap();
         }
         let folder =
             std::env::temp_dir().join(format!("calls-{}-{}", std::process::id(), stage.version));
         std::fs::create_dir_all(&folder).unwrap();
-        let key = Key::new("a-sequence", folder.join("state.json")).remove_old();
+        let key = DeployKey::new("a-sequence", folder.join("state.json")).remove_old();
         for version in 0..2 {
             let manifest = r#"{"name":"a-sequence","version":"1.0.0","main":"index.js"}"#;
             std::fs::write(folder.join("package.json"), manifest).unwrap();
@@ -370,7 +372,9 @@ fn the_table_has_the_requests_of_simple_calls() {
         stage
             .check("send_event", || instance.send_event("name", "data"))
             .unwrap();
-        stage.check("event", || instance.event("ready")).unwrap();
+        stage
+            .check("event", || instance.last_event("ready"))
+            .unwrap();
         stage
             .check("event_stream", || instance.event_stream("ready"))
             .unwrap();

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::super::found::find;
 use super::Address;
-use crate::{BoxError, Error, Stopped};
+use crate::{BoxError, Error, StopReason};
 
 /// The problem with a proxy, in a sentence that names it without user name and password. Found in
 /// an error by [`Error::proxy`].
@@ -60,7 +60,7 @@ impl ProxyError {
             ::ureq::Error::Io(error)
                 if error
                     .get_ref()
-                    .is_some_and(|error| error.is::<Stopped>() || error.is::<Self>()) =>
+                    .is_some_and(|error| error.is::<StopReason>() || error.is::<Self>()) =>
             {
                 return ::ureq::Error::Io(error);
             }

@@ -64,7 +64,7 @@ mod tests {
 
     use http::Request;
 
-    use crate::{HostClient, Outgoing, TlsBackend, Transport, UreqTransport};
+    use crate::{HostClient, RequestBody, TlsBackend, Transport, UreqTransport};
 
     #[test]
     fn what_should_be_encrypted_is_refused() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,7 +86,7 @@ mod tests {
 
         let server = TcpListener::bind("127.0.0.1:0")?;
         let request =
-            Request::get(format!("https://{}/", server.local_addr()?)).body(Outgoing::Empty)?;
+            Request::get(format!("https://{}/", server.local_addr()?)).body(RequestBody::Empty)?;
         let error = UreqTransport::default().send(request).err();
         assert_eq!(
             error.map(|error| error.source.to_string()).as_deref(),
