@@ -6,9 +6,9 @@ use crate::RequestError;
 
 /// The content type of data for an input or a topic.
 ///
-/// Hubs accept other types for an input and then lose the data, so there are no others here. To read
-/// or write a topic, use the type that it was created with. [`ListTopics`](crate::ListTopics) returns
-/// it as text:
+/// Hubs accept other types for an input and then lose the data, so there are no others here. To
+/// read or write a topic, use the type that it was created with. [`ListTopics`](crate::ListTopics)
+/// returns it as text:
 ///
 /// ```
 /// use scramjet_client_core::ContentType;

@@ -9,8 +9,8 @@ use crate::path::check_segment;
 
 /// Declares a type for one kind of id or name that is part of a path.
 ///
-/// Creating one from text checks it. One in a response is kept as the hub wrote it, and checked when
-/// it becomes part of a path.
+/// Creating one from text checks it. One in a response is kept as the hub wrote it, and checked
+/// when it becomes part of a path.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
@@ -105,8 +105,8 @@ macro_rules! name {
 }
 
 name! {
-    /// The id of a sequence. The hub assigns it on upload. The `name` of a package is not an id: hubs
-    /// do not resolve names.
+    /// The id of a sequence. The hub assigns it on upload. The `name` of a package is not an id:
+    /// hubs do not resolve names.
     SequenceId, "sequence id", check_segment
 }
 
@@ -148,8 +148,8 @@ name! {
     StoreItemId, "store item id", check_segment
 }
 
-/// The names of members of every JavaScript object. quirk (0.18.7, 1.0.1): the hub never responds to
-/// a request for an instance with such an id.
+/// The names of members of every JavaScript object. quirk (0.18.7, 1.0.1): the hub never responds
+/// to a request for an instance with such an id.
 const OBJECT_MEMBERS: [&str; 12] = [
     "__defineGetter__",
     "__defineSetter__",

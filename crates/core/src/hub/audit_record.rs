@@ -17,9 +17,9 @@ pub struct AuditRecord {
     pub op_state: AuditState,
     /// The kind of the record.
     ///
-    /// * Request: 10000 to a sequence, 11000 to an instance, 12000 to a topic; plus 100 for POST, 200
-    ///   for GET, 300 for PUT, 400 for DELETE; plus the number of the operation: 7 input, 14 `_stop`,
-    ///   15 `_kill`, 17 start, ...
+    /// * Request: 10000 to a sequence, 11000 to an instance, 12000 to a topic; plus 100 for POST,
+    ///   200 for GET, 300 for PUT, 400 for DELETE; plus the number of the operation: 7 input, 14
+    ///   `_stop`, 15 `_kill`, 17 start, ...
     /// * Heartbeat: 13010 of the hub, 13012 of an instance.
     /// * Event: 0 sequence created or instance started, 1 sequence deleted or instance stopped, 2
     ///   instance ended, 3 instance terminated, 4 instance connected.

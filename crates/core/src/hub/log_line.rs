@@ -34,8 +34,8 @@ pub struct LogLine {
     /// The logged error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// All other members. Each component that forwards a line adds a member with its own name, often
-    /// with an id: `"CSIController":{"id":"…"}`.
+    /// All other members. Each component that forwards a line adds a member with its own name,
+    /// often with an id: `"CSIController":{"id":"…"}`.
     #[serde(flatten)]
     pub extra: Extra,
 }

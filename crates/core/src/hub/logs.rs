@@ -15,9 +15,9 @@ get! {
 get! {
     /// `GET /audit`: streams the audit log of the hub: the requests to it and their senders.
     ///
-    /// Response: JSON lines, each an [`AuditRecord`](crate::AuditRecord). They begin with the records
-    /// that the hub has kept, and continue with new ones. The stream never ends. While a client
-    /// reads it, the hub adds heartbeats of its own and of its instances. Since hub 0.22.0.
+    /// Response: JSON lines, each an [`AuditRecord`](crate::AuditRecord). They begin with the
+    /// records that the hub has kept, and continue with new ones. The stream never ends. While a
+    /// client reads it, the hub adds heartbeats of its own and of its instances. Since hub 0.22.0.
     pub struct ReadAudit;
     NAME = "read audit";
     SINCE = Version::new(0, 22, 0);

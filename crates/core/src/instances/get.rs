@@ -6,8 +6,8 @@ use crate::{InstanceId, InstanceInfo, Json, Operation, Path};
 
 /// `GET /instance/:id`: returns the info of an instance.
 ///
-/// Response: [`InstanceInfo`] as JSON; 404 if the hub does not know the instance. quirk (0.18.7): the
-/// hub responds only when the process of the instance has connected to it.
+/// Response: [`InstanceInfo`] as JSON; 404 if the hub does not know the instance. quirk (0.18.7):
+/// the hub responds only when the process of the instance has connected to it.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstance<'a> {
     /// The instance.

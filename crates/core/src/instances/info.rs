@@ -10,9 +10,9 @@ use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceI
 
 /// The hub's description of an instance.
 ///
-/// An instance has ended if [`ended`](Self::ended) or [`terminated`](Self::terminated) is set. Do not
-/// use its status for that: a stop request changes the status of an ended instance back. Hubs before
-/// 0.27.0 forget an instance when it ends.
+/// An instance has ended if [`ended`](Self::ended) or [`terminated`](Self::terminated) is set. Do
+/// not use its status for that: a stop request changes the status of an ended instance back. Hubs
+/// before 0.27.0 forget an instance when it ends.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

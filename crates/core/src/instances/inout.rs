@@ -18,8 +18,8 @@ use crate::{Chunks, ContentType, InstanceId, Operation, Path, RequestError, Stre
 ///   blocks forever.
 /// * quirk (1.0.1): the hub replaces bytes that are not UTF-8.
 ///
-/// [`SendInput`](crate::SendInput) together with [`ReadStream`](crate::ReadStream) has none of these
-/// limits.
+/// [`SendInput`](crate::SendInput) together with [`ReadStream`](crate::ReadStream) has none of
+/// these limits.
 #[derive(Clone, Copy, Debug)]
 pub struct InOut<'a> {
     /// The instance.

@@ -7,7 +7,8 @@ use crate::{Chunks, InstanceId, Operation, Path};
 /// `GET /instance/:id/{stdout,stderr,output,log}`: reads one of the streams of an instance.
 ///
 /// Response: the stream as bytes. The hub buffers data until the first client reads the stream. If
-/// several clients read it, each gets all data from its request on, and a slow one blocks the others.
+/// several clients read it, each gets all data from its request on, and a slow one blocks the
+/// others.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadStream<'a> {
     /// The instance.
@@ -31,16 +32,16 @@ impl Operation for ReadStream<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OutputStream {
-    /// The standard output of the process. Ends with the process: about 10 seconds after the sequence
-    /// completed, or at once after a kill.
+    /// The standard output of the process. Ends with the process: about 10 seconds after the
+    /// sequence completed, or at once after a kill.
     Stdout,
     /// The standard error of the process. Ends like `stdout`.
     Stderr,
     /// The output of the sequence: objects as JSON lines, text and bytes unchanged. Ends with the
     /// output of the sequence.
     Output,
-    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never ends,
-    /// not even when the instance does.
+    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never
+    /// ends, not even when the instance does.
     Log,
 }
 

@@ -3,11 +3,12 @@ use http::{HeaderMap, Method};
 use super::instance_path;
 use crate::{ContentType, InstanceId, Operation, Path, Receipt, RequestError, Streamed, headers};
 
-/// `POST /instance/:id/input`: sends data to the input of the sequence, and by default ends the input.
+/// `POST /instance/:id/input`: sends data to the input of the sequence, and by default ends the
+/// input.
 ///
-/// Request: the data. Response: an empty body. The hub sends the response head at once, and ends the
-/// body when it has accepted all data. Read the response to its end before you rely on the delivery.
-/// quirk (0.18.7, 1.x): the response may never end if the input has already ended.
+/// Request: the data. Response: an empty body. The hub sends the response head at once, and ends
+/// the body when it has accepted all data. Read the response to its end before you rely on the
+/// delivery. quirk (0.18.7, 1.x): the response may never end if the input has already ended.
 #[derive(Clone, Copy, Debug)]
 pub struct SendInput<'a> {
     /// The instance.

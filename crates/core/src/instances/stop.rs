@@ -34,8 +34,8 @@ impl Operation for StopInstance<'_> {
         true
     }
 
-    /// Hubs before 0.28.2 expect another form. They refuse the wrong form; newer hubs accept it, but
-    /// ignore its values.
+    /// Hubs before 0.28.2 expect another form. They refuse the wrong form; newer hubs accept it,
+    /// but ignore its values.
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
         let timeout = self.options.timeout.as_millis();
         if timeout > MAX_TIMEOUT_MS {
@@ -77,8 +77,8 @@ const MAX_TIMEOUT_MS: u128 = 0x7fff_ffff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopOptions {
-    /// Time for the instance to end by itself, in whole milliseconds. The hub always waits this long
-    /// before it responds. At most 2,147,483,647 ms, which is 24 days.
+    /// Time for the instance to end by itself, in whole milliseconds. The hub always waits this
+    /// long before it responds. At most 2,147,483,647 ms, which is 24 days.
     pub timeout: Duration,
     /// If `true`, the hub does not kill an instance that has asked for more time by calling
     /// `keepAlive`.

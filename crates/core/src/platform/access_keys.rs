@@ -94,7 +94,8 @@ pub struct AccessKey {
 
 /// `POST /space/:id/apikey`: creates an access key.
 ///
-/// Request: the description as JSON. Response: JSON that contains the key; its form is not declared.
+/// Request: the description as JSON. Response: JSON that contains the key; its form is not
+/// declared.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateAccessKey<'a> {
     /// The space.

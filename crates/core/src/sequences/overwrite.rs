@@ -8,9 +8,9 @@ use crate::{
 
 /// `PUT /sequence/:id`: replaces the package of a sequence that has no instances.
 ///
-/// Request: the package, like in [`SendSequence`](crate::SendSequence). Response: [`SentSequence`] as
-/// JSON; 409 if the hub lists any instance of the sequence, which on 1.x includes those that ended in
-/// the last minutes. Since hub 0.38.0.
+/// Request: the package, like in [`SendSequence`](crate::SendSequence). Response: [`SentSequence`]
+/// as JSON; 409 if the hub lists any instance of the sequence, which on 1.x includes those that
+/// ended in the last minutes. Since hub 0.38.0.
 #[derive(Clone, Copy, Debug)]
 pub struct OverwriteSequence<'a> {
     /// The sequence.

@@ -6,8 +6,8 @@ use crate::{Extra, Json, Operation, Path, RequestError, SequenceId, Streamed};
 
 /// `POST /sequence`: uploads a package.
 ///
-/// Request: a gzip-compressed tar archive with `package.json` at its root. Response: [`SentSequence`]
-/// as JSON, when the hub has unpacked the package; 422 if the package is invalid.
+/// Request: a gzip-compressed tar archive with `package.json` at its root. Response:
+/// [`SentSequence`] as JSON, when the hub has unpacked the package; 422 if the package is invalid.
 #[derive(Clone, Copy, Debug)]
 pub struct SendSequence;
 

@@ -16,8 +16,8 @@ use crate::{
 
 /// `POST /sequence/:id/start`: starts an instance of a sequence.
 ///
-/// Request: [`StartOptions`] as JSON. Response: [`Started`] as JSON, when the process of the instance
-/// has connected to the hub.
+/// Request: [`StartOptions`] as JSON. Response: [`Started`] as JSON, when the process of the
+/// instance has connected to the hub.
 ///
 /// A success does not mean that the sequence runs. If the sequence throws while it loads, the hub
 /// still responds with a success, and the instance ends at once. quirk (0.18.7): the hub never
@@ -84,9 +84,9 @@ const LATER_OPTIONS: [(&str, &str, Version); 4] = [
 
 /// Options for starting a sequence.
 ///
-/// The request contains only the options that were set; by default it is `{}`. An invalid value, for
-/// example an `appConfig` that is not a JSON object, is an error of the start, before anything is
-/// sent. So all options can be set in one expression.
+/// The request contains only the options that were set; by default it is `{}`. An invalid value,
+/// for example an `appConfig` that is not a JSON object, is an error of the start, before anything
+/// is sent. So all options can be set in one expression.
 ///
 /// ```
 /// use scramjet_client_core::StartOptions;

@@ -41,9 +41,9 @@ impl Operation for SendTopic<'_> {
 
 /// `GET /topic/:name`: reads data from a topic. Creates the topic if it does not exist.
 ///
-/// Response: the data as bytes. The stream ends only on hubs of 0.18, if a writer ends the topic. The
-/// hub buffers data until the first client reads the topic. If several clients read it, each gets all
-/// data from its request on.
+/// Response: the data as bytes. The stream ends only on hubs of 0.18, if a writer ends the topic.
+/// The hub buffers data until the first client reads the topic. If several clients read it, each
+/// gets all data from its request on.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTopic<'a> {
     /// The topic.

@@ -7,8 +7,8 @@ use crate::{Dialect, Discard, Operation, Path, TopicName, Version};
 ///
 /// Response: ignored; 404 if there is no such topic. Since hub 0.35.0.
 ///
-/// Readers of the topic stay connected, but receive nothing more. A later topic with the same name is
-/// another one.
+/// Readers of the topic stay connected, but receive nothing more. A later topic with the same name
+/// is another one.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteTopic<'a> {
     /// The topic.

@@ -24,8 +24,8 @@ pub struct TopicInfo {
     /// The name of the topic.
     #[serde(rename = "topicName", default)]
     pub name: String,
-    /// The content type of the data. Parse it with `topic.content_type.parse()?` to read or write the
-    /// topic, see [`ContentType`](crate::ContentType).
+    /// The content type of the data. Parse it with `topic.content_type.parse()?` to read or write
+    /// the topic, see [`ContentType`](crate::ContentType).
     #[serde(default)]
     pub content_type: String,
     /// All other members: `localProvider`, and `topic`, which repeats the name.
