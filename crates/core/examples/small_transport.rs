@@ -1,4 +1,4 @@
-//! The transport that the README of core shows, with a program around it.
+//! The transport from the README of core, as a complete program.
 //!
 //! `cargo run --example core_small_transport -- [HUB-URL]`
 
