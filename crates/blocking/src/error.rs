@@ -1,5 +1,5 @@
-mod questions;
-mod text;
+mod display;
+mod predicates;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, ReplyError, RequestError, SequenceId};
 
-use crate::in_words::in_words;
-use crate::{Ended, Phase, TransportError};
+use crate::support::chain::in_words;
+use crate::transport::{Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 
-use crate::StopReason;
+use crate::limits::call_limits::StopReason;
 
 /// Any error, for what a transport reports as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -220,7 +220,7 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     if let Some(stopped) = error.downcast_ref() {
         return TransportErrorKind::Stopped(*stopped);
     }
-    if error.is::<crate::threads::NoThread>() {
+    if error.is::<crate::support::threads::NoThread>() {
         return TransportErrorKind::Thread;
     }
     #[cfg(feature = "ureq")]

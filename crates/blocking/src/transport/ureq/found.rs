@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
-use crate::Error;
-use crate::in_words::causes;
+use crate::error::Error;
+use crate::support::chain::causes;
 
 /// The first of this type among the causes. One within an IO error is not among them by itself: such an error speaks for it.
 pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {

@@ -8,7 +8,9 @@ use http::StatusCode;
 
 use super::super::found::find;
 use super::Address;
-use crate::{BoxError, Error, StopReason};
+use crate::error::Error;
+use crate::limits::call_limits::StopReason;
+use crate::transport::BoxError;
 
 /// The problem with a proxy, in a sentence that names it without user name and password. Found in
 /// an error by [`Error::proxy`].

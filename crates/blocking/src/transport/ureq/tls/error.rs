@@ -9,7 +9,8 @@ use memchr::memmem;
 use scramjet_client_core::ApiError;
 
 use super::super::found::find;
-use crate::{BoxError, Error};
+use crate::error::Error;
+use crate::transport::BoxError;
 
 /// What is wrong with the encryption of a connection: a sentence, and the word of the library that encrypts where it says more. Found in
 /// an error by [`Error::tls`].
