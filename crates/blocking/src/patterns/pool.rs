@@ -260,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::handles::host::HostClient;
+    use crate::patterns::pool::map::MapOptions;
 
     /// Starts a pool of three, and ends it in some way when no thread can be created.
     fn end(generation: Generation, end: fn(InstancePool)) -> Result<(), Error> {
