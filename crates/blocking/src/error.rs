@@ -1,3 +1,5 @@
+#[cfg(feature = "ureq")]
+mod connection;
 mod display;
 mod predicates;
 
@@ -268,15 +270,6 @@ impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         Self::new(error.into(), None)
     }
-}
-
-/// What is said of a connection whose other side is gone.
-pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
-    )
 }
 
 impl StdError for Error {

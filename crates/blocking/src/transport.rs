@@ -234,6 +234,15 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     TransportErrorKind::Other
 }
 
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        kind,
+        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
+    )
+}
+
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {

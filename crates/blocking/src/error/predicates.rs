@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scramjet_client_core::{ApiError, Ended, ErrorCode, ReplyError, RequestError};
 
-use super::is_closed;
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Phase, TransportErrorKind};
+use crate::transport::{Phase, TransportErrorKind, is_closed};
 
 const PROXY: TransportErrorKind = TransportErrorKind::Proxy;
 

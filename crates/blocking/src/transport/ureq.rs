@@ -4,7 +4,6 @@ mod buffers;
 mod call;
 mod config;
 mod connect;
-mod found;
 mod proxy;
 mod race;
 mod socket;
