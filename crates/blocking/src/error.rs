@@ -12,6 +12,7 @@ use http::Method;
 use scramjet_client_core::{Ended, Event, ReplyError, RequestError, SequenceId};
 
 use crate::support::chain::in_words;
+use crate::support::threads::NoThread;
 use crate::transport::{Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
@@ -130,6 +131,12 @@ impl From<RequestError> for ErrorKind {
 impl From<ReplyError> for ErrorKind {
     fn from(error: ReplyError) -> Self {
         Self::Reply(error)
+    }
+}
+
+impl From<NoThread> for ErrorKind {
+    fn from(error: NoThread) -> Self {
+        Self::Thread(error.0)
     }
 }
 

@@ -7,8 +7,6 @@ use std::panic::resume_unwind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
-use crate::error::ErrorKind;
-
 fn builder(name: &str) -> io::Result<thread::Builder> {
     #[cfg(test)]
     if REFUSED.get() {
@@ -24,7 +22,7 @@ thread_local! {
 }
 
 /// Starts a detached thread.
-pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ErrorKind> {
+pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NoThread> {
     spawn(name, work).map(drop)
 }
 
@@ -32,9 +30,9 @@ pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, ErrorKind> {
-    let thread = builder(name).map_err(ErrorKind::Thread)?;
-    thread.spawn(work).map_err(ErrorKind::Thread)
+) -> Result<JoinHandle<T>, NoThread> {
+    let thread = builder(name).map_err(NoThread)?;
+    thread.spawn(work).map_err(NoThread)
 }
 
 /// Runs something on another thread, and waits for it.
@@ -53,7 +51,7 @@ pub(crate) fn elsewhere<T: Send>(
     })
 }
 
-/// A thread could not be created, as the source of a transport's error.
+/// The error if a thread could not be created.
 #[derive(Debug)]
 pub(crate) struct NoThread(pub(crate) io::Error);
 
