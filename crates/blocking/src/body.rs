@@ -7,4 +7,5 @@ pub(crate) mod null_line_guard;
 pub(crate) mod progress;
 pub(crate) mod response;
 pub(crate) mod upload;
+pub(crate) mod user_reader;
 pub(crate) mod watchdog;

@@ -3,7 +3,7 @@ use std::mem::replace;
 use std::ops::ControlFlow;
 
 use crate::limits::call_limits::StopReason;
-use crate::support::user_code::in_drop;
+use crate::support::panics::in_drop;
 
 /// How far an upload or a download has come. See [`Upload::progress`](crate::Upload::progress) and
 /// [`ByteStream::progress`](crate::ByteStream::progress).

@@ -11,6 +11,7 @@ use std::time::Instant;
 use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
 
 use crate::body::progress::Reporter;
+use crate::body::user_reader::UserReader;
 use crate::body::watchdog::Watch;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
@@ -18,8 +19,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::{UserReader, in_drop};
 use crate::transport::{Phase, TransportError, TransportErrorKind};
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.

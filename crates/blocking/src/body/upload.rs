@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::body::null_line_guard::Guarded;
 use crate::body::progress::Progress;
 use crate::body::progress::Reporter;
+use crate::body::user_reader::{UserReader, read_on};
 use crate::limits::call_limits::CallLimits;
-use crate::support::user_code::{UserReader, read_on};
 
 /// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
 ///

@@ -17,8 +17,8 @@ use crate::client::flow_driver::Driver;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::input::InputStream;
 use crate::limits::cancel::CancelToken;
+use crate::support::panics::ignore_panic;
 use crate::support::threads;
-use crate::support::user_code::ignore_panic;
 
 /// How soon the thread notices what is new to it.
 const STEP: Duration = Duration::from_millis(250);

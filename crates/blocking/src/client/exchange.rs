@@ -10,11 +10,11 @@ use crate::body::byte_stream::ByteStream;
 use crate::body::items::Items;
 use crate::body::response::Body;
 use crate::body::upload::Opened;
+use crate::body::user_reader::UserReader;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
-use crate::support::user_code::UserReader;
 use crate::transport::{NewConnection, Timings};
 use crate::transport::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
 

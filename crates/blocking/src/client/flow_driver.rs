@@ -20,8 +20,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::in_drop;
 use crate::transport::{Phase, ReasonPhrase, TransportError};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.

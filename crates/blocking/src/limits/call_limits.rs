@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::limits::cancel::CancelToken;
@@ -37,20 +37,19 @@ impl CallLimits {
         }
     }
 
-    /// Does nothing for a while.
+    /// Sleeps for this long, or until a limit is reached.
     pub(crate) fn pause(&self, pause: Duration) -> Result<(), StopReason> {
-        let (tell, told) = channel();
-        let tell_cancelled = tell.clone();
-        let _hook = self
-            .cancel
-            .as_ref()
-            .map(|token| token.on_cancel(move || tell_cancelled.send(()).unwrap_or_default()));
         let left = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // The sender that is kept here is never used: it sees to it that this waits.
-        let _ = told.recv_timeout(left.map_or(pause, |left| left.min(pause)));
-        drop(tell);
+        let pause = left.map_or(pause, |left| left.min(pause));
+        match &self.cancel {
+            Some(token) => {
+                // `check` reports the cancellation.
+                let _ = token.wait(pause);
+            }
+            None => thread::sleep(pause),
+        }
         self.check()
     }
 

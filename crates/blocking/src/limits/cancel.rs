@@ -3,12 +3,12 @@ use std::fmt;
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use crate::limits::call_limits::CallLimits;
-use crate::support::user_code::in_drop;
+use crate::support::panics::in_drop;
 
 /// Ends calls and streams from another thread.
 ///
@@ -152,11 +152,10 @@ impl CancelToken {
     /// ```
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
-        let limits = CallLimits {
-            cancel: Some(self.clone()),
-            ..CallLimits::default()
-        };
-        limits.pause(time).is_err()
+        let (tell, told) = channel();
+        let _hook = self.on_cancel(move || tell.send(()).unwrap_or_default());
+        let _ = told.recv_timeout(time);
+        self.is_cancelled()
     }
 
     /// Runs the hook when the token is cancelled, on the thread that cancels; at once where it was already. For transports, which wake

@@ -18,7 +18,7 @@ use crate::handles::instance::output::{HEAD_LIMIT, open_until_ended};
 use crate::handles::instance::wait::ended;
 use crate::handles::sequence::SequenceClient;
 use crate::streams::writer::{StreamWriter, WriteOptions};
-use crate::support::user_code::in_drop;
+use crate::support::panics::in_drop;
 
 /// How long an instance may take to end when its time is over, before it is killed once more: one that has called `keepAlive`, or hangs, is
 /// left alone by a hub of 1.x.

@@ -13,7 +13,7 @@ use crate::client::kill;
 use crate::error::Error;
 use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
-use crate::support::user_code::in_drop;
+use crate::support::panics::in_drop;
 use scramjet_client_core::flow::Deleted;
 
 /// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not

@@ -23,8 +23,8 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
 use crate::patterns::child::Child;
+use crate::support::panics::{ignore_panic, in_drop};
 use crate::support::threads;
-use crate::support::user_code::{ignore_panic, in_drop};
 
 /// So many instances are stopped or killed at the same time, each on a thread.
 const WORKERS: usize = 32;

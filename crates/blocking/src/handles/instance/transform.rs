@@ -21,8 +21,8 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::in_drop;
 use crate::transport::Phase;
 
 /// What went through an instance.

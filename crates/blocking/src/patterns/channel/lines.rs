@@ -27,8 +27,8 @@ use crate::handles::instance::wait::explain_loss;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::streams::pipe::{PipeWriter, pipe};
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::in_drop;
 use crate::transport::Phase;
 
 /// The time that the output has to tell why, if the input fails or ends first.

@@ -25,8 +25,8 @@ use crate::handles::instance::wait::{ended, explain_loss};
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::in_drop;
 use crate::transport::Phase;
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.

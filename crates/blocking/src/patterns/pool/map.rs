@@ -23,8 +23,8 @@ use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::{CancelToken, OnCancel};
 use crate::patterns::channel::lines::{Format, LineChannel};
 use crate::patterns::channel::{decode, encode_json, encode_line};
+use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::support::user_code::in_drop;
 use crate::transport::Phase;
 
 /// So many jobs are taken for each one that an instance may have, before results are handed out.

@@ -18,8 +18,8 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
 use crate::patterns::start::Readiness;
+use crate::support::panics::ignore_panic;
 use crate::support::threads;
-use crate::support::user_code::ignore_panic;
 
 /// How long a hub has to tell its load: it takes half a second for it at most.
 const PATIENCE: Duration = Duration::from_secs(5);

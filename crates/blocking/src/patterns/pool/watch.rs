@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::{CallLimits, StopReason};
-use crate::support::user_code::ignore_panic;
+use crate::support::panics::ignore_panic;
 
 /// How often it is looked which instances still live.
 const TICK: Duration = Duration::from_secs(1);

@@ -1,26 +1,10 @@
-//! Calls code of the program that uses the client: it may panic, and break its contracts.
+//! Readers of the program that uses the client: they may panic, and break their contract.
 
 use std::io::{self, Read};
-use std::mem::{forget, replace};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::mem::replace;
 
 use crate::limits::call_limits::CallLimits;
-
-/// Ignores a panic, which the panic hook has reported. Its value is leaked: dropping it may panic.
-pub(crate) fn ignore_panic<T>(result: thread::Result<T>) -> Option<T> {
-    result.map_err(forget).ok()
-}
-
-/// Runs something in a destructor. A second panic on a thread that unwinds already would abort the
-/// process, so it is caught.
-pub(crate) fn in_drop(work: impl FnOnce()) {
-    if thread::panicking() {
-        ignore_panic(catch_unwind(AssertUnwindSafe(work)));
-    } else {
-        work();
-    }
-}
+use crate::support::panics::in_drop;
 
 /// A reader of the user's, or a body of the user's transport. Reading fails if it claims more bytes
 /// than there was room for, and after a panic of it.
