@@ -82,7 +82,7 @@ fn suite_passes_for_every_transport() {
     }
     // The guide shows users what each transport supports.
     if cfg!(feature = "ureq") && is_curl_here() {
-        let guide = include_str!("../../crates/blocking/src/guide/transports.md");
+        let guide = include_str!("../../crates/blocking/src/docs/guide/transports.md");
         assert!(
             guide.contains(&table(&reports)),
             "the guide to transports does not have this table:\n{}",

@@ -1,5 +1,7 @@
-mod questions;
-mod text;
+#[cfg(feature = "ureq")]
+mod connection;
+mod display;
+mod predicates;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,10 +9,11 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, ReplyError, RequestError, SequenceId};
 
-use crate::in_words::in_words;
-use crate::{Ended, Phase, TransportError};
+use crate::support::chain::in_words;
+use crate::support::threads::NoThread;
+use crate::transport::{Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -128,6 +131,12 @@ impl From<RequestError> for ErrorKind {
 impl From<ReplyError> for ErrorKind {
     fn from(error: ReplyError) -> Self {
         Self::Reply(error)
+    }
+}
+
+impl From<NoThread> for ErrorKind {
+    fn from(error: NoThread) -> Self {
+        Self::Thread(error.0)
     }
 }
 
@@ -268,15 +277,6 @@ impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         Self::new(error.into(), None)
     }
-}
-
-/// What is said of a connection whose other side is gone.
-pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
-    )
 }
 
 impl StdError for Error {

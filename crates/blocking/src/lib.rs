@@ -115,91 +115,59 @@
 // What a build leaves out is told of in the docs of all the same.
 #![cfg_attr(not(feature = "ureq"), allow(rustdoc::broken_intra_doc_links))]
 
-#[doc = include_str!("coming_from_api_client.md")]
-pub mod coming_from_api_client {}
-
-#[doc = include_str!("patterns.md")]
-pub mod patterns {}
-
-mod about;
 mod body;
-#[cfg(feature = "pack")]
-pub mod build;
-mod builder;
 mod call;
-mod cancel;
-mod channel;
-mod child;
 mod client;
 mod config;
-mod deploy;
-#[cfg(feature = "pack")]
-mod deploy_if_changed;
-mod dry_run;
+mod docs;
 mod error;
-mod exchange;
-mod flow_driver;
-mod follow;
-pub mod guide;
-mod host;
-mod in_words;
-mod input;
-mod instance;
-mod items;
-mod kill;
+mod handles;
 mod limits;
-mod manager;
-mod middleware;
-mod multi_manager;
-mod ndjson;
-mod observer;
-mod options;
 #[cfg(feature = "pack")]
 mod pack;
-mod pipe;
-mod platform;
-mod pool;
-mod progress;
-mod ready;
-mod sequence;
-mod small_file;
-mod start;
-mod stream;
-mod threads;
-mod topics;
+#[doc = include_str!("docs/patterns.md")]
+pub mod patterns;
+mod streams;
+mod support;
 pub mod transport;
-mod upload;
-mod user_code;
-mod watchdog;
-mod writer;
 
-pub use builder::HostClientBuilder;
-pub use cancel::{CancelToken, OnCancel};
-pub use channel::Channel;
-pub use child::{Child, Output, RunOptions};
+pub use body::byte_stream::ByteStream;
+pub use body::input::{Input, Sent};
+pub use body::items::{EventStream, Items};
+pub use body::progress::Progress;
+pub use body::upload::Upload;
+pub use call::observer::{Observer, RequestEvent, RequestInfo};
 pub use config::{ConfigError, SiProfile};
-pub use deploy::{Deployment, Ran, TopicGuard};
-#[cfg(feature = "pack")]
-pub use deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
-
+pub use docs::{coming_from_api_client, guide};
 pub use error::{Error, ErrorKind};
-pub use follow::{Follow, FollowLogs, Followed, Gap};
-pub use host::HostClient;
-pub use input::{Input, Sent};
-pub use instance::{InputStream, InstanceClient, Transformed};
-pub use items::{EventStream, Items};
-pub use limits::{CallLimits, StopReason};
-pub use manager::ManagerClient;
-pub use middleware::MiddlewareClient;
-pub use multi_manager::MultiManagerClient;
-pub use observer::{Observer, RequestEvent, RequestInfo};
+pub use handles::builder::HostClientBuilder;
+pub use handles::host::HostClient;
+pub use handles::instance::InstanceClient;
+pub use handles::instance::input::InputStream;
+pub use handles::instance::transform::Transformed;
+pub use handles::platform::manager::ManagerClient;
+pub use handles::platform::middleware::MiddlewareClient;
+pub use handles::platform::multi_manager::MultiManagerClient;
+pub use handles::sequence::SequenceClient;
+pub use limits::call_limits::{CallLimits, StopReason};
+pub use limits::cancel::{CancelToken, OnCancel};
+#[cfg(feature = "pack")]
+pub use pack::build;
+#[cfg(feature = "pack")]
+pub use pack::deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
-pub use progress::Progress;
-pub use sequence::SequenceClient;
-pub use start::{Readiness, Ready};
-pub use stream::ByteStream;
+pub use patterns::channel::Channel;
+pub use patterns::child::Child;
+pub use patterns::child::run::{Output, RunOptions};
+pub use patterns::deployment::{Deployment, Ran, TopicGuard};
+pub use patterns::pool::InstancePool;
+pub use patterns::pool::checkout::Checkout;
+pub use patterns::pool::map::{Map, MapOptions, MapProgress};
+pub use patterns::pool::start::{Placement, PoolOptions};
+pub use patterns::start::{Readiness, Ready};
+pub use streams::follow::{Follow, FollowLogs, Followed, Gap};
+pub use streams::writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 #[doc(inline)]
 pub use transport::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Timings, Transport, TransportError,
@@ -211,8 +179,6 @@ pub use transport::{
     ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
     UreqConfig, UreqTransport,
 };
-pub use upload::Upload;
-pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
 pub use scramjet_client_core::flow::{Deleted, InstanceLogLine};

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 
-use crate::StopReason;
+use crate::limits::call_limits::StopReason;
 
 /// Any error, for what a transport reports as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -220,7 +220,7 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     if let Some(stopped) = error.downcast_ref() {
         return TransportErrorKind::Stopped(*stopped);
     }
-    if error.is::<crate::threads::NoThread>() {
+    if error.is::<crate::support::threads::NoThread>() {
         return TransportErrorKind::Thread;
     }
     #[cfg(feature = "ureq")]
@@ -232,6 +232,15 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
         return TransportErrorKind::Proxy;
     }
     TransportErrorKind::Other
+}
+
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        kind,
+        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
+    )
 }
 
 impl fmt::Display for TransportError {

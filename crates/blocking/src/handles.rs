@@ -1,0 +1,11 @@
+//! Handles to hubs, sequences, instances and the platform.
+
+pub(crate) mod builder;
+mod dry_run;
+pub(crate) mod host;
+mod info;
+pub(crate) mod instance;
+pub(crate) mod platform;
+mod ready;
+pub(crate) mod sequence;
+mod topics;
