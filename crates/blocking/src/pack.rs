@@ -12,6 +12,7 @@ mod manifest;
 mod walk;
 pub(crate) mod write;
 
+pub use deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
 pub use digest::Digest;
 pub use error::PackError;
 
