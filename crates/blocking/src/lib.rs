@@ -132,7 +132,7 @@ mod support;
 pub mod transport;
 
 pub use body::byte_stream::ByteStream;
-pub use body::input::{Input, Sent};
+pub use body::input::{Input, InputStream, Sent};
 pub use body::items::{EventStream, Items};
 pub use body::progress::Progress;
 pub use body::upload::Upload;
@@ -143,7 +143,6 @@ pub use error::{Error, ErrorKind};
 pub use handles::builder::HostClientBuilder;
 pub use handles::host::HostClient;
 pub use handles::instance::InstanceClient;
-pub use handles::instance::input::InputStream;
 pub use handles::instance::transform::Transformed;
 pub use handles::platform::manager::ManagerClient;
 pub use handles::platform::middleware::MiddlewareClient;
