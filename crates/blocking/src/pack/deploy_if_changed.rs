@@ -24,7 +24,7 @@ use state::{DeployState, Seen, State};
 /// One file serves any number of names and hubs. Beside it is a file of the same name with `.lock`, by which runs wait for each other.
 ///
 /// ```
-/// # use scramjet_client_blocking::Key;
+/// # use scramjet_client_blocking::DeployKey;
 /// let key = DeployKey::new("shout", "target/deployed.json").remove_old();
 /// ```
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl HostClient {
     /// See [`DeployError`]. What fails leaves the file in a state from which the next run goes on.
     ///
     /// ```no_run
-    /// use scramjet_client_blocking::{Change, HostClient, Key, Package};
+    /// use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
     ///
     /// let host = HostClient::new("http://localhost:8000/api/v1")?;
     /// let package = Package::from_dir("sequence")?;
