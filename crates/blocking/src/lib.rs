@@ -163,7 +163,7 @@ pub use patterns::deployment::{Deployment, Ran, TopicGuard};
 pub use patterns::pool::InstancePool;
 pub use patterns::pool::checkout::Checkout;
 pub use patterns::pool::map::{Map, MapOptions, MapProgress};
-pub use patterns::pool::start::{Placement, PoolOptions};
+pub use patterns::pool::options::{Placement, PoolOptions};
 pub use patterns::start::{Readiness, Ready};
 pub use streams::follow::{Follow, FollowLogs, Followed, Gap};
 pub use streams::writer::{JsonLinesWriter, StreamWriter, WriteOptions};

@@ -12,6 +12,10 @@
 //!
 //! Who comes from the TypeScript client finds all its methods in [`coming_from_api_client`](crate::coming_from_api_client).
 
+// The names that the pages link to.
+#[cfg(doc)]
+use crate::*;
+
 #[doc = include_str!("guide/five_minutes.md")]
 pub mod five_minutes {}
 
