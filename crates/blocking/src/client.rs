@@ -2,6 +2,8 @@ pub(crate) mod exchange;
 pub(crate) mod flow_driver;
 mod hints;
 pub(crate) mod kill;
+mod opening;
+mod watching;
 
 use std::any::Any;
 use std::io;

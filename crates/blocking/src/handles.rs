@@ -1,6 +1,7 @@
 //! Handles to hubs, sequences, instances and the platform.
 
 pub(crate) mod builder;
+mod call_options;
 mod dry_run;
 pub(crate) mod host;
 mod info;

@@ -169,11 +169,10 @@ pub use scramjet_client_core::{http, serde_json};
 /// Data that is sent and received: uploads, inputs, streams, and their items.
 pub mod stream {
     pub use crate::body::byte_stream::ByteStream;
-    pub use crate::body::input::{Input, Sent};
+    pub use crate::body::input::{Input, InputStream, Sent};
     pub use crate::body::items::{EventStream, Items};
     pub use crate::body::progress::Progress;
     pub use crate::body::upload::Upload;
-    pub use crate::handles::instance::input::InputStream;
     pub use crate::handles::instance::transform::Transformed;
     pub use crate::streams::follow::{Follow, FollowLogs, Followed, Gap};
     pub use crate::streams::writer::{JsonLinesWriter, StreamWriter, WriteOptions};

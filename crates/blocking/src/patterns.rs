@@ -13,5 +13,5 @@ pub use deployment::{Deployment, Ran, TopicGuard};
 pub use pool::InstancePool;
 pub use pool::checkout::Checkout;
 pub use pool::map::{Map, MapOptions, MapProgress};
-pub use pool::start::{Placement, PoolOptions};
+pub use pool::options::{Placement, PoolOptions};
 pub use start::{Readiness, Ready};

@@ -3,16 +3,13 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use http::{HeaderMap, StatusCode};
-use scramjet_client_core::{Decode, Discard, GetVersion, JsonLines, Lines, Reply, TextLines};
+use scramjet_client_core::{Decode, Discard, JsonLines, Lines, Reply, TextLines};
 
 use crate::body::items::Items;
 use crate::body::progress::Progress;
 use crate::body::progress::Reporter;
 use crate::body::response::Body;
 use crate::body::watchdog::Watch;
-use crate::call::context::CallContext;
-use crate::client::Client;
 use crate::error::Error;
 
 /// The bytes of a stream, as they come.
@@ -39,23 +36,6 @@ impl ByteStream {
             body,
             reply: reply.with_decoder(Discard::default()),
         }
-    }
-
-    /// A stream that is opened on a thread of its own, see [`Body::opening`].
-    pub(crate) fn opening(
-        client: &Client,
-        call: CallContext,
-        open: impl FnOnce(&Client) -> Result<Body, Error> + Send + 'static,
-    ) -> Result<Self, Error> {
-        // Of a success; a refusal is the error of the opening.
-        let reply = client
-            .endpoint()
-            .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new())
-            .with_decoder(Discard::default());
-        Ok(Self {
-            body: Body::opening(client, call, open)?,
-            reply,
-        })
     }
 
     /// Ends it with the instance that the watch is for.

@@ -5,6 +5,16 @@ use scramjet_client_core::ContentType;
 
 use crate::body::upload::Upload;
 
+/// A stream that goes into an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum InputStream {
+    /// The sequence's input.
+    Input,
+    /// The standard input of its process.
+    Stdin,
+}
+
 /// Data for the input of an instance: what it is, where it comes from, and whether the input ends after it.
 ///
 /// Text (`&str`, `String`) goes as `text/plain`, bytes as `application/octet-stream`; the constructors say it in so many words.

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::mem::{swap, take};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
@@ -15,12 +15,10 @@ use crate::body::user_reader::UserReader;
 use crate::body::watchdog::Watch;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
-use crate::support::threads;
 use crate::transport::{Phase, TransportError, TransportErrorKind};
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
@@ -45,7 +43,8 @@ struct Opening {
     token: CancelToken,
 }
 
-type Opened = Result<Result<Body, Error>, Box<dyn Any + Send>>;
+/// What a thread that opens a stream sends: its body, its error, or a panic.
+pub(crate) type Opened = Result<Result<Body, Error>, Box<dyn Any + Send>>;
 
 /// Why nothing more comes.
 #[derive(Clone, Copy)]
@@ -69,26 +68,13 @@ impl Body {
         }
     }
 
-    /// The body of a stream that is opened on a thread of its own: a proxy may keep the head of a
-    /// response back until the first byte of its body comes. `call` describes it in errors until then.
-    pub(crate) fn opening(
-        client: &Client,
-        call: CallContext,
-        open: impl FnOnce(&Client) -> Result<Self, Error> + Send + 'static,
-    ) -> Result<Self, Error> {
-        let mut client = client.clone();
-        let token = client.options.cancel.take().unwrap_or_default().child();
-        client.options.cancel = Some(token.clone());
-        let (tell, opened) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
-            // The stream may have been dropped meanwhile.
-            let _ = tell.send(result);
-        };
-        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
+    /// The body of a stream that is being opened on a thread of its own: a proxy may keep the head of
+    /// a response back until the first byte of its body comes. The thread sends the body, and the
+    /// token ends it. `call` describes it in errors until then.
+    pub(crate) fn opening(call: CallContext, opened: Receiver<Opened>, token: CancelToken) -> Self {
         let mut body = Self::new(UserReader::new(Box::new(io::empty())), call);
         body.opening = Some(Opening { opened, token });
-        Ok(body)
+        body
     }
 
     pub(crate) fn end_with(&mut self, watch: Watch) {

@@ -4,24 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::flow::{Command, Flow, FlowError, Input, WatchInstances};
-use scramjet_client_core::{Ended, Endpoint, GetInstance, InstanceId};
+use scramjet_client_core::{Ended, Endpoint, InstanceId};
 
-use crate::call::context::CallContext;
-use crate::call::options::CallOptions;
-use crate::client::Client;
-use crate::client::flow_driver::Driver;
+use crate::body::input::InputStream;
 use crate::error::{Error, ErrorKind};
-use crate::handles::instance::input::InputStream;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::ignore_panic;
-use crate::support::threads;
 
 /// How soon the thread notices what is new to it.
-const STEP: Duration = Duration::from_millis(250);
+pub(crate) const STEP: Duration = Duration::from_millis(250);
 
 /// How long the thread goes on without an instance to watch.
 const LINGER: Duration = Duration::from_secs(1);
@@ -85,6 +79,48 @@ impl Watchdog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a call, or a stream with its `reading`. The token that is returned is cancelled together
+    /// with `outer`, and when the instance has ended. The work is for a thread that the caller starts.
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        endpoint: &Endpoint,
+        id: &InstanceId,
+        outer: Option<CancelToken>,
+        reading: Option<Arc<Reading>>,
+    ) -> (CancelToken, Watch, Option<Watching>) {
+        let token = outer
+            .as_ref()
+            .map_or_else(CancelToken::new, CancelToken::child);
+        let cause = Arc::default();
+        let watched = Watched {
+            token: token.clone(),
+            cause: Arc::clone(&cause),
+            reading: reading.clone(),
+        };
+        let mut state = self.state();
+        state.next += 1;
+        let key = state.next;
+        let of_instance = state.instances.entry(id.clone()).or_default();
+        of_instance.insert(key, watched);
+        state.added.push(id.clone());
+        let watching = Watching::begin(self, &mut state, endpoint);
+        drop(state);
+        let watch = Watch {
+            dog: Arc::clone(self),
+            id: id.clone(),
+            key,
+            cause,
+            outer,
+            reading,
+        };
+        (token, watch, watching)
+    }
+
+    /// The work of a thread, if there is no thread.
+    pub(crate) fn resume(self: &Arc<Self>, endpoint: &Endpoint) -> Option<Watching> {
+        Watching::begin(self, &mut self.state(), endpoint)
+    }
+
     /// Notes that an input has ended: the hub took its data and its end.
     pub(crate) fn note_end(&self, id: &InstanceId, stream: InputStream) {
         let mut state = self.state();
@@ -133,78 +169,6 @@ pub(crate) struct Watch {
     pub(crate) reading: Option<Arc<Reading>>,
 }
 
-impl Client {
-    /// This client, whose calls are cancelled when the instance has ended.
-    pub(crate) fn watching(&self, id: &InstanceId) -> Result<(Self, Watch), Error> {
-        self.watch(id, None)
-    }
-
-    /// The same for the reading of a stream, which is cancelled when nothing more comes of it.
-    pub(crate) fn watching_stream(&self, id: &InstanceId) -> Result<(Self, Watch), Error> {
-        self.watch(id, Some(Arc::default()))
-    }
-
-    fn watch(
-        &self,
-        id: &InstanceId,
-        reading: Option<Arc<Reading>>,
-    ) -> Result<(Self, Watch), Error> {
-        let (dog, cause) = (Arc::clone(self.watchdog()), Arc::default());
-        let outer = self.options.cancel.clone();
-        let token = outer
-            .as_ref()
-            .map_or_else(CancelToken::new, CancelToken::child);
-        let watched = Watched {
-            token: token.clone(),
-            cause: Arc::clone(&cause),
-            reading: reading.clone(),
-        };
-        let mut state = dog.state();
-        state.next += 1;
-        let key = state.next;
-        let of_instance = state.instances.entry(id.clone()).or_default();
-        of_instance.insert(key, watched);
-        state.added.push(id.clone());
-        let watching = Watching::begin(&dog, &mut state, self.endpoint());
-        drop(state);
-        let mut client = self.clone();
-        client.options.cancel = Some(token);
-        let watch = Watch {
-            dog,
-            id: id.clone(),
-            key,
-            cause,
-            outer,
-            reading,
-        };
-        if let Some(watching) = watching {
-            self.start_watchdog(watching)?;
-        }
-        Ok((client, watch))
-    }
-
-    fn start_watchdog(&self, watching: Watching) -> Result<(), Error> {
-        let mut client = self.clone();
-        client.options = CallOptions::default();
-        let about = CallContext::unbuilt::<GetInstance<'_>>();
-        let (call, dog) = (about.clone(), Arc::clone(&watching.dog));
-        let run = move || {
-            let mut next = Some(watching);
-            while let Some(watching) = next {
-                // Its only result is that there is nothing more to do.
-                let watch = || Driver::new(&client, call.clone(), watching)?.next();
-                if ignore_panic(catch_unwind(AssertUnwindSafe(watch))).is_some() {
-                    return;
-                }
-                // An observer or a transport has panicked: what is watched must be watched on.
-                thread::sleep(STEP);
-                next = Watching::begin(&dog, &mut dog.state(), client.endpoint());
-            }
-        };
-        threads::start("scramjet-watchdog", run).map_err(|error| about.failed(error))
-    }
-}
-
 impl Watch {
     /// The error of a call that was interrupted because of its instance tells how that has ended.
     pub(crate) fn explain(&self, error: Error) -> Error {
@@ -243,7 +207,7 @@ impl Drop for Watch {
 }
 
 /// The work of the thread, as a flow: it ends when there is nothing to watch.
-struct Watching {
+pub(crate) struct Watching {
     dog: Arc<Watchdog>,
     run: u64,
 }

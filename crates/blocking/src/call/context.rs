@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use http::{Method, Uri};
 use scramjet_client_core::{BodyLength, Operation};
 
-use crate::call::observer::Observing;
-use crate::call::observer::RequestEvent;
-use crate::error::Request;
-use crate::error::{Error, ErrorKind};
+use crate::call::observer::{Observing, RequestEvent, RequestInfo};
+use crate::error::{Error, ErrorKind, Request};
 use crate::limits::call_limits::StopReason;
 use crate::support::threads::NoThread;
 use crate::transport::{Phase, TransportError, TransportErrorKind};
@@ -85,8 +83,18 @@ impl CallContext {
     }
 
     pub(crate) fn tell(&self, event: &RequestEvent<'_>) {
-        if let Some(observing) = &self.observing {
-            observing.tell(self, event);
+        let Some(observing) = &self.observing else {
+            return;
+        };
+        if let Some((method, url)) = self.line() {
+            let request = RequestInfo {
+                number: observing.number,
+                operation: self.operation,
+                method,
+                url: &url,
+                elapsed: self.began.elapsed(),
+            };
+            observing.observer.observe(&request, event);
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::call::context::CallContext;
 use crate::error::Error;
 use crate::transport::Timings;
 
@@ -112,8 +111,8 @@ pub enum RequestEvent<'a> {
 /// The observer of a request, and its number.
 #[derive(Clone)]
 pub(crate) struct Observing {
-    observer: Arc<dyn Observer>,
-    number: u64,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) number: u64,
 }
 
 impl Observing {
@@ -122,22 +121,6 @@ impl Observing {
         Self {
             observer: Arc::clone(observer),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn tell(&self, call: &CallContext, event: &RequestEvent<'_>) {
-        if let Some((method, url)) = call.line() {
-            let (operation, elapsed) = (call.operation, call.began.elapsed());
-            self.observer.observe(
-                &RequestInfo {
-                    number: self.number,
-                    operation,
-                    method,
-                    url: &url,
-                    elapsed,
-                },
-                event,
-            );
         }
     }
 }

@@ -231,6 +231,46 @@ impl HostClientBuilder {
     }
 }
 
+/// Constructors.
+impl HostClient {
+    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is taken as given. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// It is not an `http` or `https` URL, or holds a query, a fragment, or a user name or password.
+    pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(base_url).build()
+    }
+
+    /// A hub with settings: headers, a bearer token, timeouts.
+    pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+        HostClientBuilder::new(base_url.into())
+    }
+}
+
+/// The constructors of a client of the platform.
+macro_rules! platform_constructors {
+    ($client:ident, $build:ident, $what:literal) => {
+        impl $client {
+            #[doc = concat!("The ", $what, " whose API is at `base_url`, for example `https://example.com/api/v1`. Connects to nothing yet.")]
+            ///
+            /// # Errors
+            /// The URL cannot be used, see [`HostClient::new`](crate::HostClient::new).
+            pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+                Self::builder(base_url).$build()
+            }
+
+            #[doc = concat!("A ", $what, " with settings. End with [`", stringify!($build), "`](crate::HostClientBuilder::", stringify!($build), ").")]
+            pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+                HostClient::builder(base_url)
+            }
+        }
+    };
+}
+
+platform_constructors!(ManagerClient, build_manager, "Manager");
+platform_constructors!(MultiManagerClient, build_multi_manager, "MultiManager");
+platform_constructors!(MiddlewareClient, build_middleware, "Middleware");
+
 impl fmt::Debug for HostClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();

@@ -9,7 +9,8 @@ pub(crate) mod wait;
 
 use scramjet_client_core::{
     GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo, KillInstance,
-    KillOptions, RequestError, SetMonitoringRate, Started, StopInstance, StopOptions, StopReply,
+    KillOptions, ListInstances, RequestError, SetMonitoringRate, Started, StopInstance,
+    StopOptions, StopReply,
 };
 
 use crate::error::Error;
@@ -129,6 +130,45 @@ impl InstanceClient {
             id: &self.id,
             rate: per_second,
         })
+    }
+}
+
+/// Instances of a hub.
+impl HostClient {
+    /// An instance on this hub. Asks nothing: whether there is such an instance shows when it is used.
+    ///
+    /// # Errors
+    /// The id is empty, or one that a hub cannot find in a path.
+    #[doc(alias = "getInstanceClient")]
+    pub fn instance<I>(&self, id: I) -> Result<InstanceClient, Error>
+    where
+        I: TryInto<InstanceId>,
+        RequestError: From<I::Error>,
+    {
+        InstanceClient::new(id, self)
+    }
+
+    /// `GET /instances`: all instances of the hub, on 1.x also those that ended a short while ago.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "listInstances")]
+    #[inline]
+    pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
+        self.call(&ListInstances)
+    }
+
+    /// `GET /instance/:id`: what the hub knows of an instance.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id, or no longer.
+    #[doc(alias = "getInstanceInfo")]
+    pub fn instance_info<I>(&self, id: I) -> Result<InstanceInfo, Error>
+    where
+        I: TryInto<InstanceId>,
+        RequestError: From<I::Error>,
+    {
+        self.instance(id)?.info()
     }
 }
 

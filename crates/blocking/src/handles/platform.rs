@@ -6,21 +6,8 @@ pub(crate) mod multi_manager;
 
 /// How a client is made and shown.
 macro_rules! platform_client {
-    ($client:ident, $build:ident, $what:literal) => {
+    ($client:ident) => {
         impl $client {
-            #[doc = concat!("The ", $what, " whose API is at `base_url`, for example `https://example.com/api/v1`. Connects to nothing yet.")]
-            ///
-            /// # Errors
-            /// The URL cannot be used, see [`HostClient::new`](crate::HostClient::new).
-            pub fn new(base_url: impl Into<String>) -> Result<Self, $crate::error::Error> {
-                Self::builder(base_url).$build()
-            }
-
-            #[doc = concat!("A ", $what, " with settings. End with [`", stringify!($build), "`](crate::HostClientBuilder::", stringify!($build), ").")]
-            pub fn builder(base_url: impl Into<String>) -> $crate::handles::builder::HostClientBuilder {
-                $crate::handles::host::HostClient::builder(base_url)
-            }
-
             pub(crate) fn with(client: $crate::client::Client) -> Self {
                 Self { client }
             }
@@ -34,7 +21,9 @@ macro_rules! platform_client {
 
         impl std::fmt::Debug for $client {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($client)).field(&self.base_url()).finish()
+                f.debug_tuple(stringify!($client))
+                    .field(&self.base_url())
+                    .finish()
             }
         }
     };

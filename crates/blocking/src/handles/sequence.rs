@@ -1,12 +1,14 @@
 use std::fmt;
 
 use scramjet_client_core::{
-    GetSequence, InstanceId, ListSequenceInstances, OverwriteSequence, RequestError, SequenceId,
-    SequenceInfo, StartOptions, StartSequence,
+    DeleteSequence, GetSequence, InstanceId, ListSequenceInstances, ListSequences,
+    OverwriteSequence, RequestError, SendSequence, SequenceId, SequenceInfo, StartOptions,
+    StartSequence,
 };
 
 use crate::body::upload::Upload;
-use crate::error::Error;
+use crate::client::kill;
+use crate::error::{Error, ErrorKind};
 use crate::handles::host::HostClient;
 use crate::handles::instance::InstanceClient;
 
@@ -153,6 +155,142 @@ impl SequenceClient {
     #[doc(alias = "deleteSequence")]
     pub fn force_delete(&self) -> Result<(), Error> {
         self.host.force_delete_sequence(&self.id)
+    }
+}
+
+/// Sequences of a hub.
+impl HostClient {
+    /// A sequence of this hub. Asks nothing: whether there is such a sequence shows when it is used.
+    ///
+    /// # Errors
+    /// The id is empty, or one that a hub cannot find in a path.
+    #[doc(alias = "getSequenceClient")]
+    pub fn sequence<I>(&self, id: I) -> Result<SequenceClient, Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        SequenceClient::new(id, self)
+    }
+
+    /// `GET /sequences`: all sequences of the hub.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "listSequences")]
+    #[inline]
+    pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
+        self.call(&ListSequences)
+    }
+
+    /// `GET /sequences`: the sequence whose package has this name. Hubs know sequences by their ids
+    /// alone, so this looks through all of them.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`ErrorKind::SequenceName`] if there is none ([`Error::is_not_found`]) or more
+    /// than one, with their ids.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, StartOptions};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// let instance = host.sequence_named("shout")?.start(&StartOptions::new())?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    pub fn sequence_named(&self, name: &str) -> Result<SequenceClient, Error> {
+        match <[SequenceId; 1]>::try_from(self.sequence_ids(name)?) {
+            Ok([id]) => self.sequence(id),
+            Err(found) => {
+                let name = name.to_owned();
+                let call = self.client.describe(&ListSequences);
+                Err(call.failed(ErrorKind::SequenceName { name, found }))
+            }
+        }
+    }
+
+    /// `GET /sequences`: the ids of all sequences whose package has this name. See
+    /// [`sequence_named`](Self::sequence_named).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[doc(alias = "getSequenceId")]
+    pub fn sequence_ids(&self, name: &str) -> Result<Vec<SequenceId>, Error> {
+        let sequences = self.list_sequences()?.into_iter();
+        Ok(sequences
+            .filter(|sequence| sequence.config.name == name)
+            .map(|sequence| sequence.id)
+            .collect())
+    }
+
+    /// `GET /sequence/:id`: what the hub knows of a sequence.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id.
+    #[doc(alias = "getSequence")]
+    pub fn sequence_info<I>(&self, id: I) -> Result<SequenceInfo, Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        self.sequence(id)?.info()
+    }
+
+    /// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. Returns when the hub has unpacked it.
+    ///
+    /// A package that is not gzip-compressed is refused before a connection is made, because a hub
+    /// of 0.18.7 can crash if it receives one: the first bytes are read before that.
+    /// [`send`](Self::send) with [`SendSequence`] sends any data.
+    ///
+    /// # Errors
+    /// See [`Error`]; a package that cannot be used is refused with 422 and the hub's reason.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::{HostClient, Upload};
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// let sequence = host.send_sequence(Upload::path("package.tar.gz"))?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[doc(alias = "sendSequence")]
+    pub fn send_sequence(&self, package: impl Into<Upload>) -> Result<SequenceClient, Error> {
+        let (sent, _) = self.send(&SendSequence, package.into().package())?;
+        SequenceClient::new(sent.id, self)
+    }
+
+    /// `DELETE /sequence/:id`: removes a sequence that is not in use.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_conflict`](Error::is_conflict) while it is in use, [`is_not_found`](Error::is_not_found) where
+    /// there is none of this id.
+    #[doc(alias = "deleteSequence")]
+    pub fn delete_sequence<I>(&self, id: I) -> Result<(), Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        self.call(&DeleteSequence {
+            id: &id,
+            force: false,
+        })
+    }
+
+    /// Deletes a sequence and its instances: `POST /instance/:id/_kill` for each that runs, and then
+    /// `DELETE /sequence/:id` as soon as the hub allows it.
+    ///
+    /// That takes some milliseconds on hubs of 0.18, up to 17 seconds on 1.x, which keep an instance
+    /// for 15 seconds after its end, and as much longer as a process does not react to its kill (11
+    /// seconds on 0.18, 15 on 1.x). If the limits of the handle are reached before, a hub since 0.34.4
+    /// is asked to go on with it.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if there is no sequence of this id.
+    #[doc(alias = "deleteSequence")]
+    pub fn force_delete_sequence<I>(&self, id: I) -> Result<(), Error>
+    where
+        I: TryInto<SequenceId>,
+        RequestError: From<I::Error>,
+    {
+        let id = id.try_into().map_err(RequestError::from)?;
+        kill::delete_by_force(&self.client, &id)
     }
 }
 

@@ -1,39 +1,36 @@
 //! Several instances that share the work.
 
+mod bell;
 pub(crate) mod checkout;
 pub(crate) mod map;
-pub(crate) mod start;
+mod members;
+pub(crate) mod options;
+mod place;
+mod start;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use scramjet_client_core::{Ended, InstanceId, StartOptions};
+use scramjet_client_core::{Ended, InstanceId};
 
-use self::checkout::Bell;
-use self::start::PoolOptions;
-use crate::client::Life;
+use self::members::{Shared, Slot, alive};
+use self::place::for_all;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
-use crate::handles::sequence::SequenceClient;
-use crate::limits::cancel::CancelToken;
 use crate::patterns::child::Child;
 use crate::support::panics::{ignore_panic, in_drop};
-use crate::support::threads;
 
-/// So many instances are stopped or killed at the same time, each on a thread.
-const WORKERS: usize = 32;
-
-/// Instances that are handed out in turn, on one hub or on several. Made by [`PoolOptions::start`].
+/// Instances that are handed out in turn, on one hub or on several. Made by
+/// [`PoolOptions::start`](crate::PoolOptions::start).
 ///
 /// It may be used from any number of threads. A thread for each hub asks once a second which
 /// instances still live. Those that have ended are passed over, and replaced by another thread if
-/// [`PoolOptions::replace`] asks for it. A handle of the pool whose call fails because its instance
+/// [`PoolOptions::replace`](crate::PoolOptions::replace) asks for it. A handle of the pool whose call fails because its instance
 /// has ended tells the pool at once. If a hub does not answer, its instances stay in the pool: call
 /// [`evict`](Self::evict) if you know more.
 ///
@@ -61,84 +58,6 @@ const WORKERS: usize = 32;
 pub struct InstancePool {
     shared: Arc<Shared>,
     watching: Vec<JoinHandle<()>>,
-}
-
-/// What the watching threads have to do with as well.
-struct Shared {
-    slots: Vec<Slot>,
-    turn: AtomicUsize,
-    sequences: Vec<SequenceClient>,
-    options: PoolOptions,
-    start: Box<dyn Fn(usize) -> StartOptions + Send + Sync>,
-    /// Cancelled at the end.
-    over: CancelToken,
-    /// An instance may be free.
-    free: Bell,
-    /// An instance may have to be replaced.
-    lost: Bell,
-    /// The error of the last attempt to replace an instance, if it has failed.
-    failure: Mutex<Option<Arc<Error>>>,
-}
-
-/// A place in the pool, and the instance that has it now.
-struct Slot(RwLock<Arc<Member>>);
-
-struct Member {
-    instance: InstanceClient,
-    /// Its end is the end of handing it out.
-    life: Life,
-    /// There is nothing to kill any more. One that was passed over may still live.
-    gone: AtomicBool,
-    /// It is checked out.
-    busy: AtomicBool,
-}
-
-impl Member {
-    /// Takes an instance into the pool: its handles tell the pool if they learn of its end.
-    fn new(mut instance: InstanceClient) -> Self {
-        let life = Life::of(instance.id());
-        instance.host.client.life = Some(life.clone());
-        Self {
-            instance,
-            life,
-            gone: AtomicBool::new(false),
-            busy: AtomicBool::new(false),
-        }
-    }
-
-    fn is_out(&self) -> bool {
-        self.life.is_over()
-    }
-
-    /// Claims the right to end the instance; `false` if it was claimed before.
-    fn take(&self) -> bool {
-        self.life.end();
-        !self.gone.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Slot {
-    fn new(instance: InstanceClient) -> Self {
-        Self(RwLock::new(Arc::new(Member::new(instance))))
-    }
-
-    fn member(&self) -> Arc<Member> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Gives the place to another instance.
-    fn replace(&self, successor: Member) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(successor);
-    }
-}
-
-impl Shared {
-    /// All places, beginning with another one each time.
-    fn in_turn(&self) -> impl Iterator<Item = &Slot> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let slots = self.slots.len();
-        (0..slots).filter_map(move |step| self.slots.get(turn.wrapping_add(step) % slots))
-    }
 }
 
 impl InstancePool {
@@ -207,36 +126,10 @@ impl InstancePool {
     }
 }
 
-/// Does something with all instances, several at the same time. Returns the results in their order.
-fn for_all<T: Send>(
-    instances: Vec<InstanceClient>,
-    act: impl Fn(InstanceClient) -> T + Sync,
-) -> std::thread::Result<Vec<T>> {
-    let workers = instances.len().min(WORKERS);
-    let left = Mutex::new(instances.into_iter().enumerate());
-    let done = Mutex::new(BTreeMap::new());
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let finished = threads::share(workers, || {
-        while let Some((place, instance)) = next() {
-            // The others get their turns, too.
-            let result = catch_unwind(AssertUnwindSafe(|| act(instance)));
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.insert(place, result);
-        }
-    });
-    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    finished.and_then(|()| done.into_values().collect())
-}
-
-fn alive(slot: &Slot) -> Option<InstanceClient> {
-    let member = slot.member();
-    (!member.is_out()).then(|| member.instance.clone())
-}
-
 impl Drop for InstancePool {
     fn drop(&mut self) {
         self.end();
-        start::kill_all(self.take_all());
+        place::kill_all(self.take_all());
     }
 }
 
@@ -256,11 +149,16 @@ impl fmt::Debug for InstancePool {
 
 #[cfg(all(test, feature = "ureq"))]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use scramjet_client_core::StartOptions;
     use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 
     use super::*;
     use crate::handles::host::HostClient;
     use crate::patterns::pool::map::MapOptions;
+    use crate::patterns::pool::options::PoolOptions;
+    use crate::support::threads;
 
     /// Starts a pool of three, and ends it in some way when no thread can be created.
     fn end(generation: Generation, end: fn(InstancePool)) -> Result<(), Error> {

@@ -8,7 +8,6 @@ use scramjet_client_core::{
 };
 use serde::Serialize;
 
-use crate::body::byte_stream::ByteStream;
 use crate::body::items::{EventStream, Items};
 use crate::client::Client;
 use crate::error::Error;
@@ -79,7 +78,7 @@ impl InstanceClient {
             });
             events.map(Items::into_body)
         };
-        let mut stream = ByteStream::opening(&client, call, open)?;
+        let mut stream = client.open_on_thread(call, open)?;
         stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         Ok(stream.items(decoder))
     }

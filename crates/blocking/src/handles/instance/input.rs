@@ -7,7 +7,7 @@ use scramjet_client_core::{
 };
 
 use super::wait::ended;
-use crate::body::input::{Input, Sent};
+use crate::body::input::{Input, InputStream, Sent};
 use crate::body::watchdog::Watch;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
@@ -16,16 +16,6 @@ use crate::streams::writer::{StreamWriter, WriteOptions};
 
 /// How long the state of an instance is asked for after its input was taken.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
-
-/// A stream that goes into an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum InputStream {
-    /// The sequence's input.
-    Input,
-    /// The standard input of its process.
-    Stdin,
-}
 
 impl InstanceClient {
     /// `POST /instance/:id/{input,stdin}`: sends data to one of the instance's streams, see [`send_input`](Self::send_input) and

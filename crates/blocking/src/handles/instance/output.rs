@@ -154,5 +154,5 @@ pub(crate) fn open_until_ended(
         let opened = client.open(&ReadStream { id: &id, stream });
         opened.map(ByteStream::into_body)
     };
-    Ok(ByteStream::opening(&client, call, open)?.ending_with(watch))
+    Ok(client.open_on_thread(call, open)?.ending_with(watch))
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerExit};
 
-use super::input::InputStream;
 use super::input::send;
 use super::output::{HEAD_LIMIT, open_until_ended};
 use super::wait::{ended, explain_loss};
 use crate::body::byte_stream::ByteStream;
+use crate::body::input::InputStream;
 use crate::body::input::{Input, Sent};
 use crate::call::context::CallContext;
 use crate::client::Client;

@@ -1,5 +1,5 @@
 use scramjet_client_core::{
-    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, GetLoad,
+    ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, Endpoint, GetLoad,
     GetManagerConfig, HubId, HubInfo, HubVersion, InstanceInfo, ListAllSequences, ListHubs,
     ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
     ManagerTopic, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem,
@@ -22,7 +22,7 @@ pub struct ManagerClient {
     pub(crate) client: Client,
 }
 
-platform_client!(ManagerClient, build_manager, "Manager");
+platform_client!(ManagerClient);
 
 impl ManagerClient {
     pub(crate) fn client(&self) -> &Client {
@@ -232,5 +232,19 @@ impl ManagerClient {
     #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.client.open(&ReadAudit)
+    }
+}
+
+/// The Manager of a hub.
+impl HostClient {
+    /// The Manager that the hub is connected to, through the hub. Asks nothing; where there is none, its calls are not found.
+    ///
+    /// # Errors
+    /// None, with a base URL that was accepted.
+    #[doc(alias = "getManagerClient")]
+    pub fn manager(&self) -> Result<ManagerClient, Error> {
+        Ok(ManagerClient::with(
+            self.client.nested(Endpoint::manager_of_hub)?,
+        ))
     }
 }

@@ -26,7 +26,7 @@ pub struct MiddlewareClient {
     pub(crate) client: Client,
 }
 
-platform_client!(MiddlewareClient, build_middleware, "Middleware");
+platform_client!(MiddlewareClient);
 
 impl MiddlewareClient {
     /// The Manager of a space, through this Middleware. Asks nothing.

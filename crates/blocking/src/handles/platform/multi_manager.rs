@@ -16,7 +16,7 @@ pub struct MultiManagerClient {
     pub(crate) client: Client,
 }
 
-platform_client!(MultiManagerClient, build_multi_manager, "MultiManager");
+platform_client!(MultiManagerClient);
 
 impl MultiManagerClient {
     /// A Manager of this MultiManager, through it. Asks nothing.

@@ -14,12 +14,12 @@ use scramjet_client_core::{
 
 use crate::body::byte_stream::ByteStream;
 use crate::body::input::Input;
+use crate::body::input::InputStream;
 use crate::body::upload::Upload;
 use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
-use crate::handles::instance::input::InputStream;
 use crate::handles::instance::input::send;
 use crate::handles::instance::output::{HEAD_LIMIT, open_until_ended};
 use crate::handles::instance::transform::check_completed;

@@ -321,7 +321,7 @@ impl Collecting {
             });
             opened.map(ByteStream::into_body)
         };
-        let mut log = ByteStream::opening(&log.host.client, call, open)?;
+        let mut log = log.host.client.open_on_thread(call, open)?;
         let log = match log.await_head(Some(Instant::now() + HEAD_LIMIT)) {
             Err(error) if error.is_hubs_not_found() => None,
             opened => Some(opened.map(|()| log)?),

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{InstancePool, Member, Shared, Slot};
+use super::InstancePool;
+use super::members::{Member, Shared, Slot};
 use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::{Error, ErrorKind};
@@ -95,14 +96,6 @@ impl InstancePool {
 }
 
 impl Shared {
-    /// The limits of a call to the pool that begins now.
-    pub(super) fn limits(&self) -> CallOptions {
-        let first = self.sequences.first();
-        first.map_or_else(CallOptions::default, |sequence| {
-            sequence.host.client.options.fix_deadline()
-        })
-    }
-
     fn checkout(self: &Arc<Self>) -> Option<Checkout> {
         let slots = self.in_turn();
         let free = slots
@@ -154,36 +147,5 @@ pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout
         let look = Instant::now() + LOOK;
         pool.free
             .wait(before, limits.deadline.map_or(look, |at| at.min(look)));
-    }
-}
-
-/// Wakes those who wait for something to change.
-#[derive(Default)]
-pub(super) struct Bell {
-    count: Mutex<u64>,
-    rung: Condvar,
-}
-
-impl Bell {
-    pub(super) fn ring(&self) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = count.wrapping_add(1);
-        drop(count);
-        self.rung.notify_all();
-    }
-
-    /// Counts how often it was rung.
-    pub(super) fn count(&self) -> u64 {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until it was rung since it was counted, or until this time.
-    pub(super) fn wait(&self, before: u64, until: Instant) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = until.saturating_duration_since(Instant::now());
-        let waited = self
-            .rung
-            .wait_timeout_while(count, left, |count| *count == before);
-        drop(waited);
     }
 }

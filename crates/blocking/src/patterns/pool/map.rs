@@ -13,8 +13,9 @@ use scramjet_client_core::{JsonLines, ReplyError, RequestError, TextLines};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::checkout::Checkout;
-use super::{InstancePool, Shared, checkout};
+use super::InstancePool;
+use super::checkout::{self, Checkout};
+use super::members::Shared;
 use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::{Error, ErrorKind};

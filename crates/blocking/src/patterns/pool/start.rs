@@ -1,96 +1,24 @@
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
+use scramjet_client_core::{RequestError, StartOptions};
 
-use super::checkout::Bell;
-use super::{InstancePool, Shared, Slot, for_all, watch};
+use super::bell::Bell;
+use super::members::{Shared, Slot};
+use super::options::PoolOptions;
+use super::place::{kill_all, least, options_of};
+use super::{InstancePool, watch};
 use crate::call::context::CallContext;
-use crate::call::options::CallOptions;
-use crate::client::kill;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
-use crate::patterns::start::Readiness;
-use crate::support::panics::ignore_panic;
 use crate::support::threads;
 
-/// How long a hub has to tell its load: it takes half a second for it at most.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How an [`InstancePool`] is to be.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct PoolOptions {
-    count: usize,
-    at_once: usize,
-    readiness: Option<Readiness>,
-    replace: bool,
-    placement: Placement,
-}
-
-/// On which of several hubs an instance is started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Placement {
-    /// On each in turn.
-    #[default]
-    RoundRobin,
-    /// On the one that says the least load (`GET /load-check` before each start, of which one that does not answer within 5 seconds is
-    /// left out); of equals, on the one with the fewest instances of the pool. For hubs of one generation: what they call their load differs.
-    LeastLoaded,
-}
-
 impl PoolOptions {
-    /// A pool of so many instances.
-    pub fn new(count: usize) -> Self {
-        Self {
-            count,
-            at_once: 1,
-            readiness: None,
-            replace: false,
-            placement: Placement::RoundRobin,
-        }
-    }
-
-    /// Starts so many at the same time, each on a thread. One after another by default, and if threads
-    /// cannot be created.
-    pub fn concurrency(self, at_once: usize) -> Self {
-        Self {
-            at_once: at_once.max(1),
-            ..self
-        }
-    }
-
-    /// Waits for each until it is ready. Where it is not said, an instance counts as ready when the hub says that it has started.
-    pub fn readiness(self, readiness: Readiness) -> Self {
-        Self {
-            readiness: Some(readiness),
-            ..self
-        }
-    }
-
-    /// Starts another instance in the place of one that has ended.
-    pub fn replace(self, replace: bool) -> Self {
-        Self { replace, ..self }
-    }
-
-    /// Returns true if instances that have ended are replaced.
-    pub(super) fn replaces(&self) -> bool {
-        self.replace
-    }
-
-    /// On which of several hubs instances are started.
-    pub fn placement(self, placement: Placement) -> Self {
-        Self { placement, ..self }
-    }
-
     /// Starts the pool: with the options that the function makes for each place, from 0, on the hubs of these sequences (the same package,
     /// uploaded to each hub). The limits of the first sequence's handle hold for the whole of it.
     ///
@@ -206,35 +134,6 @@ impl PoolOptions {
             Failure::Panic(panic) => resume_unwind(panic),
         }
     }
-
-    /// The sequence of the hub on which this place is to be. `pick` has the choice of those that answer.
-    pub(super) fn choose<'a>(
-        &self,
-        sequences: &'a [SequenceClient],
-        index: usize,
-        pick: impl FnOnce(&[(f64, &'a SequenceClient)]) -> Option<&'a SequenceClient>,
-    ) -> Result<&'a SequenceClient, Error> {
-        let sequence = match self.placement {
-            Placement::RoundRobin => index
-                .checked_rem(sequences.len())
-                .and_then(|hub| sequences.get(hub)),
-            Placement::LeastLoaded => pick(&loads(sequences)?),
-        };
-        sequence.ok_or_else(|| {
-            RequestError::option("sequences", "there is none to start instances of").into()
-        })
-    }
-
-    pub(super) fn start_one(
-        &self,
-        sequence: &SequenceClient,
-        options: &StartOptions,
-    ) -> Result<InstanceClient, Error> {
-        match &self.readiness {
-            None => sequence.start_owned(options),
-            Some(readiness) => Ok(sequence.start_and_wait(options, readiness)?.instance),
-        }
-    }
 }
 
 /// A pool that is being started.
@@ -273,76 +172,5 @@ impl InstancePool {
         self.watching
             .push(thread.map_err(|error| about().failed(error))?);
         Ok(())
-    }
-}
-
-/// The limits of an instance of the pool: those of the handle that it was started by.
-pub(super) fn options_of(sequences: &[SequenceClient], instance: &InstanceClient) -> CallOptions {
-    let of_its_hub =
-        |sequence: &&SequenceClient| sequence.host().base_url() == instance.host().base_url();
-    sequences
-        .iter()
-        .find(of_its_hub)
-        .map_or_else(CallOptions::default, |sequence| {
-            sequence.host.client.options.clone()
-        })
-}
-
-/// What the hubs say of their load; an error where none does.
-fn loads(sequences: &[SequenceClient]) -> Result<Vec<(f64, &SequenceClient)>, Error> {
-    let mut failed = None;
-    let mut loads = Vec::new();
-    for sequence in sequences {
-        match sequence
-            .host
-            .client
-            .tightened(Some(PATIENCE))
-            .call(&GetLoadCheck)
-        {
-            Ok(load) => loads.push((current(&load), sequence)),
-            Err(error) => drop(failed.get_or_insert(error)),
-        }
-    }
-    match failed {
-        Some(error) if loads.is_empty() => Err(error),
-        _ => Ok(loads),
-    }
-}
-
-fn current(load: &LoadCheck) -> f64 {
-    let told = load.cpu_percent.or(load.load_average);
-    told.unwrap_or(load.avg_load)
-}
-
-/// Of equals the one that is found least among the hubs of the pool's other instances.
-pub(super) fn least<'a>(
-    loads: &[(f64, &'a SequenceClient)],
-    hubs: &[&str],
-) -> Option<&'a SequenceClient> {
-    let count = |sequence: &SequenceClient| {
-        hubs.iter()
-            .filter(|hub| **hub == sequence.host().base_url())
-            .count()
-    };
-    let least = loads.iter().min_by(|(one, first), (other, second)| {
-        one.total_cmp(other)
-            .then_with(|| count(first).cmp(&count(second)))
-    });
-    least.map(|(_, sequence)| *sequence)
-}
-
-/// Kills these instances. Nobody is told of a failure.
-pub(super) fn kill_all(instances: Vec<InstanceClient>) {
-    let kill = |instance: InstanceClient| kill::kill(&instance.host.client, instance.id());
-    // A panic of the caller's transport must not meet another one.
-    ignore_panic(for_all(instances, |instance| drop(kill(instance))));
-}
-
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RoundRobin => "in turn",
-            Self::LeastLoaded => "least loaded",
-        })
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InstanceId, ListInstances, RequestError};
 
-use super::{Member, Shared, Slot};
+use super::members::{Member, Shared, Slot, alive};
+use super::place;
 use crate::client::kill;
 use crate::error::Error;
 use crate::handles::host::HostClient;
@@ -101,15 +102,15 @@ fn successor(
     let others: Vec<_> = pool
         .slots
         .iter()
-        .filter_map(super::alive)
+        .filter_map(alive)
         .map(|other| other.host().base_url().to_owned())
         .collect();
     let others: Vec<_> = others.iter().map(String::as_str).collect();
-    let sequence = pool.options.choose(sequences, index, |loads| {
-        super::start::least(loads, &others)
-    })?;
+    let sequence = pool
+        .options
+        .choose(sequences, index, |loads| place::least(loads, &others))?;
     let mut instance = pool.options.start_one(sequence, &options)?;
-    instance.host.client.options = super::start::options_of(&pool.sequences, &instance);
+    instance.host.client.options = place::options_of(&pool.sequences, &instance);
     Ok(Member::new(instance))
 }
 
