@@ -4,9 +4,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
 use super::kill::Killer;
-use super::outage::{Outage, OutageTolerance};
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
@@ -14,16 +17,16 @@ use crate::{
 };
 
 /// How long the hub has to answer one request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the hub has to take over what is left when the caller gives up.
-const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The time that a deletion that is handed over has to reach the hub, if that is near.
-const DELIVERY_TIME: Duration = Duration::from_millis(50);
+const MIN_DELIVERY_TIME: Duration = Duration::from_millis(50);
 
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_DELAY: Duration = Duration::from_millis(20);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
     /// Kills the instances of a sequence, and deletes it as soon as the hub allows that: at once on
@@ -60,32 +63,32 @@ impl DeleteByForce {
         let limit = Duration::from_secs(if forces { 50 } else { 20 });
         let deletion = Deletion {
             id,
-            forces,
-            state: State::At(Duration::ZERO),
-            pause: FIRST_PAUSE,
+            supports_force: forces,
+            state: State::ScheduledAt(Duration::ZERO),
+            delay: FIRST_DELAY,
             killed: BTreeSet::new(),
-            hands_over: false,
-            handing: false,
-            asked: Duration::ZERO,
-            delivery: DELIVERY_TIME,
-            sent: false,
-            limit,
+            hand_over: false,
+            forcing: false,
+            sent_at: Duration::ZERO,
+            delivery_time: MIN_DELIVERY_TIME,
+            may_be_deleted: false,
+            deadline: limit,
             conflict: None,
-            outage: Outage::new(OutageTolerance {
-                outage: Some(limit),
+            outage: OutageTracker::new(OutageTolerance {
+                max_outage: Some(limit),
                 ..OutageTolerance::new()
             }),
-            given_up: false,
+            cancelled: false,
             outcome: None,
         };
-        Ok(Self(Whole::new(endpoint, deletion)))
+        Ok(Self(RootFlow::new(endpoint, deletion)))
     }
 
     /// Leaves the deletion to the hub once the instances are killed, if it has to wait for their end
     /// and can: hubs since 0.34.4 go on with a deletion by force if its connection is closed.
     #[must_use]
     pub fn hand_over(mut self) -> Self {
-        self.0.part.hands_over = self.0.part.forces;
+        self.0.sub_flow.hand_over = self.0.sub_flow.supports_force;
         self
     }
 }
@@ -94,51 +97,51 @@ impl DeleteByForce {
 struct Deletion {
     id: SequenceId,
     /// The hub can delete by force.
-    forces: bool,
+    supports_force: bool,
     state: State,
-    pause: Duration,
+    delay: Duration,
     killed: BTreeSet<InstanceId>,
     /// The deletion is left to the hub if it takes longer.
-    hands_over: bool,
+    hand_over: bool,
     /// The next deletion, or the one under way, is left to the hub.
-    handing: bool,
+    forcing: bool,
     /// The time of the last deletion that was sent.
-    asked: Duration,
+    sent_at: Duration,
     /// The time that a deletion that is left to the hub may be on its way.
-    delivery: Duration,
+    delivery_time: Duration,
     /// A deletion may have been carried out.
-    sent: bool,
-    limit: Duration,
+    may_be_deleted: bool,
+    deadline: Duration,
     /// The last refusal because of instances.
     conflict: Option<FlowError>,
-    outage: Outage,
-    given_up: bool,
+    outage: OutageTracker,
+    cancelled: bool,
     outcome: Outcome<Deleted>,
 }
 
 #[derive(Debug)]
 enum State {
     /// The next round begins then.
-    At(Duration),
-    Listing(Call<Json<Vec<InstanceId>>>),
+    ScheduledAt(Duration),
+    Listing(OpenExchange<Json<Vec<InstanceId>>>),
     Killing(Vec<Killer>),
-    Deleting(Call<Discard>),
+    Deleting(OpenExchange<Discard>),
 }
 
 impl Deletion {
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         match self.state {
-            State::At(time) if time <= now => {}
+            State::ScheduledAt(time) if time <= now => {}
             _ => return Ok(()),
         }
         let id = &self.id;
-        self.state = if self.handing {
-            self.asked = now;
+        self.state = if self.forcing {
+            self.sent_at = now;
             let delete = DeleteSequence { id, force: true };
-            State::Deleting(outbox.send(&delete, Some(self.delivery))?)
+            State::Deleting(outbox.send(&delete, Some(self.delivery_time))?)
         } else {
             let list = ListSequenceInstances { id };
-            State::Listing(outbox.send(&list, Some(ANSWER_LIMIT))?)
+            State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?)
         };
         Ok(())
     }
@@ -148,84 +151,90 @@ impl Deletion {
             id: &self.id,
             force: false,
         };
-        self.asked = now;
-        self.state = State::Deleting(outbox.send(&delete, Some(ANSWER_LIMIT))?);
+        self.sent_at = now;
+        self.state = State::Deleting(outbox.send(&delete, Some(RESPONSE_TIMEOUT))?);
         Ok(())
     }
 
-    fn deleted(&mut self, now: Duration, id: ExchangeId, result: Result<(), CallError>) {
-        let handed_over = core::mem::take(&mut self.handing);
+    fn on_delete_result(
+        &mut self,
+        now: Duration,
+        id: ExchangeId,
+        result: Result<(), ExchangeError>,
+    ) {
+        let handed_over = core::mem::take(&mut self.forcing);
         // If the connection was lost before, the hub may not have got it: nobody would delete the
         // sequence.
-        let delivered = handed_over && now.saturating_sub(self.asked) >= self.delivery;
+        let delivered = handed_over && now.saturating_sub(self.sent_at) >= self.delivery_time;
         match result {
             Ok(()) => self.outcome = Some(Ok(Deleted::Gone)),
-            Err(error) if delivered && error.may_be_carried_out() => {
+            Err(error) if delivered && error.may_have_been_processed() => {
                 self.outcome = Some(Ok(Deleted::HandedOver));
             }
             Err(error) if error.has_status(409) => {
-                self.conflict = Some(error.of(id));
-                self.handing = self.hands_over && !handed_over;
-                if self.handing {
+                self.conflict = Some(error.into_flow_error(id));
+                self.forcing = self.hand_over && !handed_over;
+                if self.forcing {
                     // A connection that has to be made first takes several times as long.
-                    let answered_in = now.saturating_sub(self.asked);
-                    self.delivery = (answered_in * 5).clamp(DELIVERY_TIME, ANSWER_LIMIT);
-                    self.state = State::At(now);
+                    let answered_in = now.saturating_sub(self.sent_at);
+                    self.delivery_time =
+                        (answered_in * 5).clamp(MIN_DELIVERY_TIME, RESPONSE_TIMEOUT);
+                    self.state = State::ScheduledAt(now);
                 } else {
-                    self.state = State::At(now + self.pause);
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    self.state = State::ScheduledAt(now + self.delay);
+                    self.delay = (self.delay * 2).min(MAX_DELAY);
                 }
             }
             Err(error) => {
-                self.sent |= error.may_be_carried_out();
-                self.failed(now, id, error);
+                self.may_be_deleted |= error.may_have_been_processed();
+                self.on_error(now, id, error);
             }
         }
     }
 
-    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        if error.is_hubs_not_found() {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        if error.is_not_found_from_hub() {
             // An earlier attempt may have worked without an answer.
-            let gone = if self.sent {
+            let gone = if self.may_be_deleted {
                 Ok(Deleted::Gone)
             } else {
-                Err(error.of(id))
+                Err(error.into_flow_error(id))
             };
             return self.outcome = Some(gone);
         }
-        let passes = error.may_succeed_later() || error.has_status(404);
+        let passes = error.is_transient() || error.has_status(404);
         match if passes {
-            self.outage.goes_on(now)
+            self.outage.request_failed(now)
         } else {
             None
         } {
-            Some(delay) => self.state = State::At(now + delay),
-            None => self.outcome = Some(Err(error.of(id))),
+            Some(delay) => self.state = State::ScheduledAt(now + delay),
+            None => self.outcome = Some(Err(error.into_flow_error(id))),
         }
     }
 
-    fn listed(&mut self, now: Duration, ids: Vec<InstanceId>) {
-        self.outage.is_over();
+    fn on_instances(&mut self, now: Duration, ids: Vec<InstanceId>) {
+        self.outage.request_answered();
         let killers = ids.into_iter().filter(|id| !self.killed.contains(id));
         self.state = State::Killing(killers.map(|id| Killer::new(id, now)).collect());
     }
 }
 
-impl Part for Deletion {
-    type Value = Deleted;
+impl SubFlow for Deletion {
+    type Output = Deleted;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Deleted> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.limit <= now {
-            let timed_out = FlowError::TimedOut(self.limit);
-            let error = if self.given_up {
-                FlowError::GivenUp
+        if self.deadline <= now {
+            let timed_out = FlowError::TimedOut(self.deadline);
+            let error = if self.cancelled {
+                FlowError::Cancelled
             } else {
                 timed_out
             };
-            let conflict = self.conflict.take().filter(|_| !self.given_up);
+            let conflict = self.conflict.take().filter(|_| !self.cancelled);
             return Some(Err(conflict.unwrap_or(error)));
         }
         if let Err(error) = self.send(outbox, now) {
@@ -252,19 +261,19 @@ impl Part for Deletion {
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
-            State::At(_) => {}
+            State::ScheduledAt(_) => {}
             State::Deleting(call) => {
                 let id = call.id;
                 if let Some(result) = call.value(input) {
-                    self.deleted(now, id, result);
+                    self.on_delete_result(now, id, result);
                 }
             }
             State::Listing(call) => {
                 let id = call.id;
                 match call.value(input) {
                     None => {}
-                    Some(Ok(ids)) => self.listed(now, ids),
-                    Some(Err(error)) => self.failed(now, id, error),
+                    Some(Ok(ids)) => self.on_instances(now, ids),
+                    Some(Err(error)) => self.on_error(now, id, error),
                 }
             }
             State::Killing(killers) => {
@@ -275,28 +284,28 @@ impl Part for Deletion {
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let next = match &self.state {
-            State::At(time) => Some(*time),
+            State::ScheduledAt(time) => Some(*time),
             State::Deleting(_) | State::Listing(_) => None,
-            State::Killing(killers) => killers.iter().filter_map(Part::wakes).min(),
+            State::Killing(killers) => killers.iter().filter_map(SubFlow::next_wake).min(),
         };
-        next.into_iter().chain([self.limit]).min()
+        next.into_iter().chain([self.deadline]).min()
     }
 
-    fn give_up(&mut self, outbox: &mut Outbox, now: Duration) {
-        if core::mem::replace(&mut self.given_up, true) || self.outcome.is_some() {
+    fn cancel(&mut self, outbox: &mut Outbox, now: Duration) {
+        if core::mem::replace(&mut self.cancelled, true) || self.outcome.is_some() {
             return;
         }
-        self.limit = self.limit.min(now + HANDOVER_LIMIT);
+        self.deadline = self.deadline.min(now + CANCEL_TIMEOUT);
         // One that is under way may be carried out before the next.
-        self.sent |= matches!(self.state, State::Deleting(_));
-        if self.forces {
+        self.may_be_deleted |= matches!(self.state, State::Deleting(_));
+        if self.supports_force {
             let delete = DeleteSequence {
                 id: &self.id,
                 force: true,
             };
-            match outbox.send(&delete, Some(HANDOVER_LIMIT)) {
+            match outbox.send(&delete, Some(CANCEL_TIMEOUT)) {
                 Ok(call) => self.state = State::Deleting(call),
                 Err(error) => self.outcome = Some(Err(error.into())),
             }

@@ -4,9 +4,12 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Came, Outbox, Part, Whole, flow};
-use super::outage::{Outage, OutageTolerance};
-use super::status::{Finding, StatusCheck};
+use super::exchange::{ExchangeEvent, OpenExchange};
+use super::exchange_error::ExchangeError;
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Ended, Endpoint, Event, EventBody, EventLines, EventName, InstanceId, LastEvent, Operation,
@@ -14,17 +17,17 @@ use crate::{
 };
 
 /// When the instance is asked for its state for the first time: most events come sooner.
-const FIRST_TICK: Duration = Duration::from_millis(100);
+const POLL_DELAY: Duration = Duration::from_millis(100);
 
 /// How long the second of two ways may take after the first, on which the same thing travels.
-const ECHO: Duration = Duration::from_millis(500);
+const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// How long the last events of an instance are asked for if the network fails.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+const MAX_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// How long to wait for the head of a stream before the last event is asked for beside it. A proxy
 /// may keep the head back until the first event.
-const HEAD_LIMIT: Duration = Duration::from_secs(1);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The events that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +60,7 @@ impl WaitForEvent {
         patience: OutageTolerance,
     ) -> Result<Self, RequestError> {
         let wait = EventWait::new(&endpoint, id, names, since, patience, Duration::ZERO)?;
-        Ok(Self(Whole::new(endpoint, wait)))
+        Ok(Self(RootFlow::new(endpoint, wait)))
     }
 }
 
@@ -68,50 +71,50 @@ pub(super) struct EventWait {
     keeps_data: bool,
     listeners: Vec<Listener>,
     status: StatusCheck,
-    outage: Outage,
+    outage: OutageTracker,
     /// An event without its data, which may come with it until this time.
-    bare: Option<(Event, Duration)>,
-    ended: Option<LastWords>,
+    bare_event: Option<(Event, Duration)>,
+    ended: Option<GracePeriod>,
     /// A refusal that may be due to the end of the instance.
-    refused: Option<(ExchangeId, CallError)>,
+    not_found: Option<(ExchangeId, ExchangeError)>,
     outcome: Outcome<Event>,
 }
 
 /// The instance has ended; what it emitted before may still come.
 #[derive(Debug)]
-struct LastWords {
+struct GracePeriod {
     ended: Ended,
     until: Duration,
     /// The end of that, however often it has to be asked for again.
-    latest: Duration,
+    deadline: Duration,
 }
 
 /// The ways to one event.
 #[derive(Debug)]
 struct Listener {
     name: EventName,
-    ask: Way<EventBody>,
-    stream: Way<EventLines>,
+    last_event: Request<EventBody>,
+    stream: Request<EventLines>,
 }
 
 /// A request that waits for an event.
 #[derive(Debug)]
-enum Way<D> {
+enum Request<D> {
     /// It is not needed.
     Unused,
     /// It is to be sent at this time.
-    At(Duration),
-    Open(Call<D>),
+    ScheduledAt(Duration),
+    Open(OpenExchange<D>),
 }
 
-impl<D> Way<D> {
-    fn due(&self, now: Duration) -> bool {
-        matches!(self, Self::At(time) if *time <= now)
+impl<D> Request<D> {
+    fn is_due(&self, now: Duration) -> bool {
+        matches!(self, Self::ScheduledAt(time) if *time <= now)
     }
 
-    fn time(&self) -> Option<Duration> {
+    fn scheduled_at(&self) -> Option<Duration> {
         match self {
-            Self::At(time) => Some(*time),
+            Self::ScheduledAt(time) => Some(*time),
             Self::Unused | Self::Open(_) => None,
         }
     }
@@ -119,8 +122,8 @@ impl<D> Way<D> {
     /// Closes its connection and opens another one at this time.
     fn reopen(&mut self, outbox: &mut Outbox, at: Duration) {
         if let Self::Open(call) = self {
-            outbox.close(call);
-            *self = Self::At(at);
+            outbox.abort(call);
+            *self = Self::ScheduledAt(at);
         }
     }
 }
@@ -147,26 +150,26 @@ impl EventWait {
         let asks = since == Since::Start;
         let listener = |name| Listener {
             name,
-            ask: match (asks, keeps_data) {
-                (false, _) => Way::Unused,
-                (true, true) => Way::At(now),
-                (true, false) => Way::At(now + HEAD_LIMIT),
+            last_event: match (asks, keeps_data) {
+                (false, _) => Request::Unused,
+                (true, true) => Request::ScheduledAt(now),
+                (true, false) => Request::ScheduledAt(now + HEAD_TIMEOUT),
             },
             stream: if asks && keeps_data {
-                Way::Unused
+                Request::Unused
             } else {
-                Way::At(now)
+                Request::ScheduledAt(now)
             },
         };
         Ok(Self {
             since,
             keeps_data,
             listeners: names.into_iter().map(listener).collect(),
-            status: StatusCheck::at(now + FIRST_TICK, id, FIRST_TICK),
-            outage: Outage::new(patience),
-            bare: None,
+            status: StatusCheck::new(now + POLL_DELAY, id, POLL_DELAY),
+            outage: OutageTracker::new(patience),
+            bare_event: None,
             ended: None,
-            refused: None,
+            not_found: None,
             outcome: None,
         })
     }
@@ -176,11 +179,11 @@ impl EventWait {
         let id = self.status.id().clone();
         for listener in &mut self.listeners {
             let (id, name) = (&id, &listener.name);
-            if listener.stream.due(now) {
-                listener.stream = Way::Open(outbox.send(&ReadEvents { id, name }, None)?);
+            if listener.stream.is_due(now) {
+                listener.stream = Request::Open(outbox.send(&ReadEvents { id, name }, None)?);
             }
-            if listener.ask.due(now) {
-                listener.ask = Way::Open(outbox.send(&LastEvent { id, name }, None)?);
+            if listener.last_event.is_due(now) {
+                listener.last_event = Request::Open(outbox.send(&LastEvent { id, name }, None)?);
             }
         }
         match self.ended {
@@ -190,31 +193,31 @@ impl EventWait {
     }
 
     /// Closes all connections.
-    pub(super) fn close(&mut self, outbox: &mut Outbox) {
+    pub(super) fn abort(&mut self, outbox: &mut Outbox) {
         self.reopen_all(outbox, Duration::MAX);
         self.status.abort(outbox);
     }
 
     /// An event has come. Its data is `damaged` if the same event may come with better data.
-    fn heard(&mut self, now: Duration, event: Event, streamed: bool, damaged: bool) {
+    fn on_event(&mut self, now: Duration, event: Event, streamed: bool, damaged: bool) {
         let has_stream = self.since == Since::Now || !self.keeps_data;
-        match &self.bare {
+        match &self.bare_event {
             // The same event on both ways; or another one, which comes too late.
             Some((bare, _)) if !streamed || bare.name != event.name => {}
             _ if self.keeps_data => self.outcome = Some(Ok(event)),
             _ if streamed => self.outcome = Some(Ok(without_empty_data(event))),
-            _ if damaged && has_stream => self.bare = Some((event, now + ECHO)),
+            _ if damaged && has_stream => self.bare_event = Some((event, now + GRACE_PERIOD)),
             _ => self.outcome = Some(Ok(event)),
         }
     }
 
     /// A way to an event has come to nothing.
-    fn lost(
+    fn on_error(
         &mut self,
         outbox: &mut Outbox,
         now: Duration,
         id: ExchangeId,
-        error: CallError,
+        error: ExchangeError,
     ) -> Option<Duration> {
         if let Some(last) = &mut self.ended {
             let is_missing = error.has_status(404);
@@ -223,60 +226,60 @@ impl EventWait {
                 // The hub does not know the instance any more.
                 return None;
             }
-            if !is_missing && !error.may_succeed_later() {
+            if !is_missing && !error.is_transient() {
                 return None;
             }
-            let again = now + FIRST_TICK;
-            last.until = last.until.max(again + ECHO).min(last.latest);
+            let again = now + POLL_DELAY;
+            last.until = last.until.max(again + GRACE_PERIOD).min(last.deadline);
             return Some(again);
         }
         if error.api().is_some_and(|refusal| refusal.is_not_found()) {
             // The state of the instance tells what it means, and not the one of a while ago.
-            self.refused = Some((id, error));
+            self.not_found = Some((id, error));
             self.status.abort(outbox);
-            self.status.ask_now(now);
+            self.status.schedule(now);
             return Some(Duration::MAX);
         }
-        let delay = if error.may_succeed_later() {
-            self.outage.goes_on(now)
+        let delay = if error.is_transient() {
+            self.outage.request_failed(now)
         } else {
             None
         };
         if delay.is_none() {
-            self.outcome = Some(Err(error.of(id)));
+            self.outcome = Some(Err(error.into_flow_error(id)));
         }
         delay.map(|delay| now + delay)
     }
 
-    fn found(&mut self, outbox: &mut Outbox, now: Duration, finding: Finding) {
+    fn on_status(&mut self, outbox: &mut Outbox, now: Duration, finding: StatusResult) {
         match finding {
-            Finding::Ended(ended) => self.ask_for_last_words(outbox, now, ended),
-            Finding::Alive(_) => {
-                self.outage.is_over();
-                match self.refused.take() {
+            StatusResult::Ended(ended) => self.start_grace_period(outbox, now, ended),
+            StatusResult::Alive(_) => {
+                self.outage.request_answered();
+                match self.not_found.take() {
                     Some((id, error)) if error.api().is_some_and(|api| api.is_from_hub()) => {
-                        self.outcome = Some(Err(error.of(id)));
+                        self.outcome = Some(Err(error.into_flow_error(id)));
                     }
                     // A gateway's: the way is tried again.
-                    Some(_) => self.reopen_refused(now),
+                    Some(_) => self.reopen_not_found(now),
                     None => {}
                 }
             }
             // The event would not be readable either.
-            Finding::Unknown(id, error) if error.is_encoded() => {
-                self.outcome = Some(Err(error.of(id)));
+            StatusResult::Unknown(id, error) if error.is_encoded() => {
+                self.outcome = Some(Err(error.into_flow_error(id)));
             }
             // Its connections may be dead without a word. What else is wrong shows in the others.
-            Finding::Unknown(id, error) => {
+            StatusResult::Unknown(id, error) => {
                 // Before the hub has answered, the other connections tell if it is there.
-                if error.may_succeed_later() && self.outage.is_established() {
-                    match self.outage.goes_on(now) {
+                if error.is_transient() && self.outage.hub_has_answered() {
+                    match self.outage.request_failed(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
-                        None => self.outcome = Some(Err(error.of(id))),
+                        None => self.outcome = Some(Err(error.into_flow_error(id))),
                     }
                 }
-                if self.refused.take().is_some() {
-                    self.reopen_refused(now);
+                if self.not_found.take().is_some() {
+                    self.reopen_not_found(now);
                 }
             }
         }
@@ -284,46 +287,52 @@ impl EventWait {
 
     /// A hub that still lists the instance tells its last events, too. They are asked for again,
     /// because the connections may be dead on which they are awaited.
-    fn ask_for_last_words(&mut self, outbox: &mut Outbox, now: Duration, ended: Ended) {
+    fn start_grace_period(&mut self, outbox: &mut Outbox, now: Duration, ended: Ended) {
         if ended.info.is_some() && self.since == Since::Start {
             for listener in &mut self.listeners {
-                listener.ask.reopen(outbox, now);
-                listener.ask = Way::At(now);
+                listener.last_event.reopen(outbox, now);
+                listener.last_event = Request::ScheduledAt(now);
             }
         }
-        self.refused = None;
-        self.ended = Some(LastWords {
+        self.not_found = None;
+        self.ended = Some(GracePeriod {
             ended,
-            until: now + ECHO,
-            latest: now + LAST_WORDS,
+            until: now + GRACE_PERIOD,
+            deadline: now + MAX_GRACE_PERIOD,
         });
     }
 
-    fn reopen_refused(&mut self, now: Duration) {
-        let at = now + FIRST_TICK;
+    fn reopen_not_found(&mut self, now: Duration) {
+        let at = now + POLL_DELAY;
         for listener in &mut self.listeners {
-            if listener.ask.time() == Some(Duration::MAX) {
-                listener.ask = Way::At(at);
+            if listener.last_event.scheduled_at() == Some(Duration::MAX) {
+                listener.last_event = Request::ScheduledAt(at);
             }
-            if listener.stream.time() == Some(Duration::MAX) {
-                listener.stream = Way::At(at);
+            if listener.stream.scheduled_at() == Some(Duration::MAX) {
+                listener.stream = Request::ScheduledAt(at);
             }
         }
     }
 
     fn reopen_all(&mut self, outbox: &mut Outbox, at: Duration) {
         for listener in &mut self.listeners {
-            listener.ask.reopen(outbox, at);
+            listener.last_event.reopen(outbox, at);
             listener.stream.reopen(outbox, at);
         }
     }
 
     /// The response to a question about the last event.
-    fn answered(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
+    fn handle_last_event(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        index: usize,
+        input: &Input<'_>,
+    ) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
-        let Way::Open(call) = &mut listener.ask else {
+        let Request::Open(call) = &mut listener.last_event else {
             return;
         };
         let (id, name) = (call.id, listener.name.to_string());
@@ -340,45 +349,54 @@ impl EventWait {
         };
         let next = match event {
             Ok((damaged, event)) => {
-                self.outage.is_over();
-                self.heard(now, event, false, damaged);
+                self.outage.request_answered();
+                self.on_event(now, event, false, damaged);
                 None
             }
-            Err(error) => self.lost(outbox, now, id, error),
+            Err(error) => self.on_error(outbox, now, id, error),
         };
         if let Some(listener) = self.listeners.get_mut(index) {
-            listener.ask = next.map_or(Way::Unused, Way::At);
+            listener.last_event = next.map_or(Request::Unused, Request::ScheduledAt);
         }
     }
 
     /// Something of a stream of events.
-    fn streamed(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
+    fn handle_stream(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        index: usize,
+        input: &Input<'_>,
+    ) {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
-        let Way::Open(call) = &mut listener.stream else {
+        let Request::Open(call) = &mut listener.stream else {
             return;
         };
         let id = call.id;
         for came in call.handle(input) {
             match came {
-                Came::Accepted => {
-                    self.outage.is_over();
+                ExchangeEvent::Success => {
+                    self.outage.request_answered();
                     let listener = self.listeners.get_mut(index);
                     if let Some(Listener {
-                        ask: Way::At(at), ..
+                        last_event: Request::ScheduledAt(at),
+                        ..
                     }) = listener
                     {
                         *at = (*at).min(now);
                     }
                 }
-                Came::Item(event) => self.heard(now, event, true, false),
-                Came::Broken(error) => self.outcome = Some(Err(FlowError::Reply(id, error))),
-                // It has no end: the connection was closed in good order, by a proxy for example.
-                Came::End => {
-                    self.reopen_stream(outbox, now, index, id, CallError::cut_off());
+                ExchangeEvent::Item(event) => self.on_event(now, event, true, false),
+                ExchangeEvent::BadItem(error) => {
+                    self.outcome = Some(Err(FlowError::Reply(id, error)))
                 }
-                Came::Error(error) => self.reopen_stream(outbox, now, index, id, error),
+                // It has no end: the connection was closed in good order, by a proxy for example.
+                ExchangeEvent::End => {
+                    self.reopen_stream(outbox, now, index, id, ExchangeError::connection_lost());
+                }
+                ExchangeEvent::Error(error) => self.reopen_stream(outbox, now, index, id, error),
             }
         }
     }
@@ -389,28 +407,30 @@ impl EventWait {
         now: Duration,
         index: usize,
         id: ExchangeId,
-        error: CallError,
+        error: ExchangeError,
     ) {
-        let next = self.lost(outbox, now, id, error);
+        let next = self.on_error(outbox, now, id, error);
         if let Some(listener) = self.listeners.get_mut(index) {
-            listener.stream = next.map_or(Way::Unused, Way::At);
+            listener.stream = next.map_or(Request::Unused, Request::ScheduledAt);
             // What fires before the stream is open again is told as the last event.
-            if let (Some(at), Way::Unused, Since::Start) = (next, &listener.ask, self.since) {
-                listener.ask = Way::At(at);
+            if let (Some(at), Request::Unused, Since::Start) =
+                (next, &listener.last_event, self.since)
+            {
+                listener.last_event = Request::ScheduledAt(at);
             }
         }
     }
 }
 
-impl Part for EventWait {
-    type Value = Event;
+impl SubFlow for EventWait {
+    type Output = Event;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Event> {
         let is_over = |until: Option<Duration>| until.is_some_and(|until| until <= now);
-        let bare_is_over = is_over(self.bare.as_ref().map(|(_, until)| *until));
+        let bare_is_over = is_over(self.bare_event.as_ref().map(|(_, until)| *until));
         let ended_is_over = is_over(self.ended.as_ref().map(|last| last.until));
         if ended_is_over || bare_is_over {
-            if let Some((event, _)) = self.bare.take() {
+            if let Some((event, _)) = self.bare_event.take() {
                 return Some(Ok(event));
             }
             let last = self.ended.take();
@@ -430,27 +450,32 @@ impl Part for EventWait {
             return;
         }
         if let Some(finding) = self.status.handle(outbox, now, input) {
-            return self.found(outbox, now, finding);
+            return self.on_status(outbox, now, finding);
         }
         for index in 0..self.listeners.len() {
-            self.answered(outbox, now, index, input);
-            self.streamed(outbox, now, index, input);
+            self.handle_last_event(outbox, now, index, input);
+            self.handle_stream(outbox, now, index, input);
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let ways = self.listeners.iter();
-        let ways = ways.flat_map(|listener| [listener.ask.time(), listener.stream.time()]);
-        let bare = self.bare.as_ref().map(|(_, until)| *until);
+        let ways = ways.flat_map(|listener| {
+            [
+                listener.last_event.scheduled_at(),
+                listener.stream.scheduled_at(),
+            ]
+        });
+        let bare = self.bare_event.as_ref().map(|(_, until)| *until);
         let last = self.ended.as_ref().map(|last| last.until);
-        let status = self.status.wakes().filter(|_| self.ended.is_none());
+        let status = self.status.next_wake().filter(|_| self.ended.is_none());
         let times = ways.chain([status, bare, last]).flatten();
         times.filter(|time| *time != Duration::MAX).min()
     }
 
-    fn give_up(&mut self, outbox: &mut Outbox, _: Duration) {
-        self.close(outbox);
-        self.outcome.get_or_insert(Err(FlowError::GivenUp));
+    fn cancel(&mut self, outbox: &mut Outbox, _: Duration) {
+        self.abort(outbox);
+        self.outcome.get_or_insert(Err(FlowError::Cancelled));
     }
 }
 

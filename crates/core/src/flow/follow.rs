@@ -8,9 +8,12 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Came, Outbox, Part, Whole};
-use super::outage::{Outage, OutageTolerance};
-use super::status::{Finding, StatusCheck};
+use super::exchange::{ExchangeEvent, OpenExchange};
+use super::exchange_error::ExchangeError;
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow};
 use super::{Command, ExchangeId, Flow, FlowError, Input, Outcome};
 use crate::{
     Chunks, ContentType, Decode, Endpoint, EventLines, EventName, GetVersion, HubVersion,
@@ -20,26 +23,26 @@ use crate::{
 
 /// After so long a silence, an instance is asked for its state: most of its streams stay open when
 /// it has ended.
-const INSTANCE_SILENCE: Duration = Duration::from_secs(2);
+const INSTANCE_IDLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// After so long a silence, the hub is asked for its version: its streams never end, and a
 /// connection may be dead without a word.
-const HUB_SILENCE: Duration = Duration::from_secs(15);
+const HUB_IDLE_LIMIT: Duration = Duration::from_secs(15);
 
 /// How long the hub has to answer that.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait for the head of a stream. A proxy may keep it back until something is written.
-const HEAD_LIMIT: Duration = Duration::from_secs(1);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many times a stream that does not answer is opened again after the end of its instance.
-const DOUBTS: u32 = 5;
+const MAX_REOPENS: u32 = 5;
 
 /// How long a stream may go on after its instance has ended.
-const ECHO: Duration = Duration::from_millis(500);
+const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// The streams of an instance may end a moment before the hub shows its end.
-const END_LIMIT: Duration = Duration::from_secs(3);
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A stream that can be followed.
 #[derive(Clone, Debug)]
@@ -97,80 +100,80 @@ pub enum Followed<T> {
 /// What is given again after a gap, because the log of a hub begins with its history, is left out.
 /// The log of an instance of 1.x is given once: after a gap it goes on with the lines of the
 /// instance in the hub's log.
-pub struct Follow<D: Decode>(Whole<Following<D>>);
+pub struct Follow<D: Decode>(RootFlow<StreamFollower<D>>);
 
 /// The following of one stream, as a part of a flow.
-pub(super) struct Following<D: Decode> {
+pub(super) struct StreamFollower<D: Decode> {
     subject: Subject,
     open: Box<Open<D>>,
-    seen: Option<Box<dyn Seen<D::Item> + Send + Sync>>,
+    deduplicator: Option<Box<dyn Deduplicator<D::Item> + Send + Sync>>,
     state: State<D>,
     /// The stream was opened again, and its head has not come yet.
-    gap: Option<Lost>,
+    gap: Option<LostConnection>,
     ready: VecDeque<Result<Followed<D::Item>, FlowError>>,
-    check: Check,
+    check: LivenessCheck,
     /// How many times the stream of an ended instance was opened again, because it had not
     /// answered.
-    doubts: u32,
-    outage: Outage,
-    began: bool,
+    reopens: u32,
+    outage: OutageTracker,
+    was_opened: bool,
     reopened: bool,
     /// A `404` is the end of the instance, because it was known before.
-    known: bool,
+    instance_is_known: bool,
     /// Something was told since the flow waited last, if this is the whole flow.
-    told: bool,
-    given_up: bool,
+    returned_result: bool,
+    cancelled: bool,
 }
 
 /// Opens the stream; again after it was lost, if the second argument is true.
-type Open<D> = dyn Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync;
+type Open<D> = dyn Fn(&mut Outbox, bool) -> Result<OpenExchange<D>, RequestError> + Send + Sync;
 
 enum State<D> {
     /// To be opened at this time.
-    At(Duration, Option<Lost>),
+    ScheduledAt(Duration, Option<LostConnection>),
     /// Its head is awaited.
-    Opening(Call<D>, Option<Lost>, Duration),
+    Opening(OpenExchange<D>, Option<LostConnection>, Duration),
     /// Open, when something came last, and whether its head has come.
-    Open(Call<D>, Duration, bool),
+    Open(OpenExchange<D>, Duration, bool),
     /// The stream has ended: has the instance?
     Ending(ExchangeId, Duration),
     /// The instance has ended; what it wrote before may come until then.
-    Ended(Option<Call<D>>, Duration),
-    Over,
+    Ended(Option<OpenExchange<D>>, Duration),
+    Done,
 }
 
 impl<D> State<D> {
-    fn map<E>(self, change: impl FnOnce(Call<D>) -> Call<E>) -> State<E> {
+    fn map<E>(self, change: impl FnOnce(OpenExchange<D>) -> OpenExchange<E>) -> State<E> {
         match self {
-            Self::At(time, lost) => State::At(time, lost),
+            Self::ScheduledAt(time, lost) => State::ScheduledAt(time, lost),
             Self::Opening(call, lost, limit) => State::Opening(change(call), lost, limit),
             Self::Open(call, last, headed) => State::Open(change(call), last, headed),
             Self::Ending(id, limit) => State::Ending(id, limit),
             Self::Ended(call, until) => State::Ended(call.map(change), until),
-            Self::Over => State::Over,
+            Self::Done => State::Done,
         }
     }
 }
 
 /// A connection that was lost.
-struct Lost {
+struct LostConnection {
     error: FlowError,
     since: Duration,
     attempts: u32,
 }
 
 /// The question after a silence: is there still something to be heard?
-enum Check {
+enum LivenessCheck {
     /// For the state of the instance.
     Instance(StatusCheck),
     /// For the version of the hub, which answers if it is there.
-    Hub(Option<Call<Json<HubVersion>>>),
+    Hub(Option<OpenExchange<Json<HubVersion>>>),
     /// None: the flow that this is a part of asks, and tells.
-    Elsewhere,
+    External,
 }
 
 /// Remembers what was given, to leave it out if it is given again.
-trait Seen<T> {
+trait Deduplicator<T> {
     /// Whether the item is new. `again`: the stream may begin with what was given before.
     fn is_new(&mut self, item: &T, again: bool) -> bool;
 }
@@ -179,7 +182,7 @@ impl Follow<JsonLines<LogLine>> {
     /// Follows the log of the hub.
     #[must_use]
     pub fn hub_log(endpoint: Endpoint) -> Self {
-        Self(Whole::new(endpoint, Following::hub_log()))
+        Self(RootFlow::new(endpoint, StreamFollower::hub_log()))
     }
 
     /// Follows the log of an instance.
@@ -191,44 +194,44 @@ impl Follow<JsonLines<LogLine>> {
         let gives_once = dialect.remembers_ended_instances();
         let of = id.clone();
         let open = move |outbox: &mut Outbox, again| match again && gives_once {
-            true => outbox.send_for(&ReadLog, JsonLines::default()),
+            true => outbox.open_stream(&ReadLog, JsonLines::default()),
             false => open_log(outbox, &of),
         };
-        let seen = SeenLines {
+        let seen = RecentLines {
             instance: Some(id.clone()),
-            ..SeenLines::default()
+            ..RecentLines::default()
         };
-        let following = Following::new(Subject::InstanceLog(id), open).skipping(seen);
-        Ok(Self(Whole::new(endpoint, following)))
+        let following = StreamFollower::new(Subject::InstanceLog(id), open).with_deduplicator(seen);
+        Ok(Self(RootFlow::new(endpoint, following)))
     }
 }
 
 fn open_log(
     outbox: &mut Outbox,
     id: &InstanceId,
-) -> Result<Call<JsonLines<LogLine>>, RequestError> {
+) -> Result<OpenExchange<JsonLines<LogLine>>, RequestError> {
     let stream = OutputStream::Log;
-    outbox.send_for(&ReadStream { id, stream }, JsonLines::default())
+    outbox.open_stream(&ReadStream { id, stream }, JsonLines::default())
 }
 
-impl Following<JsonLines<LogLine>> {
+impl StreamFollower<JsonLines<LogLine>> {
     /// The log of the hub.
     pub(super) fn hub_log() -> Self {
-        let open = |outbox: &mut Outbox, _| outbox.send_for(&ReadLog, JsonLines::default());
-        Self::new(Subject::HubLog, open).skipping(SeenLines::default())
+        let open = |outbox: &mut Outbox, _| outbox.open_stream(&ReadLog, JsonLines::default());
+        Self::new(Subject::HubLog, open).with_deduplicator(RecentLines::default())
     }
 
     /// The log of an instance that the hub has listed. It is for the flow that this is a part of to
     /// ask for its state, and to tell. It is opened however often that fails at first, and there is
     /// no [`Followed::Opened`].
-    pub(super) fn log_of_listed(id: InstanceId) -> Self {
+    pub(super) fn listed_instance_log(id: InstanceId) -> Self {
         let of = id.clone();
         let open = move |outbox: &mut Outbox, _| open_log(outbox, &of);
         Self {
-            check: Check::Elsewhere,
-            began: true,
-            known: true,
-            ..Self::new(Subject::InstanceLog(id), open).skipping(SeenLines::default())
+            check: LivenessCheck::External,
+            was_opened: true,
+            instance_is_known: true,
+            ..Self::new(Subject::InstanceLog(id), open).with_deduplicator(RecentLines::default())
         }
     }
 }
@@ -245,7 +248,7 @@ impl Follow<EventLines> {
     ) -> Result<Self, RequestError> {
         endpoint.known_dialect(ReadEvents::NAME)?;
         let subject = Subject::Events(id.clone(), name.clone());
-        let following = Following::new(subject, move |outbox: &mut Outbox, _| {
+        let following = StreamFollower::new(subject, move |outbox: &mut Outbox, _| {
             outbox.send(
                 &ReadEvents {
                     id: &id,
@@ -254,7 +257,7 @@ impl Follow<EventLines> {
                 None,
             )
         });
-        Ok(Self(Whole::new(endpoint, following)))
+        Ok(Self(RootFlow::new(endpoint, following)))
     }
 }
 
@@ -285,8 +288,8 @@ impl<D: Decode + 'static> Follow<D> {
         decoder: impl Fn() -> D + Send + Sync + 'static,
     ) -> Self {
         let subject = Subject::Topic(name.clone(), content_type);
-        let following = Following::new(subject, move |outbox: &mut Outbox, _| {
-            outbox.send_for(
+        let following = StreamFollower::new(subject, move |outbox: &mut Outbox, _| {
+            outbox.open_stream(
                 &ReadTopic {
                     name: &name,
                     content_type,
@@ -294,12 +297,12 @@ impl<D: Decode + 'static> Follow<D> {
                 decoder(),
             )
         });
-        Self(Whole::new(endpoint, following))
+        Self(RootFlow::new(endpoint, following))
     }
 }
 
-impl Following<Chunks> {
-    fn decode<D>(self, decoder: impl Fn() -> D + Send + Sync + 'static) -> Following<D>
+impl StreamFollower<Chunks> {
+    fn decode<D>(self, decoder: impl Fn() -> D + Send + Sync + 'static) -> StreamFollower<D>
     where
         D: Decode + 'static,
     {
@@ -307,35 +310,35 @@ impl Following<Chunks> {
             subject,
             open,
             state,
-            gap,
+            gap: gap,
             ready,
-            check,
-            doubts,
+            check: check,
+            reopens: doubts,
             outage,
-            began,
+            was_opened: began,
             reopened,
-            known,
-            told,
-            given_up,
+            instance_is_known: known,
+            returned_result: told,
+            cancelled: given_up,
             ..
         } = self;
         let decoder = Arc::new(decoder);
         let again = Arc::clone(&decoder);
-        let mut follow = Following {
+        let mut follow = StreamFollower {
             subject,
-            open: Box::new(move |outbox, lost| Ok(open(outbox, lost)?.decode_by(again()))),
-            seen: None,
-            state: state.map(|call| call.decode_by(decoder())),
-            gap,
+            open: Box::new(move |outbox, lost| Ok(open(outbox, lost)?.with_decoder(again()))),
+            deduplicator: None,
+            state: state.map(|call| call.with_decoder(decoder())),
+            gap: gap,
             ready: VecDeque::new(),
-            check,
-            doubts,
+            check: check,
+            reopens: doubts,
             outage,
-            began,
+            was_opened: began,
             reopened,
-            known,
-            told,
-            given_up,
+            instance_is_known: known,
+            returned_result: told,
+            cancelled: given_up,
         };
         for ready in ready {
             match ready {
@@ -362,19 +365,19 @@ impl Following<Chunks> {
     }
 }
 
-impl<D: Decode + 'static> Following<D> {
+impl<D: Decode + 'static> StreamFollower<D> {
     /// Hands in bytes that came before there was this decoder.
     fn feed(&mut self, bytes: &[u8]) {
         if let State::Open(call, ..) = &mut self.state {
             let input = Input::Body { id: call.id, bytes };
             for came in call.handle(&input) {
                 match came {
-                    Came::Item(item) => self.ready.push_back(Ok(Followed::Item(item))),
-                    Came::Broken(error) => {
+                    ExchangeEvent::Item(item) => self.ready.push_back(Ok(Followed::Item(item))),
+                    ExchangeEvent::BadItem(error) => {
                         self.ready
                             .push_back(Err(FlowError::Reply(input.id(), error)));
                     }
-                    Came::Accepted | Came::End | Came::Error(_) => {}
+                    ExchangeEvent::Success | ExchangeEvent::End | ExchangeEvent::Error(_) => {}
                 }
             }
         }
@@ -382,47 +385,55 @@ impl<D: Decode + 'static> Following<D> {
 
     fn new(
         subject: Subject,
-        open: impl Fn(&mut Outbox, bool) -> Result<Call<D>, RequestError> + Send + Sync + 'static,
+        open: impl Fn(&mut Outbox, bool) -> Result<OpenExchange<D>, RequestError>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         let check = match subject.instance() {
-            Some(id) => {
-                Check::Instance(StatusCheck::at(Duration::MAX, id.clone(), INSTANCE_SILENCE))
-            }
-            None => Check::Hub(None),
+            Some(id) => LivenessCheck::Instance(StatusCheck::new(
+                Duration::MAX,
+                id.clone(),
+                INSTANCE_IDLE_LIMIT,
+            )),
+            None => LivenessCheck::Hub(None),
         };
         Self {
             subject,
             open: Box::new(open),
-            seen: None,
-            state: State::At(Duration::ZERO, None),
+            deduplicator: None,
+            state: State::ScheduledAt(Duration::ZERO, None),
             gap: None,
             ready: VecDeque::new(),
-            check,
-            doubts: 0,
-            outage: Outage::new(OutageTolerance::ENDLESS),
-            began: false,
+            check: check,
+            reopens: 0,
+            outage: OutageTracker::new(OutageTolerance::ENDLESS),
+            was_opened: false,
             reopened: false,
-            known: false,
-            told: false,
-            given_up: false,
+            instance_is_known: false,
+            returned_result: false,
+            cancelled: false,
         }
     }
 
-    fn skipping(self, seen: impl Seen<D::Item> + Send + Sync + 'static) -> Self {
+    fn with_deduplicator(self, seen: impl Deduplicator<D::Item> + Send + Sync + 'static) -> Self {
         Self {
-            seen: Some(Box::new(seen)),
+            deduplicator: Some(Box::new(seen)),
             ..self
         }
     }
 
     /// Nothing comes any more.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.state, State::Over) && self.ready.is_empty()
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done) && self.ready.is_empty()
     }
 
     /// The stream is about to be opened for the first time.
     pub(super) fn is_opening(&self) -> bool {
-        matches!(self.state, State::At(_, None) | State::Opening(_, None, _))
+        matches!(
+            self.state,
+            State::ScheduledAt(_, None) | State::Opening(_, None, _)
+        )
     }
 
     /// The stream has ended, and it is not known yet if the instance has, too.
@@ -431,7 +442,7 @@ impl<D: Decode + 'static> Following<D> {
     }
 
     /// The time since which nothing has come of a stream that is open, and if its head has come.
-    pub(super) fn quiet_since(&self) -> Option<(Duration, bool)> {
+    pub(super) fn idle_since(&self) -> Option<(Duration, bool)> {
         match &self.state {
             State::Open(_, last, headed) => Some((*last, *headed)),
             _ => None,
@@ -440,10 +451,10 @@ impl<D: Decode + 'static> Following<D> {
 
     /// The caller has taken all that was told. While it did, there was no silence, and more may
     /// have come to the driver.
-    pub(super) fn waits_again(&mut self, now: Duration) {
+    pub(super) fn restart_idle_time(&mut self, now: Duration) {
         match &mut self.state {
             State::Open(_, last, _) => *last = now,
-            State::Ended(Some(_), until) => *until = now + ECHO,
+            State::Ended(Some(_), until) => *until = now + GRACE_PERIOD,
             _ => {}
         }
     }
@@ -451,20 +462,20 @@ impl<D: Decode + 'static> Following<D> {
     /// Ends with an error.
     fn fail(&mut self, error: FlowError) {
         self.ready.push_back(Err(error));
-        self.state = State::Over;
+        self.state = State::Done;
     }
 
     /// Ends in good order; a gap that nothing came after is told before.
     fn end(&mut self, now: Duration) {
-        let lost = match core::mem::replace(&mut self.state, State::Over) {
-            State::At(_, lost) | State::Opening(_, lost, _) => lost,
+        let lost = match core::mem::replace(&mut self.state, State::Done) {
+            State::ScheduledAt(_, lost) | State::Opening(_, lost, _) => lost,
             _ => self.gap.take(),
         };
-        self.tell_gap(now, lost);
+        self.push_gap(now, lost);
         self.ready.push_back(Ok(Followed::End));
     }
 
-    fn tell_gap(&mut self, now: Duration, lost: Option<Lost>) {
+    fn push_gap(&mut self, now: Duration, lost: Option<LostConnection>) {
         let instance = self.subject.instance();
         let gap = lost.map(|lost| Followed::Gap {
             instance: instance.cloned(),
@@ -476,11 +487,11 @@ impl<D: Decode + 'static> Following<D> {
     }
 
     /// The stream is open, or its head is late.
-    fn opened(&mut self, now: Duration, headed: bool) {
-        if !core::mem::replace(&mut self.began, true) {
+    fn on_open(&mut self, now: Duration, headed: bool) {
+        if !core::mem::replace(&mut self.was_opened, true) {
             self.ready.push_back(Ok(Followed::Opened));
         }
-        match core::mem::replace(&mut self.state, State::Over) {
+        match core::mem::replace(&mut self.state, State::Done) {
             State::Opening(call, lost, _) => {
                 self.gap = lost;
                 self.state = State::Open(call, now, headed);
@@ -491,81 +502,85 @@ impl<D: Decode + 'static> Following<D> {
             state => self.state = state,
         }
         if headed {
-            self.outage.is_over();
+            self.outage.request_answered();
             let gap = self.gap.take();
-            self.tell_gap(now, gap);
+            self.push_gap(now, gap);
         }
     }
 
     /// The connection was lost, or the stream could not be opened.
-    fn lost(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        let is_hubs = error.is_hubs_not_found();
-        let state = core::mem::replace(&mut self.state, State::Over);
+    fn on_connection_lost(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        let is_hubs = error.is_not_found_from_hub();
+        let state = core::mem::replace(&mut self.state, State::Done);
         if let State::Ended(_, until) = state {
             self.state = State::Ended(None, until);
             return;
         }
         // A gateway that does not reach the hub may say 404, too.
-        let passes = error.may_succeed_later() || (error.has_status(404) && !is_hubs);
+        let passes = error.is_transient() || (error.has_status(404) && !is_hubs);
         let lost = match state {
-            State::At(_, lost) | State::Opening(_, lost, _) => lost,
+            State::ScheduledAt(_, lost) | State::Opening(_, lost, _) => lost,
             _ => self.gap.take(),
         };
         // Without a gap, nothing was ever read of it.
-        let was_there = self.reopened || self.known;
+        let was_there = self.reopened || self.instance_is_known;
         if is_hubs && was_there && self.subject.instance().is_some() {
             // What it wrote before it was gone cannot be read any more.
-            let lost = lost.unwrap_or(Lost {
-                error: error.of(id),
+            let lost = lost.unwrap_or(LostConnection {
+                error: error.into_flow_error(id),
                 since: now,
                 attempts: 1,
             });
-            self.state = State::At(Duration::MAX, Some(lost));
+            self.state = State::ScheduledAt(Duration::MAX, Some(lost));
             return self.end(now);
         }
         // Before it was open once, what can be told is told at once.
-        let delay = if passes && self.began {
-            self.outage.goes_on(now)
+        let delay = if passes && self.was_opened {
+            self.outage.request_failed(now)
         } else {
             None
         };
         match delay {
-            None => self.fail(error.of(id)),
+            None => self.fail(error.into_flow_error(id)),
             Some(delay) => {
-                let error = error.of(id);
-                let lost = lost.unwrap_or(Lost {
+                let error = error.into_flow_error(id);
+                let lost = lost.unwrap_or(LostConnection {
                     error,
                     since: now,
                     attempts: 0,
                 });
-                self.state = State::At(now + delay, Some(lost));
+                self.state = State::ScheduledAt(now + delay, Some(lost));
             }
         }
     }
 
-    fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
+    fn send_due_requests(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+    ) -> Result<(), RequestError> {
         match &mut self.state {
-            State::At(time, lost) if *time <= now => {
+            State::ScheduledAt(time, lost) if *time <= now => {
                 let mut lost = lost.take();
                 if let Some(lost) = &mut lost {
                     lost.attempts += 1;
                     self.reopened = true;
                 }
                 let call = (self.open)(outbox, self.reopened)?;
-                self.state = State::Opening(call, lost, now + HEAD_LIMIT);
+                self.state = State::Opening(call, lost, now + HEAD_TIMEOUT);
             }
-            State::Opening(_, _, limit) if *limit <= now => self.opened(now, false),
+            State::Opening(_, _, limit) if *limit <= now => self.on_open(now, false),
             State::Open(_, last, _) => {
                 let last = *last;
-                self.check_after_silence(outbox, now, last)?;
+                self.check_if_idle(outbox, now, last)?;
             }
             State::Ending(id, limit) if *limit <= now => {
                 let id = *id;
-                self.lost(now, id, CallError::cut_off());
+                self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
             State::Ended(call, until) if *until <= now => {
                 if let Some(call) = call {
-                    outbox.close(call);
+                    outbox.abort(call);
                 }
                 self.end(now);
             }
@@ -573,25 +588,26 @@ impl<D: Decode + 'static> Following<D> {
         }
         let asks = matches!(self.state, State::Ending(..) | State::Open(..));
         match &mut self.check {
-            Check::Instance(status) if asks => status.step(outbox, now),
+            LivenessCheck::Instance(status) if asks => status.step(outbox, now),
             _ => Ok(()),
         }
     }
 
-    fn check_after_silence(
+    fn check_if_idle(
         &mut self,
         outbox: &mut Outbox,
         now: Duration,
         last: Duration,
     ) -> Result<(), RequestError> {
         match &mut self.check {
-            Check::Instance(status)
-                if last + INSTANCE_SILENCE <= now && status.wakes() == Some(Duration::MAX) =>
+            LivenessCheck::Instance(status)
+                if last + INSTANCE_IDLE_LIMIT <= now
+                    && status.next_wake() == Some(Duration::MAX) =>
             {
-                status.ask_now(now);
+                status.schedule(now);
             }
-            Check::Hub(version @ None) if last + HUB_SILENCE <= now => {
-                *version = Some(outbox.send(&GetVersion, Some(ANSWER_LIMIT))?);
+            LivenessCheck::Hub(version @ None) if last + HUB_IDLE_LIMIT <= now => {
+                *version = Some(outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT))?);
             }
             _ => {}
         }
@@ -599,41 +615,41 @@ impl<D: Decode + 'static> Following<D> {
     }
 
     /// The question about the state of the instance came to this.
-    fn checked(&mut self, outbox: &mut Outbox, now: Duration, finding: Finding) {
+    fn on_status(&mut self, outbox: &mut Outbox, now: Duration, finding: StatusResult) {
         match finding {
-            Finding::Alive(_) => self.alive(now),
-            Finding::Ended(_) => self.ended(outbox, now),
-            Finding::Unknown(_, error) => self.unanswered(outbox, now, &error),
+            StatusResult::Alive(_) => self.on_alive(now),
+            StatusResult::Ended(_) => self.on_instance_ended(outbox, now),
+            StatusResult::Unknown(_, error) => self.on_check_failed(outbox, now, &error),
         }
-        if let (Check::Instance(status), State::Open(..)) = (&mut self.check, &self.state) {
-            status.ask_now(Duration::MAX);
+        if let (LivenessCheck::Instance(status), State::Open(..)) = (&mut self.check, &self.state) {
+            status.schedule(Duration::MAX);
         }
     }
 
     /// There is still something to be heard. The next question comes after another silence.
-    pub(super) fn alive(&mut self, now: Duration) {
+    pub(super) fn on_alive(&mut self, now: Duration) {
         if let State::Open(_, last, _) = &mut self.state {
             *last = now;
         }
     }
 
     /// The instance has ended.
-    pub(super) fn ended(&mut self, outbox: &mut Outbox, now: Duration) {
-        let state = core::mem::replace(&mut self.state, State::Over);
+    pub(super) fn on_instance_ended(&mut self, outbox: &mut Outbox, now: Duration) {
+        let state = core::mem::replace(&mut self.state, State::Done);
         self.state = match state {
             // Its connection may have been dead all the time.
-            State::Open(call, last, false) if self.doubts < DOUBTS => {
-                self.doubts += 1;
+            State::Open(call, last, false) if self.reopens < MAX_REOPENS => {
+                self.reopens += 1;
                 let id = call.id;
-                outbox.close(&call);
+                outbox.abort(&call);
                 self.state = State::Open(call, last, false);
-                return self.lost(now, id, CallError::cut_off());
+                return self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
-            State::Open(call, ..) => State::Ended(Some(call), now + ECHO),
+            State::Open(call, ..) => State::Ended(Some(call), now + GRACE_PERIOD),
             State::Ending(..) => State::Ended(None, now),
             // The list says that there is nothing to open.
-            State::At(_, lost) if matches!(self.check, Check::Elsewhere) => {
-                self.state = State::At(Duration::MAX, lost);
+            State::ScheduledAt(_, lost) if matches!(self.check, LivenessCheck::External) => {
+                self.state = State::ScheduledAt(Duration::MAX, lost);
                 return self.end(now);
             }
             // The last lines are in the stream that is about to be opened.
@@ -642,18 +658,23 @@ impl<D: Decode + 'static> Following<D> {
     }
 
     /// Nobody has answered the question: the connection of the stream is probably dead, too.
-    pub(super) fn unanswered(&mut self, outbox: &mut Outbox, now: Duration, error: &CallError) {
+    pub(super) fn on_check_failed(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        error: &ExchangeError,
+    ) {
         if let State::Open(call, last, _) = &mut self.state {
             *last = now;
-            if error.may_succeed_later() {
+            if error.is_transient() {
                 let id = call.id;
-                outbox.close(call);
-                self.lost(now, id, CallError::cut_off());
+                outbox.abort(call);
+                self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
         }
     }
 
-    fn streamed(&mut self, now: Duration, input: &Input<'_>) {
+    fn handle_stream(&mut self, now: Duration, input: &Input<'_>) {
         let (State::Opening(call, ..) | State::Open(call, ..) | State::Ended(Some(call), _)) =
             &mut self.state
         else {
@@ -665,21 +686,23 @@ impl<D: Decode + 'static> Following<D> {
         }
         for came in call.handle(input) {
             match came {
-                Came::Accepted => self.opened(now, true),
-                Came::Item(item) => {
-                    self.opened(now, true);
+                ExchangeEvent::Success => self.on_open(now, true),
+                ExchangeEvent::Item(item) => {
+                    self.on_open(now, true);
                     let reopened = self.reopened;
                     let new = self
-                        .seen
+                        .deduplicator
                         .as_mut()
                         .is_none_or(|seen| seen.is_new(&item, reopened));
                     if new {
                         self.ready.push_back(Ok(Followed::Item(item)));
                     }
                 }
-                Came::Broken(error) => self.ready.push_back(Err(FlowError::Reply(id, error))),
-                Came::End => self.stream_ended(now, id),
-                Came::Error(error) => self.lost(now, id, error),
+                ExchangeEvent::BadItem(error) => {
+                    self.ready.push_back(Err(FlowError::Reply(id, error)))
+                }
+                ExchangeEvent::End => self.on_stream_end(now, id),
+                ExchangeEvent::Error(error) => self.on_connection_lost(now, id, error),
             }
         }
         if let State::Open(_, last, _) = &mut self.state {
@@ -687,31 +710,33 @@ impl<D: Decode + 'static> Following<D> {
         }
     }
 
-    fn stream_ended(&mut self, now: Duration, id: ExchangeId) {
+    fn on_stream_end(&mut self, now: Duration, id: ExchangeId) {
         match (&self.subject, &mut self.check) {
             (Subject::Topic(..), _) => return self.end(now),
-            (_, Check::Hub(_)) => return self.lost(now, id, CallError::cut_off()),
-            (_, Check::Instance(status)) => status.ask_now(now),
-            (_, Check::Elsewhere) => {}
+            (_, LivenessCheck::Hub(_)) => {
+                return self.on_connection_lost(now, id, ExchangeError::connection_lost());
+            }
+            (_, LivenessCheck::Instance(status)) => status.schedule(now),
+            (_, LivenessCheck::External) => {}
         }
-        self.state = State::Ending(id, now + END_LIMIT);
+        self.state = State::Ending(id, now + END_TIMEOUT);
     }
 }
 
-impl<D: Decode + 'static> Part for Following<D> {
-    type Value = Followed<D::Item>;
+impl<D: Decode + 'static> SubFlow for StreamFollower<D> {
+    type Output = Followed<D::Item>;
 
-    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Value> {
+    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Output> {
         if let Some(next) = self.ready.pop_front() {
             return Some(next);
         }
-        if self.given_up {
-            return Some(Err(FlowError::GivenUp));
+        if self.cancelled {
+            return Some(Err(FlowError::Cancelled));
         }
-        if let State::Over = self.state {
+        if let State::Done = self.state {
             return Some(Ok(Followed::End));
         }
-        if let Err(error) = self.send(outbox, now) {
+        if let Err(error) = self.send_due_requests(outbox, now) {
             self.fail(error.into());
         }
         // What is to be sent comes first.
@@ -720,45 +745,47 @@ impl<D: Decode + 'static> Part for Following<D> {
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.check {
-            Check::Instance(status) => {
+            LivenessCheck::Instance(status) => {
                 if let Some(finding) = status.handle(outbox, now, input) {
-                    return self.checked(outbox, now, finding);
+                    return self.on_status(outbox, now, finding);
                 }
             }
-            Check::Hub(version) => {
+            LivenessCheck::Hub(version) => {
                 if let Some(result) = version.as_mut().and_then(|call| call.value(input)) {
                     *version = None;
                     return match result {
-                        Ok(_) => self.alive(now),
-                        Err(error) => self.unanswered(outbox, now, &error),
+                        Ok(_) => self.on_alive(now),
+                        Err(error) => self.on_check_failed(outbox, now, &error),
                     };
                 }
             }
-            Check::Elsewhere => {}
+            LivenessCheck::External => {}
         }
-        self.streamed(now, input);
+        self.handle_stream(now, input);
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         match (&self.state, &self.check) {
-            (State::At(time, _) | State::Opening(_, _, time), _) => Some(*time),
-            (State::Open(_, last, _), Check::Instance(status)) => match status.wakes() {
-                Some(Duration::MAX) => Some(*last + INSTANCE_SILENCE),
-                time => time,
-            },
-            (State::Open(_, last, _), Check::Hub(None)) => Some(*last + HUB_SILENCE),
-            (State::Open(..), Check::Hub(Some(_)) | Check::Elsewhere) => None,
-            (State::Ending(_, limit), Check::Instance(status)) => {
-                Some(status.wakes().unwrap_or(*limit).min(*limit))
+            (State::ScheduledAt(time, _) | State::Opening(_, _, time), _) => Some(*time),
+            (State::Open(_, last, _), LivenessCheck::Instance(status)) => {
+                match status.next_wake() {
+                    Some(Duration::MAX) => Some(*last + INSTANCE_IDLE_LIMIT),
+                    time => time,
+                }
+            }
+            (State::Open(_, last, _), LivenessCheck::Hub(None)) => Some(*last + HUB_IDLE_LIMIT),
+            (State::Open(..), LivenessCheck::Hub(Some(_)) | LivenessCheck::External) => None,
+            (State::Ending(_, limit), LivenessCheck::Instance(status)) => {
+                Some(status.next_wake().unwrap_or(*limit).min(*limit))
             }
             (State::Ending(_, limit), _) => Some(*limit),
             (State::Ended(_, until), _) => Some(*until),
-            (State::Over, _) => None,
+            (State::Done, _) => None,
         }
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
-        self.given_up = true;
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
+        self.cancelled = true;
     }
 }
 
@@ -766,12 +793,12 @@ impl<D: Decode + 'static> Flow for Follow<D> {
     type Output = Result<Followed<D::Item>, FlowError>;
 
     fn poll(&mut self, now: Duration) -> Command<Self::Output> {
-        let part = &mut self.0.part;
-        if part.ready.is_empty() && core::mem::take(&mut part.told) {
-            part.waits_again(now);
+        let part = &mut self.0.sub_flow;
+        if part.ready.is_empty() && core::mem::take(&mut part.returned_result) {
+            part.restart_idle_time(now);
         }
         let command = self.0.poll(now);
-        self.0.part.told |= matches!(command, Command::Done(_));
+        self.0.sub_flow.returned_result |= matches!(command, Command::Done(_));
         command
     }
 
@@ -779,12 +806,12 @@ impl<D: Decode + 'static> Flow for Follow<D> {
         self.0.handle(now, &input);
     }
 
-    fn give_up(&mut self, now: Duration) {
-        self.0.give_up(now);
+    fn cancel(&mut self, now: Duration) {
+        self.0.cancel(now);
     }
 }
 
-impl<D: Decode> fmt::Debug for Following<D> {
+impl<D: Decode> fmt::Debug for StreamFollower<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Following").field(&self.subject).finish()
     }
@@ -793,27 +820,27 @@ impl<D: Decode> fmt::Debug for Following<D> {
 impl<D: Decode> fmt::Debug for Follow<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follow")
-            .field("subject", &self.0.part.subject)
+            .field("subject", &self.0.sub_flow.subject)
             .finish_non_exhaustive()
     }
 }
 
 /// The lines of a log that were given within some seconds before the last one.
 #[derive(Default)]
-struct SeenLines {
+struct RecentLines {
     /// Only lines about this instance count, of the log of the hub.
     instance: Option<InstanceId>,
     /// By their times, with everything that tells one from another.
-    recent: BTreeSet<(u64, String)>,
-    latest: u64,
+    lines: BTreeSet<(u64, String)>,
+    latest_ms: u64,
 }
 
-impl SeenLines {
+impl RecentLines {
     /// Lines come from several processes, and may be out of order by so many milliseconds.
-    const DISORDER: u64 = 5_000;
+    const MAX_DISORDER_MS: u64 = 5_000;
 }
 
-impl Seen<LogLine> for SeenLines {
+impl Deduplicator<LogLine> for RecentLines {
     fn is_new(&mut self, line: &LogLine, again: bool) -> bool {
         if let Some(instance) = self.instance.as_ref().filter(|_| again) {
             if !line.is_about(instance) {
@@ -836,14 +863,14 @@ impl Seen<LogLine> for SeenLines {
         if self.instance.is_none() {
             key.1 += &format!(" {extra:?}");
         }
-        let oldest = self.latest.saturating_sub(Self::DISORDER);
-        if again && (time < oldest || self.recent.contains(&key)) {
+        let oldest = self.latest_ms.saturating_sub(Self::MAX_DISORDER_MS);
+        if again && (time < oldest || self.lines.contains(&key)) {
             return false;
         }
-        self.latest = self.latest.max(time);
-        self.recent.insert(key);
-        let oldest = self.latest.saturating_sub(Self::DISORDER);
-        self.recent = self.recent.split_off(&(oldest, String::new()));
+        self.latest_ms = self.latest_ms.max(time);
+        self.lines.insert(key);
+        let oldest = self.latest_ms.saturating_sub(Self::MAX_DISORDER_MS);
+        self.lines = self.lines.split_off(&(oldest, String::new()));
         true
     }
 }
@@ -911,7 +938,7 @@ mod tests {
 
     #[test]
     fn the_same_line_of_two_instances_is_none_that_comes_again() {
-        let mut seen = SeenLines::default();
+        let mut seen = RecentLines::default();
         assert!(seen.is_new(&line(10_000, "a"), false));
         assert!(!seen.is_new(&line(10_000, "a"), true));
         assert!(seen.is_new(&line(10_000, "b"), true));

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::status::{Finding, StatusCheck};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Endpoint, InstanceId, InstanceStatus, Json, KillInstance, KillOptions, RequestError,
@@ -11,10 +14,10 @@ use crate::{
 };
 
 /// The upper bound for one kill, so that clean-up never blocks on a hub that does not answer.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the hub has to answer one request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delays between attempts. Hubs after 1.0.1 refuse (`400`) to kill an instance that is still
 /// starting.
@@ -39,7 +42,7 @@ impl Kill {
     /// Kills an instance.
     #[must_use]
     pub fn new(endpoint: Endpoint, id: InstanceId) -> Self {
-        Self(Whole::new(endpoint, Killer::new(id, Duration::ZERO)))
+        Self(RootFlow::new(endpoint, Killer::new(id, Duration::ZERO)))
     }
 }
 
@@ -51,31 +54,31 @@ pub(super) struct Killer {
     attempts: usize,
     /// How many times the hub itself has refused.
     refusals: usize,
-    ends: Duration,
-    last: Option<(ExchangeId, CallError)>,
+    deadline: Duration,
+    last_error: Option<(ExchangeId, ExchangeError)>,
     outcome: Outcome<()>,
 }
 
 #[derive(Debug)]
 enum State {
-    At(Duration),
-    Killing(Call<Json<StopReply>>),
+    ScheduledAt(Duration),
+    Killing(OpenExchange<Json<StopReply>>),
     /// The last resort: an instance that is stopping, and does not, is ended by another stop alone.
-    Stopping(Call<Json<StopReply>>),
+    Stopping(OpenExchange<Json<StopReply>>),
     /// The state of the instance tells whether a kill was carried out.
-    Checking,
+    CheckingStatus,
 }
 
 impl Killer {
     /// Begins at `now`.
     pub(super) fn new(id: InstanceId, now: Duration) -> Self {
         Self {
-            status: StatusCheck::at(now, id, Duration::from_millis(200)),
-            state: State::At(now),
+            status: StatusCheck::new(now, id, Duration::from_millis(200)),
+            state: State::ScheduledAt(now),
             attempts: 0,
             refusals: 0,
-            ends: now + KILL_LIMIT,
-            last: None,
+            deadline: now + KILL_TIMEOUT,
+            last_error: None,
             outcome: None,
         }
     }
@@ -85,7 +88,7 @@ impl Killer {
     }
 
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
-        let (id, limit) = (self.status.id(), Some(ANSWER_LIMIT));
+        let (id, limit) = (self.status.id(), Some(RESPONSE_TIMEOUT));
         self.state = if self.refusals < RETRY_DELAYS.len() {
             let options = &KillOptions::new().remove_immediately(true);
             State::Killing(outbox.send(&KillInstance { id, options }, limit)?)
@@ -96,65 +99,65 @@ impl Killer {
         Ok(())
     }
 
-    fn check(&mut self, now: Duration) {
-        self.state = State::Checking;
-        self.status.ask_now(now);
+    fn check_status(&mut self, now: Duration) {
+        self.state = State::CheckingStatus;
+        self.status.schedule(now);
     }
 
     /// Tries again after a delay.
-    fn pause(&mut self, now: Duration) {
+    fn schedule_retry(&mut self, now: Duration) {
         let delay = RETRY_DELAYS
             .get(self.attempts)
             .copied()
             .unwrap_or(Duration::from_secs(1));
         self.attempts += 1;
-        self.state = State::At(now + delay);
+        self.state = State::ScheduledAt(now + delay);
     }
 
-    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        if error.is_hubs_not_found() {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        if error.is_not_found_from_hub() {
             return self.outcome = Some(Ok(()));
         }
         let refused = error.has_status(400);
         self.refusals += usize::from(refused);
-        if refused || error.has_status(404) || error.may_be_carried_out() {
-            self.last = Some((id, error));
-            self.check(now);
-        } else if error.may_succeed_later() && self.attempts < RETRY_DELAYS.len() {
-            self.last = Some((id, error));
-            self.pause(now);
+        if refused || error.has_status(404) || error.may_have_been_processed() {
+            self.last_error = Some((id, error));
+            self.check_status(now);
+        } else if error.is_transient() && self.attempts < RETRY_DELAYS.len() {
+            self.last_error = Some((id, error));
+            self.schedule_retry(now);
         } else {
-            self.outcome = Some(Err(error.of(id)));
+            self.outcome = Some(Err(error.into_flow_error(id)));
         }
     }
 
-    fn found(&mut self, now: Duration, finding: Finding) {
+    fn on_status(&mut self, now: Duration, finding: StatusResult) {
         match finding {
-            Finding::Ended(_) => self.outcome = Some(Ok(())),
-            Finding::Alive(info) if info.status == Some(InstanceStatus::Killing) => {
+            StatusResult::Ended(_) => self.outcome = Some(Ok(())),
+            StatusResult::Alive(info) if info.status == Some(InstanceStatus::Killing) => {
                 self.outcome = Some(Ok(()));
             }
-            Finding::Alive(_) | Finding::Unknown(..) => self.pause(now),
+            StatusResult::Alive(_) | StatusResult::Unknown(..) => self.schedule_retry(now),
         }
     }
 }
 
-impl Part for Killer {
-    type Value = ();
+impl SubFlow for Killer {
+    type Output = ();
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<()> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.ends <= now {
-            return Some(Err(match self.last.take() {
-                Some((id, error)) => error.of(id),
-                None => FlowError::TimedOut(KILL_LIMIT),
+        if self.deadline <= now {
+            return Some(Err(match self.last_error.take() {
+                Some((id, error)) => error.into_flow_error(id),
+                None => FlowError::TimedOut(KILL_TIMEOUT),
             }));
         }
         let result = match self.state {
-            State::At(time) if time <= now => self.send(outbox),
-            State::Checking => self.status.step(outbox, now),
+            State::ScheduledAt(time) if time <= now => self.send(outbox),
+            State::CheckingStatus => self.status.step(outbox, now),
             _ => Ok(()),
         };
         result.err().map(|error| Err(error.into()))
@@ -162,10 +165,10 @@ impl Part for Killer {
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
-            State::At(_) => {}
-            State::Checking => {
+            State::ScheduledAt(_) => {}
+            State::CheckingStatus => {
                 if let Some(finding) = self.status.handle(outbox, now, input) {
-                    self.found(now, finding);
+                    self.on_status(now, finding);
                 }
             }
             State::Killing(call) | State::Stopping(call) => {
@@ -173,21 +176,21 @@ impl Part for Killer {
                 match result {
                     None => {}
                     Some(Ok(_)) => self.outcome = Some(Ok(())),
-                    Some(Err(error)) => self.answered(now, id, error),
+                    Some(Err(error)) => self.on_error(now, id, error),
                 }
             }
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let next = match &self.state {
-            State::At(time) => Some(*time),
-            State::Checking => self.status.wakes(),
+            State::ScheduledAt(time) => Some(*time),
+            State::CheckingStatus => self.status.next_wake(),
             State::Killing(_) | State::Stopping(_) => None,
         };
-        Some(next.map_or(self.ends, |next| next.min(self.ends)))
+        Some(next.map_or(self.deadline, |next| next.min(self.deadline)))
     }
 
     /// Goes on: it is clean-up itself, and bounded.
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {}
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {}
 }

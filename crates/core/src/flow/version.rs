@@ -2,20 +2,23 @@
 
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{Endpoint, GetVersion, HubVersion, Json};
 
 /// How long the hub has to answer once.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
     /// Asks for `GET version` until a hub answers, as long as nobody listens there or a gateway says
     /// that the hub is away.
-    WaitForHub(UntilAnswered) -> HubVersion
+    WaitForHub(VersionPoller) -> HubVersion
 }
 
 impl WaitForHub {
@@ -23,33 +26,33 @@ impl WaitForHub {
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         let (first, last) = (None, None);
-        let part = UntilAnswered {
-            call: None,
-            next: Duration::ZERO,
+        let part = VersionPoller {
+            exchange: None,
+            next_attempt: Duration::ZERO,
             delay: FIRST_DELAY,
-            first,
-            last,
+            first_error: first,
+            last_error: last,
             outcome: None,
         };
-        Self(Whole::new(endpoint, part))
+        Self(RootFlow::new(endpoint, part))
     }
 }
 
 #[derive(Debug)]
-struct UntilAnswered {
-    call: Option<Call<Json<HubVersion>>>,
-    next: Duration,
+struct VersionPoller {
+    exchange: Option<OpenExchange<Json<HubVersion>>>,
+    next_attempt: Duration,
     delay: Duration,
     /// How the first and the last attempt failed.
-    first: Option<FlowError>,
-    last: Option<FlowError>,
+    first_error: Option<FlowError>,
+    last_error: Option<FlowError>,
     outcome: Outcome<HubVersion>,
 }
 
 /// Whether somebody else answers as long as the hub is away: in no way that the hub itself would.
-fn may_pass(error: &CallError) -> bool {
+fn may_be_starting(error: &ExchangeError) -> bool {
     match error.api() {
-        None => matches!(error, CallError::Failed { .. }) || error.may_succeed_later(),
+        None => matches!(error, ExchangeError::Failed { .. }) || error.is_transient(),
         Some(refusal) => {
             let absent = matches!(refusal.received_status.as_u16(), 404 | 500);
             refusal.is_transient() || (absent && !refusal.is_from_hub()) || refusal.status == 500
@@ -57,38 +60,38 @@ fn may_pass(error: &CallError) -> bool {
     }
 }
 
-impl UntilAnswered {
-    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        let passes = may_pass(&error);
-        let error = error.of(id);
-        match self.first {
-            None => self.first = Some(error),
-            Some(_) => self.last = Some(error),
+impl VersionPoller {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        let passes = may_be_starting(&error);
+        let error = error.into_flow_error(id);
+        match self.first_error {
+            None => self.first_error = Some(error),
+            Some(_) => self.last_error = Some(error),
         }
         if !passes {
-            return self.end(None);
+            return self.fail(None);
         }
-        self.next = now + self.delay;
-        self.delay = (self.delay * 2).min(LONGEST_DELAY);
+        self.next_attempt = now + self.delay;
+        self.delay = (self.delay * 2).min(MAX_DELAY);
     }
 
-    fn end(&mut self, given_up: Option<FlowError>) {
-        let attempts = [self.first.take(), self.last.take(), given_up];
+    fn fail(&mut self, given_up: Option<FlowError>) {
+        let attempts = [self.first_error.take(), self.last_error.take(), given_up];
         let errors = attempts.into_iter().flatten().collect();
         self.outcome = Some(Err(FlowError::of_attempts(errors)));
     }
 }
 
-impl Part for UntilAnswered {
-    type Value = HubVersion;
+impl SubFlow for VersionPoller {
+    type Output = HubVersion;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<HubVersion> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.call.is_none() && self.next <= now {
-            match outbox.send(&GetVersion, Some(ANSWER_LIMIT)) {
-                Ok(call) => self.call = Some(call),
+        if self.exchange.is_none() && self.next_attempt <= now {
+            match outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT)) {
+                Ok(call) => self.exchange = Some(call),
                 Err(error) => return Some(Err(error.into())),
             }
         }
@@ -96,23 +99,25 @@ impl Part for UntilAnswered {
     }
 
     fn handle(&mut self, _: &mut Outbox, now: Duration, input: &Input<'_>) {
-        let Some(call) = &mut self.call else { return };
+        let Some(call) = &mut self.exchange else {
+            return;
+        };
         let (id, result) = (call.id, call.value(input));
         let Some(result) = result else { return };
-        self.call = None;
+        self.exchange = None;
         match result {
             Ok(version) => self.outcome = Some(Ok(version)),
-            Err(error) => self.failed(now, id, error),
+            Err(error) => self.on_error(now, id, error),
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        self.call.is_none().then_some(self.next)
+    fn next_wake(&self) -> Option<Duration> {
+        self.exchange.is_none().then_some(self.next_attempt)
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
         if self.outcome.is_none() {
-            self.end(Some(FlowError::GivenUp));
+            self.fail(Some(FlowError::Cancelled));
         }
     }
 }
