@@ -1,4 +1,4 @@
-//! Deleting a sequence together with its instances.
+//! Deletes a sequence together with its instances.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -16,54 +16,59 @@ use crate::{
     RequestError, SequenceId,
 };
 
-/// How long the hub has to answer one request.
+/// Timeout for one request.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the hub has to take over what is left when the caller gives up.
+/// Timeout for the forced deletion that is sent when the caller cancels.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The time that a deletion that is handed over has to reach the hub, if that is near.
+/// Minimum time that a handed-over deletion gets to reach the hub before its connection is closed.
 const MIN_DELIVERY_TIME: Duration = Duration::from_millis(50);
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Kills the instances of a sequence, and deletes it as soon as the hub allows that: at once on
-    /// 0.18, and 15 seconds after the end of its instances on 1.x.
+    /// Kills the instances of a sequence and deletes the sequence.
     ///
-    /// The deletion by force that hubs have since 0.34.4 (`X-Seq-Kill-Inst`) takes as long, but 195
-    /// seconds if an instance was killed just before, and it overlooks instances that run beside one
-    /// that ended long ago. It is used if the caller gives up, or wants to
-    /// [hand over](DeleteByForce::hand_over): the hub goes on with it.
+    /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
+    /// has ended. The flow retries until then.
+    ///
+    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only when
+    /// it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It takes
+    /// 195 seconds if an instance was killed shortly before. And if one instance of the sequence
+    /// ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is that the
+    /// hub continues even if the client disconnects.
     DeleteByForce(Deletion) -> Deleted
 }
 
-/// The state of a sequence after its deletion.
+/// The result of [`DeleteByForce`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone.
+    /// The sequence no longer exists.
     Gone,
-    /// Its instances are killed, and the hub removes it without the client: 16 seconds later, or 195
-    /// if an instance was killed by somebody who did not ask for its removal.
+    /// The instances are killed, and the hub deletes the sequence without the client.
+    ///
+    /// This takes 16 seconds, or 195 if another client killed an instance without
+    /// `removeImmediately`.
     HandedOver,
 }
 
 impl DeleteByForce {
-    /// Deletes a sequence.
+    /// Deletes the sequence `id`.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(endpoint: Endpoint, id: SequenceId) -> Result<Self, RequestError> {
-        let forces = endpoint
+        let supports_force = endpoint
             .known_dialect(DeleteSequence::NAME)?
             .supports_force_delete();
-        // 0.18 removes a process that does not react 11 seconds after it was killed; 1.x after 15,
-        // and keeps the instance 15 seconds more.
-        let limit = Duration::from_secs(if forces { 50 } else { 20 });
+        // A hub of 0.18 kills an unresponsive process by force after 11 seconds. A hub of 1.x does
+        // so after 15 seconds, and the instance blocks the deletion for 15 more.
+        let deadline = Duration::from_secs(if supports_force { 50 } else { 20 });
         let deletion = Deletion {
             id,
-            supports_force: forces,
+            supports_force,
             state: State::ScheduledAt(Duration::ZERO),
             delay: FIRST_DELAY,
             killed: BTreeSet::new(),
@@ -72,10 +77,10 @@ impl DeleteByForce {
             sent_at: Duration::ZERO,
             delivery_time: MIN_DELIVERY_TIME,
             may_be_deleted: false,
-            deadline: limit,
+            deadline,
             conflict: None,
             outage: OutageTracker::new(OutageTolerance {
-                max_outage: Some(limit),
+                max_outage: Some(deadline),
                 ..OutageTolerance::new()
             }),
             cancelled: false,
@@ -84,8 +89,10 @@ impl DeleteByForce {
         Ok(Self(RootFlow::new(endpoint, deletion)))
     }
 
-    /// Leaves the deletion to the hub once the instances are killed, if it has to wait for their end
-    /// and can: hubs since 0.34.4 go on with a deletion by force if its connection is closed.
+    /// Leaves the deletion to the hub if it is still refused when the instances are killed.
+    ///
+    /// The flow then sends a forced deletion, closes the connection and returns
+    /// [`Deleted::HandedOver`]. This has no effect on hubs before 0.34.4.
     #[must_use]
     pub fn hand_over(mut self) -> Self {
         self.0.sub_flow.hand_over = self.0.sub_flow.supports_force;
@@ -96,23 +103,21 @@ impl DeleteByForce {
 #[derive(Debug)]
 struct Deletion {
     id: SequenceId,
-    /// The hub can delete by force.
     supports_force: bool,
     state: State,
     delay: Duration,
     killed: BTreeSet<InstanceId>,
-    /// The deletion is left to the hub if it takes longer.
     hand_over: bool,
-    /// The next deletion, or the one under way, is left to the hub.
+    /// The next deletion, or the one in progress, is a forced one that the hub continues.
     forcing: bool,
-    /// The time of the last deletion that was sent.
+    /// The time at which the last deletion was sent.
     sent_at: Duration,
-    /// The time that a deletion that is left to the hub may be on its way.
+    /// Timeout for a handed-over deletion, after which it has certainly reached the hub.
     delivery_time: Duration,
-    /// A deletion may have been carried out.
+    /// The hub may have processed a deletion whose response was lost.
     may_be_deleted: bool,
     deadline: Duration,
-    /// The last refusal because of instances.
+    /// The last `409`: the hub refused the deletion because of the instances.
     conflict: Option<FlowError>,
     outage: OutageTracker,
     cancelled: bool,
@@ -121,7 +126,7 @@ struct Deletion {
 
 #[derive(Debug)]
 enum State {
-    /// The next round begins then.
+    /// The next attempt starts at this time.
     ScheduledAt(Duration),
     Listing(OpenExchange<Json<Vec<InstanceId>>>),
     Killing(Vec<Killer>),
@@ -129,6 +134,7 @@ enum State {
 }
 
 impl Deletion {
+    /// Starts the next attempt if it is due.
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         match self.state {
             State::ScheduledAt(time) if time <= now => {}
@@ -163,8 +169,7 @@ impl Deletion {
         result: Result<(), ExchangeError>,
     ) {
         let handed_over = core::mem::take(&mut self.forcing);
-        // If the connection was lost before, the hub may not have got it: nobody would delete the
-        // sequence.
+        // If the connection was lost earlier, the deletion may not have reached the hub.
         let delivered = handed_over && now.saturating_sub(self.sent_at) >= self.delivery_time;
         match result {
             Ok(()) => self.outcome = Some(Ok(Deleted::Gone)),
@@ -175,10 +180,10 @@ impl Deletion {
                 self.conflict = Some(error.into_flow_error(id));
                 self.forcing = self.hand_over && !handed_over;
                 if self.forcing {
-                    // A connection that has to be made first takes several times as long.
-                    let answered_in = now.saturating_sub(self.sent_at);
+                    // A new connection takes several round trips.
+                    let round_trip = now.saturating_sub(self.sent_at);
                     self.delivery_time =
-                        (answered_in * 5).clamp(MIN_DELIVERY_TIME, RESPONSE_TIMEOUT);
+                        (round_trip * 5).clamp(MIN_DELIVERY_TIME, RESPONSE_TIMEOUT);
                     self.state = State::ScheduledAt(now);
                 } else {
                     self.state = State::ScheduledAt(now + self.delay);
@@ -194,7 +199,7 @@ impl Deletion {
 
     fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
         if error.is_not_found_from_hub() {
-            // An earlier attempt may have worked without an answer.
+            // An earlier attempt may have succeeded although its response was lost.
             let gone = if self.may_be_deleted {
                 Ok(Deleted::Gone)
             } else {
@@ -202,12 +207,9 @@ impl Deletion {
             };
             return self.outcome = Some(gone);
         }
-        let passes = error.is_transient() || error.has_status(404);
-        match if passes {
-            self.outage.request_failed(now)
-        } else {
-            None
-        } {
+        let transient = error.is_transient() || error.has_status(404);
+        let delay = transient.then(|| self.outage.request_failed(now)).flatten();
+        match delay {
             Some(delay) => self.state = State::ScheduledAt(now + delay),
             None => self.outcome = Some(Err(error.into_flow_error(id))),
         }
@@ -228,14 +230,11 @@ impl SubFlow for Deletion {
             return self.outcome.take();
         }
         if self.deadline <= now {
-            let timed_out = FlowError::TimedOut(self.deadline);
-            let error = if self.cancelled {
-                FlowError::Cancelled
-            } else {
-                timed_out
-            };
-            let conflict = self.conflict.take().filter(|_| !self.cancelled);
-            return Some(Err(conflict.unwrap_or(error)));
+            return Some(Err(match self.conflict.take() {
+                _ if self.cancelled => FlowError::Cancelled,
+                Some(conflict) => conflict,
+                None => FlowError::TimedOut(self.deadline),
+            }));
         }
         if let Err(error) = self.send(outbox, now) {
             return Some(Err(error.into()));
@@ -262,15 +261,15 @@ impl SubFlow for Deletion {
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
             State::ScheduledAt(_) => {}
-            State::Deleting(call) => {
-                let id = call.id;
-                if let Some(result) = call.value(input) {
+            State::Deleting(exchange) => {
+                let id = exchange.id;
+                if let Some(result) = exchange.value(input) {
                     self.on_delete_result(now, id, result);
                 }
             }
-            State::Listing(call) => {
-                let id = call.id;
-                match call.value(input) {
+            State::Listing(exchange) => {
+                let id = exchange.id;
+                match exchange.value(input) {
                     None => {}
                     Some(Ok(ids)) => self.on_instances(now, ids),
                     Some(Err(error)) => self.on_error(now, id, error),
@@ -298,7 +297,7 @@ impl SubFlow for Deletion {
             return;
         }
         self.deadline = self.deadline.min(now + CANCEL_TIMEOUT);
-        // One that is under way may be carried out before the next.
+        // The hub may process the deletion in progress before the forced one.
         self.may_be_deleted |= matches!(self.state, State::Deleting(_));
         if self.supports_force {
             let delete = DeleteSequence {
@@ -306,7 +305,7 @@ impl SubFlow for Deletion {
                 force: true,
             };
             match outbox.send(&delete, Some(CANCEL_TIMEOUT)) {
-                Ok(call) => self.state = State::Deleting(call),
+                Ok(exchange) => self.state = State::Deleting(exchange),
                 Err(error) => self.outcome = Some(Err(error.into())),
             }
         }

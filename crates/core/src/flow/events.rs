@@ -121,8 +121,8 @@ impl<D> Request<D> {
 
     /// Closes its connection and opens another one at this time.
     fn reopen(&mut self, outbox: &mut Outbox, at: Duration) {
-        if let Self::Open(call) = self {
-            outbox.abort(call);
+        if let Self::Open(exchange) = self {
+            outbox.abort(exchange);
             *self = Self::ScheduledAt(at);
         }
     }
@@ -332,11 +332,11 @@ impl EventWait {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
-        let Request::Open(call) = &mut listener.last_event else {
+        let Request::Open(exchange) = &mut listener.last_event else {
             return;
         };
-        let (id, name) = (call.id, listener.name.to_string());
-        let Some(result) = call.value(input) else {
+        let (id, name) = (exchange.id, listener.name.to_string());
+        let Some(result) = exchange.value(input) else {
             return;
         };
         let event = match result {
@@ -371,11 +371,11 @@ impl EventWait {
         let Some(listener) = self.listeners.get_mut(index) else {
             return;
         };
-        let Request::Open(call) = &mut listener.stream else {
+        let Request::Open(exchange) = &mut listener.stream else {
             return;
         };
-        let id = call.id;
-        for came in call.handle(input) {
+        let id = exchange.id;
+        for came in exchange.handle(input) {
             match came {
                 ExchangeEvent::Success => {
                     self.outage.request_answered();

@@ -146,10 +146,10 @@ impl<D> State<D> {
     fn map<E>(self, change: impl FnOnce(OpenExchange<D>) -> OpenExchange<E>) -> State<E> {
         match self {
             Self::ScheduledAt(time, lost) => State::ScheduledAt(time, lost),
-            Self::Opening(call, lost, limit) => State::Opening(change(call), lost, limit),
-            Self::Open(call, last, headed) => State::Open(change(call), last, headed),
+            Self::Opening(exchange, lost, limit) => State::Opening(change(exchange), lost, limit),
+            Self::Open(exchange, last, headed) => State::Open(change(exchange), last, headed),
             Self::Ending(id, limit) => State::Ending(id, limit),
-            Self::Ended(call, until) => State::Ended(call.map(change), until),
+            Self::Ended(exchange, until) => State::Ended(exchange.map(change), until),
             Self::Done => State::Done,
         }
     }
@@ -188,7 +188,7 @@ impl Follow<JsonLines<LogLine>> {
     /// Follows the log of an instance.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn instance_log(endpoint: Endpoint, id: InstanceId) -> Result<Self, RequestError> {
         let dialect = endpoint.known_dialect("follow log")?;
         let gives_once = dialect.remembers_ended_instances();
@@ -240,7 +240,7 @@ impl Follow<EventLines> {
     /// Follows the events of this name. Those that are emitted during a gap are missing.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn events(
         endpoint: Endpoint,
         id: InstanceId,
@@ -328,7 +328,7 @@ impl StreamFollower<Chunks> {
             subject,
             open: Box::new(move |outbox, lost| Ok(open(outbox, lost)?.with_decoder(again()))),
             deduplicator: None,
-            state: state.map(|call| call.with_decoder(decoder())),
+            state: state.map(|exchange| exchange.with_decoder(decoder())),
             gap: gap,
             ready: VecDeque::new(),
             check: check,
@@ -368,9 +368,12 @@ impl StreamFollower<Chunks> {
 impl<D: Decode + 'static> StreamFollower<D> {
     /// Hands in bytes that came before there was this decoder.
     fn feed(&mut self, bytes: &[u8]) {
-        if let State::Open(call, ..) = &mut self.state {
-            let input = Input::Body { id: call.id, bytes };
-            for came in call.handle(&input) {
+        if let State::Open(exchange, ..) = &mut self.state {
+            let input = Input::Body {
+                id: exchange.id,
+                bytes,
+            };
+            for came in exchange.handle(&input) {
                 match came {
                     ExchangeEvent::Item(item) => self.ready.push_back(Ok(Followed::Item(item))),
                     ExchangeEvent::BadItem(error) => {
@@ -492,12 +495,12 @@ impl<D: Decode + 'static> StreamFollower<D> {
             self.ready.push_back(Ok(Followed::Opened));
         }
         match core::mem::replace(&mut self.state, State::Done) {
-            State::Opening(call, lost, _) => {
+            State::Opening(exchange, lost, _) => {
                 self.gap = lost;
-                self.state = State::Open(call, now, headed);
+                self.state = State::Open(exchange, now, headed);
             }
-            State::Open(call, last, before) => {
-                self.state = State::Open(call, last, before || headed);
+            State::Open(exchange, last, before) => {
+                self.state = State::Open(exchange, last, before || headed);
             }
             state => self.state = state,
         }
@@ -517,7 +520,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
             return;
         }
         // A gateway that does not reach the hub may say 404, too.
-        let passes = error.is_transient() || (error.has_status(404) && !is_hubs);
+        let transient = error.is_transient() || (error.has_status(404) && !is_hubs);
         let lost = match state {
             State::ScheduledAt(_, lost) | State::Opening(_, lost, _) => lost,
             _ => self.gap.take(),
@@ -535,7 +538,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
             return self.end(now);
         }
         // Before it was open once, what can be told is told at once.
-        let delay = if passes && self.was_opened {
+        let delay = if transient && self.was_opened {
             self.outage.request_failed(now)
         } else {
             None
@@ -566,8 +569,8 @@ impl<D: Decode + 'static> StreamFollower<D> {
                     lost.attempts += 1;
                     self.reopened = true;
                 }
-                let call = (self.open)(outbox, self.reopened)?;
-                self.state = State::Opening(call, lost, now + HEAD_TIMEOUT);
+                let exchange = (self.open)(outbox, self.reopened)?;
+                self.state = State::Opening(exchange, lost, now + HEAD_TIMEOUT);
             }
             State::Opening(_, _, limit) if *limit <= now => self.on_open(now, false),
             State::Open(_, last, _) => {
@@ -578,9 +581,9 @@ impl<D: Decode + 'static> StreamFollower<D> {
                 let id = *id;
                 self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
-            State::Ended(call, until) if *until <= now => {
-                if let Some(call) = call {
-                    outbox.abort(call);
+            State::Ended(exchange, until) if *until <= now => {
+                if let Some(exchange) = exchange {
+                    outbox.abort(exchange);
                 }
                 self.end(now);
             }
@@ -638,14 +641,14 @@ impl<D: Decode + 'static> StreamFollower<D> {
         let state = core::mem::replace(&mut self.state, State::Done);
         self.state = match state {
             // Its connection may have been dead all the time.
-            State::Open(call, last, false) if self.reopens < MAX_REOPENS => {
+            State::Open(exchange, last, false) if self.reopens < MAX_REOPENS => {
                 self.reopens += 1;
-                let id = call.id;
-                outbox.abort(&call);
-                self.state = State::Open(call, last, false);
+                let id = exchange.id;
+                outbox.abort(&exchange);
+                self.state = State::Open(exchange, last, false);
                 return self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
-            State::Open(call, ..) => State::Ended(Some(call), now + GRACE_PERIOD),
+            State::Open(exchange, ..) => State::Ended(Some(exchange), now + GRACE_PERIOD),
             State::Ending(..) => State::Ended(None, now),
             // The list says that there is nothing to open.
             State::ScheduledAt(_, lost) if matches!(self.check, LivenessCheck::External) => {
@@ -664,27 +667,28 @@ impl<D: Decode + 'static> StreamFollower<D> {
         now: Duration,
         error: &ExchangeError,
     ) {
-        if let State::Open(call, last, _) = &mut self.state {
+        if let State::Open(exchange, last, _) = &mut self.state {
             *last = now;
             if error.is_transient() {
-                let id = call.id;
-                outbox.abort(call);
+                let id = exchange.id;
+                outbox.abort(exchange);
                 self.on_connection_lost(now, id, ExchangeError::connection_lost());
             }
         }
     }
 
     fn handle_stream(&mut self, now: Duration, input: &Input<'_>) {
-        let (State::Opening(call, ..) | State::Open(call, ..) | State::Ended(Some(call), _)) =
-            &mut self.state
+        let (State::Opening(exchange, ..)
+        | State::Open(exchange, ..)
+        | State::Ended(Some(exchange), _)) = &mut self.state
         else {
             return;
         };
-        let id = call.id;
+        let id = exchange.id;
         if input.id() != id {
             return;
         }
-        for came in call.handle(input) {
+        for came in exchange.handle(input) {
             match came {
                 ExchangeEvent::Success => self.on_open(now, true),
                 ExchangeEvent::Item(item) => {
@@ -751,7 +755,7 @@ impl<D: Decode + 'static> SubFlow for StreamFollower<D> {
                 }
             }
             LivenessCheck::Hub(version) => {
-                if let Some(result) = version.as_mut().and_then(|call| call.value(input)) {
+                if let Some(result) = version.as_mut().and_then(|exchange| exchange.value(input)) {
                     *version = None;
                     return match result {
                         Ok(_) => self.on_alive(now),

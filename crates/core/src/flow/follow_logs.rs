@@ -60,7 +60,7 @@ impl FollowLogs {
     /// Follows the logs of all instances, also of those that are started later. It never ends.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn all(endpoint: Endpoint) -> Result<Self, RequestError> {
         Self::new(endpoint, None)
     }
@@ -69,7 +69,7 @@ impl FollowLogs {
     /// the hub does not know at the beginning is an error.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn of(
         endpoint: Endpoint,
         ids: impl IntoIterator<Item = InstanceId>,
@@ -249,17 +249,17 @@ impl MergedLogs {
         now: Duration,
         input: &Input<'_>,
     ) -> Result<(), RequestError> {
-        if let Some(call) = &mut self.list.missing_instance {
-            if let Some(result) = call.value(input) {
-                let id = call.id;
+        if let Some(exchange) = &mut self.list.missing_instance {
+            if let Some(result) = exchange.value(input) {
+                let id = exchange.id;
                 self.list.missing_instance = None;
                 // It was started in this moment: the next list has it.
                 result.map_or_else(|error| self.fail(error.into_flow_error(id)), drop);
             }
         }
-        if let Some(call) = &mut self.list.list {
-            if let Some(result) = call.value(input) {
-                let id = call.id;
+        if let Some(exchange) = &mut self.list.list {
+            if let Some(result) = exchange.value(input) {
+                let id = exchange.id;
                 self.list.list = None;
                 self.list.next_request = Some(now + LIST_INTERVAL);
                 match result {
@@ -380,7 +380,7 @@ impl SubFlow for MergedLogs {
         }
         if self.list.next_request.is_some_and(|next| next <= now) && !self.list.is_pending() {
             match outbox.send(&ListInstances, Some(RESPONSE_TIMEOUT)) {
-                Ok(call) => self.list.list = Some(call),
+                Ok(exchange) => self.list.list = Some(exchange),
                 Err(error) => self.fail(error.into()),
             }
         }

@@ -1,4 +1,4 @@
-//! Killing instances during clean-up.
+//! Kills instances during clean-up.
 
 use core::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     StopInstance, StopOptions, StopReply,
 };
 
-/// The upper bound for one kill, so that clean-up never blocks on a hub that does not answer.
+/// Upper bound for one kill, so that clean-up never blocks on an unresponsive hub.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the hub has to answer one request.
+/// Timeout for one request.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delays between attempts. Hubs after 1.0.1 refuse (`400`) to kill an instance that is still
@@ -30,29 +30,28 @@ const RETRY_DELAYS: [Duration; 5] = [
 ];
 
 flow! {
-    /// Kills an instance, whatever its state, within 10 seconds. An instance that is gone counts as
-    /// killed.
+    /// Kills an instance within 10 seconds, whatever its state.
     ///
-    /// Returns when the hub has accepted the kill, and not when the process is gone: that may take 15
-    /// seconds more.
+    /// An instance that no longer exists counts as killed. The flow returns when the hub has accepted
+    /// the kill. The process may run for up to 15 seconds more.
     Kill(Killer) -> ()
 }
 
 impl Kill {
-    /// Kills an instance.
+    /// Kills the instance `id`.
     #[must_use]
     pub fn new(endpoint: Endpoint, id: InstanceId) -> Self {
         Self(RootFlow::new(endpoint, Killer::new(id, Duration::ZERO)))
     }
 }
 
-/// The part of a flow that kills an instance.
+/// The sub-flow that kills an instance.
 #[derive(Debug)]
 pub(super) struct Killer {
     status: StatusCheck,
     state: State,
     attempts: usize,
-    /// How many times the hub itself has refused.
+    /// The number of kills that the hub refused with `400`.
     refusals: usize,
     deadline: Duration,
     last_error: Option<(ExchangeId, ExchangeError)>,
@@ -63,14 +62,15 @@ pub(super) struct Killer {
 enum State {
     ScheduledAt(Duration),
     Killing(OpenExchange<Json<StopReply>>),
-    /// The last resort: an instance that is stopping, and does not, is ended by another stop alone.
+    /// The last resort: for an instance in the status `stopping`, a hub of 1.x refuses every kill and
+    /// accepts only another stop.
     Stopping(OpenExchange<Json<StopReply>>),
-    /// The state of the instance tells whether a kill was carried out.
+    /// Requests the status, which shows if the kill was processed.
     CheckingStatus,
 }
 
 impl Killer {
-    /// Begins at `now`.
+    /// Creates a sub-flow that starts at `now`.
     pub(super) fn new(id: InstanceId, now: Duration) -> Self {
         Self {
             status: StatusCheck::new(now, id, Duration::from_millis(200)),
@@ -88,13 +88,13 @@ impl Killer {
     }
 
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
-        let (id, limit) = (self.status.id(), Some(RESPONSE_TIMEOUT));
+        let (id, timeout) = (self.status.id(), Some(RESPONSE_TIMEOUT));
         self.state = if self.refusals < RETRY_DELAYS.len() {
             let options = &KillOptions::new().remove_immediately(true);
-            State::Killing(outbox.send(&KillInstance { id, options }, limit)?)
+            State::Killing(outbox.send(&KillInstance { id, options }, timeout)?)
         } else {
             let options = &StopOptions::new(Duration::ZERO);
-            State::Stopping(outbox.send(&StopInstance { id, options }, limit)?)
+            State::Stopping(outbox.send(&StopInstance { id, options }, timeout)?)
         };
         Ok(())
     }
@@ -104,7 +104,6 @@ impl Killer {
         self.status.schedule(now);
     }
 
-    /// Tries again after a delay.
     fn schedule_retry(&mut self, now: Duration) {
         let delay = RETRY_DELAYS
             .get(self.attempts)
@@ -171,8 +170,8 @@ impl SubFlow for Killer {
                     self.on_status(now, finding);
                 }
             }
-            State::Killing(call) | State::Stopping(call) => {
-                let (id, result) = (call.id, call.value(input));
+            State::Killing(exchange) | State::Stopping(exchange) => {
+                let (id, result) = (exchange.id, exchange.value(input));
                 match result {
                     None => {}
                     Some(Ok(_)) => self.outcome = Some(Ok(())),
@@ -191,6 +190,6 @@ impl SubFlow for Killer {
         Some(next.map_or(self.deadline, |next| next.min(self.deadline)))
     }
 
-    /// Goes on: it is clean-up itself, and bounded.
+    /// Does nothing: a kill is clean-up itself, and its time is bounded.
     fn cancel(&mut self, _: &mut Outbox, _: Duration) {}
 }

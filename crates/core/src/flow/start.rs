@@ -67,7 +67,7 @@ impl StartUntilReady {
     /// `seed` is any number; the ids of instances are made of it, so it must differ each time.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(
         endpoint: Endpoint,
         sequence: SequenceId,
@@ -154,7 +154,7 @@ enum State {
     /// The next attempt is due then.
     ScheduledAt(Duration),
     Starting {
-        call: OpenExchange<Json<Started>>,
+        exchange: OpenExchange<Json<Started>>,
         /// It is waited for until then, after the flow was given up.
         until: Option<Duration>,
     },
@@ -195,7 +195,7 @@ impl StartWithRetry {
             options: &options,
         };
         self.state = State::Starting {
-            call: outbox.send(&operation, None)?,
+            exchange: outbox.send(&operation, None)?,
             until: None,
         };
         Ok(())
@@ -374,10 +374,10 @@ impl StartWithRetry {
         let is_over = |until: Duration| until <= now;
         match &mut self.state {
             State::Starting {
-                call,
+                exchange,
                 until: Some(until),
             } if is_over(*until) => {
-                outbox.abort(call);
+                outbox.abort(exchange);
                 // One whose id the caller has chosen may be somebody else's.
                 match self.chosen_id {
                     None => self.kill(now, false),
@@ -461,8 +461,8 @@ impl SubFlow for StartWithRetry {
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
             State::ScheduledAt(_) | State::Done => {}
-            State::Starting { call, .. } => {
-                let (id, result) = (call.id, call.value(input));
+            State::Starting { exchange, .. } => {
+                let (id, result) = (exchange.id, exchange.value(input));
                 match result {
                     None => {}
                     Some(Ok(started)) => self.on_started(now, started),

@@ -1,4 +1,4 @@
-//! The state of an instance, asked for from time to time.
+//! Polls the status of an instance.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -14,26 +14,26 @@ use crate::{
     RequestError,
 };
 
-/// The longest time between two questions. The end of an instance is noticed that late.
+/// Upper bound for the time between two requests, and so for the delay until an end is noticed.
 const MAX_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the hub has to answer a question. 0.18 does not answer for an instance that is not up.
+/// Timeout for one request. A hub of 0.18 does not answer while the instance is still starting.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was found out about an instance.
+/// The result of one status request.
 #[derive(Debug)]
 pub(super) enum StatusResult {
     Alive(Box<InstanceInfo>),
     Ended(Ended),
-    /// Nothing: this exchange failed or was refused.
+    /// This exchange failed or was refused, so the status is not known.
     Unknown(ExchangeId, ExchangeError),
 }
 
-/// Asks for the state of an instance, ever less often.
+/// Requests `GET instance/:id` at growing intervals.
 ///
-/// A `404` counts only if the hub itself says that it does not know the instance: in its own words,
-/// or, if the responses may be those of a gateway, several times in a row while the hub answers
-/// `GET version`.
+/// A gateway that cannot reach the hub may answer `404`, too. So a `404` means the end of the
+/// instance only if the response shows that the hub itself sent it, or if it comes
+/// [`UNCONFIRMED_LIMIT`] times in a row while the hub answers `GET version`.
 #[derive(Debug)]
 pub(super) struct StatusCheck {
     id: InstanceId,
@@ -41,26 +41,26 @@ pub(super) struct StatusCheck {
     next: Duration,
     interval: Duration,
     max_interval: Duration,
-    /// How many times in a row somebody has said `404` while the hub was there.
+    /// The number of consecutive `404`s of unknown origin during which the hub was reachable.
     unconfirmed: u32,
 }
 
-/// So many such answers count as the hub's own.
+/// The number of consecutive `404`s of unknown origin that count as sent by the hub.
 const UNCONFIRMED_LIMIT: u32 = 4;
 
-/// The time between two of them.
+/// The interval between requests after a `404` of unknown origin.
 const UNCONFIRMED_INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 enum State {
     Idle,
     Requesting(OpenExchange<Json<InstanceInfo>>),
-    /// Somebody said `404`: is the hub there?
+    /// Requests the version after a `404` of unknown origin, to see if the hub is reachable.
     Confirming(OpenExchange<Json<HubVersion>>),
 }
 
 impl StatusCheck {
-    /// Asks for the first time at `next`, and then after a tick.
+    /// Creates a check that sends the first request at `next` and the second one `interval` later.
     pub(super) fn new(next: Duration, id: InstanceId, tick: Duration) -> Self {
         Self {
             id,
@@ -72,7 +72,7 @@ impl StatusCheck {
         }
     }
 
-    /// Asks after each tick, not ever less often.
+    /// Keeps the interval constant.
     pub(super) fn at_fixed_interval(self) -> Self {
         Self {
             max_interval: self.interval,
@@ -84,12 +84,12 @@ impl StatusCheck {
         &self.id
     }
 
-    /// Asks as soon as possible.
-    pub(super) fn schedule(&mut self, now: Duration) {
-        self.next = now;
+    /// Sets the time of the next request.
+    pub(super) fn schedule(&mut self, at: Duration) {
+        self.next = at;
     }
 
-    /// Asks if it is time.
+    /// Sends the next request if it is due.
     pub(super) fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         if matches!(self.state, State::Idle) && self.next <= now {
             self.state = State::Requesting(self.request_info(outbox)?);
@@ -104,17 +104,17 @@ impl StatusCheck {
         outbox.send(&GetInstance { id: &self.id }, Some(RESPONSE_TIMEOUT))
     }
 
-    /// The time of the next question; `None` while one is open.
+    /// Returns the time of the next request, or `None` while one is open.
     pub(super) fn next_wake(&self) -> Option<Duration> {
         matches!(self.state, State::Idle).then_some(self.next)
     }
 
-    /// Aborts a question that is open.
+    /// Aborts the open request, if there is one.
     pub(super) fn abort(&mut self, outbox: &mut Outbox) {
         match core::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}
-            State::Requesting(call) => outbox.abort(&call),
-            State::Confirming(call) => outbox.abort(&call),
+            State::Requesting(exchange) => outbox.abort(&exchange),
+            State::Confirming(exchange) => outbox.abort(&exchange),
         }
     }
 
@@ -126,9 +126,9 @@ impl StatusCheck {
     ) -> Option<StatusResult> {
         let (id, result) = match &mut self.state {
             State::Idle => return None,
-            State::Requesting(call) => (call.id, call.value(input)?),
-            State::Confirming(call) => {
-                let (id, result) = (call.id, call.value(input)?);
+            State::Requesting(exchange) => (exchange.id, exchange.value(input)?),
+            State::Confirming(exchange) => {
+                let (id, result) = (exchange.id, exchange.value(input)?);
                 return self.on_version_response(now, id, result.err());
             }
         };
@@ -141,8 +141,8 @@ impl StatusCheck {
                 StatusResult::Ended(Ended::gone(&self.id))
             }
             Err(error) if error.has_status(404) => {
-                let call = outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT));
-                self.state = State::Confirming(call.ok()?);
+                let exchange = outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT));
+                self.state = State::Confirming(exchange.ok()?);
                 return None;
             }
             Err(error) => StatusResult::Unknown(id, error),
@@ -151,7 +151,7 @@ impl StatusCheck {
         self.finish(now, finding)
     }
 
-    /// The hub is there, although somebody has said `404`; or it is not.
+    /// Decides what a `404` of unknown origin means. `error` is that of `GET version`.
     fn on_version_response(
         &mut self,
         now: Duration,
@@ -180,19 +180,20 @@ impl StatusCheck {
 }
 
 flow! {
-    /// Waits until an instance has ended: asks for `GET instance/:id` ever less often, in the end
-    /// every two seconds.
+    /// Waits until an instance has ended.
+    ///
+    /// Polls `GET instance/:id` at growing intervals, up to two seconds.
     WaitForEnd(EndWait) -> Ended
 }
 
 impl WaitForEnd {
-    /// Waits for the end of an instance.
+    /// Waits for the end of the instance `id`.
     #[must_use]
-    pub fn new(endpoint: Endpoint, id: InstanceId, patience: OutageTolerance) -> Self {
+    pub fn new(endpoint: Endpoint, id: InstanceId, tolerance: OutageTolerance) -> Self {
         let status = StatusCheck::new(Duration::ZERO, id, Duration::from_millis(25));
         let part = EndWait {
             status,
-            outage: OutageTracker::new(patience),
+            outage: OutageTracker::new(tolerance),
             outcome: None,
         };
         Self(RootFlow::new(endpoint, part))
@@ -225,9 +226,9 @@ impl SubFlow for EndWait {
             Some(StatusResult::Alive(_)) => self.outage.request_answered(),
             Some(StatusResult::Ended(ended)) => self.outcome = Some(Ok(ended)),
             Some(StatusResult::Unknown(id, error)) => {
-                // A 404 that is not the hub's passes, too.
-                let passes = error.is_transient() || error.has_status(404);
-                if !passes || self.outage.request_failed(now).is_none() {
+                // A `404` of a gateway is transient.
+                let transient = error.is_transient() || error.has_status(404);
+                if !transient || self.outage.request_failed(now).is_none() {
                     self.outcome = Some(Err(error.into_flow_error(id)));
                 }
             }

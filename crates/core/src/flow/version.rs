@@ -1,4 +1,4 @@
-//! Waiting for a hub that is being started.
+//! Waits for a hub that is starting.
 
 use core::time::Duration;
 
@@ -9,20 +9,22 @@ use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{Endpoint, GetVersion, HubVersion, Json};
 
-/// How long the hub has to answer once.
+/// Timeout for one request.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Asks for `GET version` until a hub answers, as long as nobody listens there or a gateway says
-    /// that the hub is away.
+    /// Waits until a hub answers `GET version`.
+    ///
+    /// Retries after connection errors, and after responses of a gateway that cannot reach the hub.
+    /// Any other refusal is an error.
     WaitForHub(VersionPoller) -> HubVersion
 }
 
 impl WaitForHub {
-    /// Waits for a hub.
+    /// Waits for the hub at this endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         let (first, last) = (None, None);
@@ -43,32 +45,33 @@ struct VersionPoller {
     exchange: Option<OpenExchange<Json<HubVersion>>>,
     next_attempt: Duration,
     delay: Duration,
-    /// How the first and the last attempt failed.
     first_error: Option<FlowError>,
     last_error: Option<FlowError>,
     outcome: Outcome<HubVersion>,
 }
 
-/// Whether somebody else answers as long as the hub is away: in no way that the hub itself would.
+/// Returns `true` if the hub may still be starting: the exchange failed, or the response is one
+/// that a gateway sends while the hub is unreachable.
 fn may_be_starting(error: &ExchangeError) -> bool {
     match error.api() {
         None => matches!(error, ExchangeError::Failed { .. }) || error.is_transient(),
         Some(refusal) => {
-            let absent = matches!(refusal.received_status.as_u16(), 404 | 500);
-            refusal.is_transient() || (absent && !refusal.is_from_hub()) || refusal.status == 500
+            let by_gateway =
+                matches!(refusal.received_status.as_u16(), 404 | 500) && !refusal.is_from_hub();
+            refusal.is_transient() || by_gateway || refusal.status == 500
         }
     }
 }
 
 impl VersionPoller {
     fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
-        let passes = may_be_starting(&error);
+        let transient = may_be_starting(&error);
         let error = error.into_flow_error(id);
         match self.first_error {
             None => self.first_error = Some(error),
             Some(_) => self.last_error = Some(error),
         }
-        if !passes {
+        if !transient {
             return self.fail(None);
         }
         self.next_attempt = now + self.delay;
@@ -91,7 +94,7 @@ impl SubFlow for VersionPoller {
         }
         if self.exchange.is_none() && self.next_attempt <= now {
             match outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT)) {
-                Ok(call) => self.exchange = Some(call),
+                Ok(exchange) => self.exchange = Some(exchange),
                 Err(error) => return Some(Err(error.into())),
             }
         }
@@ -99,10 +102,10 @@ impl SubFlow for VersionPoller {
     }
 
     fn handle(&mut self, _: &mut Outbox, now: Duration, input: &Input<'_>) {
-        let Some(call) = &mut self.exchange else {
+        let Some(exchange) = &mut self.exchange else {
             return;
         };
-        let (id, result) = (call.id, call.value(input));
+        let (id, result) = (exchange.id, exchange.value(input));
         let Some(result) = result else { return };
         self.exchange = None;
         match result {
