@@ -123,6 +123,6 @@ fn the_table_of_the_readme_is_that_of_the_documentation() {
     };
     assert_eq!(
         rows("../README.md"),
-        rows("../crates/blocking/src/coming_from_api_client.md")
+        rows("../crates/blocking/src/docs/coming_from_api_client.md")
     );
 }

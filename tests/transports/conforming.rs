@@ -28,7 +28,7 @@ fn suites() -> Vec<Suite> {
     let mut suites = Vec::new();
     #[cfg(feature = "ureq")]
     {
-        use scramjet_client_blocking::{UreqConfig, UreqTransport};
+        use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
         let mut untimed = UreqConfig::default();
         untimed.connect_timeout = None;
         suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));
@@ -82,7 +82,7 @@ fn suite_passes_for_every_transport() {
     }
     // The guide shows users what each transport supports.
     if cfg!(feature = "ureq") && is_curl_here() {
-        let guide = include_str!("../../crates/blocking/src/guide/transports.md");
+        let guide = include_str!("../../crates/blocking/src/docs/guide/transports.md");
         assert!(
             guide.contains(&table(&reports)),
             "the guide to transports does not have this table:\n{}",

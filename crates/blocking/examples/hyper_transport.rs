@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-#[path = "../src/guide/hyper_transport.rs"]
+#[path = "../src/docs/guide/hyper_transport.rs"]
 mod transport;
 
 use std::error::Error;

@@ -253,7 +253,7 @@ where
     /// Returns the next result of the flow.
     ///
     /// If the driver is dropped before the end of the flow, what the flow has started stays on the
-    /// hub. [`give_up`](Self::give_up) cleans up.
+    /// hub. [`cancel`](Self::cancel) cleans up.
     pub async fn next(&mut self) -> Result<T, Failure> {
         loop {
             match self.flow.poll(self.began.elapsed()) {
@@ -287,9 +287,9 @@ where
     }
 
     /// Ends the flow and cleans up on the hub. The flow returns no further results.
-    pub async fn give_up(&mut self) {
-        self.flow.give_up(self.began.elapsed());
-        // The result is always an error, which says that the flow has ended early.
+    pub async fn cancel(&mut self) {
+        self.flow.cancel(self.began.elapsed());
+        // Only waits for the clean-up. Its result does not matter any more.
         let _ = self.next().await;
     }
 
@@ -312,7 +312,7 @@ where
             ExchangeEvent::Failed(progress, _) => Input::Failed {
                 id,
                 progress: *progress,
-                passes: true,
+                transient: true,
             },
         };
         self.flow.handle(self.began.elapsed(), input);
@@ -329,7 +329,7 @@ where
 
 /// Sends a request of a flow, and returns the events of the exchange.
 fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = ExchangeEvent> + Send {
-    let limit = send.limit.unwrap_or(Duration::from_secs(1 << 30));
+    let limit = send.timeout.unwrap_or(Duration::from_secs(1 << 30));
     let ends = Instant::now() + limit;
     let head = async move {
         let request = send.request.map(Body::from).try_into();

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::in_words::in_words;
+use crate::support::chain::in_words;
 
 /// Why no client could be made of the environment, or of a profile of `si`. Says which variable or file it is about, and never what a secret is.
 #[non_exhaustive]

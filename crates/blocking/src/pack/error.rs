@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::in_words::in_words;
+use crate::support::chain::in_words;
 
 /// Why a folder cannot be packed. Found before anything is sent, but for [`Changed`](Self::Changed) and [`Read`](Self::Read), which may come
 /// in the midst of an upload and end it: what arrived is no package then, and the hub does not take it for one.
@@ -46,7 +46,7 @@ pub enum PackError {
         problem: String,
     },
 
-    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::PackOptions::ignore), is not one.
+    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::pack::PackOptions::ignore), is not one.
     #[error("{} cannot be used: {rule:?} {problem}", origin)]
     #[non_exhaustive]
     Rule {

@@ -137,7 +137,7 @@ where
                         reached: false,
                         silent: false,
                     });
-                    self.send(hub, chance, send.id, send.request, send.limit);
+                    self.send(hub, chance, send.id, send.request, send.timeout);
                 }
                 Command::Abort(id) => {
                     if let Some(exchange) = self.exchanges.remove(&id) {
@@ -166,7 +166,7 @@ where
     pub(crate) fn give_up(&mut self, hub: &Model) {
         if !self.given_up {
             self.given_up = true;
-            self.flow.give_up(self.now(hub));
+            self.flow.cancel(self.now(hub));
         }
     }
 
@@ -339,7 +339,7 @@ where
                     Input::Failed {
                         id,
                         progress,
-                        passes: true,
+                        transient: true,
                     },
                 );
             }
