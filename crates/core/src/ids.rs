@@ -156,7 +156,7 @@ const OBJECT_MEMBERS: [&str; 12] = [
 
 pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
     if OBJECT_MEMBERS.contains(&value) {
-        let problem = "hubs never answer a request for it";
+        let problem = "hubs never respond to a request for it";
         return Err(RequestError::PathSegment {
             what,
             value: value.into(),

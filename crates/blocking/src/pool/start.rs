@@ -100,7 +100,7 @@ impl PoolOptions {
             .map(|first| first.fix_deadline().host.client.options)
         else {
             return Err(
-                RequestError::option("sequences", "there is none to start instances of").into(),
+                RequestError::option("sequences", "at least one sequence is required").into(),
             );
         };
         let begun: Vec<_> = sequences
@@ -214,7 +214,7 @@ impl PoolOptions {
             Placement::LeastLoaded => pick(&loads(sequences)?),
         };
         sequence.ok_or_else(|| {
-            RequestError::option("sequences", "there is none to start instances of").into()
+            RequestError::option("sequences", "at least one sequence is required").into()
         })
     }
 
@@ -334,7 +334,7 @@ pub(super) fn kill_all(instances: Vec<InstanceClient>) {
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RoundRobin => "in turn",
+            Self::RoundRobin => "round robin",
             Self::LeastLoaded => "least loaded",
         })
     }

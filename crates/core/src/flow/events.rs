@@ -138,7 +138,7 @@ impl EventWait {
         if names.is_empty() {
             return Err(RequestError::option(
                 "names",
-                "there is none, and nothing would ever come",
+                "at least one event name is required",
             ));
         }
         let keeps_data = endpoint

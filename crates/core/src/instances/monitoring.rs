@@ -35,7 +35,7 @@ impl Operation for SetMonitoringRate<'_> {
             // The instance divides by it.
             return Err(RequestError::option(
                 "monitoringRate",
-                "it is zero, and instances take that for a thousand",
+                "it is 0, which instances treat as 1000",
             ));
         }
         Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())
