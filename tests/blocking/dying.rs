@@ -110,7 +110,7 @@ impl Scene {
                 (ended.exit, reason),
                 (Some(RunnerExit::Other(101)), Some("Runner failed"))
             );
-            let text = "failed: the instance has ended: Runner failed (exit code 101)";
+            let text = ": the instance has ended: Runner failed (exit code 101)";
             assert!(error.to_string().ends_with(text), "{what}: {error}");
         }
     }

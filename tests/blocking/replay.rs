@@ -222,7 +222,7 @@ fn start_reports_each_refusal_of_the_hub() {
         assert!(
             refused
                 .to_string()
-                .contains(&format!("was refused: {found}")),
+                .contains(&format!("refused with status {found}")),
             "{name}: {refused}"
         );
         // The connection can be used further.
