@@ -41,12 +41,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
-pub use self::process::{Process, ProgramResult, Stop};
+pub use self::process::{Process, ProgramResult, StopRequest};
 pub use crate::model::{Exit, Generation, Item, Package, Settings, Times};
 pub use crate::network::{Fault, Proxy};
 
 use self::clock::Clock;
-use self::process::{Launched, Program};
+use self::process::{LaunchQueue, ThreadedProgram};
 use self::server::Server;
 use self::transport::InProcess;
 use crate::model::{Model, ProgramSpec};
@@ -73,8 +73,8 @@ struct Shared {
 struct State {
     network: Network,
     clock: Clock,
-    launched: Launched,
-    over: bool,
+    launched: LaunchQueue,
+    shut_down: bool,
 }
 
 impl FakeHub {
@@ -158,7 +158,7 @@ impl FakeHub {
     ) where
         F: Fn(&mut Process) -> ProgramResult + Send + Sync + 'static,
     {
-        let spec = declare(Program::spec(program, self.inner.shared.launched()));
+        let spec = declare(ThreadedProgram::spec(program, self.inner.shared.launched()));
         self.inner
             .shared
             .with(|state| state.network.hub().program(name, spec));
@@ -172,7 +172,7 @@ impl FakeHub {
     {
         let launched = self.inner.shared.launched();
         let find = move |package: &Package| {
-            find(package).map(|program| Program::spec(program, launched.clone()))
+            find(package).map(|program| ThreadedProgram::spec(program, launched.clone()))
         };
         self.inner
             .shared
@@ -244,8 +244,10 @@ impl FakeHub {
 
     /// Takes the hub away, or brings it back: meanwhile its connections are lost and new ones
     /// refused. Its instances go on.
-    pub fn set_away(&self, away: bool) {
-        self.inner.shared.with(|state| state.network.set_away(away));
+    pub fn set_unreachable(&self, away: bool) {
+        self.inner
+            .shared
+            .with(|state| state.network.set_unreachable(away));
     }
 
     /// Restarts the hub: connections are lost, and all instances end. Sequences are lost as well
@@ -381,8 +383,8 @@ impl FakeHubBuilder {
         let state = State {
             network,
             clock,
-            launched: Launched::default(),
-            over: false,
+            launched: LaunchQueue::default(),
+            shut_down: false,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -408,7 +410,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn launched(&self) -> Launched {
+    fn launched(&self) -> LaunchQueue {
         self.lock().launched.clone()
     }
 
@@ -482,13 +484,13 @@ impl Shared {
     /// Does what is due at its time, until the hub is over.
     fn keep_time(self: Arc<Self>) {
         let mut state = self.lock();
-        while !state.over {
+        while !state.shut_down {
             state.keep_up();
             self.after(state);
             state = self.lock();
             let next = state.network.next_due();
             let limit = next.and_then(|next| state.clock.until(next));
-            if !state.over && limit != Some(Duration::ZERO) {
+            if !state.shut_down && limit != Some(Duration::ZERO) {
                 state = self.wait(state, limit);
             }
         }
@@ -504,7 +506,7 @@ impl State {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.with(|state| {
-            state.over = true;
+            state.shut_down = true;
             // Programs end when they find that their instances are gone.
             state.network.restart(false);
         });

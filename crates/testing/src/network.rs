@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 use crate::http1::is_bodiless;
-use crate::model::{ExchangeId, Head, Model, Piece};
+use crate::model::{ExchangeId, Model, Piece, ResponseHead};
 
 /// Something that goes wrong with a request.
 ///
@@ -24,14 +24,14 @@ use crate::model::{ExchangeId, Head, Model, Piece};
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "it happens when it is given to `FakeHub::fault`"]
 pub struct Fault {
-    kind: Kind,
+    kind: FaultKind,
     method: String,
     path: String,
     left: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Kind {
+enum FaultKind {
     Refuse {
         status: StatusCode,
         body: String,
@@ -63,7 +63,7 @@ impl Fault {
     /// If the status is not one from 200 to 999.
     #[track_caller]
     pub fn refuse(status: u16, body: impl Into<String>) -> Self {
-        Self::of(Kind::Refuse {
+        Self::of(FaultKind::Refuse {
             status: final_status(status),
             body: body.into(),
             headers: HeaderMap::new(),
@@ -72,32 +72,32 @@ impl Fault {
 
     /// Keeps the response back for some of the hub's time. The hub carries the request out at once.
     pub fn delay(by: Duration) -> Self {
-        Self::of(Kind::Delay(by))
+        Self::of(FaultKind::Delay(by))
     }
 
     /// Closes the connection after so many bytes of the response's body; for 0, right after the
     /// head. A response whose body is shorter is complete.
     pub fn cut_after(bytes: u64) -> Self {
-        Self::of(Kind::CutAfter(bytes))
+        Self::of(FaultKind::CutAfter(bytes))
     }
 
     /// Closes the connection before the request has reached the hub.
     pub fn lose_request() -> Self {
-        Self::of(Kind::LoseRequest)
+        Self::of(FaultKind::LoseRequest)
     }
 
     /// Lets the hub carry out the request, and closes the connection instead of an answer.
     pub fn lose_response() -> Self {
-        Self::of(Kind::LoseResponse)
+        Self::of(FaultKind::LoseResponse)
     }
 
     /// Lets the hub carry out the request, and never answers, as over a link that was cut. The
     /// request ends only by the limits of the client, or when its connection is closed.
     pub fn silence() -> Self {
-        Self::of(Kind::Silence)
+        Self::of(FaultKind::Silence)
     }
 
-    fn of(kind: Kind) -> Self {
+    fn of(kind: FaultKind) -> Self {
         Self {
             kind,
             method: "*".into(),
@@ -148,7 +148,7 @@ impl Fault {
     /// If the name or the value cannot be sent, or the fault does not answer.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let is_refusal = matches!(self.kind, Kind::Refuse { .. });
+        let is_refusal = matches!(self.kind, FaultKind::Refuse { .. });
         assert!(
             is_refusal,
             "only Fault::refuse answers, so only it has headers"
@@ -159,7 +159,7 @@ impl Fault {
             parsed.is_some(),
             "{name:?}: {value:?} cannot be sent as a header"
         );
-        if let (Kind::Refuse { headers, .. }, Some((name, value))) = (&mut self.kind, parsed) {
+        if let (FaultKind::Refuse { headers, .. }, Some((name, value))) = (&mut self.kind, parsed) {
             headers.append(name, value);
         }
         self
@@ -189,7 +189,7 @@ pub struct Proxy {
     pub timeout: Option<Duration>,
     /// The answer while the hub is away; `502` by default. See
     /// [`answering_for_hub`](Self::answering_for_hub).
-    pub away: Option<(u16, String)>,
+    pub unreachable_response: Option<(u16, String)>,
 }
 
 impl Proxy {
@@ -211,15 +211,15 @@ impl Proxy {
     /// If the status is not one from 200 to 999.
     #[must_use]
     #[track_caller]
-    pub fn answering_for_hub(mut self, status: u16, body: impl Into<String>) -> Self {
-        self.away = Some((final_status(status).as_u16(), body.into()));
+    pub fn answer_if_unreachable(mut self, status: u16, body: impl Into<String>) -> Self {
+        self.unreachable_response = Some((final_status(status).as_u16(), body.into()));
         self
     }
 }
 
 /// Nobody listens at the address of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct ConnectionRefused;
 
 /// Names an exchange on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -231,14 +231,14 @@ pub struct Network {
     hub: Model,
     faults: Vec<Fault>,
     proxy: Option<Proxy>,
-    away: bool,
-    connections: BTreeMap<ConnectionId, Connection>,
+    unreachable: bool,
+    connections: BTreeMap<ConnectionId, ConnectionState>,
     next: u64,
     requests: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct ConnectionState {
     /// None if the request does not reach the hub.
     exchange: Option<ExchangeId>,
     /// The request is a `HEAD`, so its response has no body.
@@ -249,12 +249,12 @@ struct Connection {
     cut_after: Option<u64>,
     loses_response: bool,
     silent: bool,
-    proxied: Option<Proxied>,
+    proxied: Option<ProxyState>,
 }
 
 /// What a proxy does to a response.
 #[derive(Debug)]
-struct Proxied {
+struct ProxyState {
     buffers_heads: bool,
     held_head: Option<Piece>,
     gzip: Option<GzEncoder<Vec<u8>>>,
@@ -274,7 +274,7 @@ impl Network {
             hub,
             faults,
             proxy: None,
-            away: false,
+            unreachable: false,
             connections,
             next: 0,
             requests: Vec::new(),
@@ -310,12 +310,12 @@ impl Network {
 
     /// Takes the hub away: all its connections are closed, and new ones are refused until it is
     /// back. What it knows is kept, as over a lost link.
-    pub fn set_away(&mut self, away: bool) {
-        self.away = away;
+    pub fn set_unreachable(&mut self, away: bool) {
+        self.unreachable = away;
         if away {
             for connection in self.connections.values_mut() {
                 if let Some(exchange) = connection.exchange.take() {
-                    self.hub.abandon(exchange);
+                    self.hub.disconnect(exchange);
                     // A proxy answers for it if the response has not begun.
                     connection.pass_on(Piece::Cut, self.hub.now());
                 }
@@ -364,7 +364,7 @@ impl Network {
     ///
     /// # Errors
     /// The hub is away, and there is no proxy in front of it.
-    pub fn request(&mut self, request: &Request<()>) -> Result<ConnectionId, Refused> {
+    pub fn request(&mut self, request: &Request<()>) -> Result<ConnectionId, ConnectionRefused> {
         let (method, path) = (request.method(), request.uri().path());
         self.requests.push(format!("{method} {path}"));
         let fault = self
@@ -378,7 +378,7 @@ impl Network {
             fault.kind.clone()
         });
         let now = self.hub.now();
-        let mut connection = Connection {
+        let mut connection = ConnectionState {
             exchange: None,
             is_head: *method == Method::HEAD,
             ready: VecDeque::new(),
@@ -389,12 +389,12 @@ impl Network {
             proxied: self
                 .proxy
                 .as_ref()
-                .map(|proxy| Proxied::of(proxy, method, now)),
+                .map(|proxy| ProxyState::of(proxy, method, now)),
         };
         let mut reaches = true;
         match kind {
             None => {}
-            Some(Kind::Refuse {
+            Some(FaultKind::Refuse {
                 status,
                 body,
                 headers,
@@ -402,20 +402,20 @@ impl Network {
                 connection.ready = answer(status, &body, headers);
                 reaches = false;
             }
-            Some(Kind::LoseRequest) => {
+            Some(FaultKind::LoseRequest) => {
                 connection.ready.push_back(Piece::Cut);
                 reaches = false;
             }
-            Some(Kind::Delay(by)) => connection.not_before = now.saturating_add(by),
-            Some(Kind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
-            Some(Kind::LoseResponse) => connection.loses_response = true,
-            Some(Kind::Silence) => connection.silent = true,
+            Some(FaultKind::Delay(by)) => connection.not_before = now.saturating_add(by),
+            Some(FaultKind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
+            Some(FaultKind::LoseResponse) => connection.loses_response = true,
+            Some(FaultKind::Silence) => connection.silent = true,
         }
-        if self.away && reaches {
+        if self.unreachable && reaches {
             let Some(proxy) = &self.proxy else {
-                return Err(Refused);
+                return Err(ConnectionRefused);
             };
-            connection.ready = match &proxy.away {
+            connection.ready = match &proxy.unreachable_response {
                 Some((status, body)) => {
                     let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
                     answer(status, body, HeaderMap::new())
@@ -460,14 +460,14 @@ impl Network {
     }
 
     /// See [`Model::abandon`].
-    pub fn abandon(&mut self, id: ConnectionId) {
+    pub fn disconnect(&mut self, id: ConnectionId) {
         let exchange = self
             .connections
             .remove(&id)
             .and_then(|connection| connection.exchange);
         exchange
             .into_iter()
-            .for_each(|exchange| self.hub.abandon(exchange));
+            .for_each(|exchange| self.hub.disconnect(exchange));
         // Those who wait for it may wait no longer, also if the request did not reach the hub.
         self.hub.set_changed();
     }
@@ -489,7 +489,7 @@ impl Network {
                 Piece::Pending => {
                     if connection.times_out(now) {
                         connection.exchange = None;
-                        self.hub.abandon(exchange);
+                        self.hub.disconnect(exchange);
                     }
                     break;
                 }
@@ -498,13 +498,13 @@ impl Network {
         }
         let piece = connection.take();
         if matches!(piece, Piece::End | Piece::Cut) {
-            self.abandon(id);
+            self.disconnect(id);
         }
         piece
     }
 }
 
-impl Connection {
+impl ConnectionState {
     /// Takes a piece of the hub's response in.
     fn pass_on(&mut self, piece: Piece, now: Duration) {
         let Some(proxied) = &mut self.proxied else {
@@ -591,7 +591,7 @@ impl Connection {
     }
 }
 
-impl Proxied {
+impl ProxyState {
     fn of(proxy: &Proxy, method: &Method, now: Duration) -> Self {
         let gzip = || GzEncoder::new(Vec::new(), Compression::fast());
         let compresses = proxy.compresses && *method != Method::HEAD;
@@ -627,7 +627,7 @@ impl Proxied {
     }
 }
 
-fn compressed(mut head: Head) -> Head {
+fn compressed(mut head: ResponseHead) -> ResponseHead {
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers
         .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -649,7 +649,7 @@ fn answer(status: StatusCode, body: &str, mut headers: HeaderMap) -> VecDeque<Pi
         headers.insert(header::CONTENT_LENGTH, body.len().into());
         pieces.push_back(Piece::Body(body.as_bytes().to_vec()));
     }
-    pieces.push_front(Piece::Head(Head {
+    pieces.push_front(Piece::Head(ResponseHead {
         status,
         reason,
         headers,

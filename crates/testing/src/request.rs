@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use http::{HeaderMap, HeaderName, Method, Uri, header, request};
 
-use crate::http1::Head;
+use crate::http1::MessageHead;
 
 /// Headers whose values are credentials.
 pub(crate) const SECRET_HEADERS: [HeaderName; 4] = [
@@ -39,7 +39,7 @@ impl ReceivedRequest {
         Self::new(head.method.clone(), target(&head.uri), head.headers.clone())
     }
 
-    pub(crate) fn from_head(head: Head) -> io::Result<Self> {
+    pub(crate) fn from_head(head: MessageHead) -> io::Result<Self> {
         let [method, target, _] = head.words();
         let method = method.parse().map_err(io::Error::other)?;
         let target = target.to_owned();
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn debug_of_a_received_request_shows_no_credentials() {
         let mut input = &b"GET /x HTTP/1.1\r\nCookie: a-secret\r\nX-A: b\r\n\r\n"[..];
-        let head = Head::read(&mut input).ok().flatten();
+        let head = MessageHead::read(&mut input).ok().flatten();
         let request = head.and_then(|head| ReceivedRequest::from_head(head).ok());
         assert_eq!(
             request

@@ -35,7 +35,7 @@ pub(super) enum Rejection {
 
 impl Rejection {
     /// The bytes that are sent before the connection is closed.
-    pub(super) fn answer(self) -> &'static [u8] {
+    pub(super) fn response(self) -> &'static [u8] {
         match self {
             Self::Ended | Self::Connect => b"",
             Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
@@ -56,7 +56,7 @@ impl Rejection {
 
 /// The head of a request.
 #[derive(Debug)]
-pub(super) struct Parsed {
+pub(super) struct ParsedHead {
     pub(super) request: Request<()>,
     /// How its body is delimited.
     pub(super) framing: Framing,
@@ -67,7 +67,7 @@ pub(super) struct Parsed {
 }
 
 /// Reads the head of the next request.
-pub(super) fn read_head(reader: &mut impl BufRead) -> Result<Parsed, Rejection> {
+pub(super) fn read_head(reader: &mut impl BufRead) -> Result<ParsedHead, Rejection> {
     match reader.fill_buf().ok().and_then(<[u8]>::first) {
         None => return Err(Rejection::Ended),
         Some(b'A'..=b'Z' | b'\r' | b'\n') => {}
@@ -121,7 +121,7 @@ fn header_of(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     Some((name, HeaderValue::from_bytes(value).ok()?))
 }
 
-fn parse(first_line: &str, headers: HeaderMap) -> Result<Parsed, Rejection> {
+fn parse(first_line: &str, headers: HeaderMap) -> Result<ParsedHead, Rejection> {
     let mut words = first_line.splitn(3, ' ');
     let method = words.next().and_then(method_of);
     let method = method.ok_or(Rejection::BadRequest)?;
@@ -148,7 +148,7 @@ fn parse(first_line: &str, headers: HeaderMap) -> Result<Parsed, Rejection> {
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    Ok(Parsed {
+    Ok(ParsedHead {
         request,
         framing,
         is_last: closes || !is_1_1,

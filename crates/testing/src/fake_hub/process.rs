@@ -10,26 +10,26 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::model::{
-    self, Exit, Input, InstanceKey, Item, Message, Output, ProgramSpec, Read as ReadResult,
+    self, Exit, Input, InstanceKey, Item, Message, Output, ProgramSpec, ReadResult,
 };
 
 /// How a program ends: `Ok` completes the sequence, an [`Exit`] is another way.
 pub type ProgramResult = Result<(), Exit>;
 
-type Run = dyn Fn(&mut Process) -> ProgramResult + Send + Sync;
+type ProgramFn = dyn Fn(&mut Process) -> ProgramResult + Send + Sync;
 
 /// Programs whose instances have come up, and whose threads are to be started.
 #[derive(Clone, Default)]
-pub(super) struct Launched {
+pub(super) struct LaunchQueue {
     launches: Arc<Mutex<Vec<Launch>>>,
 }
 
 pub(super) struct Launch {
     key: InstanceKey,
-    run: Arc<Run>,
+    run: Arc<ProgramFn>,
 }
 
-impl Launched {
+impl LaunchQueue {
     pub(super) fn take(&self) -> Vec<Launch> {
         std::mem::take(&mut self.launches.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -50,17 +50,17 @@ impl Launched {
 }
 
 /// Stands in the model for a program that runs on a thread.
-pub(super) struct Program {
-    run: Option<Arc<Run>>,
-    launched: Launched,
+pub(super) struct ThreadedProgram {
+    run: Option<Arc<ProgramFn>>,
+    launched: LaunchQueue,
 }
 
-impl Program {
+impl ThreadedProgram {
     pub(super) fn spec(
         run: impl Fn(&mut Process) -> ProgramResult + Send + Sync + 'static,
-        launched: Launched,
+        launched: LaunchQueue,
     ) -> ProgramSpec {
-        let run: Arc<Run> = Arc::new(run);
+        let run: Arc<ProgramFn> = Arc::new(run);
         ProgramSpec::new(move || {
             Box::new(Self {
                 run: Some(Arc::clone(&run)),
@@ -70,8 +70,8 @@ impl Program {
     }
 }
 
-impl model::Program for Program {
-    fn run(&mut self, process: &mut model::Process<'_>) {
+impl model::Program for ThreadedProgram {
+    fn run(&mut self, process: &mut model::ProcessContext<'_>) {
         if let Some(run) = self.run.take() {
             self.launched.push(Launch {
                 key: process.key(),
@@ -89,7 +89,7 @@ impl Launch {
             shared: Arc::clone(shared),
             key,
             listeners: Vec::new(),
-            stoppers: Vec::new(),
+            stop_handlers: Vec::new(),
         };
         let started = thread::Builder::new()
             .name("fake-instance".into())
@@ -112,7 +112,7 @@ impl Launch {
 /// A request to stop that a program has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stop {
+pub struct StopRequest {
     /// How long the process has before it is killed.
     pub timeout: Duration,
     /// Whether [`Process::keep_alive`] keeps it from being killed.
@@ -120,7 +120,7 @@ pub struct Stop {
 }
 
 type Listener = Box<dyn FnMut(&mut Process, Value) + Send>;
-type Stopper = Box<dyn FnMut(&mut Process, Stop) + Send>;
+type StopHandler = Box<dyn FnMut(&mut Process, StopRequest) + Send>;
 
 /// The process of an instance, for the program that runs in it.
 ///
@@ -132,11 +132,11 @@ pub struct Process {
     shared: Arc<Shared>,
     key: InstanceKey,
     listeners: Vec<(String, Listener)>,
-    stoppers: Vec<Stopper>,
+    stop_handlers: Vec<StopHandler>,
 }
 
 impl Process {
-    fn with<T>(&self, act: impl FnOnce(&mut model::Process<'_>) -> T) -> Result<T, Exit> {
+    fn with<T>(&self, act: impl FnOnce(&mut model::ProcessContext<'_>) -> T) -> Result<T, Exit> {
         self.shared
             .with(|state| state.network.hub().with_process(self.key, act))
             .ok_or(Exit::Killed)
@@ -182,8 +182,8 @@ impl Process {
 
     /// Calls a handler for each request to stop, while the program waits. Whatever it does, the
     /// process is killed at the end of the timeout unless it was kept alive.
-    pub fn on_stop(&mut self, handler: impl FnMut(&mut Self, Stop) + Send + 'static) {
-        self.stoppers.push(Box::new(handler));
+    pub fn on_stop(&mut self, handler: impl FnMut(&mut Self, StopRequest) + Send + 'static) {
+        self.stop_handlers.push(Box::new(handler));
     }
 
     /// Keeps the process from being killed at the end of a stop that allows it.
@@ -303,16 +303,16 @@ impl Process {
     /// The process was ended: always.
     pub fn hang(&mut self) -> ProgramResult {
         self.with(|process| process.hang())?;
-        self.wait_silently(|_| None)
+        self.wait_without_listeners(|_| None)
     }
 
     /// Waits until there is a result, calling listeners meanwhile.
     fn wait<T>(
         &mut self,
-        mut look: impl FnMut(&mut model::Process<'_>) -> Option<T>,
+        mut look: impl FnMut(&mut model::ProcessContext<'_>) -> Option<T>,
     ) -> Result<T, Exit> {
         loop {
-            let next = self.wait_silently(|process| match process.receive() {
+            let next = self.wait_without_listeners(|process| match process.receive() {
                 Some(message) => Some(Err(message)),
                 None => look(process).map(Ok),
             })?;
@@ -323,9 +323,9 @@ impl Process {
         }
     }
 
-    fn wait_silently<T>(
+    fn wait_without_listeners<T>(
         &mut self,
-        mut look: impl FnMut(&mut model::Process<'_>) -> Option<T>,
+        mut look: impl FnMut(&mut model::ProcessContext<'_>) -> Option<T>,
     ) -> Result<T, Exit> {
         self.with(|process| process.begin())?;
         let seen = self.shared.wait_for(
@@ -356,18 +356,18 @@ impl Process {
                 timeout,
                 can_keep_alive,
             } => {
-                let mut stoppers = std::mem::take(&mut self.stoppers);
+                let mut stoppers = std::mem::take(&mut self.stop_handlers);
                 for stopper in &mut stoppers {
                     stopper(
                         self,
-                        Stop {
+                        StopRequest {
                             timeout,
                             can_keep_alive,
                         },
                     );
                 }
-                stoppers.append(&mut self.stoppers);
-                self.stoppers = stoppers;
+                stoppers.append(&mut self.stop_handlers);
+                self.stop_handlers = stoppers;
             }
         }
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, header};
 
 use super::Shared;
-use super::parser::{self, Parsed, Rejection};
+use super::parser::{self, ParsedHead, Rejection};
 use crate::http1::{self, is_bodiless};
-use crate::model::{Head, Piece};
+use crate::model::{Piece, ResponseHead};
 use crate::network::ConnectionId;
 use crate::server;
 use crate::server::Connection;
@@ -40,7 +40,7 @@ impl Server {
 }
 
 /// A request whose response is to be written.
-struct Asked {
+struct PendingResponse {
     id: ConnectionId,
     is_head: bool,
     is_last: bool,
@@ -48,20 +48,20 @@ struct Asked {
 }
 
 /// Shared by the reader and the writer of a connection.
-struct Progress(Mutex<State>);
+struct ConnectionProgress(Mutex<ProgressState>);
 
-struct State {
+struct ProgressState {
     /// The exchanges whose responses are not complete.
     open: Vec<ConnectionId>,
     /// The time at which the last response was complete.
     idle_since: Instant,
     /// No more requests come, so what the hub does not have ready is cut off. The answer is sent
     /// then, unless a response has begun.
-    over: Option<Rejection>,
+    rejection: Option<Rejection>,
 }
 
-impl Progress {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl ConnectionProgress {
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,10 +75,10 @@ impl Progress {
 
 /// Reads the requests of a connection, while a second thread writes the responses.
 fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
-    let progress = Arc::new(Progress(Mutex::new(State {
+    let progress = Arc::new(ConnectionProgress(Mutex::new(ProgressState {
         open: Vec::new(),
         idle_since: Instant::now(),
-        over: None,
+        rejection: None,
     })));
     let (asks, asked) = channel();
     let socket = connection.socket().try_clone()?;
@@ -98,12 +98,12 @@ fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
         let _ = io::copy(connection, &mut io::sink());
         Rejection::Ended
     });
-    progress.lock().over = Some(rejection);
+    progress.lock().rejection = Some(rejection);
     shared.with(|state| state.network.hub().set_changed());
     drop(asks);
     let _ = writer.join();
     let left = std::mem::take(&mut progress.lock().open);
-    shared.with(|state| left.into_iter().for_each(|id| state.network.abandon(id)));
+    shared.with(|state| left.into_iter().for_each(|id| state.network.disconnect(id)));
     Ok(())
 }
 
@@ -111,8 +111,8 @@ fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
 fn read_requests(
     shared: &Arc<Shared>,
     connection: &mut Connection,
-    progress: &Progress,
-    asks: &Sender<Asked>,
+    progress: &ConnectionProgress,
+    asks: &Sender<PendingResponse>,
 ) -> Option<Rejection> {
     let mut served = false;
     loop {
@@ -125,7 +125,7 @@ fn read_requests(
             Ok(false) => continue,
             Err(_) => return Some(Rejection::Ended),
         }
-        let Parsed {
+        let ParsedHead {
             request,
             framing,
             is_last,
@@ -142,7 +142,7 @@ fn read_requests(
         };
         progress.lock().open.push(id);
         served = true;
-        let _ = asks.send(Asked {
+        let _ = asks.send(PendingResponse {
             id,
             is_head: *request.method() == http::Method::HEAD,
             is_last,
@@ -188,8 +188,8 @@ fn read_body(
 fn write_responses(
     shared: &Arc<Shared>,
     mut socket: &TcpStream,
-    progress: &Progress,
-    asked: &Receiver<Asked>,
+    progress: &ConnectionProgress,
+    asked: &Receiver<PendingResponse>,
 ) -> io::Result<()> {
     while let Ok(asked) = asked.recv() {
         let id = asked.id;
@@ -197,7 +197,7 @@ fn write_responses(
         loop {
             let piece = shared.wait_for(
                 |state| match state.network.poll(id) {
-                    Piece::Pending => progress.lock().over.map(|_| Piece::Pending),
+                    Piece::Pending => progress.lock().rejection.map(|_| Piece::Pending),
                     piece => Some(piece),
                 },
                 || Ok::<_, io::Error>(None),
@@ -234,17 +234,17 @@ fn write_responses(
     reject(socket, progress)
 }
 
-fn reject(mut socket: &TcpStream, progress: &Progress) -> io::Result<()> {
-    let rejection = progress.lock().over;
-    socket.write_all(rejection.map_or(b"", Rejection::answer))
+fn reject(mut socket: &TcpStream, progress: &ConnectionProgress) -> io::Result<()> {
+    let rejection = progress.lock().rejection;
+    socket.write_all(rejection.map_or(b"", Rejection::response))
 }
 
-fn is_chunked(head: &Head) -> bool {
+fn is_chunked(head: &ResponseHead) -> bool {
     !is_bodiless(head.status) && !head.headers.contains_key(header::CONTENT_LENGTH)
 }
 
-fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
-    let Head {
+fn head_bytes(head: ResponseHead, chunked: bool, is_last: bool) -> Vec<u8> {
+    let ResponseHead {
         status,
         reason,
         mut headers,
@@ -260,7 +260,7 @@ fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
         headers.remove("keep-alive");
     }
     let first_line = format!("HTTP/1.1 {} {reason}", status.as_u16());
-    http1::Head {
+    http1::MessageHead {
         first_line,
         headers,
     }
@@ -282,10 +282,10 @@ mod tests {
             .shared
             .with(|state| state.network.request(&request));
         let long_ago = Instant::now().checked_sub(IDLE_LIMIT * 2);
-        let progress = Progress(Mutex::new(State {
+        let progress = ConnectionProgress(Mutex::new(ProgressState {
             open: id.into_iter().collect(),
             idle_since: long_ago.unwrap_or_else(Instant::now),
-            over: None,
+            rejection: None,
         }));
         assert_eq!(progress.idle_left(), None);
         progress.lock().open.clear();

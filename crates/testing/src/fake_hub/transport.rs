@@ -10,7 +10,7 @@ use scramjet_client_blocking::{
 };
 
 use super::{FakeHub, Shared, State};
-use crate::model::{Head, Piece};
+use crate::model::{Piece, ResponseHead};
 use crate::network::ConnectionId;
 
 pub(super) struct InProcess {
@@ -18,7 +18,7 @@ pub(super) struct InProcess {
 }
 
 /// An exchange on its way. Dropping it closes the connection.
-struct Exchange {
+struct ClientConnection {
     /// Keeps the hub alive.
     hub: FakeHub,
     id: ConnectionId,
@@ -59,7 +59,7 @@ impl Transport for InProcess {
             }
         };
         let hook = limits.cancel.as_ref().map(|token| token.on_cancel(wake));
-        let exchange = Exchange {
+        let exchange = ClientConnection {
             hub: self.hub.clone(),
             id,
             limits,
@@ -75,7 +75,7 @@ impl Transport for InProcess {
                 .map_err(|error| TransportError::new(Phase::Wait, error))?,
         };
 
-        let body = Body {
+        let body = ResponseBody {
             exchange,
             left: io::Cursor::default(),
             over: false,
@@ -89,7 +89,7 @@ impl Transport for InProcess {
     }
 }
 
-impl Exchange {
+impl ClientConnection {
     fn shared(&self) -> &Arc<Shared> {
         &self.hub.inner.shared
     }
@@ -110,7 +110,7 @@ impl Exchange {
     }
 
     /// Sends the body. Ends early, with the head of the response, if the hub refuses it.
-    fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<Head>> {
+    fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<ResponseHead>> {
         let mut pending = None;
         match body {
             RequestBody::Empty => {}
@@ -145,7 +145,7 @@ impl Exchange {
     }
 
     /// Sends a piece of the body; true if the hub has refused and wants no more of it.
-    fn upload_piece(&self, mut piece: &[u8], head: &mut Option<Head>) -> io::Result<bool> {
+    fn upload_piece(&self, mut piece: &[u8], head: &mut Option<ResponseHead>) -> io::Result<bool> {
         while !piece.is_empty() {
             let taken = self.wait(|state| {
                 if head.is_none() {
@@ -170,7 +170,7 @@ impl Exchange {
         Ok(false)
     }
 
-    fn head(&self) -> io::Result<Head> {
+    fn head(&self) -> io::Result<ResponseHead> {
         let head = self.wait(|state| match state.network.poll(self.id) {
             Piece::Pending | Piece::Continue => None,
             Piece::Head(head) => Some(Some(head)),
@@ -180,20 +180,21 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
-        self.shared().with(|state| state.network.abandon(self.id));
+        self.shared()
+            .with(|state| state.network.disconnect(self.id));
     }
 }
 
 /// The body of a response.
-struct Body {
-    exchange: Exchange,
+struct ResponseBody {
+    exchange: ClientConnection,
     left: io::Cursor<Vec<u8>>,
     over: bool,
 }
 
-impl Read for Body {
+impl Read for ResponseBody {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.left.read(buf)?;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use http::Request;
 use scramjet_client_testing::model::{
-    ExchangeId, Generation, Head, Model, Package, Piece, ProgramSpec, Settings, Step, Steps,
+    ExchangeId, Generation, Model, Package, Piece, ProgramSpec, ResponseHead, Settings, Step, Steps,
 };
 use serde_json::{Value, json};
 
 /// A response, as far as it has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
-    pub(crate) head: Option<Head>,
+    pub(crate) head: Option<ResponseHead>,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) continues: usize,
     pub(crate) ended: bool,
@@ -154,7 +154,7 @@ impl Driver {
     }
 
     pub(crate) fn abandon(&mut self, open: &Open) {
-        self.hub.abandon(open.id);
+        self.hub.disconnect(open.id);
     }
 
     /// Sends bytes of a body that is still to come, and tells how many were taken.

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use scramjet_client_testing::model::{Generation, InstanceKey, Output, Process, Step};
+use scramjet_client_testing::model::{Generation, InstanceKey, Output, ProcessContext, Step};
 use serde_json::Value;
 
 use crate::driver::{Answer, Driver, JSON, Open, SEQUENCE};
@@ -117,7 +117,7 @@ impl Running {
     }
 
     /// Does something in the process.
-    fn act<T>(&mut self, act: impl FnOnce(&mut Process<'_>) -> T) -> T {
+    fn act<T>(&mut self, act: impl FnOnce(&mut ProcessContext<'_>) -> T) -> T {
         let key = self.key();
         self.driver.hub.with_process(key, act).unwrap()
     }

@@ -56,7 +56,7 @@ fn a_program_receives_any_json_on_1_x_and_only_text_on_0_18() {
     ] {
         for generation in BOTH {
             let mut driver = Driver::new(generation);
-            let silent = |process: &mut super::Process<'_>| process.begin();
+            let silent = |process: &mut super::ProcessContext<'_>| process.begin();
             driver
                 .hub
                 .program("silent", ProgramSpec::new(move || Box::new(silent)));

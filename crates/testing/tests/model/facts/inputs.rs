@@ -1,6 +1,6 @@
 //! Sections 5.5 and 5.6: uploads to an instance.
 
-use scramjet_client_testing::model::{Input, Read};
+use scramjet_client_testing::model::{Input, ReadResult};
 
 use super::{BOTH, KEEP_OPEN, Running, V0_18, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
@@ -9,7 +9,7 @@ use crate::driver::{Driver, SEQUENCE, TEXT};
 fn received(hub: &mut Running, from: Input) -> Vec<Vec<u8>> {
     hub.act(|process| {
         let mut pieces = Vec::new();
-        while let Read::Chunk(piece) = process.read(from) {
+        while let ReadResult::Chunk(piece) = process.read(from) {
             pieces.push(piece);
         }
         pieces
@@ -18,7 +18,7 @@ fn received(hub: &mut Running, from: Input) -> Vec<Vec<u8>> {
 
 fn has_ended(hub: &mut Running, from: Input) -> bool {
     received(hub, from);
-    hub.act(|process| process.read(from)) == Read::Ended
+    hub.act(|process| process.read(from)) == ReadResult::Ended
 }
 
 #[test]

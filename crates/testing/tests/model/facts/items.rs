@@ -2,7 +2,7 @@
 //! answers with the output.
 
 use scramjet_client_testing::model::{
-    Exit, Generation, Item, Output, Package, Process, ProgramSpec, Step,
+    Exit, Generation, Item, Output, Package, ProcessContext, ProgramSpec, Step,
 };
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::driver::{Driver, SEQUENCE, TEXT};
 
 /// A hub with an instance that writes each item of its input as a line.
 fn items(generation: Generation) -> Running {
-    let program = |process: &mut Process<'_>| {
+    let program = |process: &mut ProcessContext<'_>| {
         process.begin();
         loop {
             let line = match process.read_item() {

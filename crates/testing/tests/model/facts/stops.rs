@@ -223,6 +223,6 @@ fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
 
 /// A program that does not look at its messages.
 fn silent() -> scramjet_client_testing::model::ProgramSpec {
-    let program = |process: &mut super::Process<'_>| process.begin();
+    let program = |process: &mut super::ProcessContext<'_>| process.begin();
     scramjet_client_testing::model::ProgramSpec::new(move || Box::new(program))
 }

@@ -111,7 +111,7 @@ fn a_process_cannot_write_more_while_nobody_reads() {
         let mut hub = Running::new(generation, vec![]);
         let kilobyte = [b'x'; 1000];
         let write = |hub: &mut Running| {
-            let write = |process: &mut super::Process<'_>| {
+            let write = |process: &mut super::ProcessContext<'_>| {
                 (0..1000)
                     .take_while(|_| process.write(Output::Output, &kilobyte))
                     .count()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scramjet_client_testing::model::{
-    Exit, Generation, InstanceKey, Item, Output, Package, Process, ProgramSpec, Step, Steps,
+    Exit, Generation, InstanceKey, Item, Output, Package, ProcessContext, ProgramSpec, Step, Steps,
 };
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ impl Stage {
 
     /// Lets an instance emit one event of each kind, under names like those of the recordings.
     pub(crate) fn emit_all(&mut self, id: &str) -> &mut Self {
-        let emit = |process: &mut Process<'_>| {
+        let emit = |process: &mut ProcessContext<'_>| {
             for (name, data) in events() {
                 process.emit(&format!("ev-{name}"), data);
             }
@@ -188,7 +188,7 @@ fn programs() -> Vec<(&'static str, Vec<Step>)> {
 }
 
 /// Writes the type and the value of each item of the input, and a line about its end.
-fn describe_items(process: &mut Process<'_>) {
+fn describe_items(process: &mut ProcessContext<'_>) {
     process.begin();
     while process.is_alive() {
         let line = match process.read_item() {
