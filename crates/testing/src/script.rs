@@ -416,7 +416,7 @@ impl State {
         format!(
             "{}: the script does not have this request; it {expected}{standing}{}",
             request.label(),
-            calls::that_make(request)
+            calls::making(request)
         )
     }
 }

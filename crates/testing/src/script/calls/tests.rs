@@ -14,7 +14,7 @@ use super::*;
 use crate::fake_hub::{FakeHub, Generation};
 
 /// The calls that do not always make each of their requests.
-const PARTLY: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
+const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
 
 fn request(line: &str) -> ReceivedRequest {
     let (method, target) = line.split_once(' ').unwrap();
@@ -106,7 +106,7 @@ impl CallRecorder {
         let made = self.hub.requests().split_off(before);
         let wanted = |wanted: &&&str| match wanted.split_once(" (").map(|(_, note)| note) {
             None => Some(true),
-            Some(note) => self.is_there(note),
+            Some(note) => self.expects(note),
         };
         for line in &made {
             let mut possible = entry
@@ -116,7 +116,7 @@ impl CallRecorder {
             let request = request(line);
             let segments = request.path().split('/').count() - "/api/v1".split('/').count();
             assert!(
-                possible.any(|one| matched(one, &request) == segments),
+                possible.any(|one| matched_segments(one, &request) == segments),
                 "{name} made the request {line}, which is not in its entry: {entry}"
             );
         }
@@ -126,7 +126,10 @@ impl CallRecorder {
             .filter(|one| wanted(one) == Some(true))
         {
             assert!(
-                PARTLY.contains(&name) || made.iter().any(|line| matched(one, &request(line)) > 0),
+                CONDITIONAL.contains(&name)
+                    || made
+                        .iter()
+                        .any(|line| matched_segments(one, &request(line)) > 0),
                 "{name} did not make the request {one}, but {made:?}"
             );
         }
@@ -135,7 +138,7 @@ impl CallRecorder {
 
     /// Returns if a hub of this version gets a request with this note; `None` if that depends on
     /// something else.
-    fn is_there(&self, note: &str) -> Option<bool> {
+    fn expects(&self, note: &str) -> Option<bool> {
         let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
         let before = note.rsplit_once("before ").map(|(_, text)| version(text));
@@ -150,7 +153,7 @@ impl CallRecorder {
 }
 
 /// Does this on a hub of each generation, at the same time.
-fn on_both(test: impl Fn(&CallRecorder) + Sync) {
+fn on_each_generation(test: impl Fn(&CallRecorder) + Sync) {
     thread::scope(|scope| {
         for generation in [Generation::V0_18, Generation::V1] {
             let test = &test;
@@ -161,7 +164,7 @@ fn on_both(test: impl Fn(&CallRecorder) + Sync) {
 
 #[test]
 fn the_table_has_the_requests_of_calls_that_wait() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let CallRecorder { host, sequence, .. } = recorder;
         recorder
             .check("wait_ready", || host.wait_ready(None))
@@ -201,7 +204,7 @@ fn the_table_has_the_requests_of_calls_that_wait() {
 
 #[test]
 fn the_table_has_the_requests_of_calls_that_follow() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let instance = recorder.start();
         let mut log = instance
             .with_deadline(Duration::from_millis(2500))
@@ -230,7 +233,7 @@ fn the_table_has_the_requests_of_calls_that_follow() {
 
 #[test]
 fn the_table_has_the_requests_of_runs() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let sequence = &recorder.sequence;
         let options = StartOptions::new();
         recorder
@@ -265,7 +268,7 @@ fn the_table_has_the_requests_of_runs() {
 
 #[test]
 fn the_table_has_the_requests_of_deployments() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let CallRecorder { hub, host, .. } = recorder;
         recorder.start();
         recorder
@@ -306,7 +309,7 @@ fn the_table_has_the_requests_of_deployments() {
 
 #[test]
 fn the_table_has_the_requests_of_pools() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let readiness = Readiness::event("ready");
         let pool = recorder
             .check("PoolOptions::start", || {
@@ -329,7 +332,7 @@ fn the_table_has_the_requests_of_pools() {
 
 #[test]
 fn the_table_has_the_requests_of_simple_calls() {
-    on_both(|recorder| {
+    on_each_generation(|recorder| {
         let CallRecorder { host, sequence, .. } = recorder;
         recorder.check("version", || host.version()).unwrap();
         recorder.check("load_check", || host.load_check()).unwrap();

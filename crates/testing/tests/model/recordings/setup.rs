@@ -9,15 +9,15 @@ use scramjet_client_testing::model::{
 use serde_json::{Value, json};
 
 use super::wire::{RecordedRequest, read_request};
-use crate::driver::{Driver, JSON, Open};
+use crate::driver::{Driver, JSON, PendingRequest};
 
 /// A hub, and the folder of the recordings.
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     pub(crate) driver: Driver,
     folder: PathBuf,
 }
 
-impl Stage {
+impl Setup {
     pub(crate) fn new(generation: Generation, folder: &Path) -> Self {
         let mut driver = Driver::new(generation);
         for (name, steps) in programs() {
@@ -67,12 +67,12 @@ impl Stage {
     }
 
     /// Sends the recorded request of this name.
-    pub(crate) fn send(&mut self, name: &str) -> Open {
+    pub(crate) fn send(&mut self, name: &str) -> PendingRequest {
         let request = read_request(&self.folder, name).unwrap();
         self.send_request(&request)
     }
 
-    pub(crate) fn send_request(&mut self, request: &RecordedRequest) -> Open {
+    pub(crate) fn send_request(&mut self, request: &RecordedRequest) -> PendingRequest {
         let headers = request.headers.iter();
         let headers: Vec<_> = headers.map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let mut open = self
