@@ -19,7 +19,7 @@ use scramjet_client_tests::programs::fake_hub;
 use crate::helpers::{Folder, in_child, within};
 use crate::live::Uploaded;
 use crate::outages::{GENERATIONS, each, hubs};
-use crate::stand_in::{Scene, StandIn, until};
+use crate::stub_hub::{Scene, StandIn, until};
 
 /// Where a child process finds the hub.
 const HUB: &str = "TEST_CLEANUP_HUB";
@@ -30,7 +30,7 @@ fn kill(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptio
 }
 
 #[test]
-fn deploy_and_run_returns_what_the_function_returned_after_it_killed_its_instance() {
+fn deploy_and_run_returns_the_result_of_a_function_that_killed_its_instance() {
     within("deploying", || {
         each(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
@@ -62,7 +62,7 @@ fn deploy_and_run_returns_what_the_function_returned_after_it_killed_its_instanc
 
 /// At the times of a real hub.
 #[test]
-fn deployment_close_hands_over_to_a_hub_of_1_x() {
+fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
     within("deploying", || {
         for killed in [true, false] {
             let hub = FakeHub::new(Generation::V1);
@@ -99,7 +99,7 @@ fn deployment_close_deletes_a_sequence_without_instances_at_once() {
 }
 
 #[test]
-fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
+fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
     within("deploying", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -132,7 +132,7 @@ pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
 }
 
 #[test]
-fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
+fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
     type Limit = fn(&HostClient, &CancelToken) -> HostClient;
     let limits: [(&str, Limit); 3] = [
         ("cancelled", |host, token| host.with_cancel(token)),
@@ -174,7 +174,7 @@ fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
 }
 
 #[test]
-fn deploy_with_limits_sends_what_its_reader_gives_and_passes_its_panic_on() {
+fn deploy_with_a_deadline_uploads_a_reader_and_propagates_its_panic() {
     within("deploying", || {
         let hub = fake_hub(Generation::V1);
         let host = hub.client().with_deadline(Duration::from_secs(20));
@@ -195,7 +195,7 @@ fn deploy_with_limits_sends_what_its_reader_gives_and_passes_its_panic_on() {
 }
 
 #[test]
-fn deploy_that_is_given_up_in_the_midst_of_its_upload_returns_at_once() {
+fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     within("deploying", || {
         let hub = fake_hub(Generation::V1);
         let token = CancelToken::new();
@@ -241,7 +241,7 @@ fn connections(url: &str) -> usize {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_answer() {
+fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
     const COUNT: usize = 40;
     if env::var(HUB).is_err() {
         // Alone, because it counts threads.
@@ -297,7 +297,7 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
 }
 
 #[test]
-fn pool_stops_32_instances_at_the_same_time_at_most() {
+fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
     within("a pool", || {
         // How many are being stopped, and the most at the same time.
         let stops = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
@@ -329,7 +329,7 @@ fn pool_stops_32_instances_at_the_same_time_at_most() {
 }
 
 #[test]
-fn pool_keeps_nothing_of_an_instance_that_was_replaced() {
+fn pool_releases_the_handles_of_replaced_instances() {
     within("a pool", || {
         each(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
@@ -360,7 +360,7 @@ fn pool_keeps_nothing_of_an_instance_that_was_replaced() {
 }
 
 #[test]
-fn pool_learns_of_a_death_from_its_handles() {
+fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
     within("a pool", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -419,7 +419,7 @@ impl Drop for Last {
 }
 
 #[test]
-fn calls_in_the_destructor_of_a_thread_local_value_work() {
+fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
     if env::var(HUB).is_err() {
         // In a process that may be aborted.
         return in_child(&[(HUB, "own")]);
@@ -450,7 +450,7 @@ fn calls_in_the_destructor_of_a_thread_local_value_work() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn thread_that_cannot_be_created_is_an_error_of_its_own() {
+fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
     if let Ok(url) = env::var(HUB) {
         assert!(thread::Builder::new().spawn(|| ()).is_err());
         let host = HostClient::new(&url).unwrap();
@@ -518,7 +518,7 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
 }
 
 #[test]
-fn is_success_says_that_an_instance_ended_on_request() {
+fn is_success_is_true_if_the_instance_ended_on_request() {
     within("ending", || {
         each(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();

@@ -19,7 +19,7 @@ fn check(error: &Error) {
 }
 
 #[test]
-fn calls_streams_and_waits_name_content_encoding() {
+fn compressed_responses_are_an_error_that_names_content_encoding() {
     for generation in [Generation::V0_18, Generation::V1] {
         let hub = FakeHub::builder(generation).start();
         hub.program("quiet", |process| process.stay());

@@ -80,7 +80,7 @@ fn assert_about(error: &Error, operation: &str, url: &str) {
 }
 
 #[test]
-fn a_refused_connection_says_so() {
+fn list_sequences_reports_a_refused_connection() {
     let url = refused_url();
     let host = HostClient::builder(&url).retry(None).build().unwrap();
     for _ in 0..2 {
@@ -111,7 +111,7 @@ fn a_refused_connection_says_so() {
 
 /// What is not HTTP is not only "no answer": the cause says what it is.
 #[test]
-fn garbage_is_explained_by_the_cause() {
+fn list_sequences_reports_a_response_that_is_not_http() {
     let server = Fault::cut("SSH-2.0-OpenSSH_9.2p1\r\n\r\n").serve();
     let error = HostClient::new(server.url())
         .unwrap()
@@ -129,7 +129,7 @@ fn garbage_is_explained_by_the_cause() {
 
 /// Only a success without a body is the success of an operation that needs none.
 #[test]
-fn a_deletion_succeeds_with_any_body_that_ends() {
+fn delete_sequence_accepts_any_complete_body() {
     let answers = |reply: Fault| {
         let server = reply.serve();
         within("a deletion", move || {
@@ -173,7 +173,7 @@ fn stdout_of(server: &ScriptedServer) -> Result<scramjet_client_blocking::ByteSt
 }
 
 #[test]
-fn a_stream_that_is_cut_off_stays_an_error() {
+fn byte_stream_stays_an_error_after_it_was_cut_off() {
     for (reply, cut) in [
         ("Content-Length: 10\r\n\r\n12345", "5 of 10 bytes"),
         (
@@ -219,7 +219,7 @@ fn a_stream_that_is_cut_off_stays_an_error() {
 }
 
 #[test]
-fn a_stream_that_is_damaged_stays_an_error() {
+fn byte_stream_stays_an_error_after_a_bad_chunk() {
     let server =
         Fault::cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\nzz\r\n")
             .serve();
@@ -247,7 +247,7 @@ fn a_stream_that_is_damaged_stays_an_error() {
 }
 
 #[test]
-fn a_stream_that_ends_stays_at_its_end() {
+fn byte_stream_stays_at_its_end() {
     for reply in [
         "Content-Length: 5\r\n\r\n12345",
         // Chunks tell where the body ends, whatever length is announced beside them.
@@ -270,7 +270,7 @@ fn a_stream_that_ends_stays_at_its_end() {
 }
 
 #[test]
-fn a_stream_that_is_refused_is_the_refusal() {
+fn stream_returns_the_refusal_of_the_hub() {
     let server = Fault::reply("404 Not Found", &[], r#"{"error":"No such instance"}"#).serve();
     let error = stdout_of(&server).unwrap_err();
     assert_eq!(error.api().unwrap().message, "No such instance");
@@ -278,7 +278,7 @@ fn a_stream_that_is_refused_is_the_refusal() {
 }
 
 #[test]
-fn dropping_a_stream_closes_its_connection() {
+fn dropping_a_byte_stream_closes_its_connection() {
     let gone = Mailbox::new();
     let server = ScriptedServer::start({
         let gone = Arc::clone(&gone);

@@ -98,7 +98,7 @@ fn ends(connection: &mut Connection) {
 }
 
 #[test]
-fn a_lost_connection_is_a_gap_and_the_end_of_the_instance_is_the_end() {
+fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
     within("following", || {
         let (server, opened) = scenes(&[one_line_and_lost, refuses_for_now, ends_open]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
@@ -113,7 +113,7 @@ fn a_lost_connection_is_a_gap_and_the_end_of_the_instance_is_the_end() {
 }
 
 #[test]
-fn an_instance_that_went_in_the_gap_is_a_gap_and_the_end() {
+fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     within("following", || {
         let (server, _) = scenes(&[one_line_and_lost]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
@@ -128,7 +128,7 @@ fn ends_and_hears_no_more(connection: &mut Connection) {
 }
 
 #[test]
-fn that_a_connection_is_closed_after_a_stream_is_no_gap() {
+fn follow_log_has_no_gap_if_the_connection_closes_after_the_stream() {
     within("following", || {
         let (server, opened) = scenes(&[ends_and_hears_no_more]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
@@ -138,7 +138,7 @@ fn that_a_connection_is_closed_after_a_stream_is_no_gap() {
 }
 
 #[test]
-fn a_stream_that_ends_with_its_instance_has_no_gap() {
+fn follow_log_has_no_gap_if_the_stream_ends_with_the_instance() {
     within("following", || {
         let (server, opened) = scenes(&[ends]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
@@ -148,7 +148,7 @@ fn a_stream_that_ends_with_its_instance_has_no_gap() {
 }
 
 #[test]
-fn a_refusal_is_an_error_and_the_end() {
+fn follow_log_ends_with_the_refusal_of_the_hub() {
     within("following", || {
         let (server, _) = scenes(&[one_line_and_lost, refuses, two_lines_and_open]);
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
@@ -161,7 +161,7 @@ fn a_refusal_is_an_error_and_the_end() {
 }
 
 #[test]
-fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
+fn follow_log_ends_at_its_deadline_and_on_cancel() {
     within("following", || {
         let (server, _) = scenes(&[one_line_and_lost]);
         let (limit, begin) = (Duration::from_millis(500), Instant::now());
@@ -192,7 +192,7 @@ fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
 
 /// An idle timeout of the caller's is told, and does not end it.
 #[test]
-fn a_silence_that_the_caller_asked_about_is_told() {
+fn follow_log_reports_an_idle_timeout_and_continues() {
     within("following", || {
         let more = Mailbox::new();
         let server = ScriptedServer::start({
@@ -223,7 +223,7 @@ fn a_silence_that_the_caller_asked_about_is_told() {
 }
 
 #[test]
-fn a_topic_is_followed_line_by_line_to_its_end() {
+fn follow_topic_returns_lines_until_the_topic_ends() {
     within("following", || {
         let (server, _) = scenes(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
@@ -251,7 +251,7 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
 
 /// A hub's log has no end of its own: where it ends, the hub did.
 #[test]
-fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
+fn follow_log_of_a_hub_continues_after_a_restart() {
     within("following", || {
         let (server, opened) = scenes(&[one_line_and_lost, ends, two_lines_and_open]);
         let host = HostClient::new(server.url()).unwrap();
@@ -271,8 +271,8 @@ fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
     });
 }
 
-on_each_hub!(the_log_and_the_events_of_an_instance_are_followed_to_its_end);
-fn the_log_and_the_events_of_an_instance_are_followed_to_its_end(host: HostClient) {
+on_each_hub!(follow_log_and_follow_events_end_with_the_instance);
+fn follow_log_and_follow_events_end_with_the_instance(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();

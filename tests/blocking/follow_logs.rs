@@ -91,7 +91,7 @@ fn counted(name: &str) -> Vec<String> {
 }
 
 /// Takes the logs of all instances, which on 0.18 nobody else gets: on a hub of its own.
-fn follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
+fn follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
     within("following", move || {
         let begin = Instant::now();
         let sequence = Uploaded::sample(&host, "acts");
@@ -114,12 +114,12 @@ fn follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host: HostClient
     });
 }
 
-mod follow_logs_tells_the_lines_of_all_instances_and_of_new_ones {
+mod follow_logs_returns_the_lines_of_all_instances_and_of_new_ones {
     use super::*;
 
     fn test(url: &str) {
         let host = HostClient::new(url).unwrap();
-        super::follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host);
+        super::follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host);
     }
 
     #[test]
@@ -142,8 +142,8 @@ mod follow_logs_tells_the_lines_of_all_instances_and_of_new_ones {
     }
 }
 
-on_each_hub!(follow_logs_of_instances_tells_their_lines_and_ends_with_the_last_of_them);
-fn follow_logs_of_instances_tells_their_lines_and_ends_with_the_last_of_them(host: HostClient) {
+on_each_hub!(follow_logs_of_returns_their_lines_and_ends_with_the_last_instance);
+fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: HostClient) {
     within("following", move || {
         let sequence = Uploaded::sample(&host, "acts");
         let [first, second, other] =
@@ -193,7 +193,7 @@ fn ready(sequence: &SequenceClient) -> InstanceClient {
 }
 
 #[test]
-fn follow_logs_goes_on_over_lost_connections_and_repeats_nothing() {
+fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
@@ -231,7 +231,7 @@ fn follow_logs_goes_on_over_lost_connections_and_repeats_nothing() {
 }
 
 #[test]
-fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
+fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
@@ -256,7 +256,7 @@ fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
 }
 
 #[test]
-fn follow_logs_of_goes_on_with_the_others_when_an_instance_dies() {
+fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
@@ -340,7 +340,7 @@ fn follow_logs_finds_new_instances_while_others_log_without_a_pause() {
 }
 
 #[test]
-fn follow_logs_keeps_to_the_limits_of_the_handle() {
+fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
@@ -372,7 +372,7 @@ fn follow_logs_keeps_to_the_limits_of_the_handle() {
 }
 
 #[test]
-fn follow_logs_of_an_instance_that_the_hub_does_not_know_is_not_found() {
+fn follow_logs_of_an_unknown_instance_is_not_found() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);

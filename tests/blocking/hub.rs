@@ -10,8 +10,8 @@ use crate::cleanup::named;
 use crate::helpers::Folder;
 use crate::live::{Uploaded, has, running};
 
-on_each_hub!(the_hub_tells_about_itself);
-fn the_hub_tells_about_itself(host: HostClient) {
+on_each_hub!(version_load_check_and_log_stream_describe_the_hub);
+fn version_load_check_and_log_stream_describe_the_hub(host: HostClient) {
     assert_eq!(host.version().unwrap().dialect(), host.dialect().unwrap());
     let load = host.load_check().unwrap();
     assert!(
@@ -27,8 +27,8 @@ fn the_hub_tells_about_itself(host: HostClient) {
     assert!(record["msg"].is_string(), "{line}");
 }
 
-on_each_hub!(sequences_are_found_by_the_name_of_their_package);
-fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
+on_each_hub!(sequence_ids_finds_sequences_by_package_name);
+fn sequence_ids_finds_sequences_by_package_name(host: HostClient) {
     let (first, second) = (
         Uploaded::sample(&host, "stays"),
         Uploaded::sample(&host, "stays"),
@@ -46,8 +46,8 @@ fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
     );
 }
 
-on_each_hub!(sequence_named_tells_none_one_and_several_apart);
-fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
+on_each_hub!(sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name);
+fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: HostClient) {
     let error = host.sequence_named("there is no such package").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
     let said = error.to_string();
@@ -72,8 +72,8 @@ fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
     }
 }
 
-on_each_hub!(what_came_later_works_or_says_since_when_it_would);
-fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
+on_each_hub!(config_status_inout_and_create_topic_work_or_name_the_required_version);
+fn config_status_inout_and_create_topic_work_or_name_the_required_version(host: HostClient) {
     let dialect = host.dialect().unwrap();
     let check = |what: &str, since: Version, result: Result<(), Error>| match result {
         Ok(()) => assert!(dialect.has(since), "{what}"),
@@ -134,8 +134,8 @@ fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
     }
 }
 
-on_each_hub!(what_is_written_to_a_topic_is_read_from_it);
-fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
+on_each_hub!(topic_returns_the_data_of_send_topic);
+fn topic_returns_the_data_of_send_topic(host: HostClient) {
     let name = format!("topic-of-a-test-{}", std::process::id());
     let mut reader = BufReader::new(host.topic(name.as_str(), ContentType::Ndjson).unwrap());
     for n in 0..3 {
@@ -166,8 +166,8 @@ fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
     }
 }
 
-on_each_hub!(a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells);
-fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostClient) {
+on_each_hub!(topic_and_send_topic_accept_the_content_type_from_list_topics);
+fn topic_and_send_topic_accept_the_content_type_from_list_topics(host: HostClient) {
     let name = format!("text-ndjson-{}", std::process::id());
     let is_new = host.dialect().unwrap().supports_topic_management();
     let mut content_type = ContentType::TextNdjson;
@@ -196,8 +196,8 @@ fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostC
     }
 }
 
-on_each_hub!(events_are_sent_and_streamed);
-fn events_are_sent_and_streamed(host: HostClient) {
+on_each_hub!(send_event_and_event_stream_exchange_events);
+fn send_event_and_event_stream_exchange_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();

@@ -61,8 +61,8 @@ fn read(stream: &mut impl Read, length: usize) -> Vec<u8> {
     bytes
 }
 
-on_each_hub!(what_is_sent_may_come_from_anywhere);
-fn what_is_sent_may_come_from_anywhere(host: HostClient) {
+on_each_hub!(send_stream_and_send_topic_accept_every_kind_of_input);
+fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
     let folder = Folder::new("inputs");
     let path = folder.file("data", "z pliku\n".as_bytes());
     let inputs = || -> [(Input, &str); 8] {
@@ -158,8 +158,8 @@ fn all_is_there(mut output: ByteStream, length: u64) -> bool {
     io::copy(&mut output, &mut same).unwrap();
     same.left() == 0
 }
-on_each_hub!(a_program_that_exits_right_after_it_has_sent_has_lost_nothing);
-fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClient) {
+on_each_hub!(send_input_and_finish_lose_no_data_if_the_program_exits_at_once);
+fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostClient) {
     if env::var_os(PARENT_HUB).is_some() {
         send_and_exit(&host);
     }
@@ -222,8 +222,8 @@ fn bytes_back(
     back
 }
 
-on_each_hub!(bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them);
-fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them(host: HostClient) {
+on_each_hub!(send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them);
+fn send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them(host: HostClient) {
     let bytes: Vec<u8> = (0..=u8::MAX).rev().chain([0, b'\n', 0xc3, 0x28]).collect();
     let keeps = host.dialect().unwrap().supports_binary_data();
 
@@ -263,7 +263,7 @@ fn null_line(error: &Error) -> u64 {
 }
 
 #[test]
-fn a_line_of_null_in_memory_is_refused_before_anything_is_sent() {
+fn send_input_rejects_a_null_line_in_memory_before_sending() {
     let server = ScriptedServer::start(|_| {});
     // Of a version that has all of it: no hub needs to be asked.
     let host = HostClient::builder(server.url())
@@ -311,8 +311,8 @@ impl Read for Pieces {
     }
 }
 
-on_each_hub!(what_was_before_a_line_of_null_is_delivered_and_nothing_after_it);
-fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostClient) {
+on_each_hub!(send_input_delivers_the_lines_before_a_null_line_and_none_after_it);
+fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let go_on = Mailbox::new();
@@ -354,7 +354,7 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostCl
 
 /// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
 #[test]
-fn a_line_of_null_that_is_come_upon_ends_what_is_sent() {
+fn send_input_send_topic_and_inout_stop_at_a_null_line() {
     let (server, bodies) = cut_off();
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -416,9 +416,9 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
     (server, bodies)
 }
 
-on_each_hub!(what_asks_first_arrives_all_the_same);
+on_each_hub!(send_input_and_send_topic_with_expect_continue_deliver_all_data);
 /// Who asks the hub first gets its word, however often it says it, and sends all the same; also where others write meanwhile.
-fn what_asks_first_arrives_all_the_same(host: HostClient) {
+fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
     let data = || {
         Input::bytes(Upload::reader(Numbered::new().take(LENGTH)))
@@ -467,9 +467,9 @@ fn what_asks_first_arrives_all_the_same(host: HostClient) {
     );
 }
 
-on_each_hub!(a_line_of_null_is_harmless_to_a_standard_input);
+on_each_hub!(send_stdin_accepts_a_null_line);
 /// A standard input is bytes, whatever they are called.
-fn a_line_of_null_is_harmless_to_a_standard_input(host: HostClient) {
+fn send_stdin_accepts_a_null_line(host: HostClient) {
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let output = BufReader::new(instance.output().unwrap());
     instance
@@ -482,7 +482,7 @@ fn a_line_of_null_is_harmless_to_a_standard_input(host: HostClient) {
 }
 
 #[test]
-fn a_reader_without_data_is_not_sent_to_a_topic() {
+fn send_topic_rejects_empty_data_before_connecting() {
     let server = ScriptedServer::start(|_| {});
     let host = HostClient::new(server.url()).unwrap();
     for upload in [

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::Folder;
 use crate::program::{self, Seen};
-use crate::stand_in::until;
+use crate::stub_hub::until;
 
 /// Whether the hub has what came with a version; says so where it has not.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
@@ -151,13 +151,13 @@ impl Operation for SendEvent<'_> {
     }
 }
 
-on_each_hub!(the_program_runs);
-fn the_program_runs(host: HostClient) {
+on_each_hub!(program_runs_on_a_hub);
+fn program_runs_on_a_hub(host: HostClient) {
     assert_eq!(program::run(&host).unwrap(), Seen::expected());
 }
 
-on_each_hub!(a_package_comes_from_anywhere);
-fn a_package_comes_from_anywhere(host: HostClient) {
+on_each_hub!(send_sequence_accepts_every_kind_of_upload);
+fn send_sequence_accepts_every_kind_of_upload(host: HostClient) {
     let bytes = package::sequence("shout");
     let folder = Folder::new("package");
     let path = folder.file("package.tar.gz", &bytes);
@@ -193,8 +193,8 @@ fn a_package_comes_from_anywhere(host: HostClient) {
     }
 }
 
-on_each_hub!(packages_that_cannot_be_used_are_refused_in_the_hubs_words);
-fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) {
+on_each_hub!(send_sequence_returns_the_message_of_the_hub_for_a_bad_package);
+fn send_sequence_returns_the_message_of_the_hub_for_a_bad_package(host: HostClient) {
     let words = [
         (
             "not a gzip",
@@ -247,8 +247,8 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) 
     );
 }
 
-on_each_hub!(info_keeps_all_that_the_hub_says);
-fn info_keeps_all_that_the_hub_says(host: HostClient) {
+on_each_hub!(sequence_info_keeps_all_fields_of_the_response);
+fn sequence_info_keeps_all_fields_of_the_response(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let info = sequence.info().unwrap();
     assert_eq!(info.id, *sequence.id());
@@ -264,8 +264,8 @@ fn info_keeps_all_that_the_hub_says(host: HostClient) {
     assert_eq!(host.sequence_info(sequence.id()).unwrap(), info);
 }
 
-on_each_hub!(a_sequence_gets_the_configuration_and_arguments_as_they_were_given);
-fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: HostClient) {
+on_each_hub!(start_passes_app_config_and_args_unchanged);
+fn start_passes_app_config_and_args_unchanged(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     #[derive(serde::Serialize)]
     struct Config {
@@ -298,8 +298,8 @@ fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: Host
     }
 }
 
-on_each_hub!(instances_are_found_from_everywhere);
-fn instances_are_found_from_everywhere(host: HostClient) {
+on_each_hub!(list_instances_and_instance_find_started_instances);
+fn list_instances_and_instance_find_started_instances(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let first = sequence.start(&StartOptions::new()).unwrap();
     let second = sequence.start(&StartOptions::new()).unwrap();
@@ -340,8 +340,8 @@ fn instances_are_found_from_everywhere(host: HostClient) {
     }
 }
 
-on_each_hub!(what_is_not_there_is_not_found);
-fn what_is_not_there_is_not_found(host: HostClient) {
+on_each_hub!(calls_with_an_unknown_id_are_not_found);
+fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
     let sequence = host
         .sequence("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -382,7 +382,7 @@ fn what_is_not_there_is_not_found(host: HostClient) {
 }
 
 #[test]
-fn an_overloaded_hub_says_so() {
+fn start_on_an_overloaded_hub_is_overloaded() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -399,8 +399,8 @@ fn an_overloaded_hub_says_so() {
     hub.stop().unwrap();
 }
 
-on_each_hub!(the_last_event_is_there_and_the_next_is_waited_for);
-fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
+on_each_hub!(last_event_returns_at_once_and_next_event_waits);
+fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     for _ in 0..2 {
@@ -432,8 +432,8 @@ fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
     assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
 }
 
-on_each_hub!(every_line_is_answered_before_the_next_is_sent);
-fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
+on_each_hub!(send_input_and_output_exchange_line_by_line);
+fn send_input_and_output_exchange_line_by_line(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let instance = sequence.listening(
         &StartOptions::new()
@@ -458,8 +458,8 @@ fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
     assert_eq!(rest, "> THE END!\n");
 }
 
-on_each_hub!(standard_input_reaches_the_process);
-fn standard_input_reaches_the_process(host: HostClient) {
+on_each_hub!(send_stdin_reaches_the_process);
+fn send_stdin_reaches_the_process(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stdin-to-output");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = BufReader::new(instance.output().unwrap());
@@ -480,8 +480,8 @@ fn standard_input_reaches_the_process(host: HostClient) {
     assert_eq!(rest, "two\n");
 }
 
-on_each_hub!(what_an_instance_prints_is_read_to_its_end);
-fn what_an_instance_prints_is_read_to_its_end(host: HostClient) {
+on_each_hub!(stream_reads_stdout_stderr_and_output_to_their_end);
+fn stream_reads_stdout_stderr_and_output_to_their_end(host: HostClient) {
     let sequence = Uploaded::sample(&host, "prints");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let read = |stream| {
@@ -503,8 +503,8 @@ fn what_an_instance_prints_is_read_to_its_end(host: HostClient) {
     assert_eq!(output, "output 1\noutput 2\noutput 3\n");
 }
 
-on_each_hub!(stop_waits_for_its_timeout_and_the_instance_is_gone);
-fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
+on_each_hub!(stop_ends_the_instance_after_its_timeout);
+fn stop_ends_the_instance_after_its_timeout(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
@@ -524,8 +524,8 @@ fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
     }
 }
 
-on_each_hub!(kill_ends_what_does_not_stop);
-fn kill_ends_what_does_not_stop(host: HostClient) {
+on_each_hub!(kill_ends_an_instance_that_does_not_stop);
+fn kill_ends_an_instance_that_does_not_stop(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
@@ -559,8 +559,8 @@ fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
     }
 }
 
-on_each_hub!(a_sequence_in_use_is_deleted_by_force_alone);
-fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
+on_each_hub!(delete_of_a_sequence_in_use_is_a_conflict_and_force_delete_works);
+fn delete_of_a_sequence_in_use_is_a_conflict_and_force_delete_works(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instances = [(); 3].map(|()| sequence.start(&StartOptions::new()).unwrap());
     instances[2].last_event("ready").unwrap();
@@ -574,12 +574,12 @@ fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
     ));
 }
 
-on_each_hub!(a_sequence_without_instances_is_overwritten);
-fn a_sequence_without_instances_is_overwritten(host: HostClient) {
+on_each_hub!(overwrite_replaces_a_sequence_without_instances);
+fn overwrite_replaces_a_sequence_without_instances(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     if has(
         &host,
-        "a_sequence_without_instances_is_overwritten",
+        "overwrite_replaces_a_sequence_without_instances",
         Version::new(0, 38, 0),
     ) {
         let updated = sequence.overwrite(package::sequence("echo")).unwrap();
@@ -588,11 +588,11 @@ fn a_sequence_without_instances_is_overwritten(host: HostClient) {
     }
 }
 
-on_each_hub!(what_an_older_hub_lacks_is_said_before_anything_is_sent);
-fn what_an_older_hub_lacks_is_said_before_anything_is_sent(host: HostClient) {
+on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
+fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18"
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: this hub is not of 0.18"
         );
     }
     // A client that does not know the hub's version yet asks for it.
@@ -618,7 +618,7 @@ fn what_an_older_hub_lacks_is_said_before_anything_is_sent(host: HostClient) {
 
 /// A real hub closes a connection that was idle for 6 seconds (and announces 5). A fake one does not.
 #[test]
-fn no_call_fails_because_a_connection_was_idle() {
+fn start_works_after_the_connection_was_idle() {
     let Some(hub) = shared() else { return };
     let idle = [
         2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100,

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::helpers::{Folder, within};
 use crate::live::Uploaded;
-use crate::stand_in::until;
+use crate::stub_hub::until;
 
 pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
 
@@ -73,7 +73,7 @@ fn refused_by_a_gateway<T: Send + 'static>(
 }
 
 #[test]
-fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -101,7 +101,7 @@ fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
 }
 
 #[test]
-fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn wait_event_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -119,7 +119,7 @@ fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
 }
 
 #[test]
-fn follow_log_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn follow_log_does_not_end_on_a_404_of_a_gateway() {
     within("following", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -173,7 +173,7 @@ fn line(item: Followed<LogLine>) -> Option<String> {
 }
 
 #[test]
-fn force_delete_and_kill_do_not_take_a_404_of_a_gateway_for_success() {
+fn force_delete_sequence_does_not_count_a_404_of_a_gateway_as_success() {
     within("deleting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -195,7 +195,7 @@ fn force_delete_and_kill_do_not_take_a_404_of_a_gateway_for_success() {
 }
 
 #[test]
-fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
+fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
     within("a pool", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -219,7 +219,7 @@ fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
 }
 
 #[test]
-fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gone() {
+fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -252,7 +252,7 @@ fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gon
 }
 
 #[test]
-fn deployment_close_does_not_take_a_404_of_a_gateway_for_success() {
+fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -286,7 +286,7 @@ fn provoked<T: Send + 'static>(provoke: impl Fn(), wait: impl FnOnce() -> T + Se
 /// A gateway that gives up on each request after a moment: with an answer of its own, or, if it has
 /// passed the head on, by cutting the connection.
 #[test]
-fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
+fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
     type Wait = fn(&InstanceClient) -> Result<Event, Error>;
     let waits: [Wait; 4] = [
         |instance| instance.wait_event("pong"),
@@ -329,7 +329,7 @@ fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
 }
 
 #[test]
-fn event_without_data_is_an_event() {
+fn next_event_and_last_event_return_an_event_without_data() {
     let steps =
         json!({ "steps": [{ "on": "go", "emit": "bare" }, { "emit": "ready", "data": "x" }] });
     let options = StartOptions::new().app_config(steps);
@@ -349,7 +349,7 @@ fn event_without_data_is_an_event() {
 }
 
 #[test]
-fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
+fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
     let steps = json!({ "steps": [{ "emit": "bare" }, { "emit": "ready", "data": "x" }] });
     let options = StartOptions::new().app_config(steps);
     within("waiting", move || {
@@ -385,7 +385,7 @@ pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
 }
 
 #[test]
-fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
+fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -436,7 +436,7 @@ fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
 }
 
 #[test]
-fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
+fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
     within("following", || {
         each(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
@@ -474,7 +474,7 @@ fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
 }
 
 #[test]
-fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_word() {
+fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
     within("following", || {
         each(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
@@ -513,7 +513,7 @@ fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_wor
 }
 
 #[test]
-fn waits_for_events_get_over_a_link_that_is_dead_without_a_word() {
+fn next_event_survives_a_link_that_died_silently() {
     within("waiting", || {
         each(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
@@ -556,7 +556,7 @@ fn keep_alive_timer(url: &str) -> Option<Duration> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn connections_are_probed_by_tcp_keep_alive_unless_it_is_turned_off() {
+fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
     let server = || {
         ScriptedServer::start(|connection| {
             let _ = connection.read_request();
@@ -585,7 +585,7 @@ fn connections_are_probed_by_tcp_keep_alive_unless_it_is_turned_off() {
 }
 
 #[test]
-fn spawn_does_not_take_a_404_of_a_gateway_for_a_stream_that_has_ended() {
+fn spawn_does_not_count_a_404_of_a_gateway_as_an_ended_stream() {
     within("spawning", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);

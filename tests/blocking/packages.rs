@@ -28,7 +28,7 @@ fn problem(error: &Error) -> String {
 }
 
 #[test]
-fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
+fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting() {
     let (server, _) = recording(br#"{"id":"the-sequence"}"#);
     let builder = || HostClient::builder(server.url()).hub_version("1.0.1");
     let host = builder().build().unwrap();
@@ -71,7 +71,7 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
 }
 
 #[test]
-fn a_package_that_is_gzip_arrives_as_it_is() {
+fn send_sequence_sends_a_gzip_package_unchanged() {
     const PACKAGE: &[u8] = b"\x1f\x8bsome package";
     let folder = Folder::new("gzip");
     let path = folder.file("package", PACKAGE);

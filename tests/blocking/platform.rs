@@ -99,18 +99,18 @@ fn whole_chain(proxy: &PlatformProxy) {
     );
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager);
-fn a_hub_is_reached_through_middleware_and_manager(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware);
+fn manager_host_reaches_a_hub_through_the_middleware(host: HostClient) {
     whole_chain(&PlatformProxy::start(host.base_url(), answer));
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager_over_https);
-fn a_hub_is_reached_through_middleware_and_manager_over_https(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware_over_https);
+fn manager_host_reaches_a_hub_through_the_middleware_over_https(host: HostClient) {
     whole_chain(&PlatformProxy::start_tls(host.base_url(), answer));
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn middleware_version_fails_if_the_certificate_is_not_trusted() {
     let proxy = PlatformProxy::start_tls("http://127.0.0.1:9/api/v1", answer);
     let error = MiddlewareClient::new(proxy.url())
         .unwrap()
@@ -144,7 +144,7 @@ fn platform() -> ScriptedServer {
 }
 
 #[test]
-fn a_manager_answers_on_all_its_routes() {
+fn manager_client_uses_all_its_routes() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     assert_eq!(
@@ -213,7 +213,7 @@ fn a_manager_answers_on_all_its_routes() {
 }
 
 #[test]
-fn a_multi_manager_answers_on_all_its_routes() {
+fn multi_manager_client_uses_all_its_routes() {
     let server = platform();
     let multi = MultiManagerClient::new(server.url()).unwrap();
     assert_eq!(multi.list_managers().unwrap()[0].id, "my-hub");
@@ -235,7 +235,7 @@ fn a_multi_manager_answers_on_all_its_routes() {
 }
 
 #[test]
-fn a_middleware_answers_on_all_its_routes() {
+fn middleware_client_uses_all_its_routes() {
     let server = platform();
     let middleware = MiddlewareClient::new(server.url()).unwrap();
     assert_eq!(middleware.version().unwrap().version, "1.0.1");
@@ -283,7 +283,7 @@ fn a_middleware_answers_on_all_its_routes() {
 }
 
 #[test]
-fn ids_on_the_platform_reach_no_other_route() {
+fn platform_clients_reject_ids_that_would_change_the_route() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     let refusals: [Error; 6] = [
@@ -316,7 +316,7 @@ fn ids_on_the_platform_reach_no_other_route() {
 }
 
 #[test]
-fn the_manager_behind_a_hub_is_reached_through_it() {
+fn host_manager_reaches_the_manager_of_the_hub() {
     let server = platform();
     let manager = HostClient::new(server.url()).unwrap().manager().unwrap();
     assert_eq!(manager.base_url(), format!("{}/cpm/api/v1", server.url()));
@@ -326,8 +326,8 @@ fn the_manager_behind_a_hub_is_reached_through_it() {
     );
 }
 
-on_each_hub!(a_hub_that_is_connected_to_no_manager_has_no_such_route);
-fn a_hub_that_is_connected_to_no_manager_has_no_such_route(host: HostClient) {
+on_each_hub!(host_manager_is_not_found_if_the_hub_has_no_manager);
+fn host_manager_is_not_found_if_the_hub_has_no_manager(host: HostClient) {
     let error = host.manager().unwrap().version().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{Uploaded, failed_at_once, until_killable};
-use crate::stand_in::{Scene, StandIn, says, until, until_gone};
+use crate::stub_hub::{Scene, StandIn, says, until, until_gone};
 
 /// An instance of `args` for each place, with the place as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
@@ -52,8 +53,8 @@ fn instances_of(sequence: &SequenceClient) -> usize {
     sequence.list_instances().unwrap().len()
 }
 
-on_each_hub!(each_place_gets_its_options_and_is_up_before_the_next_is_started);
-fn each_place_gets_its_options_and_is_up_before_the_next_is_started(host: HostClient) {
+on_each_hub!(pool_start_starts_instances_one_by_one_with_their_own_options);
+fn pool_start_starts_instances_one_by_one_with_their_own_options(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     let pool = PoolOptions::new(4)
         .readiness(Readiness::event("started"))
@@ -83,8 +84,8 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started(host: HostCl
     until_gone(&sequence);
 }
 
-on_each_hub!(instances_are_handed_out_in_turn_to_any_number_of_threads);
-fn instances_are_handed_out_in_turn_to_any_number_of_threads(host: HostClient) {
+on_each_hub!(pool_next_is_round_robin_across_threads);
+fn pool_next_is_round_robin_across_threads(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let pool = PoolOptions::new(3)
         .start([sequence.clone()], |_| StartOptions::new())
@@ -113,8 +114,8 @@ fn instances_are_handed_out_in_turn_to_any_number_of_threads(host: HostClient) {
     until_gone(&sequence);
 }
 
-on_each_hub!(what_has_ended_is_passed_over_and_replaced_on_request);
-fn what_has_ended_is_passed_over_and_replaced_on_request(host: HostClient) {
+on_each_hub!(pool_next_skips_ended_instances_and_replace_starts_new_ones);
+fn pool_next_skips_ended_instances_and_replace_starts_new_ones(host: HostClient) {
     let kill_second = |pool: &InstancePool| {
         let killed = pool.instances().nth(1).unwrap().clone();
         until_killable(&killed);
@@ -152,8 +153,8 @@ fn what_has_ended_is_passed_over_and_replaced_on_request(host: HostClient) {
     });
 }
 
-on_each_hub!(what_the_caller_passes_over_is_not_left_behind);
-fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
+on_each_hub!(pool_evict_leaves_no_instance_behind);
+fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     let passed_over = |options: PoolOptions| {
         let pool = args_pool(&sequence, options);
@@ -206,8 +207,8 @@ fn half_way(host: &HostClient, options: PoolOptions, third: &'static str) -> (Er
     (error, begun.load(Ordering::SeqCst))
 }
 
-on_each_hub!(a_start_that_fails_half_way_leaves_nothing);
-fn a_start_that_fails_half_way_leaves_nothing(host: HostClient) {
+on_each_hub!(pool_start_that_fails_half_way_leaves_no_instance);
+fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
     let readiness = Readiness::event("ready").fails_on("error");
     thread::scope(|scope| {
         for at_once in [1, 3] {
@@ -243,8 +244,8 @@ fn a_start_that_fails_half_way_leaves_nothing(host: HostClient) {
     });
 }
 
-on_each_hub!(a_start_that_is_given_up_leaves_nothing);
-fn a_start_that_is_given_up_leaves_nothing(host: HostClient) {
+on_each_hub!(pool_start_that_times_out_or_is_cancelled_leaves_no_instance);
+fn pool_start_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
     for at_once in [1, 2] {
         let sequence = Uploaded::sample(&host, "starts-as-told");
         let options = || {
@@ -286,8 +287,8 @@ fn a_start_that_is_given_up_leaves_nothing(host: HostClient) {
     }
 }
 
-on_each_hub!(a_panic_in_the_making_of_options_leaves_nothing);
-fn a_panic_in_the_making_of_options_leaves_nothing(host: HostClient) {
+on_each_hub!(pool_start_leaves_no_instance_if_its_options_function_panics);
+fn pool_start_leaves_no_instance_if_its_options_function_panics(host: HostClient) {
     for at_once in [1, 3] {
         let sequence = Uploaded::sample(&host, "events");
         let options = PoolOptions::new(6).concurrency(at_once);
@@ -307,8 +308,8 @@ fn a_panic_in_the_making_of_options_leaves_nothing(host: HostClient) {
         until_gone(&sequence);
     }
 }
-on_each_hub!(the_deadline_of_the_start_is_not_that_of_the_instances);
-fn the_deadline_of_the_start_is_not_that_of_the_instances(host: HostClient) {
+on_each_hub!(pool_next_returns_instances_with_their_own_deadline);
+fn pool_next_returns_instances_with_their_own_deadline(host: HostClient) {
     const LIMIT: Duration = Duration::from_secs(2);
 
     let sequence = Uploaded::sample(&host, "events");
@@ -324,7 +325,7 @@ fn the_deadline_of_the_start_is_not_that_of_the_instances(host: HostClient) {
 }
 
 #[test]
-fn a_pool_spans_hubs_in_turn() {
+fn pool_start_places_instances_round_robin_on_several_hubs() {
     let Some(hub) = shared().filter(|hub| hub.is_local()) else {
         return;
     };
@@ -400,7 +401,7 @@ impl Groups {
 }
 
 #[test]
-fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
+fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
     for at_once in [1, 3] {
         let (starts, stops) = (Arc::new(Groups::default()), Arc::new(Groups::default()));
         let stand_in = StandIn::start("1.0.1", {
@@ -431,7 +432,7 @@ fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
 }
 
 #[test]
-fn the_least_loaded_hub_that_answers_gets_the_instance() {
+fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
     let loaded = |load: f64| {
         StandIn::start("1.0.1", move |words| match words {
             "GET /load-check" => says(
@@ -488,7 +489,7 @@ fn the_least_loaded_hub_that_answers_gets_the_instance() {
 }
 
 #[test]
-fn a_hub_that_hangs_does_not_hold_up_the_others() {
+fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
     within("a pool on a hub that hangs", || {
         let hangs = Arc::new(AtomicBool::new(false));
         let stand_ins = [true, false].map(|may_hang| {
@@ -525,7 +526,7 @@ fn a_hub_that_hangs_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
+fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
     within("replacing", || {
         let refuses = Arc::new(AtomicBool::new(false));
         let stand_in = StandIn::start("1.0.1", {
@@ -565,7 +566,7 @@ fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
 }
 
 #[test]
-fn a_pool_without_sequences_is_refused_and_one_without_instances_is_empty() {
+fn pool_start_rejects_no_sequences_and_accepts_no_instances() {
     let error = PoolOptions::new(1)
         .start([], |_| StartOptions::new())
         .unwrap_err();
@@ -579,4 +580,31 @@ fn a_pool_without_sequences_is_refused_and_one_without_instances_is_empty() {
         .unwrap();
     assert!(pool.next().is_none());
     assert!(pool.shutdown(Duration::ZERO).is_empty());
+}
+
+#[test]
+fn pool_drop_does_not_wait_for_the_kill_of_an_evicted_instance() {
+    within("dropping", || {
+        let (kill, killing) = channel();
+        let first = AtomicBool::new(true);
+        let hub = StandIn::start("0.18.7", move |words| {
+            if !words.ends_with("/_kill") || !first.swap(false, Ordering::Relaxed) {
+                return Scene::Usual;
+            }
+            kill.send(()).unwrap();
+            Scene::Silence
+        });
+        let options = PoolOptions::new(1).replace(true);
+        let pool = options
+            .start([hub.sequence()], |_| StartOptions::new())
+            .unwrap();
+        let instance = pool.next().unwrap();
+        pool.evict(instance.id());
+        killing.recv().unwrap();
+        let begin = Instant::now();
+        drop(pool);
+        // A kill has five seconds.
+        assert!(begin.elapsed() < Duration::from_secs(4));
+        assert!(hub.living().is_empty());
+    });
 }

@@ -13,7 +13,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, recording, serving, within};
-use crate::stand_in::{Scene, StandIn};
+use crate::stub_hub::{Scene, StandIn};
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -65,7 +65,7 @@ impl Shown {
 }
 
 #[test]
-fn nothing_that_a_program_holds_shows_them() {
+fn debug_of_handles_and_builders_shows_no_credentials() {
     within("calls", || {
         let hub = StandIn::start("1.0.1", |words| match words {
             // These stay open.
@@ -119,7 +119,7 @@ fn nothing_that_a_program_holds_shows_them() {
 }
 
 #[test]
-fn no_failure_shows_them() {
+fn errors_and_panics_show_no_credentials() {
     let (garbled, _) = recording(b"garbage");
     let refusing =
         serving(|_| response("403 Forbidden", &[], br#"{"error":"Not with this token"}"#));
@@ -174,7 +174,7 @@ fn no_failure_shows_them() {
 }
 
 #[test]
-fn no_redirect_takes_them_along() {
+fn redirects_are_not_followed_with_credentials() {
     within("calls", || {
         let (elsewhere, arrived) = recording(b"{}");
         for status in [301, 302, 303, 305, 307, 308] {
@@ -229,7 +229,7 @@ fn no_redirect_takes_them_along() {
 }
 
 #[test]
-fn each_hub_gets_its_own() {
+fn instance_on_sends_each_hub_its_own_credentials() {
     within("calls", || {
         let [(one, to_one), (other, to_other), (third, to_third)] =
             [(); 3].map(|()| recording(br#"{"id":"x","version":"1.0.1"}"#));
@@ -272,7 +272,7 @@ fn each_hub_gets_its_own() {
 
 /// What is reached through a platform is reached at its own address, whatever it says about where its hubs are.
 #[test]
-fn behind_a_platform_they_go_to_the_platform() {
+fn manager_and_host_send_credentials_to_the_platform_only() {
     within("calls", || {
         let (elsewhere, arrived) = recording(b"{}");
         let address = elsewhere.url();
@@ -332,7 +332,7 @@ fn behind_a_platform_they_go_to_the_platform() {
 }
 
 #[test]
-fn what_a_server_wants_to_be_told_again_is_not() {
+fn cookies_and_authentication_challenges_are_ignored() {
     within("calls", || {
         let asked = Mailbox::new();
         let hub = serving({
@@ -367,7 +367,7 @@ fn what_a_server_wants_to_be_told_again_is_not() {
 }
 
 #[test]
-fn an_address_that_holds_them_is_refused() {
+fn host_client_new_rejects_a_url_with_credentials() {
     let addresses = [
         format!("http://user:{SECRET}@127.0.0.1:9/api/v1"),
         format!("http://{SECRET}@127.0.0.1:9/api/v1"),

@@ -19,8 +19,8 @@ use serde_json::json;
 
 use crate::helpers::{serving, within};
 use crate::live::{Uploaded, failed_at_once};
-use crate::model::{Model, Start};
-use crate::waiting::{PROMPT, acts, quickest};
+use crate::scripted_hub::{Model, Start};
+use crate::wait_event::{PROMPT, acts, quickest};
 
 /// What goes over HTTP, and what to do when an attempt has failed.
 pub(crate) struct Noting<F>(pub(crate) UreqTransport, pub(crate) F);
@@ -55,8 +55,8 @@ fn come_up(url: &str) {
     });
 }
 
-on_each_hub!(a_hub_that_is_up_is_ready_at_once);
-fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
+on_each_hub!(wait_ready_returns_at_once_if_the_hub_is_up);
+fn wait_ready_returns_at_once_if_the_hub_is_up(host: HostClient) {
     assert_eq!(
         host.wait_ready(Duration::from_secs(5)).unwrap(),
         host.version().unwrap()
@@ -65,7 +65,7 @@ fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
 }
 
 #[test]
-fn a_hub_that_comes_up_is_waited_for() {
+fn wait_ready_waits_until_the_hub_accepts_connections() {
     let url = refused_url();
     let failures = Arc::new(Mutex::new(0));
     let transport = Noting(UreqTransport::default(), {
@@ -90,7 +90,7 @@ fn a_hub_that_comes_up_is_waited_for() {
 }
 
 #[test]
-fn a_hub_behind_a_proxy_is_waited_for() {
+fn wait_ready_retries_after_errors_of_a_proxy() {
     let answers = Mutex::new(vec![
         response("200 OK", &[], br#"{"version":"1.0.1"}"#),
         response("200 OK", &[("Content-Length", "100")], b""),
@@ -111,7 +111,7 @@ fn a_hub_behind_a_proxy_is_waited_for() {
 }
 
 #[test]
-fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
+fn wait_ready_times_out_with_the_first_and_the_last_error() {
     let url = refused_url();
     let host = HostClient::new(&url).unwrap();
     within("waiting", move || {
@@ -153,7 +153,7 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
 }
 
 #[test]
-fn what_refuses_or_is_no_hub_is_not_waited_for() {
+fn wait_ready_fails_at_once_if_the_server_refuses_or_is_no_hub() {
     for (status, body) in [
         ("401 Unauthorized", "{}"),
         ("403 Forbidden", ""),
@@ -179,7 +179,7 @@ fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
 }
 
 #[test]
-fn a_start_waits_for_room_as_long_as_the_hub_says() {
+fn start_when_available_waits_for_retry_after() {
     within("starting", || {
         let model = Model::start(
             "1.0.1",
@@ -216,7 +216,7 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
 
 /// A hub that says "at once", again and again.
 #[test]
-fn a_start_that_waits_for_room_does_not_ask_without_pause() {
+fn start_when_available_pauses_even_if_retry_after_is_zero() {
     within("starting", || {
         let full = (0..1000).map(|_| full(&[("Retry-After", "0")]));
         let model = Model::start("1.0.1", full.collect());
@@ -235,7 +235,7 @@ fn a_start_that_waits_for_room_does_not_ask_without_pause() {
 }
 
 #[test]
-fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
+fn start_when_available_ends_at_the_deadline_and_on_cancel() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -289,8 +289,8 @@ fn until_none_is_left(sequence: &SequenceClient) {
     }
 }
 
-on_each_hub!(an_instance_is_started_and_ready);
-fn an_instance_is_started_and_ready(host: HostClient) {
+on_each_hub!(start_and_wait_returns_the_instance_and_its_ready_event);
+fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -334,9 +334,9 @@ fn an_instance_is_started_and_ready(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_does_not_get_ready_is_killed);
+on_each_hub!(start_and_wait_kills_an_instance_that_does_not_get_ready);
 /// One row for each way in which an instance does not get ready.
-fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
+fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -389,8 +389,8 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_of_a_package_that_cannot_be_loaded_has_ended);
-fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
+on_each_hub!(start_and_wait_fails_if_the_package_cannot_be_loaded);
+fn start_and_wait_fails_if_the_package_cannot_be_loaded(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "fails-at-load");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -408,7 +408,7 @@ fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
 }
 
 #[test]
-fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
+fn start_and_wait_rejects_bad_event_names_before_the_start() {
     let model = Model::start("1.0.1", Vec::new());
     for readiness in [
         Readiness::event("a b"),
@@ -434,8 +434,8 @@ fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
     assert_eq!(model.connections(), 0);
 }
 
-on_each_hub!(a_start_that_is_given_up_leaves_no_instance_on_the_hub);
-fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
+on_each_hub!(start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance);
+fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -478,7 +478,7 @@ fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
 }
 
 #[test]
-fn a_start_that_is_answered_too_late_is_killed() {
+fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
             let model = Model::start(version, vec![Start::Held(Vec::new())]);
@@ -528,7 +528,7 @@ fn a_start_that_is_answered_too_late_is_killed() {
 
 /// A hub after 1.0.1 does not kill what is starting, nor what is stopping.
 #[test]
-fn a_kill_that_is_refused_for_a_moment_is_tried_again_and_at_last_it_is_a_stop() {
+fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
     within("starting", || {
         let failing = || vec![Start::Up(vec![("error", Some(json!("e")))])];
         let readiness = Readiness::event("ready").fails_on("error");
@@ -568,7 +568,7 @@ fn a_kill_that_is_refused_for_a_moment_is_tried_again_and_at_last_it_is_a_stop()
 
 /// Neither does a hub that does not answer hold up one who has no time, nor is the instance forgotten.
 #[test]
-fn a_kill_that_is_not_answered_does_not_hold_up_what_was_cancelled() {
+fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
     within("starting", || {
         let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
         model.hold_kills();

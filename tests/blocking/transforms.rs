@@ -49,8 +49,8 @@ fn assert_given_up(over: &Receiver<()>) {
         Err(RecvTimeoutError::Disconnected)
     );
 }
-on_each_hub!(a_transform_takes_no_memory_however_long_it_is);
-fn a_transform_takes_no_memory_however_long_it_is(host: HostClient) {
+on_each_hub!(transform_uses_constant_memory);
+fn transform_uses_constant_memory(host: HostClient) {
     let transform = |sequence: &Uploaded, length: u64| {
         let instance = sequence.listening(&StartOptions::new());
         let mut same = SameNumbered::new(length);
@@ -77,8 +77,8 @@ fn a_transform_takes_no_memory_however_long_it_is(host: HostClient) {
     in_child(&[(PARENT_HUB, host.base_url())]);
 }
 
-on_each_hub!(a_transform_gives_what_the_sequence_makes_of_the_data);
-fn a_transform_gives_what_the_sequence_makes_of_the_data(host: HostClient) {
+on_each_hub!(transform_bytes_returns_the_output_of_the_sequence);
+fn transform_bytes_returns_the_output_of_the_sequence(host: HostClient) {
     let (sequence, instance) = running(&host, "shout");
     assert_eq!(
         instance.transform_bytes("jeden\nżółw\n").unwrap(),
@@ -105,8 +105,8 @@ fn a_transform_gives_what_the_sequence_makes_of_the_data(host: HostClient) {
     );
 }
 
-on_each_hub!(an_output_that_ends_before_the_input_is_all_there_is);
-fn an_output_that_ends_before_the_input_is_all_there_is(host: HostClient) {
+on_each_hub!(transform_returns_when_the_output_ends_before_the_input);
+fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "first-line");
     let (input, over) = endless();
     let begin = Instant::now();
@@ -163,8 +163,8 @@ fn torn(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::StorageFull && error.to_string() == "the tape is torn"
 }
 
-on_each_hub!(a_transform_ends_with_the_reader_or_the_writer_that_fails);
-fn a_transform_ends_with_the_reader_or_the_writer_that_fails(host: HostClient) {
+on_each_hub!(transform_fails_if_its_reader_or_writer_fails);
+fn transform_fails_if_its_reader_or_writer_fails(host: HostClient) {
     for left in [0, 1 << 20] {
         let (_sequence, instance) = running(&host, "echo");
         let error = within("a reader that fails", move || {
@@ -202,8 +202,8 @@ fn a_transform_ends_with_the_reader_or_the_writer_that_fails(host: HostClient) {
     assert_given_up(&over);
 }
 
-on_each_hub!(a_transform_by_nobody_is_not_found);
-fn a_transform_by_nobody_is_not_found(host: HostClient) {
+on_each_hub!(transform_of_an_unknown_instance_is_not_found);
+fn transform_of_an_unknown_instance_is_not_found(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -252,8 +252,8 @@ fn ended(
     assert!(instance.health().unwrap().healthy, "{what}");
     error
 }
-on_each_hub!(a_transform_is_ended_from_outside_in_the_midst_of_it);
-fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
+on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
+fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();
     let error = ended(&host, "cancelled where data flows", "echo", endless(), {
         move |instance, input| {
@@ -303,8 +303,8 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
     }
 }
 
-on_each_hub!(an_input_that_is_refused_ends_a_transform_whose_output_is_silent);
-fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostClient) {
+on_each_hub!(transform_returns_the_refusal_of_its_input);
+fn transform_returns_the_refusal_of_its_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "topic-input");
     instance.last_event("ready").unwrap();
     for input in [endless().0, Input::text("a little")] {
@@ -323,7 +323,7 @@ fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostCl
 
 /// What no hub does on demand: it refuses in the midst of the data, when some of the output is there.
 #[test]
-fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
+fn transform_returns_a_refusal_that_arrives_during_the_upload() {
     let read = Mailbox::new();
     let server = ScriptedServer::start({
         let read = Arc::clone(&read);
@@ -370,7 +370,7 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
 
 /// The hub's own route, as 1.0.1 has it: no word before the first output, and no end.
 #[test]
-fn inout_sends_all_and_then_reads_what_is_there() {
+fn inout_sends_all_input_and_then_reads_the_output() {
     let server = ScriptedServer::start(|connection| {
         let request = connection.read_request().unwrap();
         assert_eq!(

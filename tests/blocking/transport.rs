@@ -4,12 +4,14 @@ use std::env;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::{
     CallLimits, CancelToken, ErrorKind, HostClient, Phase, ReasonPhrase, RequestBody, StopReason,
     Timings, Transport, TransportError, TransportErrorKind, UreqTransport,
 };
+use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{in_child, recording, serving, within};
@@ -40,7 +42,7 @@ fn text(response: Response<Body>) -> String {
 
 /// What is known of one call must not get into another that is made in the midst of it.
 #[test]
-fn an_upload_may_make_calls_of_its_own() {
+fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
     struct Calling(Arc<UreqTransport>, ScriptedServer);
     impl Read for Calling {
         /// One call that is answered and one that is not, and then the connection is of no use.
@@ -84,7 +86,7 @@ fn an_upload_may_make_calls_of_its_own() {
 
 /// A reader that goes on after a call of its own has panicked leaves the call around it as it was.
 #[test]
-fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
+fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
     struct Panicking;
     impl Read for Panicking {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -123,7 +125,7 @@ impl<F: FnMut()> Read for After<F> {
 }
 
 #[test]
-fn proxy_settings_of_the_environment_are_not_looked_at() {
+fn host_client_new_ignores_the_proxy_variables_of_the_environment() {
     const HUB: &str = "TEST_PROXY_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         assert!(env::var("HTTP_PROXY").is_ok());
@@ -204,4 +206,14 @@ fn ureq_transport_errors_have_their_kinds() {
     let error = error.expect_err("it was canceled before");
     let stopped = TransportErrorKind::Stopped(StopReason::Cancelled);
     assert_eq!(error.kind, stopped);
+}
+
+#[test]
+fn tcp_keep_alive_accepts_any_duration() {
+    let hub = FakeHub::new(Generation::V1);
+    for silence in [Duration::ZERO, Duration::from_secs(40_000), Duration::MAX] {
+        let host = HostClient::builder(hub.url()).tcp_keep_alive(silence);
+        let version = host.build().and_then(|host| host.version());
+        assert!(version.is_ok(), "{silence:?}: {version:?}");
+    }
 }

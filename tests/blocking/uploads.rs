@@ -67,7 +67,7 @@ fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
 }
 
 #[test]
-fn a_package_may_come_from_anywhere() {
+fn send_accepts_every_kind_of_upload() {
     let folder = Folder::new("anywhere");
     // Longer than any buffer on the way.
     let content: Vec<u8> = (0..=u8::MAX).cycle().take(300_001).collect();
@@ -98,7 +98,7 @@ fn a_package_may_come_from_anywhere() {
 }
 
 #[test]
-fn of_a_file_that_was_read_only_the_rest_is_sent() {
+fn upload_file_sends_only_the_data_after_its_position() {
     let folder = Folder::new("rest");
     let path = folder.file("data", b"0123456789");
     let at = |position| {
@@ -118,7 +118,7 @@ fn of_a_file_that_was_read_only_the_rest_is_sent() {
 
 #[test]
 #[cfg(unix)]
-fn what_is_no_regular_file_is_sent_to_its_end() {
+fn upload_path_sends_a_special_file_chunked() {
     assert_chunked(File::open("/dev/null").unwrap(), b"");
     assert_chunked(Upload::path("/dev/null"), b"");
 }
@@ -181,7 +181,7 @@ fn cause(error: &Error) -> &io::Error {
 }
 
 #[test]
-fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
+fn send_returns_the_error_of_a_failing_reader() {
     for left in [0, 10, 500_000] {
         for length in [None, Some(1_000_000)] {
             within("an upload that fails", move || {
@@ -211,7 +211,7 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
 }
 
 #[test]
-fn an_upload_shorter_than_announced_is_abandoned() {
+fn sized_reader_with_too_little_data_is_an_error() {
     for (content, left) in [(&b"12345"[..], 5), (b"", 10)] {
         within("a short upload", move || {
             let (server, whole) = telling();
@@ -230,7 +230,7 @@ fn an_upload_shorter_than_announced_is_abandoned() {
 }
 
 #[test]
-fn a_file_that_shrinks_is_abandoned() {
+fn upload_file_that_shrinks_is_an_error() {
     let folder = Folder::new("shrinks");
     let path = folder.file("data", &[b'.'; 1000]);
     let upload = Upload::file(File::open(&path).unwrap());
@@ -255,7 +255,7 @@ fn a_file_that_shrinks_is_abandoned() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_before_a_connection_is_made() {
+fn send_sequence_and_send_input_report_a_missing_file_before_connecting() {
     let folder = Folder::new("missing");
     let missing = folder.0.join("missing.tar.gz");
     let (server, _) = recording(b"{}");
@@ -288,7 +288,7 @@ fn what_cannot_be_opened_is_told_before_a_connection_is_made() {
 
 #[test]
 #[cfg(unix)]
-fn an_open_directory_is_abandoned() {
+fn send_sequence_of_an_open_directory_is_an_error() {
     let folder = Folder::new("directory");
     let directory = File::open(&folder.0).unwrap();
     within("a directory", move || {
@@ -303,7 +303,7 @@ fn an_open_directory_is_abandoned() {
 
 /// The reader's `Interrupted` is not an error.
 #[test]
-fn an_interrupted_read_is_made_again() {
+fn upload_reader_retries_an_interrupted_read() {
     struct Interrupted(bool, &'static [u8]);
     impl Read for Interrupted {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -322,7 +322,7 @@ fn an_interrupted_read_is_made_again() {
 }
 
 #[test]
-fn a_long_upload_takes_no_memory() {
+fn send_input_uses_constant_memory() {
     const HUB: &str = "TEST_UPLOAD_CHILD_HUB";
     const LENGTH: u64 = 64 << 20;
     if let Ok(url) = env::var(HUB) {
@@ -355,7 +355,7 @@ fn a_long_upload_takes_no_memory() {
 }
 
 #[test]
-fn the_bytes_that_were_sent_are_counted() {
+fn send_input_returns_the_number_of_bytes() {
     let (server, requests) = recording(b"");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -393,7 +393,7 @@ fn the_bytes_that_were_sent_are_counted() {
 
 /// Hubs send the head of their answer at once, and its end when they have taken everything.
 #[test]
-fn sent_is_said_when_the_hub_has_taken_everything() {
+fn send_input_returns_after_the_hub_has_received_everything() {
     type Send = fn(&InstanceClient) -> Result<Sent, Error>;
     let sends: [(&str, Send); 3] = [
         ("text", |instance| instance.send_input("some text")),
@@ -429,7 +429,7 @@ fn sent_is_said_when_the_hub_has_taken_everything() {
 
 /// The same without a network, where nothing depends on who is quicker.
 #[test]
-fn sent_is_said_at_the_end_of_the_answer() {
+fn send_input_returns_at_the_end_of_the_response() {
     struct Slow(Arc<AtomicUsize>);
     impl Read for Slow {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -466,7 +466,7 @@ fn sent_is_said_at_the_end_of_the_answer() {
 
 /// An answer that never ends is not "sent", and neither is one that is cut off.
 #[test]
-fn sent_is_not_said_where_the_answer_breaks_off() {
+fn send_input_fails_if_the_response_is_cut_off() {
     let server = ScriptedServer::start(|connection| {
         connection.read_request().unwrap();
         let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -485,7 +485,7 @@ fn sent_is_not_said_where_the_answer_breaks_off() {
 }
 
 #[test]
-fn debug_output_says_where_an_upload_comes_from() {
+fn upload_debug_names_the_source_of_the_data() {
     for (upload, text) in [
         (Upload::bytes(*b"secret"), "Upload(6 bytes)"),
         (Upload::path(Path::new("a").join("b")), "Upload(a/b)"),

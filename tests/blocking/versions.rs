@@ -7,7 +7,7 @@ use scramjet_client_blocking::{HostClient, HostClientBuilder, Version};
 use scramjet_client_tests::scripted::refused_url;
 
 #[test]
-fn hub_version_takes_texts_and_versions() {
+fn hub_version_accepts_strings_and_versions() {
     let builders: [fn(HostClientBuilder) -> HostClientBuilder; 4] = [
         |builder| builder.hub_version("0.18.7"),
         |builder| builder.hub_version("v0.18.7-pre.1".to_owned()),
@@ -22,7 +22,7 @@ fn hub_version_takes_texts_and_versions() {
 }
 
 #[test]
-fn version_that_is_none_is_an_error() {
+fn version_from_str_rejects_text_that_is_no_version() {
     for (text, says) in [
         (
             "latest",

@@ -43,8 +43,8 @@ fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl Bu
     bytes
 }
 
-on_each_hub!(each_line_is_answered_before_the_next_is_written);
-fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
+on_each_hub!(input_writer_and_topic_writer_exchange_line_by_line);
+fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
     type Open = fn(&InstanceClient) -> Result<StreamWriter, Error>;
     let rows: [(&str, &str, Open); 2] = [
         ("input", "echo", |instance| {
@@ -78,8 +78,8 @@ fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
     writer.finish().unwrap();
 }
 
-on_each_hub!(a_writer_that_is_dropped_ends_the_input_after_what_was_written);
-fn a_writer_that_is_dropped_ends_the_input_after_what_was_written(host: HostClient) {
+on_each_hub!(dropping_an_input_writer_sends_its_buffer_and_ends_the_input);
+fn dropping_an_input_writer_sends_its_buffer_and_ends_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let output = instance.output().unwrap();
     let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -92,8 +92,8 @@ fn a_writer_that_is_dropped_ends_the_input_after_what_was_written(host: HostClie
     );
 }
 
-on_each_hub!(an_input_that_is_kept_open_takes_another_writer);
-fn an_input_that_is_kept_open_takes_another_writer(host: HostClient) {
+on_each_hub!(input_writer_with_end_false_allows_another_writer);
+fn input_writer_with_end_false_allows_another_writer(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let mut output = BufReader::new(instance.output().unwrap());
     for (text, end) in [
@@ -146,8 +146,8 @@ fn ended(writing: Writing) -> Error {
     result.unwrap_err()
 }
 
-on_each_hub!(a_writer_to_nobody_is_told_so);
-fn a_writer_to_nobody_is_told_so(host: HostClient) {
+on_each_hub!(input_writer_to_an_unknown_instance_is_not_found);
+fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -174,8 +174,8 @@ fn blocked(told: &Receiver<usize>) -> usize {
         }
     }
 }
-on_each_hub!(a_writer_to_what_does_not_read_waits_until_it_is_cancelled);
-fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled(host: HostClient) {
+on_each_hub!(input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled);
+fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host: HostClient) {
     // More than all buffers on the way.
     const MOST: usize = 64 << 20;
     let (_sequence, instance) = running(&host, "stays");
@@ -207,7 +207,7 @@ fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled(host: HostClient) 
 }
 
 #[test]
-fn a_writer_is_told_of_the_end_of_the_hub() {
+fn input_writer_fails_when_the_hub_ends() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -244,8 +244,8 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
     );
 }
 
-on_each_hub!(values_are_written_line_by_line_and_null_is_refused_and_harmless);
-fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostClient) {
+on_each_hub!(json_lines_send_writes_values_and_rejects_null);
+fn json_lines_send_writes_values_and_rejects_null(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance
@@ -292,8 +292,8 @@ fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostCl
     assert!(output.next().is_none());
 }
 
-on_each_hub!(a_line_of_null_that_is_written_ends_the_writer_and_not_the_input);
-fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input(host: HostClient) {
+on_each_hub!(input_writer_fails_at_a_null_line_without_ending_the_input);
+fn input_writer_fails_at_a_null_line_without_ending_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance.input_writer(ContentType::Ndjson).unwrap();
@@ -336,7 +336,7 @@ fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input(host: HostCl
 }
 
 #[test]
-fn what_is_flushed_is_sent_as_one_piece() {
+fn input_writer_flush_sends_one_chunk() {
     let pieces = Mailbox::new();
     let server = ScriptedServer::start({
         let pieces = Arc::clone(&pieces);

@@ -131,7 +131,7 @@ fn attempts_at(
 }
 
 #[test]
-fn what_was_surely_not_sent_is_repeated_whatever_it_is() {
+fn retry_repeats_every_request_that_was_not_sent() {
     for (what, _, call) in calls() {
         for phase in [Phase::Resolve, Phase::Connect, Phase::Tls] {
             let (result, attempts) =
@@ -152,7 +152,7 @@ fn what_was_surely_not_sent_is_repeated_whatever_it_is() {
 }
 
 #[test]
-fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
+fn retry_repeats_only_idempotent_requests_after_they_were_sent() {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     for (what, method, call) in calls() {
         for phase in [Phase::Send, Phase::Wait] {
@@ -181,7 +181,7 @@ fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
 }
 
 #[test]
-fn what_another_connection_would_not_mend_is_not_repeated() {
+fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
     let fates = [
         Fate::Lost(Phase::Tls, io::ErrorKind::InvalidData),
         Fate::Lost(Phase::Wait, io::ErrorKind::InvalidData),
@@ -221,7 +221,7 @@ fn what_another_connection_would_not_mend_is_not_repeated() {
 
 /// The limit for connecting is one for the call.
 #[test]
-fn what_has_taken_too_long_is_not_repeated() {
+fn retry_does_not_repeat_after_a_timeout() {
     for (what, _, call) in calls() {
         for phase in [Phase::Connect, Phase::Tls] {
             let (result, attempts) =
@@ -241,7 +241,7 @@ fn what_has_taken_too_long_is_not_repeated() {
 }
 
 #[test]
-fn the_answer_to_a_later_attempt_is_the_answer() {
+fn retry_returns_the_response_to_a_later_attempt() {
     let lost = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls() {
         let (result, attempts) = attempts_at(call, &[lost, lost, Fate::Answered(409)]);
@@ -273,7 +273,7 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
 
 /// The hub that has heard the first attempt may be gone when the second one is made.
 #[test]
-fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
+fn retry_reports_an_earlier_attempt_that_was_sent() {
     let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
     let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls()
@@ -300,7 +300,7 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
 
 /// Nor where the time is over in the pause between two attempts; then the first one tells why it came to this.
 #[test]
-fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
+fn with_deadline_between_two_attempts_reports_the_first_error() {
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
     for (fate, phase, says) in [
         (
@@ -359,7 +359,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_asked_for_again() {
+fn retry_repeats_a_get_whose_response_is_cut_off() {
     let (host, attempts) = client(&[Fate::CutOff]);
     let error = host.list_sequences().unwrap_err();
     assert!(
@@ -386,7 +386,7 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
 }
 
 #[test]
-fn a_stream_that_was_begun_is_not_begun_again() {
+fn retry_does_not_open_a_stream_again() {
     let (host, attempts) = client(&[Fate::CutOff]);
     let mut stream = host.log_stream().unwrap();
     assert!(io::read_to_string(&mut stream).is_err());
@@ -394,7 +394,7 @@ fn a_stream_that_was_begun_is_not_begun_again() {
 }
 
 #[test]
-fn an_upload_of_which_something_was_read_is_not_repeated() {
+fn retry_does_not_repeat_an_upload_that_was_partly_read() {
     for read in [0, 1, 9] {
         // Somebody reads before connecting. ureq does not, another transport may.
         let (host, attempts) = client(&[
@@ -414,7 +414,7 @@ fn an_upload_of_which_something_was_read_is_not_repeated() {
 }
 
 #[test]
-fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
+fn with_retry_changes_the_policy_of_one_handle() {
     let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
     let once = host.with_retry(None).sequence("x").unwrap();
     assert_eq!(once.info().unwrap_err().attempt_count(), 1);
@@ -426,7 +426,7 @@ fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
 }
 
 #[test]
-fn by_default_it_is_tried_three_times_within_two_seconds() {
+fn retry_makes_three_attempts_by_default() {
     let attempts = Arc::<AtomicU32>::default();
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
@@ -463,7 +463,7 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
 }
 
 #[test]
-fn limits_hold_for_all_attempts_together() {
+fn with_deadline_and_with_cancel_bound_all_attempts_together() {
     let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
     let long =
         host.with_retry(RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX));

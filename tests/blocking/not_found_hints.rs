@@ -16,8 +16,8 @@ fn has_hint(error: &Error) -> bool {
     error.to_string().ends_with(HINT)
 }
 
-on_each_hub!(a_missing_base_path_is_named);
-fn a_missing_base_path_is_named(host: HostClient) {
+on_each_hub!(not_found_errors_suggest_a_missing_base_path);
+fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
     let Some(root) = host.base_url().strip_suffix("/api/v1") else {
         return;
     };
@@ -75,7 +75,7 @@ fn answering(
 }
 
 #[test]
-fn a_hub_at_the_root_of_its_server_is_believed() {
+fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
     for body in [
         r#"{"error":"Instance x not found"}"#,
         r#"{"opStatus":"Not Found"}"#,
@@ -112,8 +112,8 @@ fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {
     ]
 }
 
-on_each_hub!(a_name_in_the_place_of_an_id_is_pointed_out);
-fn a_name_in_the_place_of_an_id_is_pointed_out(host: HostClient) {
+on_each_hub!(start_and_info_suggest_sequence_named_if_the_id_is_a_name);
+fn start_and_info_suggest_sequence_named_if_the_id_is_a_name(host: HostClient) {
     let name = "no-such-name";
     for error in errors_of(&host, name) {
         assert!(error.is_not_found(), "{error:?}");
@@ -130,7 +130,7 @@ fn a_name_in_the_place_of_an_id_is_pointed_out(host: HostClient) {
 }
 
 #[test]
-fn a_name_in_the_place_of_an_id_is_pointed_out_only_if_the_hub_finds_nothing() {
+fn start_and_info_suggest_sequence_named_only_on_not_found() {
     let has_hint = |status, body, id| {
         let host = answering("http://hub.example/api/v1", move |_| (status, body));
         let with_hint = |error: &&Error| error.to_string().contains(NAME);

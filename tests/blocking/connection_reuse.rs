@@ -28,7 +28,7 @@ fn connections(server: &ScriptedServer) -> usize {
 }
 
 #[test]
-fn a_connection_is_used_no_longer_than_the_server_says_that_it_keeps_it() {
+fn connections_are_not_reused_after_the_keep_alive_timeout_of_the_server() {
     within("calls", || {
         assert_eq!(connections(&announcing(None)), 1);
         assert_eq!(connections(&announcing(Some("timeout=5"))), 1);
@@ -41,7 +41,7 @@ fn a_connection_is_used_no_longer_than_the_server_says_that_it_keeps_it() {
 }
 
 #[test]
-fn as_many_idle_connections_are_kept_as_was_said() {
+fn max_idle_connections_of_zero_keeps_no_connection() {
     within("calls", || {
         let server = announcing(None);
         let host = HostClient::builder(server.url())
@@ -57,7 +57,7 @@ fn as_many_idle_connections_are_kept_as_was_said() {
 
 /// A name so long that no name server need be asked.
 #[test]
-fn a_host_that_is_not_found_is_told_as_such() {
+fn version_reports_a_host_name_that_cannot_be_resolved() {
     let url = format!("http://{}.localhost:8000/api/v1", "a".repeat(64));
     let error = within("looking for a host", move || {
         HostClient::new(url).unwrap().version().unwrap_err()

@@ -22,20 +22,20 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "T1",
         "a start that cannot connect hides the cause",
-        &["a_start_that_cannot_connect_says_why"],
+        &["start_reports_why_it_cannot_connect"],
     ),
     (
         "T2",
         "a start fails with what is no error, and without the hub's words",
         &[
             "start_reports_each_refusal_of_the_hub",
-            "a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words",
+            "start_returns_the_error_message_of_the_hub",
         ],
     ),
     (
         "T3",
         "each request opens a connection, and they pile up",
-        &["a_thousand_calls_share_a_connection"],
+        &["version_and_list_sequences_share_one_connection"],
     ),
     (
         "T4",
@@ -46,7 +46,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T5",
         "a body that is cut short hangs for ever",
         &[
-            "a_stream_that_is_cut_off_stays_an_error",
+            "byte_stream_stays_an_error_after_it_was_cut_off",
             "whatever_a_server_does_the_client_stays_whole",
         ],
     ),
@@ -71,7 +71,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "the hub's address is rewritten",
         &[
             "base_urls_lead_where_they_say_or_are_refused",
-            "the_address_of_a_hub_is_not_rewritten",
+            "host_client_new_does_not_rewrite_the_base_url",
         ],
     ),
     (
@@ -82,7 +82,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "T10",
         "the way through the platform fails over https",
-        &["a_hub_is_reached_through_middleware_and_manager_over_https"],
+        &["manager_host_reaches_a_hub_through_the_middleware_over_https"],
     ),
     (
         "T11",
@@ -91,10 +91,10 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
             "every_error_has_a_code",
             "retry_after_is_read",
             "every_shape_of_refusal",
-            "a_host_that_is_not_found_is_told_as_such",
-            "a_start_that_cannot_connect_says_why",
+            "version_reports_a_host_name_that_cannot_be_resolved",
+            "start_reports_why_it_cannot_connect",
             "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
-            "who_has_no_files_left_is_told_so",
+            "version_and_start_report_that_no_file_descriptor_is_left",
             "what_was_cancelled_before_does_not_connect",
         ],
     ),
@@ -102,7 +102,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T12",
         "a success without a body is an error",
         &[
-            "a_success_without_a_body_is_one",
+            "kill_send_event_and_delete_sequence_accept_an_empty_body",
             "an_empty_body_reads_as_null",
         ],
     ),
@@ -110,31 +110,31 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T13",
         "an input that is said to be sent is not",
         &[
-            "a_program_that_exits_right_after_it_has_sent_has_lost_nothing",
-            "sent_is_said_when_the_hub_has_taken_everything",
+            "send_input_and_finish_lose_no_data_if_the_program_exits_at_once",
+            "send_input_returns_after_the_hub_has_received_everything",
         ],
     ),
     (
         "T14",
         "an event that is quicker than who waits for it is lost",
         &[
-            "an_event_is_heard_whether_it_comes_early_or_late",
-            "a_flood_hides_no_event",
+            "wait_event_returns_early_and_late_events",
+            "wait_event_and_wait_any_find_events_in_a_flood",
         ],
     ),
     (
         "T15",
         "nobody is told that the instance has ended",
         &[
-            "waiting_ends_with_the_instance",
-            "streams_end_when_the_instance_is_killed",
+            "wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends",
+            "output_stdout_and_stderr_end_when_the_instance_is_killed",
         ],
     ),
     (
         "T16",
         "events without data, and those of older hubs",
         &[
-            "an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none",
+            "wait_event_returns_an_earlier_event_unless_its_data_is_falsy",
             "events_of_old_hubs_are_envelopes",
         ],
     ),
@@ -143,13 +143,13 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "options of a call are passed over",
         &[
             "requests_are_the_golden_ones",
-            "inout_sends_all_and_then_reads_what_is_there",
+            "inout_sends_all_input_and_then_reads_the_output",
         ],
     ),
     (
         "T18",
         "options that were passed are changed, and leak into the next call",
-        &["nothing_of_a_call_is_left_for_the_next"],
+        &["start_and_send_stdin_do_not_affect_the_next_call"],
     ),
     (
         "T19",
@@ -159,42 +159,45 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "T20",
         "who wants to look on is never told",
-        &["each_request_is_told_from_its_beginning_to_its_end"],
+        &["observer_sees_every_step_of_a_request"],
     ),
-    ("P1", "requests are printed", &["nothing_is_printed"]),
+    ("P1", "requests are printed", &["calls_print_nothing"]),
     (
         "P2",
         "nothing can be sent to the standard input",
-        &["standard_input_reaches_the_process"],
+        &["send_stdin_reaches_the_process"],
     ),
     (
         "P3",
         "events cannot be streamed",
-        &["events_are_sent_and_streamed"],
+        &["send_event_and_event_stream_exchange_events"],
     ),
     (
         "P4",
         "the next event has no name",
-        &["the_last_event_is_there_and_the_next_is_waited_for"],
+        &["last_event_returns_at_once_and_next_event_waits"],
     ),
     (
         "P5",
         "the data of an event never arrives",
         &[
             "events_are_sent_with_any_name_and_any_data",
-            "events_are_sent_and_streamed",
+            "send_event_and_event_stream_exchange_events",
         ],
     ),
     (
         "P6",
         "text gets quotes on its way, and the end of an input is not said",
-        &["text_arrives_as_it_is", "requests_are_the_golden_ones"],
+        &[
+            "send_input_sends_text_unchanged",
+            "requests_are_the_golden_ones",
+        ],
     ),
     (
         "P7",
         "a refusal is a result",
         &[
-            "what_is_not_there_is_not_found",
+            "calls_with_an_unknown_id_are_not_found",
             "whatever_a_server_does_the_client_stays_whole",
         ],
     ),
@@ -202,8 +205,8 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "P8",
         "no options for a start, and no output",
         &[
-            "a_sequence_gets_the_configuration_and_arguments_as_they_were_given",
-            "what_an_instance_prints_is_read_to_its_end",
+            "start_passes_app_config_and_args_unchanged",
+            "stream_reads_stdout_stderr_and_output_to_their_end",
         ],
     ),
     (
@@ -219,14 +222,14 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "P10",
         "bytes have to be text",
         &[
-            "bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them",
-            "characters_that_are_cut_anywhere_come_back_whole",
+            "send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them",
+            "input_writer_keeps_characters_that_are_split_between_writes",
         ],
     ),
     (
         "P11",
         "each request opens a session",
-        &["a_thousand_calls_share_a_connection"],
+        &["version_and_list_sequences_share_one_connection"],
     ),
     (
         "P12",
@@ -236,14 +239,14 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "P13",
         "the program of the README does not run",
-        &["the_program_runs"],
+        &["program_runs_on_a_hub"],
     ),
     (
         "P14",
         "the addresses of the platform are wrong",
         &[
-            "a_hub_is_reached_through_middleware_and_manager",
-            "a_multi_manager_answers_on_all_its_routes",
+            "manager_host_reaches_a_hub_through_the_middleware",
+            "multi_manager_client_uses_all_its_routes",
         ],
     ),
     (
@@ -266,7 +269,7 @@ fn sources(folder: &Path, found: &mut String) {
 }
 
 #[test]
-fn every_trap_has_a_test() {
+fn every_bug_has_a_test() {
     let mut found = String::new();
     sources(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
     for (trap, what, tests) in TRAPS {
@@ -292,7 +295,7 @@ fn every_trap_has_a_test() {
 }
 
 #[test]
-fn a_start_that_cannot_connect_says_why() {
+fn start_reports_why_it_cannot_connect() {
     let host = HostClient::new(refused_url()).unwrap();
     let error = host
         .sequence("x")
@@ -313,7 +316,7 @@ fn a_start_that_cannot_connect_says_why() {
 }
 
 #[test]
-fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
+fn start_returns_the_error_message_of_the_hub() {
     let page = "<html><head><title>502 Bad Gateway</title></head></html>";
     for (status, body, says) in [
         ("404 Not Found", "Not Found", "404 NOT_FOUND: Not Found"),
@@ -355,7 +358,7 @@ fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
 /// In a process of its own, which can have few files open, and has no more left when it calls.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_has_no_files_left_is_told_so() {
+fn version_and_start_report_that_no_file_descriptor_is_left() {
     const HUB: &str = "TEST_TRAPS_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         let host = HostClient::builder(url)
@@ -413,7 +416,7 @@ fn descriptors() -> usize {
 }
 
 #[test]
-fn a_thousand_calls_share_a_connection() {
+fn version_and_list_sequences_share_one_connection() {
     for encrypted in [false, true] {
         let handler = |connection: &mut scramjet_client_tests::scripted::Connection| {
             while connection.read_request().is_ok()
@@ -446,7 +449,7 @@ fn a_thousand_calls_share_a_connection() {
 }
 
 #[test]
-fn the_address_of_a_hub_is_not_rewritten() {
+fn host_client_new_does_not_rewrite_the_base_url() {
     for url in [
         "http://www.example.com:8000/api/v1",
         "https://www.example.com/hubs/b/a/api/v1",
@@ -467,7 +470,7 @@ fn the_address_of_a_hub_is_not_rewritten() {
 }
 
 #[test]
-fn a_success_without_a_body_is_one() {
+fn kill_send_event_and_delete_sequence_accept_an_empty_body() {
     for status in ["200 OK", "202 Accepted", "204 No Content"] {
         let server = ScriptedServer::start(move |connection| {
             let length = if status.starts_with("204") {
@@ -493,7 +496,7 @@ fn a_success_without_a_body_is_one() {
 }
 
 #[test]
-fn nothing_of_a_call_is_left_for_the_next() {
+fn start_and_send_stdin_do_not_affect_the_next_call() {
     let (server, requests) = recording(br#"{"id":"i"}"#);
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -514,7 +517,7 @@ fn nothing_of_a_call_is_left_for_the_next() {
 }
 
 #[test]
-fn text_arrives_as_it_is() {
+fn send_input_sends_text_unchanged() {
     let (server, requests) = recording(b"");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -531,7 +534,7 @@ fn text_arrives_as_it_is() {
 
 /// In a process of its own, whose output is looked at.
 #[test]
-fn nothing_is_printed() {
+fn calls_print_nothing() {
     const QUIET: &str = "SCRAMJET_CLIENT_QUIET";
     if env::var_os(QUIET).is_some() {
         let asked = Mailbox::new();
@@ -571,7 +574,7 @@ fn nothing_is_printed() {
     }
     let mut child = Command::new(env::current_exe().unwrap());
     let output = child
-        .args(["traps::nothing_is_printed", "--exact", "--nocapture"])
+        .args(["known_bugs::calls_print_nothing", "--exact", "--nocapture"])
         .env(QUIET, "1")
         .output()
         .unwrap();
@@ -584,7 +587,7 @@ fn nothing_is_printed() {
     let of_the_harness = [
         "",
         "running 1 test",
-        "test traps::nothing_is_printed ... ok",
+        "test known_bugs::calls_print_nothing ... ok",
     ];
     let printed: Vec<&str> = text
         .lines()

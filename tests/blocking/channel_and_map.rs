@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
 use crate::outages::{GENERATIONS, each};
-use crate::stand_in::{until, until_gone};
+use crate::stub_hub::{until, until_gone};
 
 /// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -74,8 +74,8 @@ fn took(begin: Instant) {
     assert!(begin.elapsed() < LIMIT, "it took {:?}", begin.elapsed());
 }
 
-on_each_hub!(ask_returns_the_answer_and_channels_can_follow_each_other);
-fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
+on_each_hub!(ask_returns_the_answer_and_a_second_channel_can_be_opened);
+fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let instance = ready(&sequence, &StartOptions::new().arg("me"));
     let mut first = channel(&instance);
@@ -133,8 +133,8 @@ fn send_and_receive_keep_the_order_of_many_requests(host: HostClient) {
     channel.finish().unwrap();
 }
 
-on_each_hub!(what_cannot_be_a_request_is_an_error_before_anything_is_sent);
-fn what_cannot_be_a_request_is_an_error_before_anything_is_sent(host: HostClient) {
+on_each_hub!(ask_rejects_null_and_line_breaks_before_sending);
+fn ask_rejects_null_and_line_breaks_before_sending(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let mut channel = instance.json_channel::<Value, Answer>().unwrap();
     let error = channel.ask(&Value::Null).unwrap_err();
@@ -154,8 +154,8 @@ fn what_cannot_be_a_request_is_an_error_before_anything_is_sent(host: HostClient
     channel.finish().unwrap();
 }
 
-on_each_hub!(an_answer_that_cannot_be_decoded_is_the_error_of_its_request);
-fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient) {
+on_each_hub!(ask_and_map_return_a_decode_error_only_for_that_request);
+fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let mut channel = channel(&instance);
     let error = channel.ask(&does(1, "garbage")).unwrap_err();
@@ -210,8 +210,8 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_takes_no_input_is_an_error);
-fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
+on_each_hub!(ask_is_an_error_if_the_instance_takes_no_input);
+fn ask_is_an_error_if_the_instance_takes_no_input(host: HostClient) {
     let error = host.instance("nobody").unwrap().line_channel().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 
@@ -238,8 +238,8 @@ fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
     );
 }
 
-on_each_hub!(a_line_that_was_not_asked_for_is_no_answer);
-fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
+on_each_hub!(ask_fails_if_the_instance_sent_an_extra_line);
+fn ask_fails_if_the_instance_sent_an_extra_line(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let out_of_step = |channel: &mut Channel<Job, Answer>| {
         let error = channel.ask(&job(2)).unwrap_err();
@@ -255,8 +255,8 @@ fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
     assert!(twice.finish().is_err());
 }
 
-on_each_hub!(ask_before_the_instance_listens_gets_no_wrong_answer);
-fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
+on_each_hub!(ask_before_the_instance_reads_its_input_returns_the_right_answers);
+fn ask_before_the_instance_reads_its_input_returns_the_right_answers(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut first = channel(&instance);
@@ -279,14 +279,14 @@ fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
 
 /// In the time that a real hub needs, there is more time before it listens.
 #[test]
-fn ask_gets_no_wrong_answer_from_a_hub_that_hands_out_data_twice() {
+fn ask_returns_the_right_answers_if_the_hub_delivers_early_input_twice() {
     let hub = FakeHub::new(Generation::V0_18);
     programs::serve(&hub);
-    ask_before_the_instance_listens_gets_no_wrong_answer(hub.client());
+    ask_before_the_instance_reads_its_input_returns_the_right_answers(hub.client());
 }
 
-on_each_hub!(a_line_before_the_first_request_is_no_answer);
-fn a_line_before_the_first_request_is_no_answer(host: HostClient) {
+on_each_hub!(ask_fails_if_the_instance_sent_a_line_before_the_first_request);
+fn ask_fails_if_the_instance_sent_a_line_before_the_first_request(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let options = StartOptions::new().app_config(json!({ "greets": true }));
     let instance = ready(&sequence, &options);
@@ -296,8 +296,8 @@ fn a_line_before_the_first_request_is_no_answer(host: HostClient) {
     assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 }
 
-on_each_hub!(ask_waits_no_longer_than_the_limits_of_the_handle);
-fn ask_waits_no_longer_than_the_limits_of_the_handle(host: HostClient) {
+on_each_hub!(ask_respects_the_idle_timeout_deadline_and_token_of_the_handle);
+fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let begin = Instant::now();
     let limited = instance.with_idle_timeout(Duration::from_millis(300));
@@ -346,8 +346,8 @@ fn no_instance(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NoInstance(_))
 }
 
-on_each_hub!(checkout_gives_an_instance_to_one_alone);
-fn checkout_gives_an_instance_to_one_alone(host: HostClient) {
+on_each_hub!(checkout_returns_an_instance_to_one_caller_at_a_time);
+fn checkout_returns_an_instance_to_one_caller_at_a_time(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2));
     let first = pool.checkout().unwrap();
@@ -486,8 +486,8 @@ fn map_returns_the_answer_of_each_job_once(host: HostClient) {
     drop(free);
 }
 
-on_each_hub!(map_lines_asks_in_text);
-fn map_lines_asks_in_text(host: HostClient) {
+on_each_hub!(map_lines_sends_text);
+fn map_lines_sends_text(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let options = PoolOptions::new(2).readiness(Readiness::event("ready"));
     let pool = options
@@ -502,8 +502,8 @@ fn map_lines_asks_in_text(host: HostClient) {
     assert_eq!(answers[2].as_ref().unwrap(), "THREE");
 }
 
-on_each_hub!(a_job_that_ends_each_instance_fails_after_so_many_attempts);
-fn a_job_that_ends_each_instance_fails_after_so_many_attempts(host: HostClient) {
+on_each_hub!(map_fails_a_job_that_kills_instances_after_max_attempts);
+fn map_fails_a_job_that_kills_instances_after_max_attempts(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     for (act, depth, attempts) in [("die", 1, 1), ("exit", 4, 2)] {
@@ -555,7 +555,7 @@ fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
 }
 
 #[test]
-fn checkout_and_map_tell_why_no_instance_can_be_started() {
+fn checkout_and_map_report_why_no_instance_can_be_started() {
     each(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
@@ -585,7 +585,7 @@ fn checkout_and_map_tell_why_no_instance_can_be_started() {
 }
 
 #[test]
-fn a_job_without_an_answer_is_tried_on_another_instance() {
+fn map_retries_a_job_without_an_answer_on_another_instance() {
     each(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
@@ -765,8 +765,8 @@ impl<'de> Deserialize<'de> for Refuses {
     }
 }
 
-on_each_hub!(a_panic_of_the_callers_code_comes_out_of_map);
-fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
+on_each_hub!(map_propagates_panics_of_the_callers_code);
+fn map_propagates_panics_of_the_callers_code(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     let finished = Arc::new(AtomicUsize::new(0));
@@ -801,8 +801,8 @@ fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
-on_each_hub!(dropping_a_map_ends_what_is_under_way);
-fn dropping_a_map_ends_what_is_under_way(host: HostClient) {
+on_each_hub!(dropping_a_map_cancels_the_jobs_in_progress);
+fn dropping_a_map_cancels_the_jobs_in_progress(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     let asked = Arc::new(AtomicBool::new(false));

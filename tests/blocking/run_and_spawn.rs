@@ -2,9 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
 use crate::live::{Uploaded, listening, until_killable, was_refused};
-use crate::stand_in::{Scene, StandIn, says, until_gone};
-use crate::waiting::acts;
+use crate::stub_hub::{Scene, StandIn, says, until_gone};
+use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
 
@@ -37,8 +37,8 @@ fn tells(host: &HostClient) -> bool {
     host.dialect().unwrap().has(Version::new(0, 27, 0))
 }
 
-on_each_hub!(a_run_gives_what_the_sequence_made_of_all_the_input);
-fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
+on_each_hub!(run_returns_the_output_for_all_input);
+fn run_returns_the_output_for_all_input(host: HostClient) {
     within("running", move || {
         let ended = |run: &Output| {
             assert_eq!(run.exit(), Some(RunnerExit::Completed), "{:?}", run.ended);
@@ -115,8 +115,8 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
     });
 }
 
-on_each_hub!(a_run_until_exit_lasts_until_the_process_has_ended_by_itself);
-fn a_run_until_exit_lasts_until_the_process_has_ended_by_itself(host: HostClient) {
+on_each_hub!(run_with_until_exit_waits_until_the_process_exits);
+fn run_with_until_exit_waits_until_the_process_exits(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "prints");
         // A silence that is shorter than the time for which the hub lets the process live.
@@ -136,8 +136,8 @@ fn a_run_until_exit_lasts_until_the_process_has_ended_by_itself(host: HostClient
     });
 }
 
-on_each_hub!(a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed);
-fn a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed(host: HostClient) {
+on_each_hub!(run_does_not_wait_for_the_process_after_the_sequence_completed);
+fn run_does_not_wait_for_the_process_after_the_sequence_completed(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "shout");
         let begin = Instant::now();
@@ -151,8 +151,8 @@ fn a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed(host: Ho
     });
 }
 
-on_each_hub!(a_run_that_ends_badly_is_told_as_such);
-fn a_run_that_ends_badly_is_told_as_such(host: HostClient) {
+on_each_hub!(run_returns_the_exit_of_a_failed_sequence);
+fn run_returns_the_exit_of_a_failed_sequence(host: HostClient) {
     within("running", move || {
         let tells = tells(&host);
         let check = |sequence: &SequenceClient,
@@ -206,9 +206,9 @@ impl Read for Failing {
     }
 }
 
-on_each_hub!(a_run_that_fails_kills_what_it_started);
+on_each_hub!(run_that_fails_kills_its_instance);
 /// One row for each way in which a run comes to nothing.
-fn a_run_that_fails_kills_what_it_started(host: HostClient) {
+fn run_that_fails_kills_its_instance(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("running", move || {
@@ -272,8 +272,8 @@ fn a_run_that_fails_kills_what_it_started(host: HostClient) {
     });
 }
 
-on_each_hub!(a_run_that_cannot_begin_is_an_error_of_its_own);
-fn a_run_that_cannot_begin_is_an_error_of_its_own(host: HostClient) {
+on_each_hub!(run_that_cannot_start_an_instance_is_an_error);
+fn run_that_cannot_start_an_instance_is_an_error(host: HostClient) {
     let error = host
         .sequence("00000000-0000-4000-8000-000000000000")
         .unwrap()
@@ -294,8 +294,8 @@ fn a_run_that_cannot_begin_is_an_error_of_its_own(host: HostClient) {
     assert!(sequence.list_instances().unwrap().is_empty());
 }
 
-on_each_hub!(a_child_is_talked_to_as_it_goes);
-fn a_child_is_talked_to_as_it_goes(host: HostClient) {
+on_each_hub!(spawn_returns_a_child_that_exchanges_lines_and_can_be_killed);
+fn spawn_returns_a_child_that_exchanges_lines_and_can_be_killed(host: HostClient) {
     let sequence = Uploaded::sample(&host, "echo");
     within("running", {
         let sequence = sequence.clone();
@@ -326,8 +326,8 @@ fn a_child_is_talked_to_as_it_goes(host: HostClient) {
     until_gone(&sequence);
 }
 
-on_each_hub!(the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out);
-fn the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out(host: HostClient) {
+on_each_hub!(wait_with_output_collects_only_streams_that_were_not_taken);
+fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("running", {
         let sequence = sequence.clone();
@@ -345,9 +345,9 @@ fn the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out(host: HostC
     until_gone(&sequence);
 }
 
-on_each_hub!(a_child_does_not_outlive_its_owner_unless_it_is_kept);
+on_each_hub!(child_is_ended_on_drop_unless_keep_is_called);
 /// One row for each way in which a child is let go of.
-fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
+fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     let (echo, stays) = (
         Uploaded::sample(&host, "echo"),
         Uploaded::sample(&host, "stays"),
@@ -422,7 +422,7 @@ fn of_1x(scene: impl Fn(&str) -> Option<Scene> + Send + Sync + 'static) -> Stand
 }
 
 #[test]
-fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on() {
+fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
         let hub = of_1x(|words| {
             // It never ends.
@@ -458,7 +458,7 @@ fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on(
 
 /// A runner of 0.18 hands out twice what comes before.
 #[test]
-fn a_run_on_0_18_sends_its_input_when_the_log_says_that_it_is_listened_to() {
+fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
             StandIn::start("0.18.7", move |words| match words.rsplit('/').next() {
@@ -493,7 +493,7 @@ fn a_run_on_0_18_sends_its_input_when_the_log_says_that_it_is_listened_to() {
 
 /// A fault in one place ends the run, also where all the others are silent.
 #[test]
-fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
+fn run_fails_and_kills_its_instance_if_a_connection_fails() {
     let lives = |words: &str| (words == "GET /instance/instance-0").then_some(Scene::Usual);
     type Row = (&'static str, Scenes, fn(&Error) -> bool);
     type Scenes = fn(&str) -> Option<Scene>;
@@ -567,7 +567,7 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
 
 /// The input of an instance that has ended has its end as well.
 #[test]
-fn an_input_that_is_cut_off_by_the_end_of_the_instance_is_no_error() {
+fn run_ignores_an_input_that_the_end_of_the_instance_cut_off() {
     within("running", || {
         let hub = of_1x(|words| words.ends_with("/input").then_some(Scene::Cut));
         let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
@@ -579,7 +579,7 @@ fn an_input_that_is_cut_off_by_the_end_of_the_instance_is_no_error() {
 }
 
 #[test]
-fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
+fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
     within("running", || {
         let hub = Arc::new(of_1x(|words| match words {
             "GET /instance/instance-0/output" => Some(Scene::Usual),
@@ -593,7 +593,7 @@ fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
             ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
-        crate::stand_in::until("it runs", || !hub.seen("/input").is_empty());
+        crate::stub_hub::until("it runs", || !hub.seen("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -602,13 +602,13 @@ fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
             "{:?}",
             begin.elapsed()
         );
-        crate::stand_in::until("it is killed", || hub.seen("_kill").len() == 1);
+        crate::stub_hub::until("it is killed", || hub.seen("_kill").len() == 1);
     });
 }
 
 /// One that has called `keepAlive`, or hangs, is left alone by a hub of 1.x.
 #[test]
-fn a_child_that_does_not_stop_in_time_is_killed() {
+fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     within("running", || {
         let stopped = Arc::new(AtomicBool::new(false));
         let hub = StandIn::start("1.0.1", {
@@ -643,5 +643,41 @@ fn a_child_that_does_not_stop_in_time_is_killed() {
         assert_eq!(hub.living().len(), 1);
         drop(child);
         assert!(hub.living().is_empty());
+    });
+}
+
+/// A stream that comes over a slow line, after the process was killed.
+#[test]
+fn run_reads_stdout_that_arrives_late_to_its_end() {
+    within("running", || {
+        let (kill, killed) = channel();
+        let (kill, killed) = (Mutex::new(kill), Mutex::new(killed));
+        let hub = StandIn::start("1.0.1", move |words| match words {
+            "GET /instance/instance-0/output" => Scene::Answer(response("200 OK", &[], b"out")),
+            "GET /instance/instance-0/stdout" => {
+                let killed = killed.lock().unwrap_or_else(PoisonError::into_inner);
+                match killed.recv() {
+                    Ok(()) => Scene::Answer(response("200 OK", &[], b"late")),
+                    Err(_) => Scene::Silence,
+                }
+            }
+            "GET /instance/instance-0/stderr" => Scene::Answer(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/input" => Scene::Answer(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/_kill" => {
+                let kill = kill.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = kill.send(());
+                Scene::Usual
+            }
+            _ => Scene::Usual,
+        });
+        let begin = Instant::now();
+        let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
+        println!("{:?}", begin.elapsed());
+        assert_eq!(run.exit(), Some(RunnerExit::Completed));
+        assert_eq!(
+            (&run.output[..], &run.stdout[..]),
+            (&b"out"[..], &b"late"[..])
+        );
+        assert_eq!(hub.seen("_kill").len(), 1);
     });
 }

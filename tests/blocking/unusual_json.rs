@@ -44,8 +44,8 @@ impl Operation for Raw<'_> {
     }
 }
 
-on_each_hub!(an_instance_with_lone_surrogates_is_used_like_any_other);
-fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
+on_each_hub!(info_events_and_kill_work_for_an_instance_with_lone_surrogates);
+fn info_events_and_kill_work_for_an_instance_with_lone_surrogates(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let start = Raw {
         base: "sequence",
@@ -122,14 +122,14 @@ fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value]
     instance.wait_ended().unwrap();
 }
 
-on_each_hub!(an_instance_with_a_text_as_arguments_is_used_like_any_other);
-fn an_instance_with_a_text_as_arguments_is_used_like_any_other(host: HostClient) {
+on_each_hub!(info_wait_event_and_kill_work_if_args_is_a_string);
+fn info_wait_event_and_kill_work_if_args_is_a_string(host: HostClient) {
     is_used_like_any_other(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
 }
 
 /// Fake hubs do not read such bodies.
 #[test]
-fn an_instance_with_arguments_that_are_nested_deeply_is_used_like_any_other() {
+fn info_wait_event_and_kill_work_if_args_are_nested_deeply() {
     let Some(hub) = shared() else { return };
     let args = "[".repeat(1000) + &"]".repeat(1000);
     is_used_like_any_other(&hub.into(), &args, |args| {

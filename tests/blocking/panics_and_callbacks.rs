@@ -26,8 +26,8 @@ use serde_json::json;
 
 use crate::helpers::{in_child, within};
 use crate::live::{listening, until_killable};
-use crate::stand_in::until;
-use crate::waiting::acts;
+use crate::stub_hub::until;
+use crate::wait_event::acts;
 
 /// Panics when it is met for the nth time.
 #[derive(Clone, Default)]
@@ -333,7 +333,7 @@ fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, 
 }
 
 #[test]
-fn streams_end_with_their_instance_although_an_observer_panics_in_between() {
+fn output_until_ended_ends_with_the_instance_if_an_observer_panics() {
     within("a stream of an instance that fails", || {
         // Hubs of 1.x keep the streams of an instance that has failed open for 195 seconds.
         let hub = FakeHub::new(Generation::V1);
@@ -352,7 +352,7 @@ fn streams_end_with_their_instance_although_an_observer_panics_in_between() {
 }
 
 #[test]
-fn a_pool_watches_and_replaces_on_after_an_observer_has_panicked() {
+fn pool_replaces_instances_after_an_observer_panicked() {
     within("a pool whose observer panics", || {
         let hub = programs::fake_hub(Generation::V1);
         // The one thread looks which instances live, and the other one replaces them.
@@ -372,7 +372,7 @@ fn a_pool_watches_and_replaces_on_after_an_observer_has_panicked() {
 }
 
 #[test]
-fn a_pool_may_be_dropped_by_its_own_function() {
+fn pool_can_be_dropped_by_its_own_options_function() {
     within("a pool that is dropped by its own function", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -404,7 +404,7 @@ fn a_pool_may_be_dropped_by_its_own_function() {
 // Cancelling.
 
 #[test]
-fn a_hook_that_panics_does_not_keep_other_calls_from_being_cancelled() {
+fn on_cancel_hook_that_panics_does_not_prevent_other_cancellations() {
     within("a hook that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -423,7 +423,7 @@ fn a_hook_that_panics_does_not_keep_other_calls_from_being_cancelled() {
 }
 
 #[test]
-fn a_hook_may_use_its_token_and_the_client() {
+fn on_cancel_hook_can_use_its_token_and_the_client() {
     within("a hook that calls back", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -450,7 +450,7 @@ fn a_hook_may_use_its_token_and_the_client() {
 // Streams after a panic.
 
 #[test]
-fn a_stream_whose_callback_has_panicked_is_not_read_on_as_if_nothing_were_missing() {
+fn byte_stream_stays_an_error_after_its_progress_callback_panicked() {
     within("a callback that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -468,7 +468,7 @@ fn a_stream_whose_callback_has_panicked_is_not_read_on_as_if_nothing_were_missin
 }
 
 #[test]
-fn a_follow_whose_transport_has_panicked_neither_hangs_nor_ends_as_if_nothing_were_missing() {
+fn follow_log_returns_an_error_and_ends_after_its_transport_panicked() {
     within("a transport that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let mine = Mine::default();
@@ -503,7 +503,7 @@ impl Serialize for NotTwo {
 }
 
 #[test]
-fn a_line_whose_type_panics_is_the_only_one_that_is_lost() {
+fn json_lines_lose_only_the_line_whose_type_panics() {
     within("a type that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -549,7 +549,7 @@ fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
 
 /// In a process of its own, because the failure is that it aborts.
 #[test]
-fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
+fn dropping_handles_in_a_panic_does_not_abort_the_process() {
     const CHILD: &str = "TEST_PANICKING_CHILD_DROP";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -615,7 +615,7 @@ fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
 // Calls at the worst moment.
 
 #[test]
-fn an_observer_may_make_calls_of_its_own() {
+fn observer_can_make_calls() {
     within("an observer that calls back", || {
         for generation in [Generation::V0_18, Generation::V1] {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
@@ -647,7 +647,7 @@ fn an_observer_may_make_calls_of_its_own() {
 }
 
 #[test]
-fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client() {
+fn progress_callback_can_send_input_cancel_its_call_and_drop_the_client() {
     within("a reader that calls back", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -684,7 +684,7 @@ fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client
 }
 
 #[test]
-fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
+fn blocked_reader_or_observer_does_not_block_other_calls() {
     within("code that blocks", || {
         const BLOCKED: &str = "blocked";
         let hub = programs::fake_hub(Generation::V1);
@@ -750,7 +750,7 @@ impl Drop for AtTheEnd {
 
 /// In a process of its own: a panic in the destructor of a thread-local value aborts it.
 #[test]
-fn handles_work_and_are_dropped_while_their_thread_ends() {
+fn handles_work_in_the_destructor_of_a_thread_local() {
     const CHILD: &str = "TEST_PANICKING_CHILD_THREAD";
     thread_local! {
         static AT_THE_END: RefCell<Vec<AtTheEnd>> = const { RefCell::new(Vec::new()) };
@@ -801,7 +801,7 @@ fn handles_work_and_are_dropped_while_their_thread_ends() {
 
 /// In a process of its own, which has one panic hook.
 #[test]
-fn a_panic_hook_may_make_calls() {
+fn panic_hook_can_make_calls() {
     const CHILD: &str = "TEST_PANICKING_CHILD_HOOK";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -836,7 +836,7 @@ fn a_panic_hook_may_make_calls() {
 }
 
 #[test]
-fn handles_that_are_forgotten_do_not_hold_up_others() {
+fn forgotten_handles_do_not_block_other_calls() {
     const CHILD: &str = "TEST_PANICKING_CHILD_FORGET";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);

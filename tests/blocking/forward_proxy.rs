@@ -11,8 +11,8 @@ use crate::live::running;
 
 const HUB: &str = "hub.invalid:8000";
 
-on_each_hub!(a_hub_is_used_through_a_proxy);
-fn a_hub_is_used_through_a_proxy(direct: HostClient) {
+on_each_hub!(builder_proxy_forwards_transform_and_input_writer);
+fn builder_proxy_forwards_transform_and_input_writer(direct: HostClient) {
     let proxy = ForwardProxy::start(HUB, direct.base_url(), "HTTP/1.1 500 no\r\n\r\n");
     let (_, path) = direct.base_url().rsplit_once("/api").unwrap();
     let host = HostClient::builder(format!("http://{HUB}/api{path}"))

@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::Uploaded;
-use crate::model::{Data, Model, Start};
-use crate::waiting::acts;
+use crate::scripted_hub::{Data, Model, Start};
+use crate::wait_event::acts;
 
 const CHOSEN: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -87,7 +87,7 @@ fn passing() -> Vec<(&'static str, Starts, bool)> {
 }
 
 #[test]
-fn a_start_that_failed_in_passing_is_tried_again() {
+fn start_with_retry_repeats_after_a_transient_failure() {
     for version in ["0.18.7", "1.0.1"] {
         for (what, fails, killed) in passing() {
             within(what, move || {
@@ -124,7 +124,7 @@ fn a_start_that_failed_in_passing_is_tried_again() {
 }
 
 #[test]
-fn an_instance_that_is_not_ready_in_time_is_killed_before_the_next() {
+fn start_with_retry_kills_an_instance_that_is_not_ready_in_time() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
             let model = Model::start(
@@ -175,7 +175,7 @@ impl Transport for Refusing {
 }
 
 #[test]
-fn a_start_that_did_not_connect_is_tried_again() {
+fn start_with_retry_repeats_if_the_connection_was_refused() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
             let model = Model::start(version, vec![Start::Up(ready())]);
@@ -195,7 +195,7 @@ fn a_start_that_did_not_connect_is_tried_again() {
 
 /// The hub is asked for the instance by its id. Nothing is started twice.
 #[test]
-fn a_start_whose_answer_was_lost_is_found_by_its_id() {
+fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
     within("starting", || {
         let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
         let found = start(&model, &attempts(3)).unwrap();
@@ -224,7 +224,7 @@ fn a_start_whose_answer_was_lost_is_found_by_its_id() {
 }
 
 #[test]
-fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
+fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
     within("starting", || {
         let gateway = Start::Refused("502 Bad Gateway", &[], "<html>");
         for lost in [Start::Closed, Start::UpUnheard(ready()), gateway] {
@@ -247,7 +247,7 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
 }
 
 #[test]
-fn an_instance_whose_start_was_lost_is_killed_when_it_is_given_up() {
+fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost() {
     within("starting", || {
         let model = Model::start("1.0.1", vec![Start::UpUnheard(Vec::new())]);
         let error = model
@@ -261,7 +261,7 @@ fn an_instance_whose_start_was_lost_is_killed_when_it_is_given_up() {
 }
 
 #[test]
-fn what_trying_again_does_not_mend_is_final() {
+fn start_with_retry_does_not_repeat_after_a_permanent_error() {
     let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,'engines' field can't contain more than one element\"}";
     let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json\"}";
     type Is = fn(&Error) -> bool;
@@ -324,7 +324,7 @@ fn what_trying_again_does_not_mend_is_final() {
 }
 
 #[test]
-fn the_final_error_holds_every_attempt() {
+fn start_with_retry_returns_an_error_with_every_attempt() {
     within("starting", || {
         let full = Start::Refused(
             "419 Insufficient Space on Resource",
@@ -377,7 +377,7 @@ fn the_final_error_holds_every_attempt() {
 }
 
 #[test]
-fn attempts_are_as_many_as_the_policy_says() {
+fn start_with_retry_respects_max_attempts_and_max_elapsed() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         for (attempts, seen) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
@@ -405,7 +405,7 @@ fn attempts_are_as_many_as_the_policy_says() {
 }
 
 #[test]
-fn the_handles_limits_end_the_attempts() {
+fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         let (limit, long) = (
@@ -460,7 +460,7 @@ fn the_handles_limits_end_the_attempts() {
 
 /// Another one beside it would be the second.
 #[test]
-fn nothing_is_started_beside_what_could_not_be_killed() {
+fn start_with_retry_stops_if_the_failed_instance_cannot_be_killed() {
     within("starting", || {
         let failing = || Start::Up(vec![("error", Some(json!("e")))]);
         let model = Model::start("1.0.1", vec![failing(), failing()]);
@@ -481,8 +481,8 @@ fn nothing_is_started_beside_what_could_not_be_killed() {
     });
 }
 
-on_each_hub!(a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none);
-fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none(host: HostClient) {
+on_each_hub!(start_with_retry_leaves_only_the_ready_instance_on_the_hub);
+fn start_with_retry_leaves_only_the_ready_instance_on_the_hub(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {

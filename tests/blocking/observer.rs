@@ -93,7 +93,7 @@ fn server() -> ScriptedServer {
 }
 
 #[test]
-fn each_request_is_told_from_its_beginning_to_its_end() {
+fn observer_sees_every_step_of_a_request() {
     within("observing", || {
         let (log, server) = (Log::default(), server());
         let host = log.client(&server.url()).build().unwrap();
@@ -131,7 +131,7 @@ fn each_request_is_told_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn streams_are_told_when_they_are_over() {
+fn observer_sees_the_body_of_a_stream_when_it_ends() {
     within("observing", || {
         let (log, server) = (Log::default(), server());
         let host = log.client(&server.url()).build().unwrap();
@@ -181,7 +181,7 @@ fn streams_are_told_when_they_are_over() {
 }
 
 #[test]
-fn attempts_and_retries_are_told() {
+fn observer_sees_attempts_and_retries() {
     within("observing", || {
         let log = Log::default();
         log.client(&refused_url())
@@ -206,7 +206,7 @@ fn attempts_and_retries_are_told() {
 }
 
 #[test]
-fn what_is_no_request_is_not_told_of() {
+fn observer_sees_nothing_if_no_request_is_made() {
     let log = Log::default();
     let host = log
         .client("http://hub:8000/api/v1")
@@ -225,7 +225,7 @@ fn what_is_no_request_is_not_told_of() {
 }
 
 #[test]
-fn numbers_tell_requests_apart_and_times_are_those_of_the_parts() {
+fn observer_gets_request_numbers_and_timings() {
     within("observing", || {
         let (numbers, log) = (Arc::<Mutex<Vec<u64>>>::default(), Log::default());
         let server = server();

@@ -96,7 +96,7 @@ fn text(upload: Upload) -> Input {
 }
 
 #[test]
-fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
+fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
     on_each("a reader that lies", |hub, host| {
         let echo = instance(hub, host, "tees");
         let lies = || Upload::reader(Overlong::default());
@@ -126,7 +126,7 @@ fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
 }
 
 #[test]
-fn calls_end_at_their_limits_if_a_reader_or_writer_is_interrupted_for_ever() {
+fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
     on_each("a reader that is interrupted for ever", |hub, host| {
         let limit = Duration::from_millis(200);
         let in_time = host.with_deadline(limit);
@@ -166,7 +166,7 @@ fn calls_end_at_their_limits_if_a_reader_or_writer_is_interrupted_for_ever() {
 }
 
 #[test]
-fn transform_fails_if_its_writer_claims_more_than_it_was_given() {
+fn transform_fails_if_write_returns_more_than_the_buffer_length() {
     on_each("a writer that lies", |hub, host| {
         let error = instance(hub, host, "tees")
             .transform("some\n", &mut Greedy)
@@ -190,7 +190,7 @@ fn with_bodies(
 }
 
 #[test]
-fn replies_fail_if_their_body_claims_more_than_it_was_given_room_for() {
+fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
     on_each("a body that lies", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
         let lies = with_bodies(hub, || Box::new(Overlong { begun: true }));
@@ -219,7 +219,7 @@ fn replies_fail_if_their_body_claims_more_than_it_was_given_room_for() {
 }
 
 #[test]
-fn replies_end_at_their_limits_if_their_body_is_interrupted_for_ever() {
+fn calls_respect_the_deadline_if_a_response_body_is_always_interrupted() {
     on_each("a body that is interrupted for ever", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
         let host = with_bodies(hub, || Box::new(Interrupted));
@@ -241,7 +241,7 @@ fn replies_end_at_their_limits_if_their_body_is_interrupted_for_ever() {
 }
 
 #[test]
-fn a_success_before_the_upload_was_read_is_an_error() {
+fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
     let transport = from_fn(|request: Request<RequestBody<'_>>| {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
             reader.read_exact(&mut [0; 2]).unwrap();
@@ -267,7 +267,7 @@ fn a_success_before_the_upload_was_read_is_an_error() {
 }
 
 #[test]
-fn a_value_with_line_breaks_is_one_line() {
+fn json_lines_send_writes_a_raw_value_with_line_breaks_as_one_line() {
     let (server, requests) = recording(b"");
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -301,7 +301,7 @@ impl StdError for Cyclic {
 }
 
 #[test]
-fn an_error_that_is_its_own_cause_is_looked_at_in_bounded_time() {
+fn error_tls_proxy_and_debug_terminate_if_an_error_is_its_own_source() {
     within("an error that is its own cause", || {
         let transport = from_fn(|_| Err(TransportError::new(Phase::Tls, Cyclic)));
         let host = HostClient::builder("https://hub/api/v1")
@@ -330,7 +330,7 @@ impl Decode for Insatiable {
 }
 
 #[test]
-fn a_decoder_that_never_has_enough_is_an_error_at_the_end() {
+fn items_fails_at_the_end_if_the_decoder_always_needs_data() {
     on_each("a decoder that never has enough", |hub, host| {
         let instance = instance(hub, host, "prints");
         let mut items = instance.output().unwrap().items(Insatiable);

@@ -8,7 +8,7 @@ use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
 use crate::helpers::within;
-use crate::model::{Data, Model, Way};
+use crate::scripted_hub::{Data, Model, Way};
 
 fn instance(model: &Model) -> InstanceClient {
     model.host().instance("i").unwrap()
@@ -53,7 +53,7 @@ fn rows() -> Vec<(Data, Value)> {
 }
 
 #[test]
-fn an_event_that_fires_while_it_is_waited_for_comes_with_its_data_whichever_way_is_faster() {
+fn wait_any_returns_the_data_whichever_route_is_faster() {
     for way in [Way::Stream, Way::Answer] {
         for (emitted, heard) in rows() {
             let what = format!("{emitted:?} by {way:?}");
@@ -70,7 +70,7 @@ fn an_event_that_fires_while_it_is_waited_for_comes_with_its_data_whichever_way_
 
 /// A hub takes the member for the status of its answer, and leaves it away there.
 #[test]
-fn an_event_with_a_status_of_success_comes_with_or_without_it() {
+fn wait_any_returns_data_with_or_without_its_op_status() {
     within("waiting", || {
         for (way, other) in [(Way::Stream, Way::Answer), (Way::Answer, Way::Stream)] {
             let model = Model::of_1x();
@@ -91,7 +91,7 @@ fn an_event_with_a_status_of_success_comes_with_or_without_it() {
 }
 
 #[test]
-fn an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none() {
+fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
     let heard = [
         (json!("text"), json!("text")),
         (json!([1]), json!([1])),
@@ -139,7 +139,7 @@ fn an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none() {
 }
 
 #[test]
-fn the_next_event_is_heard_alone() {
+fn wait_next_any_uses_only_the_event_stream() {
     within("waiting", || {
         let model = Model::of_1x();
         model.fire("e", Some(json!("old")));
@@ -161,7 +161,7 @@ fn the_next_event_is_heard_alone() {
 }
 
 #[test]
-fn one_of_two_events_at_once_is_heard_with_its_own_data() {
+fn wait_any_returns_one_of_two_events_with_its_own_data() {
     within("waiting", || {
         let model = Model::of_1x();
         let waiter = waiting(&model);
@@ -184,7 +184,7 @@ fn one_of_two_events_at_once_is_heard_with_its_own_data() {
 
 /// The routes of events stay open for ever: it is the info that tells.
 #[test]
-fn waiting_ends_with_the_instance_and_tells_how() {
+fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     let recorded =
         |name: &str| serde_json::from_slice::<Value>(&load("1.0.1", name).response.body).unwrap();
     let failed = |exitcode: i64, reason: &str| json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
@@ -260,7 +260,7 @@ fn waiting_ends_with_the_instance_and_tells_how() {
 }
 
 #[test]
-fn waiting_ends_where_the_instance_is_forgotten_or_told_to_stop_after_its_end() {
+fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopping() {
     within("waiting", || {
         let model = Model::of_1x();
         let waiter = {
@@ -288,7 +288,7 @@ fn waiting_ends_where_the_instance_is_forgotten_or_told_to_stop_after_its_end() 
 }
 
 #[test]
-fn what_was_emitted_right_before_the_end_is_heard() {
+fn wait_any_returns_an_event_emitted_right_before_the_end() {
     within("waiting", || {
         for data in [json!("text"), json!(5), json!(null)] {
             let model = Model::of_1x();
@@ -303,7 +303,7 @@ fn what_was_emitted_right_before_the_end_is_heard() {
 
 /// An instance that is not known yet, and is a moment later: its runner has connected in between.
 #[test]
-fn a_refusal_is_not_taken_for_an_event() {
+fn wait_event_does_not_return_a_refusal_as_an_event() {
     within("waiting", || {
         let model = Model::of_1x();
         let elsewhere = model.host().instance("not-yet").unwrap();
@@ -319,7 +319,7 @@ fn a_refusal_is_not_taken_for_an_event() {
 }
 
 #[test]
-fn a_wait_takes_two_connections_for_each_name_and_asks_for_the_instance_ever_less_often() {
+fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off() {
     within("waiting", || {
         for (version, each) in [("1.0.1", 2), ("0.18.7", 1)] {
             let model = Model::start(version, Vec::new());

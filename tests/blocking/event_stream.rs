@@ -13,7 +13,7 @@ fn chunk(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_event_comes_before_the_next_is_sent() {
+fn event_stream_returns_an_event_before_the_next_is_sent() {
     let (heard, hears) = channel::<()>();
     let hears = std::sync::Mutex::new(hears);
     let server = ScriptedServer::start(move |connection| {
@@ -44,7 +44,7 @@ fn an_event_comes_before_the_next_is_sent() {
 }
 
 #[test]
-fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
+fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
@@ -74,7 +74,7 @@ fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
 }
 
 #[test]
-fn a_stream_of_events_that_is_refused_is_an_error_at_once() {
+fn event_stream_returns_the_refusal_of_the_hub() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");

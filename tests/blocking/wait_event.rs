@@ -29,8 +29,8 @@ pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
     (0..3).map(|_| measure()).min().unwrap()
 }
 
-on_each_hub!(an_event_is_heard_whether_it_comes_early_or_late);
-fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
+on_each_hub!(wait_event_returns_early_and_late_events);
+fn wait_event_returns_early_and_late_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
@@ -50,8 +50,8 @@ fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
     });
 }
 
-on_each_hub!(wait_event_as_reads_the_data_of_an_event_as_a_type);
-fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
+on_each_hub!(wait_event_as_decodes_the_data);
+fn wait_event_as_decodes_the_data(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([{ "emit": "listening", "data": { "port": 8080 } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
@@ -73,8 +73,8 @@ fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
     });
 }
 
-on_each_hub!(the_first_of_several_events_tells_which_it_is);
-fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
+on_each_hub!(wait_any_returns_the_first_event_with_its_name);
+fn wait_any_returns_the_first_event_with_its_name(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("waiting", move || {
         for (first, second) in [("ready", "error"), ("error", "ready")] {
@@ -91,8 +91,8 @@ fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
     });
 }
 
-on_each_hub!(a_flood_hides_no_event);
-fn a_flood_hides_no_event(host: HostClient) {
+on_each_hub!(wait_event_and_wait_any_find_events_in_a_flood);
+fn wait_event_and_wait_any_find_events_in_a_flood(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([
         { "flood": 3000, "emit": "n" }, { "emit": "between", "data": "b" }, { "wait": 300 },
@@ -109,8 +109,8 @@ fn a_flood_hides_no_event(host: HostClient) {
     });
 }
 
-on_each_hub!(an_event_that_never_comes_is_named_when_the_deadline_passes);
-fn an_event_that_never_comes_is_named_when_the_deadline_passes(host: HostClient) {
+on_each_hub!(wait_event_names_the_missing_event_at_the_deadline);
+fn wait_event_names_the_missing_event_at_the_deadline(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(json!([{ "emit": "other", "data": "it" }])))
@@ -145,8 +145,8 @@ fn an_event_that_never_comes_is_named_when_the_deadline_passes(host: HostClient)
     });
 }
 
-on_each_hub!(what_fired_before_is_not_the_next);
-fn what_fired_before_is_not_the_next(host: HostClient) {
+on_each_hub!(wait_next_event_and_wait_next_any_ignore_earlier_events);
+fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(
@@ -186,9 +186,9 @@ fn what_fired_before_is_not_the_next(host: HostClient) {
     });
 }
 
-on_each_hub!(waiting_ends_with_the_instance);
+on_each_hub!(wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends);
 /// One row for each way in which an instance ends while it is waited for, or has ended before.
-fn waiting_ends_with_the_instance(host: HostClient) {
+fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
     let tells = host.dialect().unwrap().has(Version::new(0, 27, 0));
@@ -296,8 +296,8 @@ fn waiting_ends_with_the_instance(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_never_was_is_gone);
-fn an_instance_that_never_was_is_gone(host: HostClient) {
+on_each_hub!(wait_event_and_wait_ended_report_an_unknown_instance_as_gone);
+fn wait_event_and_wait_ended_report_an_unknown_instance_as_gone(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -338,8 +338,8 @@ fn an_instance_that_never_was_is_gone(host: HostClient) {
     });
 }
 
-on_each_hub!(a_wait_is_cancelled_from_another_thread);
-fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
+on_each_hub!(with_cancel_ends_wait_any_wait_next_event_and_wait_ended);
+fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(json!([{ "emit": "up", "data": "it" }])))
@@ -387,7 +387,7 @@ fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
 }
 
 #[test]
-fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
+fn wait_event_and_wait_any_reject_bad_names_before_sending() {
     let (server, _) = recording(b"{}");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -421,9 +421,9 @@ fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
     assert_eq!(server.connections(), 0);
 }
 
-on_each_hub!(many_threads_wait_for_one_event_and_leave_nothing);
+on_each_hub!(wait_event_on_many_threads_leaves_no_threads_or_sockets);
 /// In a process of its own, whose threads and sockets are its own.
-fn many_threads_wait_for_one_event_and_leave_nothing(host: HostClient) {
+fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
     if std::env::var_os(PARENT_HUB).is_none() {
         return in_child(&[(PARENT_HUB, host.base_url())]);
     }

@@ -22,8 +22,8 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child, within};
 use crate::live::listening;
-use crate::stand_in::until;
-use crate::waiting::acts;
+use crate::stub_hub::until;
+use crate::wait_event::acts;
 
 /// Hubs of 1.x keep calls and streams waiting for 195 seconds. Much longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -156,7 +156,7 @@ fn is_input_ended(error: &Error) -> bool {
 // Calls and streams of an instance that dies.
 
 #[test]
-fn run_ends_with_an_instance_that_fails() {
+fn run_returns_when_the_instance_fails() {
     on_each(Scene::all(), |scene| {
         let sequence = scene.sequence("acts");
         let begin = Instant::now();
@@ -171,7 +171,7 @@ fn run_ends_with_an_instance_that_fails() {
 }
 
 #[test]
-fn wait_with_output_ends_with_an_instance_that_fails() {
+fn wait_with_output_returns_when_the_instance_fails() {
     on_each(Scene::all(), |scene| {
         let child = scene.sequence("acts").spawn(&dies()).unwrap();
         let begin = Instant::now();
@@ -234,7 +234,7 @@ impl Write for Telling {
 }
 
 #[test]
-fn output_until_ended_ends_with_an_instance_that_fails() {
+fn output_until_ended_ends_when_the_instance_fails() {
     on_each(Scene::all(), |scene| {
         let mut output = scene.dying().output_until_ended().unwrap();
         let begin = Instant::now();
@@ -258,7 +258,7 @@ fn output_until_ended_ends_with_an_instance_that_fails() {
 }
 
 #[test]
-fn output_until_ended_gives_all_that_was_written_however_late_it_is_read() {
+fn output_until_ended_returns_all_data_even_if_it_is_read_late() {
     on_each(Scene::all(), |scene| {
         let text = "some\n".repeat(20_000);
         let steps = json!([{ "print": text }, { "wait": 500 }, { "throw": "later" }]);
@@ -278,7 +278,7 @@ fn output_until_ended_gives_all_that_was_written_however_late_it_is_read() {
 }
 
 #[test]
-fn the_streams_of_a_child_end_with_an_instance_that_fails() {
+fn child_output_and_stdout_end_when_the_instance_fails() {
     on_each(Scene::all(), |scene| {
         let mut child = scene.sequence("acts").spawn(&dies()).unwrap();
         let begin = Instant::now();
@@ -364,7 +364,7 @@ fn send_input_to_an_instance_that_failed_is_an_error() {
 }
 
 #[test]
-fn send_input_to_an_input_that_has_ended_is_an_error() {
+fn send_input_after_the_end_of_the_input_is_an_error() {
     on_each(Scene::all(), |scene| {
         let instance = scene.instance("stays");
         instance.send_input("all").unwrap();
@@ -377,7 +377,7 @@ fn send_input_to_an_input_that_has_ended_is_an_error() {
 }
 
 #[test]
-fn an_instance_of_the_same_id_has_an_input_of_its_own() {
+fn send_input_works_on_a_new_instance_with_a_reused_id() {
     // One that forgets instances soon.
     let hub = programs::fake_hub(Generation::V1);
     on_each(vec![Scene::of("fake 1.x", hub)], |scene| {
@@ -398,7 +398,7 @@ fn an_instance_of_the_same_id_has_an_input_of_its_own() {
 // Writers.
 
 #[test]
-fn finish_when_the_instance_failed_meanwhile_is_an_error() {
+fn finish_after_the_instance_failed_is_an_error() {
     on_each(Scene::all(), |scene| {
         let instance = scene.dying();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -449,7 +449,7 @@ fn left() -> (Vec<String>, usize) {
 }
 
 #[test]
-fn nothing_stays_behind_of_instances_that_failed() {
+fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
     const HUB: &str = "TEST_DYING_HUB";
     if let Ok(url) = env::var(HUB) {
         let before = left();
@@ -508,7 +508,7 @@ fn transform_twice_through_one_instance_is_an_error() {
 // Proxies that keep heads back.
 
 #[test]
-fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
+fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
     on_each(Scene::fakes(), |scene| {
         let hub = scene.fake.as_ref().unwrap();
         let (shout, events) = (scene.sequence("shout"), scene.sequence("events"));
@@ -610,7 +610,7 @@ impl Read for Endless {
 }
 
 #[test]
-fn a_panic_comes_out_of_transform_and_ends_it() {
+fn transform_propagates_panics_of_its_reader_callback_and_writer() {
     on_each(Scene::all(), |scene| {
         let panic = |what: &str, input: Input, output: &mut dyn Write| {
             let instance = scene.instance("echo");
@@ -683,7 +683,7 @@ fn writer(server: &ScriptedServer) -> StreamWriter {
 }
 
 #[test]
-fn a_writer_that_is_dropped_waits_for_the_end_of_the_input() {
+fn dropping_a_stream_writer_waits_for_the_end_of_the_input() {
     within("dropping a writer", || {
         let (server, pieces) = taking(true);
         for _ in 0..50 {
@@ -699,7 +699,7 @@ fn a_writer_that_is_dropped_waits_for_the_end_of_the_input() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_does_not_wait_for_a_hub_that_does_not_answer() {
+fn dropping_a_stream_writer_does_not_wait_for_an_unresponsive_hub() {
     within("dropping a writer", || {
         let (server, pieces) = taking(false);
         let mut writer = writer(&server);
@@ -713,7 +713,7 @@ fn a_writer_that_is_dropped_does_not_wait_for_a_hub_that_does_not_answer() {
 }
 
 #[test]
-fn a_writer_that_is_aborted_or_dropped_in_a_panic_is_cut_off() {
+fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
     within("aborting a writer", || {
         let (server, pieces) = taking(true);
         let ends: [fn(StreamWriter); 3] = [
@@ -738,7 +738,7 @@ fn a_writer_that_is_aborted_or_dropped_in_a_panic_is_cut_off() {
 }
 
 #[test]
-fn an_input_goes_on_after_a_writer_that_was_aborted() {
+fn send_input_works_after_stream_writer_abort() {
     on_each(Scene::all(), |scene| {
         let instance = scene.instance("echo");
         let mut output = instance.output().unwrap();
@@ -780,7 +780,7 @@ impl Write for Tells {
 }
 
 #[test]
-fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
+fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
     within("calls whose hub is lost", || {
         for generation in [Generation::V0_18, Generation::V1] {
             let hub = programs::fake_hub(generation);

@@ -1,11 +1,12 @@
 //! What is on a hub for as long as it is needed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Deployment, Error, ErrorKind, HostClient, KillOptions, SequenceId,
-    StartOptions, TopicName, Upload, Version,
+    CancelToken, ContentType, Deleted, Deployment, Error, ErrorKind, HostClient, KillOptions,
+    SequenceId, StartOptions, TopicName, Upload, Version,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{has, until_killable};
-use crate::stand_in::{Scene, StandIn, says, until};
+use crate::stub_hub::{Scene, StandIn, says, until};
 
 /// A package for stand-ins, which look no further.
 const PACKAGE: &[u8] = b"\x1f\x8b";
@@ -50,9 +51,9 @@ fn nothing_of(host: &HostClient, id: &SequenceId) {
     }
 }
 
-on_each_hub!(a_deployment_takes_its_instances_with_it);
+on_each_hub!(deployment_close_and_drop_end_the_instances);
 /// One row for each way in which a deployment comes to its end, with an instance that does not stop when it is asked to.
-fn a_deployment_takes_its_instances_with_it(host: HostClient) {
+fn deployment_close_and_drop_end_the_instances(host: HostClient) {
     within("deploying", move || {
         let ends: [fn(Deployment); 4] = [
             drop,
@@ -80,8 +81,8 @@ fn a_deployment_takes_its_instances_with_it(host: HostClient) {
     });
 }
 
-on_each_hub!(a_deployment_is_deleted_although_its_limits_were_reached);
-fn a_deployment_is_deleted_although_its_limits_were_reached(host: HostClient) {
+on_each_hub!(deployment_drop_deletes_the_sequence_after_its_token_is_cancelled);
+fn deployment_drop_deletes_the_sequence_after_its_token_is_cancelled(host: HostClient) {
     within("deploying", move || {
         let token = CancelToken::new();
         let deployment = deploy(
@@ -99,8 +100,8 @@ fn a_deployment_is_deleted_although_its_limits_were_reached(host: HostClient) {
     });
 }
 
-on_each_hub!(what_is_kept_stays);
-fn what_is_kept_stays(host: HostClient) {
+on_each_hub!(deployment_keep_leaves_the_sequence_on_the_hub);
+fn deployment_keep_leaves_the_sequence_on_the_hub(host: HostClient) {
     let kept = deploy(&host, "stays").keep();
     assert!(is_there(&host, kept.id()));
     kept.force_delete().unwrap();
@@ -119,9 +120,9 @@ impl From<Error> for Mine {
     }
 }
 
-on_each_hub!(what_is_deployed_for_a_function_is_deleted_with_its_end);
+on_each_hub!(deploy_and_run_deletes_the_sequence_however_the_function_ends);
 /// One row for each way in which the function ends.
-fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
+fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClient) {
     within("deploying", move || {
         let mut ids = Vec::new();
         let package = || package::sequence("stays");
@@ -176,8 +177,8 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
     });
 }
 
-on_each_hub!(what_cannot_be_uploaded_is_not_deployed);
-fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
+on_each_hub!(deploy_of_a_bad_package_is_an_error);
+fn deploy_of_a_bad_package_is_an_error(host: HostClient) {
     for (what, package) in package::garbage_packages() {
         if what == "not a gzip" {
             assert!(matches!(
@@ -210,7 +211,7 @@ fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
 }
 
 #[test]
-fn a_deployment_kills_its_instances_before_it_is_deleted() {
+fn deployment_drop_kills_instances_before_it_deletes_the_sequence() {
     within("deploying", || {
         for version in ["1.0.1", "0.18.7"] {
             let hub = StandIn::start(version, |_| Scene::Usual);
@@ -230,7 +231,7 @@ fn a_deployment_kills_its_instances_before_it_is_deleted() {
 }
 
 #[test]
-fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
+fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
     within("deploying", || {
         let refusing = || {
             StandIn::start("1.0.1", |words| match words {
@@ -270,8 +271,8 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
     });
 }
 
-on_each_hub!(a_topic_goes_with_its_guard);
-fn a_topic_goes_with_its_guard(host: HostClient) {
+on_each_hub!(scoped_topic_close_deletes_the_topic);
+fn scoped_topic_close_deletes_the_topic(host: HostClient) {
     let name = format!("guarded-{}", std::process::id());
     // A hub that is known to be too old is not asked.
     host.version().unwrap();
@@ -301,7 +302,7 @@ fn a_topic_goes_with_its_guard(host: HostClient) {
 }
 
 #[test]
-fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
+fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
     within("deploying", || {
         let topic = |hub: &StandIn| {
             hub.host()
@@ -347,7 +348,7 @@ fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
 
 /// Neither a guard nor a child hangs where the hub is gone.
 #[test]
-fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
+fn dropping_child_deployment_and_scoped_topic_does_not_hang_without_a_hub() {
     within("deploying", || {
         let hub = StandIn::start("1.0.1", |_| Scene::Usual);
         let (host, begin) = (hub.host(), Instant::now());
@@ -362,5 +363,34 @@ fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
             "{:?}",
             begin.elapsed()
         );
+    });
+}
+
+#[test]
+fn deployment_close_retries_the_deletion_if_the_connection_is_lost() {
+    within("deleting", || {
+        let losses: [fn() -> Scene; 2] = [
+            || Scene::Cut,
+            || says("502 Bad Gateway", &json!({ "error": "no hub" })),
+        ];
+        for lost in losses {
+            let first = AtomicBool::new(true);
+            let hub = StandIn::start("1.0.1", move |words| match words {
+                "DELETE /sequence/the-sequence" => {
+                    says("409 Conflict", &json!({ "error": "in use" }))
+                }
+                "DELETE /sequence/the-sequence by force" => {
+                    if first.swap(false, Ordering::Relaxed) {
+                        return lost();
+                    }
+                    // The hub goes on with it.
+                    Scene::Silence
+                }
+                _ => Scene::Usual,
+            });
+            let deployment = hub.host().deploy(PACKAGE).unwrap();
+            assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
+            assert_eq!(hub.seen("by force").len(), 2);
+        }
     });
 }
