@@ -59,9 +59,9 @@ impl Write for Interrupted {
 }
 
 /// A writer that claims to have taken more than it was given.
-struct Greedy;
+struct OverlongWriter;
 
-impl Write for Greedy {
+impl Write for OverlongWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len() + 1)
     }
@@ -97,7 +97,7 @@ fn text(upload: Upload) -> Input {
 
 #[test]
 fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
-    on_each("a reader that lies", |hub, host| {
+    on_each("a reader that returns too much", |hub, host| {
         let echo = instance(hub, host, "tees");
         let lies = || Upload::reader(Overlong::default());
         let package = || Upload::reader(GZIP.chain(Overlong { begun: true }));
@@ -167,16 +167,16 @@ fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
 
 #[test]
 fn transform_fails_if_write_returns_more_than_the_buffer_length() {
-    on_each("a writer that lies", |hub, host| {
+    on_each("a writer that returns too much", |hub, host| {
         let error = instance(hub, host, "tees")
-            .transform("some\n", &mut Greedy)
+            .transform("some\n", &mut OverlongWriter)
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
     });
 }
 
 /// A client whose responses have other bodies as soon as something is to be read of them.
-fn with_bodies(
+fn client_with_bodies(
     hub: &FakeHub,
     body: impl Fn() -> Box<dyn Read + Send> + Send + Sync + 'static,
 ) -> HostClient {
@@ -191,9 +191,9 @@ fn with_bodies(
 
 #[test]
 fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
-    on_each("a body that lies", |hub, host| {
+    on_each("a body that returns too much", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let lies = with_bodies(hub, || Box::new(Overlong { begun: true }));
+        let lies = client_with_bodies(hub, || Box::new(Overlong { begun: true }));
         let instance = lies.instance(id.as_str()).unwrap();
         // They ask again and again.
         let limited = instance.with_deadline(Duration::from_millis(500));
@@ -222,7 +222,7 @@ fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
 fn calls_respect_the_deadline_if_a_response_body_is_always_interrupted() {
     on_each("a body that is interrupted for ever", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let host = with_bodies(hub, || Box::new(Interrupted));
+        let host = client_with_bodies(hub, || Box::new(Interrupted));
         let host = host.with_deadline(Duration::from_millis(200));
         let instance = host.instance(id.as_str()).unwrap();
         let results = [
@@ -315,9 +315,9 @@ fn error_tls_proxy_and_debug_terminate_if_an_error_is_its_own_source() {
 }
 
 /// A decoder that never has enough.
-struct Insatiable;
+struct AlwaysNeedsData;
 
-impl Decode for Insatiable {
+impl Decode for AlwaysNeedsData {
     type Item = ();
 
     fn feed(&mut self, _: &[u8]) {}
@@ -331,9 +331,9 @@ impl Decode for Insatiable {
 
 #[test]
 fn items_fails_at_the_end_if_the_decoder_always_needs_data() {
-    on_each("a decoder that never has enough", |hub, host| {
+    on_each("a decoder that always needs data", |hub, host| {
         let instance = instance(hub, host, "prints");
-        let mut items = instance.output().unwrap().items(Insatiable);
+        let mut items = instance.output().unwrap().items(AlwaysNeedsData);
         let error = items.next().unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     });

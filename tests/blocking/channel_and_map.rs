@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
-use crate::outages::{GENERATIONS, each};
+use crate::outages::{GENERATIONS, in_parallel};
 use crate::stub_hub::{until, until_gone};
 
 /// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
@@ -47,12 +47,12 @@ fn job(n: usize) -> Job {
     Job { n, act: "" }
 }
 
-fn does(n: usize, act: &'static str) -> Job {
+fn job_with(n: usize, act: &'static str) -> Job {
     Job { n, act }
 }
 
 /// An instance of `answers` that reads its input.
-fn ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
+fn start_ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
     let readiness = Readiness::event("ready");
     sequence
         .start_and_wait(options, &readiness)
@@ -70,17 +70,21 @@ fn ask_all(channel: &mut Channel<Job, Answer>, numbers: &[usize]) -> Vec<usize> 
     numbers.iter().map(ask).collect()
 }
 
-fn took(begin: Instant) {
-    assert!(begin.elapsed() < LIMIT, "it took {:?}", begin.elapsed());
+fn assert_in_time(begin: Instant) {
+    assert!(
+        begin.elapsed() < LIMIT,
+        "it took {:?}",
+        begin.elapsed()
+    );
 }
 
 on_each_hub!(ask_returns_the_answer_and_a_second_channel_can_be_opened);
 fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    let instance = ready(&sequence, &StartOptions::new().arg("me"));
+    let instance = start_ready(&sequence, &StartOptions::new().arg("me"));
     let mut first = channel(&instance);
     for act in ["", "blank", "split"] {
-        let answer = first.ask(&does(1, act)).unwrap();
+        let answer = first.ask(&job_with(1, act)).unwrap();
         assert_eq!((answer.n, &answer.by), (1, &json!("me")), "{act}");
     }
     assert_eq!(first.in_flight(), 0);
@@ -158,11 +162,11 @@ on_each_hub!(ask_and_map_return_a_decode_error_only_for_that_request);
 fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let mut channel = channel(&instance);
-    let error = channel.ask(&does(1, "garbage")).unwrap_err();
+    let error = channel.ask(&job_with(1, "garbage")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert!(error.to_string().contains("oops"), "{error}");
     assert_eq!(ask_all(&mut channel, &[2]), [2]);
-    let error = channel.ask(&does(3, "big")).unwrap_err();
+    let error = channel.ask(&job_with(3, "big")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert_eq!(ask_all(&mut channel, &[4]), [4]);
     channel.finish().unwrap();
@@ -171,7 +175,10 @@ fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(1));
     let acts = ["", "garbage", "big", ""];
-    let jobs = acts.into_iter().enumerate().map(|(n, act)| does(n, act));
+    let jobs = acts
+        .into_iter()
+        .enumerate()
+        .map(|(n, act)| job_with(n, act));
     let answers = results(map(&pool, jobs, MapOptions::new()));
     let failed = answers.iter().map(|answer| match answer {
         Ok(_) => false,
@@ -184,11 +191,11 @@ fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
 on_each_hub!(ask_fails_when_the_instance_dies);
 fn ask_fails_when_the_instance_dies(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    each(["die", "exit", "half", "end"], |act| {
-        let instance = ready(&sequence, &StartOptions::new());
+    in_parallel(["die", "exit", "half", "end"], |act| {
+        let instance = start_ready(&sequence, &StartOptions::new());
         let mut channel = channel(&instance);
         assert_eq!(ask_all(&mut channel, &[1]), [1]);
-        channel.send(&does(2, act)).unwrap();
+        channel.send(&job_with(2, act)).unwrap();
         channel.send(&job(3)).unwrap();
         if act == "end" {
             assert_eq!(channel.receive().unwrap().n, 2);
@@ -196,7 +203,7 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
         let begin = Instant::now();
         let error = channel.receive().unwrap_err();
         println!("{act}: {:?}, {error}", begin.elapsed());
-        took(begin);
+        assert_in_time(begin);
         assert!(error.ended().is_some(), "{act}: {error:?}");
         // And from now on at once.
         for error in [
@@ -225,7 +232,7 @@ fn ask_is_an_error_if_the_instance_takes_no_input(host: HostClient) {
 
     // Its input has ended before.
     let sequence = Uploaded::sample(&host, "answers");
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     instance.send_input(Input::ndjson(Vec::new())).unwrap();
     let answer = instance
         .json_channel::<Job, Answer>()
@@ -248,9 +255,9 @@ fn ask_fails_if_the_instance_sent_an_extra_line(host: HostClient) {
         assert_eq!(again.to_string(), error.to_string());
     };
 
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     let mut twice = channel(&instance);
-    assert_eq!(twice.ask(&does(1, "twice")).unwrap().n, 1);
+    assert_eq!(twice.ask(&job_with(1, "twice")).unwrap().n, 1);
     out_of_step(&mut twice);
     assert!(twice.finish().is_err());
 }
@@ -289,7 +296,7 @@ on_each_hub!(ask_fails_if_the_instance_sent_a_line_before_the_first_request);
 fn ask_fails_if_the_instance_sent_a_line_before_the_first_request(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let options = StartOptions::new().app_config(json!({ "greets": true }));
-    let instance = ready(&sequence, &options);
+    let instance = start_ready(&sequence, &options);
     let mut greeted = channel(&instance);
     until("the greeting is noticed", || greeted.is_broken());
     let error = greeted.ask(&job(1)).unwrap_err();
@@ -306,7 +313,7 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
             // It is no limit for the time in which nothing is asked.
             thread::sleep(Duration::from_millis(400));
             assert!(!silent.is_broken());
-            let error = silent.ask(&does(1, "nothing")).unwrap_err();
+            let error = silent.ask(&job_with(1, "nothing")).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Idle { .. }), "{error:?}");
             let error = silent.receive().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
@@ -318,7 +325,7 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
     let limited = instance.with_deadline(Duration::from_millis(300));
     let opened = limited.json_channel::<Job, Answer>();
     let error = opened
-        .and_then(|mut late| late.ask(&does(1, "nothing")))
+        .and_then(|mut late| late.ask(&job_with(1, "nothing")))
         .unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Deadline { .. }),
@@ -327,11 +334,11 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
 
     let token = CancelToken::new();
     let mut cancelled = channel(&instance.with_cancel(&token));
-    cancelled.send(&does(1, "nothing")).unwrap();
+    cancelled.send(&job_with(1, "nothing")).unwrap();
     token.cancel();
     let error = cancelled.receive().unwrap_err();
     assert!(error.is_cancelled(), "{error:?}");
-    took(begin);
+    assert_in_time(begin);
 }
 
 /// Instances of `answers`, each with its place as its argument.
@@ -396,7 +403,7 @@ fn checkout_fails_at_once_if_no_instance_is_left(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(1));
     let instance = pool.checkout().unwrap();
-    let error = channel(&instance).ask(&does(1, "die")).unwrap_err();
+    let error = channel(&instance).ask(&job_with(1, "die")).unwrap_err();
     assert!(error.ended().is_some(), "{error:?}");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout().unwrap_err());
@@ -412,7 +419,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
     for act in ["", "nothing", "die", "twice"] {
         let instance = pool.checkout().unwrap();
         let mut left = channel(&instance);
-        left.send(&does(1, act)).unwrap();
+        left.send(&job_with(1, act)).unwrap();
         if act == "twice" {
             left.receive().unwrap();
         }
@@ -421,7 +428,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
         let begin = Instant::now();
         let next = pool.checkout().unwrap();
         println!("{act}: replaced after {:?}", begin.elapsed());
-        took(begin);
+        assert_in_time(begin);
         assert_ne!(*next.id(), id, "{act}");
         let mut channel = channel(&next);
         assert_eq!(ask_all(&mut channel, &[2, 3]), [2, 3]);
@@ -508,7 +515,7 @@ fn map_fails_a_job_that_kills_instances_after_max_attempts(host: HostClient) {
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     for (act, depth, attempts) in [("die", 1, 1), ("exit", 4, 2)] {
         let begin = Instant::now();
-        let jobs = (0..30).map(move |n| does(n, if n == 3 { act } else { "" }));
+        let jobs = (0..30).map(move |n| job_with(n, if n == 3 { act } else { "" }));
         let options = MapOptions::new().pipelined(depth).max_attempts(attempts);
         let answers = results(map(&pool, jobs, options));
         assert_eq!(answers.len(), 30);
@@ -527,7 +534,7 @@ fn map_fails_a_job_that_kills_instances_after_max_attempts(host: HostClient) {
             "{act}, {depth} at a time, {attempts} attempts: {:?}",
             begin.elapsed()
         );
-        took(begin);
+        assert_in_time(begin);
     }
     drop(pool);
     until_gone(&sequence);
@@ -537,7 +544,7 @@ on_each_hub!(map_fails_each_job_if_no_instance_is_left);
 fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2));
-    let jobs = (0..50).map(|n| does(n, if n < 10 { "" } else { "exit" }));
+    let jobs = (0..50).map(|n| job_with(n, if n < 10 { "" } else { "exit" }));
     let answers = results(map(&pool, jobs, MapOptions::new()));
     assert_eq!(answers.len(), 50);
     let (done, failed) = answers.split_at(10);
@@ -556,14 +563,14 @@ fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
 
 #[test]
 fn checkout_and_map_report_why_no_instance_can_be_started() {
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
         let pool = pool(&sequence, PoolOptions::new(2).replace(true));
         hub.set_overloaded(true);
         let answers = results(map(
             &pool,
-            (0..20).map(|n| does(n, "exit")),
+            (0..20).map(|n| job_with(n, "exit")),
             MapOptions::new(),
         ));
         assert_eq!(answers.len(), 20);
@@ -586,7 +593,7 @@ fn checkout_and_map_report_why_no_instance_can_be_started() {
 
 #[test]
 fn map_retries_a_job_without_an_answer_on_another_instance() {
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
         let hasty = sequence.with_idle_timeout(Duration::from_secs(1));
@@ -614,10 +621,10 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let link = Link::to(host.base_url());
     let linked = HostClient::new(link.url()).unwrap();
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     let mut channel = channel(&linked.instance(instance.id()).unwrap());
     assert_eq!(ask_all(&mut channel, &[1]), [1]);
-    channel.send(&does(2, "nothing")).unwrap();
+    channel.send(&job_with(2, "nothing")).unwrap();
     link.cut();
     let error = channel.receive().unwrap_err();
     assert!(
@@ -645,7 +652,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
 
 #[test]
 fn map_ends_when_the_hub_is_gone() {
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let link = Link::to(&hub.url());
         let host = HostClient::builder(link.url()).retry(None).build().unwrap();
@@ -669,7 +676,7 @@ fn map_ends_when_the_hub_is_gone() {
         assert!(without.iter().all(|error| last(error)), "{errors:?}");
         println!("{:?}: {}", begin.elapsed(), errors[38]);
         drop(pool);
-        took(begin);
+        assert_in_time(begin);
     });
 }
 
@@ -686,7 +693,7 @@ fn map_does_not_wait_for_an_iterator_that_blocks(host: HostClient) {
         answers.sort_unstable();
         assert_eq!(answers, [3 * round, 3 * round + 1, 3 * round + 2]);
     }
-    // Nor does the end of its limits.
+    // Nor job_with the end of its limits.
     token.cancel();
     let (index, result) = map.next().unwrap();
     assert_eq!(index, 9);
@@ -757,9 +764,9 @@ fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
 
 /// A type that panics while it is decoded.
 #[derive(Debug)]
-struct Refuses;
+struct PanicsOnDecode;
 
-impl<'de> Deserialize<'de> for Refuses {
+impl<'de> Deserialize<'de> for PanicsOnDecode {
     fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         panic!("it cannot be decoded")
     }
@@ -788,7 +795,9 @@ fn map_propagates_panics_of_the_callers_code(host: HostClient) {
     assert!(text.contains("no such job"), "{text}");
     assert_eq!(finished.load(Ordering::SeqCst), 7);
 
-    let decoding = pool.map::<_, Refuses>((0..20).map(job), options()).unwrap();
+    let decoding = pool
+        .map::<_, PanicsOnDecode>((0..20).map(job), options())
+        .unwrap();
     let text = panic_after(decoding, 0);
     assert!(text.contains("it cannot be decoded"), "{text}");
 
@@ -811,7 +820,7 @@ fn dropping_a_map_cancels_the_jobs_in_progress(host: HostClient) {
         (0..).map(move |n| {
             asked.store(true, Ordering::SeqCst);
             // The first ones are answered.
-            does(n, if n < 2 { "" } else { "nothing" })
+            job_with(n, if n < 2 { "" } else { "nothing" })
         })
     };
     let mut left = map(&pool, jobs, MapOptions::new().pipelined(2));

@@ -18,26 +18,26 @@ use scramjet_client_tests::programs::fake_hub;
 
 use crate::helpers::{Folder, in_child, within};
 use crate::live::Uploaded;
-use crate::outages::{GENERATIONS, each, hubs};
-use crate::stub_hub::{Scene, StandIn, until};
+use crate::outages::{GENERATIONS, hubs, in_parallel};
+use crate::stub_hub::{Reply, StubHub, until};
 
 /// Where a child process finds the hub.
 const HUB: &str = "TEST_CLEANUP_HUB";
 
 /// A hub of 1.x refuses a kill in the moment after the start.
-fn kill(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
+fn kill_when_possible(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
     until("it is killed", || instance.kill(options).is_ok());
 }
 
 #[test]
 fn deploy_and_run_returns_the_result_of_a_function_that_killed_its_instance() {
     within("deploying", || {
-        each(hubs(), |(url, hub)| {
+        in_parallel(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let ran = host.deploy_and_run(package::sequence("stays"), |sequence| {
                 let instance = sequence.start(&StartOptions::new())?;
                 instance.wait_event("ready")?;
-                kill(&instance, &KillOptions::new());
+                kill_when_possible(&instance, &KillOptions::new());
                 Ok::<_, Error>((7, sequence.id().clone()))
             });
             let ran = ran.unwrap();
@@ -71,7 +71,7 @@ fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
             let instance = deployment.start(&StartOptions::new()).unwrap();
             instance.wait_event("ready").unwrap();
             if killed {
-                kill(&instance, &KillOptions::new());
+                kill_when_possible(&instance, &KillOptions::new());
             }
             let begin = hub.now();
             assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
@@ -121,7 +121,7 @@ fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
 }
 
 /// A package of a name that no other test uses.
-pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
+pub(crate) fn named_package(folder: &Folder, name: &str) -> Upload {
     folder.file(
         "package.json",
         format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js"}}"#).as_bytes(),
@@ -144,12 +144,12 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
         }),
     ];
     within("deploying", move || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             for (what, limit) in limits {
                 let (direct, link) = (HostClient::new(&url).unwrap(), Link::to(&url));
                 let name = format!("{what}-{}-{}", std::process::id(), link.port());
                 let folder = Folder::new(&name);
-                let upload = named(&folder, &name);
+                let upload = named_package(&folder, &name);
                 let token = CancelToken::new();
                 let host = limit(&HostClient::new(link.url()).unwrap(), &token);
                 link.freeze_answers();
@@ -247,7 +247,7 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
         // Alone, because it counts threads.
         return in_child(&[(HUB, "own")]);
     }
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let id = hub
             .client()
@@ -264,8 +264,8 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
             let spawn = || sequence.spawn(&StartOptions::new()).unwrap_err();
             let spawning: Vec<_> = (0..COUNT).map(|_| scope.spawn(spawn)).collect();
             let deploying = scope.spawn(|| cancelled.deploy(package::sequence("echo")));
-            let sent = |words: &&String| {
-                words.ends_with("/start") || words.ends_with("POST /api/v1/sequence")
+            let sent = |request: &&String| {
+                request.ends_with("/start") || request.ends_with("POST /api/v1/sequence")
             };
             until("all are sent", || {
                 hub.requests().iter().filter(sent).count() > COUNT + 1
@@ -301,10 +301,10 @@ fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
     within("a pool", || {
         // How many are being stopped, and the most at the same time.
         let stops = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let stops = Arc::clone(&stops);
-            move |words| {
-                if words.ends_with("/_stop") {
+            move |request| {
+                if request.ends_with("/_stop") {
                     let (state, changed) = &*stops;
                     let mut counts = state.lock().unwrap();
                     counts.0 += 1;
@@ -316,11 +316,11 @@ fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
                     let waited = changed.wait_timeout_while(counts, bound, waits);
                     waited.unwrap().0.0 -= 1;
                 }
-                Scene::Usual
+                Reply::Default
             }
         });
         let pool = PoolOptions::new(40)
-            .start([stand_in.sequence()], |_| StartOptions::new())
+            .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 40);
         let most = stops.0.lock().unwrap().1;
@@ -331,7 +331,7 @@ fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
 #[test]
 fn pool_releases_the_handles_of_replaced_instances() {
     within("a pool", || {
-        each(GENERATIONS, |generation| {
+        in_parallel(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
             let transport = hub.transport();
             let builder = HostClient::builder("http://hub.invalid/api/v1");
@@ -398,17 +398,17 @@ fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<CallsOnDrop>> = const { RefCell::new(None) };
 }
 
 /// Makes calls when its thread ends.
-struct Last {
+struct CallsOnDrop {
     host: HostClient,
     _child: Option<Child>,
     tell: std::sync::mpsc::Sender<Result<String, Error>>,
 }
 
-impl Drop for Last {
+impl Drop for CallsOnDrop {
     fn drop(&mut self) {
         let version = self.host.version().map(|version| version.version);
         let _ = self.tell.send(version);
@@ -430,7 +430,7 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
         let sequence = host.send_sequence(package::sequence("events")).unwrap();
         let (tell, told) = channel();
         thread::spawn(move || {
-            let last = |child| Last {
+            let last = |child| CallsOnDrop {
                 host,
                 _child: child,
                 tell,
@@ -494,7 +494,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
         let cancellable = another.with_cancel(&CancelToken::new());
         return cancellable.version().map(drop).unwrap();
     }
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = hub
             .client()
@@ -520,7 +520,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
 #[test]
 fn is_success_is_true_if_the_instance_ended_on_request() {
     within("ending", || {
-        each(hubs(), |(url, hub)| {
+        in_parallel(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let sequence = Uploaded::sample(&host, "events");
             let is_v1 = hub
@@ -533,7 +533,7 @@ fn is_success_is_true_if_the_instance_ended_on_request() {
                 child.wait().unwrap()
             };
             let killed = end(&|child| child.kill().unwrap());
-            let once = end(&|child| kill(child.instance(), &KillOptions::new()));
+            let once = end(&|child| kill_when_possible(child.instance(), &KillOptions::new()));
             let options = StopOptions::new(Duration::from_millis(100));
             let stopped = end(&|child| drop(child.instance().stop(&options).unwrap()));
             for (ended, exit) in [

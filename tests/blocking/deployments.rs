@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{has, until_killable};
-use crate::stub_hub::{Scene, StandIn, says, until};
+use crate::stub_hub::{Reply, StubHub, json_reply, until};
 
 /// A package for stand-ins, which look no further.
 const PACKAGE: &[u8] = b"\x1f\x8b";
@@ -32,7 +32,7 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 }
 
 /// No instance of it runs any more: what has ended may be listed for a while.
-fn nothing_of(host: &HostClient, id: &SequenceId) {
+fn assert_deleted(host: &HostClient, id: &SequenceId) {
     if host.dialect().unwrap().supports_force_delete() {
         // The hub goes on with it alone.
         until("it is deleted", || !is_there(host, id));
@@ -76,7 +76,7 @@ fn deployment_close_and_drop_end_the_instances(host: HostClient) {
             let started = deployment.start(&StartOptions::new()).unwrap();
             started.wait_event("ready").unwrap();
             end(deployment);
-            nothing_of(&host, &id);
+            assert_deleted(&host, &id);
         }
     });
 }
@@ -96,7 +96,7 @@ fn deployment_drop_deletes_the_sequence_after_its_token_is_cancelled(host: HostC
         token.cancel();
         assert!(deployment.info().unwrap_err().is_cancelled());
         drop(deployment);
-        nothing_of(&host, &id);
+        assert_deleted(&host, &id);
     });
 }
 
@@ -105,16 +105,16 @@ fn deployment_keep_leaves_the_sequence_on_the_hub(host: HostClient) {
     let kept = deploy(&host, "stays").keep();
     assert!(is_there(&host, kept.id()));
     kept.force_delete().unwrap();
-    nothing_of(&host, kept.id());
+    assert_deleted(&host, kept.id());
 }
 
 #[derive(Debug)]
-enum Mine {
+enum OwnError {
     Library(Error),
     Own,
 }
 
-impl From<Error> for Mine {
+impl From<Error> for OwnError {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
@@ -139,12 +139,12 @@ fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClien
         let own = host.deploy_and_run(package(), |sequence| {
             ids.push(sequence.id().clone());
             sequence.start(&StartOptions::new())?;
-            Err::<(), _>(Mine::Own)
+            Err::<(), _>(OwnError::Own)
         });
         let own = own.unwrap().result;
-        assert!(matches!(own, Err(Mine::Own)), "{own:?}");
+        assert!(matches!(own, Err(OwnError::Own)), "{own:?}");
 
-        let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
+        let failed = host.deploy_and_run(package(), |sequence| -> Result<(), OwnError> {
             ids.push(sequence.id().clone());
             let instance = sequence.start(&StartOptions::new())?;
             until_killable(&instance);
@@ -156,7 +156,7 @@ fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClien
                 .into())
         });
         let failed = failed.unwrap().result;
-        assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
+        assert!(matches!(failed, Err(OwnError::Library(error)) if error.is_timeout()));
 
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             host.deploy_and_run(package(), |sequence| -> Result<(), Error> {
@@ -172,7 +172,7 @@ fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClien
 
         assert_eq!(ids.len(), 4);
         for id in ids {
-            nothing_of(&host, &id);
+            assert_deleted(&host, &id);
         }
     });
 }
@@ -214,13 +214,13 @@ fn deploy_of_a_bad_package_is_an_error(host: HostClient) {
 fn deployment_drop_kills_instances_before_it_deletes_the_sequence() {
     within("deploying", || {
         for version in ["1.0.1", "0.18.7"] {
-            let hub = StandIn::start(version, |_| Scene::Usual);
+            let hub = StubHub::start(version, |_| Reply::Default);
             let deployment = hub.host().deploy(PACKAGE).unwrap();
             deployment.start(&StartOptions::new()).unwrap();
             drop(deployment);
-            assert!(hub.living().is_empty());
-            let mut deleting = hub.seen("");
-            deleting.retain(|words| words.starts_with("DELETE") || words.ends_with("_kill"));
+            assert!(hub.running().is_empty());
+            let mut deleting = hub.requests("");
+            deleting.retain(|request| request.starts_with("DELETE") || request.ends_with("_kill"));
             let expected = [
                 "POST /instance/instance-0/_kill",
                 "DELETE /sequence/the-sequence",
@@ -234,12 +234,12 @@ fn deployment_drop_kills_instances_before_it_deletes_the_sequence() {
 fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
     within("deploying", || {
         let refusing = || {
-            StandIn::start("1.0.1", |words| match words {
-                "DELETE /sequence/the-sequence" => says(
+            StubHub::start("1.0.1", |request| match request {
+                "DELETE /sequence/the-sequence" => json_reply(
                     "500 Internal Server Error",
                     &json!({ "error": "Error removing Sequence" }),
                 ),
-                _ => Scene::Usual,
+                _ => Reply::Default,
             })
         };
         let hub = refusing();
@@ -249,25 +249,25 @@ fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
             (500, Some("delete sequence"))
         );
         // And not again when it is dropped.
-        assert_eq!(hub.seen("DELETE").len(), 1);
+        assert_eq!(hub.requests("DELETE").len(), 1);
 
         // What the function returned is there all the same.
         let hub = refusing();
         let run =
-            |result: Result<u8, Mine>| hub.host().deploy_and_run(PACKAGE, |_| result).unwrap();
-        for result in [Ok(7), Err(Mine::Own)] {
+            |result: Result<u8, OwnError>| hub.host().deploy_and_run(PACKAGE, |_| result).unwrap();
+        for result in [Ok(7), Err(OwnError::Own)] {
             let succeeds = result.is_ok();
             let ran = run(result);
             assert!(matches!(ran.result, Ok(7)) == succeeds, "{ran:?}");
             let error = ran.cleanup.unwrap_err();
             assert_eq!(error.operation(), Some("delete sequence"));
         }
-        assert_eq!(hub.seen("DELETE").len(), 2);
+        assert_eq!(hub.requests("DELETE").len(), 2);
 
         // Nobody is told of it otherwise.
         let hub = refusing();
         drop(hub.host().deploy(PACKAGE).unwrap());
-        assert_eq!(hub.seen("DELETE").len(), 1);
+        assert_eq!(hub.requests("DELETE").len(), 1);
     });
 }
 
@@ -304,19 +304,19 @@ fn scoped_topic_close_deletes_the_topic(host: HostClient) {
 #[test]
 fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
     within("deploying", || {
-        let topic = |hub: &StandIn| {
+        let topic = |hub: &StubHub| {
             hub.host()
                 .scoped_topic("a-topic", ContentType::Ndjson)
                 .unwrap()
         };
-        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        let hub = StubHub::start("1.0.1", |_| Reply::Default);
         drop(topic(&hub));
         topic(&hub).close().unwrap();
         let guarded = topic(&hub);
         catch_unwind(AssertUnwindSafe(move || panic!("with {guarded:?}"))).unwrap_err();
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
         assert_eq!(topic(&hub).keep().as_str(), "a-topic");
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
 
         // Also where its limits were reached before.
         let token = CancelToken::new();
@@ -327,21 +327,21 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
             .unwrap();
         token.cancel();
         drop(guarded);
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 4);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 4);
 
         // One that is gone is as good as deleted; another refusal is told, and not repeated.
         for (status, told) in [
             ("404 Not Found", false),
             ("500 Internal Server Error", true),
         ] {
-            let hub = StandIn::start("1.0.1", move |words| match words {
+            let hub = StubHub::start("1.0.1", move |request| match request {
                 "DELETE /topics/a-topic" => {
-                    says(status, &json!({ "error": "Topic a-topic not found" }))
+                    json_reply(status, &json!({ "error": "Topic a-topic not found" }))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             });
             assert_eq!(topic(&hub).close().is_err(), told, "{status}");
-            assert_eq!(hub.seen("DELETE").len(), 1, "{status}");
+            assert_eq!(hub.requests("DELETE").len(), 1, "{status}");
         }
     });
 }
@@ -350,7 +350,7 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
 #[test]
 fn dropping_child_deployment_and_scoped_topic_does_not_hang_without_a_hub() {
     within("deploying", || {
-        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        let hub = StubHub::start("1.0.1", |_| Reply::Default);
         let (host, begin) = (hub.host(), Instant::now());
         let deployment = host.deploy(PACKAGE).unwrap();
         let child = deployment.spawn(&StartOptions::new()).unwrap();
@@ -369,28 +369,28 @@ fn dropping_child_deployment_and_scoped_topic_does_not_hang_without_a_hub() {
 #[test]
 fn deployment_close_retries_the_deletion_if_the_connection_is_lost() {
     within("deleting", || {
-        let losses: [fn() -> Scene; 2] = [
-            || Scene::Cut,
-            || says("502 Bad Gateway", &json!({ "error": "no hub" })),
+        let losses: [fn() -> Reply; 2] = [
+            || Reply::Close,
+            || json_reply("502 Bad Gateway", &json!({ "error": "no hub" })),
         ];
         for lost in losses {
             let first = AtomicBool::new(true);
-            let hub = StandIn::start("1.0.1", move |words| match words {
+            let hub = StubHub::start("1.0.1", move |request| match request {
                 "DELETE /sequence/the-sequence" => {
-                    says("409 Conflict", &json!({ "error": "in use" }))
+                    json_reply("409 Conflict", &json!({ "error": "in use" }))
                 }
                 "DELETE /sequence/the-sequence by force" => {
                     if first.swap(false, Ordering::Relaxed) {
                         return lost();
                     }
                     // The hub goes on with it.
-                    Scene::Silence
+                    Reply::Silence
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             });
             let deployment = hub.host().deploy(PACKAGE).unwrap();
             assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
-            assert_eq!(hub.seen("by force").len(), 2);
+            assert_eq!(hub.requests("by force").len(), 2);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Calls whose instance dies, or whose input has ended: they say so soon, on hubs of each
+//! Calls whose instance dies_later, or whose input has ended: they say so soon, on hubs of each
 //! generation.
 
 use std::env;
@@ -29,14 +29,14 @@ use crate::wait_event::acts;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A hub, and the sequences that a test has uploaded to it.
-struct Scene {
+struct TestHub {
     name: &'static str,
     host: HostClient,
     fake: Option<FakeHub>,
     sequences: Mutex<Vec<SequenceClient>>,
 }
 
-impl Scene {
+impl TestHub {
     fn fake(name: &'static str, generation: Generation) -> Self {
         let hub = FakeHub::new(generation);
         programs::serve(&hub);
@@ -69,7 +69,7 @@ impl Scene {
         real.into_iter().chain(Self::fakes()).collect()
     }
 
-    fn tells(&self) -> bool {
+    fn reports_exit(&self) -> bool {
         self.host.dialect().unwrap().remembers_ended_instances()
     }
 
@@ -88,22 +88,22 @@ impl Scene {
     }
 
     /// An instance that fails some time after its start.
-    fn dying(&self) -> InstanceClient {
-        self.sequence("acts").start(&dies()).unwrap()
+    fn dying_instance(&self) -> InstanceClient {
+        self.sequence("acts").start(&dies_later()).unwrap()
     }
 
     /// It does not end before the instance, and in time.
-    fn took(&self, what: &str, begin: Instant) {
+    fn assert_in_time(&self, what: &str, begin: Instant) {
         let took = begin.elapsed();
         println!("{}: {what} took {took:?}", self.name);
         assert!(took < LIMIT, "{}: {what} took {took:?}", self.name);
     }
 
-    /// Checks that the instance has died of an uncaught exception, as far as the hub tells.
-    fn says_how(&self, what: &str, error: &Error) {
+    /// Checks that the instance has died of an uncaught exception, as far as the hub reports_exit.
+    fn assert_uncaught_exception(&self, what: &str, error: &Error) {
         let ended = error.ended();
         let ended = ended.unwrap_or_else(|| panic!("{}: {what}: {error:?}", self.name));
-        if self.tells() {
+        if self.reports_exit() {
             let reason = ended.reason.as_deref();
             assert_eq!(
                 (ended.exit, reason),
@@ -115,7 +115,7 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for TestHub {
     fn drop(&mut self) {
         // A fake hub goes as a whole.
         if self.fake.is_none() {
@@ -127,21 +127,21 @@ impl Drop for Scene {
 }
 
 /// Does the same on each hub, at the same time.
-fn on_each(scenes: Vec<Scene>, test: impl Fn(&Scene) + Send + Sync + 'static) {
+fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'static) {
     within("a call whose instance dies", move || {
         thread::scope(|scope| {
-            for scene in scenes {
+            for target in targets {
                 scope.spawn(|| {
-                    let scene = scene;
-                    test(&scene);
+                    let target = target;
+                    test(&target);
                 });
             }
         });
     });
 }
 
-/// Writes something, and dies later of an uncaught exception.
-fn dies() -> StartOptions {
+/// Writes something, and dies_later later of an uncaught exception.
+fn dies_later() -> StartOptions {
     acts(json!([{ "print": "some" }, { "wait": 1500 }, { "throw": "later" }]))
 }
 
@@ -153,17 +153,17 @@ fn is_input_ended(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InputEnded)
 }
 
-// Calls and streams of an instance that dies.
+// Calls and streams of an instance that dies_later.
 
 #[test]
 fn run_returns_when_the_instance_fails() {
-    on_each(Scene::all(), |scene| {
-        let sequence = scene.sequence("acts");
+    on_each(TestHub::all(), |target| {
+        let sequence = target.sequence("acts");
         let begin = Instant::now();
-        let run = sequence.run(&dies(), "").unwrap();
-        scene.took("run", begin);
-        assert_eq!(run.output, b"some", "{}", scene.name);
-        if scene.tells() {
+        let run = sequence.run(&dies_later(), "").unwrap();
+        target.assert_in_time("run", begin);
+        assert_eq!(run.output, b"some", "{}", target.name);
+        if target.reports_exit() {
             assert_eq!(run.exit(), Some(RunnerExit::Other(101)));
             assert_eq!(run.ended.reason.as_deref(), Some("Runner failed"));
         }
@@ -172,13 +172,13 @@ fn run_returns_when_the_instance_fails() {
 
 #[test]
 fn wait_with_output_returns_when_the_instance_fails() {
-    on_each(Scene::all(), |scene| {
-        let child = scene.sequence("acts").spawn(&dies()).unwrap();
+    on_each(TestHub::all(), |target| {
+        let child = target.sequence("acts").spawn(&dies_later()).unwrap();
         let begin = Instant::now();
         let output = child.wait_with_output().unwrap();
-        scene.took("wait_with_output", begin);
-        assert_eq!(output.output, b"some", "{}", scene.name);
-        if scene.tells() {
+        target.assert_in_time("wait_with_output", begin);
+        assert_eq!(output.output, b"some", "{}", target.name);
+        if target.reports_exit() {
             assert_eq!(output.exit(), Some(RunnerExit::Other(101)));
         }
     });
@@ -186,24 +186,24 @@ fn wait_with_output_returns_when_the_instance_fails() {
 
 #[test]
 fn transform_through_an_instance_that_fails_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let begin = Instant::now();
         let error = instance.transform_bytes("in").unwrap_err();
-        scene.took("transform_bytes", begin);
-        scene.says_how("transform_bytes", &error);
+        target.assert_in_time("transform_bytes", begin);
+        target.assert_uncaught_exception("transform_bytes", &error);
     });
 }
 
 #[test]
 fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
-    on_each(Scene::all(), |scene| {
+    on_each(TestHub::all(), |target| {
         let steps = json!([{ "print": "some" }, { "wait": 1500 }, { "exit": 3 }]);
-        let exits = scene.sequence("acts").start(&acts(steps)).unwrap();
+        let exits = target.sequence("acts").start(&acts(steps)).unwrap();
         let error = exits.transform_bytes("in").unwrap_err();
-        assert!(error.ended().is_some(), "{}: {error:?}", scene.name);
+        assert!(error.ended().is_some(), "{}: {error:?}", target.name);
 
-        let killed = scene.instance("tees");
+        let killed = target.instance("tees");
         let killer = killed.clone();
         let (begun, begins) = channel();
         let killing = thread::spawn(move || {
@@ -214,7 +214,7 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
         let mut output = Telling(begun);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
-        assert!(error.ended().is_some(), "{}: {error:?}", scene.name);
+        assert!(error.ended().is_some(), "{}: {error:?}", target.name);
         killing.join().unwrap();
     });
 }
@@ -235,21 +235,24 @@ impl Write for Telling {
 
 #[test]
 fn output_until_ended_ends_when_the_instance_fails() {
-    on_each(Scene::all(), |scene| {
-        let mut output = scene.dying().output_until_ended().unwrap();
+    on_each(TestHub::all(), |target| {
+        let mut output = target.dying_instance().output_until_ended().unwrap();
         let begin = Instant::now();
         let mut text = String::new();
         let result = output.read_to_string(&mut text);
-        scene.took("output_until_ended", begin);
-        assert_eq!(text, "some", "{}", scene.name);
-        if scene.tells() {
+        target.assert_in_time("output_until_ended", begin);
+        assert_eq!(text, "some", "{}", target.name);
+        if target.reports_exit() {
             let error = result.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             let error = error.downcast::<Error>().unwrap();
-            scene.says_how("output_until_ended", &error);
+            target.assert_uncaught_exception("output_until_ended", &error);
             // It stays an error.
             let error = output.read(&mut [0]).unwrap_err();
-            scene.says_how("output_until_ended", &error.downcast::<Error>().unwrap());
+            target.assert_uncaught_exception(
+                "output_until_ended",
+                &error.downcast::<Error>().unwrap(),
+            );
         } else {
             // The hub ends it.
             result.unwrap();
@@ -259,10 +262,10 @@ fn output_until_ended_ends_when_the_instance_fails() {
 
 #[test]
 fn output_until_ended_returns_all_data_even_if_it_is_read_late() {
-    on_each(Scene::all(), |scene| {
+    on_each(TestHub::all(), |target| {
         let text = "some\n".repeat(20_000);
         let steps = json!([{ "print": text }, { "wait": 500 }, { "throw": "later" }]);
-        let instance = scene.sequence("acts").start(&acts(steps)).unwrap();
+        let instance = target.sequence("acts").start(&acts(steps)).unwrap();
         let mut output = instance.output_until_ended().unwrap();
         // It is interrupted when the client has noticed the end.
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -272,15 +275,15 @@ fn output_until_ended_returns_all_data_even_if_it_is_read_late() {
         drop(writer);
         let mut read = String::new();
         let result = output.read_to_string(&mut read);
-        assert_eq!(result.is_err(), scene.tells(), "{}", scene.name);
-        assert!(read == text, "{}: {} bytes", scene.name, read.len());
+        assert_eq!(result.is_err(), target.reports_exit(), "{}", target.name);
+        assert!(read == text, "{}: {} bytes", target.name, read.len());
     });
 }
 
 #[test]
 fn child_output_and_stdout_end_when_the_instance_fails() {
-    on_each(Scene::all(), |scene| {
-        let mut child = scene.sequence("acts").spawn(&dies()).unwrap();
+    on_each(TestHub::all(), |target| {
+        let mut child = target.sequence("acts").spawn(&dies_later()).unwrap();
         let begin = Instant::now();
         for stream in [child.output.take(), child.stdout.take()] {
             let lines: Vec<_> = stream
@@ -288,17 +291,17 @@ fn child_output_and_stdout_end_when_the_instance_fails() {
                 .flat_map(|stream| stream.lines())
                 .collect();
             let failed = lines.last().is_some_and(|line| line.is_err());
-            assert_eq!(failed, scene.tells(), "{}: {lines:?}", scene.name);
+            assert_eq!(failed, target.reports_exit(), "{}: {lines:?}", target.name);
         }
-        scene.took("reading the streams of a child", begin);
+        target.assert_in_time("reading the streams of a child", begin);
         child.wait().unwrap();
     });
 }
 
 #[test]
 fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("shout");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("shout");
         let mut streams = [
             instance.output_until_ended().unwrap(),
             instance.stream_until_ended(OutputStream::Stderr).unwrap(),
@@ -309,14 +312,14 @@ fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
             stream.read_to_string(&mut text).unwrap();
             text
         });
-        assert_eq!(texts[0], "ONE\n", "{}", scene.name);
+        assert_eq!(texts[0], "ONE\n", "{}", target.name);
     });
 }
 
 // Input for an instance that is dead, and input that has ended.
 
 /// Sends to an instance in every way, and gives the errors.
-fn send_in_each_way(scene: &Scene, instance: &InstanceClient) -> Vec<Error> {
+fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
     let begin = Instant::now();
     let writers = [
         InstanceClient::input_writer(instance, ContentType::Text).unwrap(),
@@ -333,31 +336,31 @@ fn send_in_each_way(scene: &Scene, instance: &InstanceClient) -> Vec<Error> {
         input,
         stdin,
     ];
-    scene.took("sending in four ways", begin);
+    target.assert_in_time("sending in four ways", begin);
     results.map(Result::unwrap_err).into()
 }
 
 #[test]
 fn send_input_to_a_dead_instance_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let killed = scene.instance("stays");
+    on_each(TestHub::all(), |target| {
+        let killed = target.instance("stays");
         until("it is killed", || killed.kill(&KillOptions::new()).is_ok());
         killed.wait_ended().unwrap();
-        for error in send_in_each_way(scene, &killed) {
-            assert!(is_ended(&error), "{}: killed: {error:?}", scene.name);
+        for error in send_in_each_way(target, &killed) {
+            assert!(is_ended(&error), "{}: killed: {error:?}", target.name);
         }
     });
 }
 
 #[test]
 fn send_input_to_an_instance_that_failed_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let failed = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let failed = target.dying_instance();
         failed.wait_ended().unwrap();
-        for error in send_in_each_way(scene, &failed) {
-            assert!(is_ended(&error), "{}: failed: {error:?}", scene.name);
-            if scene.tells() {
-                scene.says_how("sending", &error);
+        for error in send_in_each_way(target, &failed) {
+            assert!(is_ended(&error), "{}: failed: {error:?}", target.name);
+            if target.reports_exit() {
+                target.assert_uncaught_exception("sending", &error);
             }
         }
     });
@@ -365,12 +368,12 @@ fn send_input_to_an_instance_that_failed_is_an_error() {
 
 #[test]
 fn send_input_after_the_end_of_the_input_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("stays");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("stays");
         instance.send_input("all").unwrap();
         instance.send_stdin("all").unwrap();
-        for error in send_in_each_way(scene, &instance) {
-            assert!(is_input_ended(&error), "{}: {error:?}", scene.name);
+        for error in send_in_each_way(target, &instance) {
+            assert!(is_input_ended(&error), "{}: {error:?}", target.name);
             assert!(error.to_string().contains("has ended before"), "{error}");
         }
     });
@@ -380,8 +383,8 @@ fn send_input_after_the_end_of_the_input_is_an_error() {
 fn send_input_works_on_a_new_instance_with_a_reused_id() {
     // One that forgets instances soon.
     let hub = programs::fake_hub(Generation::V1);
-    on_each(vec![Scene::of("fake 1.x", hub)], |scene| {
-        let sequence = scene.sequence("stays");
+    on_each(vec![TestHub::of("fake 1.x", hub)], |target| {
+        let sequence = target.sequence("stays");
         let options = StartOptions::new().instance_id("00000000-0000-4000-8000-000000000001");
         let first = sequence.start(&options).unwrap();
         first.send_input("all").unwrap();
@@ -399,8 +402,8 @@ fn send_input_works_on_a_new_instance_with_a_reused_id() {
 
 #[test]
 fn finish_after_the_instance_failed_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         writer
             .write_all(b"a")
@@ -409,15 +412,15 @@ fn finish_after_the_instance_failed_is_an_error() {
         instance.wait_ended().unwrap();
         let begin = Instant::now();
         let error = writer.finish().unwrap_err();
-        scene.took("finish", begin);
-        scene.says_how("finish", &error);
+        target.assert_in_time("finish", begin);
+        target.assert_uncaught_exception("finish", &error);
     });
 }
 
 #[test]
 fn write_fails_when_the_instance_has_failed() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         let begin = Instant::now();
         let error = loop {
@@ -427,15 +430,15 @@ fn write_fails_when_the_instance_has_failed() {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-        scene.took("writing", begin);
-        scene.says_how("writing", &writer.finish().unwrap_err());
+        target.assert_in_time("writing", begin);
+        target.assert_uncaught_exception("writing", &writer.finish().unwrap_err());
     });
 }
 
 // Threads and sockets.
 
 /// The threads of the library in this process, and its sockets.
-fn left() -> (Vec<String>, usize) {
+fn threads_and_sockets() -> (Vec<String>, usize) {
     let entries = |path: &str| fs::read_dir(path).unwrap().filter_map(Result::ok);
     let threads = entries("/proc/self/task")
         .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
@@ -452,7 +455,7 @@ fn left() -> (Vec<String>, usize) {
 fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
     const HUB: &str = "TEST_DYING_HUB";
     if let Ok(url) = env::var(HUB) {
-        let before = left();
+        let before = threads_and_sockets();
         let host = HostClient::new(url).unwrap();
         let sequence = host.send_sequence(package::sequence("acts")).unwrap();
         let fails = acts(json!([{ "wait": 300 }, { "throw": "later" }]));
@@ -471,16 +474,16 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
         drop(children);
         drop((sequence, host));
         until("nothing is left", || {
-            let left = left();
+            let left = threads_and_sockets();
             left.0.is_empty() && left.1 <= before.1
         });
         println!("nothing was left after {:?}", begin.elapsed());
         return;
     }
-    let scenes = Scene::all();
-    for scene in &scenes {
-        println!("{}:", scene.name);
-        in_child(&[(HUB, scene.host.base_url())]);
+    let targets = TestHub::all();
+    for target in &targets {
+        println!("{}:", target.name);
+        in_child(&[(HUB, target.host.base_url())]);
     }
 }
 
@@ -488,20 +491,20 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
 
 #[test]
 fn transform_twice_through_one_instance_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("shout");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("shout");
         assert_eq!(instance.transform_bytes("one\n").unwrap(), b"ONE\n");
         let begin = Instant::now();
         let error = instance.transform_bytes("two\n").unwrap_err();
-        scene.took("the second transform", begin);
-        assert!(is_input_ended(&error), "{}: {error:?}", scene.name);
+        target.assert_in_time("the second transform", begin);
+        assert!(is_input_ended(&error), "{}: {error:?}", target.name);
 
         // A client that does not know of the first one.
-        let host = HostClient::new(scene.host.base_url()).unwrap();
+        let host = HostClient::new(target.host.base_url()).unwrap();
         let instance = host.instance(instance.id().clone()).unwrap();
         let error = instance.transform_bytes("three\n").unwrap_err();
         let refused = error.api().is_some() || is_input_ended(&error);
-        assert!(refused, "{}: {error:?}", scene.name);
+        assert!(refused, "{}: {error:?}", target.name);
     });
 }
 
@@ -509,15 +512,15 @@ fn transform_twice_through_one_instance_is_an_error() {
 
 #[test]
 fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
-    on_each(Scene::fakes(), |scene| {
-        let hub = scene.fake.as_ref().unwrap();
-        let (shout, events) = (scene.sequence("shout"), scene.sequence("events"));
+    on_each(TestHub::fakes(), |target| {
+        let hub = target.fake.as_ref().unwrap();
+        let (shout, events) = (target.sequence("shout"), target.sequence("events"));
         hub.set_proxy(Proxy::nginx());
 
         let begin = Instant::now();
         let run = shout.run(&StartOptions::new(), "one\n").unwrap();
-        assert_eq!(run.output, b"ONE\n", "{}", scene.name);
-        scene.took("run", begin);
+        assert_eq!(run.output, b"ONE\n", "{}", target.name);
+        target.assert_in_time("run", begin);
 
         let begin = Instant::now();
         let mut child = shout.spawn(&StartOptions::new()).unwrap();
@@ -526,15 +529,15 @@ fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
         let mut output = String::new();
         let stream = child.output.as_mut().unwrap();
         stream.read_to_string(&mut output).unwrap();
-        assert_eq!(output, "TWO\n", "{}", scene.name);
+        assert_eq!(output, "TWO\n", "{}", target.name);
         child.kill().unwrap();
-        scene.took("spawn", begin);
+        target.assert_in_time("spawn", begin);
 
         let begin = Instant::now();
         let instance = shout.start(&StartOptions::new()).unwrap();
         instance.wait_event("ready").unwrap();
         assert_eq!(instance.transform_bytes("three\n").unwrap(), b"THREE\n");
-        scene.took("transform", begin);
+        target.assert_in_time("transform", begin);
 
         let begin = Instant::now();
         let instance = events.start(&StartOptions::new()).unwrap();
@@ -542,7 +545,7 @@ fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
         let mut stream = instance.event_stream("pong").unwrap();
         instance.send_event("ping", "x").unwrap();
         assert_eq!(stream.next().unwrap().unwrap().data, "x");
-        scene.took("event_stream", begin);
+        target.assert_in_time("event_stream", begin);
     });
 }
 
@@ -551,8 +554,8 @@ fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
 #[test]
 fn run_with_an_idle_timeout_ends_after_that_time() {
     const IDLE: Duration = Duration::from_secs(8);
-    on_each(Scene::all(), |scene| {
-        let sequence = scene.sequence("acts");
+    on_each(TestHub::all(), |target| {
+        let sequence = target.sequence("acts");
         // Something moves when the first wait has begun.
         let moves = acts(json!([{ "wait": 700 }, { "print": "some" }]));
         let begin = Instant::now();
@@ -563,12 +566,12 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
         let took = begin.elapsed();
         println!(
             "{}: run with an idle timeout of 8 s took {took:?}",
-            scene.name
+            target.name
         );
         assert!(
             matches!(error.kind(), ErrorKind::Idle { limit, .. } if *limit == IDLE),
             "{}: {error:?}",
-            scene.name
+            target.name
         );
         assert!(
             took >= IDLE && took < IDLE * 2 - Duration::from_secs(2),
@@ -597,7 +600,7 @@ impl Write for Panics {
     }
 }
 
-/// Gives data without end, and tells when it is dropped.
+/// Gives data without end, and reports_exit when it is dropped.
 struct Endless(Sender<()>);
 
 impl Read for Endless {
@@ -611,14 +614,14 @@ impl Read for Endless {
 
 #[test]
 fn transform_propagates_panics_of_its_reader_callback_and_writer() {
-    on_each(Scene::all(), |scene| {
+    on_each(TestHub::all(), |target| {
         let panic = |what: &str, input: Input, output: &mut dyn Write| {
-            let instance = scene.instance("echo");
+            let instance = target.instance("echo");
             let mut output = output;
             let begin = Instant::now();
             let call = AssertUnwindSafe(|| instance.transform(input, &mut output));
             let panic = catch_unwind(call).unwrap_err();
-            scene.took(what, begin);
+            target.assert_in_time(what, begin);
             *panic.downcast::<&str>().unwrap()
         };
         let reader = Input::bytes(Upload::reader(Panics));
@@ -647,9 +650,9 @@ fn transform_propagates_panics_of_its_reader_callback_and_writer() {
 
 // Writers that are not finished.
 
-/// A server that tells of each piece that is written to an input, and of the end: an empty one,
+/// A server that reports_exit of each piece that is written to an input, and of the end: an empty one,
 /// or `None` if it was cut off. It answers if it is to.
-fn taking(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
+fn input_server(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
     let pieces = Mailbox::new();
     let server = ScriptedServer::start({
         let pieces = Arc::clone(&pieces);
@@ -685,7 +688,7 @@ fn writer(server: &ScriptedServer) -> StreamWriter {
 #[test]
 fn dropping_a_stream_writer_waits_for_the_end_of_the_input() {
     within("dropping a writer", || {
-        let (server, pieces) = taking(true);
+        let (server, pieces) = input_server(true);
         for _ in 0..50 {
             let mut writer = writer(&server);
             writer.write_all(b"all").unwrap();
@@ -701,7 +704,7 @@ fn dropping_a_stream_writer_waits_for_the_end_of_the_input() {
 #[test]
 fn dropping_a_stream_writer_does_not_wait_for_an_unresponsive_hub() {
     within("dropping a writer", || {
-        let (server, pieces) = taking(false);
+        let (server, pieces) = input_server(false);
         let mut writer = writer(&server);
         writer.write_all(b"all").unwrap();
         let begin = Instant::now();
@@ -715,7 +718,7 @@ fn dropping_a_stream_writer_does_not_wait_for_an_unresponsive_hub() {
 #[test]
 fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
     within("aborting a writer", || {
-        let (server, pieces) = taking(true);
+        let (server, pieces) = input_server(true);
         let ends: [fn(StreamWriter); 3] = [
             StreamWriter::abort,
             |writer| writer.json_lines().abort(),
@@ -739,8 +742,8 @@ fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
 
 #[test]
 fn send_input_works_after_stream_writer_abort() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("echo");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("echo");
         let mut output = instance.output().unwrap();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         writer
@@ -757,7 +760,7 @@ fn send_input_works_after_stream_writer_abort() {
             (&half, rest.as_str()),
             (b"half, ", "whole"),
             "{}",
-            scene.name
+            target.name
         );
     });
 }

@@ -40,7 +40,7 @@ impl Fault {
                         .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                         .is_ok()
                 } else {
-                    self.happen(connection)
+                    self.apply(connection)
                 };
                 if !go_on {
                     return;
@@ -50,7 +50,7 @@ impl Fault {
     }
 
     /// False where it closes the connection.
-    fn happen(&self, connection: &mut Connection) -> bool {
+    fn apply(&self, connection: &mut Connection) -> bool {
         match self {
             Self::Reply(reply) => connection.send(reply).is_ok(),
             Self::Cut(reply) => {

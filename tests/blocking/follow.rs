@@ -22,10 +22,10 @@ fn line(text: &str) -> Vec<u8> {
 }
 
 /// What a scripted hub does when a stream is opened, for the first time, the second, ...
-type Scene = fn(&mut Connection);
+type StreamScript = fn(&mut Connection);
 
-/// A hub of 1.x with one instance: its streams are these scenes, one after the other; afterwards it is gone.
-fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
+/// A hub of 1.x with one instance: its streams are these scripts, one after the other; afterwards it is gone.
+fn serve_scripts(scripts: &'static [StreamScript]) -> (ScriptedServer, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let server = ScriptedServer::start({
         let opened = Arc::clone(&opened);
@@ -36,7 +36,7 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
                         drop(connection.send(response("200 OK", &[], br#"{"version":"1.0.1"}"#)))
                     }
                     "the-instance" => {
-                        let ended = opened.load(Ordering::SeqCst) >= scenes.len();
+                        let ended = opened.load(Ordering::SeqCst) >= scripts.len();
                         let info: &[u8] = if ended {
                             br#"{"id":"the-instance","sequence":"s","ended":"x"}"#
                         } else {
@@ -44,8 +44,8 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
                         };
                         let _ = connection.send(response("200 OK", &[], info));
                     }
-                    _ => match scenes.get(opened.fetch_add(1, Ordering::SeqCst)) {
-                        Some(scene) => return scene(connection),
+                    _ => match scripts.get(opened.fetch_add(1, Ordering::SeqCst)) {
+                        Some(script) => return script(connection),
                         None => drop(connection.send(response(
                             "404 Not Found",
                             &[],
@@ -67,7 +67,7 @@ fn instance(server: &ScriptedServer) -> InstanceClient {
 }
 
 /// What comes, in words.
-fn told(item: Result<Followed<LogLine>, Error>) -> String {
+fn describe(item: Result<Followed<LogLine>, Error>) -> String {
     match item {
         Ok(Followed::Item(line)) => line.msg,
         Ok(Followed::Gap(gap)) => format!("gap after {} attempts", gap.attempts),
@@ -100,8 +100,12 @@ fn ends(connection: &mut Connection) {
 #[test]
 fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
     within("following", || {
-        let (server, opened) = scenes(&[one_line_and_lost, refuses_for_now, ends_open]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[one_line_and_lost, refuses_for_now, ends_open]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["one", "gap after 2 attempts", "two", "three"]);
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     });
@@ -115,8 +119,12 @@ fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
 #[test]
 fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["one", "gap after 1 attempts"]);
     });
 }
@@ -130,8 +138,12 @@ fn ends_and_hears_no_more(connection: &mut Connection) {
 #[test]
 fn follow_log_has_no_gap_if_the_connection_closes_after_the_stream() {
     within("following", || {
-        let (server, opened) = scenes(&[ends_and_hears_no_more]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[ends_and_hears_no_more]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["last"]);
         assert_eq!(opened.load(Ordering::SeqCst), 1);
     });
@@ -140,8 +152,12 @@ fn follow_log_has_no_gap_if_the_connection_closes_after_the_stream() {
 #[test]
 fn follow_log_has_no_gap_if_the_stream_ends_with_the_instance() {
     within("following", || {
-        let (server, opened) = scenes(&[ends]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[ends]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["last"]);
         assert_eq!(opened.load(Ordering::SeqCst), 1);
     });
@@ -150,8 +166,12 @@ fn follow_log_has_no_gap_if_the_stream_ends_with_the_instance() {
 #[test]
 fn follow_log_ends_with_the_refusal_of_the_hub() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost, refuses, two_lines_and_open]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, _) = serve_scripts(&[one_line_and_lost, refuses, two_lines_and_open]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen.len(), 2, "{seen:?}");
         assert!(
             seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"),
@@ -163,11 +183,11 @@ fn follow_log_ends_with_the_refusal_of_the_hub() {
 #[test]
 fn follow_log_ends_at_its_deadline_and_on_cancel() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
         let (limit, begin) = (Duration::from_millis(500), Instant::now());
         // The hub is not there any more when it is looked for.
         let mut follow = instance(&server).with_deadline(limit).follow_log().unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         drop(server);
         let error = follow.next().unwrap().unwrap_err();
         assert!(
@@ -176,10 +196,10 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
         );
         assert!(follow.next().is_none());
 
-        let (server, _) = scenes(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
         let token = CancelToken::new();
         let mut follow = instance(&server).with_cancel(&token).follow_log().unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         drop(server);
         let reader = std::thread::spawn(move || {
             (follow.next().unwrap().unwrap_err(), follow.next().is_none())
@@ -190,7 +210,7 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
     });
 }
 
-/// An idle timeout of the caller's is told, and does not end it.
+/// An idle timeout of the caller's is describe, and does not end it.
 #[test]
 fn follow_log_reports_an_idle_timeout_and_continues() {
     within("following", || {
@@ -214,29 +234,29 @@ fn follow_log_reports_an_idle_timeout_and_continues() {
             .with_idle_timeout(Duration::from_millis(100))
             .follow_log()
             .unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         let error = follow.next().unwrap().unwrap_err();
         assert!(error.is_timeout(), "{error}");
         more.put(());
-        assert_eq!(told(follow.next().unwrap()), "two");
+        assert_eq!(describe(follow.next().unwrap()), "two");
     });
 }
 
 #[test]
 fn follow_topic_returns_lines_until_the_topic_ends() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let follow = host
             .follow_topic("t", ContentType::Ndjson)
             .unwrap()
             .json_lines::<LogLine>();
         assert_eq!(
-            follow.map(told).collect::<Vec<_>>(),
+            follow.map(describe).collect::<Vec<_>>(),
             ["one", "gap after 1 attempts", "last"]
         );
 
-        let (server, _) = scenes(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let lines = host.follow_topic("t", ContentType::Ndjson).unwrap().lines();
         let lines = lines.filter_map(|line| match line.unwrap() {
@@ -253,9 +273,9 @@ fn follow_topic_returns_lines_until_the_topic_ends() {
 #[test]
 fn follow_log_of_a_hub_continues_after_a_restart() {
     within("following", || {
-        let (server, opened) = scenes(&[one_line_and_lost, ends, two_lines_and_open]);
+        let (server, opened) = serve_scripts(&[one_line_and_lost, ends, two_lines_and_open]);
         let host = HostClient::new(server.url()).unwrap();
-        let seen: Vec<_> = host.follow_log().unwrap().take(6).map(told).collect();
+        let seen: Vec<_> = host.follow_log().unwrap().take(6).map(describe).collect();
         assert_eq!(
             seen,
             [

@@ -78,7 +78,7 @@ impl Reader {
 }
 
 /// Starts an instance that logs three lines with this name, one after the other, and stays.
-fn counting(sequence: &SequenceClient, name: &str) -> InstanceClient {
+fn logging_instance(sequence: &SequenceClient, name: &str) -> InstanceClient {
     let log = |n| json!({ "log": format!("{name} {n}") });
     let wait = json!({ "wait": 50 });
     let steps = json!([log(0), wait, log(1), wait, log(2)]);
@@ -86,7 +86,7 @@ fn counting(sequence: &SequenceClient, name: &str) -> InstanceClient {
     sequence.start(&options).unwrap()
 }
 
-fn counted(name: &str) -> Vec<String> {
+fn logged_lines(name: &str) -> Vec<String> {
     (0..3).map(|n| format!("{name} {n}")).collect()
 }
 
@@ -95,14 +95,14 @@ fn follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host: HostClie
     within("following", move || {
         let begin = Instant::now();
         let sequence = Uploaded::sample(&host, "acts");
-        let first = counting(&sequence, "first");
+        let first = logging_instance(&sequence, "first");
         let token = CancelToken::new();
         let mut reader = Reader::new(host.with_cancel(&token).follow_logs());
         reader.read_until_line(&first, "first 2");
-        let second = counting(&sequence, "second");
+        let second = logging_instance(&sequence, "second");
         reader.read_until_line(&second, "second 2");
-        assert_eq!(reader.of(&first, "first"), counted("first"));
-        assert_eq!(reader.of(&second, "second"), counted("second"));
+        assert_eq!(reader.of(&first, "first"), logged_lines("first"));
+        assert_eq!(reader.of(&second, "second"), logged_lines("second"));
         assert_eq!(reader.of(&first, "second"), [""; 0]);
         assert_eq!(reader.gaps, []);
 
@@ -147,7 +147,7 @@ fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: Host
     within("following", move || {
         let sequence = Uploaded::sample(&host, "acts");
         let [first, second, other] =
-            ["first", "second", "other"].map(|name| counting(&sequence, name));
+            ["first", "second", "other"].map(|name| logging_instance(&sequence, name));
         // Twice the same is once.
         let ids = [first.id(), second.id(), first.id()];
         let mut reader = Reader::new(host.follow_logs_of(ids));
@@ -158,8 +158,8 @@ fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: Host
         second.kill(&Default::default()).unwrap();
         reader.read_to_the_end();
         println!("ended {:?} after the kills", begin.elapsed());
-        assert_eq!(reader.of(&first, "first"), counted("first"));
-        assert_eq!(reader.of(&second, "second"), counted("second"));
+        assert_eq!(reader.of(&first, "first"), logged_lines("first"));
+        assert_eq!(reader.of(&second, "second"), logged_lines("second"));
         assert_eq!(reader.of(&other, ""), [""; 0]);
         assert_eq!(reader.gaps, []);
     });
@@ -180,7 +180,7 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
 }
 
 /// Two instances of such a hub.
-fn two(hub: &FakeHub) -> [InstanceClient; 2] {
+fn two_instances(hub: &FakeHub) -> [InstanceClient; 2] {
     let sequence = hub.client().send_sequence(package::sequence("events"));
     let sequence = sequence.unwrap();
     [(); 2].map(|()| ready(&sequence))
@@ -197,7 +197,7 @@ fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let instances = two(&hub);
+            let instances = two_instances(&hub);
             let link = Link::to(&hub.url());
             let host = HostClient::new(link.url()).unwrap();
             let mut reader = Reader::new(host.follow_logs());
@@ -235,7 +235,7 @@ fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let mut reader = Reader::new(hub.client().follow_logs());
             let mut ending = Reader::new(hub.client().follow_logs_of([first.id(), second.id()]));
             first.send_event("log", "before").unwrap();
@@ -260,7 +260,7 @@ fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let before = hub.requests().len();
             let mut reader = Reader::new(hub.client().follow_logs_of([first.id(), second.id()]));
             first.send_event("log", "last words").unwrap();
@@ -299,7 +299,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let instances = two(&hub);
+            let instances = two_instances(&hub);
             let ids = instances.each_ref().map(InstanceClient::id);
             let mut reader = Reader::new(hub.client().follow_logs_of(ids));
             ids.into_iter().for_each(|id| assert!(hub.crash(id)));
@@ -344,7 +344,7 @@ fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let host = hub.client();
 
             let limit = Duration::from_millis(300);
@@ -376,7 +376,7 @@ fn follow_logs_of_an_unknown_instance_is_not_found() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let host = hub.client();
             let error = host.follow_logs_of([first.id().as_str(), "no-such-instance"]);
             let error = error.unwrap_err();

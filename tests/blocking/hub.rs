@@ -6,7 +6,7 @@ use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptio
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::cleanup::named;
+use crate::cleanup::named_package;
 use crate::helpers::Folder;
 use crate::live::{Uploaded, has, running};
 
@@ -59,11 +59,11 @@ fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: Hos
     // Of its own on each hub: other tests run beside this one.
     let name = "named-by-one-test";
     let folder = Folder::new(name);
-    let first = host.deploy(named(&folder, name)).unwrap();
+    let first = host.deploy(named_package(&folder, name)).unwrap();
     let found = host.sequence_named(name).unwrap();
     assert_eq!(found.id(), first.id());
 
-    let second = host.deploy(named(&folder, name)).unwrap();
+    let second = host.deploy(named_package(&folder, name)).unwrap();
     let error = host.sequence_named(name).unwrap_err();
     assert!(!error.is_not_found(), "{error:?}");
     let said = error.to_string();

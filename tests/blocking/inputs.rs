@@ -153,7 +153,7 @@ fn send_and_exit(host: &HostClient) -> ! {
     });
 }
 
-fn all_is_there(mut output: ByteStream, length: u64) -> bool {
+fn is_complete(mut output: ByteStream, length: u64) -> bool {
     let mut same = SameNumbered::new(length);
     io::copy(&mut output, &mut same).unwrap();
     same.left() == 0
@@ -182,7 +182,7 @@ fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostCli
             let (_sequence, instance) = running(&host, sample);
             let reading = much
                 .then(|| instance.output().unwrap())
-                .map(|output| thread::spawn(move || all_is_there(output, length)));
+                .map(|output| thread::spawn(move || is_complete(output, length)));
             in_child_that_exits(
                 &[
                     (PARENT_HUB, host.base_url()),
@@ -194,7 +194,7 @@ fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostCli
             );
             let all = match reading {
                 Some(reading) => reading.join().unwrap(),
-                None => all_is_there(instance.output().unwrap(), length),
+                None => is_complete(instance.output().unwrap(), length),
             };
             assert!(all, "{stream}, {length} bytes");
         }
@@ -202,7 +202,7 @@ fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostCli
 }
 
 /// What comes back of bytes that are not UTF-8.
-fn bytes_back(
+fn echo_bytes(
     instance: &InstanceClient,
     stream: InputStream,
     output: OutputStream,
@@ -228,11 +228,11 @@ fn send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them(host: HostClient) 
     let keeps = host.dialect().unwrap().supports_binary_data();
 
     let (_sequence, instance) = running(&host, "echo");
-    let back = bytes_back(&instance, InputStream::Input, OutputStream::Output, &bytes);
+    let back = echo_bytes(&instance, InputStream::Input, OutputStream::Output, &bytes);
     assert_eq!(back == bytes, keeps, "{back:?}");
 
     let (_sequence, instance) = running(&host, "stdin-to-output");
-    let back = bytes_back(&instance, InputStream::Stdin, OutputStream::Output, &bytes);
+    let back = echo_bytes(&instance, InputStream::Stdin, OutputStream::Output, &bytes);
     assert!(back != bytes, "a standard input keeps them");
 
     let topic = Topic::new(&host, "binary");
@@ -292,19 +292,19 @@ fn send_input_rejects_a_null_line_in_memory_before_sending() {
 }
 
 /// Gives each piece when the one before it has had its effect.
-struct Pieces {
+struct GatedReader {
     pieces: Vec<&'static str>,
-    go_on: Arc<Mailbox<()>>,
+    permits: Arc<Mailbox<()>>,
     given: usize,
 }
 
-impl Read for Pieces {
+impl Read for GatedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(piece) = self.pieces.get(self.given) else {
             return Ok(0);
         };
         if self.given > 0 {
-            self.go_on.take();
+            self.permits.take();
         }
         self.given += 1;
         piece.as_bytes().read(buffer)
@@ -315,10 +315,10 @@ on_each_hub!(send_input_delivers_the_lines_before_a_null_line_and_none_after_it)
 fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
-    let go_on = Mailbox::new();
-    let pieces = Pieces {
+    let permits = Mailbox::new();
+    let pieces = GatedReader {
         pieces: vec!["1\n\"two\"\n", "nul", "l\n4\n", "5\n"],
-        go_on: Arc::clone(&go_on),
+        permits: Arc::clone(&permits),
         given: 0,
     };
     let (error, values) = within("a null on its way", move || {
@@ -331,7 +331,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
             }
         });
         let mut values: Vec<Value> = output.by_ref().take(2).map(Result::unwrap).collect();
-        (0..3).for_each(|_| go_on.put(()));
+        (0..3).for_each(|_| permits.put(()));
         let error = sending.join().unwrap();
         // The input goes on: what was refused did not reach it, nor did its end.
         instance.send_input(Input::ndjson(b"6\n".to_vec())).unwrap();
@@ -355,7 +355,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
 /// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
 #[test]
 fn send_input_send_topic_and_inout_stop_at_a_null_line() {
-    let (server, bodies) = cut_off();
+    let (server, bodies) = truncated_body_server();
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
         .build()
@@ -399,7 +399,7 @@ fn send_input_send_topic_and_inout_stop_at_a_null_line() {
 }
 
 /// A server that tells of the bodies which break off.
-fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
+fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
     let bodies = Mailbox::new();
     let server = ScriptedServer::start({
         let bodies = Arc::clone(&bodies);
@@ -429,7 +429,7 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
     let (_sequence, instance) = running(&host, "echo");
     let reading = thread::spawn({
         let output = instance.output().unwrap();
-        move || all_is_there(output, LENGTH)
+        move || is_complete(output, LENGTH)
     });
     assert_eq!(instance.send_input(data()).unwrap().bytes, LENGTH);
     assert!(reading.join().unwrap());

@@ -21,7 +21,7 @@ use scramjet_client_tests::package;
 use serde_json::{Value, json};
 
 use crate::helpers::Folder;
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 use crate::stub_hub::until;
 
 /// Whether the hub has what came with a version; says so where it has not.
@@ -153,7 +153,7 @@ impl Operation for SendEvent<'_> {
 
 on_each_hub!(program_runs_on_a_hub);
 fn program_runs_on_a_hub(host: HostClient) {
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
 }
 
 on_each_hub!(send_sequence_accepts_every_kind_of_upload);

@@ -51,13 +51,13 @@ fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
 }
 
 /// A hub at the root of a server, which answers like this.
-fn at_the_root(
+fn hub_at_root(
     answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
-    answering("http://hub.example", answer)
+    client_with_replies("http://hub.example", answer)
 }
 
-fn answering(
+fn client_with_replies(
     base_url: &str,
     answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
@@ -81,18 +81,18 @@ fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
         r#"{"opStatus":"Not Found"}"#,
         "{}",
     ] {
-        let host = at_the_root(move |_| (404, body));
+        let host = hub_at_root(move |_| (404, body));
         let sequence = host.sequence("x").unwrap();
         let error = sequence.start(&StartOptions::new()).map(drop).unwrap_err();
         assert!(!has_hint(&error), "{body}");
     }
     for body in ["", "<html><title>404</title>", r#"{"message":"no"}"#] {
-        let host = at_the_root(move |_| (404, body));
+        let host = hub_at_root(move |_| (404, body));
         assert!(has_hint(&host.list_sequences().unwrap_err()), "{body}");
     }
-    let host = answering("http://hub.example/a/api/v1", |_| (404, ""));
+    let host = client_with_replies("http://hub.example/a/api/v1", |_| (404, ""));
     assert!(!has_hint(&host.version().unwrap_err()));
-    let host = at_the_root(|request| match request.uri().path() {
+    let host = hub_at_root(|request| match request.uri().path() {
         "/version" => (200, r#"{"version":"0.18.7"}"#),
         _ => (404, ""),
     });
@@ -100,7 +100,7 @@ fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
     assert!(!has_hint(&host.instance("x").unwrap().info().unwrap_err()));
 }
 
-const NAME: &str =
+const NAME_HINT: &str =
     "; hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
 
 /// The errors of all calls that name a sequence of this id.
@@ -117,23 +117,23 @@ fn start_and_info_suggest_sequence_named_if_the_id_is_a_name(host: HostClient) {
     let name = "no-such-name";
     for error in errors_of(&host, name) {
         assert!(error.is_not_found(), "{error:?}");
-        assert!(error.to_string().ends_with(NAME), "{error}");
+        assert!(error.to_string().ends_with(NAME_HINT), "{error}");
     }
     // Ids that nothing has, or that are not those of sequences.
     let id = "00000000-0000-4000-8000-00000000000A";
     for error in errors_of(&host, id) {
         assert!(error.is_not_found(), "{error:?}");
-        assert!(!error.to_string().contains(NAME), "{error}");
+        assert!(!error.to_string().contains(NAME_HINT), "{error}");
     }
     let instance = host.instance(name).unwrap().info().unwrap_err();
-    assert!(!instance.to_string().contains(NAME), "{instance}");
+    assert!(!instance.to_string().contains(NAME_HINT), "{instance}");
 }
 
 #[test]
 fn start_and_info_suggest_sequence_named_only_on_not_found() {
     let has_hint = |status, body, id| {
-        let host = answering("http://hub.example/api/v1", move |_| (status, body));
-        let with_hint = |error: &&Error| error.to_string().contains(NAME);
+        let host = client_with_replies("http://hub.example/api/v1", move |_| (status, body));
+        let with_hint = |error: &&Error| error.to_string().contains(NAME_HINT);
         errors_of(&host, id).iter().filter(with_hint).count()
     };
     let hubs = r#"{"error":"no"}"#;

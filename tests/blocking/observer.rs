@@ -29,11 +29,11 @@ impl Log {
             .bearer_token(SECRET)
             .retry(quick)
             .observer(move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
-                log.note(request, event)
+                log.record(request, event)
             })
     }
 
-    fn note(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
+    fn record(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         let path = request
             .url
             .split_once("/api/v1")
@@ -233,7 +233,7 @@ fn observer_gets_request_numbers_and_timings() {
             let (numbers, log) = (Arc::clone(&numbers), log.clone());
             move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
                 numbers.lock().unwrap().push(request.number);
-                log.note(request, event);
+                log.record(request, event);
             }
         };
         let host = HostClient::builder(server.url())

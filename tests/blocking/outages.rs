@@ -40,7 +40,7 @@ fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClien
 }
 
 /// Does something with each of them at the same time.
-pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
+pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
     let current = thread::current();
     let name = current.name().unwrap_or_default();
     thread::scope(|scope| {
@@ -52,7 +52,7 @@ pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) 
 }
 
 /// Takes the hub away until a gateway has refused so many requests of the waiting caller.
-fn refused_by_a_gateway<T: Send + 'static>(
+fn refuse_by_gateway<T: Send + 'static>(
     hub: &FakeHub,
     page: &str,
     waiter: &JoinHandle<T>,
@@ -88,7 +88,7 @@ fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
             hub.wait_until("the hub has answered", |hub| {
                 hub.requests().len() >= before + 2
             });
-            refused_by_a_gateway(&hub, page, &waiter, 3);
+            refuse_by_gateway(&hub, page, &waiter, 3);
             killed.store(true, Ordering::SeqCst);
             assert!(hub.crash(instance.id()));
             let (ended, killed) = waiter.join().unwrap();
@@ -110,7 +110,7 @@ fn wait_event_does_not_return_on_a_404_of_a_gateway() {
                 let instance = instance.clone();
                 move || instance.wait_event("pong")
             });
-            refused_by_a_gateway(&hub, page, &waiter, 4);
+            refuse_by_gateway(&hub, page, &waiter, 4);
             instance.send_event("ping", "here").unwrap();
             let event = waiter.join().unwrap().unwrap();
             assert_eq!(event.data, "here", "{generation:?}, {page:?}");
@@ -136,7 +136,7 @@ fn follow_log_does_not_end_on_a_404_of_a_gateway() {
             });
             // It is open.
             told.recv().unwrap().unwrap();
-            refused_by_a_gateway(&hub, page, &waiter, 3);
+            refuse_by_gateway(&hub, page, &waiter, 3);
             instance.send_event("log", "after").unwrap();
             let after = told
                 .iter()
@@ -269,7 +269,10 @@ fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
 }
 
 /// Provokes an event again and again until one that waits for it has returned.
-fn provoked<T: Send + 'static>(provoke: impl Fn(), wait: impl FnOnce() -> T + Send + 'static) -> T {
+fn wait_while_provoking<T: Send + 'static>(
+    provoke: impl Fn(),
+    wait: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (tell, told) = channel();
     let waiter = thread::spawn(move || tell.send(wait()).unwrap());
     loop {
@@ -303,7 +306,7 @@ fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
         let cases = gateways
             .into_iter()
             .flat_map(|gateway| waits.map(|wait| (gateway, wait)));
-        each(cases, |((generation, buffers_heads), wait)| {
+        in_parallel(cases, |((generation, buffers_heads), wait)| {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let mut proxy = Proxy::nginx();
@@ -322,7 +325,7 @@ fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = provoked(provoke, move || wait(&waiting)).unwrap();
+            let event = wait_while_provoking(provoke, move || wait(&waiting)).unwrap();
             assert_eq!(event.data, "x", "{generation:?}");
         });
     });
@@ -338,7 +341,7 @@ fn next_event_and_last_event_return_an_event_without_data() {
         let instance = start(&hub, "acts", &options);
         for wait in [InstanceClient::next_event, InstanceClient::last_event] {
             let waiting = instance.clone();
-            let event = provoked(
+            let event = wait_while_provoking(
                 || instance.send_event("go", ()).unwrap(),
                 move || wait(&waiting, "bare"),
             );
@@ -438,7 +441,7 @@ fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
 #[test]
 fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
     within("following", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let host = HostClient::new(link.url()).unwrap();
@@ -476,7 +479,7 @@ fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
 #[test]
 fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
     within("following", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let instance = sequence.start(&StartOptions::new()).unwrap();
@@ -515,7 +518,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
 #[test]
 fn next_event_survives_a_link_that_died_silently() {
     within("waiting", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let instance = sequence.start(&StartOptions::new()).unwrap();
@@ -532,7 +535,7 @@ fn next_event_survives_a_link_that_died_silently() {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = provoked(provoke, move || waiting.next_event("pong")).unwrap();
+            let event = wait_while_provoking(provoke, move || waiting.next_event("pong")).unwrap();
             assert_eq!(event.data, "x", "{url}");
             println!("{url}: after {:?}", begin.elapsed());
         });

@@ -8,9 +8,9 @@ use scramjet_client_blocking::{Error, ErrorKind, HostClient, ManagerClient, Uplo
 use crate::helpers::{Folder, recording};
 
 /// Gives one byte with each `read`.
-struct Dripping(&'static [u8]);
+struct OneByteReader(&'static [u8]);
 
-impl Read for Dripping {
+impl Read for OneByteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = buffer.len().min(1);
         self.0.read(&mut buffer[..length])
@@ -51,7 +51,7 @@ fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting(
             |_, path| Upload::path(path),
             |_, path| Upload::file(File::open(path).unwrap()),
             |content, _| Upload::reader(content),
-            |content, _| Upload::reader(Dripping(content)),
+            |content, _| Upload::reader(OneByteReader(content)),
             |content, _| Upload::sized_reader(content, content.len().try_into().unwrap()),
         ];
         for upload in uploads {
@@ -80,7 +80,7 @@ fn send_sequence_sends_a_gzip_package_unchanged() {
         Upload::path(&path),
         Upload::file(File::open(&path).unwrap()),
         Upload::reader(PACKAGE),
-        Upload::reader(Dripping(PACKAGE)),
+        Upload::reader(OneByteReader(PACKAGE)),
         // No more than was announced is read.
         Upload::sized_reader(PACKAGE.chain(io::repeat(b'x')), 14),
     ] {

@@ -31,11 +31,11 @@ use crate::wait_event::acts;
 
 /// Panics when it is met for the nth time.
 #[derive(Clone, Default)]
-struct Mine {
+struct PanicCountdown {
     left: Arc<AtomicUsize>,
 }
 
-impl Mine {
+impl PanicCountdown {
     fn set(&self, nth: usize) {
         self.left.store(nth, Ordering::SeqCst);
     }
@@ -55,9 +55,9 @@ impl Mine {
 }
 
 /// A reader that may panic.
-struct Mined<R>(R, Mine);
+struct CountdownReader<R>(R, PanicCountdown);
 
-impl<R: Read> Read for Mined<R> {
+impl<R: Read> Read for CountdownReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.1.step();
         self.0.read(buffer)
@@ -92,29 +92,29 @@ fn panics<T>(work: impl FnOnce() -> T) -> bool {
 }
 
 /// A client whose observer may panic.
-fn observed(hub: &FakeHub, mine: &Mine) -> HostClient {
-    let mine = mine.clone();
+fn client_with_observer(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
+    let countdown = countdown.clone();
     HostClient::builder(hub.url())
-        .observer(move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| mine.step())
+        .observer(move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| countdown.step())
         .build()
         .unwrap()
 }
 
 /// A client whose transport may panic: before it sends, when it has the head, in each read of the
 /// body, and when a call is cancelled.
-fn transported(hub: &FakeHub, mine: &Mine) -> HostClient {
-    let (mine, inner) = (mine.clone(), UreqTransport::default());
+fn client_with_transport(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
+    let (countdown, inner) = (countdown.clone(), UreqTransport::default());
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
-        mine.step();
+        countdown.step();
         let limits = request.extensions().get::<CallLimits>().cloned();
         let response = inner.send(request)?;
-        mine.step();
+        countdown.step();
         let hook = limits.and_then(|limits| limits.cancel).map(|token| {
-            let mine = mine.clone();
-            token.on_cancel(move || mine.step())
+            let countdown = countdown.clone();
+            token.on_cancel(move || countdown.step())
         });
         Ok(response.map(|body| -> Box<dyn Read + Send> {
-            let body = Mined(body, mine.clone());
+            let body = CountdownReader(body, countdown.clone());
             Box::new(Holding(body, hook))
         }))
     });
@@ -143,10 +143,10 @@ fn start(host: &HostClient, hub: &FakeHub, sample: &str) -> InstanceClient {
 
 // Every call, with a panic at every place at which it calls code of the user.
 
-type Call = fn(&Stage) -> Result<(), Error>;
+type Call = fn(&Setup) -> Result<(), Error>;
 
 /// A hub, and what a call is made with.
-struct Stage {
+struct Setup {
     hub: FakeHub,
     /// The observer or transport of this one may panic.
     host: HostClient,
@@ -154,36 +154,36 @@ struct Stage {
     instance: InstanceClient,
 }
 
-impl Stage {
+impl Setup {
     fn new(
         generation: Generation,
         sample: &str,
-        client: fn(&FakeHub, &Mine) -> HostClient,
-    ) -> (Self, Mine) {
+        client: fn(&FakeHub, &PanicCountdown) -> HostClient,
+    ) -> (Self, PanicCountdown) {
         let hub = FakeHub::builder(generation).time_scale(20.0).start();
         programs::serve(&hub);
-        let mine = Mine::default();
-        let host = client(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client(&hub, &countdown);
         let sequence = host.send_sequence(hub.package(sample)).unwrap();
         let instance = sequence.start(&StartOptions::new()).unwrap();
         listening(&instance);
-        let stage = Self {
+        let setup = Self {
             hub,
             host,
             sequence,
             instance,
         };
-        (stage, mine)
+        (setup, countdown)
     }
 }
 
 const CALLS: &[(&str, &str, Call)] = &[
-    ("version", "stays", |stage| stage.host.version().map(drop)),
-    ("wait_event", "shout", |stage| {
-        stage.instance.wait_event("ready").map(drop)
+    ("version", "stays", |setup| setup.host.version().map(drop)),
+    ("wait_event", "shout", |setup| {
+        setup.instance.wait_event("ready").map(drop)
     }),
-    ("wait_next_event", "events", |stage| {
-        let pings = HostClient::new(stage.hub.url())?.instance(stage.instance.id().as_str())?;
+    ("wait_next_event", "events", |setup| {
+        let pings = HostClient::new(setup.hub.url())?.instance(setup.instance.id().as_str())?;
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             // It may have come before this listens.
@@ -192,69 +192,69 @@ const CALLS: &[(&str, &str, Call)] = &[
                     thread::yield_now();
                 }
             });
-            let waits = || stage.instance.wait_next_event("pong").map(drop);
+            let waits = || setup.instance.wait_next_event("pong").map(drop);
             let result = catch_unwind(AssertUnwindSafe(waits));
             over.store(true, Ordering::SeqCst);
             result.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }),
-    ("wait_ended", "prints", |stage| {
-        stage.instance.wait_ended().map(drop)
+    ("wait_ended", "prints", |setup| {
+        setup.instance.wait_ended().map(drop)
     }),
-    ("start_with_retry", "starts-as-told", |stage| {
+    ("start_with_retry", "starts-as-told", |setup| {
         let policy = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(2);
         let readiness = Readiness::event("ready").fails_on("error");
         let options = StartOptions::new().arg("error");
-        let start = stage
+        let start = setup
             .sequence
             .start_with_retry(&options, &readiness, &policy);
         // Both attempts fail.
         start.map_or(Ok(()), |_| unreachable!("it is not ready"))
     }),
-    ("run", "tees", |stage| {
-        stage.sequence.run(&StartOptions::new(), "in\n").map(drop)
+    ("run", "tees", |setup| {
+        setup.sequence.run(&StartOptions::new(), "in\n").map(drop)
     }),
-    ("spawn", "prints", |stage| {
-        let child = stage.sequence.spawn(&StartOptions::new())?;
+    ("spawn", "prints", |setup| {
+        let child = setup.sequence.spawn(&StartOptions::new())?;
         child.wait_with_output().map(drop)
     }),
-    ("transform", "tees", |stage| {
-        stage.instance.transform_bytes("in\n").map(drop)
+    ("transform", "tees", |setup| {
+        setup.instance.transform_bytes("in\n").map(drop)
     }),
-    ("send_input", "tees", |stage| {
+    ("send_input", "tees", |setup| {
         let data = Input::text("in\n").end(false);
-        stage.instance.send_input(data).map(drop)
+        setup.instance.send_input(data).map(drop)
     }),
-    ("input_writer", "tees", |stage| {
-        let mut writer = stage.instance.input_writer(ContentType::Text)?;
+    ("input_writer", "tees", |setup| {
+        let mut writer = setup.instance.input_writer(ContentType::Text)?;
         // `finish` tells why nothing more is taken.
         let _ = writer.write_all(b"in\n").and_then(|()| writer.flush());
         writer.finish().map(drop)
     }),
-    ("output_until_ended", "prints", |stage| {
-        for line in stage.instance.output_until_ended()?.lines() {
+    ("output_until_ended", "prints", |setup| {
+        for line in setup.instance.output_until_ended()?.lines() {
             line?;
         }
         Ok(())
     }),
-    ("follow_log", "prints", |stage| {
-        let mut follow = stage.instance.follow_log()?;
+    ("follow_log", "prints", |setup| {
+        let mut follow = setup.instance.follow_log()?;
         follow.by_ref().take(2).try_for_each(|item| item.map(drop))
     }),
-    ("deploy", "stays", |stage| {
-        let limited = stage.host.with_deadline(Duration::from_secs(20));
-        let deployment = limited.deploy(stage.hub.package("stays"))?;
+    ("deploy", "stays", |setup| {
+        let limited = setup.host.with_deadline(Duration::from_secs(20));
+        let deployment = limited.deploy(setup.hub.package("stays"))?;
         deployment.start(&StartOptions::new())?;
         deployment.close().map(drop)
     }),
-    ("stop", "stays", |stage| {
+    ("stop", "stays", |setup| {
         let options = StopOptions::new(Duration::from_millis(20));
-        stage.instance.stop(&options).map(drop)
+        setup.instance.stop(&options).map(drop)
     }),
-    ("pool", "stays", |stage| {
+    ("pool", "stays", |setup| {
         let pool = PoolOptions::new(3)
             .concurrency(2)
-            .start([stage.sequence.clone()], |_| StartOptions::new())?;
+            .start([setup.sequence.clone()], |_| StartOptions::new())?;
         for (_, ended) in pool.shutdown(Duration::from_millis(20)) {
             ended?;
         }
@@ -263,18 +263,22 @@ const CALLS: &[(&str, &str, Call)] = &[
 ];
 
 /// So many places are tried of each call. What is left is more of the same questions.
-const PLACES: usize = 12;
+const MAX_CALLBACKS: usize = 12;
 
 /// Makes each call again and again, with a panic at its first place, its second one, and so on until
 /// there are no more. The call returns or panics, and the next ones work.
-fn sweep(generation: Generation, client: fn(&FakeHub, &Mine) -> HostClient) {
+fn panic_at_each_callback(
+    generation: Generation,
+    client: fn(&FakeHub, &PanicCountdown) -> HostClient,
+) {
     thread::scope(|scope| {
         for (name, sample, call) in CALLS {
             scope.spawn(move || {
-                for nth in 1..=PLACES {
+                for nth in 1..=MAX_CALLBACKS {
                     let what = format!("{name}, with a panic at place {nth}");
-                    let work =
-                        move || panic_at(nth, &Stage::new(generation, sample, client), *call);
+                    let work = move || {
+                        call_with_panic(nth, &Setup::new(generation, sample, client), *call)
+                    };
                     if within(&what, work) {
                         break;
                     }
@@ -285,36 +289,40 @@ fn sweep(generation: Generation, client: fn(&FakeHub, &Mine) -> HostClient) {
 }
 
 /// Makes a call, and the user's code panics at this place of it. True if there is no such place.
-fn panic_at(nth: usize, (stage, mine): &(Stage, Mine), call: Call) -> bool {
-    mine.set(nth);
-    let result = catch_unwind(AssertUnwindSafe(|| call(stage)));
-    let left = mine.is_left();
-    mine.set(0);
+fn call_with_panic(nth: usize, (setup, countdown): &(Setup, PanicCountdown), call: Call) -> bool {
+    countdown.set(nth);
+    let result = catch_unwind(AssertUnwindSafe(|| call(setup)));
+    let left = countdown.is_left();
+    countdown.set(0);
     if left {
         result.unwrap().unwrap();
     }
     // The same handles work.
-    stage.host.version().unwrap();
-    stage.sequence.info().unwrap();
+    setup.host.version().unwrap();
+    setup.sequence.info().unwrap();
     // It may be gone.
-    let _ = stage.instance.info();
+    let _ = setup.instance.info();
     left
 }
 
 #[test]
 fn calls_return_or_panic_if_an_observer_panics() {
-    sweep(Generation::V1, observed);
+    panic_at_each_callback(Generation::V1, client_with_observer);
 }
 
 #[test]
 fn calls_return_or_panic_if_a_transport_panics() {
-    sweep(Generation::V0_18, transported);
+    panic_at_each_callback(Generation::V0_18, client_with_transport);
 }
 
 // Panics on threads of the client.
 
 /// A client whose observer panics so many times on threads of this name.
-fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, Arc<AtomicUsize>) {
+fn client_panicking_on(
+    hub: &FakeHub,
+    name: &'static str,
+    times: usize,
+) -> (HostClient, Arc<AtomicUsize>) {
     let left = Arc::new(AtomicUsize::new(times));
     let host = HostClient::builder(hub.url())
         .observer({
@@ -338,7 +346,7 @@ fn output_until_ended_ends_with_the_instance_if_an_observer_panics() {
         // Hubs of 1.x keep the streams of an instance that has failed open for 195 seconds.
         let hub = FakeHub::new(Generation::V1);
         programs::serve(&hub);
-        let (host, left) = observed_on(&hub, "scramjet-watchdog", 2);
+        let (host, left) = client_panicking_on(&hub, "scramjet-watchdog", 2);
         let sequence = host.send_sequence(hub.package("acts")).unwrap();
         let instance = sequence
             .start(&acts(json!([{"wait": 800}, {"throw": true}])))
@@ -356,7 +364,7 @@ fn pool_replaces_instances_after_an_observer_panicked() {
     within("a pool whose observer panics", || {
         let hub = programs::fake_hub(Generation::V1);
         // The one thread looks which instances live, and the other one replaces them.
-        let (host, left) = observed_on(&hub, "scramjet-pool", 3);
+        let (host, left) = client_panicking_on(&hub, "scramjet-pool", 3);
         let sequence = host.send_sequence(hub.package("stays")).unwrap();
         let pool = PoolOptions::new(1)
             .replace(true)
@@ -471,14 +479,14 @@ fn byte_stream_stays_an_error_after_its_progress_callback_panicked() {
 fn follow_log_returns_an_error_and_ends_after_its_transport_panicked() {
     within("a transport that panics", || {
         let hub = programs::fake_hub(Generation::V1);
-        let mine = Mine::default();
-        let host = transported(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client_with_transport(&hub, &countdown);
         let instance = start(&host, &hub, "stays");
         let mut follow = instance.follow_log().unwrap();
-        mine.set(1);
+        countdown.set(1);
         hub.crash(instance.id().as_str());
         while !panics(|| assert!(follow.next().is_some(), "it ends")) {}
-        assert!(!mine.is_left());
+        assert!(!countdown.is_left());
         assert!(follow.next().unwrap().is_err());
         assert!(follow.next().is_none());
     });
@@ -703,7 +711,7 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
         let token = CancelToken::new();
         let (other, sends) = (host.clone(), instance.clone());
         let reading = thread::spawn(move || {
-            let data = Input::from(Upload::reader(Telling(tell)));
+            let data = Input::from(Upload::reader(BlockingReader(tell)));
             sends.send_input(data.end(false))
         });
         let blocked = thread::Builder::new().name(BLOCKED.into());
@@ -728,9 +736,9 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
 }
 
 /// A reader that tells when it is read, and blocks.
-struct Telling(Sender<()>);
+struct BlockingReader(Sender<()>);
 
-impl Read for Telling {
+impl Read for BlockingReader {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.send(()).unwrap();
         loop {
@@ -740,9 +748,9 @@ impl Read for Telling {
 }
 
 /// Does something when its thread ends.
-struct AtTheEnd(Option<Box<dyn FnOnce()>>);
+struct RunOnDrop(Option<Box<dyn FnOnce()>>);
 
-impl Drop for AtTheEnd {
+impl Drop for RunOnDrop {
     fn drop(&mut self) {
         self.0.take().into_iter().for_each(|work| work());
     }
@@ -753,7 +761,7 @@ impl Drop for AtTheEnd {
 fn handles_work_in_the_destructor_of_a_thread_local() {
     const CHILD: &str = "TEST_PANICKING_CHILD_THREAD";
     thread_local! {
-        static AT_THE_END: RefCell<Vec<AtTheEnd>> = const { RefCell::new(Vec::new()) };
+        static AT_THE_END: RefCell<Vec<RunOnDrop>> = const { RefCell::new(Vec::new()) };
     }
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -792,7 +800,7 @@ fn handles_work_in_the_destructor_of_a_thread_local() {
                 sequence.run(&StartOptions::new(), "in\n").unwrap();
                 tell.send(()).unwrap();
             };
-            AT_THE_END.with_borrow_mut(|all| all.push(AtTheEnd(Some(Box::new(work)))));
+            AT_THE_END.with_borrow_mut(|all| all.push(RunOnDrop(Some(Box::new(work)))));
         });
         ending.join().unwrap();
         told.recv().unwrap();
@@ -808,8 +816,8 @@ fn panic_hook_can_make_calls() {
     }
     within("calls of a panic hook", || {
         let hub = programs::fake_hub(Generation::V1);
-        let mine = Mine::default();
-        let host = transported(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client_with_transport(&hub, &countdown);
         let instance = start(&host, &hub, "tees");
         let calls = Arc::new(AtomicUsize::new(0));
         set_hook(Box::new({
@@ -829,7 +837,7 @@ fn panic_hook_can_make_calls() {
         let _hook = token.on_cancel(|| panic!("the hook of a user panics"));
         assert!(panics(|| token.cancel()));
         // On the thread of an exchange.
-        mine.set(1);
+        countdown.set(1);
         assert!(panics(|| instance.wait_event("never")));
         assert_eq!(calls.load(Ordering::SeqCst), 4);
     });

@@ -10,7 +10,7 @@ use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 
 /// What a platform says on its own routes; the parts that the TypeScript client declares.
 fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
@@ -77,7 +77,7 @@ fn whole_chain(proxy: &PlatformProxy) {
     let manager = platform.manager("my-space").unwrap();
     let hubs = manager.list_hubs().unwrap();
     let hub = manager.host(&hubs[0].id).unwrap();
-    assert_eq!(program::run(&hub).unwrap(), Seen::expected());
+    assert_eq!(program::run(&hub).unwrap(), Outcome::expected());
 
     assert_eq!(proxy.connections(), 1);
     for request in proxy.requests() {

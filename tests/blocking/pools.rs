@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{Uploaded, failed_at_once, until_killable};
-use crate::stub_hub::{Scene, StandIn, says, until, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 
 /// An instance of `args` for each place, with the place as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
@@ -156,7 +156,7 @@ fn pool_next_skips_ended_instances_and_replace_starts_new_ones(host: HostClient)
 on_each_hub!(pool_evict_leaves_no_instance_behind);
 fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
-    let passed_over = |options: PoolOptions| {
+    let evict_first = |options: PoolOptions| {
         let pool = args_pool(&sequence, options);
         let id = pool.next().unwrap().id().clone();
         pool.evict(&id);
@@ -169,12 +169,12 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
         (pool, instance)
     };
 
-    let (pool, instance) = passed_over(PoolOptions::new(2));
+    let (pool, instance) = evict_first(PoolOptions::new(2));
     instance.info().unwrap();
     drop(pool);
     until_gone(&sequence);
 
-    let (pool, instance) = passed_over(PoolOptions::new(1));
+    let (pool, instance) = evict_first(PoolOptions::new(1));
     assert!(pool.next().is_none());
     let ended = pool.shutdown(Duration::ZERO);
     assert_eq!(
@@ -183,7 +183,7 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     );
     until_gone(&sequence);
 
-    let (pool, instance) = passed_over(PoolOptions::new(2).replace(true));
+    let (pool, instance) = evict_first(PoolOptions::new(2).replace(true));
     until("it is replaced", || ids(&pool).len() == 2);
     until("it is killed", || instance.info().is_err());
     drop(pool);
@@ -191,7 +191,11 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
 }
 
 /// Starts a pool of which the third instance cannot be started: gives the error, and how many places were begun. Nothing is left.
-fn half_way(host: &HostClient, options: PoolOptions, third: &'static str) -> (Error, usize) {
+fn start_failing_at_third(
+    host: &HostClient,
+    options: PoolOptions,
+    third: &'static str,
+) -> (Error, usize) {
     let sequence = Uploaded::sample(host, "starts-as-told");
     let begun = Arc::new(AtomicUsize::new(0));
     let error = options
@@ -226,17 +230,17 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
                 )
             };
             scope.spawn(move || {
-                let (error, begun) = half_way(host, options(5), "throws");
+                let (error, begun) = start_failing_at_third(host, options(5), "throws");
                 assert!(failed_at_once(&error), "{error:?}");
                 assert_begun(begun);
-                let (error, begun) = half_way(host, options(5), "error");
+                let (error, begun) = start_failing_at_third(host, options(5), "error");
                 assert!(matches!(error.kind(), ErrorKind::Failed(event) if event.data == json!("as told")), "{error:?}");
                 assert_begun(begun);
             });
             scope.spawn(move || {
                 let options =
                     options(3).readiness(readiness.clone().timeout(Duration::from_secs(3)));
-                let (error, begun) = half_way(host, options, "silent");
+                let (error, begun) = start_failing_at_third(host, options, "silent");
                 assert!(error.is_timeout(), "{error:?}");
                 assert_begun(begun);
             });
@@ -404,21 +408,21 @@ impl Groups {
 fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
     for at_once in [1, 3] {
         let (starts, stops) = (Arc::new(Groups::default()), Arc::new(Groups::default()));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let (starts, stops) = (Arc::clone(&starts), Arc::clone(&stops));
-            move |words| {
-                if words.ends_with("/start") {
+            move |request| {
+                if request.ends_with("/start") {
                     starts.pass(at_once);
-                } else if words.ends_with("/_stop") {
+                } else if request.ends_with("/_stop") {
                     stops.pass(6);
                 }
-                Scene::Usual
+                Reply::Default
             }
         });
         let begin = Instant::now();
         let pool = PoolOptions::new(6)
             .concurrency(at_once)
-            .start([stand_in.sequence()], |_| StartOptions::new())
+            .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
         assert_eq!(starts.at_most(), at_once);
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 6);
@@ -427,22 +431,22 @@ fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
             begin.elapsed() < Duration::from_secs(10),
             "{at_once} at once: it waited in vain"
         );
-        assert!(stand_in.living().is_empty());
+        assert!(stub.running().is_empty());
     }
 }
 
 #[test]
 fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
     let loaded = |load: f64| {
-        StandIn::start("1.0.1", move |words| match words {
-            "GET /load-check" => says(
+        StubHub::start("1.0.1", move |request| match request {
+            "GET /load-check" => json_reply(
                 "200 OK",
                 &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] }),
             ),
-            _ => Scene::Usual,
+            _ => Reply::Default,
         })
     };
-    let start = |hubs: &[&StandIn], options: PoolOptions| {
+    let start = |hubs: &[&StubHub], options: PoolOptions| {
         let gone = HostClient::new(refused_url())
             .unwrap()
             .sequence("the-sequence")
@@ -456,10 +460,11 @@ fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
             .unwrap();
         let places = hubs
             .iter()
-            .map(|hub| hub.living().len())
+            .map(|hub| hub.running().len())
             .collect::<Vec<_>>();
         drop(pool);
-        hubs.iter().for_each(|hub| assert!(hub.living().is_empty()));
+        hubs.iter()
+            .for_each(|hub| assert!(hub.running().is_empty()));
         places
     };
     let [busy, idle, as_idle] = [80.0, 7.5, 7.5].map(loaded);
@@ -492,23 +497,23 @@ fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
 fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
     within("a pool on a hub that hangs", || {
         let hangs = Arc::new(AtomicBool::new(false));
-        let stand_ins = [true, false].map(|may_hang| {
+        let stubs = [true, false].map(|may_hang| {
             let hangs = Arc::clone(&hangs);
-            StandIn::start("1.0.1", move |words| match words {
-                "GET /instances" if may_hang && hangs.load(Ordering::SeqCst) => Scene::Silence,
-                _ => Scene::Usual,
+            StubHub::start("1.0.1", move |request| match request {
+                "GET /instances" if may_hang && hangs.load(Ordering::SeqCst) => Reply::Silence,
+                _ => Reply::Default,
             })
         });
-        let [hanging, other] = &stand_ins;
+        let [hanging, other] = &stubs;
         let pool = PoolOptions::new(2)
             .start([hanging.sequence(), other.sequence()], |_| {
                 StartOptions::new()
             })
             .unwrap();
         hangs.store(true, Ordering::SeqCst);
-        let asked = hanging.seen("GET /instances").len();
+        let asked = hanging.requests("GET /instances").len();
         until("the hub hangs", || {
-            hanging.seen("GET /instances").len() > asked
+            hanging.requests("GET /instances").len() > asked
         });
         other.end("instance-0");
         let begin = Instant::now();
@@ -521,7 +526,7 @@ fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
             "{:?}",
             begin.elapsed()
         );
-        assert!(hanging.living().is_empty());
+        assert!(hanging.running().is_empty());
     });
 }
 
@@ -529,13 +534,13 @@ fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
 fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
     within("replacing", || {
         let refuses = Arc::new(AtomicBool::new(false));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let refuses = Arc::clone(&refuses);
-            move |words| match words {
+            move |request| match request {
                 "POST /sequence/the-sequence/start" if refuses.swap(false, Ordering::SeqCst) => {
-                    says("419 Full", &json!({}))
+                    json_reply("419 Full", &json!({}))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             }
         });
         let (made, panics) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
@@ -548,20 +553,20 @@ fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
         };
         let pool = PoolOptions::new(1)
             .replace(true)
-            .start([stand_in.sequence()], start)
+            .start([stub.sequence()], start)
             .unwrap();
         for fails in [&refuses, &panics] {
             fails.store(true, Ordering::SeqCst);
             let ended = pool.next().unwrap().id().clone();
-            stand_in.end(ended.as_str());
+            stub.end(ended.as_str());
             until("it is replaced", || {
                 pool.next().is_some_and(|instance| *instance.id() != ended)
             });
             assert!(!fails.load(Ordering::SeqCst));
         }
-        assert_eq!(stand_in.living().len(), 1);
+        assert_eq!(stub.running().len(), 1);
         drop(pool);
-        assert!(stand_in.living().is_empty());
+        assert!(stub.running().is_empty());
     });
 }
 
@@ -587,12 +592,12 @@ fn pool_drop_does_not_wait_for_the_kill_of_an_evicted_instance() {
     within("dropping", || {
         let (kill, killing) = channel();
         let first = AtomicBool::new(true);
-        let hub = StandIn::start("0.18.7", move |words| {
-            if !words.ends_with("/_kill") || !first.swap(false, Ordering::Relaxed) {
-                return Scene::Usual;
+        let hub = StubHub::start("0.18.7", move |request| {
+            if !request.ends_with("/_kill") || !first.swap(false, Ordering::Relaxed) {
+                return Reply::Default;
             }
             kill.send(()).unwrap();
-            Scene::Silence
+            Reply::Silence
         });
         let options = PoolOptions::new(1).replace(true);
         let pool = options
@@ -605,6 +610,6 @@ fn pool_drop_does_not_wait_for_the_kill_of_an_evicted_instance() {
         drop(pool);
         // A kill has five seconds.
         assert!(begin.elapsed() < Duration::from_secs(4));
-        assert!(hub.living().is_empty());
+        assert!(hub.running().is_empty());
     });
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// What the program found out. The same on every hub.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct Outcome {
     pub(crate) main: Option<String>,
     pub(crate) node: Option<String>,
     pub(crate) instance_of_a_sequence: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Seen {
     pub(crate) output: Vec<String>,
 }
 
-impl Seen {
+impl Outcome {
     pub(crate) fn expected() -> Self {
         Self {
             main: Some("index.js".into()),
@@ -40,7 +40,7 @@ impl Seen {
 }
 
 /// Uploads, starts, asks, feeds, reads, stops, kills, deletes.
-pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
+pub(crate) fn run(host: &HostClient) -> Result<Outcome, Error> {
     let sequence = host.send_sequence(Upload::reader(std::io::Cursor::new(package::sequence(
         "types",
     ))))?;
@@ -82,7 +82,7 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
     }
     sequence.force_delete()?;
 
-    Ok(Seen {
+    Ok(Outcome {
         main: config.main,
         node: config
             .engines

@@ -5,7 +5,7 @@ use scramjet_client_testing::replay::{Check, Exchange, Replay};
 use scramjet_client_testing::server::Server;
 use scramjet_client_tests::fixture;
 
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 
 /// Loads an exchange. JSON must be the same byte for byte. The recordings of other bodies have
 /// other data than the tests send.
@@ -85,7 +85,7 @@ fn program_runs_with_the_recordings_of_0_18_7() {
     script[13].check = Check::ContentType;
     let server = Replayed::start(script);
     let host = server.host();
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
     assert_eq!(
         server.server.connections(),
         1,
@@ -125,7 +125,7 @@ fn program_runs_with_the_recordings_of_1_0_1() {
     script[14].check = Check::ContentType;
     let server = Replayed::start(script);
     let host = server.host();
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
     assert_eq!(
         server.server.connections(),
         1,

@@ -18,19 +18,19 @@ type Body = Box<dyn Read + Send>;
 
 /// What happens to every attempt.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Outcome {
     Lost(Phase, io::ErrorKind),
     /// The same, after this much of an upload was read.
     LostAfter(usize, Phase),
     /// Something that is not known to be about the connection.
-    Odd(Phase),
-    Answered(u16),
+    UnknownError(Phase),
+    Status(u16),
     /// Half of the body comes.
     CutOff,
 }
 
-impl Fate {
-    fn happen(self, body: RequestBody<'_>) -> Result<Response<Body>, TransportError> {
+impl Outcome {
+    fn apply(self, body: RequestBody<'_>) -> Result<Response<Body>, TransportError> {
         let lost = |phase, source: BoxError| Err(TransportError::new(phase, source));
         match (self, body) {
             (Self::Lost(phase, kind), _) => {
@@ -44,8 +44,8 @@ impl Fate {
                 )
             }
             (Self::LostAfter(..), _) => unreachable!("only uploads are read"),
-            (Self::Odd(phase), _) => lost(phase, "the pigeon did not return".into()),
-            (Self::Answered(status), _) => Ok(Response::builder()
+            (Self::UnknownError(phase), _) => lost(phase, "the pigeon did not return".into()),
+            (Self::Status(status), _) => Ok(Response::builder()
                 .status(status)
                 .body(Box::new(io::empty()) as _)
                 .unwrap()),
@@ -70,8 +70,8 @@ impl Read for Failing {
 
 /// A client to whose attempts this happens, one after another and then always the last, and how many there were. Only the first may use a
 /// connection that was used before.
-fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
-    let (attempts, fates) = (Arc::<AtomicU32>::default(), fates.to_vec());
+fn client(outcomes: &[Outcome]) -> (HostClient, Arc<AtomicU32>) {
+    let (attempts, outcomes) = (Arc::<AtomicU32>::default(), outcomes.to_vec());
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
         move |request: Request<RequestBody<'_>>| {
@@ -80,7 +80,7 @@ fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
                 request.extensions().get::<NewConnection>().is_some(),
                 attempt > 0
             );
-            fates[attempt.min(fates.len() - 1)].happen(request.into_body())
+            outcomes[attempt.min(outcomes.len() - 1)].apply(request.into_body())
         }
     });
     let quick = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(3);
@@ -123,9 +123,9 @@ fn calls() -> Calls {
 
 fn attempts_at(
     call: fn(&HostClient) -> Result<(), Error>,
-    fates: &[Fate],
+    outcomes: &[Outcome],
 ) -> (Result<(), Error>, u32) {
-    let (host, attempts) = client(fates);
+    let (host, attempts) = client(outcomes);
     let result = call(&host);
     (result, attempts.load(Ordering::Relaxed))
 }
@@ -134,8 +134,10 @@ fn attempts_at(
 fn retry_repeats_every_request_that_was_not_sent() {
     for (what, _, call) in calls() {
         for phase in [Phase::Resolve, Phase::Connect, Phase::Tls] {
-            let (result, attempts) =
-                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::ConnectionReset)]);
+            let (result, attempts) = attempts_at(
+                call,
+                &[Outcome::Lost(phase, io::ErrorKind::ConnectionReset)],
+            );
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
@@ -162,7 +164,7 @@ fn retry_repeats_only_idempotent_requests_after_they_were_sent() {
                 ConnectionReset,
                 UnexpectedEof,
             ] {
-                let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, kind)]);
+                let (result, attempts) = attempts_at(call, &[Outcome::Lost(phase, kind)]);
                 let error = result.unwrap_err();
                 let expected = if method == Method::POST { 1 } else { 3 };
                 assert_eq!(
@@ -182,39 +184,43 @@ fn retry_repeats_only_idempotent_requests_after_they_were_sent() {
 
 #[test]
 fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
-    let fates = [
-        Fate::Lost(Phase::Tls, io::ErrorKind::InvalidData),
-        Fate::Lost(Phase::Wait, io::ErrorKind::InvalidData),
-        Fate::Odd(Phase::Wait),
-        Fate::Answered(404),
-        Fate::Answered(419),
-        Fate::Answered(500),
-        Fate::Answered(502),
-        Fate::Answered(503),
-        Fate::Answered(504),
-        Fate::Answered(408),
-        Fate::Answered(425),
-        Fate::Answered(429),
-        Fate::Answered(519),
-        Fate::Answered(520),
-        Fate::Answered(524),
-        Fate::Answered(530),
-        Fate::Answered(531),
+    let outcomes = [
+        Outcome::Lost(Phase::Tls, io::ErrorKind::InvalidData),
+        Outcome::Lost(Phase::Wait, io::ErrorKind::InvalidData),
+        Outcome::UnknownError(Phase::Wait),
+        Outcome::Status(404),
+        Outcome::Status(419),
+        Outcome::Status(500),
+        Outcome::Status(502),
+        Outcome::Status(503),
+        Outcome::Status(504),
+        Outcome::Status(408),
+        Outcome::Status(425),
+        Outcome::Status(429),
+        Outcome::Status(519),
+        Outcome::Status(520),
+        Outcome::Status(524),
+        Outcome::Status(530),
+        Outcome::Status(531),
     ];
     for (what, method, call) in calls() {
-        for fate in fates {
-            let (result, attempts) = attempts_at(call, &[fate]);
+        for outcome in outcomes {
+            let (result, attempts) = attempts_at(call, &[outcome]);
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
                 (1, 1),
-                "{what}, {fate:?}"
+                "{what}, {outcome:?}"
             );
             // Something in front of the hub may have heard nothing of what the hub did.
-            let passing = matches!(fate, Fate::Answered(408 | 419 | 425 | 429 | 503))
+            let passing = matches!(outcome, Outcome::Status(408 | 419 | 425 | 429 | 503))
                 || method != Method::POST
-                    && matches!(fate, Fate::Answered(502 | 504 | 520 | 524 | 530));
-            assert_eq!(error.is_retryable(), passing, "{what}, {fate:?}: {error:?}");
+                    && matches!(outcome, Outcome::Status(502 | 504 | 520 | 524 | 530));
+            assert_eq!(
+                error.is_retryable(),
+                passing,
+                "{what}, {outcome:?}: {error:?}"
+            );
         }
     }
 }
@@ -225,7 +231,7 @@ fn retry_does_not_repeat_after_a_timeout() {
     for (what, _, call) in calls() {
         for phase in [Phase::Connect, Phase::Tls] {
             let (result, attempts) =
-                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
+                attempts_at(call, &[Outcome::Lost(phase, io::ErrorKind::TimedOut)]);
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
@@ -242,9 +248,9 @@ fn retry_does_not_repeat_after_a_timeout() {
 
 #[test]
 fn retry_returns_the_response_to_a_later_attempt() {
-    let lost = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
+    let lost = Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls() {
-        let (result, attempts) = attempts_at(call, &[lost, lost, Fate::Answered(409)]);
+        let (result, attempts) = attempts_at(call, &[lost, lost, Outcome::Status(409)]);
         let error = result.unwrap_err();
         assert_eq!(
             (attempts, error.attempt_count()),
@@ -257,8 +263,8 @@ fn retry_returns_the_response_to_a_later_attempt() {
             let error = attempts_at(
                 call,
                 &[
-                    Fate::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof),
-                    Fate::Answered(404),
+                    Outcome::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof),
+                    Outcome::Status(404),
                 ],
             )
             .0
@@ -274,8 +280,8 @@ fn retry_returns_the_response_to_a_later_attempt() {
 /// The hub that has heard the first attempt may be gone when the second one is made.
 #[test]
 fn retry_reports_an_earlier_attempt_that_was_sent() {
-    let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
-    let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
+    let lost = Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
+    let refused = Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls()
         .into_iter()
         .filter(|(_, method, _)| *method != Method::POST)
@@ -302,14 +308,14 @@ fn retry_reports_an_earlier_attempt_that_was_sent() {
 #[test]
 fn with_deadline_between_two_attempts_reports_the_first_error() {
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
-    for (fate, phase, says) in [
+    for (outcome, phase, says) in [
         (
-            Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
+            Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
             Phase::Wait,
             "while the answer was waited for",
         ),
         (
-            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
+            Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
             Phase::Connect,
             "nothing was sent",
         ),
@@ -326,7 +332,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             }
         };
         let transport =
-            from_fn(move |request: Request<RequestBody<'_>>| fate.happen(request.into_body()));
+            from_fn(move |request: Request<RequestBody<'_>>| outcome.apply(request.into_body()));
         let host = HostClient::builder(HUB)
             .transport(Arc::new(transport))
             .retry(hour)
@@ -360,7 +366,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
 
 #[test]
 fn retry_repeats_a_get_whose_response_is_cut_off() {
-    let (host, attempts) = client(&[Fate::CutOff]);
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let error = host.list_sequences().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Reply(_)) && error.is_retryable(),
@@ -375,7 +381,7 @@ fn retry_repeats_a_get_whose_response_is_cut_off() {
         (3, 3, Some(Phase::Read))
     );
     // But not where the hub may have acted: a start that was answered in part.
-    let (host, attempts) = client(&[Fate::CutOff]);
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let error = host
         .sequence("x")
         .unwrap()
@@ -387,7 +393,7 @@ fn retry_repeats_a_get_whose_response_is_cut_off() {
 
 #[test]
 fn retry_does_not_open_a_stream_again() {
-    let (host, attempts) = client(&[Fate::CutOff]);
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let mut stream = host.log_stream().unwrap();
     assert!(io::read_to_string(&mut stream).is_err());
     assert_eq!(attempts.load(Ordering::Relaxed), 1);
@@ -398,8 +404,8 @@ fn retry_does_not_repeat_an_upload_that_was_partly_read() {
     for read in [0, 1, 9] {
         // Somebody reads before connecting. ureq does not, another transport may.
         let (host, attempts) = client(&[
-            Fate::LostAfter(read, Phase::Connect),
-            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
+            Outcome::LostAfter(read, Phase::Connect),
+            Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
         ]);
         let error = host
             .send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
@@ -415,7 +421,10 @@ fn retry_does_not_repeat_an_upload_that_was_partly_read() {
 
 #[test]
 fn with_retry_changes_the_policy_of_one_handle() {
-    let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
+    let (host, attempts) = client(&[Outcome::Lost(
+        Phase::Connect,
+        io::ErrorKind::ConnectionRefused,
+    )]);
     let once = host.with_retry(None).sequence("x").unwrap();
     assert_eq!(once.info().unwrap_err().attempt_count(), 1);
     assert_eq!(attempts.swap(0, Ordering::Relaxed), 1);
@@ -464,7 +473,10 @@ fn retry_makes_three_attempts_by_default() {
 
 #[test]
 fn with_deadline_and_with_cancel_bound_all_attempts_together() {
-    let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
+    let (host, attempts) = client(&[Outcome::Lost(
+        Phase::Connect,
+        io::ErrorKind::ConnectionRefused,
+    )]);
     let long =
         host.with_retry(RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX));
     let error = long

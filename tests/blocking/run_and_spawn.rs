@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
 use crate::live::{Uploaded, listening, until_killable, was_refused};
-use crate::stub_hub::{Scene, StandIn, says, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
 use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
@@ -27,13 +27,13 @@ fn text(reader: impl Read + Send + 'static) -> Input {
     Input::bytes(Upload::reader(reader)).content_type(ContentType::Text)
 }
 
-fn is_flood(bytes: &[u8]) {
+fn assert_flood(bytes: &[u8]) {
     let mut same = SameNumbered::new(FLOOD);
     same.write_all(bytes).unwrap();
     assert_eq!(same.left(), 0);
 }
 
-fn tells(host: &HostClient) -> bool {
+fn reports_exit(host: &HostClient) -> bool {
     host.dialect().unwrap().has(Version::new(0, 27, 0))
 }
 
@@ -96,7 +96,7 @@ fn run_returns_the_output_for_all_input(host: HostClient) {
                     .run(&StartOptions::new(), text(Numbered::new().take(FLOOD)))
                     .unwrap();
                 for stream in [&run.output, &run.stdout, &run.stderr] {
-                    is_flood(stream);
+                    assert_flood(stream);
                 }
                 ended(&run);
                 until_gone(&sequence);
@@ -126,7 +126,7 @@ fn run_with_until_exit_waits_until_the_process_exits(host: HostClient) {
             .run_with(&StartOptions::new(), "", options)
             .unwrap();
         assert_eq!(run.output, b"output 1\noutput 2\noutput 3\n");
-        let success = tells(&host).then_some(true);
+        let success = reports_exit(&host).then_some(true);
         assert_eq!(run.ended.is_success(), success, "{:?}", run.ended);
         let ended = |id: &_| match host.instance_info(id) {
             Ok(info) => info.ended.is_some(),
@@ -154,16 +154,16 @@ fn run_does_not_wait_for_the_process_after_the_sequence_completed(host: HostClie
 on_each_hub!(run_returns_the_exit_of_a_failed_sequence);
 fn run_returns_the_exit_of_a_failed_sequence(host: HostClient) {
     within("running", move || {
-        let tells = tells(&host);
+        let reports_exit = reports_exit(&host);
         let check = |sequence: &SequenceClient,
                      options: &StartOptions,
                      may_be_refused: bool,
                      expected: fn(RunnerExit) -> bool| {
             let run = match sequence.run(options, text(Numbered::new())) {
-                Err(error) if tells && may_be_refused && was_refused(&error) => return,
+                Err(error) if reports_exit && may_be_refused && was_refused(&error) => return,
                 run => run.unwrap(),
             };
-            assert_eq!(run.exit().is_some(), tells, "{:?}", run.ended);
+            assert_eq!(run.exit().is_some(), reports_exit, "{:?}", run.ended);
             assert!(run.exit().is_none_or(expected), "{:?}", run.ended);
             until_gone(sequence);
         };
@@ -400,23 +400,23 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     });
 }
 
-/// A hub of 1.x with a sequence that writes this, has taken its input, and tells how it has ended.
-fn of_1x(scene: impl Fn(&str) -> Option<Scene> + Send + Sync + 'static) -> StandIn {
-    StandIn::start("1.0.1", move |words| {
-        let own = scene(words);
-        own.unwrap_or_else(|| match words {
-            "GET /instance/instance-0/output" => Scene::Answer(response("200 OK", &[], b"out")),
-            "GET /instance/instance-0/stdout" => Scene::Answer(response("200 OK", &[], b"said")),
-            "GET /instance/instance-0/stderr" => Scene::Answer(response("200 OK", &[], b"")),
-            "POST /instance/instance-0/input" => Scene::Answer(response("200 OK", &[], b"")),
+/// A hub of 1.x with a sequence that writes this, has taken its input, and reports_exit how it has ended.
+fn stub_1x(reply: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> StubHub {
+    StubHub::start("1.0.1", move |request| {
+        let own = reply(request);
+        own.unwrap_or_else(|| match request {
+            "GET /instance/instance-0/output" => Reply::Response(response("200 OK", &[], b"out")),
+            "GET /instance/instance-0/stdout" => Reply::Response(response("200 OK", &[], b"said")),
+            "GET /instance/instance-0/stderr" => Reply::Response(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/input" => Reply::Response(response("200 OK", &[], b"")),
             "GET /instance/instance-0" => {
                 let terminated = json!({ "exitcode": -1, "reason": "Instance completed" });
-                says(
+                json_reply(
                     "200 OK",
                     &json!({ "id": "instance-0", "status": "completed", "terminated": terminated }),
                 )
             }
-            _ => Scene::Usual,
+            _ => Reply::Default,
         })
     })
 }
@@ -424,10 +424,12 @@ fn of_1x(scene: impl Fn(&str) -> Option<Scene> + Send + Sync + 'static) -> Stand
 #[test]
 fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
-        let hub = of_1x(|words| {
+        let hub = stub_1x(|request| {
             // It never ends.
             let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
-            words.ends_with("/log").then(|| Scene::Answer(log.to_vec()))
+            request
+                .ends_with("/log")
+                .then(|| Reply::Response(log.to_vec()))
         });
         let run = hub
             .sequence()
@@ -452,7 +454,7 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
             run.ended
         );
         // It has ended by itself.
-        assert!(hub.seen("_kill").is_empty() && hub.seen("/log").len() == 1);
+        assert!(hub.requests("_kill").is_empty() && hub.requests("/log").len() == 1);
     });
 }
 
@@ -461,7 +463,7 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
 fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
-            StandIn::start("0.18.7", move |words| match words.rsplit('/').next() {
+            StubHub::start("0.18.7", move |request| match request.rsplit('/').next() {
                 Some("log") => {
                     // It goes on.
                     let line = format!("{{\"level\":\"INFO\",\"msg\":\"{says}\"}}\n");
@@ -469,10 +471,10 @@ fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() 
                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
                         line.len()
                     );
-                    Scene::Answer(log.into_bytes())
+                    Reply::Response(log.into_bytes())
                 }
-                Some("input") => Scene::Answer(response("200 OK", &[], b"")),
-                _ => Scene::Usual,
+                Some("input") => Reply::Response(response("200 OK", &[], b"")),
+                _ => Reply::Default,
             })
         };
         for (says, sent) in [
@@ -486,7 +488,7 @@ fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() 
                 .run(&StartOptions::new(), "some")
                 .unwrap_err();
             assert!(error.is_timeout(), "{error:?}");
-            assert_eq!(hub.seen("/input").len(), sent, "{says}");
+            assert_eq!(hub.requests("/input").len(), sent, "{says}");
         }
     });
 }
@@ -494,16 +496,16 @@ fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() 
 /// A fault in one place ends the run, also where all the others are silent.
 #[test]
 fn run_fails_and_kills_its_instance_if_a_connection_fails() {
-    let lives = |words: &str| (words == "GET /instance/instance-0").then_some(Scene::Usual);
-    type Row = (&'static str, Scenes, fn(&Error) -> bool);
-    type Scenes = fn(&str) -> Option<Scene>;
+    let lives = |request: &str| (request == "GET /instance/instance-0").then_some(Reply::Default);
+    type Row = (&'static str, Replies, fn(&Error) -> bool);
+    type Replies = fn(&str) -> Option<Reply>;
     let rows: [Row; 4] = [
         // In the middle of a chunk.
         (
             "a stream is lost",
-            |words| {
-                words.ends_with("/stderr").then(|| {
-                    Scene::Last(
+            |request| {
+                request.ends_with("/stderr").then(|| {
+                    Reply::LastResponse(
                         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut".to_vec(),
                     )
                 })
@@ -515,18 +517,18 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
         ),
         (
             "a stream is refused",
-            |words| {
-                words
+            |request| {
+                request
                     .ends_with("/stderr")
-                    .then(|| says("503 Service Unavailable", &json!({})))
+                    .then(|| json_reply("503 Service Unavailable", &json!({})))
             },
             |error| error.api().is_some_and(|refusal| refusal.status == 503),
         ),
         (
             "an input is refused",
-            |words| {
-                words.ends_with("/input").then(|| {
-                    says(
+            |request| {
+                request.ends_with("/input").then(|| {
+                    json_reply(
                         "405 Method Not Allowed",
                         &json!({ "error": "Input provided in other way" }),
                     )
@@ -536,21 +538,21 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
         ),
         (
             "an input is not answered",
-            |words| words.ends_with("/input").then_some(Scene::Cut),
+            |request| request.ends_with("/input").then_some(Reply::Close),
             |error| {
                 error.operation() == Some("send input")
                     && matches!(error.kind(), ErrorKind::Transport(_))
             },
         ),
     ];
-    for (what, scenes, is) in rows {
+    for (what, replies, is) in rows {
         within(what, move || {
-            let hub = of_1x(move |words| {
-                let open = words.ends_with("/output") || words.ends_with("/stdout");
+            let hub = stub_1x(move |request| {
+                let open = request.ends_with("/output") || request.ends_with("/stdout");
                 // The others stay open.
-                scenes(words)
-                    .or_else(|| lives(words))
-                    .or_else(|| open.then_some(Scene::Usual))
+                replies(request)
+                    .or_else(|| lives(request))
+                    .or_else(|| open.then_some(Reply::Default))
             });
             let error = hub
                 .sequence()
@@ -558,7 +560,7 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
                 .unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
             assert!(
-                hub.living().is_empty() && hub.seen("_kill").len() == 1,
+                hub.running().is_empty() && hub.requests("_kill").len() == 1,
                 "{what}"
             );
         });
@@ -569,7 +571,7 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
 #[test]
 fn run_ignores_an_input_that_the_end_of_the_instance_cut_off() {
     within("running", || {
-        let hub = of_1x(|words| words.ends_with("/input").then_some(Scene::Cut));
+        let hub = stub_1x(|request| request.ends_with("/input").then_some(Reply::Close));
         let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
         assert_eq!(
             (run.output.as_slice(), run.exit()),
@@ -581,9 +583,9 @@ fn run_ignores_an_input_that_the_end_of_the_instance_cut_off() {
 #[test]
 fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
     within("running", || {
-        let hub = Arc::new(of_1x(|words| match words {
-            "GET /instance/instance-0/output" => Some(Scene::Usual),
-            "POST /instance/instance-0/_kill" => Some(Scene::Silence),
+        let hub = Arc::new(stub_1x(|request| match request {
+            "GET /instance/instance-0/output" => Some(Reply::Default),
+            "POST /instance/instance-0/_kill" => Some(Reply::Silence),
             _ => None,
         }));
         let token = CancelToken::new();
@@ -593,7 +595,7 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
-        crate::stub_hub::until("it runs", || !hub.seen("/input").is_empty());
+        crate::stub_hub::until("it runs", || !hub.requests("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -602,7 +604,7 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             "{:?}",
             begin.elapsed()
         );
-        crate::stub_hub::until("it is killed", || hub.seen("_kill").len() == 1);
+        crate::stub_hub::until("it is killed", || hub.requests("_kill").len() == 1);
     });
 }
 
@@ -611,24 +613,27 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
 fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     within("running", || {
         let stopped = Arc::new(AtomicBool::new(false));
-        let hub = StandIn::start("1.0.1", {
+        let hub = StubHub::start("1.0.1", {
             let stopped = Arc::clone(&stopped);
-            move |words| match words {
+            move |request| match request {
                 "POST /instance/instance-0/_stop" if !stopped.swap(true, Ordering::SeqCst) => {
-                    says("202 Accepted", &json!({}))
+                    json_reply("202 Accepted", &json!({}))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             }
         });
         let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
         child.stop(Duration::ZERO).unwrap();
-        assert!(hub.living().is_empty());
-        assert_eq!((hub.seen("_stop").len(), hub.seen("_kill").len()), (1, 1));
+        assert!(hub.running().is_empty());
+        assert_eq!(
+            (hub.requests("_stop").len(), hub.requests("_kill").len()),
+            (1, 1)
+        );
 
         // A refusal is told, and it is killed with its owner.
-        let hub = StandIn::start("1.0.1", |words| match words {
-            "POST /instance/instance-0/_stop" => says("403 Forbidden", &json!({})),
-            _ => Scene::Usual,
+        let hub = StubHub::start("1.0.1", |request| match request {
+            "POST /instance/instance-0/_stop" => json_reply("403 Forbidden", &json!({})),
+            _ => Reply::Default,
         });
         let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
         assert_eq!(
@@ -640,9 +645,9 @@ fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
                 .status,
             403
         );
-        assert_eq!(hub.living().len(), 1);
+        assert_eq!(hub.running().len(), 1);
         drop(child);
-        assert!(hub.living().is_empty());
+        assert!(hub.running().is_empty());
     });
 }
 
@@ -652,23 +657,23 @@ fn run_reads_stdout_that_arrives_late_to_its_end() {
     within("running", || {
         let (kill, killed) = channel();
         let (kill, killed) = (Mutex::new(kill), Mutex::new(killed));
-        let hub = StandIn::start("1.0.1", move |words| match words {
-            "GET /instance/instance-0/output" => Scene::Answer(response("200 OK", &[], b"out")),
+        let hub = StubHub::start("1.0.1", move |request| match request {
+            "GET /instance/instance-0/output" => Reply::Response(response("200 OK", &[], b"out")),
             "GET /instance/instance-0/stdout" => {
                 let killed = killed.lock().unwrap_or_else(PoisonError::into_inner);
                 match killed.recv() {
-                    Ok(()) => Scene::Answer(response("200 OK", &[], b"late")),
-                    Err(_) => Scene::Silence,
+                    Ok(()) => Reply::Response(response("200 OK", &[], b"late")),
+                    Err(_) => Reply::Silence,
                 }
             }
-            "GET /instance/instance-0/stderr" => Scene::Answer(response("200 OK", &[], b"")),
-            "POST /instance/instance-0/input" => Scene::Answer(response("200 OK", &[], b"")),
+            "GET /instance/instance-0/stderr" => Reply::Response(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/input" => Reply::Response(response("200 OK", &[], b"")),
             "POST /instance/instance-0/_kill" => {
                 let kill = kill.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = kill.send(());
-                Scene::Usual
+                Reply::Default
             }
-            _ => Scene::Usual,
+            _ => Reply::Default,
         });
         let begin = Instant::now();
         let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
@@ -678,6 +683,6 @@ fn run_reads_stdout_that_arrives_late_to_its_end() {
             (&run.output[..], &run.stdout[..]),
             (&b"out"[..], &b"late"[..])
         );
-        assert_eq!(hub.seen("_kill").len(), 1);
+        assert_eq!(hub.requests("_kill").len(), 1);
     });
 }

@@ -10,7 +10,7 @@ use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
 /// Longer than any step takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What comes with an event; nothing where JavaScript has `undefined`.
 pub(crate) type Data = Option<Value>;
@@ -18,11 +18,11 @@ pub(crate) type Data = Option<Value>;
 /// What a start comes to.
 pub(crate) enum Start {
     /// An instance that has emitted these events.
-    Up(Vec<(&'static str, Data)>),
+    Running(Vec<(&'static str, Data)>),
     /// The same, and then the connection is closed instead of an answer.
-    UpUnheard(Vec<(&'static str, Data)>),
+    RunningNoResponse(Vec<(&'static str, Data)>),
     /// The same, answered when the test says so.
-    Held(Vec<(&'static str, Data)>),
+    Delayed(Vec<(&'static str, Data)>),
     /// An instance that has ended at once, with this exit code and reason.
     Ended(i64, &'static str),
     /// No instance; the connection is closed.
@@ -37,13 +37,13 @@ pub(crate) enum Start {
 
 /// The two ways in which an event reaches a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     /// The answer to a question about the last event.
-    Answer,
-    Stream,
+    LastEvent,
+    EventStream,
 }
 
-pub(crate) struct Model {
+pub(crate) struct ScriptedHub {
     server: ScriptedServer,
     shared: Arc<Shared>,
 }
@@ -57,7 +57,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// Ends what waits, and would keep its thread.
-    over: bool,
+    stopped: bool,
     requests: Vec<String>,
     starts: VecDeque<Start>,
     released: bool,
@@ -65,26 +65,26 @@ struct State {
     unkillable: (usize, &'static str),
     kills_hang: bool,
     kills_forbidden: bool,
-    /// The instance ids that starts asked for.
-    asked_ids: Vec<Option<String>>,
+    /// The instance ids that starts requested for.
+    requested_ids: Vec<Option<String>>,
     instances: BTreeMap<String, Instance>,
     /// What does not go out, for now.
-    held: Option<Way>,
-    /// How many events went out, whichever way.
+    held: Option<Route>,
+    /// How many events went out, whichever route.
     delivered: usize,
-    /// Fired when the instance is asked for next, which has ended then.
-    last_words: Option<(&'static str, Data)>,
-    known_later: Option<&'static str>,
+    /// Fired when the instance is requested for next, which has ended then.
+    final_event: Option<(&'static str, Data)>,
+    hidden: Option<&'static str>,
 }
 
 #[derive(Default)]
 struct Instance {
-    fired: Vec<(String, Data)>,
+    emitted: Vec<(String, Data)>,
     listening: usize,
     ended: Option<Value>,
 }
 
-impl Model {
+impl ScriptedHub {
     pub(crate) fn start(version: &'static str, starts: Vec<Start>) -> Self {
         let state = Mutex::new(State {
             starts: starts.into(),
@@ -110,10 +110,10 @@ impl Model {
     }
 
     /// A hub of 1.0.1 with the instance `i`.
-    pub(crate) fn of_1x() -> Self {
-        let model = Self::start("1.0.1", Vec::new());
-        model.add_instance();
-        model
+    pub(crate) fn v1_with_instance() -> Self {
+        let hub = Self::start("1.0.1", Vec::new());
+        hub.add_instance();
+        hub
     }
 
     /// The instance `i` runs.
@@ -121,9 +121,9 @@ impl Model {
         self.change(|state| drop(state.instances.insert("i".into(), Instance::default())));
     }
 
-    /// This instance is unknown to all routes but its own.
-    pub(crate) fn know_later(&self, id: &'static str) {
-        self.change(|state| state.known_later = Some(id));
+    /// This instance is not_found to all routes but its own.
+    pub(crate) fn hide(&self, id: &'static str) {
+        self.change(|state| state.hidden = Some(id));
     }
 
     pub(crate) fn host(&self) -> HostClient {
@@ -144,33 +144,33 @@ impl Model {
     }
 
     /// The instance `i` emits.
-    pub(crate) fn fire(&self, name: &str, data: Data) {
+    pub(crate) fn emit(&self, name: &str, data: Data) {
         self.change(|state| {
             state
                 .instances
                 .get_mut("i")
                 .unwrap()
-                .fired
+                .emitted
                 .push((name.to_owned(), data))
         });
     }
 
-    /// The same, and it goes the one way before it goes the other.
-    pub(crate) fn fire_first(&self, way: Way, name: &str, data: Data) {
-        let other = if way == Way::Stream {
-            Way::Answer
+    /// The same, and it goes the one route before it goes the other.
+    pub(crate) fn emit_first_on(&self, route: Route, name: &str, data: Data) {
+        let other = if route == Route::EventStream {
+            Route::LastEvent
         } else {
-            Way::Stream
+            Route::EventStream
         };
-        self.hold_back(other, || {
-            self.fire(name, data);
+        self.hold(other, || {
+            self.emit(name, data);
             self.wait_until_delivered(1);
         });
     }
 
-    /// Nothing goes this way until that is done.
-    pub(crate) fn hold_back(&self, way: Way, until: impl FnOnce()) {
-        self.change(|state| state.held = Some(way));
+    /// Nothing goes this route until that is done.
+    pub(crate) fn hold(&self, route: Route, until: impl FnOnce()) {
+        self.change(|state| state.held = Some(route));
         until();
         self.change(|state| state.held = None);
     }
@@ -184,9 +184,9 @@ impl Model {
         self.change(|state| state.instances.get_mut("i").unwrap().ended = Some(info));
     }
 
-    /// The instance `i` emits when it is asked for next, and has ended.
-    pub(crate) fn end_with(&self, name: &'static str, data: Data) {
-        self.change(|state| state.last_words = Some((name, data)));
+    /// The instance `i` emits when it is requested for next, and has ended.
+    pub(crate) fn emit_and_end(&self, name: &'static str, data: Data) {
+        self.change(|state| state.final_event = Some((name, data)));
     }
 
     /// The instance `i` is forgotten.
@@ -200,7 +200,7 @@ impl Model {
     }
 
     /// Kills are not answered.
-    pub(crate) fn hold_kills(&self) {
+    pub(crate) fn ignore_kills(&self) {
         self.change(|state| state.kills_hang = true);
     }
 
@@ -234,7 +234,7 @@ impl Model {
     }
 
     /// The starts and the ends of instances, in their order, with the ids where the client did not make them.
-    pub(crate) fn story(&self) -> Vec<String> {
+    pub(crate) fn lifecycle(&self) -> Vec<String> {
         let part = |request: &String| {
             let id = request.split('/').nth(1).unwrap_or_default();
             let id = if id.len() == 36 { "made" } else { id };
@@ -248,8 +248,8 @@ impl Model {
         self.state().requests.iter().filter_map(part).collect()
     }
 
-    pub(crate) fn asked_ids(&self) -> Vec<Option<String>> {
-        self.state().asked_ids.clone()
+    pub(crate) fn requested_ids(&self) -> Vec<Option<String>> {
+        self.state().requested_ids.clone()
     }
 
     /// The instances that run.
@@ -276,7 +276,7 @@ impl Model {
         let (state, waited) = self
             .shared
             .changed
-            .wait_timeout_while(self.state(), PATIENCE, |state| !is(state))
+            .wait_timeout_while(self.state(), STEP_TIMEOUT, |state| !is(state))
             .unwrap();
         assert!(
             !waited.timed_out(),
@@ -287,14 +287,14 @@ impl Model {
     }
 }
 
-impl Drop for Model {
+impl Drop for ScriptedHub {
     fn drop(&mut self) {
         // Also where a test has failed with the lock.
         self.shared
             .state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .over = true;
+            .stopped = true;
         self.shared.changed.notify_all();
     }
 }
@@ -304,7 +304,7 @@ impl Shared {
         self.version.starts_with('1')
     }
 
-    /// `None` where the connection is over.
+    /// `None` where the connection is stopped.
     fn serve(&self, request: &ReceivedRequest, connection: &mut Connection) -> Option<()> {
         let target = request.target.strip_prefix("/api/v1/")?.to_owned();
         self.change(|state| state.requests.push(format!("{} {target}", request.method)));
@@ -335,7 +335,7 @@ impl Shared {
     fn when<T>(&self, mut is: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let mut state = self.state.lock().unwrap();
         loop {
-            if state.over {
+            if state.stopped {
                 return None;
             }
             if let Some(result) = is(&mut state) {
@@ -345,7 +345,7 @@ impl Shared {
         }
     }
 
-    fn unknown(&self, id: &str) -> Vec<u8> {
+    fn not_found(&self, id: &str) -> Vec<u8> {
         // Without a content type, as on a hub.
         let text = if self.is_1x() {
             json!({ "error": format!("Instance {id} not found") }).to_string()
@@ -357,22 +357,22 @@ impl Shared {
 
     fn serve_start(&self, request: &ReceivedRequest) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let asked = body
+        let requested = body
             .get("instanceId")
             .and_then(Value::as_str)
             .map(str::to_owned);
-        let make = |state: &mut State, fired: Vec<(&str, Data)>, ended| {
-            let id = asked
+        let make = |state: &mut State, emitted: Vec<(&str, Data)>, ended| {
+            let id = requested
                 .clone()
                 .unwrap_or_else(|| format!("i{}", state.instances.len()));
-            let fired = fired
+            let emitted = emitted
                 .into_iter()
                 .map(|(name, data)| (name.to_owned(), data))
                 .collect();
             state.instances.insert(
                 id.clone(),
                 Instance {
-                    fired,
+                    emitted,
                     ended,
                     listening: 0,
                 },
@@ -380,8 +380,8 @@ impl Shared {
             json_reply("200 OK", &json!({ "id": id }))
         };
         let start = self.change(|state| {
-            state.asked_ids.push(asked.clone());
-            let taken = asked
+            state.requested_ids.push(requested.clone());
+            let taken = requested
                 .as_ref()
                 .is_some_and(|id| state.instances.contains_key(id));
             if taken {
@@ -397,14 +397,14 @@ impl Shared {
             ));
         };
         match start {
-            Start::Up(fired) => Some(self.change(|state| make(state, fired, None))),
-            Start::UpUnheard(fired) => {
-                self.change(|state| make(state, fired, None));
+            Start::Running(emitted) => Some(self.change(|state| make(state, emitted, None))),
+            Start::RunningNoResponse(emitted) => {
+                self.change(|state| make(state, emitted, None));
                 None
             }
-            Start::Held(fired) => {
+            Start::Delayed(emitted) => {
                 self.when(|state| state.released.then_some(()))?;
-                Some(self.change(|state| make(state, fired, None)))
+                Some(self.change(|state| make(state, emitted, None)))
             }
             Start::Ended(exitcode, reason) => {
                 let ended = json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
@@ -420,13 +420,13 @@ impl Shared {
     fn info(&self, id: &str) -> Vec<u8> {
         let is_1x = self.is_1x();
         let info = self.change(|state| {
-            let (status, last_words) = (state.unkillable.1, state.last_words.take());
-            if state.known_later == Some(id) {
+            let (status, final_event) = (state.unkillable.1, state.final_event.take());
+            if state.hidden == Some(id) {
                 state.instances.entry(id.to_owned()).or_default();
             }
             let instance = state.instances.get_mut(id)?;
-            if let Some((name, data)) = last_words {
-                instance.fired.push((name.to_owned(), data));
+            if let Some((name, data)) = final_event {
+                instance.emitted.push((name.to_owned(), data));
                 instance.ended =
                     Some(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "completed" }));
             }
@@ -443,12 +443,12 @@ impl Shared {
             }
             Some(info)
         });
-        info.map_or_else(|| self.unknown(id), |info| json_reply("200 OK", &info))
+        info.map_or_else(|| self.not_found(id), |info| json_reply("200 OK", &info))
     }
 
     fn kill(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
             if state.kills_forbidden {
                 return response("403 Forbidden", &[], b"");
             }
@@ -463,7 +463,7 @@ impl Shared {
 
     fn stop(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
             instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 138, "reason": "Instance stopped" } }));
             json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "stopping" }))
         })
@@ -473,31 +473,31 @@ impl Shared {
         let is_1x = self.is_1x();
         let mut seen = None;
         self.when(|state| {
-            let held = state.held == Some(Way::Answer);
+            let held = state.held == Some(Route::LastEvent);
             let Some(instance) = state.instances.get_mut(id) else {
-                return Some(self.unknown(id));
+                return Some(self.not_found(id));
             };
             let first_look = seen.is_none();
-            let seen = *seen.get_or_insert(instance.fired.len());
+            let seen = *seen.get_or_insert(instance.emitted.len());
             // On 1.x, what JavaScript takes for false was never emitted, to one who comes later.
-            let last = instance.fired[..seen]
+            let last = instance.emitted[..seen]
                 .iter()
-                .rfind(|(fired, _)| fired == name)
+                .rfind(|(emitted, _)| emitted == name)
                 .filter(|(_, data)| !is_1x || is_truthy(data));
             let event = last
                 .or_else(|| {
-                    instance.fired[seen..]
+                    instance.emitted[seen..]
                         .iter()
-                        .find(|(fired, _)| fired == name)
+                        .find(|(emitted, _)| emitted == name)
                 })
                 .cloned();
             if let Some((_, data)) = event.filter(|_| !held) {
                 state.delivered += 1;
                 self.changed.notify_all();
                 return Some(if is_1x {
-                    bare_reply(data)
+                    last_event_reply_1x(data)
                 } else {
-                    json_reply("200 OK", &envelope(name, data))
+                    json_reply("200 OK", &envelope_0_18(name, data))
                 });
             }
             if first_look {
@@ -512,25 +512,26 @@ impl Shared {
         let first = self.change(|state| {
             let instance = state.instances.get_mut(id)?;
             instance.listening += 1;
-            Some(instance.fired.len())
+            Some(instance.emitted.len())
         });
         let Some(mut next) = first else {
-            return connection.send(self.unknown(id)).ok();
+            return connection.send(self.not_found(id)).ok();
         };
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         connection.send(head).ok()?;
         loop {
             // It does not end with the instance.
-            let fired = self.when(|state| {
-                let fired = state.instances.get(id)?.fired.get(next..)?;
-                (state.held != Some(Way::Stream) && !fired.is_empty()).then(|| fired.to_vec())
+            let emitted = self.when(|state| {
+                let emitted = state.instances.get(id)?.emitted.get(next..)?;
+                (state.held != Some(Route::EventStream) && !emitted.is_empty())
+                    .then(|| emitted.to_vec())
             })?;
-            next += fired.len();
-            for (_, data) in fired.into_iter().filter(|(fired, _)| fired == name) {
+            next += emitted.len();
+            for (_, data) in emitted.into_iter().filter(|(emitted, _)| emitted == name) {
                 let line = if self.is_1x() {
-                    streamed(data)
+                    stream_line_1x(data)
                 } else {
-                    envelope(name, data)
+                    envelope_0_18(name, data)
                 };
                 let line = format!("{line}\n");
                 connection
@@ -551,12 +552,12 @@ fn json_reply(status: &str, body: &Value) -> Vec<u8> {
 }
 
 /// How 0.18.7 writes an event.
-fn envelope(name: &str, data: Data) -> Value {
-    let mut envelope = json!({ "eventName": name });
+fn envelope_0_18(name: &str, data: Data) -> Value {
+    let mut envelope_0_18 = json!({ "eventName": name });
     if let Some(data) = data {
-        envelope["message"] = data;
+        envelope_0_18["message"] = data;
     }
-    envelope
+    envelope_0_18
 }
 
 fn is_truthy(data: &Data) -> bool {
@@ -569,7 +570,7 @@ fn is_truthy(data: &Data) -> bool {
 }
 
 /// A line of an event stream of 1.0.1.
-fn streamed(data: Data) -> Value {
+fn stream_line_1x(data: Data) -> Value {
     if is_truthy(&data) {
         data.unwrap()
     } else {
@@ -578,7 +579,7 @@ fn streamed(data: Data) -> Value {
 }
 
 /// What 1.0.1 answers with the data of one event.
-fn bare_reply(data: Data) -> Vec<u8> {
+fn last_event_reply_1x(data: Data) -> Vec<u8> {
     let unwritable = || {
         response(
             "500 Internal Server Error",

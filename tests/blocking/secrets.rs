@@ -13,7 +13,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, recording, serving, within};
-use crate::stub_hub::{Scene, StandIn};
+use crate::stub_hub::{Reply, StubHub};
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -24,7 +24,7 @@ fn with_secrets(url: impl Into<String>) -> HostClientBuilder {
         .hub_version("1.0.1")
 }
 
-fn knows(request: &ReceivedRequest) -> bool {
+fn has_secret(request: &ReceivedRequest) -> bool {
     request
         .headers
         .values()
@@ -67,12 +67,12 @@ impl Shown {
 #[test]
 fn debug_of_handles_and_builders_shows_no_credentials() {
     within("calls", || {
-        let hub = StandIn::start("1.0.1", |words| match words {
+        let hub = StubHub::start("1.0.1", |request| match request {
             // These stay open.
             "GET /log" | "GET /topic/t" => {
-                Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
+                Reply::Response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
             }
-            _ => Scene::Usual,
+            _ => Reply::Default,
         });
         let transport = Arc::new(UreqTransport::new(&UreqConfig::default()).unwrap());
         let builder =
@@ -183,7 +183,7 @@ fn redirects_are_not_followed_with_credentials() {
             let hub = serving({
                 let asked = Arc::clone(&asked);
                 move |request| {
-                    asked.put(knows(request));
+                    asked.put(has_secret(request));
                     // The same host, another one, and one that is named by the request.
                     let target = if request.target.ends_with("/version") {
                         "/api/v1/sequences"
@@ -252,17 +252,17 @@ fn instance_on_sends_each_hub_its_own_credentials() {
         let sequence = one.sequence("x").unwrap();
         for _ in 0..2 {
             sequence.instance("x").unwrap().info().unwrap();
-            assert!(knows(&to_one.take()));
+            assert!(has_secret(&to_one.take()));
             sequence.instance_on("x", &other).unwrap().info().unwrap();
             let request = to_other.take();
             assert_eq!(
-                (knows(&request), request.header("authorization")),
+                (has_secret(&request), request.header("authorization")),
                 (false, Some("Bearer other"))
             );
             sequence.instance_on("x", &third).unwrap().info().unwrap();
             let request = to_third.take();
             assert_eq!(
-                (knows(&request), request.header("authorization")),
+                (has_secret(&request), request.header("authorization")),
                 (false, None)
             );
         }
@@ -322,7 +322,7 @@ fn manager_and_host_send_credentials_to_the_platform_only() {
         ] {
             let request = asked.take();
             assert!(
-                request.target.starts_with(path) && knows(&request),
+                request.target.starts_with(path) && has_secret(&request),
                 "{request:?}"
             );
         }

@@ -1,4 +1,4 @@
-//! Starting until one is ready, on hubs whose first starts fail in every way.
+//! Starting until one is ready, on hubs whose first starts fail in every route.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::Uploaded;
-use crate::scripted_hub::{Data, Model, Start};
+use crate::scripted_hub::{Data, ScriptedHub, Start};
 use crate::wait_event::acts;
 
 const CHOSEN: &str = "11111111-2222-4333-8444-555555555555";
@@ -37,9 +37,8 @@ fn attempts(attempts: u32) -> RetryPolicy {
     RetryPolicy::linear(Duration::from_millis(10)).max_attempts(attempts)
 }
 
-fn start(model: &Model, policy: &RetryPolicy) -> Result<Ready, Error> {
-    model
-        .sequence()
+fn start(hub: &ScriptedHub, policy: &RetryPolicy) -> Result<Ready, Error> {
+    hub.sequence()
         .start_with_retry(&StartOptions::new(), &readiness(), policy)
 }
 
@@ -47,10 +46,10 @@ fn different(ids: &[Option<String>]) -> usize {
     ids.iter().flatten().collect::<BTreeSet<_>>().len()
 }
 
-/// The way to fail, and whether an instance has to be killed before the next attempt.
+/// The route to fail, and whether an instance has to be killed before the next attempt.
 type Starts = fn() -> Start;
 
-fn passing() -> Vec<(&'static str, Starts, bool)> {
+fn transient_failures() -> Vec<(&'static str, Starts, bool)> {
     vec![
         (
             "overloaded",
@@ -80,7 +79,7 @@ fn passing() -> Vec<(&'static str, Starts, bool)> {
         ),
         (
             "says that it failed",
-            || Start::Up(vec![("error", Some(json!("e")))]),
+            || Start::Running(vec![("error", Some(json!("e")))]),
             true,
         ),
     ]
@@ -89,34 +88,34 @@ fn passing() -> Vec<(&'static str, Starts, bool)> {
 #[test]
 fn start_with_retry_repeats_after_a_transient_failure() {
     for version in ["0.18.7", "1.0.1"] {
-        for (what, fails, killed) in passing() {
+        for (what, fails, killed) in transient_failures() {
             within(what, move || {
                 for failures in [1, 3] {
                     let starts = (0..failures)
                         .map(|_| fails())
-                        .chain([Start::Up(ready())])
+                        .chain([Start::Running(ready())])
                         .collect();
-                    let model = Model::start(version, starts);
-                    let ready = start(&model, &attempts(4)).unwrap();
+                    let hub = ScriptedHub::start(version, starts);
+                    let ready = start(&hub, &attempts(4)).unwrap();
                     assert_eq!(ready.event.data, json!("r"), "{what}");
-                    let story = model.story();
-                    let begins = story.iter().filter(|part| *part == "start").count();
-                    assert_eq!(begins, failures + 1, "{version}, {what}: {story:?}");
+                    let lifecycle = hub.lifecycle();
+                    let begins = lifecycle.iter().filter(|part| *part == "start").count();
+                    assert_eq!(begins, failures + 1, "{version}, {what}: {lifecycle:?}");
                     // Each of those was killed before the next was started.
-                    let expected = ["start", "kill"].into_iter().cycle().take(story.len());
-                    let kinds = story.iter().map(|part| part.split(' ').next().unwrap());
+                    let expected = ["start", "kill"].into_iter().cycle().take(lifecycle.len());
+                    let kinds = lifecycle.iter().map(|part| part.split(' ').next().unwrap());
                     assert!(
                         if killed {
                             kinds.eq(expected)
                         } else {
-                            story.len() == begins
+                            lifecycle.len() == begins
                         },
-                        "{version}, {what}: {story:?}"
+                        "{version}, {what}: {lifecycle:?}"
                     );
-                    assert_eq!(model.running(), [ready.instance.id().to_string()], "{what}");
+                    assert_eq!(hub.running(), [ready.instance.id().to_string()], "{what}");
                     // Each was known to have failed: so each had an id of its own.
                     let ids = if version == "1.0.1" { begins } else { 0 };
-                    assert_eq!(different(&model.asked_ids()), ids, "{version}, {what}");
+                    assert_eq!(different(&hub.requested_ids()), ids, "{version}, {what}");
                 }
             });
         }
@@ -127,26 +126,26 @@ fn start_with_retry_repeats_after_a_transient_failure() {
 fn start_with_retry_kills_an_instance_that_is_not_ready_in_time() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(
+            let hub = ScriptedHub::start(
                 version,
                 vec![
-                    Start::Up(Vec::new()),
-                    Start::Up(Vec::new()),
-                    Start::Up(ready()),
+                    Start::Running(Vec::new()),
+                    Start::Running(Vec::new()),
+                    Start::Running(ready()),
                 ],
             );
             let readiness = readiness().timeout(Duration::from_millis(400));
-            let ready = model
+            let ready = hub
                 .sequence()
                 .start_with_retry(&StartOptions::new(), &readiness, &attempts(3))
                 .unwrap();
-            let kinds: Vec<_> = model
-                .story()
+            let kinds: Vec<_> = hub
+                .lifecycle()
                 .iter()
                 .map(|part| part.split(' ').next().unwrap().to_owned())
                 .collect();
             assert_eq!(kinds, ["start", "kill", "start", "kill", "start"]);
-            assert_eq!(model.running(), [ready.instance.id().to_string()]);
+            assert_eq!(hub.running(), [ready.instance.id().to_string()]);
         }
     });
 }
@@ -178,9 +177,9 @@ impl Transport for Refusing {
 fn start_with_retry_repeats_if_the_connection_was_refused() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(version, vec![Start::Up(ready())]);
+            let hub = ScriptedHub::start(version, vec![Start::Running(ready())]);
             let transport = Refusing(UreqTransport::default(), AtomicUsize::new(2));
-            let host = HostClient::builder(model.url())
+            let host = HostClient::builder(hub.url())
                 .transport(Arc::new(transport))
                 .build()
                 .unwrap();
@@ -188,7 +187,7 @@ fn start_with_retry_repeats_if_the_connection_was_refused() {
             sequence
                 .start_with_retry(&StartOptions::new(), &readiness(), &attempts(3))
                 .unwrap();
-            assert_eq!(model.story(), ["start"]);
+            assert_eq!(hub.lifecycle(), ["start"]);
         }
     });
 }
@@ -197,29 +196,32 @@ fn start_with_retry_repeats_if_the_connection_was_refused() {
 #[test]
 fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
-        let found = start(&model, &attempts(3)).unwrap();
-        assert_eq!(model.story(), ["start"]);
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(ready())]);
+        let found = start(&hub, &attempts(3)).unwrap();
+        assert_eq!(hub.lifecycle(), ["start"]);
         let id = found.instance.id().to_string();
-        assert_eq!(model.asked_ids(), [Some(id.clone())]);
-        assert_eq!(model.running(), [id]);
+        assert_eq!(hub.requested_ids(), [Some(id.clone())]);
+        assert_eq!(hub.running(), [id]);
 
         // One that is found, and is not ready, is killed, and the next is another.
         let unwell = vec![("error", None), ("error", Some(json!("e")))];
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(unwell), Start::Up(ready())]);
-        start(&model, &attempts(4)).unwrap();
-        assert_eq!(model.story(), ["start", "kill made", "start"]);
-        assert_eq!(different(&model.asked_ids()), 2);
+        let hub = ScriptedHub::start(
+            "1.0.1",
+            vec![Start::RunningNoResponse(unwell), Start::Running(ready())],
+        );
+        start(&hub, &attempts(4)).unwrap();
+        assert_eq!(hub.lifecycle(), ["start", "kill made", "start"]);
+        assert_eq!(different(&hub.requested_ids()), 2);
 
         // The id that the caller has chosen does as well.
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(ready())]);
         let options = StartOptions::new().instance_id(CHOSEN);
-        let found = model
+        let found = hub
             .sequence()
             .start_with_retry(&options, &readiness(), &attempts(2))
             .unwrap();
         assert_eq!(found.instance.id(), CHOSEN);
-        assert_eq!(model.asked_ids(), [Some(CHOSEN.to_owned())]);
+        assert_eq!(hub.requested_ids(), [Some(CHOSEN.to_owned())]);
     });
 }
 
@@ -227,10 +229,10 @@ fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
 fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
     within("starting", || {
         let gateway = Start::Refused("502 Bad Gateway", &[], "<html>");
-        for lost in [Start::Closed, Start::UpUnheard(ready()), gateway] {
+        for lost in [Start::Closed, Start::RunningNoResponse(ready()), gateway] {
             let is_gateway = matches!(lost, Start::Refused(..));
-            let model = Model::start("0.18.7", vec![lost]);
-            let error = start(&model, &attempts(5)).unwrap_err();
+            let hub = ScriptedHub::start("0.18.7", vec![lost]);
+            let error = start(&hub, &attempts(5)).unwrap_err();
             if is_gateway {
                 assert_eq!(error.api().unwrap().status, 502);
             } else {
@@ -239,7 +241,7 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
                 assert!(text.contains("the hub may have acted upon it"), "{text}");
             }
             assert_eq!(
-                (model.story(), model.asked_ids()),
+                (hub.lifecycle(), hub.requested_ids()),
                 (vec!["start".to_owned()], vec![None])
             );
         }
@@ -249,14 +251,14 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
 #[test]
 fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(Vec::new())]);
-        let error = model
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(Vec::new())]);
+        let error = hub
             .sequence()
             .with_deadline(Duration::from_millis(500))
             .start_with_retry(&StartOptions::new(), &readiness(), &attempts(1))
             .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 
@@ -313,12 +315,12 @@ fn start_with_retry_does_not_repeat_after_a_permanent_error() {
     ];
     for (what, scene, is) in rows {
         within(what, move || {
-            let model = Model::start("1.0.1", vec![scene]);
-            let error = start(&model, &attempts(5)).unwrap_err();
+            let hub = ScriptedHub::start("1.0.1", vec![scene]);
+            let error = start(&hub, &attempts(5)).unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
             // One attempt is its own error.
             assert!(error.attempts().is_empty(), "{what}: {error:?}");
-            assert_eq!(model.story(), ["start"], "{what}");
+            assert_eq!(hub.lifecycle(), ["start"], "{what}");
         });
     }
 }
@@ -331,9 +333,9 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
             &[],
             r#"{"error":"Insufficient Space on Resource"}"#,
         );
-        let failing = Start::Up(vec![("error", Some(json!("e")))]);
+        let failing = Start::Running(vec![("error", Some(json!("e")))]);
         let gone = Start::Refused("404 Not Found", &[], r#"{"error":"Not Found"}"#);
-        let model = Model::start(
+        let hub = ScriptedHub::start(
             "1.0.1",
             vec![
                 full,
@@ -342,7 +344,7 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
                 gone,
             ],
         );
-        let error = start(&model, &attempts(9)).unwrap_err();
+        let error = start(&hub, &attempts(9)).unwrap_err();
         let [full, ended, failed, gone] = error.attempts() else {
             panic!("{error:?}")
         };
@@ -358,7 +360,7 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
             error.to_string(),
             format!(
                 "start sequence (POST {}/sequence/s/start) failed 4 times",
-                model.url()
+                hub.url()
             )
         );
         // The last one decides, and is the cause.
@@ -381,24 +383,24 @@ fn start_with_retry_respects_max_attempts_and_max_elapsed() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         for (attempts, seen) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
-            let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
-            let error = start(&model, &self::attempts(attempts)).unwrap_err();
+            let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
+            let error = start(&hub, &self::attempts(attempts)).unwrap_err();
             assert!(error.is_overloaded(), "{error:?}");
-            assert_eq!(model.story().len(), seen);
+            assert_eq!(hub.lifecycle().len(), seen);
             assert_eq!(error.attempts().len(), if seen == 1 { 0 } else { seen });
         }
 
         // After 0, 200 and 600 ms; the next would come after 1200.
-        let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
+        let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
         let policy = RetryPolicy::linear(Duration::from_millis(200))
             .max_attempts(9)
             .max_elapsed(Duration::from_millis(1100));
         let begin = Instant::now();
-        assert!(start(&model, &policy).unwrap_err().is_overloaded());
+        assert!(start(&hub, &policy).unwrap_err().is_overloaded());
         assert!(
-            (2..=3).contains(&model.story().len()),
+            (2..=3).contains(&hub.lifecycle().len()),
             "{:?}",
-            model.story()
+            hub.lifecycle()
         );
         assert!(begin.elapsed() >= Duration::from_millis(200));
     });
@@ -415,9 +417,9 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
         let long = long.max_delay(Duration::MAX);
 
         // In the pause between two.
-        let model = Model::start("1.0.1", vec![full()]);
+        let hub = ScriptedHub::start("1.0.1", vec![full()]);
         let begin = Instant::now();
-        let error = model
+        let error = hub
             .sequence()
             .with_deadline(limit)
             .start_with_retry(&StartOptions::new(), &readiness(), &long)
@@ -431,21 +433,21 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
         );
         assert!(begin.elapsed() >= limit);
 
-        let model = Model::start("1.0.1", vec![full()]);
+        let hub = ScriptedHub::start("1.0.1", vec![full()]);
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let waiter = thread::spawn(move || {
             waiting
                 .start_with_retry(&StartOptions::new(), &readiness(), &long)
                 .unwrap_err()
         });
-        model.wait_for("POST sequence/s/start");
+        hub.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
 
         // In the midst of one, which is killed, and is the only one.
-        let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
-        let error = model
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Running(Vec::new())]);
+        let error = hub
             .sequence()
             .with_deadline(limit)
             .start_with_retry(&StartOptions::new(), &readiness(), &attempts(9))
@@ -454,7 +456,7 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
             error.is_timeout() && error.attempts().is_empty(),
             "{error:?}"
         );
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 
@@ -462,10 +464,10 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
 #[test]
 fn start_with_retry_stops_if_the_failed_instance_cannot_be_killed() {
     within("starting", || {
-        let failing = || Start::Up(vec![("error", Some(json!("e")))]);
-        let model = Model::start("1.0.1", vec![failing(), failing()]);
-        model.forbid_kills();
-        let error = start(&model, &attempts(5)).unwrap_err();
+        let failing = || Start::Running(vec![("error", Some(json!("e")))]);
+        let hub = ScriptedHub::start("1.0.1", vec![failing(), failing()]);
+        hub.forbid_kills();
+        let error = start(&hub, &attempts(5)).unwrap_err();
         let [failed, not_killed] = error.attempts() else {
             panic!("{error:?}")
         };
@@ -477,7 +479,7 @@ fn start_with_retry_stops_if_the_failed_instance_cannot_be_killed() {
             ),
             (Some("kill instance"), 403)
         );
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 

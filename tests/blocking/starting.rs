@@ -19,13 +19,13 @@ use serde_json::json;
 
 use crate::helpers::{serving, within};
 use crate::live::{Uploaded, failed_at_once};
-use crate::scripted_hub::{Model, Start};
+use crate::scripted_hub::{ScriptedHub, Start};
 use crate::wait_event::{PROMPT, acts, quickest};
 
 /// What goes over HTTP, and what to do when an attempt has failed.
-pub(crate) struct Noting<F>(pub(crate) UreqTransport, pub(crate) F);
+pub(crate) struct OnFailure<F>(pub(crate) UreqTransport, pub(crate) F);
 
-impl<F: Fn() + Send + Sync> Transport for Noting<F> {
+impl<F: Fn() + Send + Sync> Transport for OnFailure<F> {
     fn send(
         &self,
         request: Request<RequestBody<'_>>,
@@ -35,7 +35,7 @@ impl<F: Fn() + Send + Sync> Transport for Noting<F> {
 }
 
 /// Serves the version on this address, as soon as it can be had.
-fn come_up(url: &str) {
+fn serve_version(url: &str) {
     let address = url
         .trim_start_matches("http://")
         .trim_end_matches("/api/v1")
@@ -68,13 +68,13 @@ fn wait_ready_returns_at_once_if_the_hub_is_up(host: HostClient) {
 fn wait_ready_waits_until_the_hub_accepts_connections() {
     let url = refused_url();
     let failures = Arc::new(Mutex::new(0));
-    let transport = Noting(UreqTransport::default(), {
+    let transport = OnFailure(UreqTransport::default(), {
         let (url, failures) = (url.clone(), Arc::clone(&failures));
         move || {
             let mut failures = failures.lock().unwrap();
             *failures += 1;
             if *failures == 2 {
-                come_up(&url);
+                serve_version(&url);
             }
         }
     });
@@ -170,7 +170,7 @@ fn wait_ready_fails_at_once_if_the_server_refuses_or_is_no_hub() {
     }
 }
 
-fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
+fn overloaded(headers: &'static [(&'static str, &'static str)]) -> Start {
     Start::Refused(
         "419 Insufficient Space on Resource",
         headers,
@@ -181,16 +181,16 @@ fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
 #[test]
 fn start_when_available_waits_for_retry_after() {
     within("starting", || {
-        let model = Model::start(
+        let hub = ScriptedHub::start(
             "1.0.1",
             vec![
-                full(&[("Retry-After", "2")]),
-                full(&[]),
-                Start::Up(Vec::new()),
+                overloaded(&[("Retry-After", "2")]),
+                overloaded(&[]),
+                Start::Running(Vec::new()),
             ],
         );
         let begin = Instant::now();
-        let instance = model
+        let instance = hub
             .sequence()
             .start_when_available(&StartOptions::new())
             .unwrap();
@@ -200,13 +200,13 @@ fn start_when_available_waits_for_retry_after() {
             "{:?}",
             begin.elapsed()
         );
-        assert_eq!(model.running(), [instance.id().to_string()]);
-        assert_eq!(model.story().len(), 3);
+        assert_eq!(hub.running(), [instance.id().to_string()]);
+        assert_eq!(hub.lifecycle().len(), 3);
 
         // Another refusal is final.
         let refused = Start::Refused("503 Service Unavailable", &[], "");
-        let model = Model::start("1.0.1", vec![full(&[("Retry-After", "0")]), refused]);
-        let error = model
+        let hub = ScriptedHub::start("1.0.1", vec![overloaded(&[("Retry-After", "0")]), refused]);
+        let error = hub
             .sequence()
             .start_when_available(&StartOptions::new())
             .unwrap_err();
@@ -218,18 +218,18 @@ fn start_when_available_waits_for_retry_after() {
 #[test]
 fn start_when_available_pauses_even_if_retry_after_is_zero() {
     within("starting", || {
-        let full = (0..1000).map(|_| full(&[("Retry-After", "0")]));
-        let model = Model::start("1.0.1", full.collect());
-        let error = model
+        let overloaded = (0..1000).map(|_| overloaded(&[("Retry-After", "0")]));
+        let hub = ScriptedHub::start("1.0.1", overloaded.collect());
+        let error = hub
             .sequence()
             .with_deadline(Duration::from_secs(1))
             .start_when_available(&StartOptions::new())
             .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            (2..=12).contains(&model.story().len()),
+            (2..=12).contains(&hub.lifecycle().len()),
             "{}",
-            model.story().len()
+            hub.lifecycle().len()
         );
     });
 }
@@ -273,7 +273,7 @@ fn start_when_available_ends_at_the_deadline_and_on_cancel() {
 }
 
 /// The sequence has no instance, at the latest when what is being killed is gone.
-fn until_none_is_left(sequence: &SequenceClient) {
+fn until_no_instance_runs(sequence: &SequenceClient) {
     for id in sequence.list_instances().unwrap() {
         sequence.instance(id).unwrap().wait_ended().unwrap();
     }
@@ -335,7 +335,7 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
 }
 
 on_each_hub!(start_and_wait_kills_an_instance_that_does_not_get_ready);
-/// One row for each way in which an instance does not get ready.
+/// One row for each route in which an instance does not get ready.
 fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
@@ -361,7 +361,7 @@ fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
                 .ends_with(r#"failed: the instance says "fatal" with {"why":"no"}"#),
             "{error}"
         );
-        until_none_is_left(&sequence);
+        until_no_instance_runs(&sequence);
 
         let within = Duration::from_millis(700);
         for options in [
@@ -373,7 +373,7 @@ fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
                 .start_and_wait(&options, &readiness.clone().timeout(within))
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= within, "{error:?}");
-            until_none_is_left(&sequence);
+            until_no_instance_runs(&sequence);
         }
 
         for steps in [
@@ -384,7 +384,7 @@ fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
                 .start_and_wait(&acts(steps), &readiness)
                 .unwrap_err();
             assert!(failed_at_once(&error), "{error:?}");
-            until_none_is_left(&sequence);
+            until_no_instance_runs(&sequence);
         }
     });
 }
@@ -403,25 +403,23 @@ fn start_and_wait_fails_if_the_package_cannot_be_loaded(host: HostClient) {
             exit.is_none_or(|exit| exit == RunnerExit::FailedOnStart),
             "{error:?}"
         );
-        until_none_is_left(&sequence);
+        until_no_instance_runs(&sequence);
     });
 }
 
 #[test]
 fn start_and_wait_rejects_bad_event_names_before_the_start() {
-    let model = Model::start("1.0.1", Vec::new());
+    let hub = ScriptedHub::start("1.0.1", Vec::new());
     for readiness in [
         Readiness::event("a b"),
         Readiness::event("ready").or(""),
         Readiness::event("ready").fails_on("a/b"),
     ] {
         for error in [
-            model
-                .sequence()
+            hub.sequence()
                 .start_and_wait(&StartOptions::new(), &readiness)
                 .unwrap_err(),
-            model
-                .sequence()
+            hub.sequence()
                 .start_with_retry(&StartOptions::new(), &readiness, &Default::default())
                 .unwrap_err(),
         ] {
@@ -431,7 +429,7 @@ fn start_and_wait_rejects_bad_event_names_before_the_start() {
             );
         }
     }
-    assert_eq!(model.connections(), 0);
+    assert_eq!(hub.connections(), 0);
 }
 
 on_each_hub!(start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance);
@@ -481,11 +479,11 @@ fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostCl
 fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(version, vec![Start::Held(Vec::new())]);
+            let hub = ScriptedHub::start(version, vec![Start::Delayed(Vec::new())]);
             let limit = Duration::from_millis(300);
             let late = {
                 let begin = Instant::now();
-                let waiting = model.sequence().with_deadline(limit);
+                let waiting = hub.sequence().with_deadline(limit);
                 let error = waiting
                     .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
                     .unwrap_err();
@@ -502,14 +500,14 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
                 begin.elapsed().checked_sub(limit).unwrap()
             };
             assert!(late < Duration::from_secs(2), "{late:?}");
-            assert!(!model.story().iter().any(|part| part.starts_with("kill")));
-            model.release();
-            model.wait_for_end("/_kill");
+            assert!(!hub.lifecycle().iter().any(|part| part.starts_with("kill")));
+            hub.release();
+            hub.wait_for_end("/_kill");
         }
 
-        let model = Model::start("1.0.1", vec![Start::Held(Vec::new())]);
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Delayed(Vec::new())]);
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let (ends, ended) = channel();
         thread::spawn(move || {
             ends.send(
@@ -518,11 +516,11 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
                     .unwrap_err(),
             )
         });
-        model.wait_for("POST sequence/s/start");
+        hub.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
-        model.release();
-        model.wait_for_end("/_kill");
+        hub.release();
+        hub.wait_for_end("/_kill");
     });
 }
 
@@ -530,9 +528,9 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
 #[test]
 fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
     within("starting", || {
-        let failing = || vec![Start::Up(vec![("error", Some(json!("e")))])];
+        let failing = || vec![Start::Running(vec![("error", Some(json!("e")))])];
         let readiness = Readiness::event("ready").fails_on("error");
-        for (refused, status, story) in [
+        for (refused, status, lifecycle) in [
             (0, "running", &["start", "kill made"][..]),
             (
                 2,
@@ -553,15 +551,15 @@ fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
                 ],
             ),
         ] {
-            let model = Model::start("1.0.1", failing());
-            model.refuse_kills(refused, status);
-            let error = model
+            let hub = ScriptedHub::start("1.0.1", failing());
+            hub.refuse_kills(refused, status);
+            let error = hub
                 .sequence()
                 .start_and_wait(&StartOptions::new(), &readiness)
                 .unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Failed(_)), "{error:?}");
-            assert_eq!(model.story(), story, "{status}");
-            assert!(model.running().is_empty());
+            assert_eq!(hub.lifecycle(), lifecycle, "{status}");
+            assert!(hub.running().is_empty());
         }
     });
 }
@@ -570,16 +568,16 @@ fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
 #[test]
 fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
-        model.hold_kills();
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Running(Vec::new())]);
+        hub.ignore_kills();
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let waiter = thread::spawn(move || {
             waiting
                 .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
                 .unwrap_err()
         });
-        model.wait_for_end("/event/ready");
+        hub.wait_for_end("/event/ready");
         let begin = Instant::now();
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
@@ -588,6 +586,6 @@ fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
             "{:?}",
             begin.elapsed()
         );
-        model.wait_for_end("/_kill");
+        hub.wait_for_end("/_kill");
     });
 }

@@ -249,17 +249,17 @@ fn output_stdout_and_stderr_end_when_the_instance_is_killed(host: HostClient) {
 }
 
 /// Runs what waits for ever with a token, cancels it, and sees that the instance can be asked as before.
-fn cancelled<T: Send + 'static>(
+fn cancel_while_waiting<T: Send + 'static>(
     instance: &InstanceClient,
     wait: impl FnOnce(InstanceClient, &Mailbox<()>) -> T + Send + 'static,
 ) -> T {
     let token = CancelToken::new();
-    let (waiting, at_it) = (instance.with_cancel(&token), Mailbox::new());
+    let (waiting, ready) = (instance.with_cancel(&token), Mailbox::new());
     let waiter = thread::spawn({
-        let at_it = Arc::clone(&at_it);
-        move || wait(waiting, &at_it)
+        let ready = Arc::clone(&ready);
+        move || wait(waiting, &ready)
     });
-    at_it.take();
+    ready.take();
     token.cancel();
     let result = within("what was cancelled", move || waiter.join().unwrap());
     assert!(instance.health().unwrap().healthy);
@@ -272,18 +272,18 @@ fn with_cancel_ends_stdout_and_next_event_and_no_other_calls(host: HostClient) {
     instance
         .send_input(Input::text("1\n2\n3\n").end(false))
         .unwrap();
-    let (lines, error) = cancelled(&instance, |instance, at_it| {
+    let (lines, error) = cancel_while_waiting(&instance, |instance, ready| {
         let mut stdout = instance.stdout().unwrap().lines();
         let lines: Vec<_> = stdout.by_ref().take(3).map(Result::unwrap).collect();
         // The input is open, and so is standard output.
-        at_it.put(());
+        ready.put(());
         (lines, stdout.next().unwrap().unwrap_err())
     });
     assert_eq!(lines, ["1", "2", "3"]);
     assert!(error.is_cancelled(), "{error:?}");
 
-    let error = cancelled(&instance, |instance, at_it| {
-        at_it.put(());
+    let error = cancel_while_waiting(&instance, |instance, ready| {
+        ready.put(());
         instance.next_event("never").unwrap_err()
     });
     assert!(error.is_cancelled(), "{error:?}");

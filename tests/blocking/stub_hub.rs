@@ -1,5 +1,5 @@
-//! A hub that runs nothing: it keeps a list of instances, of any version, and tells what it was asked. What a test needs to be otherwise
-//! is a scene of the test.
+//! A stub of a hub, of any version. It runs nothing: it only keeps a list of instances, and records
+//! the requests. A test can reply to each request in its own way.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,76 +12,76 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::json;
 
-/// What becomes of a request.
-pub(crate) enum Scene {
-    /// What the hub does where nothing else is said.
-    Usual,
-    /// This answer.
-    Answer(Vec<u8>),
-    /// This answer, and the connection is closed.
-    Last(Vec<u8>),
-    /// None; the connection is closed when the client goes.
+/// The reply to a request.
+pub(crate) enum Reply {
+    /// The reply that the stub gives by default.
+    Default,
+    Response(Vec<u8>),
+    /// A response, after which the server closes the connection.
+    LastResponse(Vec<u8>),
+    /// No response. The connection stays open until the client closes it.
     Silence,
-    /// None; the connection is closed at once.
-    Cut,
+    /// No response. The server closes the connection at once.
+    Close,
 }
 
 #[derive(Default)]
 struct State {
     started: AtomicUsize,
-    living: Mutex<BTreeSet<String>>,
-    seen: Mutex<Vec<String>>,
+    running: Mutex<BTreeSet<String>>,
+    requests: Mutex<Vec<String>>,
 }
 
-pub(crate) struct StandIn {
+pub(crate) struct StubHub {
     server: ScriptedServer,
     state: Arc<State>,
 }
 
-/// An answer in JSON.
-pub(crate) fn says(status: &str, body: &serde_json::Value) -> Scene {
-    Scene::Answer(response(
+/// A JSON response.
+pub(crate) fn json_reply(status: &str, body: &serde_json::Value) -> Reply {
+    Reply::Response(response(
         status,
         &[("content-type", "application/json")],
         body.to_string().as_bytes(),
     ))
 }
 
-impl StandIn {
-    /// `scene` is asked first, with the request in words: `"POST /sequence/the-sequence/start"`; of a forced deletion they end in ` by force`.
+impl StubHub {
+    /// Starts the stub. `reply` gets each request as `"POST /sequence/the-sequence/start"`; a forced
+    /// deletion ends in ` by force`.
     pub(crate) fn start(
         version: &'static str,
-        scene: impl Fn(&str) -> Scene + Send + Sync + 'static,
+        reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let state = Arc::<State>::default();
         let server = ScriptedServer::start({
             let state = Arc::clone(&state);
             move |connection| {
                 while let Ok(mut request) = connection.read_head() {
-                    let words = words(&request);
-                    let into_instance = words.ends_with("/input") || words.ends_with("/stdin");
-                    // What goes into an instance may have no end.
+                    let line = request_line(&request);
+                    // The input of an instance can be endless.
+                    let into_instance = line.ends_with("/input") || line.ends_with("/stdin");
                     if !into_instance && connection.read_body(&mut request).is_err() {
                         return;
                     }
-                    state.seen.lock().unwrap().push(words.clone());
-                    let answer = match scene(&words) {
-                        Scene::Usual => state.usual(version, &words),
-                        scene => scene,
+                    state.requests.lock().unwrap().push(line.clone());
+                    let answer = match reply(&line) {
+                        Reply::Default => state.default_reply(version, &line),
+                        reply => reply,
                     };
                     match answer {
-                        Scene::Answer(answer) if !into_instance => drop(connection.send(&answer)),
-                        Scene::Answer(answer) => {
+                        Reply::Response(answer) if !into_instance => drop(connection.send(&answer)),
+                        Reply::Response(answer) => {
                             let _ = connection.send(&answer);
                             let _ = connection.close_after_client();
                             return;
                         }
-                        Scene::Last(answer) => {
+                        Reply::LastResponse(answer) => {
                             let _ = connection.send(&answer);
                             return;
                         }
-                        Scene::Cut => return,
-                        _ => return silent(connection),
+                        Reply::Close => return,
+                        _ => return wait_until_closed(connection),
                     }
                 }
             }
@@ -101,30 +101,30 @@ impl StandIn {
         self.server.url()
     }
 
-    /// The instances that were started and not ended.
-    pub(crate) fn living(&self) -> Vec<String> {
-        self.state.living.lock().unwrap().iter().cloned().collect()
+    /// Returns the ids of the running instances.
+    pub(crate) fn running(&self) -> Vec<String> {
+        self.state.running.lock().unwrap().iter().cloned().collect()
     }
 
-    /// An instance ends without being asked to.
+    /// Ends an instance as if its program had completed.
     pub(crate) fn end(&self, id: &str) {
-        self.state.living.lock().unwrap().remove(id);
+        self.state.running.lock().unwrap().remove(id);
     }
 
-    /// The requests so far that contain this.
-    pub(crate) fn seen(&self, part: &str) -> Vec<String> {
+    /// Returns the requests so far that contain `part`.
+    pub(crate) fn requests(&self, part: &str) -> Vec<String> {
         self.state
-            .seen
+            .requests
             .lock()
             .unwrap()
             .iter()
-            .filter(|words| words.contains(part))
+            .filter(|request| request.contains(part))
             .cloned()
             .collect()
     }
 }
 
-fn words(request: &ReceivedRequest) -> String {
+fn request_line(request: &ReceivedRequest) -> String {
     let path = request
         .target
         .strip_prefix("/api/v1")
@@ -137,58 +137,62 @@ fn words(request: &ReceivedRequest) -> String {
     format!("{} {path}{force}", request.method)
 }
 
-fn silent(connection: &mut Connection) {
+fn wait_until_closed(connection: &mut Connection) {
     while connection.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
 }
 
 impl State {
-    fn usual(&self, version: &str, words: &str) -> Scene {
-        let (method, path) = words.split_once(' ').unwrap();
+    fn default_reply(&self, version: &str, request: &str) -> Reply {
+        let (method, path) = request.split_once(' ').unwrap();
         let parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
-        let mut living = self.living.lock().unwrap();
+        let mut running = self.running.lock().unwrap();
         match (method, parts.as_slice()) {
-            ("GET", ["version"]) => says("200 OK", &json!({ "version": version })),
-            ("POST", ["sequence"]) => says("202 Accepted", &json!({ "id": "the-sequence" })),
+            ("GET", ["version"]) => json_reply("200 OK", &json!({ "version": version })),
+            ("POST", ["sequence"]) => json_reply("202 Accepted", &json!({ "id": "the-sequence" })),
             ("POST", ["sequence", _, "start"]) => {
                 let id = format!("instance-{}", self.started.fetch_add(1, Ordering::SeqCst));
-                living.insert(id.clone());
-                says("200 OK", &json!({ "id": id }))
+                running.insert(id.clone());
+                json_reply("200 OK", &json!({ "id": id }))
             }
-            ("GET", ["sequence", _, "instances"]) => says("200 OK", &json!(*living)),
-            ("DELETE", ["sequence", _]) if !living.is_empty() && !words.ends_with(" by force") => {
-                says("409 Conflict", &json!({ "error": "in use" }))
+            ("GET", ["sequence", _, "instances"]) => json_reply("200 OK", &json!(*running)),
+            ("DELETE", ["sequence", _])
+                if !running.is_empty() && !request.ends_with(" by force") =>
+            {
+                json_reply("409 Conflict", &json!({ "error": "in use" }))
             }
-            // By force, with what runs.
             ("DELETE", ["sequence" | "topics", _]) => {
-                living.clear();
-                says("200 OK", &json!({}))
+                running.clear();
+                json_reply("200 OK", &json!({}))
             }
-            ("POST", ["topics"]) => says("200 OK", &json!({ "id": "a-topic" })),
+            ("POST", ["topics"]) => json_reply("200 OK", &json!({ "id": "a-topic" })),
             ("GET", ["instances"]) => {
-                let infos: Vec<_> = living
+                let infos: Vec<_> = running
                     .iter()
                     .map(|id| json!({ "id": id, "sequence": "the-sequence" }))
                     .collect();
-                says("200 OK", &json!(infos))
+                json_reply("200 OK", &json!(infos))
             }
-            ("GET", ["instance", id]) if living.contains(*id) => {
-                says("200 OK", &json!({ "id": id, "sequence": "the-sequence" }))
+            ("GET", ["instance", id]) if running.contains(*id) => {
+                json_reply("200 OK", &json!({ "id": id, "sequence": "the-sequence" }))
             }
-            ("GET", ["instance", id, "stdout" | "stderr" | "output"]) if living.contains(*id) => {
-                Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
+            ("GET", ["instance", id, "stdout" | "stderr" | "output"]) if running.contains(*id) => {
+                Reply::Response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
             }
-            ("POST", ["instance", id, "_kill" | "_stop"]) if living.remove(*id) => {
-                says("202 Accepted", &json!({}))
+            ("POST", ["instance", id, "_kill" | "_stop"]) if running.remove(*id) => {
+                json_reply("202 Accepted", &json!({}))
             }
-            _ => says("404 Not Found", &json!({ "error": "not found" })),
+            _ => json_reply("404 Not Found", &json!({ "error": "not found" })),
         }
     }
 }
 
-/// Asks again until it is so: for what comes about on a hub, or in a thread, in its own time.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until the condition holds, for changes on a hub or on another thread.
+///
+/// # Panics
+/// The condition does not hold within 20 seconds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !is_so() {
+    while !holds() {
         assert!(
             begin.elapsed() < Duration::from_secs(20),
             "{what}: it does not come about"
@@ -197,11 +201,11 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The hub has forgotten the instances of the sequence, or knows that they have ended.
+/// Waits until the hub has forgotten the instances of the sequence, or reports that they ended.
 pub(crate) fn until_gone(sequence: &SequenceClient) {
     until("the instances are gone", || {
         let ended = |id: &_| match sequence.host().instance_info(id) {
-            // An instance that failed to load has an exit code, but no time at which it ended.
+            // An instance that failed to load has an exit code, but no end time.
             Ok(info) => info.ended.is_some() || info.terminated.is_some(),
             Err(error) => error.is_not_found(),
         };

@@ -27,25 +27,25 @@ fn text(reader: impl Read + Send + 'static) -> Input {
 }
 
 /// This data, and word of the end of its use.
-fn told(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
-    struct Told<R>(R, #[allow(dead_code)] Sender<()>);
-    impl<R: Read> Read for Told<R> {
+fn input_with_signal(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
+    struct Signaling<R>(R, #[allow(dead_code)] Sender<()>);
+    impl<R: Read> Read for Signaling<R> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(buffer)
         }
     }
-    let (used, over) = channel();
-    (text(Told(reader, used)), over)
+    let (used, dropped) = channel();
+    (text(Signaling(reader, used)), dropped)
 }
 
 fn endless() -> (Input, Receiver<()>) {
-    told(Numbered::new())
+    input_with_signal(Numbered::new())
 }
 
 /// Nobody reads on.
-fn assert_given_up(over: &Receiver<()>) {
+fn assert_reader_dropped(dropped: &Receiver<()>) {
     assert_eq!(
-        over.recv_timeout(Duration::from_secs(10)),
+        dropped.recv_timeout(Duration::from_secs(10)),
         Err(RecvTimeoutError::Disconnected)
     );
 }
@@ -108,7 +108,7 @@ fn transform_bytes_returns_the_output_of_the_sequence(host: HostClient) {
 on_each_hub!(transform_returns_when_the_output_ends_before_the_input);
 fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "first-line");
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let begin = Instant::now();
     let (done, output) = within("a transform of which only a line is read", move || {
         let mut output = Vec::new();
@@ -126,13 +126,13 @@ fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     let mut line = [0; 4096];
     Numbered::new().read_exact(&mut line).unwrap();
     assert!(output == line);
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
 /// Gives or takes so much, and then fails.
-struct Torn(usize);
+struct FailsAfter(usize);
 
-impl Torn {
+impl FailsAfter {
     fn pass(&mut self, length: usize) -> io::Result<usize> {
         self.0 = self
             .0
@@ -142,14 +142,14 @@ impl Torn {
     }
 }
 
-impl Read for Torn {
+impl Read for FailsAfter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         buffer.fill(b'.');
         self.pass(buffer.len())
     }
 }
 
-impl Write for Torn {
+impl Write for FailsAfter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pass(bytes.len())
     }
@@ -159,7 +159,7 @@ impl Write for Torn {
     }
 }
 
-fn torn(error: &io::Error) -> bool {
+fn is_storage_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::StorageFull && error.to_string() == "the tape is torn"
 }
 
@@ -169,37 +169,41 @@ fn transform_fails_if_its_reader_or_writer_fails(host: HostClient) {
         let (_sequence, instance) = running(&host, "echo");
         let error = within("a reader that fails", move || {
             instance
-                .transform(text(Torn(left)), &mut io::sink())
+                .transform(text(FailsAfter(left)), &mut io::sink())
                 .unwrap_err()
         });
         assert!(
-            matches!(error.kind(), ErrorKind::Upload(error) if torn(error)),
+            matches!(error.kind(), ErrorKind::Upload(error) if is_storage_full(error)),
             "{error:?}"
         );
 
         let (_sequence, instance) = running(&host, "echo");
-        let (input, over) = endless();
+        let (input, dropped) = endless();
         let error = within("a writer that fails", move || {
-            instance.transform(input, &mut Torn(left)).unwrap_err()
+            instance
+                .transform(input, &mut FailsAfter(left))
+                .unwrap_err()
         });
         assert!(
-            matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+            matches!(error.kind(), ErrorKind::Write(error) if is_storage_full(error)),
             "{error:?}"
         );
-        assert_given_up(&over);
+        assert_reader_dropped(&dropped);
     }
 
     // It takes all of the output, and cannot keep it.
     let (_sequence, instance) = running(&host, "first-line");
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let error = within("a flush that fails", move || {
-        instance.transform(input, &mut Torn(4096)).unwrap_err()
+        instance
+            .transform(input, &mut FailsAfter(4096))
+            .unwrap_err()
     });
     assert!(
-        matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+        matches!(error.kind(), ErrorKind::Write(error) if is_storage_full(error)),
         "{error:?}"
     );
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
 on_each_hub!(transform_of_an_unknown_instance_is_not_found);
@@ -207,23 +211,23 @@ fn transform_of_an_unknown_instance_is_not_found(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let error = instance.transform(input, &mut io::sink()).unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
-/// Cancels when it is read or written to.
-struct Cancels(CancelToken);
+/// CancelsOnUse when it is read or written to.
+struct CancelsOnUse(CancelToken);
 
-impl Read for Cancels {
+impl Read for CancelsOnUse {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.cancel();
         Ok(0)
     }
 }
 
-impl Write for Cancels {
+impl Write for CancelsOnUse {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.cancel();
         Ok(bytes.len())
@@ -235,7 +239,7 @@ impl Write for Cancels {
 }
 
 /// The error of a transform without end; nobody reads its input afterwards, and the instance can be asked as before.
-fn ended(
+fn transform_error(
     host: &HostClient,
     what: &str,
     sample: &str,
@@ -243,36 +247,36 @@ fn ended(
     run: impl FnOnce(InstanceClient, Input) -> Error + Send + 'static,
 ) -> Error {
     let (_sequence, instance) = running(host, sample);
-    let (input, over) = input;
+    let (input, dropped) = input;
     let error = within(what, {
         let instance = instance.clone();
         move || run(instance, input)
     });
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
     assert!(instance.health().unwrap().healthy, "{what}");
     error
 }
 on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
 fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();
-    let error = ended(&host, "cancelled where data flows", "echo", endless(), {
+    let error = transform_error(&host, "cancelled where data flows", "echo", endless(), {
         move |instance, input| {
             instance
                 .with_cancel(&token)
-                .transform(input, &mut Cancels(token))
+                .transform(input, &mut CancelsOnUse(token))
                 .unwrap_err()
         }
     });
     assert!(error.is_cancelled(), "{error:?}");
 
     let token = CancelToken::new();
-    let input = told(
+    let input = input_with_signal(
         Numbered::new()
             .take(1 << 20)
-            .chain(Cancels(token.clone()))
+            .chain(CancelsOnUse(token.clone()))
             .chain(Numbered::new()),
     );
-    let error = ended(
+    let error = transform_error(
         &host,
         "cancelled where no output comes",
         "stays",
@@ -287,7 +291,7 @@ fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     assert!(error.is_cancelled(), "{error:?}");
 
     for sample in ["echo", "stays"] {
-        let error = ended(
+        let error = transform_error(
             &host,
             "the deadline passes",
             sample,
@@ -355,7 +359,7 @@ fn transform_returns_a_refusal_that_arrives_during_the_upload() {
         .unwrap()
         .instance("the-instance")
         .unwrap();
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let error = within("a refusal", move || {
         instance.transform(input, &mut io::sink()).unwrap_err()
     });
@@ -365,7 +369,7 @@ fn transform_returns_a_refusal_that_arrives_during_the_upload() {
         (refusal.status.as_u16(), refusal.message.as_str()),
         (507, "no more of this")
     );
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
 /// The hub's own route, as 1.0.1 has it: no word before the first output, and no end.

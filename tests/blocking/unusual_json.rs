@@ -102,7 +102,7 @@ fn info_events_and_kill_work_for_an_instance_with_lone_surrogates(host: HostClie
     host.list_instances().unwrap();
 }
 
-fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value])) {
+fn check_instance(host: &HostClient, args: &str, check: impl Fn(&[Value])) {
     let sequence = Uploaded::sample(host, "events");
     let start = Raw {
         base: "sequence",
@@ -124,7 +124,7 @@ fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value]
 
 on_each_hub!(info_wait_event_and_kill_work_if_args_is_a_string);
 fn info_wait_event_and_kill_work_if_args_is_a_string(host: HostClient) {
-    is_used_like_any_other(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
+    check_instance(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
 }
 
 /// Fake hubs do not read such bodies.
@@ -132,7 +132,7 @@ fn info_wait_event_and_kill_work_if_args_is_a_string(host: HostClient) {
 fn info_wait_event_and_kill_work_if_args_are_nested_deeply() {
     let Some(hub) = shared() else { return };
     let args = "[".repeat(1000) + &"]".repeat(1000);
-    is_used_like_any_other(&hub.into(), &args, |args| {
+    check_instance(&hub.into(), &args, |args| {
         let text = json!(args).to_string();
         assert!(
             text.starts_with("[[[[") && text.contains("[null]"),

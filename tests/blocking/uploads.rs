@@ -148,7 +148,7 @@ impl Read for Failing {
 }
 
 /// A server that tells of each request whether it arrived whole, and answers those.
-fn telling() -> (ScriptedServer, Arc<Mailbox<bool>>) {
+fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     let whole = Mailbox::new();
     let server = ScriptedServer::start({
         let whole = Arc::clone(&whole);
@@ -185,7 +185,7 @@ fn send_returns_the_error_of_a_failing_reader() {
     for left in [0, 10, 500_000] {
         for length in [None, Some(1_000_000)] {
             within("an upload that fails", move || {
-                let (server, whole) = telling();
+                let (server, whole) = completeness_server();
                 let host = HostClient::new(server.url()).unwrap();
                 let upload = match length {
                     Some(length) => Upload::sized_reader(Failing { left }, length),
@@ -214,7 +214,7 @@ fn send_returns_the_error_of_a_failing_reader() {
 fn sized_reader_with_too_little_data_is_an_error() {
     for (content, left) in [(&b"12345"[..], 5), (b"", 10)] {
         within("a short upload", move || {
-            let (server, whole) = telling();
+            let (server, whole) = completeness_server();
             let host = HostClient::new(server.url()).unwrap();
             let error = host
                 .send(&SendSequence, Upload::sized_reader(content, 10))
@@ -241,7 +241,7 @@ fn upload_file_that_shrinks_is_an_error() {
         .set_len(400)
         .unwrap();
     within("a file that shrinks", move || {
-        let (server, whole) = telling();
+        let (server, whole) = completeness_server();
         let error = HostClient::new(server.url())
             .unwrap()
             .send(&SendSequence, upload)

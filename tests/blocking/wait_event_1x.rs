@@ -8,17 +8,17 @@ use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
 use crate::helpers::within;
-use crate::scripted_hub::{Data, Model, Way};
+use crate::scripted_hub::{Data, Route, ScriptedHub};
 
-fn instance(model: &Model) -> InstanceClient {
-    model.host().instance("i").unwrap()
+fn instance(hub: &ScriptedHub) -> InstanceClient {
+    hub.host().instance("i").unwrap()
 }
 
 /// Begins to wait for the event `e` and another; a second one listens for each.
-fn waiting(model: &Model) -> thread::JoinHandle<Event> {
-    let instance = instance(model);
+fn waiting(hub: &ScriptedHub) -> thread::JoinHandle<Event> {
+    let instance = instance(hub);
     let waiter = thread::spawn(move || instance.wait_any(["e", "other"]).unwrap());
-    model.wait_for_listeners(4);
+    hub.wait_for_listeners(4);
     waiter
 }
 
@@ -54,13 +54,13 @@ fn rows() -> Vec<(Data, Value)> {
 
 #[test]
 fn wait_any_returns_the_data_whichever_route_is_faster() {
-    for way in [Way::Stream, Way::Answer] {
+    for route in [Route::EventStream, Route::LastEvent] {
         for (emitted, heard) in rows() {
-            let what = format!("{emitted:?} by {way:?}");
+            let what = format!("{emitted:?} by {route:?}");
             within(&what.clone(), move || {
-                let model = Model::of_1x();
-                let waiter = waiting(&model);
-                model.fire_first(way, "e", emitted);
+                let hub = ScriptedHub::v1_with_instance();
+                let waiter = waiting(&hub);
+                hub.emit_first_on(route, "e", emitted);
                 let event = waiter.join().unwrap();
                 assert_eq!((event.name.as_str(), event.data), ("e", heard), "{what}");
             });
@@ -72,18 +72,21 @@ fn wait_any_returns_the_data_whichever_route_is_faster() {
 #[test]
 fn wait_any_returns_data_with_or_without_its_op_status() {
     within("waiting", || {
-        for (way, other) in [(Way::Stream, Way::Answer), (Way::Answer, Way::Stream)] {
-            let model = Model::of_1x();
-            let waiter = waiting(&model);
+        for (route, other) in [
+            (Route::EventStream, Route::LastEvent),
+            (Route::LastEvent, Route::EventStream),
+        ] {
+            let hub = ScriptedHub::v1_with_instance();
+            let waiter = waiting(&hub);
             let mut data = Value::Null;
             // Until it was heard: what is sent first may be read last.
-            model.hold_back(other, || {
-                model.fire("e", Some(json!({ "opStatus": "OK", "x": 1 })));
+            hub.hold(other, || {
+                hub.emit("e", Some(json!({ "opStatus": "OK", "x": 1 })));
                 data = waiter.join().unwrap().data;
             });
             assert!(
                 data == json!({ "opStatus": "OK", "x": 1 })
-                    || way == Way::Answer && data == json!({ "x": 1 }),
+                    || route == Route::LastEvent && data == json!({ "x": 1 }),
                 "{data}"
             );
         }
@@ -114,19 +117,19 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
     ];
     within("waiting", move || {
         for (emitted, heard) in heard {
-            let model = Model::of_1x();
-            model.fire("e", Some(emitted.clone()));
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit("e", Some(emitted.clone()));
             assert_eq!(
-                instance(&model).wait_event("e").unwrap().data,
+                instance(&hub).wait_event("e").unwrap().data,
                 heard,
                 "{emitted}"
             );
         }
         for emitted in unheard {
-            let model = Model::of_1x();
-            model.fire("e", emitted.clone());
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit("e", emitted.clone());
             let limit = Duration::from_millis(200);
-            let error = instance(&model)
+            let error = instance(&hub)
                 .with_deadline(limit)
                 .wait_event("e")
                 .unwrap_err();
@@ -141,21 +144,20 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
 #[test]
 fn wait_next_any_uses_only_the_event_stream() {
     within("waiting", || {
-        let model = Model::of_1x();
-        model.fire("e", Some(json!("old")));
-        let instance = instance(&model);
+        let hub = ScriptedHub::v1_with_instance();
+        hub.emit("e", Some(json!("old")));
+        let instance = instance(&hub);
         let waiter = thread::spawn(move || instance.wait_next_any(["e", "other"]).unwrap());
-        model.wait_for_listeners(2);
-        model.fire("e", Some(json!(0)));
+        hub.wait_for_listeners(2);
+        hub.emit("e", Some(json!(0)));
         let event = waiter.join().unwrap();
         assert_eq!((event.name.as_str(), event.data), ("e", Value::Null));
         assert!(
-            !model
-                .requests()
+            !hub.requests()
                 .iter()
                 .any(|request| request.contains("/event/")),
             "{:?}",
-            model.requests()
+            hub.requests()
         );
     });
 }
@@ -163,14 +165,14 @@ fn wait_next_any_uses_only_the_event_stream() {
 #[test]
 fn wait_any_returns_one_of_two_events_with_its_own_data() {
     within("waiting", || {
-        let model = Model::of_1x();
-        let waiter = waiting(&model);
+        let hub = ScriptedHub::v1_with_instance();
+        let waiter = waiting(&hub);
         // Both are answered, and the number is in the stream alone, which comes afterwards.
-        model.hold_back(Way::Stream, || {
-            model.fire("e", Some(json!(5)));
-            model.wait_until_delivered(1);
-            model.fire("other", Some(json!("text")));
-            model.wait_until_delivered(2);
+        hub.hold(Route::EventStream, || {
+            hub.emit("e", Some(json!(5)));
+            hub.wait_until_delivered(1);
+            hub.emit("other", Some(json!("text")));
+            hub.wait_until_delivered(2);
         });
         // Which of the two answers is read first is for the machine to decide.
         let event = waiter.join().unwrap();
@@ -228,9 +230,9 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     ];
     for (mut info, exit, reason, status) in rows {
         within(reason, move || {
-            let model = Model::of_1x();
+            let hub = ScriptedHub::v1_with_instance();
             let waiter = {
-                let instance = instance(&model);
+                let instance = instance(&hub);
                 thread::spawn(move || {
                     (
                         instance.wait_any(["ready", "error"]).unwrap_err(),
@@ -238,9 +240,9 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
                     )
                 })
             };
-            model.wait_for_listeners(4);
+            hub.wait_for_listeners(4);
             info["id"] = json!("i");
-            model.end(info);
+            hub.end(info);
             let (error, waited) = waiter.join().unwrap();
             let ended = error.ended().unwrap();
             assert_eq!(
@@ -262,13 +264,13 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
 #[test]
 fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopping() {
     within("waiting", || {
-        let model = Model::of_1x();
+        let hub = ScriptedHub::v1_with_instance();
         let waiter = {
-            let instance = instance(&model);
+            let instance = instance(&hub);
             thread::spawn(move || instance.wait_event("e").unwrap_err())
         };
-        model.wait_for_listeners(2);
-        model.forget();
+        hub.wait_for_listeners(2);
+        hub.forget();
         let error = waiter.join().unwrap();
         assert!(
             error.ended().is_some_and(|ended| ended.info.is_none()),
@@ -276,10 +278,10 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
         );
 
         // A hub sets the status of an ended instance back when it is stopped.
-        let model = Model::of_1x();
+        let hub = ScriptedHub::v1_with_instance();
         let terminated = json!({ "exitcode": 137, "reason": "Instance killed" });
-        model.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
-        let ended = instance(&model).wait_ended().unwrap();
+        hub.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
+        let ended = instance(&hub).wait_ended().unwrap();
         assert_eq!(
             (ended.exit, ended.status),
             (Some(RunnerExit::Killed), Some(InstanceStatus::Stopping))
@@ -291,12 +293,9 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
 fn wait_any_returns_an_event_emitted_right_before_the_end() {
     within("waiting", || {
         for data in [json!("text"), json!(5), json!(null)] {
-            let model = Model::of_1x();
-            model.end_with("e", Some(data.clone()));
-            assert_eq!(
-                instance(&model).wait_any(["e", "other"]).unwrap().data,
-                data
-            );
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit_and_end("e", Some(data.clone()));
+            assert_eq!(instance(&hub).wait_any(["e", "other"]).unwrap().data, data);
         }
     });
 }
@@ -305,11 +304,11 @@ fn wait_any_returns_an_event_emitted_right_before_the_end() {
 #[test]
 fn wait_event_does_not_return_a_refusal_as_an_event() {
     within("waiting", || {
-        let model = Model::of_1x();
-        let elsewhere = model.host().instance("not-yet").unwrap();
+        let hub = ScriptedHub::v1_with_instance();
+        let elsewhere = hub.host().instance("not-yet").unwrap();
         let error = elsewhere.wait_event("e").unwrap_err();
         assert!(error.ended().is_some(), "{error:?}");
-        model.know_later("not-yet");
+        hub.hide("not-yet");
         let error = elsewhere.wait_event("e").unwrap_err();
         assert!(
             error.is_not_found() && error.api().unwrap().message == "Instance not-yet not found",
@@ -322,39 +321,35 @@ fn wait_event_does_not_return_a_refusal_as_an_event() {
 fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off() {
     within("waiting", || {
         for (version, each) in [("1.0.1", 2), ("0.18.7", 1)] {
-            let model = Model::start(version, Vec::new());
-            model.add_instance();
+            let hub = ScriptedHub::start(version, Vec::new());
+            hub.add_instance();
             let (limit, begin) = (Duration::from_secs(3), Instant::now());
-            let error = instance(&model)
+            let error = instance(&hub)
                 .with_deadline(limit)
                 .wait_any(["a", "b", "c"])
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
             // And one for the version and the state of the instance.
             assert!(
-                model.connections() <= 3 * each + 1,
+                hub.connections() <= 3 * each + 1,
                 "{version}: {}",
-                model.connections()
+                hub.connections()
             );
-            let asked = model
+            let asked = hub
                 .requests()
                 .iter()
                 .filter(|request| *request == "GET instance/i")
                 .count();
-            assert!(
-                (2..=6).contains(&asked),
-                "{version}: {:?}",
-                model.requests()
-            );
+            assert!((2..=6).contains(&asked), "{version}: {:?}", hub.requests());
             assert_eq!(
-                model.requests().len(),
+                hub.requests().len(),
                 asked + 1 + 3 * each,
                 "{version}: {:?}",
-                model.requests()
+                hub.requests()
             );
         }
-        let model = Model::of_1x();
-        let error = instance(&model)
+        let hub = ScriptedHub::v1_with_instance();
+        let error = instance(&hub)
             .with_deadline(Duration::from_secs(2))
             .wait_ended()
             .unwrap_err();
@@ -363,9 +358,9 @@ fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off()
             "{error:?}"
         );
         assert!(
-            (3..=8).contains(&model.requests().len()) && model.connections() == 1,
+            (3..=8).contains(&hub.requests().len()) && hub.connections() == 1,
             "{:?}",
-            model.requests()
+            hub.requests()
         );
     });
 }

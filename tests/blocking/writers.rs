@@ -21,7 +21,7 @@ use crate::inputs::Topic;
 use crate::live::running;
 
 /// Writes lines, each when the answer to the one before is there, and prints how long the answers took. Gives what was written.
-fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
+fn exchange_lines(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
     let mut times = Vec::new();
     let mut bytes = 0;
     for n in 0..50 {
@@ -58,7 +58,7 @@ fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
         let (_sequence, instance) = running(&host, sample);
         let mut output = BufReader::new(instance.output().unwrap());
         let mut writer = open(&instance).unwrap();
-        let bytes = ask_line_by_line(what, &mut writer, &mut output);
+        let bytes = exchange_lines(what, &mut writer, &mut output);
         assert_eq!(writer.finish().unwrap().bytes, bytes, "{what}");
         assert_eq!(output.read(&mut [0]).unwrap(), 0, "{what}: it goes on");
     }
@@ -68,13 +68,13 @@ fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
     let mut writer = host
         .topic_writer(topic.name.as_str(), ContentType::Text)
         .unwrap();
-    let bytes = ask_line_by_line("topic", &mut writer, &mut reader);
+    let bytes = exchange_lines("topic", &mut writer, &mut reader);
     assert_eq!(writer.finish().unwrap().bytes, bytes);
     // A topic goes on.
     let mut writer = host
         .topic_writer(topic.name.as_str(), ContentType::Text)
         .unwrap();
-    ask_line_by_line("the same topic", &mut writer, &mut reader);
+    exchange_lines("the same topic", &mut writer, &mut reader);
     writer.finish().unwrap();
 }
 
@@ -123,7 +123,7 @@ fn input_writer_with_end_false_allows_another_writer(host: HostClient) {
 type Writing = JoinHandle<(std::io::Error, Result<Sent, Error>)>;
 
 /// Writes lines until that fails, and tells of each before.
-fn write_on(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
+fn write_until_error(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
     let (tell, told) = channel();
     let writing = thread::spawn(move || {
         let (mut data, mut piece) = (Numbered::new(), vec![0; 64 << 10]);
@@ -139,7 +139,7 @@ fn write_on(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
     (told, writing)
 }
 
-fn ended(writing: Writing) -> Error {
+fn writer_error(writing: Writing) -> Error {
     let (error, result) = within("a writer", move || writing.join().unwrap());
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     assert!(error.to_string().contains("finish() tells why"), "{error}");
@@ -152,7 +152,7 @@ fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
     for open in [InstanceClient::input_writer, InstanceClient::stdin_writer] {
-        let error = ended(write_on(open(&instance, ContentType::Text).unwrap()).1);
+        let error = writer_error(write_until_error(open(&instance, ContentType::Text).unwrap()).1);
         assert!(error.is_not_found(), "{error:?}");
         let error = open(&instance, ContentType::Text)
             .unwrap()
@@ -163,7 +163,7 @@ fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
 }
 
 /// Waits until nothing more is taken, and gives how much was.
-fn blocked(told: &Receiver<usize>) -> usize {
+fn read_until_blocked(told: &Receiver<usize>) -> usize {
     let mut taken = 0;
     loop {
         // Much longer than a piece takes.
@@ -192,15 +192,15 @@ fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host:
                 .topic_writer(topic.name.as_str(), ContentType::Text),
         ),
     ];
-    let writers = writers.map(|(what, writer)| (what, write_on(writer.unwrap())));
+    let writers = writers.map(|(what, writer)| (what, write_until_error(writer.unwrap())));
     for (what, (told, _)) in &writers {
-        let taken = blocked(told);
+        let taken = read_until_blocked(told);
         println!("{what}: {taken} bytes were taken by nobody");
         assert!(taken < MOST, "{what}");
     }
     token.cancel();
     for (what, (_, writing)) in writers {
-        let error = ended(writing);
+        let error = writer_error(writing);
         assert!(error.is_cancelled(), "{what}: {error:?}");
     }
     assert!(instance.health().unwrap().healthy);
@@ -221,15 +221,15 @@ fn input_writer_fails_when_the_hub_ends() {
         instance.last_event("ready").unwrap();
         instance.input_writer(ContentType::Text).unwrap()
     });
-    let (told, writing) = write_on(blocking);
-    blocked(&told);
+    let (told, writing) = write_until_error(blocking);
+    read_until_blocked(&told);
     let mut waiting = waiting;
     writeln!(waiting, "a line")
         .and_then(|()| waiting.flush())
         .unwrap();
     hub.stop().unwrap();
 
-    let error = ended(writing);
+    let error = writer_error(writing);
     assert!(
         matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
             && error.api().is_none(),
