@@ -1,4 +1,4 @@
-//! Readers, writers, transports, decoders and values of users that break their contracts.
+//! User-supplied readers, writers, transports, decoders and values that break their contracts.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,10 +20,10 @@ use serde_json::value::RawValue;
 use crate::helpers::{recording, within};
 use crate::live::listening;
 
-/// The beginning of a package.
+/// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A reader that gives a line, and then claims more bytes than it was given room for.
+/// A reader that returns one line, and then claims more bytes than fit into the buffer.
 #[derive(Default)]
 struct Overlong {
     begun: bool,
@@ -39,7 +39,7 @@ impl Read for Overlong {
     }
 }
 
-/// A reader and writer that is interrupted each time.
+/// A reader and writer that fails with `Interrupted` every time.
 struct Interrupted;
 
 impl Read for Interrupted {
@@ -58,7 +58,7 @@ impl Write for Interrupted {
     }
 }
 
-/// A writer that claims to have taken more than it was given.
+/// A writer that claims to have written more bytes than it got.
 struct OverlongWriter;
 
 impl Write for OverlongWriter {
@@ -71,7 +71,7 @@ impl Write for OverlongWriter {
     }
 }
 
-/// Does the same on fake hubs of both generations.
+/// Runs a test on a fake hub of each generation.
 fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Send + 'static) {
     for generation in [Generation::V0_18, Generation::V1] {
         let test = test.clone();
@@ -83,7 +83,7 @@ fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Se
     }
 }
 
-/// An instance of one of the sequences of `tests/sequences`.
+/// Starts an instance of a sequence in `tests/sequences`.
 fn instance(hub: &FakeHub, host: &HostClient, sample: &str) -> InstanceClient {
     let sequence = host.send_sequence(hub.package(sample)).unwrap();
     let instance = sequence.start(&StartOptions::new()).unwrap();
@@ -119,7 +119,7 @@ fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
             }
         }
         assert_eq!(hub.sequences().len(), 1, "of a part");
-        // The input is as it was.
+        // The failed uploads did not end the input.
         let output = echo.transform_bytes("the rest\n").unwrap();
         assert!(String::from_utf8(output).unwrap().ends_with("the rest\n"));
     });
@@ -175,7 +175,7 @@ fn transform_fails_if_write_returns_more_than_the_buffer_length() {
     });
 }
 
-/// A client whose responses have other bodies as soon as something is to be read of them.
+/// Returns a client that replaces the body of every response.
 fn client_with_bodies(
     hub: &FakeHub,
     body: impl Fn() -> Box<dyn Read + Send> + Send + Sync + 'static,
@@ -195,7 +195,7 @@ fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
         let id = instance(hub, host, "stays").id().clone();
         let lies = client_with_bodies(hub, || Box::new(Overlong { begun: true }));
         let instance = lies.instance(id.as_str()).unwrap();
-        // They ask again and again.
+        // These calls poll until the deadline.
         let limited = instance.with_deadline(Duration::from_millis(500));
         let mut stdout = instance.stdout().unwrap();
         assert!(stdout.read(&mut [0; 10]).is_err());
@@ -262,7 +262,7 @@ fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
         let error = host.send_sequence(upload).unwrap_err();
         assert_eq!(error.phase(), Some(Phase::Send), "{error:?}");
     }
-    // Of two bytes it has read all.
+    // The transport has read this upload completely, because it has two bytes.
     host.send_sequence(Upload::bytes(GZIP)).unwrap();
 }
 
@@ -275,7 +275,7 @@ fn json_lines_send_writes_a_raw_value_with_line_breaks_as_one_line() {
         .unwrap();
     let writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
     let mut lines = writer.json_lines();
-    // Written by `to_string_pretty`, or by hand.
+    // Values like this come from `to_string_pretty`, or are written by hand.
     let value = RawValue::from_string("[1,\r\nnull\n,\"\\n\"]".into()).unwrap();
     lines.send(&value).unwrap();
     lines.send(&2).unwrap();
@@ -284,7 +284,7 @@ fn json_lines_send_writes_a_raw_value_with_line_breaks_as_one_line() {
     assert_eq!(body, "[1,  null ,\"\\n\"]\n2\n");
 }
 
-/// An error that is its own cause.
+/// An error that is its own source.
 #[derive(Debug)]
 struct Cyclic;
 
@@ -314,7 +314,7 @@ fn error_tls_proxy_and_debug_terminate_if_an_error_is_its_own_source() {
     });
 }
 
-/// A decoder that never has enough.
+/// A decoder that always asks for more data.
 struct AlwaysNeedsData;
 
 impl Decode for AlwaysNeedsData {

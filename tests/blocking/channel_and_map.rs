@@ -1,5 +1,4 @@
-//! Requests and answers: channels to an instance, instances for one alone, and many jobs for a
-//! pool.
+//! Channels to one instance, `checkout` of pool instances, and `map` over a pool.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -26,7 +25,7 @@ use crate::live::{Uploaded, running};
 use crate::outages::{GENERATIONS, in_parallel};
 use crate::stub_hub::{until, until_gone};
 
-/// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
+/// Upper bound for each step. Hubs of 1.x keep streams open for 195 seconds after a failure.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A request to the sequence `answers`.
@@ -51,7 +50,7 @@ fn job_with(n: usize, act: &'static str) -> Job {
     Job { n, act }
 }
 
-/// An instance of `answers` that reads its input.
+/// Starts an instance of `answers` and waits until it reads its input.
 fn start_ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
     let readiness = Readiness::event("ready");
     sequence
@@ -64,18 +63,14 @@ fn channel(instance: &InstanceClient) -> Channel<Job, Answer> {
     instance.json_channel().unwrap()
 }
 
-/// The numbers of the answers to these.
+/// Asks for each number, and returns the numbers in the answers.
 fn ask_all(channel: &mut Channel<Job, Answer>, numbers: &[usize]) -> Vec<usize> {
     let ask = |n: &usize| channel.ask(&job(*n)).unwrap().n;
     numbers.iter().map(ask).collect()
 }
 
 fn assert_in_time(begin: Instant) {
-    assert!(
-        begin.elapsed() < LIMIT,
-        "it took {:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() < LIMIT, "it took {:?}", begin.elapsed());
 }
 
 on_each_hub!(ask_returns_the_answer_and_a_second_channel_can_be_opened);
@@ -92,7 +87,7 @@ fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
 
     let mut second = channel(&instance);
     assert_eq!(ask_all(&mut second, &[2]), [2]);
-    // A channel sends this if it waits long for its first answer.
+    // A channel sends empty input like this if its first answer takes long.
     instance
         .send_input(Input::ndjson(Vec::new()).end(false))
         .unwrap();
@@ -101,7 +96,7 @@ fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
     let mut third = channel(&instance);
     assert_eq!(ask_all(&mut third, &[4]), [4]);
     third.finish().unwrap();
-    // The input did not end with any of them.
+    // None of the channels has ended the input.
     let mut output = instance.output().unwrap();
     instance.send_input(Input::ndjson(Vec::new())).unwrap();
     assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
@@ -171,7 +166,7 @@ fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
     assert_eq!(ask_all(&mut channel, &[4]), [4]);
     channel.finish().unwrap();
 
-    // Of a map as well: there is no other instance.
+    // `map` behaves the same. It has no other instance to retry on.
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(1));
     let acts = ["", "garbage", "big", ""];
@@ -205,7 +200,7 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
         println!("{act}: {:?}, {error}", begin.elapsed());
         assert_in_time(begin);
         assert!(error.ended().is_some(), "{act}: {error:?}");
-        // And from now on at once.
+        // Later calls fail at once.
         for error in [
             channel.ask(&job(4)).unwrap_err(),
             channel.receive().unwrap_err(),
@@ -222,7 +217,7 @@ fn ask_is_an_error_if_the_instance_takes_no_input(host: HostClient) {
     let error = host.instance("nobody").unwrap().line_channel().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 
-    // Its input is a topic.
+    // The input of this instance is a topic.
     let (_sequence, instance) = running(&host, "topic-input");
     let answer = instance
         .line_channel()
@@ -230,7 +225,7 @@ fn ask_is_an_error_if_the_instance_takes_no_input(host: HostClient) {
     let error = answer.unwrap_err();
     assert!(error.api().is_some(), "{error:?}");
 
-    // Its input has ended before.
+    // The input of this instance has ended.
     let sequence = Uploaded::sample(&host, "answers");
     let instance = start_ready(&sequence, &StartOptions::new());
     instance.send_input(Input::ndjson(Vec::new())).unwrap();
@@ -273,7 +268,7 @@ fn ask_before_the_instance_reads_its_input_returns_the_right_answers(host: HostC
     first.finish().unwrap();
     assert_eq!(ask_all(&mut channel(&instance), &[3, 4]), [3, 4]);
 
-    // The same by the pool.
+    // `map` starts its jobs before the instances read their input, too.
     let options = PoolOptions::new(2);
     let pool = options
         .start([sequence.clone()], |_| StartOptions::new())
@@ -284,7 +279,7 @@ fn ask_before_the_instance_reads_its_input_returns_the_right_answers(host: HostC
     }
 }
 
-/// In the time that a real hub needs, there is more time before it listens.
+/// This fake hub takes as long as a real one, so there is more time before the instance reads.
 #[test]
 fn ask_returns_the_right_answers_if_the_hub_delivers_early_input_twice() {
     let hub = FakeHub::new(Generation::V0_18);
@@ -310,7 +305,7 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
     let limited = instance.with_idle_timeout(Duration::from_millis(300));
     match limited.json_channel::<Job, Answer>() {
         Ok(mut silent) => {
-            // It is no limit for the time in which nothing is asked.
+            // The idle timeout does not apply while no request is pending.
             thread::sleep(Duration::from_millis(400));
             assert!(!silent.is_broken());
             let error = silent.ask(&job_with(1, "nothing")).unwrap_err();
@@ -318,7 +313,7 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
             let error = silent.receive().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
         }
-        // The hub has been as slow.
+        // Opening the channel already took longer than the timeout.
         Err(error) => assert!(error.is_timeout(), "{error:?}"),
     }
 
@@ -341,7 +336,7 @@ fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClie
     assert_in_time(begin);
 }
 
-/// Instances of `answers`, each with its place as its argument.
+/// Starts instances of `answers`. Each has its index as its argument.
 fn pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
     let options = options.readiness(Readiness::event("ready"));
     options
@@ -364,7 +359,7 @@ fn checkout_returns_an_instance_to_one_caller_at_a_time(host: HostClient) {
     assert!(pool.next().is_none());
     assert_eq!(pool.instances().count(), 2);
 
-    // A waiting thread gets the instance that is given back.
+    // A waiting thread gets the instance that another one returns.
     let id = second.id().clone();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout().unwrap());
@@ -372,7 +367,7 @@ fn checkout_returns_an_instance_to_one_caller_at_a_time(host: HostClient) {
         assert_eq!(*waiting.join().unwrap().id(), id);
     });
 
-    // A channel keeps it.
+    // An open channel keeps its instance checked out.
     let mut open = channel(&first);
     let id = first.id().clone();
     drop(first);
@@ -436,7 +431,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
     }
 }
 
-/// The results of all jobs by their numbers, of which each has to come once.
+/// Returns the results sorted by job number, and checks that each number occurs once.
 fn results<R>(map: Map<R>) -> Vec<Result<R, Error>> {
     let mut results = BTreeMap::new();
     for (index, result) in map {
@@ -488,7 +483,7 @@ fn map_returns_the_answer_of_each_job_once(host: HostClient) {
         }
     }
     assert!(results(map(&pool, [], MapOptions::new())).is_empty());
-    // All are still there, and nobody has them.
+    // All instances are still there, and none is checked out.
     let free: Vec<_> = (0..3).map(|_| pool.checkout().unwrap()).collect();
     drop(free);
 }
@@ -582,7 +577,7 @@ fn checkout_and_map_report_why_no_instance_can_be_started() {
         let error = pool.checkout().unwrap_err();
         assert!(no_instance(&error) && error.is_overloaded(), "{error:?}");
 
-        // It is tried again all the time.
+        // The pool keeps retrying, so it recovers.
         hub.set_overloaded(false);
         hub.wait_until("they are replaced", |hub| hub.running().len() == 2);
         let answers = results(map(&pool, (0..20).map(job), MapOptions::new()));
@@ -634,7 +629,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let error = channel.receive().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 
-    // Of a pool, the instance is replaced.
+    // A pool replaces the instance.
     let linked = linked.sequence(sequence.id()).unwrap();
     let pool = pool(&linked, PoolOptions::new(1).replace(true));
     let first = pool.checkout().unwrap().id().clone();
@@ -693,7 +688,7 @@ fn map_does_not_wait_for_an_iterator_that_blocks(host: HostClient) {
         answers.sort_unstable();
         assert_eq!(answers, [3 * round, 3 * round + 1, 3 * round + 2]);
     }
-    // Nor job_with the end of its limits.
+    // A cancelled token ends the map as well, although the iterator still blocks.
     token.cancel();
     let (index, result) = map.next().unwrap();
     assert_eq!(index, 9);
@@ -734,7 +729,7 @@ fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
         assert!(taken.load(Ordering::SeqCst) <= 50 + 2 * 3 * 4);
         drop(map);
     }
-    // Every job that was taken has a result, also after the limits are reached.
+    // Every job that was taken has a result, also after the token is cancelled.
     let mut endless = map(&pool, (0..).map(job), MapOptions::new());
     let mut seen: Vec<_> = endless.by_ref().take(10).map(|(index, _)| index).collect();
     token.cancel();
@@ -749,7 +744,7 @@ fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
     assert!(seen.len() <= 10 + 2 * 4 + 2, "{} were taken", seen.len());
 }
 
-/// The text of a panic in the next result, after so many results.
+/// Returns the message of the panic in the next result.
 fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
     let next = || {
         map.by_ref()
@@ -762,7 +757,7 @@ fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
     format!("{} after {results}", text.unwrap_or_default())
 }
 
-/// A type that panics while it is decoded.
+/// A type that panics in `deserialize`.
 #[derive(Debug)]
 struct PanicsOnDecode;
 
@@ -805,7 +800,7 @@ fn map_propagates_panics_of_the_callers_code(host: HostClient) {
     let text = panic_after(map(&pool, (0..20).map(job), reporting), 0);
     assert!(text.contains("it cannot be told"), "{text}");
 
-    // The pool goes on.
+    // The pool still works.
     let answers = results(map(&pool, (0..20).map(job), options()));
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
@@ -819,7 +814,7 @@ fn dropping_a_map_cancels_the_jobs_in_progress(host: HostClient) {
         let asked = Arc::clone(&asked);
         (0..).map(move |n| {
             asked.store(true, Ordering::SeqCst);
-            // The first ones are answered.
+            // The instance answers the first two jobs only.
             job_with(n, if n < 2 { "" } else { "nothing" })
         })
     };

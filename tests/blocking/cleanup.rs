@@ -1,4 +1,5 @@
-//! What is left on the hub and in this process when calls fail, are cancelled, or have no threads.
+//! Clean-up on the hub and in this process after calls fail, are cancelled, or cannot start a
+//! thread.
 
 use std::cell::RefCell;
 use std::sync::mpsc::channel;
@@ -21,10 +22,10 @@ use crate::live::Uploaded;
 use crate::outages::{GENERATIONS, hubs, in_parallel};
 use crate::stub_hub::{Reply, StubHub, until};
 
-/// Where a child process finds the hub.
+/// Environment variable with the URL of the hub for a child process.
 const HUB: &str = "TEST_CLEANUP_HUB";
 
-/// A hub of 1.x refuses a kill in the moment after the start.
+/// Kills an instance, and retries because hubs of 1.x refuse a kill shortly after the start.
 fn kill_when_possible(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
     until("it is killed", || instance.kill(options).is_ok());
 }
@@ -60,7 +61,7 @@ fn deploy_and_run_returns_the_result_of_a_function_that_killed_its_instance() {
     });
 }
 
-/// At the times of a real hub.
+/// This fake hub takes as long as a real one.
 #[test]
 fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
     within("deploying", || {
@@ -76,10 +77,11 @@ fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
             let begin = hub.now();
             assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
             let took = hub.now() - begin;
-            // Far less than the 16 seconds of a deletion.
+            // The deletion itself takes 16 seconds.
             assert!(took < Duration::from_secs(5), "{took:?}");
             assert_eq!(hub.sequences().len(), 1);
-            // Somebody who kills an instance without its removal has the hub keep it for longer.
+            // If an instance was killed without `remove_immediately`, the hub keeps it for 195
+            // seconds.
             hub.advance(Duration::from_secs(if killed { 196 } else { 17 }));
             assert!(hub.sequences().is_empty());
         }
@@ -120,7 +122,7 @@ fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
     });
 }
 
-/// A package of a name that no other test uses.
+/// Packs a sequence with this package name.
 pub(crate) fn named_package(folder: &Folder, name: &str) -> Upload {
     folder.file(
         "package.json",
@@ -219,7 +221,7 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     });
 }
 
-/// The threads of this process that the library has started.
+/// Returns the number of threads of the library in this process.
 #[cfg(target_os = "linux")]
 fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
@@ -230,7 +232,7 @@ fn threads() -> usize {
         .count()
 }
 
-/// The connections of this process to a server of this machine.
+/// Returns the number of connections from this process to a local server.
 #[cfg(target_os = "linux")]
 fn connections(url: &str) -> usize {
     let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
@@ -244,7 +246,7 @@ fn connections(url: &str) -> usize {
 fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
     const COUNT: usize = 40;
     if env::var(HUB).is_err() {
-        // Alone, because it counts threads.
+        // The test counts threads, so it needs a process of its own.
         return in_child(&[(HUB, "own")]);
     }
     in_parallel(GENERATIONS, |generation| {
@@ -289,7 +291,8 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
             thread::yield_now();
         }
         println!("{generation:?}: nothing left after {:?}", begin.elapsed());
-        // Hubs of 0.18 take no ids: without an answer, nobody knows which instances there are.
+        // Hubs of 0.18 take no instance ids. Without a response, the client cannot know the
+        // instances.
         if generation == Generation::V1 {
             assert!(hub.running().is_empty(), "{:?}", hub.running());
         }
@@ -299,7 +302,7 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
 #[test]
 fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
     within("a pool", || {
-        // How many are being stopped, and the most at the same time.
+        // The number of stops in progress, and its maximum.
         let stops = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
         let stub = StubHub::start("1.0.1", {
             let stops = Arc::clone(&stops);
@@ -310,7 +313,7 @@ fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
                     counts.0 += 1;
                     counts.1 = counts.1.max(counts.0);
                     changed.notify_all();
-                    // Gives the next one time to come.
+                    // Leaves time for the next request to arrive.
                     let bound = Duration::from_secs(3);
                     let waits = |counts: &mut (usize, usize)| counts.1 <= 32;
                     let waited = changed.wait_timeout_while(counts, bound, waits);
@@ -347,12 +350,12 @@ fn pool_releases_the_handles_of_replaced_instances() {
                 until("it is replaced", || {
                     pool.next().is_some_and(|instance| *instance.id() != old)
                 });
-                // Each handle holds the transport.
+                // Each handle holds a clone of the transport.
                 Arc::strong_count(&transport)
             };
             let before = replace();
             assert!((0..5).all(|_| replace() > 0));
-            // While the pool asks for the instances, it has two handles more.
+            // The pool holds two more handles while it requests the list of instances.
             let kept = || Arc::strong_count(&transport);
             until("nothing is kept", || kept() <= before + 2);
         });
@@ -368,7 +371,7 @@ fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
                 .client()
                 .send_sequence(package::sequence("events"))
                 .unwrap();
-            // It can learn of it in no other way.
+            // The pool cannot learn of the end from the list of instances.
             hub.fault(Fault::refuse(503, "").on("GET", "instances").always());
             let pool = PoolOptions::new(2)
                 .readiness(Readiness::event("ready"))
@@ -389,7 +392,7 @@ fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
             for _ in 0..4 {
                 assert_ne!(pool.next().unwrap().id(), dead.id(), "{generation:?}");
             }
-            // What is not of the instance tells nothing of it.
+            // A 404 for another instance does not change the pool.
             let alive = pool.next().unwrap();
             let elsewhere = alive.host().instance_info("another").unwrap_err();
             assert!(elsewhere.is_not_found() && pool.next().is_some());
@@ -401,7 +404,7 @@ thread_local! {
     static LAST: RefCell<Option<CallsOnDrop>> = const { RefCell::new(None) };
 }
 
-/// Makes calls when its thread ends.
+/// A thread-local value that makes calls in its destructor.
 struct CallsOnDrop {
     host: HostClient,
     _child: Option<Child>,
@@ -421,7 +424,7 @@ impl Drop for CallsOnDrop {
 #[test]
 fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
     if env::var(HUB).is_err() {
-        // In a process that may be aborted.
+        // The process could be aborted, so the test needs one of its own.
         return in_child(&[(HUB, "own")]);
     }
     for generation in GENERATIONS {
@@ -435,7 +438,7 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
                 _child: child,
                 tell,
             };
-            // The first of the values is dropped last.
+            // The value that is registered first is dropped last.
             LAST.with(|slot| assert!(slot.borrow().is_none()));
             let child = sequence.spawn(&StartOptions::new()).unwrap();
             LAST.set(Some(last(Some(child))));
@@ -488,7 +491,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
                 "{what}: {text}"
             );
         }
-        // What needs none works, and so does connecting within limits.
+        // Calls that need no thread work, and so does connecting with a cancel token.
         instance.info().unwrap();
         let another = HostClient::new(url).unwrap();
         let cancellable = another.with_cancel(&CancelToken::new());
@@ -503,14 +506,14 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
         let instance = sequence.start(&StartOptions::new()).unwrap();
         instance.wait_event("ready").unwrap();
         let (sequence, instance) = (sequence.id().to_string(), instance.id().to_string());
-        // By name, which is resolved on a thread of its own if there are limits.
+        // With a host name and a deadline, the client resolves the name on a thread.
         let url = hub.url().replace("127.0.0.1", "localhost");
         let variables = [
             (HUB, url.as_str()),
             ("TEST_SEQUENCE", &sequence),
             ("TEST_INSTANCE", &instance),
             ("RUST_TEST_THREADS", "1"),
-            // More than there are addresses.
+            // No thread can have a stack that is larger than the address space.
             ("RUST_MIN_STACK", "200000000000000"),
         ];
         in_child(&variables);
@@ -541,7 +544,7 @@ fn is_success_is_true_if_the_instance_ended_on_request() {
                 (once, RunnerExit::Killed),
                 (stopped, RunnerExit::Stopped),
             ] {
-                // Hubs of 0.18 do not tell.
+                // Hubs of 0.18 do not report the exit.
                 let expected = is_v1.then_some(exit);
                 assert_eq!(ended.exit, expected, "{url}: {ended:?}");
                 assert_eq!(

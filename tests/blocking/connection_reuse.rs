@@ -1,4 +1,4 @@
-//! Which connections are used again, and how far a request got that has none.
+//! Reuse of idle connections, and the error for a host name that cannot be resolved.
 
 use scramjet_client_blocking::{HostClient, Phase};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -15,7 +15,7 @@ fn announcing(header: Option<&'static str>) -> ScriptedServer {
     serving(move |_| response("200 OK", &headers, VERSION))
 }
 
-/// How many connections a few requests one after another take.
+/// Returns the number of connections that three consecutive requests use.
 fn connections(server: &ScriptedServer) -> usize {
     let host = HostClient::builder(server.url())
         .retry(None)
@@ -55,7 +55,7 @@ fn max_idle_connections_of_zero_keeps_no_connection() {
     });
 }
 
-/// A name so long that no name server need be asked.
+/// The name is too long for DNS, so no name server is contacted.
 #[test]
 fn version_reports_a_host_name_that_cannot_be_resolved() {
     let url = format!("http://{}.localhost:8000/api/v1", "a".repeat(64));

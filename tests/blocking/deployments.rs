@@ -1,4 +1,4 @@
-//! What is on a hub for as long as it is needed.
+//! `Deployment`, `deploy_and_run` and `scoped_topic`: guards that delete what they created.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::helpers::within;
 use crate::live::{has, until_killable};
 use crate::stub_hub::{Reply, StubHub, json_reply, until};
 
-/// A package for stand-ins, which look no further.
+/// Enough of a package for the client and for a stub hub.
 const PACKAGE: &[u8] = b"\x1f\x8b";
 
 fn deploy(host: &HostClient, sample: &str) -> Deployment {
@@ -31,10 +31,11 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
     }
 }
 
-/// No instance of it runs any more: what has ended may be listed for a while.
+/// Checks that the sequence is gone and none of its instances runs. A hub may list ended instances
+/// for a while.
 fn assert_deleted(host: &HostClient, id: &SequenceId) {
     if host.dialect().unwrap().supports_force_delete() {
-        // The hub goes on with it alone.
+        // The hub finishes the deletion after the client has returned.
         until("it is deleted", || !is_there(host, id));
     }
     assert!(!is_there(host, id));
@@ -52,7 +53,7 @@ fn assert_deleted(host: &HostClient, id: &SequenceId) {
 }
 
 on_each_hub!(deployment_close_and_drop_end_the_instances);
-/// One row for each way in which a deployment comes to its end, with an instance that does not stop when it is asked to.
+/// The instance ignores stop requests. The test tries each way to end a deployment.
 fn deployment_close_and_drop_end_the_instances(host: HostClient) {
     within("deploying", move || {
         let ends: [fn(Deployment); 4] = [
@@ -65,7 +66,7 @@ fn deployment_close_and_drop_end_the_instances(host: HostClient) {
                 )
             },
             |deployment| {
-                // Somebody else was quicker.
+                // The caller has deleted the sequence already.
                 deployment.force_delete().unwrap();
                 deployment.close().unwrap();
             },
@@ -121,7 +122,7 @@ impl From<Error> for OwnError {
 }
 
 on_each_hub!(deploy_and_run_deletes_the_sequence_however_the_function_ends);
-/// One row for each way in which the function ends.
+/// The test tries each way in which the function can end.
 fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClient) {
     within("deploying", move || {
         let mut ids = Vec::new();
@@ -248,10 +249,10 @@ fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
             (error.api().unwrap().status.as_u16(), error.operation()),
             (500, Some("delete sequence"))
         );
-        // And not again when it is dropped.
+        // The drop does not try again.
         assert_eq!(hub.requests("DELETE").len(), 1);
 
-        // What the function returned is there all the same.
+        // `deploy_and_run` returns the result of the function, too.
         let hub = refusing();
         let run =
             |result: Result<u8, OwnError>| hub.host().deploy_and_run(PACKAGE, |_| result).unwrap();
@@ -264,7 +265,7 @@ fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
         }
         assert_eq!(hub.requests("DELETE").len(), 2);
 
-        // Nobody is told of it otherwise.
+        // A drop cannot report the error.
         let hub = refusing();
         drop(hub.host().deploy(PACKAGE).unwrap());
         assert_eq!(hub.requests("DELETE").len(), 1);
@@ -274,7 +275,7 @@ fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
 on_each_hub!(scoped_topic_close_deletes_the_topic);
 fn scoped_topic_close_deletes_the_topic(host: HostClient) {
     let name = format!("guarded-{}", std::process::id());
-    // A hub that is known to be too old is not asked.
+    // Makes the client learn the version, so that it rejects the call without a request.
     host.version().unwrap();
     let listed = |name: &TopicName| {
         host.list_topics()
@@ -318,7 +319,7 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
         assert_eq!(topic(&hub).keep().as_str(), "a-topic");
         assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
 
-        // Also where its limits were reached before.
+        // A cancelled token does not prevent the deletion.
         let token = CancelToken::new();
         let guarded = hub
             .host()
@@ -329,7 +330,7 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
         drop(guarded);
         assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 4);
 
-        // One that is gone is as good as deleted; another refusal is told, and not repeated.
+        // A missing topic counts as deleted. Other errors are returned, and not retried.
         for (status, told) in [
             ("404 Not Found", false),
             ("500 Internal Server Error", true),
@@ -346,7 +347,6 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
     });
 }
 
-/// Neither a guard nor a child hangs where the hub is gone.
 #[test]
 fn dropping_child_deployment_and_scoped_topic_does_not_hang_without_a_hub() {
     within("deploying", || {
@@ -383,7 +383,7 @@ fn deployment_close_retries_the_deletion_if_the_connection_is_lost() {
                     if first.swap(false, Ordering::Relaxed) {
                         return lost();
                     }
-                    // The hub goes on with it.
+                    // The hub finishes the deletion without a response.
                     Reply::Silence
                 }
                 _ => Reply::Default,

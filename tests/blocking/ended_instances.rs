@@ -1,4 +1,4 @@
-//! Calls whose instance dies_later, or whose input has ended: they say so soon, on hubs of each
+//! Calls on an instance that ends, or whose input has ended. They return soon on hubs of each
 //! generation.
 
 use std::env;
@@ -25,10 +25,11 @@ use crate::live::listening;
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
-/// Hubs of 1.x keep calls and streams waiting for 195 seconds. Much longer than any step takes.
+/// Upper bound for each step. Hubs of 1.x keep calls and streams open for 195 seconds after a
+/// failure.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A hub, and the sequences that a test has uploaded to it.
+/// A hub, and the sequences that a test uploaded to it.
 struct TestHub {
     name: &'static str,
     host: HostClient,
@@ -80,26 +81,26 @@ impl TestHub {
         sequence
     }
 
-    /// An instance that listens to its input.
+    /// Starts an instance and waits until it reads its input.
     fn instance(&self, sample: &str) -> InstanceClient {
         let instance = self.sequence(sample).start(&StartOptions::new()).unwrap();
         listening(&instance);
         instance
     }
 
-    /// An instance that fails some time after its start.
+    /// Starts an instance that fails some time after its start.
     fn dying_instance(&self) -> InstanceClient {
         self.sequence("acts").start(&dies_later()).unwrap()
     }
 
-    /// It does not end before the instance, and in time.
+    /// Checks that a call returned in time.
     fn assert_in_time(&self, what: &str, begin: Instant) {
         let took = begin.elapsed();
         println!("{}: {what} took {took:?}", self.name);
         assert!(took < LIMIT, "{}: {what} took {took:?}", self.name);
     }
 
-    /// Checks that the instance has died of an uncaught exception, as far as the hub reports_exit.
+    /// Checks that the instance ended with an uncaught exception, if the hub reports that.
     fn assert_uncaught_exception(&self, what: &str, error: &Error) {
         let ended = error.ended();
         let ended = ended.unwrap_or_else(|| panic!("{}: {what}: {error:?}", self.name));
@@ -117,7 +118,7 @@ impl TestHub {
 
 impl Drop for TestHub {
     fn drop(&mut self) {
-        // A fake hub goes as a whole.
+        // A fake hub needs no clean-up.
         if self.fake.is_none() {
             for sequence in self.sequences.get_mut().unwrap() {
                 sequence.force_delete().unwrap();
@@ -126,7 +127,7 @@ impl Drop for TestHub {
     }
 }
 
-/// Does the same on each hub, at the same time.
+/// Runs a test on each hub in parallel.
 fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'static) {
     within("a call whose instance dies", move || {
         thread::scope(|scope| {
@@ -140,7 +141,7 @@ fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'stati
     });
 }
 
-/// Writes something, and dies_later later of an uncaught exception.
+/// Options for an instance that prints something, and later throws an uncaught exception.
 fn dies_later() -> StartOptions {
     acts(json!([{ "print": "some" }, { "wait": 1500 }, { "throw": "later" }]))
 }
@@ -153,7 +154,7 @@ fn is_input_ended(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InputEnded)
 }
 
-// Calls and streams of an instance that dies_later.
+// Calls and streams of an instance that fails.
 
 #[test]
 fn run_returns_when_the_instance_fails() {
@@ -208,10 +209,10 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
         let (begun, begins) = channel();
         let killing = thread::spawn(move || {
             begins.recv().unwrap();
-            // A hub of 1.x refuses that in the moment after the start.
+            // Hubs of 1.x refuse a kill shortly after the start.
             until("it is killed", || killer.kill(&KillOptions::new()).is_ok());
         });
-        let mut output = Telling(begun);
+        let mut output = SignalOnWrite(begun);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
         assert!(error.ended().is_some(), "{}: {error:?}", target.name);
@@ -219,12 +220,13 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
     });
 }
 
-/// Tells of what is written to it.
-struct Telling(Sender<()>);
+/// A writer that sends a signal for each write.
+struct SignalOnWrite(Sender<()>);
 
-impl Write for Telling {
+impl Write for SignalOnWrite {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(()).map_err(io::Error::other)?;
+        // The receiver may be gone.
+        let _ = self.0.send(());
         Ok(bytes.len())
     }
 
@@ -247,14 +249,14 @@ fn output_until_ended_ends_when_the_instance_fails() {
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             let error = error.downcast::<Error>().unwrap();
             target.assert_uncaught_exception("output_until_ended", &error);
-            // It stays an error.
+            // Later reads fail as well.
             let error = output.read(&mut [0]).unwrap_err();
             target.assert_uncaught_exception(
                 "output_until_ended",
                 &error.downcast::<Error>().unwrap(),
             );
         } else {
-            // The hub ends it.
+            // The hub itself ends the stream.
             result.unwrap();
         }
     });
@@ -267,7 +269,7 @@ fn output_until_ended_returns_all_data_even_if_it_is_read_late() {
         let steps = json!([{ "print": text }, { "wait": 500 }, { "throw": "later" }]);
         let instance = target.sequence("acts").start(&acts(steps)).unwrap();
         let mut output = instance.output_until_ended().unwrap();
-        // It is interrupted when the client has noticed the end.
+        // The write fails as soon as the client has noticed the end of the instance.
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         while writer.write_all(b"a").and_then(|()| writer.flush()).is_ok() {
             thread::yield_now();
@@ -316,9 +318,9 @@ fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
     });
 }
 
-// Input for an instance that is dead, and input that has ended.
+// Input for an instance that has ended, and input that has ended.
 
-/// Sends to an instance in every way, and gives the errors.
+/// Sends input in each way, and returns the errors.
 fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
     let begin = Instant::now();
     let writers = [
@@ -326,7 +328,7 @@ fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
         InstanceClient::stdin_writer(instance, ContentType::Text).unwrap(),
     ];
     let [input, stdin] = writers.map(|mut writer| {
-        // It may be known by now.
+        // The client may already know that the instance has ended.
         let _ = writer.write_all(b"more").and_then(|()| writer.flush());
         writer.finish().map(drop)
     });
@@ -381,7 +383,7 @@ fn send_input_after_the_end_of_the_input_is_an_error() {
 
 #[test]
 fn send_input_works_on_a_new_instance_with_a_reused_id() {
-    // One that forgets instances soon.
+    // This fake hub forgets ended instances soon.
     let hub = programs::fake_hub(Generation::V1);
     on_each(vec![TestHub::of("fake 1.x", hub)], |target| {
         let sequence = target.sequence("stays");
@@ -437,7 +439,7 @@ fn write_fails_when_the_instance_has_failed() {
 
 // Threads and sockets.
 
-/// The threads of the library in this process, and its sockets.
+/// Returns the names of the library's threads in this process, and its number of sockets.
 fn threads_and_sockets() -> (Vec<String>, usize) {
     let entries = |path: &str| fs::read_dir(path).unwrap().filter_map(Result::ok);
     let threads = entries("/proc/self/task")
@@ -487,7 +489,7 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
     }
 }
 
-// A transform whose input is not taken.
+// A transform whose input is refused.
 
 #[test]
 fn transform_twice_through_one_instance_is_an_error() {
@@ -499,7 +501,7 @@ fn transform_twice_through_one_instance_is_an_error() {
         target.assert_in_time("the second transform", begin);
         assert!(is_input_ended(&error), "{}: {error:?}", target.name);
 
-        // A client that does not know of the first one.
+        // This client does not know that the input has ended.
         let host = HostClient::new(target.host.base_url()).unwrap();
         let instance = host.instance(instance.id().clone()).unwrap();
         let error = instance.transform_bytes("three\n").unwrap_err();
@@ -508,7 +510,7 @@ fn transform_twice_through_one_instance_is_an_error() {
     });
 }
 
-// Proxies that keep heads back.
+// Proxies that buffer response heads.
 
 #[test]
 fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
@@ -556,7 +558,7 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
     const IDLE: Duration = Duration::from_secs(8);
     on_each(TestHub::all(), |target| {
         let sequence = target.sequence("acts");
-        // Something moves when the first wait has begun.
+        // The output starts after the idle timeout has started, so it restarts the timeout.
         let moves = acts(json!([{ "wait": 700 }, { "print": "some" }]));
         let begin = Instant::now();
         let error = sequence
@@ -600,12 +602,11 @@ impl Write for Panics {
     }
 }
 
-/// Gives data without end, and reports_exit when it is dropped.
+/// A reader of endless data. The receiver of its channel learns when it is dropped.
 struct Endless(Sender<()>);
 
 impl Read for Endless {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Nobody listens.
         let _ = &self.0;
         buffer.fill(b'\n');
         Ok(buffer.len())
@@ -640,7 +641,7 @@ fn transform_propagates_panics_of_its_reader_callback_and_writer() {
             panic("a writer that panics", endless, &mut Panics),
             "the writer panics"
         );
-        // Nobody sends any more.
+        // The library has dropped the reader.
         assert_eq!(
             over.recv_timeout(LIMIT),
             Err(RecvTimeoutError::Disconnected)
@@ -648,10 +649,10 @@ fn transform_propagates_panics_of_its_reader_callback_and_writer() {
     });
 }
 
-// Writers that are not finished.
+// Writers that are dropped or aborted.
 
-/// A server that reports_exit of each piece that is written to an input, and of the end: an empty one,
-/// or `None` if it was cut off. It answers if it is to.
+/// Starts a server that reports each chunk of an input. It reports the end as an empty string, and
+/// an aborted upload as `None`.
 fn input_server(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
     let pieces = Mailbox::new();
     let server = ScriptedServer::start({
@@ -693,7 +694,7 @@ fn dropping_a_stream_writer_waits_for_the_end_of_the_input() {
             let mut writer = writer(&server);
             writer.write_all(b"all").unwrap();
             drop(writer);
-            // It was there before the answer that the writer waits for.
+            // The hub received the end before it sent the response that the writer waits for.
             for piece in ["all", ""] {
                 assert_eq!(pieces.try_take(), Some(Some(piece.to_owned())));
             }
@@ -765,22 +766,7 @@ fn send_input_works_after_stream_writer_abort() {
     });
 }
 
-// Streams that are lost with their hub.
-
-/// Tells when something comes of an output.
-struct Tells(Sender<()>);
-
-impl Write for Tells {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Nobody listens any more.
-        let _ = self.0.send(());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+// Streams whose hub is gone.
 
 #[test]
 fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
@@ -795,7 +781,9 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
                 let (tell, told) = channel();
                 let transforming = thread::spawn(move || {
                     let endless = Upload::reader(Endless(channel().0));
-                    instance.transform(endless, &mut Tells(tell)).unwrap_err()
+                    instance
+                        .transform(endless, &mut SignalOnWrite(tell))
+                        .unwrap_err()
                 });
                 told.recv().unwrap();
                 transforming
@@ -808,7 +796,7 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
             let transforming = begun();
             hub.set_away(true);
             let error = transforming.join().unwrap();
-            // It is the hub that does not answer.
+            // The error comes from the request for the state of the instance.
             assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:?}");
             assert_eq!(error.operation(), Some("get instance"), "{error:?}");
             hub.set_away(false);

@@ -1,4 +1,4 @@
-//! A stream of events, on a server that does what no hub does on demand.
+//! `event_stream`, on a scripted server.
 
 use std::sync::mpsc::channel;
 
@@ -20,7 +20,7 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
         for n in 0..5 {
-            // In two pieces: an event is complete with its line end.
+            // Two chunks: an event is complete at its line end.
             let _ = connection.send(chunk("{\"n\":"));
             let _ = connection.send(chunk(&format!("{n}}}\n")));
             if hears.lock().unwrap().recv().is_err() {

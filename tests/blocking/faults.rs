@@ -1,4 +1,5 @@
-//! What a lost or refused connection is to a caller: an error that stays one, with its cause. The table of faults is in `hostile`.
+//! Errors after lost, damaged or refused connections. The table of all faults is in
+//! `tests/hostile`.
 
 use std::error::Error as _;
 use std::io::{self, Read};
@@ -11,14 +12,14 @@ use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, r
 
 use crate::helpers::{Mailbox, within};
 
-/// What the server does when it is asked for the list of sequences.
+/// The reaction of the server to a request for the list of sequences.
 #[derive(Clone)]
 enum Fault {
-    /// Sends this, and then goes on as if nothing was wrong.
+    /// Sends this, and keeps the connection open.
     Reply(Vec<u8>),
-    /// Sends this, and then closes.
+    /// Sends this, and closes the connection.
     Cut(Vec<u8>),
-    /// Sends the first, and then the second until the client is gone.
+    /// Sends the first part once, and the second one until the client disconnects.
     Endless(Vec<u8>, Vec<u8>),
 }
 
@@ -31,7 +32,7 @@ impl Fault {
         Self::Reply(response(status, headers, body.as_bytes()))
     }
 
-    /// A server with this fault, and otherwise a hub of version 1.0.1.
+    /// Starts a server with this fault. It reports version 1.0.1.
     fn serve(self) -> ScriptedServer {
         ScriptedServer::start(move |connection| {
             while let Ok(request) = connection.read_request() {
@@ -49,7 +50,7 @@ impl Fault {
         })
     }
 
-    /// False where it closes the connection.
+    /// Returns `false` if the connection is to be closed.
     fn apply(&self, connection: &mut Connection) -> bool {
         match self {
             Self::Reply(reply) => connection.send(reply).is_ok(),
@@ -66,7 +67,7 @@ impl Fault {
     }
 }
 
-/// The error names the request.
+/// Checks that the error names the request.
 fn assert_about(error: &Error, operation: &str, url: &str) {
     assert_eq!(error.operation(), Some(operation));
     assert_eq!(error.method().map(|method| method.as_str()), Some("GET"));
@@ -109,7 +110,7 @@ fn list_sequences_reports_a_refused_connection() {
     }
 }
 
-/// What is not HTTP is not only "no answer": the cause says what it is.
+/// The source of the error says that the response is not HTTP.
 #[test]
 fn list_sequences_reports_a_response_that_is_not_http() {
     let server = Fault::cut("SSH-2.0-OpenSSH_9.2p1\r\n\r\n").serve();
@@ -127,7 +128,7 @@ fn list_sequences_reports_a_response_that_is_not_http() {
     );
 }
 
-/// Only a success without a body is the success of an operation that needs none.
+/// The client ignores the content of the body, but it has to be complete.
 #[test]
 fn delete_sequence_accepts_any_complete_body() {
     let answers = |reply: Fault| {
@@ -250,7 +251,7 @@ fn byte_stream_stays_an_error_after_a_bad_chunk() {
 fn byte_stream_stays_at_its_end() {
     for reply in [
         "Content-Length: 5\r\n\r\n12345",
-        // Chunks tell where the body ends, whatever length is announced beside them.
+        // The chunked framing takes precedence over `Content-Length`.
         "Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n0\r\n\r\n",
         "Connection: close\r\n\r\n12345",

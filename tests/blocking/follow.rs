@@ -1,4 +1,4 @@
-//! Streams that outlive their connection.
+//! `follow_log`, `follow_topic` and `follow_events`: streams that reconnect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,10 +21,11 @@ fn line(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{line}\r\n", line.len()).into_bytes()
 }
 
-/// What a scripted hub does when a stream is opened, for the first time, the second, ...
+/// The reaction of the server when the client opens a stream.
 type StreamScript = fn(&mut Connection);
 
-/// A hub of 1.x with one instance: its streams are these scripts, one after the other; afterwards it is gone.
+/// Starts a hub of 1.x with one instance. Each opened stream runs the next script. After the last
+/// one, the instance is gone.
 fn serve_scripts(scripts: &'static [StreamScript]) -> (ScriptedServer, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let server = ScriptedServer::start({
@@ -66,7 +67,7 @@ fn instance(server: &ScriptedServer) -> InstanceClient {
         .unwrap()
 }
 
-/// What comes, in words.
+/// Returns a short description of the item.
 fn describe(item: Result<Followed<LogLine>, Error>) -> String {
     match item {
         Ok(Followed::Item(line)) => line.msg,
@@ -81,7 +82,7 @@ fn one_line_and_lost(connection: &mut Connection) {
 
 fn two_lines_and_open(connection: &mut Connection) {
     let _ = connection.send([HEAD, &line("two"), &line("three")].concat());
-    // Open until the client is gone, as with 1.x, which does not end a log.
+    // Like hubs of 1.x, which do not end a log.
     let _ = connection.close_after_client();
 }
 
@@ -109,7 +110,8 @@ fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
         assert_eq!(seen, ["one", "gap after 2 attempts", "two", "three"]);
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     });
-    /// Stays open, but the instance has ended by then: the silence is looked into.
+    /// The stream stays open, but the instance has ended. The client checks the instance because
+    /// the stream is idle.
     fn ends_open(connection: &mut Connection) {
         let _ = connection.send([HEAD, &line("two"), &line("three")].concat());
         while connection.read_head().is_ok() {}
@@ -129,7 +131,7 @@ fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     });
 }
 
-/// As where the connection is closed when the stream has ended, and the client has not seen that yet.
+/// The connection closes after the end of the stream, before the client has read the end.
 fn ends_and_hears_no_more(connection: &mut Connection) {
     ends(connection);
     let _ = connection.read_head();
@@ -185,7 +187,7 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
     within("following", || {
         let (server, _) = serve_scripts(&[one_line_and_lost]);
         let (limit, begin) = (Duration::from_millis(500), Instant::now());
-        // The hub is not there any more when it is looked for.
+        // The server is gone when the client reconnects.
         let mut follow = instance(&server).with_deadline(limit).follow_log().unwrap();
         assert_eq!(describe(follow.next().unwrap()), "one");
         drop(server);
@@ -210,7 +212,7 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
     });
 }
 
-/// An idle timeout of the caller's is describe, and does not end it.
+/// An idle timeout is reported, and following continues.
 #[test]
 fn follow_log_reports_an_idle_timeout_and_continues() {
     within("following", || {
@@ -269,7 +271,7 @@ fn follow_topic_returns_lines_until_the_topic_ends() {
     });
 }
 
-/// A hub's log has no end of its own: where it ends, the hub did.
+/// The log of a hub has no end. If it ends, the hub has stopped.
 #[test]
 fn follow_log_of_a_hub_continues_after_a_restart() {
     within("following", || {

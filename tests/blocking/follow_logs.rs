@@ -1,4 +1,4 @@
-//! One log of many instances.
+//! `follow_logs` and `follow_logs_of`: one log for many instances.
 
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ use crate::helpers::within;
 use crate::live::Uploaded;
 use crate::outages::GENERATIONS;
 
-/// A log of many instances, and what was read of it.
+/// A combined log, and the items that were read from it.
 struct Reader {
     logs: FollowLogs,
-    /// The ids of instances with their lines.
+    /// Instance ids with their lines.
     lines: Vec<(String, String)>,
-    /// The instances of gaps.
+    /// The instance of each gap.
     gaps: Vec<Option<String>>,
 }
 
@@ -34,7 +34,7 @@ impl Reader {
         Self { logs, lines, gaps }
     }
 
-    /// Reads one item. False at the end.
+    /// Reads one item. Returns `false` at the end.
     fn read(&mut self) -> bool {
         match self.logs.next().map(Result::unwrap) {
             None => return false,
@@ -61,7 +61,7 @@ impl Reader {
         while self.read() {}
     }
 
-    /// The lines of an instance that begin with this text.
+    /// Returns the lines of an instance that begin with this text.
     fn of<'a>(&'a self, instance: &InstanceClient, begin: &str) -> Vec<&'a str> {
         let id = instance.id().as_str();
         let lines = self.lines.iter().filter(|(of, _)| of == id);
@@ -77,7 +77,7 @@ impl Reader {
     }
 }
 
-/// Starts an instance that logs three lines with this name, one after the other, and stays.
+/// Starts an instance that logs three lines with this name, and keeps running.
 fn logging_instance(sequence: &SequenceClient, name: &str) -> InstanceClient {
     let log = |n| json!({ "log": format!("{name} {n}") });
     let wait = json!({ "wait": 50 });
@@ -90,7 +90,7 @@ fn logged_lines(name: &str) -> Vec<String> {
     (0..3).map(|n| format!("{name} {n}")).collect()
 }
 
-/// Takes the logs of all instances, which on 0.18 nobody else gets: on a hub of its own.
+/// On 0.18, only one reader gets the log of an instance. So this test needs a hub of its own.
 fn follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
     within("following", move || {
         let begin = Instant::now();
@@ -148,7 +148,7 @@ fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: Host
         let sequence = Uploaded::sample(&host, "acts");
         let [first, second, other] =
             ["first", "second", "other"].map(|name| logging_instance(&sequence, name));
-        // Twice the same is once.
+        // A duplicate id has no effect.
         let ids = [first.id(), second.id(), first.id()];
         let mut reader = Reader::new(host.follow_logs_of(ids));
         reader.read_until_line(&first, "first 2");
@@ -165,7 +165,7 @@ fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: Host
     });
 }
 
-/// A hub whose instances log what they get as the event `log`.
+/// Starts a hub whose instances log the data of each event `log`.
 fn hub_that_logs(generation: Generation) -> FakeHub {
     let hub = fake_hub(generation);
     hub.program("events", |process| {
@@ -179,7 +179,7 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
     hub
 }
 
-/// Two instances of such a hub.
+/// Starts two instances on such a hub.
 fn two_instances(hub: &FakeHub) -> [InstanceClient; 2] {
     let sequence = hub.client().send_sequence(package::sequence("events"));
     let sequence = sequence.unwrap();
@@ -209,7 +209,7 @@ fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
                 }
                 reader.gaps.clear();
                 link.cut();
-                // On 0.18, the log of each instance has a gap.
+                // On 0.18, each instance has a log of its own, and so a gap of its own.
                 let lost: Vec<_> = match generation {
                     Generation::V0_18 => instances
                         .iter()
@@ -247,7 +247,7 @@ fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
             third.send_event("log", "after").unwrap();
             reader.read_until_line(&third, "after");
             assert!(!reader.gaps.is_empty(), "{generation:?}");
-            // Those of the hub before it have ended.
+            // The instances from before the restart have ended.
             ending.read_to_the_end();
             assert_eq!(ending.count(&first, "before"), 1, "{generation:?}");
             assert_eq!(ending.of(&third, ""), [""; 0], "{generation:?}");
@@ -266,7 +266,7 @@ fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
             first.send_event("log", "last words").unwrap();
             reader.read_until_line(&first, "last words");
             assert!(hub.crash(first.id()));
-            // The list has shown that it is gone.
+            // Wait until the client has seen the end of the instance in the list.
             let lists = |hub: &FakeHub| {
                 let requests = hub.requests();
                 requests
@@ -312,7 +312,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
     });
 }
 
-/// Each line interrupts a question on the same thread.
+/// On 0.18, one thread reads all logs and requests the list. Each line interrupts that request.
 #[test]
 fn follow_logs_finds_new_instances_while_others_log_without_a_pause() {
     within("following", || {
@@ -355,7 +355,7 @@ fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
             assert!(is_deadline && begin.elapsed() >= limit, "{error}");
             assert!(logs.next().is_none());
 
-            // A silence is told, and does not end it.
+            // An idle timeout is reported, and following continues.
             let host = host.with_idle_timeout(Duration::from_millis(100));
             let mut reader = Reader::new(host.follow_logs_of([first.id(), second.id()]));
             let error = reader.logs.find_map(Result::err).unwrap();
@@ -383,7 +383,7 @@ fn follow_logs_of_an_unknown_instance_is_not_found() {
             assert!(error.is_not_found(), "{error}");
             assert!(error.to_string().contains("no-such-instance"), "{error}");
 
-            // 0.18 forgets an instance with its end.
+            // Hubs of 0.18 forget an instance when it ends.
             assert!(hub.crash(second.id()));
             second.wait_ended().unwrap();
             let ended = host.follow_logs_of([second.id()]);
@@ -400,7 +400,7 @@ fn follow_logs_of_an_unknown_instance_is_not_found() {
                 matches!(kind, ErrorKind::Request(error) if is_segment(error)),
                 "{error}"
             );
-            // There is nothing to wait for.
+            // An empty list of ids ends at once.
             assert!(host.follow_logs_of([""; 0]).unwrap().next().is_none());
             assert_eq!(hub.requests().len(), before, "{:?}", hub.requests());
         }

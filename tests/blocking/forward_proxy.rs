@@ -1,4 +1,4 @@
-//! A real hub that is reached through a proxy, which passes on requests and opens no tunnel to it.
+//! A hub behind a forward proxy. The client sends plain requests to it, without a CONNECT tunnel.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -26,7 +26,7 @@ fn builder_proxy_forwards_transform_and_input_writer(direct: HostClient) {
             .iter()
             .all(|asked| asked.method != "CONNECT")
     );
-    // Most requests find an idle connection.
+    // Most requests reuse a connection.
     assert!(proxy.connections() < proxy.requests().len());
 }
 
@@ -43,7 +43,7 @@ fn use_hub(host: &HostClient) {
     assert_eq!(done.unwrap().received, LENGTH);
     assert_eq!(same.left(), 0);
 
-    // Neither direction waits for the end of the other.
+    // Both directions work at the same time.
     let (_sequence, instance) = running(host, "echo");
     let mut answers = BufReader::new(instance.output().unwrap());
     let mut writer = instance.input_writer(ContentType::Text).unwrap();

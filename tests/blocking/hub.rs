@@ -1,4 +1,4 @@
-//! What a hub can do beside sequences and instances, on a real hub.
+//! Calls about the hub itself, topics and events.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -56,7 +56,7 @@ fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: Hos
         "{said}"
     );
 
-    // Of its own on each hub: other tests run beside this one.
+    // No other test uses this name.
     let name = "named-by-one-test";
     let folder = Folder::new(name);
     let first = host.deploy(named_package(&folder, name)).unwrap();
@@ -122,7 +122,7 @@ fn config_status_inout_and_create_topic_work_or_name_the_required_version(host: 
     });
     check("inout", Version::new(0, 29, 0), both);
 
-    // Where the version is not known, the hub itself says that there is no such route.
+    // If the client does not know the version, the hub itself returns a 404.
     if !dialect.has(Version::new(0, 19, 2)) {
         assert!(
             HostClient::new(host.base_url())
@@ -178,7 +178,7 @@ fn topic_and_send_topic_accept_the_content_type_from_list_topics(host: HostClien
         let topic = topics.iter().find(|topic| topic.name == name).unwrap();
         content_type = topic.content_type.parse().unwrap();
         assert_eq!(content_type, ContentType::TextNdjson);
-        // The other name is another type.
+        // Hubs treat `application/x-ndjson` and `text/x-ndjson` as different types.
         let error = host.topic(name.as_str(), ContentType::Ndjson).unwrap_err();
         assert_eq!(error.api().unwrap().status, 415, "{error}");
     }
@@ -202,13 +202,13 @@ fn send_event_and_event_stream_exchange_events(host: HostClient) {
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
 
-    // The stream is open before the first event is provoked: none is missed.
+    // The stream is open before the first event, so it misses none.
     let mut pongs = instance.event_stream("pong").unwrap();
     for data in ["first", "", "drugi: żółw"] {
         instance.send_event("ping", data).unwrap();
         let pong = pongs.next().unwrap().unwrap();
         assert_eq!(pong.name, "pong");
-        // quirk (1.x): an empty string comes as an empty object.
+        // Quirk of 1.x: the hub sends an empty string as an empty object.
         assert!(
             pong.data == json!(data) || (data.is_empty() && pong.data == json!({})),
             "{pong:?}"

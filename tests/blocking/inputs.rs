@@ -1,4 +1,4 @@
-//! What is sent in one go, on a real hub: all of it arrives, or it is refused before anything is lost without a word.
+//! Input from memory, files and readers: either all of it arrives, or the call fails.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::helpers::{Folder, Mailbox, Numbered, SameNumbered, in_child_that_exits, within};
 use crate::live::{has, running};
 
-/// A topic of one test, deleted at its end where that is possible.
+/// A topic for one test, deleted on drop if the hub supports it.
 pub(crate) struct Topic<'a> {
     host: &'a HostClient,
     pub(crate) name: String,
@@ -49,7 +49,7 @@ impl Drop for Topic<'_> {
     }
 }
 
-/// An instance that gives back its input, or its standard input.
+/// Each stream, with a sequence that echoes it.
 const ECHOES: [(InputStream, &str); 2] = [
     (InputStream::Input, "echo"),
     (InputStream::Stdin, "stdin-to-output"),
@@ -87,7 +87,8 @@ fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
         let (_sequence, instance) = running(&host, sample);
         let mut output = instance.output().unwrap();
         for (input, text) in inputs() {
-            // An answer to each: a hub of 0.18 puts standard input in front of what was not read yet.
+            // Waits for each echo, because hubs of 0.18 put standard input before data that is
+            // still unread.
             assert_eq!(
                 instance
                     .send_stream(stream, input.end(false))
@@ -118,13 +119,13 @@ fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
     }
 }
 
-/// Code with which a program exits that has sent everything.
+/// Exit code of a child process that has sent everything.
 const SENT: i32 = 42;
 const INSTANCE: &str = "TEST_EXIT_INSTANCE";
 const STREAM: &str = "TEST_EXIT_STREAM";
 const LENGTH: &str = "TEST_EXIT_LENGTH";
 
-/// The program: sends, and is gone at once.
+/// Sends data, and exits at once.
 fn send_and_exit(host: &HostClient) -> ! {
     let instance = host.instance(env::var(INSTANCE).unwrap()).unwrap();
     let length = env::var(LENGTH).unwrap().parse().unwrap();
@@ -169,10 +170,10 @@ fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostCli
         ("writer", "echo"),
         ("stdin writer", "stdin-to-output"),
     ] {
-        // So little that it is read when the program is gone, and so much that it must be read meanwhile.
+        // 4 KiB fit into buffers. 8 MiB have to be read while the child process sends.
         for length in [4 << 10, 8 << 20] {
             let much = length > 1 << 20;
-            // quirk (0.18): what does not come in one piece comes in any order.
+            // Quirk of 0.18: standard input in several chunks can arrive in any order.
             if much
                 && stream.starts_with("stdin")
                 && !has(&host, "8 MiB on a standard input", Version::new(0, 19, 0))
@@ -201,7 +202,7 @@ fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostCli
     }
 }
 
-/// What comes back of bytes that are not UTF-8.
+/// Sends bytes that are not UTF-8, and returns the echo.
 fn echo_bytes(
     instance: &InstanceClient,
     stream: InputStream,
@@ -209,7 +210,7 @@ fn echo_bytes(
     bytes: &[u8],
 ) -> Vec<u8> {
     let mut output = instance.stream(output).unwrap();
-    // quirk (1.0.1): the first piece of an input is always decoded.
+    // Quirk of 1.0.1: the hub decodes the first chunk of an input as text.
     instance
         .send_stream(stream, Input::bytes(b"first\n".to_vec()).end(false))
         .unwrap();
@@ -250,7 +251,7 @@ fn send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them(host: HostClient) 
     );
 }
 
-/// The line of which an error says that it is `null`.
+/// Returns the number of the null line that the error reports.
 fn null_line(error: &Error) -> u64 {
     let ErrorKind::Upload(cause) = error.kind() else {
         panic!("{error:?}")
@@ -265,7 +266,7 @@ fn null_line(error: &Error) -> u64 {
 #[test]
 fn send_input_rejects_a_null_line_in_memory_before_sending() {
     let server = ScriptedServer::start(|_| {});
-    // Of a version that has all of it: no hub needs to be asked.
+    // The version is set, so the client sends no request for it.
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
         .build()
@@ -291,7 +292,7 @@ fn send_input_rejects_a_null_line_in_memory_before_sending() {
     assert_eq!(server.connections(), 0);
 }
 
-/// Gives each piece when the one before it has had its effect.
+/// A reader that returns each chunk only after a permit.
 struct GatedReader {
     pieces: Vec<&'static str>,
     permits: Arc<Mailbox<()>>,
@@ -333,7 +334,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
         let mut values: Vec<Value> = output.by_ref().take(2).map(Result::unwrap).collect();
         (0..3).for_each(|_| permits.put(()));
         let error = sending.join().unwrap();
-        // The input goes on: what was refused did not reach it, nor did its end.
+        // The rejected upload did not end the input.
         instance.send_input(Input::ndjson(b"6\n".to_vec())).unwrap();
         values.extend(output.map(Result::unwrap));
         (error, values)
@@ -352,7 +353,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
     );
 }
 
-/// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
+/// This holds for every kind of upload and for every target.
 #[test]
 fn send_input_send_topic_and_inout_stop_at_a_null_line() {
     let (server, bodies) = truncated_body_server();
@@ -392,13 +393,13 @@ fn send_input_send_topic_and_inout_stop_at_a_null_line() {
         assert_eq!(bodies.take(), "1\n2\n");
     }
     let mut writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
-    // It may have come upon it before all of it is written.
+    // The writer may find the null line before everything is written.
     let _ = io::copy(&mut File::open(&path).unwrap(), &mut writer);
     assert_eq!(null_line(&writer.finish().unwrap_err()), 3);
     assert_eq!(bodies.take(), "1\n2\n");
 }
 
-/// A server that tells of the bodies which break off.
+/// Starts a server that reports the bodies of aborted uploads.
 fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
     let bodies = Mailbox::new();
     let server = ScriptedServer::start({
@@ -417,7 +418,7 @@ fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
 }
 
 on_each_hub!(send_input_and_send_topic_with_expect_continue_deliver_all_data);
-/// Who asks the hub first gets its word, however often it says it, and sends all the same; also where others write meanwhile.
+/// The client accepts any number of `100 Continue` responses, also while others write to the topic.
 fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
     let data = || {
@@ -452,7 +453,7 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
         begin.elapsed()
     );
 
-    // What is refused is refused before it is sent.
+    // The hub refuses these requests before the data is sent.
     let nobody = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
@@ -468,7 +469,7 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
 }
 
 on_each_hub!(send_stdin_accepts_a_null_line);
-/// A standard input is bytes, whatever they are called.
+/// Standard input is bytes, whatever its content type is.
 fn send_stdin_accepts_a_null_line(host: HostClient) {
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let output = BufReader::new(instance.output().unwrap());

@@ -1,6 +1,8 @@
-//! The traps of the clients that there are for other languages, and what shows that this one is without them.
+//! Bugs of the clients for TypeScript and Python, and the tests that show that this client does not
+//! have them.
 //!
-//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). Each was seen there with real hubs.
+//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). All were seen on real
+//! hubs.
 
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -17,16 +19,16 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child_of, recording};
 
-/// The trap, what happens in it, and the tests.
-const TRAPS: &[(&str, &str, &[&str])] = &[
+/// The number of the bug, a description, and the tests.
+const BUGS: &[(&str, &str, &[&str])] = &[
     (
         "T1",
-        "a start that cannot connect hides the cause",
+        "a failed start hides that the connection was refused",
         &["start_reports_why_it_cannot_connect"],
     ),
     (
         "T2",
-        "a start fails with what is no error, and without the hub's words",
+        "a start fails with an object that is no error, and without the hub's message",
         &[
             "start_reports_each_refusal_of_the_hub",
             "start_returns_the_error_message_of_the_hub",
@@ -34,17 +36,17 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T3",
-        "each request opens a connection, and they pile up",
+        "each request opens a connection, and none is closed",
         &["version_and_list_sequences_share_one_connection"],
     ),
     (
         "T4",
-        "nothing is ever given up",
+        "there are no timeouts",
         &["every_limit_ends_every_call_in_time_and_nothing_else"],
     ),
     (
         "T5",
-        "a body that is cut short hangs for ever",
+        "a truncated body hangs forever",
         &[
             "byte_stream_stays_an_error_after_it_was_cut_off",
             "whatever_a_server_does_the_client_stays_whole",
@@ -52,7 +54,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T6",
-        "an error that is logged kills the process",
+        "logging an error crashes the process",
         &[
             "errors_are_told_in_full",
             "errors_are_small_and_go_anywhere",
@@ -60,7 +62,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T7",
-        "an id reaches another route",
+        "an id can change the route",
         &[
             "sequence_ids_stand_in_their_route_or_are_refused",
             "names_that_hubs_cannot_find_are_refused_before_any_connection",
@@ -68,7 +70,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T8",
-        "the hub's address is rewritten",
+        "the base URL is rewritten",
         &[
             "base_urls_lead_where_they_say_or_are_refused",
             "host_client_new_does_not_rewrite_the_base_url",
@@ -76,17 +78,17 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T9",
-        "a header of one client is sent by all",
+        "a header of one client is sent by all clients",
         &["headers_are_sent_by_their_client_alone_and_a_later_one_replaces"],
     ),
     (
         "T10",
-        "the way through the platform fails over https",
+        "the platform cannot be used over HTTPS",
         &["manager_host_reaches_a_hub_through_the_middleware_over_https"],
     ),
     (
         "T11",
-        "all failures are one, without the hub's words",
+        "all failures have the same error, without the hub's message",
         &[
             "every_error_has_a_code",
             "retry_after_is_read",
@@ -108,7 +110,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T13",
-        "an input that is said to be sent is not",
+        "input is reported as sent before it is",
         &[
             "send_input_and_finish_lose_no_data_if_the_program_exits_at_once",
             "send_input_returns_after_the_hub_has_received_everything",
@@ -116,7 +118,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T14",
-        "an event that is quicker than who waits for it is lost",
+        "an event that fires before the wait is lost",
         &[
             "wait_event_returns_early_and_late_events",
             "wait_event_and_wait_any_find_events_in_a_flood",
@@ -124,7 +126,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T15",
-        "nobody is told that the instance has ended",
+        "waits do not end with the instance",
         &[
             "wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends",
             "output_stdout_and_stderr_end_when_the_instance_is_killed",
@@ -132,7 +134,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T16",
-        "events without data, and those of older hubs",
+        "events without data, and events of older hubs, fail",
         &[
             "wait_event_returns_an_earlier_event_unless_its_data_is_falsy",
             "events_of_old_hubs_are_envelopes",
@@ -140,7 +142,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T17",
-        "options of a call are passed over",
+        "options of a call are ignored",
         &[
             "requests_are_the_golden_ones",
             "inout_sends_all_input_and_then_reads_the_output",
@@ -148,23 +150,23 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T18",
-        "options that were passed are changed, and leak into the next call",
+        "a call changes its options, which affects the next call",
         &["start_and_send_stdin_do_not_affect_the_next_call"],
     ),
     (
         "T19",
-        "the published types cannot be used without what they import",
+        "the published types import packages that are not dependencies",
         &["core_depends_on_nothing_new"],
     ),
     (
         "T20",
-        "who wants to look on is never told",
+        "the request hooks are never called",
         &["observer_sees_every_step_of_a_request"],
     ),
     ("P1", "requests are printed", &["calls_print_nothing"]),
     (
         "P2",
-        "nothing can be sent to the standard input",
+        "nothing can be sent to standard input",
         &["send_stdin_reaches_the_process"],
     ),
     (
@@ -179,7 +181,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P5",
-        "the data of an event never arrives",
+        "the data of an event is not sent",
         &[
             "events_are_sent_with_any_name_and_any_data",
             "send_event_and_event_stream_exchange_events",
@@ -187,7 +189,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P6",
-        "text gets quotes on its way, and the end of an input is not said",
+        "text is sent with quotes, and the end of an input is not sent",
         &[
             "send_input_sends_text_unchanged",
             "requests_are_the_golden_ones",
@@ -195,7 +197,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P7",
-        "a refusal is a result",
+        "an error response is returned as a success",
         &[
             "calls_with_an_unknown_id_are_not_found",
             "whatever_a_server_does_the_client_stays_whole",
@@ -203,7 +205,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P8",
-        "no options for a start, and no output",
+        "a start takes no options, and output cannot be read",
         &[
             "start_passes_app_config_and_args_unchanged",
             "stream_reads_stdout_stderr_and_output_to_their_end",
@@ -220,7 +222,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P10",
-        "bytes have to be text",
+        "data must be text",
         &[
             "send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them",
             "input_writer_keeps_characters_that_are_split_between_writes",
@@ -233,17 +235,17 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P12",
-        "a connector of one's own works once",
+        "a custom connector works only once",
         &["every_driver_gives_the_same_values"],
     ),
     (
         "P13",
-        "the program of the README does not run",
+        "the example in the README does not run",
         &["program_runs_on_a_hub"],
     ),
     (
         "P14",
-        "the addresses of the platform are wrong",
+        "the URLs of the platform are wrong",
         &[
             "manager_host_reaches_a_hub_through_the_middleware",
             "multi_manager_client_uses_all_its_routes",
@@ -251,12 +253,12 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "P15",
-        "an id reaches another route, and escapes are undone",
+        "an id can change the route, and percent-encoding is undone",
         &["ids_of_the_platform_stand_in_their_route_or_are_refused"],
     ),
 ];
 
-/// The sources of all suites.
+/// Appends the source code of all test suites.
 fn sources(folder: &Path, found: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -272,8 +274,8 @@ fn sources(folder: &Path, found: &mut String) {
 fn every_bug_has_a_test() {
     let mut found = String::new();
     sources(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
-    for (trap, what, tests) in TRAPS {
-        assert!(!tests.is_empty(), "{trap}: {what}: no test");
+    for (bug, what, tests) in BUGS {
+        assert!(!tests.is_empty(), "{bug}: {what}: no test");
         for test in *tests {
             let forms = [
                 format!("#[test]\nfn {test}()"),
@@ -281,14 +283,13 @@ fn every_bug_has_a_test() {
             ];
             assert!(
                 forms.iter().any(|form| found.contains(form)),
-                "{trap}: {what}: there is no test {test}"
+                "{bug}: {what}: there is no test {test}"
             );
         }
     }
     let numbers = |kind: char| {
-        TRAPS
-            .iter()
-            .filter(|(trap, ..)| trap.starts_with(kind))
+        BUGS.iter()
+            .filter(|(bug, ..)| bug.starts_with(kind))
             .count()
     };
     assert_eq!((numbers('T'), numbers('P')), (20, 15));
@@ -355,11 +356,11 @@ fn start_returns_the_error_message_of_the_hub() {
     }
 }
 
-/// In a process of its own, which can have few files open, and has no more left when it calls.
+/// The child process has a low limit for open files, and uses all of them before it calls.
 #[cfg(target_os = "linux")]
 #[test]
 fn version_and_start_report_that_no_file_descriptor_is_left() {
-    const HUB: &str = "TEST_TRAPS_CHILD_HUB";
+    const HUB: &str = "TEST_BUGS_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         let host = HostClient::builder(url)
             .hub_version("1.0.1")
@@ -409,7 +410,7 @@ fn version_and_start_report_that_no_file_descriptor_is_left() {
     assert!(requests.take().target.ends_with("/version") && requests.is_empty());
 }
 
-/// How many descriptors this process has open.
+/// Returns the number of open file descriptors of this process.
 #[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -438,12 +439,12 @@ fn version_and_list_sequences_share_one_connection() {
         let host = host.build().unwrap();
         for _ in 0..1000 {
             host.version().unwrap();
-            // Refusals and failures give theirs back too.
+            // Error responses and failed calls return their connection, too.
             host.list_sequences().unwrap_err();
         }
         assert_eq!(server.connections(), 1, "{}", server.url());
         #[cfg(target_os = "linux")]
-        // Other tests of this process open some meanwhile, but not a thousand.
+        // Other tests of this process open some descriptors at the same time.
         assert!(descriptors() < 500, "{} descriptors", descriptors());
     }
 }
@@ -532,7 +533,7 @@ fn send_input_sends_text_unchanged() {
     assert_eq!(request.header("content-type"), Some("text/plain"));
 }
 
-/// In a process of its own, whose output is looked at.
+/// The child process prints only the lines of the test harness.
 #[test]
 fn calls_print_nothing() {
     const QUIET: &str = "SCRAMJET_CLIENT_QUIET";

@@ -1,6 +1,7 @@
-//! On the hubs of the README: what a user does with them.
+//! Everyday use of a hub. The tests run on a real hub and on fake hubs.
 //!
-//! What a hub does not have by its version is skipped by name. Every test removes what it made.
+//! If the hub's version lacks a feature, the test skips it and prints a message. Every test deletes
+//! what it created.
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Deref;
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::core::{Json, Path, SendSequence};
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::{
-    Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions,
-    Operation, OutputStream, RequestError, SequenceClient, SequenceRef, StartOptions, StopOptions,
-    Upload, Version,
+    Adapter, Dialect, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus,
+    KillOptions, Operation, OutputStream, RequestError, SequenceClient, SequenceRef, StartOptions,
+    StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -24,7 +25,8 @@ use crate::helpers::Folder;
 use crate::program::{self, Outcome};
 use crate::stub_hub::until;
 
-/// Whether the hub has what came with a version; says so where it has not.
+/// Returns `true` if the hub has this version or a later one. Otherwise prints that the test is
+/// skipped.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     let dialect = host.dialect().unwrap();
     if !dialect.has(since) {
@@ -36,7 +38,7 @@ pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     dialect.has(since)
 }
 
-/// An uploaded sample sequence, deleted with its instances at the end of the test.
+/// An uploaded sample sequence. Drop deletes it with its instances.
 pub(crate) struct Uploaded(SequenceClient);
 
 impl Uploaded {
@@ -44,7 +46,7 @@ impl Uploaded {
         Self(host.send_sequence(package::sequence(name)).unwrap())
     }
 
-    /// Starts an instance that listens to its input.
+    /// Starts an instance and waits until it reads its input.
     pub(crate) fn listening(&self, options: &StartOptions) -> InstanceClient {
         let instance = self.start(options).unwrap();
         listening(&instance);
@@ -52,34 +54,34 @@ impl Uploaded {
     }
 }
 
-/// An instance of a sample sequence that listens to its input, gone at the end of the test with the sequence.
+/// Starts an instance of a sample sequence and waits until it reads its input.
 pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.listening(&StartOptions::new());
     (sequence, instance)
 }
 
-/// The same, when it was just started, and nobody has read its log.
+/// Like [`running`], but does not wait and does not read the log.
 pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.start(&StartOptions::new()).unwrap();
     (sequence, instance)
 }
 
-/// Waits until the instance may be killed. Hubs of 1.x refuse that while it is starting.
+/// Waits until the instance can be killed. Hubs of 1.x refuse that while it is starting.
 pub(crate) fn until_killable(instance: &InstanceClient) {
     until("it has started", || {
         instance.info().unwrap().status != Some(InstanceStatus::Starting)
     });
 }
 
-/// Checks if this is the error of an instance whose sequence fails at once. Hubs of 1.x refuse
-/// such a start, 0.18 starts the instance.
+/// Returns `true` if the error says that the sequence failed at once. Hubs of 1.x refuse such a
+/// start. Hubs of 0.18 start the instance.
 pub(crate) fn failed_at_once(error: &Error) -> bool {
     error.ended().is_some() || was_refused(error)
 }
 
-/// Checks if the hub refused a start because the sequence failed at once.
+/// Returns `true` if the hub refused a start because the sequence failed at once.
 pub(crate) fn was_refused(error: &Error) -> bool {
     error.operation() == Some("start sequence")
         && error.api().is_some_and(|refusal| {
@@ -87,7 +89,7 @@ pub(crate) fn was_refused(error: &Error) -> bool {
         })
 }
 
-/// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
+/// Waits until the instance reads its input. Hubs of 0.18 deliver earlier input twice.
 pub(crate) fn listening(instance: &InstanceClient) {
     if instance.host().dialect().unwrap().doubles_early_input() {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
@@ -115,39 +117,35 @@ impl Drop for Uploaded {
     }
 }
 
-/// An operation that the library does not model, as a user would add it.
-struct SendEvent<'a> {
-    instance: &'a str,
-    name: &'a str,
-    message: &'a str,
+/// An operation that the library does not model, as a user would add it. The body need not be JSON
+/// that `serde_json` can write.
+pub(crate) struct PostJson<'a> {
+    pub(crate) base: &'static str,
+    pub(crate) id: &'a str,
+    pub(crate) route: &'static str,
+    pub(crate) body: &'a str,
 }
 
-impl Operation for SendEvent<'_> {
-    const NAME: &'static str = "send event";
+impl Operation for PostJson<'_> {
+    const NAME: &'static str = "post JSON";
     const METHOD: Method = Method::POST;
     type Payload = Vec<u8>;
     type Decoder = Json<Value>;
 
     fn path(&self) -> Path {
-        Path::new("instance")
-            .value("instance id", self.instance)
-            .literal("_event")
+        Path::new(self.base)
+            .value("id", self.id)
+            .literal(self.route)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
         Ok(())
     }
 
-    fn payload(&self, _: scramjet_client_blocking::Dialect) -> Result<Vec<u8>, RequestError> {
-        Ok(
-            json!([5001, { "eventName": self.name, "message": self.message }])
-                .to_string()
-                .into_bytes(),
-        )
+    fn payload(&self, _: Dialect) -> Result<Vec<u8>, RequestError> {
+        Ok(self.body.into())
     }
 }
 
@@ -231,7 +229,7 @@ fn send_sequence_returns_the_message_of_the_hub_for_a_bad_package(host: HostClie
         package::garbage_packages().into_iter().zip(words)
     {
         assert_eq!(what, expected);
-        // `send_sequence` would refuse what is no gzip.
+        // `send_sequence` would reject data that is not gzip.
         let error = host.send(&SendSequence, package.into()).unwrap_err();
         let refusal = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
         assert!(refusal.is_unprocessable(), "{what}: {error}");
@@ -414,12 +412,13 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let (heard, hears) = channel();
     let waiting = instance.clone();
     let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
-    let ping = SendEvent {
-        instance: instance.id().as_str(),
-        name: "ping",
-        message: "hey",
+    let ping = PostJson {
+        base: "instance",
+        id: instance.id().as_str(),
+        route: "_event",
+        body: r#"[5001,{"eventName":"ping","message":"hey"}]"#,
     };
-    // The hub does not tell when somebody waits: so ping until the answer is heard.
+    // The hub does not report when `next_event` is waiting, so ping until it returns.
     let pong = loop {
         host.call(&ping).unwrap();
         match hears.recv_timeout(Duration::from_millis(50)) {
@@ -463,7 +462,7 @@ fn send_stdin_reaches_the_process(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stdin-to-output");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = BufReader::new(instance.output().unwrap());
-    // One after the other: a hub of 0.18 puts data in front of what was not read yet.
+    // Waits for the echo, because hubs of 0.18 put data before data that is still unread.
     assert_eq!(
         instance
             .send_stdin(Input::text("one\n").end(false))
@@ -512,7 +511,8 @@ fn stop_ends_the_instance_after_its_timeout(host: HostClient) {
     instance
         .stop(&StopOptions::new(Duration::from_millis(700)))
         .unwrap();
-    // The wrong one of the two request forms would be answered at once, or after the hub's default of 7 seconds.
+    // There are two forms of the request. The wrong one returns at once, or after 7 seconds, the
+    // hub's default.
     assert!(
         (600..5000).contains(&begin.elapsed().as_millis()),
         "{:?}",
@@ -535,16 +535,17 @@ fn kill_ends_an_instance_that_does_not_stop(host: HostClient) {
     instance.last_event("stopping").unwrap();
     assert!(instance.info().unwrap().ended.is_none());
     assert!(sequence.delete().unwrap_err().is_conflict());
-    // 1.x refuses to kill what is stopping; another stop gets through.
+    // 1.x refuses to kill an instance that is stopping, but accepts another stop.
     if instance.kill(&KillOptions::new()).is_err() {
         instance.stop(&StopOptions::new(Duration::ZERO)).unwrap();
     }
     wait_until_ended(&instance);
 }
 
-/// The status that it ended with; `None` where the hub has forgotten it.
+/// Waits for the end, and returns the final status. Returns `None` if the hub has forgotten the
+/// instance.
 fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
-    // The end of its standard output is the end of the process.
+    // Standard output ends with the process.
     if let Ok(mut stdout) = instance.stdout() {
         std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
     }
@@ -553,7 +554,7 @@ fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
             Err(error) if error.is_not_found() => return None,
             Err(error) => panic!("{error:?}"),
             Ok(info) if info.terminated.is_some() => return info.status,
-            // The hub learns of the end a moment later.
+            // The hub notices the end a moment later.
             Ok(_) => thread::yield_now(),
         }
     }
@@ -595,7 +596,7 @@ fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClie
             "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: this hub is not of 0.18"
         );
     }
-    // A client that does not know the hub's version yet asks for it.
+    // This client does not know the version yet, so it asks the hub.
     let host = HostClient::new(host.base_url()).unwrap();
     let sequence = Uploaded::sample(&host, "shout");
     let chosen = StartOptions::new().instance_id("11111111-2222-4333-8444-555555555555");
@@ -616,7 +617,8 @@ fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClie
     assert!(sequence.list_instances().unwrap().is_empty());
 }
 
-/// A real hub closes a connection that was idle for 6 seconds (and announces 5). A fake one does not.
+/// Real hubs announce 5 seconds of keep-alive, and close idle connections after 6. Fake hubs do
+/// not.
 #[test]
 fn start_works_after_the_connection_was_idle() {
     let Some(hub) = shared() else { return };

@@ -1,4 +1,4 @@
-//! The blocking client: on a real hub, on recorded exchanges, and on servers that misbehave.
+//! Tests of the blocking client on real hubs, fake hubs, recordings, and servers that misbehave.
 
 mod broken_contracts;
 mod channel_and_map;

@@ -1,5 +1,4 @@
-//! Waits that cannot end well: on a hub that has forgotten the instance, or for an event that never
-//! comes.
+//! Waits for an event that never comes.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use crate::helpers::within;
 
 const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
 
-/// A hub with a sequence that stays and says nothing.
+/// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
     let hub = FakeHub::new(generation);
     hub.program("silent", |process| process.stay());
@@ -37,7 +36,7 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
             hub.restart(true);
             let error = waiting.join().unwrap().unwrap_err();
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
-            // It does not ask for what cannot come any more.
+            // The client stops polling when the instance is gone.
             let after = hub.requests().len() - before;
             assert!(after < 60, "{generation:?}: {after} requests");
         }

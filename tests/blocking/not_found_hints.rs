@@ -1,5 +1,5 @@
-//! What errors say if nothing is found because of a mistake: a base URL without the path of the API
-//! (`/api/v1`), and a name in the place of an id.
+//! Hints in `404` errors: a base URL without the API path (`/api/v1`), and a sequence name used as
+//! an id.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -33,15 +33,15 @@ fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
             ),
             "{url}"
         );
-        // Asks for the version first.
+        // `stop` requests the version first.
         let instance = host.instance("an-id").unwrap();
         assert!(has_hint(&instance.stop(&Default::default()).unwrap_err()));
     }
     assert!(has_hint(&at(root).list_instances().unwrap_err()));
-    // Nor has a hub whose version the caller knows told it.
+    // Setting the version does not suppress the hint.
     let told = HostClient::builder(root).hub_version("1.0.1").build();
     assert!(has_hint(&told.unwrap().list_instances().unwrap_err()));
-    // A prefix of a gateway, perhaps.
+    // This path may be a prefix of a gateway.
     let other = at(&format!("{root}/hubs/a")).list_instances().unwrap_err();
     assert!(!has_hint(&other));
 
@@ -50,7 +50,7 @@ fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
     assert!(!has_hint(&unknown(&at(&format!("{root}/api/v1//")))));
 }
 
-/// A hub at the root of a server, which answers like this.
+/// Returns a client for a hub without a base path.
 fn hub_at_root(
     answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
@@ -103,7 +103,7 @@ fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
 const NAME_HINT: &str =
     "; hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
 
-/// The errors of all calls that name a sequence of this id.
+/// Returns the errors of the calls that use this sequence id.
 fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {
     let sequence = host.sequence(id).unwrap();
     [
@@ -119,7 +119,7 @@ fn start_and_info_suggest_sequence_named_if_the_id_is_a_name(host: HostClient) {
         assert!(error.is_not_found(), "{error:?}");
         assert!(error.to_string().ends_with(NAME_HINT), "{error}");
     }
-    // Ids that nothing has, or that are not those of sequences.
+    // No hint for a UUID, or for an instance id.
     let id = "00000000-0000-4000-8000-00000000000A";
     for error in errors_of(&host, id) {
         assert!(error.is_not_found(), "{error:?}");

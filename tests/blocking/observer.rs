@@ -1,4 +1,4 @@
-//! What an observer is told.
+//! The events that an `Observer` gets.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::helpers::{serving, within};
 
 const SECRET: &str = "a-very-secret-token";
 
-/// What was told, a line for each event.
+/// The received events, one line for each.
 #[derive(Clone, Default)]
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
@@ -82,7 +82,7 @@ impl Log {
     }
 }
 
-/// Answers, refuses, streams.
+/// Starts a server with normal responses, an error response, and a stream.
 fn server() -> ScriptedServer {
     serving(|request| match request.target.rsplit('/').next() {
         Some("version") => response("200 OK", &[], br#"{"version":"1.0.1"}"#),

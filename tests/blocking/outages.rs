@@ -1,4 +1,4 @@
-//! What waits for an instance while the way to the hub fails: gateways, cut links, lost answers.
+//! Calls that wait for an instance while gateways, links or the hub fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,14 +24,14 @@ use crate::stub_hub::until;
 
 pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
 
-/// Bodies of a `404` that no hub sends.
+/// Bodies of `404` responses that no hub sends.
 const PAGES: [&str; 3] = [
     "404 page not found\n",
     "<html><h1>404 Not Found</h1></html>",
     "",
 ];
 
-/// An instance of one of the sequences for tests, and its hub.
+/// Starts an instance of a sample sequence.
 fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClient {
     let sequence = hub.client().send_sequence(package::sequence(sequence));
     let instance = sequence.unwrap().start(options).unwrap();
@@ -39,7 +39,7 @@ fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClien
     instance
 }
 
-/// Does something with each of them at the same time.
+/// Runs the function for each item in parallel.
 pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
     let current = thread::current();
     let name = current.name().unwrap_or_default();
@@ -51,7 +51,8 @@ pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl
     });
 }
 
-/// Takes the hub away until a gateway has refused so many requests of the waiting caller.
+/// Hides the hub behind a gateway until the gateway has refused this many requests of the waiting
+/// call.
 fn refuse_by_gateway<T: Send + 'static>(
     hub: &FakeHub,
     page: &str,
@@ -84,7 +85,7 @@ fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
                 let (instance, killed) = (instance.clone(), Arc::clone(&killed));
                 move || (instance.wait_ended(), killed.load(Ordering::SeqCst))
             });
-            // A hub that has not answered before is given less time.
+            // `wait_ended` gives up sooner if the hub has never responded.
             hub.wait_until("the hub has answered", |hub| {
                 hub.requests().len() >= before + 2
             });
@@ -134,7 +135,7 @@ fn follow_log_does_not_end_on_a_404_of_a_gateway() {
                     }
                 }
             });
-            // It is open.
+            // The stream is open.
             told.recv().unwrap().unwrap();
             refuse_by_gateway(&hub, page, &waiter, 3);
             instance.send_event("log", "after").unwrap();
@@ -153,7 +154,7 @@ fn pages() -> impl Iterator<Item = (Generation, &'static str)> {
     GENERATIONS.into_iter().flat_map(pages)
 }
 
-/// Replaces the program `events` by one that logs what it is told.
+/// Replaces the program `events` by one that logs the data of each event `log`.
 fn logs_on_request(hub: &FakeHub) {
     hub.program("events", |process| {
         process.on("log", |process, data| {
@@ -180,7 +181,7 @@ fn force_delete_sequence_does_not_count_a_404_of_a_gateway_as_success() {
             let instance = start(&hub, "events", &StartOptions::new());
             let sequence = instance.info().unwrap().sequence.unwrap().id().clone();
             let host = hub.client();
-            // Before the hub is asked for the first time, and in the midst of it.
+            // The first request of the call, and two later ones.
             for (method, path) in [
                 ("GET", "sequence/*/instances"),
                 ("POST", "instance/*/_kill"),
@@ -237,7 +238,7 @@ fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
             assert!(error.to_string().contains("404"), "{error}");
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
 
-            // One that could not be deleted is not forgotten.
+            // A sequence that could not be deleted stays in the state file.
             hub.fault(Fault::refuse(404, page).on("DELETE", "sequence/*"));
             let other = package::sequence_dir("echo");
             let deployed = deploy(other.clone()).unwrap();
@@ -268,7 +269,7 @@ fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
     });
 }
 
-/// Provokes an event again and again until one that waits for it has returned.
+/// Triggers an event repeatedly until the waiting call returns.
 fn wait_while_provoking<T: Send + 'static>(
     provoke: impl Fn(),
     wait: impl FnOnce() -> T + Send + 'static,
@@ -286,8 +287,8 @@ fn wait_while_provoking<T: Send + 'static>(
     }
 }
 
-/// A gateway that gives up on each request after a moment: with an answer of its own, or, if it has
-/// passed the head on, by cutting the connection.
+/// The gateway times out each request. It responds with an error, or, if it has already forwarded
+/// the response head, it closes the connection.
 #[test]
 fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
     type Wait = fn(&InstanceClient) -> Result<Event, Error>;
@@ -314,7 +315,7 @@ fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
             proxy.buffers_heads = buffers_heads;
             hub.set_proxy(proxy);
             let (before, waiting) = (hub.requests().len(), instance.clone());
-            // Not before it was given up several times.
+            // Lets the gateway time out several requests first.
             let provoke = || {
                 let requests = hub.requests();
                 let of_events = requests
@@ -370,14 +371,14 @@ fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
             "{error}"
         );
 
-        // Hubs of 0.18 hide nothing.
+        // Hubs of 0.18 do not hide such events.
         let hub = fake_hub(Generation::V0_18);
         let instance = start(&hub, "acts", &options);
         assert_eq!(instance.last_event("bare").unwrap().data, json!(null));
     });
 }
 
-/// The base URL of each hub: the real one, if there is one, and two fakes, which are kept.
+/// Returns the URLs of the real hub, if there is one, and of two fake hubs, with the fake hubs.
 pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
     let real = shared().map(|hub| (hub.url().to_owned(), None));
     let fakes = GENERATIONS.map(|generation| {
@@ -417,11 +418,12 @@ fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
                 read_until(&|line| line == Some(&text));
                 link.cut();
                 if generation == Generation::V1 {
-                    // It is in the log of the hub, and in that of the instance no more.
+                    // This line is only in the log of the hub. The log of the instance has no
+                    // earlier lines after a reconnect.
                     let direct = hub.client().instance(instance.id()).unwrap();
                     direct.send_event("log", format!("gap {round}")).unwrap();
                 }
-                // On 0.18, a line that the hub has written into the lost connection is missing.
+                // On 0.18, lines that the hub wrote into the lost connection are missing.
                 read_until(&|line| line.is_none());
             }
             instance.send_event("log", "last").unwrap();
@@ -450,7 +452,7 @@ fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
             for _ in 0..3 {
                 let instance = sequence.start(&StartOptions::new()).unwrap();
                 ids.push(instance.id().to_string());
-                // Up to the first line about the new instance, and so past all older ones.
+                // Reads until the first line about the new instance, past all older lines.
                 loop {
                     let line = match log.next().expect("a log that goes on").unwrap() {
                         Followed::Gap(_) => {
@@ -497,7 +499,8 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
             assert!(!told.recv().unwrap(), "{url}: a gap at first");
             link.freeze_all();
             let before = link.connections();
-            // The question about the instance, the stream, and both again.
+            // Two connections each for the initial attempt and the reconnect: the instance info and
+            // the stream.
             until("it is noticed", || link.connections() > before + 3);
             let noticed = begin.elapsed();
             assert!(
@@ -542,7 +545,7 @@ fn next_event_survives_a_link_that_died_silently() {
     });
 }
 
-/// The keep-alive timer of the connection to this server, as the system shows it.
+/// Returns the keep-alive timer of the connection to this server, as the kernel reports it.
 #[cfg(target_os = "linux")]
 fn keep_alive_timer(url: &str) -> Option<Duration> {
     let port: u16 = url.split(':').nth(2)?.split('/').next()?.parse().ok()?;
@@ -565,7 +568,7 @@ fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
             let _ = connection.read_request();
             let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let _ = connection.send(head);
-            // Open until the client is gone.
+            // Stays open until the client disconnects.
             let _ = connection.read_head();
         })
     };

@@ -1,4 +1,4 @@
-//! Packages that no hub can unpack are refused before a connection is made.
+//! The client rejects packages that are not gzip before it connects.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use scramjet_client_blocking::{Error, ErrorKind, HostClient, ManagerClient, Uplo
 
 use crate::helpers::{Folder, recording};
 
-/// Gives one byte with each `read`.
+/// A reader that returns one byte per `read`.
 struct OneByteReader(&'static [u8]);
 
 impl Read for OneByteReader {
@@ -81,7 +81,7 @@ fn send_sequence_sends_a_gzip_package_unchanged() {
         Upload::file(File::open(&path).unwrap()),
         Upload::reader(PACKAGE),
         Upload::reader(OneByteReader(PACKAGE)),
-        // No more than was announced is read.
+        // A sized reader sends no more than its length.
         Upload::sized_reader(PACKAGE.chain(io::repeat(b'x')), 14),
     ] {
         let (server, requests) = recording(br#"{"id":"the-sequence"}"#);

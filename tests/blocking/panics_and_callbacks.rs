@@ -1,5 +1,5 @@
-//! Code of users that panics, calls back, or is called at the worst moment: it never blocks other
-//! calls, never aborts the process, and no part of the data is taken for all of it.
+//! User code that panics, blocks, or makes calls itself. It never blocks other calls, never aborts
+//! the process, and never makes partial data look complete.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -29,7 +29,7 @@ use crate::live::{listening, until_killable};
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
-/// Panics when it is met for the nth time.
+/// Panics at its nth step.
 #[derive(Clone, Default)]
 struct PanicCountdown {
     left: Arc<AtomicUsize>,
@@ -40,7 +40,7 @@ impl PanicCountdown {
         self.left.store(nth, Ordering::SeqCst);
     }
 
-    /// If it has not gone off yet.
+    /// Returns `true` if it has not panicked yet.
     fn is_left(&self) -> bool {
         self.left.load(Ordering::SeqCst) > 0
     }
@@ -64,7 +64,7 @@ impl<R: Read> Read for CountdownReader<R> {
     }
 }
 
-/// Panics when it is dropped.
+/// A value that panics on drop.
 struct PanicsInDrop<T>(T);
 
 impl<T> Drop for PanicsInDrop<T> {
@@ -91,7 +91,7 @@ fn panics<T>(work: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_err()
 }
 
-/// A client whose observer may panic.
+/// Returns a client whose observer may panic.
 fn client_with_observer(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
     let countdown = countdown.clone();
     HostClient::builder(hub.url())
@@ -100,8 +100,8 @@ fn client_with_observer(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient
         .unwrap()
 }
 
-/// A client whose transport may panic: before it sends, when it has the head, in each read of the
-/// body, and when a call is cancelled.
+/// Returns a client whose transport may panic: before it sends, after the response head, in each
+/// read of the body, and on cancellation.
 fn client_with_transport(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
     let (countdown, inner) = (countdown.clone(), UreqTransport::default());
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
@@ -124,7 +124,7 @@ fn client_with_transport(hub: &FakeHub, countdown: &PanicCountdown) -> HostClien
         .unwrap()
 }
 
-/// A reader, and what lives as long.
+/// A reader that keeps a value alive.
 struct Holding<R, T>(R, T);
 
 impl<R: Read, T> Read for Holding<R, T> {
@@ -141,14 +141,14 @@ fn start(host: &HostClient, hub: &FakeHub, sample: &str) -> InstanceClient {
     instance
 }
 
-// Every call, with a panic at every place at which it calls code of the user.
+// Every call, with a panic at each place where it runs user code.
 
 type Call = fn(&Setup) -> Result<(), Error>;
 
-/// A hub, and what a call is made with.
+/// A hub, and the handles for a call.
 struct Setup {
     hub: FakeHub,
-    /// The observer or transport of this one may panic.
+    /// The observer or transport of this client may panic.
     host: HostClient,
     sequence: SequenceClient,
     instance: InstanceClient,
@@ -186,7 +186,7 @@ const CALLS: &[(&str, &str, Call)] = &[
         let pings = HostClient::new(setup.hub.url())?.instance(setup.instance.id().as_str())?;
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
-            // It may have come before this listens.
+            // Pings repeatedly, because an event before the wait does not count.
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) && pings.send_event("ping", 1).is_ok() {
                     thread::yield_now();
@@ -227,7 +227,7 @@ const CALLS: &[(&str, &str, Call)] = &[
     }),
     ("input_writer", "tees", |setup| {
         let mut writer = setup.instance.input_writer(ContentType::Text)?;
-        // `finish` tells why nothing more is taken.
+        // `finish` returns the error of the write.
         let _ = writer.write_all(b"in\n").and_then(|()| writer.flush());
         writer.finish().map(drop)
     }),
@@ -262,11 +262,11 @@ const CALLS: &[(&str, &str, Call)] = &[
     }),
 ];
 
-/// So many places are tried of each call. What is left is more of the same questions.
+/// Upper bound for the places that are tried per call. Later ones only repeat the same requests.
 const MAX_CALLBACKS: usize = 12;
 
-/// Makes each call again and again, with a panic at its first place, its second one, and so on until
-/// there are no more. The call returns or panics, and the next ones work.
+/// Makes each call several times, with a panic at its first place, its second one, and so on. The
+/// call returns or panics, and later calls work.
 fn panic_at_each_callback(
     generation: Generation,
     client: fn(&FakeHub, &PanicCountdown) -> HostClient,
@@ -288,7 +288,8 @@ fn panic_at_each_callback(
     });
 }
 
-/// Makes a call, and the user's code panics at this place of it. True if there is no such place.
+/// Makes a call in which user code panics at the nth place. Returns `true` if there is no such
+/// place.
 fn call_with_panic(nth: usize, (setup, countdown): &(Setup, PanicCountdown), call: Call) -> bool {
     countdown.set(nth);
     let result = catch_unwind(AssertUnwindSafe(|| call(setup)));
@@ -297,10 +298,10 @@ fn call_with_panic(nth: usize, (setup, countdown): &(Setup, PanicCountdown), cal
     if left {
         result.unwrap().unwrap();
     }
-    // The same handles work.
+    // The same handles still work.
     setup.host.version().unwrap();
     setup.sequence.info().unwrap();
-    // It may be gone.
+    // The instance may be gone.
     let _ = setup.instance.info();
     left
 }
@@ -317,7 +318,7 @@ fn calls_return_or_panic_if_a_transport_panics() {
 
 // Panics on threads of the client.
 
-/// A client whose observer panics so many times on threads of this name.
+/// Returns a client whose observer panics a number of times on threads with this name.
 fn client_panicking_on(
     hub: &FakeHub,
     name: &'static str,
@@ -343,7 +344,7 @@ fn client_panicking_on(
 #[test]
 fn output_until_ended_ends_with_the_instance_if_an_observer_panics() {
     within("a stream of an instance that fails", || {
-        // Hubs of 1.x keep the streams of an instance that has failed open for 195 seconds.
+        // Hubs of 1.x keep the streams of a failed instance open for 195 seconds.
         let hub = FakeHub::new(Generation::V1);
         programs::serve(&hub);
         let (host, left) = client_panicking_on(&hub, "scramjet-watchdog", 2);
@@ -363,7 +364,7 @@ fn output_until_ended_ends_with_the_instance_if_an_observer_panics() {
 fn pool_replaces_instances_after_an_observer_panicked() {
     within("a pool whose observer panics", || {
         let hub = programs::fake_hub(Generation::V1);
-        // The one thread looks which instances live, and the other one replaces them.
+        // One of these threads watches the instances, the other one replaces them.
         let (host, left) = client_panicking_on(&hub, "scramjet-pool", 3);
         let sequence = host.send_sequence(hub.package("stays")).unwrap();
         let pool = PoolOptions::new(1)
@@ -409,7 +410,7 @@ fn pool_can_be_dropped_by_its_own_options_function() {
     });
 }
 
-// Cancelling.
+// Cancellation.
 
 #[test]
 fn on_cancel_hook_that_panics_does_not_prevent_other_cancellations() {
@@ -544,7 +545,7 @@ fn json_lines_lose_only_the_line_whose_type_panics() {
 
 // Destructors.
 
-/// Drops it while another panic unwinds, and has the observer panic meanwhile.
+/// Drops the value while another panic unwinds. The observer panics during the drop.
 fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
     println!("{what}");
     armed.store(true, Ordering::SeqCst);
@@ -555,7 +556,7 @@ fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
     armed.store(false, Ordering::SeqCst);
 }
 
-/// In a process of its own, because the failure is that it aborts.
+/// A failure aborts the process, so the test runs in a child process.
 #[test]
 fn dropping_handles_in_a_panic_does_not_abort_the_process() {
     const CHILD: &str = "TEST_PANICKING_CHILD_DROP";
@@ -606,7 +607,7 @@ fn dropping_handles_in_a_panic_does_not_abort_the_process() {
         panic!("the callback of a user panics")
     });
     assert!(panics(|| host.send_sequence(progress)));
-    // They panic when they are read, and again when they are dropped by that.
+    // These readers panic in `read`, and again when that panic drops them.
     assert!(panics(|| host.send_sequence(upload())));
     assert!(panics(|| instance.send_input(Input::ndjson(upload()))));
     assert!(panics(|| instance.transform(upload(), &mut io::sink())));
@@ -620,7 +621,7 @@ fn dropping_handles_in_a_panic_does_not_abort_the_process() {
     host.version().unwrap();
 }
 
-// Calls at the worst moment.
+// Calls from callbacks, and calls while a thread ends.
 
 #[test]
 fn observer_can_make_calls() {
@@ -634,7 +635,7 @@ fn observer_can_make_calls() {
                 let (calls, told, itself) = (calls.clone(), told.clone(), itself.clone());
                 move |request: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                     if request.operation == "get version" {
-                        // Of its own calls.
+                        // The observer also sees its own calls.
                         told.fetch_add(1, Ordering::SeqCst);
                     } else if let Some(host) = itself.get() {
                         host.version().unwrap();
@@ -648,7 +649,8 @@ fn observer_can_make_calls() {
             let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
             assert_eq!(output.output, b"in\n");
             let calls = calls.load(Ordering::SeqCst);
-            // Of each it is told that it is built, sent, answered and read.
+            // The observer gets four events for each of its own calls: built, attempt, head and
+            // body.
             assert!(calls > 20 && told.load(Ordering::SeqCst) >= 4 * calls);
         }
     });
@@ -735,7 +737,7 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
     });
 }
 
-/// A reader that tells when it is read, and blocks.
+/// A reader that reports that it is read, and then blocks.
 struct BlockingReader(Sender<()>);
 
 impl Read for BlockingReader {
@@ -747,7 +749,7 @@ impl Read for BlockingReader {
     }
 }
 
-/// Does something when its thread ends.
+/// Runs a closure on drop.
 struct RunOnDrop(Option<Box<dyn FnOnce()>>);
 
 impl Drop for RunOnDrop {
@@ -756,7 +758,8 @@ impl Drop for RunOnDrop {
     }
 }
 
-/// In a process of its own: a panic in the destructor of a thread-local value aborts it.
+/// A panic in the destructor of a thread-local aborts the process, so the test runs in a child
+/// process.
 #[test]
 fn handles_work_in_the_destructor_of_a_thread_local() {
     const CHILD: &str = "TEST_PANICKING_CHILD_THREAD";
@@ -772,7 +775,7 @@ fn handles_work_in_the_destructor_of_a_thread_local() {
         let sequence = host.send_sequence(hub.package("tees")).unwrap();
         let (stays, (tell, told)) = (hub.package("stays"), channel());
         let ending = thread::spawn(move || {
-            // Registered before anything that the client keeps for the thread, and so dropped after it.
+            // Registered before the thread-locals of the client, and so dropped after them.
             AT_THE_END.with_borrow_mut(Vec::clear);
             let instance = sequence.start(&StartOptions::new()).unwrap();
             let child = sequence.spawn(&StartOptions::new()).unwrap();
@@ -807,7 +810,7 @@ fn handles_work_in_the_destructor_of_a_thread_local() {
     });
 }
 
-/// In a process of its own, which has one panic hook.
+/// The panic hook is global, so the test runs in a child process.
 #[test]
 fn panic_hook_can_make_calls() {
     const CHILD: &str = "TEST_PANICKING_CHILD_HOOK";
@@ -836,7 +839,7 @@ fn panic_hook_can_make_calls() {
         let token = CancelToken::new();
         let _hook = token.on_cancel(|| panic!("the hook of a user panics"));
         assert!(panics(|| token.cancel()));
-        // On the thread of an exchange.
+        // This panic is on a thread of the library.
         countdown.set(1);
         assert!(panics(|| instance.wait_event("never")));
         assert_eq!(calls.load(Ordering::SeqCst), 4);
@@ -881,5 +884,5 @@ fn forgotten_handles_do_not_block_other_calls() {
         instance.kill(&KillOptions::new()).unwrap();
         instance.wait_ended().unwrap();
     });
-    // The process ends, although their threads do not.
+    // The process can exit although the forgotten threads still run.
 }

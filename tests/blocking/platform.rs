@@ -1,4 +1,4 @@
-//! Middleware, Manager and MultiManager: the way through them to a real hub, and their own routes by replies as they are declared.
+//! Middleware, Manager and MultiManager: the route through them to a hub, and their own routes.
 
 use scramjet_client_blocking::{
     ByteStream, ContentType, DisconnectHubs, Error, HostClient, Input, ManagerClient,
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::program::{self, Outcome};
 
-/// What a platform says on its own routes; the parts that the TypeScript client declares.
+/// The responses of a platform on its own routes, as the TypeScript client declares them.
 fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     let route = request
         .target
@@ -66,7 +66,8 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     ))
 }
 
-/// Every request on the way carries the credentials, and all go over one connection.
+/// Runs the program through the whole platform. Every request has the credentials, and all requests
+/// use one connection.
 fn whole_chain(proxy: &PlatformProxy) {
     let mut platform = MiddlewareClient::builder(proxy.url()).bearer_token("the-token");
     if let Some(pem) = proxy.certificate() {
@@ -133,7 +134,7 @@ fn middleware_version_fails_if_the_certificate_is_not_trusted() {
     }
 }
 
-/// A platform alone: no hub behind it.
+/// Starts a platform without a hub.
 fn platform() -> ScriptedServer {
     ScriptedServer::start(|connection| {
         while let Ok(request) = connection.read_request() {
@@ -208,7 +209,7 @@ fn manager_client_uses_all_its_routes() {
     );
     assert_eq!(read(manager.log_stream()), r#"{"line":1}"#);
     assert_eq!(read(manager.audit_stream()), r#"{"line":1}"#);
-    // Every answer was read to its end, so that one connection served them all.
+    // Every response was read completely, so all requests used one connection.
     assert_eq!(server.connections(), 1);
 }
 

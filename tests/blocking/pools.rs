@@ -1,4 +1,4 @@
-//! Pools: instances that are started together, handed out in turn, and gone together.
+//! Instance pools.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ use crate::helpers::within;
 use crate::live::{Uploaded, failed_at_once, until_killable};
 use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 
-/// An instance of `args` for each place, with the place as its argument.
+/// Starts a pool of `args`. Each instance has its index as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
     let options = options.readiness(Readiness::event("started"));
     options
@@ -29,7 +29,7 @@ fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
         .unwrap()
 }
 
-/// The place that an instance of `args` was started for.
+/// Returns the index that an instance of `args` was started with.
 fn place(instance: InstanceClient) -> u64 {
     let started = instance.last_event("started").unwrap();
     let told: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
@@ -71,7 +71,7 @@ fn pool_start_starts_instances_one_by_one_with_their_own_options(host: HostClien
         [0, 1, 2, 3]
     );
 
-    // The second half of it: what shuts down tells of each.
+    // `shutdown` returns one result for each instance.
     let started = ids(&pool);
     let ended = pool.shutdown(Duration::from_millis(200));
     for (id, result) in &ended {
@@ -133,7 +133,7 @@ fn pool_next_skips_ended_instances_and_replace_starts_new_ones(host: HostClient)
             for _ in 0..6 {
                 assert!(left.contains(pool.next().unwrap().id()));
             }
-            // Nothing is replaced.
+            // The pool did not start a new one.
             assert_eq!(pool.shutdown(Duration::ZERO).len(), 2);
             until_gone(&sequence);
         });
@@ -164,7 +164,7 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
         for _ in 0..4 {
             assert!(pool.next().is_none_or(|instance| *instance.id() != id));
         }
-        // It is the pool that does not use it; the hub still runs it.
+        // The hub still runs the evicted instance.
         let instance = host.instance(&id).unwrap();
         (pool, instance)
     };
@@ -190,7 +190,8 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     until_gone(&sequence);
 }
 
-/// Starts a pool of which the third instance cannot be started: gives the error, and how many places were begun. Nothing is left.
+/// Starts a pool whose third instance fails. Returns the error and the number of started instances,
+/// and checks that none is left.
 fn start_failing_at_third(
     host: &HostClient,
     options: PoolOptions,
@@ -222,7 +223,8 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
                     .concurrency(at_once)
                     .readiness(readiness.clone())
             };
-            // One after another, none is begun after the failure; of several at once, those under way come to their end.
+            // With a concurrency of 1, nothing starts after the failure. Otherwise, pending starts
+            // complete.
             let assert_begun = move |begun| {
                 assert!(
                     if at_once == 1 { begun == 3 } else { begun >= 3 },
@@ -321,7 +323,7 @@ fn pool_next_returns_instances_with_their_own_deadline(host: HostClient) {
         .start([sequence.with_deadline(LIMIT)], |_| StartOptions::new())
         .unwrap();
     let instance = pool.next().unwrap();
-    // A wait of its own length, and a call after the end of the start's.
+    // The call takes its own full deadline, and a later call still works.
     let begin = Instant::now();
     assert!(instance.wait_next_event("never").unwrap_err().is_timeout());
     assert!(begin.elapsed() >= LIMIT, "{:?}", begin.elapsed());
@@ -376,10 +378,10 @@ fn pool_start_places_instances_round_robin_on_several_hubs() {
     other.stop().unwrap();
 }
 
-/// Lets requests through in groups: each waits until its group is whole.
+/// Releases requests in groups: each waits until its group is complete.
 #[derive(Default)]
 struct Groups {
-    /// How many have come, how many have gone, and how many were there at most.
+    /// The number of arrived requests, of released ones, and the maximum that waited at once.
     state: Mutex<(usize, usize, usize)>,
     come: Condvar,
 }
@@ -520,7 +522,7 @@ fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
         until("it is passed over", || ids(&pool).len() == 1);
         assert_eq!(pool.next().unwrap().host().base_url(), hanging.url());
         drop(pool);
-        // Neither has waited for the one that hangs.
+        // Neither `next` nor the drop waited for the hub that hangs.
         assert!(
             begin.elapsed() < Duration::from_secs(4),
             "{:?}",
@@ -608,7 +610,7 @@ fn pool_drop_does_not_wait_for_the_kill_of_an_evicted_instance() {
         killing.recv().unwrap();
         let begin = Instant::now();
         drop(pool);
-        // A kill has five seconds.
+        // The timeout of a kill is 5 seconds.
         assert!(begin.elapsed() < Duration::from_secs(4));
         assert!(hub.running().is_empty());
     });

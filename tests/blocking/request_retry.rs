@@ -1,4 +1,4 @@
-//! What is sent again on its own, and what never is.
+//! Automatic retry of single requests.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ const HUB: &str = "http://hub:8000/api/v1";
 
 type Body = Box<dyn Read + Send>;
 
-/// What happens to every attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     Lost(Phase, io::ErrorKind),
-    /// The same, after this much of an upload was read.
+    /// The connection is lost after this many bytes of the upload were read.
     LostAfter(usize, Phase),
-    /// Something that is not known to be about the connection.
+    /// An error that does not say whether the connection was lost.
     UnknownError(Phase),
     Status(u16),
-    /// Half of the body comes.
+    /// The response body ends halfway.
     CutOff,
 }
 
@@ -68,8 +68,8 @@ impl Read for Failing {
     }
 }
 
-/// A client to whose attempts this happens, one after another and then always the last, and how many there were. Only the first may use a
-/// connection that was used before.
+/// Returns a client whose attempts have these outcomes; the last one repeats. Also returns the
+/// number of attempts. Only the first attempt may use an idle connection.
 fn client(outcomes: &[Outcome]) -> (HostClient, Arc<AtomicU32>) {
     let (attempts, outcomes) = (Arc::<AtomicU32>::default(), outcomes.to_vec());
     let transport = from_fn({
@@ -93,7 +93,7 @@ fn client(outcomes: &[Outcome]) -> (HostClient, Arc<AtomicU32>) {
     (host, attempts)
 }
 
-/// Each kind of request, and whether sending it twice is as sending it once.
+/// One call of each kind, and its method.
 type Calls = [(&'static str, Method, fn(&HostClient) -> Result<(), Error>); 6];
 
 fn calls() -> Calls {
@@ -212,7 +212,7 @@ fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
                 (1, 1),
                 "{what}, {outcome:?}"
             );
-            // Something in front of the hub may have heard nothing of what the hub did.
+            // A proxy may send these although the hub has processed the request.
             let passing = matches!(outcome, Outcome::Status(408 | 419 | 425 | 429 | 503))
                 || method != Method::POST
                     && matches!(outcome, Outcome::Status(502 | 504 | 520 | 524 | 530));
@@ -225,7 +225,7 @@ fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
     }
 }
 
-/// The limit for connecting is one for the call.
+/// The connect timeout covers all attempts together.
 #[test]
 fn retry_does_not_repeat_after_a_timeout() {
     for (what, _, call) in calls() {
@@ -259,7 +259,7 @@ fn retry_returns_the_response_to_a_later_attempt() {
         );
         assert!(error.is_conflict(), "{what}: {error:?}");
         if method == Method::GET {
-            // It was found at last.
+            // The second attempt reached the hub.
             let error = attempts_at(
                 call,
                 &[
@@ -277,7 +277,7 @@ fn retry_returns_the_response_to_a_later_attempt() {
     }
 }
 
-/// The hub that has heard the first attempt may be gone when the second one is made.
+/// The hub may have acted on the first attempt, and be gone when the second one is made.
 #[test]
 fn retry_reports_an_earlier_attempt_that_was_sent() {
     let lost = Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
@@ -298,13 +298,14 @@ fn retry_reports_an_earlier_attempt_that_was_sent() {
             told.contains("could not connect; is the hub running at this address? (3 attempts in "),
             "{told}"
         );
-        // What only reads changes nothing.
+        // A GET changes nothing on the hub.
         let sent = "; one before the last was sent, and the hub may have acted upon it)";
         assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
     }
 }
 
-/// Nor where the time is over in the pause between two attempts; then the first one tells why it came to this.
+/// The deadline passes during the delay between two attempts. The source of the error is the first
+/// attempt.
 #[test]
 fn with_deadline_between_two_attempts_reports_the_first_error() {
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
@@ -355,7 +356,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
             "{error:?}"
         );
-        // Built, attempted, to be repeated, failed.
+        // Built, attempt, retry, failed.
         assert_eq!(
             (told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)),
             (4, 1),
@@ -380,7 +381,7 @@ fn retry_repeats_a_get_whose_response_is_cut_off() {
         ),
         (3, 3, Some(Phase::Read))
     );
-    // But not where the hub may have acted: a start that was answered in part.
+    // A start is not retried, because the hub may have acted on it.
     let (host, attempts) = client(&[Outcome::CutOff]);
     let error = host
         .sequence("x")
@@ -402,7 +403,7 @@ fn retry_does_not_open_a_stream_again() {
 #[test]
 fn retry_does_not_repeat_an_upload_that_was_partly_read() {
     for read in [0, 1, 9] {
-        // Somebody reads before connecting. ureq does not, another transport may.
+        // A transport may read the upload before it connects. ureq does not.
         let (host, attempts) = client(&[
             Outcome::LostAfter(read, Phase::Connect),
             Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
@@ -455,7 +456,7 @@ fn retry_makes_three_attempts_by_default() {
         (attempts.load(Ordering::Relaxed), error.attempt_count()),
         (3, 3)
     );
-    // Half of 50 and of 100 milliseconds, or more.
+    // The delays are at least half of 50 ms and of 100 ms.
     assert!(
         begin.elapsed() >= Duration::from_millis(75)
             && error.elapsed() >= Duration::from_millis(75),
@@ -501,7 +502,7 @@ fn with_deadline_and_with_cancel_bound_all_attempts_together() {
 
     let token = CancelToken::new();
     let observed = Arc::<AtomicBool>::default();
-    // Cancelled by who is told of the pause, which would last an hour.
+    // The observer cancels during the delay, which would last an hour.
     let cancelling = {
         let (token, observed) = (token.clone(), Arc::clone(&observed));
         move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {

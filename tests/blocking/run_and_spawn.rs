@@ -1,4 +1,4 @@
-//! Running a sequence like a command: to its end, or as a child that is looked after.
+//! `run`, `run_with` and `spawn`.
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,7 +103,7 @@ fn run_returns_the_output_for_all_input(host: HostClient) {
             });
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "first-line");
-                // Without an end, as is what nobody reads of it.
+                // The input is endless, and the sequence reads only its first line.
                 let run = sequence
                     .run(&StartOptions::new(), text(Numbered::new()))
                     .unwrap();
@@ -119,7 +119,7 @@ on_each_hub!(run_with_until_exit_waits_until_the_process_exits);
 fn run_with_until_exit_waits_until_the_process_exits(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "prints");
-        // A silence that is shorter than the time for which the hub lets the process live.
+        // The idle timeout is shorter than the 10 seconds for which the hub keeps the process.
         let sequence = sequence.with_idle_timeout(Duration::from_secs(4));
         let options = RunOptions::new().until_exit(true);
         let run = sequence
@@ -146,7 +146,7 @@ fn run_does_not_wait_for_the_process_after_the_sequence_completed(host: HostClie
         assert_eq!(run.exit(), Some(RunnerExit::Completed));
         let killed = Instant::now();
         until_gone(&sequence);
-        // By itself, it would have lived for ten seconds.
+        // Without a kill, the process would live for 10 seconds.
         assert!(killed.elapsed() < Duration::from_secs(8));
     });
 }
@@ -193,7 +193,7 @@ fn run_returns_the_exit_of_a_failed_sequence(host: HostClient) {
     });
 }
 
-/// A reader that fails, or panics, after so many bytes.
+/// A reader that fails or panics at the end of its data.
 struct Failing(io::Take<Numbered>, bool);
 
 impl Read for Failing {
@@ -207,13 +207,14 @@ impl Read for Failing {
 }
 
 on_each_hub!(run_that_fails_kills_its_instance);
-/// One row for each way in which a run comes to nothing.
+/// The test tries each way in which a run can fail.
 fn run_that_fails_kills_its_instance(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("running", move || {
         let stays = acts(json!([{ "emit": "up" }]));
-        // Before the answer to the start, about when it comes, and when all is open.
+        // The limits end before, around and after the response to the start, and when all streams
+        // are open.
         for limit in [1, 60, 150, 300, 1200].map(Duration::from_millis) {
             let begin = Instant::now();
             let error = sequence
@@ -312,7 +313,7 @@ fn spawn_returns_a_child_that_exchanges_lines_and_can_be_killed(host: HostClient
             assert!(child.try_wait().unwrap().is_none());
             input.finish().unwrap();
             assert!(answers.next().is_none());
-            // It is kept for some time, which it need not be.
+            // The hub would keep the process for some time after the end of its output.
             child.kill().unwrap();
             child.kill().unwrap();
             let ended = child.wait().unwrap();
@@ -346,7 +347,7 @@ fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) 
 }
 
 on_each_hub!(child_is_ended_on_drop_unless_keep_is_called);
-/// One row for each way in which a child is let go of.
+/// The test tries each way to release a child.
 fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     let (echo, stays) = (
         Uploaded::sample(&host, "echo"),
@@ -368,7 +369,7 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
                     let begin = Instant::now();
                     let ended: Ended = child.stop(grace).unwrap();
                     assert!(begin.elapsed() >= grace && ended.id == *child.id());
-                    // What is gone already is as good as stopped.
+                    // Stopping an instance that is gone succeeds.
                     assert_eq!(child.stop(Duration::ZERO).unwrap().id, ended.id);
                 },
                 |mut child| {
@@ -390,7 +391,8 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
             }
             let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
             listening(&kept);
-            // Opened before, because the hub may not know yet that the child's streams are closed.
+            // Opened before the input is sent, because the hub may not know yet that the child's
+            // streams are closed.
             let mut stream = kept.output().unwrap();
             kept.send_input("still there").unwrap();
             let mut output = String::new();
@@ -400,7 +402,7 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     });
 }
 
-/// A hub of 1.x with a sequence that writes this, has taken its input, and reports_exit how it has ended.
+/// Starts a stub of 1.x whose instance writes output, reads its input and completes.
 fn stub_1x(reply: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> StubHub {
     StubHub::start("1.0.1", move |request| {
         let own = reply(request);
@@ -425,7 +427,7 @@ fn stub_1x(reply: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> Stu
 fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
         let hub = stub_1x(|request| {
-            // It never ends.
+            // The log stays open.
             let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
             request
                 .ends_with("/log")
@@ -453,19 +455,19 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
             "{}",
             run.ended
         );
-        // It has ended by itself.
+        // The instance completed, so the client did not kill it.
         assert!(hub.requests("_kill").is_empty() && hub.requests("/log").len() == 1);
     });
 }
 
-/// A runner of 0.18 hands out twice what comes before.
+/// Hubs of 0.18 deliver earlier input twice.
 #[test]
 fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
             StubHub::start("0.18.7", move |request| match request.rsplit('/').next() {
                 Some("log") => {
-                    // It goes on.
+                    // The log stays open.
                     let line = format!("{{\"level\":\"INFO\",\"msg\":\"{says}\"}}\n");
                     let log = format!(
                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
@@ -493,14 +495,14 @@ fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() 
     });
 }
 
-/// A fault in one place ends the run, also where all the others are silent.
+/// One failed connection ends the run, even if all other streams are idle.
 #[test]
 fn run_fails_and_kills_its_instance_if_a_connection_fails() {
     let lives = |request: &str| (request == "GET /instance/instance-0").then_some(Reply::Default);
     type Row = (&'static str, Replies, fn(&Error) -> bool);
     type Replies = fn(&str) -> Option<Reply>;
     let rows: [Row; 4] = [
-        // In the middle of a chunk.
+        // The connection closes within a chunk.
         (
             "a stream is lost",
             |request| {
@@ -549,7 +551,7 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
         within(what, move || {
             let hub = stub_1x(move |request| {
                 let open = request.ends_with("/output") || request.ends_with("/stdout");
-                // The others stay open.
+                // The other streams stay open.
                 replies(request)
                     .or_else(|| lives(request))
                     .or_else(|| open.then_some(Reply::Default))
@@ -567,7 +569,7 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
     }
 }
 
-/// The input of an instance that has ended has its end as well.
+/// The input ends with the instance, so this is no error.
 #[test]
 fn run_ignores_an_input_that_the_end_of_the_instance_cut_off() {
     within("running", || {
@@ -608,7 +610,7 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
     });
 }
 
-/// One that has called `keepAlive`, or hangs, is left alone by a hub of 1.x.
+/// Hubs of 1.x do not end an instance that hangs or has called `keepAlive`.
 #[test]
 fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     within("running", || {
@@ -630,7 +632,7 @@ fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
             (1, 1)
         );
 
-        // A refusal is told, and it is killed with its owner.
+        // `stop` returns the refusal, and the drop kills the instance.
         let hub = StubHub::start("1.0.1", |request| match request {
             "POST /instance/instance-0/_stop" => json_reply("403 Forbidden", &json!({})),
             _ => Reply::Default,
@@ -651,7 +653,7 @@ fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     });
 }
 
-/// A stream that comes over a slow line, after the process was killed.
+/// The data of the stream arrives after the client has killed the process.
 #[test]
 fn run_reads_stdout_that_arrives_late_to_its_end() {
     within("running", || {

@@ -1,4 +1,4 @@
-//! A hub of our own: its starts, events and kills do what the test says, in the manner of 0.18.7 or of 1.0.1.
+//! A hub whose starts, events and kills are scripted by a test. It behaves like 0.18.7 or 1.0.1.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -9,25 +9,25 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
-/// Longer than any step takes, also on a busy machine.
+/// Upper bound for one step, also on a busy machine.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What comes with an event; nothing where JavaScript has `undefined`.
+/// The data of an event. `None` is `undefined` in JavaScript.
 pub(crate) type Data = Option<Value>;
 
-/// What a start comes to.
+/// The result of a start request.
 pub(crate) enum Start {
     /// An instance that has emitted these events.
     Running(Vec<(&'static str, Data)>),
-    /// The same, and then the connection is closed instead of an answer.
+    /// Like `Running`, but the hub closes the connection instead of responding.
     RunningNoResponse(Vec<(&'static str, Data)>),
-    /// The same, answered when the test says so.
+    /// Like `Running`, but the hub responds only after [`ScriptedHub::release`].
     Delayed(Vec<(&'static str, Data)>),
-    /// An instance that has ended at once, with this exit code and reason.
+    /// An instance that ended at once, with this exit code and reason.
     Ended(i64, &'static str),
-    /// No instance; the connection is closed.
+    /// No instance. The hub closes the connection.
     Closed,
-    /// No instance; status, headers and body of a refusal.
+    /// No instance. The hub responds with this status, these headers and this body.
     Refused(
         &'static str,
         &'static [(&'static str, &'static str)],
@@ -35,10 +35,10 @@ pub(crate) enum Start {
     ),
 }
 
-/// The two ways in which an event reaches a client.
+/// The route by which a client receives an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// The answer to a question about the last event.
+    /// `GET /instance/:id/event/:name`, which returns the last event.
     LastEvent,
     EventStream,
 }
@@ -56,23 +56,23 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Ends what waits, and would keep its thread.
+    /// Ends all waiting requests when the test is over.
     stopped: bool,
     requests: Vec<String>,
     starts: VecDeque<Start>,
     released: bool,
-    /// How often kills are refused, and the status of instances meanwhile.
+    /// The number of kills to refuse, and the status of instances until then.
     unkillable: (usize, &'static str),
     kills_hang: bool,
     kills_forbidden: bool,
-    /// The instance ids that starts requested for.
+    /// The instance ids in the start requests.
     requested_ids: Vec<Option<String>>,
     instances: BTreeMap<String, Instance>,
-    /// What does not go out, for now.
+    /// The route on which no events are sent at the moment.
     held: Option<Route>,
-    /// How many events went out, whichever route.
+    /// The number of events sent on all routes.
     delivered: usize,
-    /// Fired when the instance is requested for next, which has ended then.
+    /// An event that the instance emits at the next info request, at which it ends.
     final_event: Option<(&'static str, Data)>,
     hidden: Option<&'static str>,
 }
@@ -109,19 +109,19 @@ impl ScriptedHub {
         Self { server, shared }
     }
 
-    /// A hub of 1.0.1 with the instance `i`.
+    /// Starts a hub of 1.0.1 with the instance `i`.
     pub(crate) fn v1_with_instance() -> Self {
         let hub = Self::start("1.0.1", Vec::new());
         hub.add_instance();
         hub
     }
 
-    /// The instance `i` runs.
+    /// Adds the running instance `i`.
     pub(crate) fn add_instance(&self) {
         self.change(|state| drop(state.instances.insert("i".into(), Instance::default())));
     }
 
-    /// This instance is not_found to all routes but its own.
+    /// Hides the instance until its info is requested.
     pub(crate) fn hide(&self, id: &'static str) {
         self.change(|state| state.hidden = Some(id));
     }
@@ -130,7 +130,7 @@ impl ScriptedHub {
         HostClient::new(self.server.url()).unwrap()
     }
 
-    /// Its sequence `s`.
+    /// Returns a client for the sequence `s`.
     pub(crate) fn sequence(&self) -> SequenceClient {
         self.host().sequence("s").unwrap()
     }
@@ -143,7 +143,7 @@ impl ScriptedHub {
         self.server.connections()
     }
 
-    /// The instance `i` emits.
+    /// Emits an event from the instance `i`.
     pub(crate) fn emit(&self, name: &str, data: Data) {
         self.change(|state| {
             state
@@ -155,7 +155,7 @@ impl ScriptedHub {
         });
     }
 
-    /// The same, and it goes the one route before it goes the other.
+    /// Like [`emit`](Self::emit), but sends the event on this route before the other one.
     pub(crate) fn emit_first_on(&self, route: Route, name: &str, data: Data) {
         let other = if route == Route::EventStream {
             Route::LastEvent
@@ -168,7 +168,7 @@ impl ScriptedHub {
         });
     }
 
-    /// Nothing goes this route until that is done.
+    /// Sends no events on this route while the closure runs.
     pub(crate) fn hold(&self, route: Route, until: impl FnOnce()) {
         self.change(|state| state.held = Some(route));
         until();
@@ -179,52 +179,52 @@ impl ScriptedHub {
         drop(self.when(|state| state.delivered >= count));
     }
 
-    /// The instance `i` ends, and its info has these members.
+    /// Ends the instance `i`. Its info gets these members.
     pub(crate) fn end(&self, info: Value) {
         self.change(|state| state.instances.get_mut("i").unwrap().ended = Some(info));
     }
 
-    /// The instance `i` emits when it is requested for next, and has ended.
+    /// Makes the instance `i` emit an event and end at the next info request.
     pub(crate) fn emit_and_end(&self, name: &'static str, data: Data) {
         self.change(|state| state.final_event = Some((name, data)));
     }
 
-    /// The instance `i` is forgotten.
+    /// Forgets the instance `i`.
     pub(crate) fn forget(&self) {
         self.change(|state| drop(state.instances.remove("i")));
     }
 
-    /// So many kills are refused with 400; the status of instances is this one until then.
+    /// Refuses this many kills with 400. Until then, instances have this status.
     pub(crate) fn refuse_kills(&self, times: usize, status: &'static str) {
         self.change(|state| state.unkillable = (times, status));
     }
 
-    /// Kills are not answered.
+    /// Does not respond to kills.
     pub(crate) fn ignore_kills(&self) {
         self.change(|state| state.kills_hang = true);
     }
 
-    /// Kills are refused with 403.
+    /// Refuses kills with 403.
     pub(crate) fn forbid_kills(&self) {
         self.change(|state| state.kills_forbidden = true);
     }
 
-    /// Answers the start that is held.
+    /// Responds to the delayed start.
     pub(crate) fn release(&self) {
         self.change(|state| state.released = true);
     }
 
-    /// Waits until the instance `i` is listened to in so many ways.
+    /// Waits until the instance `i` has this many event requests.
     pub(crate) fn wait_for_listeners(&self, count: usize) {
         drop(self.when(|state| state.instances["i"].listening >= count));
     }
 
-    /// Waits until there was such a request; each is method, a blank, and what follows the base.
+    /// Waits for a request, given as the method, a space, and the path after the base.
     pub(crate) fn wait_for(&self, request: &str) {
         drop(self.when(|state| state.requests.iter().any(|seen| seen == request)));
     }
 
-    /// Waits until there was a request that ends so.
+    /// Waits for a request that ends with this text.
     pub(crate) fn wait_for_end(&self, end: &str) {
         drop(self.when(|state| state.requests.iter().any(|seen| seen.ends_with(end))));
     }
@@ -233,7 +233,8 @@ impl ScriptedHub {
         self.state().requests.clone()
     }
 
-    /// The starts and the ends of instances, in their order, with the ids where the client did not make them.
+    /// Returns the start, kill and stop requests in order. Ids that the client generated appear as
+    /// `made`.
     pub(crate) fn lifecycle(&self) -> Vec<String> {
         let part = |request: &String| {
             let id = request.split('/').nth(1).unwrap_or_default();
@@ -252,7 +253,7 @@ impl ScriptedHub {
         self.state().requested_ids.clone()
     }
 
-    /// The instances that run.
+    /// Returns the ids of the running instances.
     pub(crate) fn running(&self) -> Vec<String> {
         let state = self.state();
         state
@@ -289,7 +290,7 @@ impl ScriptedHub {
 
 impl Drop for ScriptedHub {
     fn drop(&mut self) {
-        // Also where a test has failed with the lock.
+        // A failed test may have poisoned the lock.
         self.shared
             .state
             .lock()
@@ -304,7 +305,7 @@ impl Shared {
         self.version.starts_with('1')
     }
 
-    /// `None` where the connection is stopped.
+    /// Responds to a request. Returns `None` if the connection is to be closed.
     fn serve(&self, request: &ReceivedRequest, connection: &mut Connection) -> Option<()> {
         let target = request.target.strip_prefix("/api/v1/")?.to_owned();
         self.change(|state| state.requests.push(format!("{} {target}", request.method)));
@@ -331,7 +332,7 @@ impl Shared {
         result
     }
 
-    /// Waits as long as the test lasts.
+    /// Waits until the closure returns a value. Returns `None` if the test is over.
     fn when<T>(&self, mut is: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let mut state = self.state.lock().unwrap();
         loop {
@@ -346,7 +347,7 @@ impl Shared {
     }
 
     fn not_found(&self, id: &str) -> Vec<u8> {
-        // Without a content type, as on a hub.
+        // Hubs send this without a content type.
         let text = if self.is_1x() {
             json!({ "error": format!("Instance {id} not found") }).to_string()
         } else {
@@ -432,7 +433,7 @@ impl Shared {
             }
             let mut info = json!({ "id": id, "sequence": "s" });
             match &instance.ended {
-                // Older hubs forget it.
+                // Hubs of 0.18 forget ended instances.
                 Some(_) if !is_1x => return None,
                 Some(ended) => info
                     .as_object_mut()
@@ -479,7 +480,7 @@ impl Shared {
             };
             let first_look = seen.is_none();
             let seen = *seen.get_or_insert(instance.emitted.len());
-            // On 1.x, what JavaScript takes for false was never emitted, to one who comes later.
+            // On 1.x, later requests do not find events whose data is falsy in JavaScript.
             let last = instance.emitted[..seen]
                 .iter()
                 .rfind(|(emitted, _)| emitted == name)
@@ -520,7 +521,7 @@ impl Shared {
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         connection.send(head).ok()?;
         loop {
-            // It does not end with the instance.
+            // The stream does not end with the instance.
             let emitted = self.when(|state| {
                 let emitted = state.instances.get(id)?.emitted.get(next..)?;
                 (state.held != Some(Route::EventStream) && !emitted.is_empty())
@@ -543,7 +544,7 @@ impl Shared {
     }
 }
 
-/// Hubs put it into each response.
+/// Hubs add this header to each response.
 const ALLOWS_ALL: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
 fn json_reply(status: &str, body: &Value) -> Vec<u8> {
@@ -551,7 +552,7 @@ fn json_reply(status: &str, body: &Value) -> Vec<u8> {
     response(status, &headers, body.to_string().as_bytes())
 }
 
-/// How 0.18.7 writes an event.
+/// Returns an event as 0.18.7 writes it.
 fn envelope_0_18(name: &str, data: Data) -> Value {
     let mut envelope_0_18 = json!({ "eventName": name });
     if let Some(data) = data {
@@ -569,7 +570,7 @@ fn is_truthy(data: &Data) -> bool {
     }
 }
 
-/// A line of an event stream of 1.0.1.
+/// Returns a line of an event stream of 1.0.1.
 fn stream_line_1x(data: Data) -> Value {
     if is_truthy(&data) {
         data.unwrap()
@@ -578,7 +579,7 @@ fn stream_line_1x(data: Data) -> Value {
     }
 }
 
-/// What 1.0.1 answers with the data of one event.
+/// Returns the response of 1.0.1 to a request for the last event.
 fn last_event_reply_1x(data: Data) -> Vec<u8> {
     let unwritable = || {
         response(

@@ -1,4 +1,5 @@
-//! Whom credentials are sent to, and that they are not shown. How errors of all kinds keep quiet about them is in `errors`.
+//! Credentials: which servers get them, and that no output shows them. Errors are checked in
+//! `errors`.
 
 use std::fmt::{Debug, Display};
 use std::iter::successors;
@@ -31,7 +32,7 @@ fn has_secret(request: &ReceivedRequest) -> bool {
         .any(|value| value.to_str().unwrap().contains(SECRET))
 }
 
-/// What was shown, all of it.
+/// All texts that were shown.
 #[derive(Default)]
 struct Shown(Vec<String>);
 
@@ -53,7 +54,7 @@ impl Shown {
         self.0.extend([format!("{layer}"), format!("{layer:?}")]);
     }
 
-    /// Neither as text nor as what buffers show, which is a list of numbers.
+    /// Checks that no text contains the secret, either as text or as a list of byte values.
     fn check(&self) {
         let numbers = format!("{:?}", SECRET.as_bytes());
         let numbers = numbers.trim_matches(['[', ']']);
@@ -68,7 +69,7 @@ impl Shown {
 fn debug_of_handles_and_builders_shows_no_credentials() {
     within("calls", || {
         let hub = StubHub::start("1.0.1", |request| match request {
-            // These stay open.
+            // These streams stay open.
             "GET /log" | "GET /topic/t" => {
                 Reply::Response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
             }
@@ -112,7 +113,7 @@ fn debug_of_handles_and_builders_shows_no_credentials() {
                 .unwrap(),
         );
         shown.debug(&Upload::bytes(SECRET));
-        // With connections that were used.
+        // The transport holds used connections.
         shown.debug(&transport);
         shown.check();
     });
@@ -152,7 +153,7 @@ fn errors_and_panics_show_no_credentials() {
             );
 
             let platform = with_secrets(&*url).build_middleware().unwrap();
-            // A key that is sent as a header.
+            // This key is sent in a header.
             let _ = platform
                 .revoke_access_key("space", SECRET)
                 .map_err(|error| shown.error(&error));
@@ -162,7 +163,7 @@ fn errors_and_panics_show_no_credentials() {
                     .unwrap_err(),
             );
 
-            // As in a program that does not look.
+            // `unwrap` puts the error into the panic message.
             let panic =
                 catch_unwind(AssertUnwindSafe(|| drop(host.version().unwrap()))).unwrap_err();
             shown
@@ -184,7 +185,8 @@ fn redirects_are_not_followed_with_credentials() {
                 let asked = Arc::clone(&asked);
                 move |request| {
                     asked.put(has_secret(request));
-                    // The same host, another one, and one that is named by the request.
+                    // The target is on the same host for one request, and on another host for all
+                    // others.
                     let target = if request.target.ends_with("/version") {
                         "/api/v1/sequences"
                     } else {
@@ -233,7 +235,7 @@ fn instance_on_sends_each_hub_its_own_credentials() {
     within("calls", || {
         let [(one, to_one), (other, to_other), (third, to_third)] =
             [(); 3].map(|()| recording(br#"{"id":"x","version":"1.0.1"}"#));
-        // They even share their connections.
+        // All clients share one transport, and so its connections.
         let transport: Arc<dyn Transport> = Arc::new(UreqTransport::default());
         let one = with_secrets(one.url())
             .transport(Arc::clone(&transport))
@@ -270,7 +272,7 @@ fn instance_on_sends_each_hub_its_own_credentials() {
     });
 }
 
-/// What is reached through a platform is reached at its own address, whatever it says about where its hubs are.
+/// A platform is always used at its own URL, even if its responses name other addresses.
 #[test]
 fn manager_and_host_send_credentials_to_the_platform_only() {
     within("calls", || {

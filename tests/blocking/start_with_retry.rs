@@ -1,4 +1,4 @@
-//! Starting until one is ready, on hubs whose first starts fail in every route.
+//! `start_with_retry`, on hubs whose first starts fail.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -46,7 +46,7 @@ fn different(ids: &[Option<String>]) -> usize {
     ids.iter().flatten().collect::<BTreeSet<_>>().len()
 }
 
-/// The route to fail, and whether an instance has to be killed before the next attempt.
+/// A result of a start.
 type Starts = fn() -> Start;
 
 fn transient_failures() -> Vec<(&'static str, Starts, bool)> {
@@ -101,7 +101,7 @@ fn start_with_retry_repeats_after_a_transient_failure() {
                     let lifecycle = hub.lifecycle();
                     let begins = lifecycle.iter().filter(|part| *part == "start").count();
                     assert_eq!(begins, failures + 1, "{version}, {what}: {lifecycle:?}");
-                    // Each of those was killed before the next was started.
+                    // Each failed instance was killed before the next start.
                     let expected = ["start", "kill"].into_iter().cycle().take(lifecycle.len());
                     let kinds = lifecycle.iter().map(|part| part.split(' ').next().unwrap());
                     assert!(
@@ -113,7 +113,7 @@ fn start_with_retry_repeats_after_a_transient_failure() {
                         "{version}, {what}: {lifecycle:?}"
                     );
                     assert_eq!(hub.running(), [ready.instance.id().to_string()], "{what}");
-                    // Each was known to have failed: so each had an id of its own.
+                    // Each attempt is known to have failed, so the next one uses a new id.
                     let ids = if version == "1.0.1" { begins } else { 0 };
                     assert_eq!(different(&hub.requested_ids()), ids, "{version}, {what}");
                 }
@@ -150,7 +150,7 @@ fn start_with_retry_kills_an_instance_that_is_not_ready_in_time() {
     });
 }
 
-/// Refuses to connect for the first starts.
+/// A transport that refuses to connect for the first starts.
 struct Refusing(UreqTransport, AtomicUsize);
 
 impl Transport for Refusing {
@@ -192,7 +192,7 @@ fn start_with_retry_repeats_if_the_connection_was_refused() {
     });
 }
 
-/// The hub is asked for the instance by its id. Nothing is started twice.
+/// The client asks for the instance by its id, and starts no second one.
 #[test]
 fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
     within("starting", || {
@@ -203,7 +203,8 @@ fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
         assert_eq!(hub.requested_ids(), [Some(id.clone())]);
         assert_eq!(hub.running(), [id]);
 
-        // One that is found, and is not ready, is killed, and the next is another.
+        // The instance is found, but reports a failure. It is killed, and the next one has a new
+        // id.
         let unwell = vec![("error", None), ("error", Some(json!("e")))];
         let hub = ScriptedHub::start(
             "1.0.1",
@@ -213,7 +214,7 @@ fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
         assert_eq!(hub.lifecycle(), ["start", "kill made", "start"]);
         assert_eq!(different(&hub.requested_ids()), 2);
 
-        // The id that the caller has chosen does as well.
+        // This works with an id that the caller chose, too.
         let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(ready())]);
         let options = StartOptions::new().instance_id(CHOSEN);
         let found = hub
@@ -318,7 +319,7 @@ fn start_with_retry_does_not_repeat_after_a_permanent_error() {
             let hub = ScriptedHub::start("1.0.1", vec![scene]);
             let error = start(&hub, &attempts(5)).unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
-            // One attempt is its own error.
+            // A single attempt is returned as its own error.
             assert!(error.attempts().is_empty(), "{what}: {error:?}");
             assert_eq!(hub.lifecycle(), ["start"], "{what}");
         });
@@ -363,7 +364,7 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
                 hub.url()
             )
         );
-        // The last one decides, and is the cause.
+        // The last attempt determines the predicates, and is the source.
         assert!(
             error.is_not_found()
                 && !error.is_overloaded()
@@ -390,7 +391,7 @@ fn start_with_retry_respects_max_attempts_and_max_elapsed() {
             assert_eq!(error.attempts().len(), if seen == 1 { 0 } else { seen });
         }
 
-        // After 0, 200 and 600 ms; the next would come after 1200.
+        // Attempts at 0, 200 and 600 ms. The next one would be at 1200 ms.
         let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
         let policy = RetryPolicy::linear(Duration::from_millis(200))
             .max_attempts(9)
@@ -416,7 +417,7 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
         );
         let long = long.max_delay(Duration::MAX);
 
-        // In the pause between two.
+        // The deadline passes during the delay.
         let hub = ScriptedHub::start("1.0.1", vec![full()]);
         let begin = Instant::now();
         let error = hub
@@ -445,7 +446,7 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
 
-        // In the midst of one, which is killed, and is the only one.
+        // The deadline passes during the first attempt. The client kills its instance.
         let hub = ScriptedHub::start("1.0.1", vec![Start::Running(Vec::new())]);
         let error = hub
             .sequence()
@@ -460,7 +461,7 @@ fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
     });
 }
 
-/// Another one beside it would be the second.
+/// Otherwise, two instances would run.
 #[test]
 fn start_with_retry_stops_if_the_failed_instance_cannot_be_killed() {
     within("starting", || {
@@ -512,7 +513,7 @@ fn start_with_retry_leaves_only_the_ready_instance_on_the_hub(host: HostClient) 
                 .all(|error| matches!(error.kind(), ErrorKind::Failed(_))),
             "{error:?}"
         );
-        // What was killed is gone in moments. The bound of this test is the bound for that.
+        // The hub needs a moment to end killed instances. `within` bounds this loop.
         while running() > 0 {
             thread::yield_now();
         }

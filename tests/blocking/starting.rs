@@ -1,4 +1,4 @@
-//! Hubs that come up, starts that wait for room, and instances that have to get ready.
+//! `wait_ready`, `start_when_available` and `start_and_wait`.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ use crate::live::{Uploaded, failed_at_once};
 use crate::scripted_hub::{ScriptedHub, Start};
 use crate::wait_event::{PROMPT, acts, quickest};
 
-/// What goes over HTTP, and what to do when an attempt has failed.
+/// A transport that runs a closure after each failed attempt.
 pub(crate) struct OnFailure<F>(pub(crate) UreqTransport, pub(crate) F);
 
 impl<F: Fn() + Send + Sync> Transport for OnFailure<F> {
@@ -34,7 +34,7 @@ impl<F: Fn() + Send + Sync> Transport for OnFailure<F> {
     }
 }
 
-/// Serves the version on this address, as soon as it can be had.
+/// Starts a server at this URL that answers with a version.
 fn serve_version(url: &str) {
     let address = url
         .trim_start_matches("http://")
@@ -44,7 +44,7 @@ fn serve_version(url: &str) {
     thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
             let mut reader = BufReader::new(&connection);
-            // Asked for nothing else, and for that in one piece.
+            // The client sends only this request, and in one segment.
             let _ = reader.read(&mut [0; 4096]);
             let _ = (&connection).write_all(&response(
                 "200 OK",
@@ -102,7 +102,7 @@ fn wait_ready_retries_after_errors_of_a_proxy() {
     let server = ScriptedServer::start(move |connection| {
         let _ = connection.read_request();
         let answer = answers.lock().unwrap().pop();
-        // One is closed without an answer, and one in the midst of it.
+        // One connection closes without a response, one within the body.
         let _ = connection.send(answer.unwrap_or_default());
     });
     let host = HostClient::new(server.url()).unwrap();
@@ -140,7 +140,7 @@ fn wait_ready_times_out_with_the_first_and_the_last_error() {
             late
         });
         assert!(late < PROMPT, "{late:?}");
-        // The handle's own deadline holds as well, and its token.
+        // The deadline and the token of the handle apply, too.
         let error = host.with_deadline(limit).wait_ready(None).unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         let token = CancelToken::new();
@@ -194,7 +194,7 @@ fn start_when_available_waits_for_retry_after() {
             .sequence()
             .start_when_available(&StartOptions::new())
             .unwrap();
-        // A second where nothing is said.
+        // Without `Retry-After`, the client waits for one second.
         assert!(
             (3..8).contains(&begin.elapsed().as_secs()),
             "{:?}",
@@ -203,7 +203,7 @@ fn start_when_available_waits_for_retry_after() {
         assert_eq!(hub.running(), [instance.id().to_string()]);
         assert_eq!(hub.lifecycle().len(), 3);
 
-        // Another refusal is final.
+        // Other refusals are final.
         let refused = Start::Refused("503 Service Unavailable", &[], "");
         let hub = ScriptedHub::start("1.0.1", vec![overloaded(&[("Retry-After", "0")]), refused]);
         let error = hub
@@ -214,7 +214,7 @@ fn start_when_available_waits_for_retry_after() {
     });
 }
 
-/// A hub that says "at once", again and again.
+/// The hub always sends `Retry-After: 0`.
 #[test]
 fn start_when_available_pauses_even_if_retry_after_is_zero() {
     within("starting", || {
@@ -251,7 +251,7 @@ fn start_when_available_ends_at_the_deadline_and_on_cancel() {
                 .start_when_available(&StartOptions::new())
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
-            // What it was waiting for is told as well.
+            // The attempts include the refusal that the client waited for.
             assert!(
                 error.attempts().first().is_some_and(Error::is_overloaded),
                 "{error:?}"
@@ -272,12 +272,12 @@ fn start_when_available_ends_at_the_deadline_and_on_cancel() {
     hub.stop().unwrap();
 }
 
-/// The sequence has no instance, at the latest when what is being killed is gone.
+/// Waits until no instance of the sequence runs.
 fn until_no_instance_runs(sequence: &SequenceClient) {
     for id in sequence.list_instances().unwrap() {
         sequence.instance(id).unwrap().wait_ended().unwrap();
     }
-    // Where a hub keeps what has ended, all of it has.
+    // A hub may keep instances that have ended.
     for id in sequence.list_instances().unwrap() {
         assert!(
             sequence
@@ -321,7 +321,7 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
             );
             last = Some(ready.instance);
         }
-        // The limit holds for each call, and does not end with the one that started it.
+        // The deadline applies to each call anew.
         let instance = last.unwrap();
         assert!(
             instance
@@ -335,7 +335,7 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
 }
 
 on_each_hub!(start_and_wait_kills_an_instance_that_does_not_get_ready);
-/// One row for each route in which an instance does not get ready.
+/// The test tries each way in which an instance does not get ready.
 fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
@@ -438,7 +438,7 @@ fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostCl
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
         let readiness = Readiness::event("ready");
-        // Given up before the answer, about when it comes, and after it.
+        // The limits end before, around and after the response to the start.
         for limit in [1, 20, 60, 120, 200, 400, 900].map(Duration::from_millis) {
             let error = sequence
                 .with_deadline(limit)
@@ -456,7 +456,7 @@ fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostCl
         while sequence.list_instances().unwrap().is_empty() {}
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
-        // What is started yet is killed when its answer is there: the bound of this test is the bound for that.
+        // A start that is still pending is killed after its response. `within` bounds this loop.
         while !sequence
             .list_instances()
             .unwrap()
@@ -524,7 +524,7 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
     });
 }
 
-/// A hub after 1.0.1 does not kill what is starting, nor what is stopping.
+/// Hubs after 1.0.1 refuse to kill an instance that is starting or stopping.
 #[test]
 fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
     within("starting", || {
@@ -564,7 +564,7 @@ fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
     });
 }
 
-/// Neither does a hub that does not answer hold up one who has no time, nor is the instance forgotten.
+/// The cancelled caller returns at once, and the kill continues in the background.
 #[test]
 fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
     within("starting", || {

@@ -1,4 +1,4 @@
-//! Reading on a real hub: bytes, lines, values and records as they come, and what ends them.
+//! Reading streams as bytes, lines, values and records, and the end of streams.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn input_writer_keeps_characters_that_are_split_between_writes(host: HostClient)
     let text = "zażółć gęślą jaźń, 日本語, 🐢🦀\n";
     let mut output = BufReader::new(instance.output().unwrap());
     let mut input = instance.input_writer(ContentType::Text).unwrap();
-    // quirk (1.0.1): only the first piece of an input is decoded by itself.
+    // Quirk of 1.0.1: the hub decodes the first chunk separately.
     input.write_all(b"first\n").unwrap();
     input.flush().unwrap();
     let mut line = String::new();
@@ -115,7 +115,7 @@ fn output_gives_all_data_to_every_reader(host: HostClient) {
     }
 }
 
-/// The output of an instance that gives back this text.
+/// Passes the output of an instance that echoes this text.
 fn echoed(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
     let (_sequence, instance) = running(host, "echo");
     let output = instance.output().unwrap();
@@ -217,12 +217,12 @@ fn log_lines_and_log_stream_return_records(host: HostClient) {
 }
 
 on_each_hub!(output_stdout_and_stderr_end_when_the_instance_is_killed);
-/// Cleanly or with an error, but they end.
+/// The streams end cleanly or with an error.
 fn output_stdout_and_stderr_end_when_the_instance_is_killed(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     instance.send_input(Input::text("x\n").end(false)).unwrap();
     let mut output = instance.output().unwrap();
-    // It runs, and the output is read.
+    // The instance runs, and its output is being read.
     output.read_exact(&mut [0; 2]).unwrap();
     let mut streams = vec![output];
     streams.extend(
@@ -248,7 +248,8 @@ fn output_stdout_and_stderr_end_when_the_instance_is_killed(host: HostClient) {
     });
 }
 
-/// Runs what waits for ever with a token, cancels it, and sees that the instance can be asked as before.
+/// Runs a wait on another thread and cancels it. Checks that other calls to the instance still
+/// work.
 fn cancel_while_waiting<T: Send + 'static>(
     instance: &InstanceClient,
     wait: impl FnOnce(InstanceClient, &Mailbox<()>) -> T + Send + 'static,
@@ -275,7 +276,7 @@ fn with_cancel_ends_stdout_and_next_event_and_no_other_calls(host: HostClient) {
     let (lines, error) = cancel_while_waiting(&instance, |instance, ready| {
         let mut stdout = instance.stdout().unwrap().lines();
         let lines: Vec<_> = stdout.by_ref().take(3).map(Result::unwrap).collect();
-        // The input is open, and so is standard output.
+        // The input and standard output are still open.
         ready.put(());
         (lines, stdout.next().unwrap().unwrap_err())
     });

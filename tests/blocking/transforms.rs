@@ -1,4 +1,4 @@
-//! Both ways at once on a real hub: however much there is, and whatever fails in the midst of it.
+//! `transform`: input and output at the same time, with large data, failures and limits.
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -26,7 +26,7 @@ fn text(reader: impl Read + Send + 'static) -> Input {
     Input::bytes(Upload::reader(reader)).content_type(ContentType::Text)
 }
 
-/// This data, and word of the end of its use.
+/// Returns an input, and a receiver that disconnects when the input is dropped.
 fn input_with_signal(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
     struct Signaling<R>(R, #[allow(dead_code)] Sender<()>);
     impl<R: Read> Read for Signaling<R> {
@@ -42,7 +42,7 @@ fn endless() -> (Input, Receiver<()>) {
     input_with_signal(Numbered::new())
 }
 
-/// Nobody reads on.
+/// Checks that the client has dropped the input.
 fn assert_reader_dropped(dropped: &Receiver<()>) {
     assert_eq!(
         dropped.recv_timeout(Duration::from_secs(10)),
@@ -129,7 +129,7 @@ fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     assert_reader_dropped(&dropped);
 }
 
-/// Gives or takes so much, and then fails.
+/// A reader and writer that fails after this many bytes.
 struct FailsAfter(usize);
 
 impl FailsAfter {
@@ -191,7 +191,7 @@ fn transform_fails_if_its_reader_or_writer_fails(host: HostClient) {
         assert_reader_dropped(&dropped);
     }
 
-    // It takes all of the output, and cannot keep it.
+    // The writer accepts all the output, but its flush fails.
     let (_sequence, instance) = running(&host, "first-line");
     let (input, dropped) = endless();
     let error = within("a flush that fails", move || {
@@ -217,7 +217,7 @@ fn transform_of_an_unknown_instance_is_not_found(host: HostClient) {
     assert_reader_dropped(&dropped);
 }
 
-/// CancelsOnUse when it is read or written to.
+/// Cancels its token on each read and write.
 struct CancelsOnUse(CancelToken);
 
 impl Read for CancelsOnUse {
@@ -238,7 +238,8 @@ impl Write for CancelsOnUse {
     }
 }
 
-/// The error of a transform without end; nobody reads its input afterwards, and the instance can be asked as before.
+/// Runs an endless transform, and returns its error. Checks that the input is dropped and the
+/// instance still works.
 fn transform_error(
     host: &HostClient,
     what: &str,
@@ -317,7 +318,7 @@ fn transform_returns_the_refusal_of_its_input(host: HostClient) {
             instance.transform(input, &mut io::sink()).unwrap_err()
         });
         let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
-        // Of 1.x and of 0.18.
+        // 1.x sends 405, 0.18 sends 500.
         assert!([405, 500].contains(&refusal.status.as_u16()), "{error:?}");
     }
     if host.dialect().unwrap().supports_topic_management() {
@@ -325,7 +326,7 @@ fn transform_returns_the_refusal_of_its_input(host: HostClient) {
     }
 }
 
-/// What no hub does on demand: it refuses in the midst of the data, when some of the output is there.
+/// The server refuses the input while it still receives data, after it has sent some output.
 #[test]
 fn transform_returns_a_refusal_that_arrives_during_the_upload() {
     let read = Mailbox::new();
@@ -338,7 +339,7 @@ fn transform_returns_a_refusal_that_arrives_during_the_upload() {
             if request.method == "GET" {
                 let _ = connection
                     .send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
-                // And nothing more until the client is gone.
+                // Sends nothing more until the client disconnects.
                 let _ = connection.read_head();
             } else {
                 while connection
@@ -372,7 +373,8 @@ fn transform_returns_a_refusal_that_arrives_during_the_upload() {
     assert_reader_dropped(&dropped);
 }
 
-/// The hub's own route, as 1.0.1 has it: no word before the first output, and no end.
+/// On 1.0.1, this route sends no response head before the first output, and its response does not
+/// end.
 #[test]
 fn inout_sends_all_input_and_then_reads_the_output() {
     let server = ScriptedServer::start(|connection| {

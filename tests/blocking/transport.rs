@@ -1,4 +1,4 @@
-//! What the default transport has beyond the contract of [`Transport`]; that it keeps that is shown in `tests/transports`.
+//! `UreqTransport` beyond the contract of [`Transport`], which `tests/transports` checks.
 
 use std::env;
 use std::io::{self, Read};
@@ -40,12 +40,12 @@ fn text(response: Response<Body>) -> String {
     io::read_to_string(response.into_body()).unwrap()
 }
 
-/// What is known of one call must not get into another that is made in the midst of it.
+/// State of one call must not leak into a nested call.
 #[test]
 fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
     struct Calling(Arc<UreqTransport>, ScriptedServer);
     impl Read for Calling {
-        /// One call that is answered and one that is not, and then the connection is of no use.
+        /// Makes one call that succeeds and one that fails, and then fails.
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             let answered = get(&*self.0, &self.1);
             assert_eq!(
@@ -84,7 +84,7 @@ fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
     });
 }
 
-/// A reader that goes on after a call of its own has panicked leaves the call around it as it was.
+/// After a panic in a nested call, the outer call still has its own state.
 #[test]
 fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
     struct Panicking;
@@ -96,7 +96,7 @@ fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
     within("nested calls", || {
         let transport = UreqTransport::default();
         let [inner, outer] = [(); 2].map(|()| serving(|_| response("200 OK", &[], b"")));
-        // The inner one has a connection already.
+        // The nested call reuses a connection.
         text(get(&transport, &inner));
         let mut panics = After(|| {
             drop(catch_unwind(AssertUnwindSafe(|| {
@@ -114,7 +114,7 @@ fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
     });
 }
 
-/// An end of data at which something happens.
+/// A reader without data that runs a closure when it is read.
 struct After<F>(F);
 
 impl<F: FnMut()> Read for After<F> {
@@ -136,7 +136,7 @@ fn host_client_new_ignores_the_proxy_variables_of_the_environment() {
         return;
     }
     let server = serving(|_| response("200 OK", &[], br#"{"version":"1.0.1"}"#));
-    // A proxy where nobody listens: who asks it gets no answer.
+    // Nothing listens at this address, so a request through this proxy would fail.
     let proxy = refused_url();
     let names = [
         "HTTP_PROXY",

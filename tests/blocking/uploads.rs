@@ -1,4 +1,4 @@
-//! What is uploaded, from wherever it comes: all of it, as it comes, or an error that says whose fault it is.
+//! Uploads from memory, files and readers: all the data arrives unchanged, or the call fails.
 
 use std::env;
 use std::error::Error as _;
@@ -19,7 +19,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 
-/// What the hub gets where the upload is sent as a sequence.
+/// Sends the upload as a sequence, and returns the request that the hub received.
 fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     let (server, requests) = recording(br#"{"id":"the-sequence"}"#);
     let (sequence, _) = HostClient::new(server.url())
@@ -30,7 +30,7 @@ fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     requests.take()
 }
 
-/// A package with a length.
+/// Checks that the package is sent with a length.
 fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
     assert_eq!(
@@ -49,7 +49,7 @@ fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
     assert!(request.body == content, "other bytes arrived");
 }
 
-/// A package without one.
+/// Checks that the package is sent chunked.
 fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
     assert_eq!(
@@ -69,7 +69,7 @@ fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
 #[test]
 fn send_accepts_every_kind_of_upload() {
     let folder = Folder::new("anywhere");
-    // Longer than any buffer on the way.
+    // Larger than all buffers.
     let content: Vec<u8> = (0..=u8::MAX).cycle().take(300_001).collect();
     let path = folder.file("package.tar.gz", &content);
 
@@ -89,7 +89,7 @@ fn send_accepts_every_kind_of_upload() {
         Upload::sized_reader(io::Cursor::new(content.clone()), 300_001),
         &content,
     );
-    // No more than was announced.
+    // A sized reader sends no more than its length.
     assert_sized(
         Upload::sized_reader(io::repeat(b'x'), 200_000),
         &vec![b'x'; 200_000],
@@ -108,7 +108,7 @@ fn upload_file_sends_only_the_data_after_its_position() {
     };
     assert_sized(at(4), b"456789");
     assert_sized(at(10), b"");
-    // Beyond the end nothing is left, and no length is negative.
+    // At a position after the end, there is no data, and the length is not negative.
     let beyond = within("a file that stands beyond its end", {
         let file = at(20);
         move || received(file)
@@ -123,7 +123,7 @@ fn upload_path_sends_a_special_file_chunked() {
     assert_chunked(Upload::path("/dev/null"), b"");
 }
 
-/// Gives some data and then an error.
+/// A reader that fails after some data.
 struct Failing {
     left: usize,
 }
@@ -147,7 +147,7 @@ impl Read for Failing {
     }
 }
 
-/// A server that tells of each request whether it arrived whole, and answers those.
+/// Starts a server that reports whether each request was complete, and responds to complete ones.
 fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     let whole = Mailbox::new();
     let server = ScriptedServer::start({
@@ -167,7 +167,7 @@ fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     (server, whole)
 }
 
-/// The cause of an abandoned upload.
+/// Returns the error of the reader.
 fn cause(error: &Error) -> &io::Error {
     let ErrorKind::Upload(cause) = error.kind() else {
         panic!("{error:?}")
@@ -202,7 +202,7 @@ fn send_returns_the_error_of_a_failing_reader() {
                 );
                 assert_eq!(error.to_string(), told);
                 assert!(!whole.take(), "the hub takes what arrived for the whole");
-                // And the client goes on, on another connection.
+                // The client continues on another connection.
                 assert!(host.version().is_ok());
                 assert!(whole.take());
             });
@@ -301,7 +301,6 @@ fn send_sequence_of_an_open_directory_is_an_error() {
     });
 }
 
-/// The reader's `Interrupted` is not an error.
 #[test]
 fn upload_reader_retries_an_interrupted_read() {
     struct Interrupted(bool, &'static [u8]);
@@ -331,7 +330,7 @@ fn send_input_uses_constant_memory() {
                 .unwrap()
                 .instance("the-instance")
                 .unwrap();
-            // The buffers that any upload takes.
+            // Allocates the buffers that every upload needs.
             let little = Input::text("a little").end(false);
             instance.send_input(little).unwrap();
             let before = peak_memory();
@@ -347,7 +346,7 @@ fn send_input_uses_constant_memory() {
     let (server, requests) = recording(b"");
     in_child(&[(HUB, &server.url())]);
     assert_eq!(requests.take().body.len(), 8);
-    // The instance is asked for its state as well.
+    // The client also requests the state of the instance.
     let mut uploads = std::iter::from_fn(|| Some(requests.take()));
     let long = uploads.find(|request| request.method == "POST").unwrap();
     assert_eq!(long.header("transfer-encoding"), Some("chunked"));
@@ -391,7 +390,8 @@ fn send_input_returns_the_number_of_bytes() {
     );
 }
 
-/// Hubs send the head of their answer at once, and its end when they have taken everything.
+/// Hubs send the response head at once, and the end of the response after they have received
+/// everything.
 #[test]
 fn send_input_returns_after_the_hub_has_received_everything() {
     type Send = fn(&InstanceClient) -> Result<Sent, Error>;
@@ -427,7 +427,7 @@ fn send_input_returns_after_the_hub_has_received_everything() {
     }
 }
 
-/// The same without a network, where nothing depends on who is quicker.
+/// The same without a network, so that it does not depend on timing.
 #[test]
 fn send_input_returns_at_the_end_of_the_response() {
     struct Slow(Arc<AtomicUsize>);
@@ -464,7 +464,6 @@ fn send_input_returns_at_the_end_of_the_response() {
     assert_eq!(reads.load(Ordering::SeqCst), 4, "three pieces and the end");
 }
 
-/// An answer that never ends is not "sent", and neither is one that is cut off.
 #[test]
 fn send_input_fails_if_the_response_is_cut_off() {
     let server = ScriptedServer::start(|connection| {

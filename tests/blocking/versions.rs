@@ -1,4 +1,4 @@
-//! Telling a client the version of its hub.
+//! `hub_version`, and parsing of versions.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ fn hub_version_accepts_strings_and_versions() {
         |builder| builder.hub_version("0.18.7".parse::<Version>().unwrap()),
     ];
     for told in builders {
-        // No hub answers there: only a client that was told the version knows this dialect.
+        // No hub listens at this URL, so the dialect can only come from the given version.
         let host = told(HostClient::builder(refused_url())).build().unwrap();
         assert!(!host.dialect().unwrap().supports_topic_management());
     }

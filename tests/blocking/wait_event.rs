@@ -1,4 +1,4 @@
-//! Waiting for events on a real hub, by a sequence that does what it is told.
+//! `wait_event` and its variants, on a sequence that runs a script of steps.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 use crate::helpers::{in_child, recording, within};
 use crate::live::{Uploaded, until_killable, was_refused};
 
-/// The longest that a call may go on when it is to end.
+/// Upper bound for the time by which a call may overrun its limit.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
-/// What makes the sequence `acts` do these steps.
+/// Options that make the sequence `acts` run these steps.
 pub(crate) fn acts(steps: Value) -> StartOptions {
     StartOptions::new().app_config(json!({ "steps": steps }))
 }
 
-/// The quickest of three: a busy machine may hold up one.
+/// Returns the shortest of three measurements, because a busy machine may delay one.
 pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
     (0..3).map(|_| measure()).min().unwrap()
 }
@@ -82,7 +82,7 @@ fn wait_any_returns_the_first_event_with_its_name(host: HostClient) {
             let instance = sequence.start(&acts(steps)).unwrap();
             let event = instance.wait_any(["ready", "never", "error"]).unwrap();
             assert_eq!((event.name.as_str(), event.data), (first, json!("it")));
-            // And when it has fired before.
+            // The event has already fired.
             assert_eq!(
                 instance.wait_any(["ready", "never", "error"]).unwrap().name,
                 first
@@ -140,7 +140,7 @@ fn wait_event_names_the_missing_event_at_the_deadline(host: HostClient) {
                 .expect("no end before the deadline")
         });
         assert!(late < PROMPT, "{late:?}");
-        // The handle goes on without that deadline.
+        // The original handle has no deadline.
         assert_eq!(instance.wait_event("other").unwrap().name, "other");
     });
 }
@@ -166,7 +166,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
                 }
             };
             let waiter = thread::spawn(move || heard.send(wait()).unwrap());
-            // It does not tell when it listens: so ping until the answer is heard.
+            // The call does not report when it listens, so ping until it returns.
             let pong = loop {
                 instance
                     .send_event("ping", if several { "both" } else { "new" })
@@ -187,7 +187,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
 }
 
 on_each_hub!(wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends);
-/// One row for each way in which an instance ends while it is waited for, or has ended before.
+/// The instances end in different ways, some before and some during the waits.
 fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
@@ -196,7 +196,8 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
         let start = |steps| sequence.start(&acts(steps)).unwrap();
         let killed = start(json!([{ "emit": "up", "data": "it" }]));
         let stubborn = start(json!([{ "ignoreStop": true }, { "emit": "up", "data": "it" }]));
-        // A hub may refuse to start what fails at once: then there is nothing to wait for.
+        // Hubs may refuse to start an instance that fails at once. Then there is nothing to wait
+        // for.
         let start_failing =
             |sequence: &SequenceClient, options: &StartOptions| match sequence.start(options) {
                 Err(error) if tells && was_refused(&error) => None,
@@ -266,7 +267,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
                     .chain([&ended])
                 {
                     assert_eq!(ended.id, *instance.id(), "{what}");
-                    // A hub that does not tell has forgotten it.
+                    // Hubs that do not report the exit have forgotten the instance.
                     assert_eq!(ended.exit.is_some(), tells, "{what}: {ended:?}");
                     assert!(ended.exit.is_none_or(expected), "{what}: {ended:?}");
                     assert_eq!(
@@ -302,7 +303,7 @@ fn wait_event_and_wait_ended_report_an_unknown_instance_as_gone(host: HostClient
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
     within("waiting", move || {
-        // All at once, because each asks for some seconds before it believes the hub.
+        // In parallel, because each call retries for some seconds before it accepts the 404.
         type Wait = fn(&InstanceClient) -> Result<Event, Error>;
         let waits: [Wait; 4] = [
             |instance| instance.wait_event("ready"),
@@ -362,7 +363,7 @@ fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
                     wait(&waiting).expect("nothing comes")
                 });
                 begun.recv().unwrap();
-                // In the midst of it, as far as anybody can tell.
+                // This call takes some time, so that the other thread is probably waiting.
                 assert_eq!(instance.wait_event("up").unwrap().name, "up");
                 let begin = Instant::now();
                 token.cancel();
@@ -372,7 +373,7 @@ fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
             });
             assert!(late < PROMPT, "{late:?}");
         }
-        // Before it has begun, and others go on.
+        // A token that is cancelled before the call, and a handle without a token.
         let token = CancelToken::new();
         token.cancel();
         assert!(
@@ -422,7 +423,7 @@ fn wait_event_and_wait_any_reject_bad_names_before_sending() {
 }
 
 on_each_hub!(wait_event_on_many_threads_leaves_no_threads_or_sockets);
-/// In a process of its own, whose threads and sockets are its own.
+/// The test counts threads and sockets, so it runs in a child process.
 fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
     if std::env::var_os(PARENT_HUB).is_none() {
         return in_child(&[(PARENT_HUB, host.base_url())]);
@@ -451,7 +452,7 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                     thread::spawn(move || {
                         begins.send(()).unwrap();
                         let names = ["gone".to_owned(), format!("never-{n}")];
-                        // Half of them for the one event, half for it or another.
+                        // Half of the threads wait for one event, half for one of two.
                         if n % 2 == 0 {
                             waiting.wait_event("gone")
                         } else {
@@ -467,7 +468,7 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                 assert_eq!((event.name.as_str(), event.data), ("gone", json!("g")));
             }
             drop(own);
-            // What listened in vain is told to end, which takes moments. What does not end is found out by the bound of this test.
+            // Unused listeners take a moment to end. `within` bounds this loop.
             until(|| running_threads() <= threads && open_sockets() <= sockets);
         }
     });

@@ -1,4 +1,4 @@
-//! Waiting for events on a hub of 1.x, which loses some values and hides others.
+//! `wait_event` and its variants on 1.x, which loses the data of some events and hides others.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ fn instance(hub: &ScriptedHub) -> InstanceClient {
     hub.host().instance("i").unwrap()
 }
 
-/// Begins to wait for the event `e` and another; a second one listens for each.
+/// Starts to wait for the events `e` and `other`, and waits until all four routes are open.
 fn waiting(hub: &ScriptedHub) -> thread::JoinHandle<Event> {
     let instance = instance(hub);
     let waiter = thread::spawn(move || instance.wait_any(["e", "other"]).unwrap());
@@ -22,7 +22,7 @@ fn waiting(hub: &ScriptedHub) -> thread::JoinHandle<Event> {
     waiter
 }
 
-/// What is emitted, and what is heard of it by one who waits.
+/// Pairs of emitted data and the data that a waiting call returns.
 fn rows() -> Vec<(Data, Value)> {
     let same = [
         json!("text"),
@@ -41,7 +41,7 @@ fn rows() -> Vec<(Data, Value)> {
         json!({ "opStatus": "Bogus", "x": 1 }),
         json!({ "opStatus": 7 }),
     ];
-    // These are not told apart from nothing.
+    // 1.x does not distinguish these from missing data.
     let nothing = [json!(0), json!(false), json!(""), json!(null), json!({})];
     let same = same
         .into_iter()
@@ -68,7 +68,7 @@ fn wait_any_returns_the_data_whichever_route_is_faster() {
     }
 }
 
-/// A hub takes the member for the status of its answer, and leaves it away there.
+/// 1.x takes `opStatus` as the status of its response, and removes it from the body.
 #[test]
 fn wait_any_returns_data_with_or_without_its_op_status() {
     within("waiting", || {
@@ -79,7 +79,8 @@ fn wait_any_returns_data_with_or_without_its_op_status() {
             let hub = ScriptedHub::v1_with_instance();
             let waiter = waiting(&hub);
             let mut data = Value::Null;
-            // Until it was heard: what is sent first may be read last.
+            // Hold the other route until the call returns, because responses may be read in another
+            // order.
             hub.hold(other, || {
                 hub.emit("e", Some(json!({ "opStatus": "OK", "x": 1 })));
                 data = waiter.join().unwrap().data;
@@ -98,7 +99,7 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
     let heard = [
         (json!("text"), json!("text")),
         (json!([1]), json!([1])),
-        // That it fired is told, and not with what.
+        // The event is returned, but without its data.
         (json!(5), Value::Null),
         (json!(true), Value::Null),
         (json!({}), Value::Null),
@@ -167,14 +168,14 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
     within("waiting", || {
         let hub = ScriptedHub::v1_with_instance();
         let waiter = waiting(&hub);
-        // Both are answered, and the number is in the stream alone, which comes afterwards.
+        // Both responses are sent. The data `5` is only in the stream, which is held.
         hub.hold(Route::EventStream, || {
             hub.emit("e", Some(json!(5)));
             hub.wait_until_delivered(1);
             hub.emit("other", Some(json!("text")));
             hub.wait_until_delivered(2);
         });
-        // Which of the two answers is read first is for the machine to decide.
+        // The client may read either response first.
         let event = waiter.join().unwrap();
         let heard = (event.name.as_str(), event.data);
         assert!(
@@ -184,7 +185,7 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
     });
 }
 
-/// The routes of events stay open for ever: it is the info that tells.
+/// The event routes stay open forever. The client learns of the end from the instance info.
 #[test]
 fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     let recorded =
@@ -277,7 +278,7 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
             "{error:?}"
         );
 
-        // A hub sets the status of an ended instance back when it is stopped.
+        // Hubs change the status of an ended instance if it is stopped.
         let hub = ScriptedHub::v1_with_instance();
         let terminated = json!({ "exitcode": 137, "reason": "Instance killed" });
         hub.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
@@ -300,7 +301,7 @@ fn wait_any_returns_an_event_emitted_right_before_the_end() {
     });
 }
 
-/// An instance that is not known yet, and is a moment later: its runner has connected in between.
+/// The hub finds the instance only after its info was requested, as when its runner connects late.
 #[test]
 fn wait_event_does_not_return_a_refusal_as_an_event() {
     within("waiting", || {
@@ -329,7 +330,7 @@ fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off()
                 .wait_any(["a", "b", "c"])
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
-            // And one for the version and the state of the instance.
+            // One more for the version and the instance info.
             assert!(
                 hub.connections() <= 3 * each + 1,
                 "{version}: {}",

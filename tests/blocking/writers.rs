@@ -1,4 +1,4 @@
-//! Writers to a real hub: what is written is there at once, and what becomes of it is told.
+//! Stream writers: flushed data is sent at once, and `finish` reports errors.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
 use crate::live::running;
 
-/// Writes lines, each when the answer to the one before is there, and prints how long the answers took. Gives what was written.
+/// Writes lines, and waits for the echo of each. Prints the latencies, and returns the number of
+/// bytes.
 fn exchange_lines(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
     let mut times = Vec::new();
     let mut bytes = 0;
@@ -70,7 +71,7 @@ fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
         .unwrap();
     let bytes = exchange_lines("topic", &mut writer, &mut reader);
     assert_eq!(writer.finish().unwrap().bytes, bytes);
-    // A topic goes on.
+    // `finish` does not end the topic.
     let mut writer = host
         .topic_writer(topic.name.as_str(), ContentType::Text)
         .unwrap();
@@ -119,17 +120,17 @@ fn input_writer_with_end_false_allows_another_writer(host: HostClient) {
     assert_eq!(output.read(&mut [0]).unwrap(), 0);
 }
 
-/// Gives the error of the write that failed, and what the writer says to it.
+/// Returns the error of the failed write, and the result of `finish`.
 type Writing = JoinHandle<(std::io::Error, Result<Sent, Error>)>;
 
-/// Writes lines until that fails, and tells of each before.
+/// Writes chunks until a write fails. Reports each chunk before it is written.
 fn write_until_error(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
     let (tell, told) = channel();
     let writing = thread::spawn(move || {
         let (mut data, mut piece) = (Numbered::new(), vec![0; 64 << 10]);
         loop {
             data.read_exact(&mut piece).unwrap();
-            // Nobody listens after the end.
+            // The receiver may be gone.
             let _ = tell.send(piece.len());
             if let Err(error) = writer.write_all(&piece).and_then(|()| writer.flush()) {
                 return (error, writer.finish());
@@ -162,11 +163,11 @@ fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
     }
 }
 
-/// Waits until nothing more is taken, and gives how much was.
+/// Waits until the writer blocks, and returns the number of bytes that were written.
 fn read_until_blocked(told: &Receiver<usize>) -> usize {
     let mut taken = 0;
     loop {
-        // Much longer than a piece takes.
+        // Much longer than one write takes.
         match told.recv_timeout(Duration::from_millis(800)) {
             Ok(piece) => taken += piece,
             Err(RecvTimeoutError::Timeout) => return taken,
@@ -176,7 +177,7 @@ fn read_until_blocked(told: &Receiver<usize>) -> usize {
 }
 on_each_hub!(input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled);
 fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host: HostClient) {
-    // More than all buffers on the way.
+    // More than all buffers together.
     const MOST: usize = 64 << 20;
     let (_sequence, instance) = running(&host, "stays");
     let topic = Topic::new(&host, "unread");
@@ -235,7 +236,7 @@ fn input_writer_fails_when_the_hub_ends() {
             && error.api().is_none(),
         "{error:?}"
     );
-    // The one in the midst of a pause hears of it when it goes on, or ends.
+    // An idle writer reports the error when it is finished.
     let error = within("a writer", move || waiting.finish()).unwrap_err();
     assert!(
         matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
@@ -271,7 +272,7 @@ fn json_lines_send_writes_values_and_rejects_null(host: HostClient) {
             ErrorKind::InvalidInput
         );
     }
-    // Keys of JSON are text.
+    // JSON keys must be strings.
     assert_eq!(
         writer
             .send(&std::collections::BTreeMap::from([((1, 2), 3)]))
@@ -297,7 +298,7 @@ fn input_writer_fails_at_a_null_line_without_ending_the_input(host: HostClient) 
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance.input_writer(ContentType::Ndjson).unwrap();
-    // A flush waits for no line end, and a part of a `null` is held back.
+    // A flush does not wait for a line end, but the writer keeps a possible `null` in its buffer.
     for piece in ["1\n", "nu"] {
         write!(writer, "{piece}")
             .and_then(|()| writer.flush())
@@ -352,7 +353,7 @@ fn input_writer_flush_sends_one_chunk() {
             }
         }
     });
-    // A hub that is not asked for the state of the instance afterwards.
+    // On 0.18, the client does not request the state of the instance afterwards.
     let builder = HostClient::builder(server.url()).hub_version("0.18.7");
     let host = builder.build().unwrap();
     let instance = host.instance("the-instance").unwrap();
