@@ -412,7 +412,7 @@ fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
                 let text = format!("round {round}");
                 instance.send_event("log", &text).unwrap();
                 read_until(&|line| line == Some(&text));
-                link.cut();
+                link.close_connections();
                 if generation == Generation::V1 {
                     // It is in the log of the hub, and in that of the instance no more.
                     let direct = hub.client().instance(instance.id()).unwrap();
@@ -462,7 +462,7 @@ fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
                         break;
                     }
                 }
-                link.cut();
+                link.close_connections();
             }
             assert!(gaps >= 2, "{url}: {gaps} gaps");
             let mut once = seen.clone();
@@ -501,7 +501,7 @@ fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_wor
                 told.try_iter().all(|is_gap| !is_gap),
                 "{url}: a gap without an end"
             );
-            link.mend();
+            link.unfreeze();
             until("it goes on", || told.try_iter().any(|is_gap| is_gap));
             println!(
                 "{url}: noticed after {noticed:?}, over after {:?}",
