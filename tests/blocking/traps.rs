@@ -103,7 +103,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "a success without a body is an error",
         &[
             "a_success_without_a_body_is_one",
-            "an_empty_body_reads_as_null",
+            "empty_body_decodes_as_null",
         ],
     ),
     (
@@ -135,14 +135,14 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "events without data, and those of older hubs",
         &[
             "an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none",
-            "events_of_old_hubs_are_envelopes",
+            "event_body_unwraps_envelopes_of_old_hubs",
         ],
     ),
     (
         "T17",
         "options of a call are passed over",
         &[
-            "requests_are_the_golden_ones",
+            "requests_match_the_golden_requests",
             "inout_sends_all_and_then_reads_what_is_there",
         ],
     ),
@@ -154,7 +154,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "T19",
         "the published types cannot be used without what they import",
-        &["core_depends_on_nothing_new"],
+        &["core_has_only_known_dependencies"],
     ),
     (
         "T20",
@@ -188,7 +188,10 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "P6",
         "text gets quotes on its way, and the end of an input is not said",
-        &["text_arrives_as_it_is", "requests_are_the_golden_ones"],
+        &[
+            "text_arrives_as_it_is",
+            "requests_match_the_golden_requests",
+        ],
     ),
     (
         "P7",
