@@ -62,7 +62,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T7",
         "an id reaches another route",
         &[
-            "sequence_ids_stand_in_their_route_or_are_refused",
+            "sequence_id_is_sent_unchanged_or_refused",
             "names_that_hubs_cannot_find_are_refused_before_any_connection",
         ],
     ),
@@ -70,7 +70,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "T8",
         "the hub's address is rewritten",
         &[
-            "base_urls_lead_where_they_say_or_are_refused",
+            "endpoint_new_keeps_the_base_url_or_refuses_it",
             "the_address_of_a_hub_is_not_rewritten",
         ],
     ),
@@ -181,7 +181,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "P5",
         "the data of an event never arrives",
         &[
-            "events_are_sent_with_any_name_and_any_data",
+            "send_event_accepts_any_name_and_data",
             "events_are_sent_and_streamed",
         ],
     ),
@@ -252,7 +252,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "P15",
         "an id reaches another route, and escapes are undone",
-        &["ids_of_the_platform_stand_in_their_route_or_are_refused"],
+        &["platform_ids_are_sent_unchanged_or_refused"],
     ),
 ];
 
