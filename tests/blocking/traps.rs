@@ -47,7 +47,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "a body that is cut short hangs for ever",
         &[
             "a_stream_that_is_cut_off_stays_an_error",
-            "whatever_a_server_does_the_client_stays_whole",
+            "client_survives_every_faulty_server",
         ],
     ),
     (
@@ -198,7 +198,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         "a refusal is a result",
         &[
             "what_is_not_there_is_not_found",
-            "whatever_a_server_does_the_client_stays_whole",
+            "client_survives_every_faulty_server",
         ],
     ),
     (
