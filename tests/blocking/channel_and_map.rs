@@ -621,7 +621,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let mut channel = channel(&linked.instance(instance.id()).unwrap());
     assert_eq!(ask_all(&mut channel, &[1]), [1]);
     channel.send(&job_with(2, "nothing")).unwrap();
-    link.cut();
+    link.close_connections();
     let error = channel.receive().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Reply(_)),
@@ -638,7 +638,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let mut map = map(&pool, jobs, MapOptions::new());
     send.send(job(0)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 0);
-    link.cut();
+    link.close_connections();
     send.send(job(1)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 1);
     assert_ne!(*pool.instances().next().unwrap().id(), first);

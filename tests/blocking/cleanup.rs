@@ -156,7 +156,7 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 let upload = named_package(&folder, &name);
                 let token = CancelToken::new();
                 let host = limit(&HostClient::new(link.url()).unwrap(), &token);
-                link.freeze_answers();
+                link.freeze_responses();
                 let deploying = thread::spawn(move || host.deploy(upload).map(drop));
                 let there = || direct.sequence_ids(&name).unwrap().len();
                 until("the hub has it", || there() == 1);
@@ -165,7 +165,7 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
                 let says = "the hub may have acted upon the request";
                 assert!(error.to_string().contains(says), "{error}");
-                link.mend();
+                link.unfreeze();
                 let begin = Instant::now();
                 until("it is deleted", || there() == 0);
                 println!(

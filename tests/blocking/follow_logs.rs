@@ -210,8 +210,8 @@ fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
                     reader.read_until_line(instance, &text);
                 }
                 reader.gaps.clear();
-                link.cut();
-                // On 0.18, each instance has a log of its own, and so a gap of its own.
+                link.close_connections();
+                // On 0.18, the log of each instance has a gap.
                 let lost: Vec<_> = match generation {
                     Generation::V0_18 => instances
                         .iter()

@@ -418,7 +418,7 @@ fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
                 let text = format!("round {round}");
                 instance.send_event("log", &text).unwrap();
                 read_until(&|line| line == Some(&text));
-                link.cut();
+                link.close_connections();
                 if generation == Generation::V1 {
                     // This line is only in the log of the hub. The log of the instance has no
                     // earlier lines after a reconnect.
@@ -469,7 +469,7 @@ fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
                         break;
                     }
                 }
-                link.cut();
+                link.close_connections();
             }
             assert!(gaps >= 2, "{url}: {gaps} gaps");
             let mut once = seen.clone();
@@ -509,7 +509,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
                 told.try_iter().all(|is_gap| !is_gap),
                 "{url}: a gap without an end"
             );
-            link.mend();
+            link.unfreeze();
             until("it goes on", || told.try_iter().any(|is_gap| is_gap));
             println!(
                 "{url}: noticed after {noticed:?}, over after {:?}",
