@@ -63,7 +63,7 @@ impl FromStr for ContentType {
         let all = [Self::Text, Self::Bytes, Self::Ndjson, Self::TextNdjson];
         all.into_iter()
             .find(|content_type| content_type.as_str() == text)
-            .ok_or_else(|| RequestError::option("content-type", "no hub has topics of this type"))
+            .ok_or_else(|| RequestError::option("content-type", "hubs have no topics of this type"))
     }
 }
 

@@ -63,7 +63,7 @@ impl Endpoint {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(
                 name.as_str(),
-                "it describes the connection or the body, and is set by this library",
+                "it describes the connection or the body; the client sets it",
             ));
         }
         headers::check_value(&name, &value)?;
@@ -74,7 +74,7 @@ impl Endpoint {
         if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
             return Err(RequestError::header(
                 name.as_str(),
-                "with it, the headers are longer than the 16 kB that hubs take",
+                "with it, the headers are longer than the 16 kB that hubs accept",
             ));
         }
         value.set_sensitive(true);
@@ -245,7 +245,7 @@ const FRAMING: [HeaderName; 10] = [
 fn parse_base(given: &str) -> Result<String, RequestError> {
     let url = Url::parse(given).map_err(|source| refusal(given, &unparsable(given, source)))?;
     let mistake = if !url.username().is_empty() || url.password().is_some() {
-        "it holds a user name or password, which would end up in messages and logs; \
+        "it contains a user name or password, which would appear in messages and logs; \
          send credentials as a header"
     } else if !matches!(url.scheme(), "http" | "https") {
         // The parser reads the host of `localhost:8000` as a scheme.
@@ -257,14 +257,14 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
              a hub's address looks like http://localhost:8000/api/v1"
         }
     } else if url.query().is_some() {
-        "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
+        "it contains a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
-        "it holds a fragment (#…), which is never sent"
+        "it contains a fragment (#…), which is never sent"
     } else if given.contains(":///") {
         // The parser reads the first segment of the path as the host.
         "its host is missing"
     } else if matches!(url.host_str(), Some("http" | "https")) && url.path().starts_with("//") {
-        "it has http:// (or https://) twice"
+        "it contains http:// (or https://) twice"
     } else if url
         .as_str()
         .parse()
@@ -273,7 +273,7 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
         return Ok(url.as_str().trim_end_matches('/').into());
     } else {
         // The URL is valid, but requests need a `Uri` with the same host, which allows less.
-        "its host or path holds a character that HTTP does not allow there, or it is too long"
+        "its host or path contains a character that HTTP does not allow there, or it is too long"
     };
     Err(refusal(given, mistake))
 }
@@ -295,7 +295,7 @@ fn unparsable(given: &str, source: url::ParseError) -> String {
     if given.is_empty() {
         "it is empty; a hub's address looks like http://localhost:8000/api/v1".into()
     } else if let Some(first) = before_scheme(given) {
-        format!("it begins with {first:?}, and not with http:// or https://")
+        format!("it begins with {first:?} instead of http:// or https://")
     } else if source == url::ParseError::RelativeUrlWithoutBase {
         NO_SCHEME.into()
     } else if place.contains('%') && place.matches(':').count() > 1 {

@@ -213,12 +213,16 @@ impl fmt::Display for FlowError {
             Self::Ended(ended) => ended.fmt(f),
             Self::FailedEvent(event) => {
                 let data = Escaped(&event.data);
-                write!(f, "the instance emitted {:?}: {data}", event.name)
+                write!(
+                    f,
+                    "the instance reported failure with the event {:?}: {data}",
+                    event.name
+                )
             }
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
-            Self::Cancelled => f.write_str("given up by the caller"),
+            Self::Cancelled => f.write_str("cancelled by the caller"),
             Self::Attempts(errors) => match errors.last() {
-                Some(last) => write!(f, "{} attempts failed, the last: {last}", errors.len()),
+                Some(last) => write!(f, "all {} attempts failed; the last: {last}", errors.len()),
                 None => f.write_str("no attempt was made"),
             },
         }

@@ -168,7 +168,7 @@ const OBJECT_MEMBERS: [&str; 12] = [
 /// Like [`check_segment`], for the id of an instance.
 pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
     if OBJECT_MEMBERS.contains(&value) {
-        let problem = "hubs never answer a request for it";
+        let problem = "hubs never respond to a request for it";
         return Err(RequestError::PathSegment {
             what,
             value: value.into(),

@@ -77,15 +77,15 @@ pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), Reque
     let problem = if value.is_empty() {
         "it is empty"
     } else if value == "." || value == ".." {
-        "it would change the route"
+        "it would change the path of the request"
     } else if value.contains(['/', '\\', '?', '#']) {
-        "it holds a character that ends a path segment (one of / \\ ? #)"
+        "it contains a character that ends a path segment (one of / \\ ? #)"
     } else if has_percent_escape(value) {
         // A hub reads the escape literally, but a proxy in front of it may decode it.
-        "it holds a percent-escape, which hubs and proxies read differently"
+        "it contains a percent-escape, which hubs and proxies decode differently"
     } else if !value.bytes().all(is_addressable) {
-        "it holds a character that hubs cannot find in a path \
-         (only letters, digits and -._~!$&'()*+,;=:@% can be)"
+        "it contains a character that hubs do not accept in a path \
+         (only letters, digits and -._~!$&'()*+,;=:@%)"
     } else {
         return Ok(());
     };

@@ -185,7 +185,7 @@ where
     pub(crate) fn next(&mut self) -> Result<T, Error> {
         if replace(&mut self.advancing, true) {
             // What the flow waits for does not come any more.
-            let error = io::Error::other("an earlier call of it has panicked");
+            let error = io::Error::other("an earlier call panicked");
             return Err(self
                 .about
                 .unanswered(TransportError::new(Phase::Read, error)));

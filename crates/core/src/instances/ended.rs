@@ -73,6 +73,9 @@ impl fmt::Display for Ended {
                 write!(f, "the instance has ended: {reason} (exit code {code})")
             }
             (Some(reason), _) => write!(f, "the instance has ended: {reason}"),
+            (None, Some(RunnerExit::Other(code))) => {
+                write!(f, "the instance has ended: exit code {code}")
+            }
             (None, Some(exit)) => write!(f, "the instance has ended: {exit:?}"),
             (None, None) => f.write_str("the instance is gone"),
         }

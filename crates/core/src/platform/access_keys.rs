@@ -156,7 +156,7 @@ impl Operation for RevokeAccessKey<'_> {
         let problem = || {
             RequestError::header(
                 "x-revoke",
-                "the key is empty, or holds a character that HTTP does not allow",
+                "the key is empty, or contains a character that HTTP does not allow",
             )
         };
         let mut key = HeaderValue::from_str(self.key)

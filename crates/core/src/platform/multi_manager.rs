@@ -89,7 +89,7 @@ impl Operation for StartManager<'_> {
         if !self.config.is_object() {
             return Err(RequestError::option(
                 "manager",
-                "it is not a JSON object; a Manager's configuration has to be one",
+                "a Manager's configuration must be a JSON object",
             ));
         }
         inline_json("manager", &json!({ "manager": self.config }))

@@ -126,7 +126,7 @@ impl StartOptions {
     pub fn app_config(self, config: impl Serialize) -> Self {
         self.set("appConfig", config, |value| match value {
             Value::Object(_) => Ok(()),
-            _ => Err("it is not a JSON object; a sequence's configuration has to be one".into()),
+            _ => Err("a sequence's configuration must be a JSON object".into()),
         })
     }
 
@@ -145,7 +145,7 @@ impl StartOptions {
             Some(_) => {
                 self.refuse(
                     "args",
-                    "it was set to something else than a list before".into(),
+                    "it is already set to a value that is not a list".into(),
                 );
                 Vec::new()
             }
@@ -175,7 +175,7 @@ impl StartOptions {
             let id = value.as_str().unwrap_or_default();
             if id.len() != InstanceId::CHOSEN_LEN {
                 return Err(format!(
-                    "it has {} characters; hubs take exactly {}",
+                    "it has {} characters; hubs accept exactly {}",
                     id.chars().count(),
                     InstanceId::CHOSEN_LEN
                 ));
