@@ -159,7 +159,7 @@ fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
                 token.cancel();
                 let error = deploying.join().unwrap().unwrap_err();
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
-                let says = "the hub may have acted upon the request";
+                let says = "the hub may have processed the request";
                 assert!(error.to_string().contains(says), "{error}");
                 link.mend();
                 let begin = Instant::now();

@@ -1112,7 +1112,7 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
         assert!(
             error
                 .to_string()
-                .ends_with("hubs never answer a request for it"),
+                .ends_with("hubs never respond to a request for it"),
             "{error}"
         );
     }

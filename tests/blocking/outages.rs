@@ -358,7 +358,7 @@ fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
         let error = instance.last_event("bare").unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            error.to_string().ends_with("emit it with a text"),
+            error.to_string().ends_with("emit it with a string"),
             "{error}"
         );
         let error = instance.next_event("bare").unwrap_err();

@@ -236,7 +236,10 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
             } else {
                 assert_eq!(error.phase(), Some(Phase::Wait));
                 let text = error.to_string();
-                assert!(text.contains("the hub may have acted upon it"), "{text}");
+                assert!(
+                    text.contains("the hub may have processed the request"),
+                    "{text}"
+                );
             }
             assert_eq!(
                 (model.story(), model.asked_ids()),

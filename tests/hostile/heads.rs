@@ -8,7 +8,14 @@ use crate::server::{Act, Fault, ok, status};
 const EMPTY: &str = "0 sequences";
 
 pub(crate) fn heads() -> Vec<Case> {
-    let none = |name, reply: &[u8]| Case::fails(name, Fault::cut(reply), unread, "got no answer");
+    let none = |name, reply: &[u8]| {
+        Case::fails(
+            name,
+            Fault::cut(reply),
+            unread,
+            "no valid response received",
+        )
+    };
     let line = |name, line: &str| none(name, &ok(&[line, "Content-Length: 2"], "[]"));
     let begin = "HTTP/1.1 200 OK\r\n";
     let many: Vec<String> = (0..200).map(|number| format!("X-{number}: x")).collect();
@@ -18,7 +25,12 @@ pub(crate) fn heads() -> Vec<Case> {
         .chain(["Content-Length: 2"])
         .collect();
     let unread_endless = |name, begin: &str, then: &[u8]| {
-        Case::fails(name, Fault::endless(begin, then), unread, "got no answer")
+        Case::fails(
+            name,
+            Fault::endless(begin, then),
+            unread,
+            "no valid response received",
+        )
     };
     vec![
         unread_endless("headers without end", begin, &b"X-A: b\r\n".repeat(512)),

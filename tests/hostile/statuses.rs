@@ -15,7 +15,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             name,
             Fault::cut(status(code, TWO, b"[]")),
             unread,
-            "got no answer",
+            "no valid response received",
         )
     };
     let answer = ok(TWO, "[]");
@@ -124,7 +124,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "interim answers without end",
             Fault::endless("", interim("100 Continue").repeat(100)),
             unread,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "hints without end",
@@ -133,7 +133,7 @@ pub(crate) fn statuses() -> Vec<Case> {
                 status("103 Early Hints", &["Link: </x>"], b"").repeat(100),
             ),
             unread,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "another protocol from here on",

@@ -485,7 +485,7 @@ fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
     // Of a question, it does not matter.
     let matters = error.method().is_some_and(|method| method == "POST");
     assert_eq!(
-        text.contains("the hub may have acted upon it"),
+        text.contains("the hub may have processed the request"),
         matters,
         "{text}"
     );

@@ -342,7 +342,7 @@ fn settings_of_the_default_transport_are_refused_beside_another() {
         let error = builder.build().unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("invalid setting {setting:?}: "))
-                && error.contains("another transport was given"),
+                && error.contains("another transport is set"),
             "{error}"
         );
     }

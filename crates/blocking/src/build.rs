@@ -410,8 +410,8 @@ fn warn(package: &Package) {
     for entry in package.entries().filter(|entry| entry.may_be_secret) {
         // Quoted: a line break in a name would begin another instruction for cargo.
         println!(
-            "cargo::warning={:?} is packed and may hold a secret; leave it out with a line in \
-             {:?}, or keep it with !/{}",
+            "cargo::warning={:?} is packed and may contain a secret; exclude it in {:?}, or keep it \
+             with !/{}",
             entry.path,
             package.dir().join(".siignore"),
             entry.path.escape_debug(),
