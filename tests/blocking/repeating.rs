@@ -346,7 +346,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(
-            cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
+            cause.starts_with("get version (GET http://hub:8000/api/v1/version): "),
             "{error:?}"
         );
         // Built, attempted, to be repeated, failed.

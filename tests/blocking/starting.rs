@@ -134,7 +134,9 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
             assert!(
                 error.is_timeout()
                     && error.to_string()
-                        == format!("get version (GET {url}/version): all 3 attempts failed"),
+                        == format!(
+                            "get version (GET {url}/version): all attempts failed (3 errors)"
+                        ),
                 "{error}"
             );
             late

@@ -265,7 +265,7 @@ pub(crate) fn line(
 ) -> String {
     let text = error.to_string();
     let said = text
-        .split_once(") ")
+        .split_once("): ")
         .map_or(text.as_str(), |(_, said)| said);
     format!(
         "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {said}",

@@ -64,7 +64,7 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
         ),
         (
             r#"{"main":"/index.js"}"#,
-            r#""main" is "/index.js": it is absolute, and the hub has other folders"#,
+            r#""main" is "/index.js": it is absolute, but the hub has other folders"#,
         ),
         (
             r#"{"main":"sub.js"}"#,

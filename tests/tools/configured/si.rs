@@ -102,7 +102,7 @@ fn the_current_profile_is_that_of_the_tool() {
     with(
         NAME,
         &[home, ("SI_CONFIG", "nope".as_ref())],
-        r#"no profile "nope" in "#,
+        r#"SI_CONFIG selects the profile "nope", which does not exist in "#,
     );
     with(
         NAME,
@@ -120,7 +120,10 @@ fn the_current_profile_is_that_of_the_tool() {
 
     for (chosen, expected) in [
         (r#"{"profile":""}"#, "default default.json"),
-        (r#"{"profile":"gone"}"#, r#"no profile "gone" in "#),
+        (
+            r#"{"profile":"gone"}"#,
+            r#"si-config.json selects the profile "gone", which does not exist in "#,
+        ),
         (
             r#"{"profile":["secret"]}"#,
             r#"si-config.json: its "profile" is not a string"#,

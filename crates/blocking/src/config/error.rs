@@ -106,9 +106,13 @@ impl fmt::Display for ConfigError {
                 folder,
                 there,
             } => {
-                write!(f, "no profile {name:?} in {}", folder.display())?;
-                if let Some(named_by) = named_by {
-                    write!(f, ", but {named_by} selects it")?;
+                let folder = folder.display();
+                match named_by {
+                    Some(named_by) => write!(
+                        f,
+                        "{named_by} selects the profile {name:?}, which does not exist in {folder}"
+                    )?,
+                    None => write!(f, "no profile {name:?} in {folder}")?,
                 }
                 match there.join(", ") {
                     none if none.is_empty() => {
