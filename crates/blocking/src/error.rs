@@ -1,5 +1,12 @@
-mod questions;
-mod text;
+//! Errors of calls, and the errors that they contain.
+
+#[cfg(feature = "ureq")]
+mod connection;
+mod display;
+mod predicates;
+
+#[doc(inline)]
+pub use scramjet_client_core::{ApiError, ErrorCode, ParseVersionError, ReplyError, RequestError};
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,10 +14,11 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, SequenceId};
 
-use crate::in_words::in_words;
-use crate::{Ended, Phase, TransportError};
+use crate::support::chain::fmt_chain;
+use crate::support::threads::NoThread;
+use crate::transport::{Phase, TransportError};
 
 /// The error of every call.
 ///
@@ -142,6 +150,12 @@ impl From<RequestError> for ErrorKind {
 impl From<ReplyError> for ErrorKind {
     fn from(error: ReplyError) -> Self {
         Self::Reply(error)
+    }
+}
+
+impl From<NoThread> for ErrorKind {
+    fn from(error: NoThread) -> Self {
+        Self::Thread(error.0)
     }
 }
 
@@ -291,15 +305,6 @@ impl From<RequestError> for Error {
     }
 }
 
-/// Returns `true` for the kinds that operating systems report if the peer closed the connection.
-pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
-    )
-}
-
 impl StdError for Error {
     /// Returns the cause. `Display` does not repeat it.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
@@ -333,7 +338,7 @@ impl StdError for Error {
 /// Writes the message and its causes. `unwrap` and a `main` that returns an error print this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 

@@ -3,7 +3,7 @@
 use scramjet_client_core::{ApiError, GetVersion, Operation};
 
 use super::Client;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// The path of a hub's API.
 const API_PATH: &str = "/api/v1";

@@ -6,10 +6,14 @@ use std::path::Path;
 use http::HeaderValue;
 use scramjet_client_core::{Endpoint, RequestError, Version};
 
-use super::ConfigError;
-use crate::{HostClient, HostClientBuilder, small_file};
+use super::error::ConfigError;
+use crate::handles::builder::HostClientBuilder;
+use crate::handles::host::HostClient;
+use crate::support::small_file;
 #[cfg(feature = "ureq")]
-use crate::{UreqConfig, UreqTransport};
+use crate::transport::UreqConfig;
+#[cfg(feature = "ureq")]
+use crate::transport::UreqTransport;
 
 const HUB_URL: &str = "SCRAMJET_HUB_URL";
 const TOKEN: &str = "SCRAMJET_TOKEN";

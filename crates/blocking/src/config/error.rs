@@ -2,7 +2,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::in_words::in_words;
+use crate::support::chain::fmt_chain;
 
 /// Why no client could be made of the environment, or of a profile of `si`. Says which variable or file it is about, and never what a secret is.
 #[non_exhaustive]
@@ -144,6 +144,6 @@ impl Error for ConfigError {
 /// The sentence and its causes.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }

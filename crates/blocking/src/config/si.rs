@@ -7,9 +7,12 @@ use http::HeaderValue;
 use scramjet_client_core::Endpoint;
 use serde_json::{Map, Value};
 
-use super::ConfigError;
 use super::env::{variable, without_value};
-use crate::{HostClient, HostClientBuilder, MiddlewareClient, small_file};
+use super::error::ConfigError;
+use crate::handles::builder::HostClientBuilder;
+use crate::handles::host::HostClient;
+use crate::handles::platform::middleware::MiddlewareClient;
+use crate::support::small_file;
 
 const CONFIG_PATH: &str = "SI_CONFIG_PATH";
 const CONFIG: &str = "SI_CONFIG";
@@ -25,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// tried, to 1.0.1.
 ///
 /// ```no_run
-/// use scramjet_client_blocking::SiProfile;
+/// use scramjet_client_blocking::config::SiProfile;
 ///
 /// let host = SiProfile::current()?.host()?;
 /// println!("{}", host.version()?.version);

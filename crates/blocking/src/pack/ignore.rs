@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::PackError;
+use super::error::PackError;
 use super::glob::Glob;
 use super::walk::special;
-use crate::small_file;
+use crate::support::small_file;
 
 pub(crate) const FILE: &str = ".siignore";
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::EntryKind;
+use super::error::PackError;
 use super::walk::Found;
-use super::{EntryKind, PackError};
 
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::EntryKind;
+use super::error::PackError;
 use super::links::resolve;
 use super::walk::Found;
-use super::{EntryKind, PackError};
-use crate::small_file;
+use crate::support::small_file;
 
 const FILE: &str = "package.json";
 
