@@ -384,8 +384,8 @@ mod tests {
                 "begins with '\"', instead of http://",
             ),
             ("'http://localhost/api/v1'", r"begins with '\'', and not"),
-            ("“https://localhost/api/v1”", "begins with '“', and not"),
-            ("<http://localhost/api/v1>", "begins with '<', and not"),
+            ("“https://localhost/api/v1”", "begins with '“' instead"),
+            ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
                 "\u{feff}http://localhost/api/v1",
                 r"begins with '\u{feff}', instead of http://",
