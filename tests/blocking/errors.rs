@@ -544,7 +544,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "the setting \"ca_certificates\" cannot be used: there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "the setting \"ca_certificates\" cannot be used: it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)

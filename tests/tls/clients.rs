@@ -110,7 +110,7 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
         each(&scene, |what, hub, backend| {
             let error = fails(what, scene.client(hub, backend));
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-            let problem = check(what, hub, error, "asks for a certificate of the client");
+            let problem = check(what, hub, error, "requires a client certificate");
             assert!(
                 problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
                 "{what}"
@@ -121,7 +121,7 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
                     .client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
                 assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-                check(what, hub, error, "does not accept the client's certificate");
+                check(what, hub, error, "rejected the client certificate");
             }
         });
     });
@@ -139,8 +139,7 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(
-                tls.to_string()
-                    .contains("asks for a certificate of the client"),
+                tls.to_string().contains("requires a client certificate"),
                 "{what}: {error:?}"
             );
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");

@@ -93,7 +93,7 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
             assert_eq!(told.problem(), ProxyProblem::Setting);
             assert_eq!(
                 told.to_string(),
-                "the environment's ALL_PROXY cannot be used: only proxies with an http:// address can be used, and this is one with socks5://"
+                "the environment variable ALL_PROXY cannot be used: socks5:// proxies are not supported, only http:// proxies"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
             // It would be the same again.
