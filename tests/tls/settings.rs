@@ -53,7 +53,7 @@ fn rows(
             "some words",
             ca("a certificate".into()),
             "ca_certificates",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "DER",
@@ -95,7 +95,7 @@ fn rows(
             "no certificate",
             pair(String::new(), key()),
             "client_certificate",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "a key without its certificate",
