@@ -88,7 +88,8 @@ use super::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
     TransportErrorKind,
 };
-use crate::{CallLimits, threads};
+use crate::limits::call_limits::CallLimits;
+use crate::support::threads;
 
 /// The default transport: HTTP/1.1 over [ureq](https://docs.rs/ureq), with a connection pool. TLS
 /// needs the feature `rustls` or `native-tls`.

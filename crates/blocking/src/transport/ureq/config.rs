@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The `User-Agent` header of requests, also of those for a tunnel.
 pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
 
-/// Options of a [`UreqTransport`](crate::UreqTransport).
+/// Options of a [`UreqTransport`](crate::transport::UreqTransport).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UreqConfig {

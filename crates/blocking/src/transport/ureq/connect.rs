@@ -17,7 +17,8 @@ use super::resolve::resolve;
 use super::send_context;
 use super::shared_socket::SharedSocket;
 use super::socket::Socket;
-use crate::{CallLimits, Phase};
+use crate::limits::call_limits::CallLimits;
+use crate::transport::Phase;
 
 /// Opens connections within the limits of the call.
 #[derive(Debug)]

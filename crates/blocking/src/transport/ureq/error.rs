@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::in_words::causes;
-use crate::{BoxError, Error, StopReason};
+use crate::limits::call_limits::StopReason;
+use crate::transport::BoxError;
 
 /// A connection that was lost during a response.
 ///
@@ -48,14 +48,4 @@ pub(super) fn body_error(error: io::Error) -> io::Error {
             Err(error) => error,
         },
     }
-}
-
-/// Finds the first cause of this type, also inside an I/O error, which its `source` skips.
-pub(super) fn find_cause<T: StdError + 'static>(error: &Error) -> Option<&T> {
-    causes(error).find_map(|cause| {
-        let inner = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        cause.downcast_ref().or_else(|| inner?.downcast_ref())
-    })
 }

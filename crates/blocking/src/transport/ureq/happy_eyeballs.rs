@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{CancelToken, StopReason};
+use crate::limits::call_limits::StopReason;
+use crate::limits::cancel::CancelToken;
 
 /// Delay between the starts of two attempts, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -25,8 +25,7 @@ use super::error::ConnectionLost;
 use super::proxy::ForwardProxy;
 use super::shared_socket::SharedSocket;
 use super::{response_head, send_context};
-use crate::error::is_closed;
-use crate::transport::Phase;
+use crate::transport::{Phase, is_closed};
 
 const CONTINUE: u16 = 100;
 

@@ -11,7 +11,8 @@ use ::ureq::http::Uri;
 use ::ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ::ureq::unversioned::transport::NextTimeout;
 
-use crate::{CallLimits, StopReason, threads};
+use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::support::threads;
 
 /// Resolves nothing. ureq calls its resolver before it looks for an idle connection, so each
 /// request would pay for name resolution (`getaddrinfo`, 15 µs for `localhost`). `TcpConnector`

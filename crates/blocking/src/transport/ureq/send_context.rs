@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::proxy::ForwardProxy;
 use super::shared_socket::SharedSocket;
-use crate::transport::{Phase, Timings};
-use crate::{BoxError, CallLimits};
+use crate::limits::call_limits::CallLimits;
+use crate::transport::{BoxError, Phase, Timings};
 
 /// The state of one `UreqTransport::send`.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use ::ureq::unversioned::transport::NextTimeout;
 
 use super::timed_stream::{TimedStream, Timer, WRITE_TICK};
 use super::wait_budget::{WaitBudget, stopped};
-use crate::cancel::OnCancel;
-use crate::error::is_closed;
-use crate::{CallLimits, StopReason};
+use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::limits::cancel::OnCancel;
+use crate::transport::is_closed;
 
 /// A socket and its state, shared by the `Socket` below TLS, the `ExchangeMonitor` above TLS and
 /// the hook of a [`CancelToken`](crate::CancelToken).

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ::ureq::unversioned::transport::NextTimeout;
 use ::ureq::{Error, Timeout};
 
-use crate::{CallLimits, StopReason};
+use crate::limits::call_limits::{CallLimits, StopReason};
 
 /// The time that one read or write may wait: the limits of the call, and the timeout of ureq, which
 /// is only set for connecting and for an interim response.

@@ -6,16 +6,16 @@ use std::io::{self, ErrorKind};
 
 use http::StatusCode;
 
-use super::super::error::find_cause;
 use super::address::ProxyAddress;
-use crate::{BoxError, Error, StopReason};
+use crate::limits::call_limits::StopReason;
+use crate::transport::BoxError;
 
 /// A problem with a proxy. Displays a sentence that names the proxy without user name and password.
-/// [`Error::proxy`] returns it.
+/// [`Error::proxy`](crate::Error::proxy) returns it.
 ///
 /// Nothing was sent to the hub, with one exception: if a proxy responds to a request for an `http`
-/// hub with `5xx`, it may have forwarded the request. [`Error::phase`] is then
-/// [`Phase::Wait`](crate::Phase).
+/// hub with `5xx`, it may have forwarded the request. [`Error::phase`](crate::Error::phase) is then
+/// [`Phase::Wait`](crate::transport::Phase).
 #[derive(Debug)]
 pub struct ProxyError {
     problem: ProxyProblem,
@@ -158,29 +158,5 @@ impl StdError for ProxyError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// Returns the problem with the proxy behind this error.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
-    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1")
-    ///     .proxy("http://localhost:3128")
-    ///     .build()?;
-    /// if let Err(error) = host.version() {
-    ///     match error.proxy().map(|proxy| proxy.problem()) {
-    ///         Some(ProxyProblem::Refused(status)) if status == 407 => {
-    ///             println!("set the password of the proxy");
-    ///         }
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn proxy(&self) -> Option<&ProxyError> {
-        find_cause(self)
     }
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::address::ProxyAddress;
 use super::error::ProxyError;
-use crate::Phase;
+use crate::transport::Phase;
 
 /// A proxy that forwards requests to an `http` hub.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use super::super::response_head;
 use super::super::socket::Socket;
 use super::address::ProxyAddress;
 use super::error::ProxyError;
-use crate::error::is_closed;
+use crate::transport::is_closed;
 
 /// Upper bound for the head of a response to `CONNECT`.
 const MAX_HEAD: usize = 16 << 10;

@@ -15,7 +15,7 @@ use super::super::socket::Socket;
 use super::error::{TlsError, TlsProblem, is_client_rejected};
 use super::messages::TlsContext;
 use super::plain::PlainTransport;
-use crate::error::is_closed;
+use crate::transport::is_closed;
 
 /// Performs the TLS handshake with `https` hubs.
 #[derive(Debug, Default)]

@@ -62,7 +62,10 @@ mod tests {
 
     use http::Request;
 
-    use crate::{HostClient, RequestBody, TlsBackend, Transport, UreqTransport};
+    use crate::handles::host::HostClient;
+    use crate::transport::ureq::UreqTransport;
+    use crate::transport::ureq::config::TlsBackend;
+    use crate::transport::{RequestBody, Transport};
 
     #[test]
     fn https_hubs_and_tls_options_are_errors() -> Result<(), Box<dyn std::error::Error>> {

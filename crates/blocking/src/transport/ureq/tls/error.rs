@@ -8,11 +8,10 @@ use http::StatusCode;
 use memchr::memmem;
 use scramjet_client_core::ApiError;
 
-use super::super::error::find_cause;
-use crate::{BoxError, Error};
+use crate::transport::BoxError;
 
 /// A problem with the TLS of a connection. Displays a sentence with a remedy. Its source is the
-/// error of the TLS library, if that says more. [`Error::tls`] returns it.
+/// error of the TLS library, if that says more. [`Error::tls`](crate::Error::tls) returns it.
 #[derive(Debug)]
 pub struct TlsError {
     problem: TlsProblem,
@@ -66,6 +65,18 @@ impl TlsError {
             source: None,
         }
     }
+
+    /// Returns the TLS problem that a server in front of the hub reports with a 400.
+    pub(crate) fn of_refusal(refusal: &ApiError) -> Option<&'static Self> {
+        if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
+            return None;
+        }
+        let contains = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
+        REFUSALS
+            .iter()
+            .find(|(text, _)| contains(text))
+            .map(|(_, error)| error)
+    }
 }
 
 pub(super) const NO_CLIENT_CERTIFICATE: &str =
@@ -90,7 +101,7 @@ pub(in super::super) fn is_client_rejected(error: &(dyn StdError + 'static)) -> 
 }
 
 /// Texts in a 400 of a server that terminates TLS in front of a hub, and their meaning.
-static REJECTIONS: [(&str, TlsError); 5] = {
+static REFUSALS: [(&str, TlsError); 5] = {
     const fn client_certificate(message: &'static str) -> TlsError {
         TlsError::fixed(TlsProblem::ClientCertificate, message)
     }
@@ -118,18 +129,6 @@ static REJECTIONS: [(&str, TlsError); 5] = {
     ]
 };
 
-/// Returns the TLS problem that a server in front of the hub reports with a 400.
-fn from_rejection(rejection: &ApiError) -> Option<&'static TlsError> {
-    if rejection.received_status != StatusCode::BAD_REQUEST || rejection.is_from_hub() {
-        return None;
-    }
-    let contains = |text: &str| memmem::find(&rejection.body, text.as_bytes()).is_some();
-    REJECTIONS
-        .iter()
-        .find(|(text, _)| contains(text))
-        .map(|(_, error)| error)
-}
-
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 impl TlsError {
     pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -156,28 +155,5 @@ impl StdError for TlsError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// Returns the TLS problem behind this error. This includes problems that a server in front of
-    /// the hub reports with a `400`, as nginx does for a missing client certificate.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, TlsProblem};
-    /// let host = HostClient::new("https://hub.example.com/api/v1")?;
-    /// if let Err(error) = host.version() {
-    ///     match error.tls().map(|tls| tls.problem()) {
-    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => {
-    ///             println!("check the clock: {error:?}");
-    ///         }
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn tls(&self) -> Option<&TlsError> {
-        find_cause(self).or_else(|| from_rejection(self.api()?))
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     use ::ureq::tls::{RootCerts, TlsProvider};
 
     use super::{configure, configure_default};
-    use crate::{TlsBackend, UreqConfig};
+    use crate::transport::ureq::config::{TlsBackend, UreqConfig};
 
     #[test]
     fn configure_trusts_public_authorities_by_default() {
