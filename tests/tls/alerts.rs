@@ -91,7 +91,7 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
             "internal_error",
             alert::<80>,
             TlsProblem::Other,
-            "TLS handshake failed",
+            "unexpected error in the TLS handshake",
         ),
     ]
 }

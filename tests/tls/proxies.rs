@@ -489,7 +489,7 @@ fn assert_bad_gateway_error(what: &str, error: &Error, proxy: &str) {
     // It makes no difference for a request without effect.
     let matters = error.method().is_some_and(|method| method == "POST");
     assert_eq!(
-        text.contains("the hub may have acted upon it"),
+        text.contains("the hub may have processed the request"),
         matters,
         "{text}"
     );

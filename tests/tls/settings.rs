@@ -344,7 +344,7 @@ fn build_refuses_transport_settings_with_a_custom_transport() {
         let error = builder.build().unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("invalid setting {setting:?}: "))
-                && error.contains("another transport was given"),
+                && error.contains("another transport is set"),
             "{error}"
         );
     }

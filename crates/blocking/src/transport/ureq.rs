@@ -193,7 +193,7 @@ fn check_upload(is_complete: bool, closed: Option<BoxError>) -> Result<(), Trans
     }
     // The server responded to `Expect: 100-continue` with a success.
     if !is_complete {
-        let message = "the hub responded with a success before the upload was sent";
+        let message = "the hub reported success before the upload was complete";
         let source = io::Error::new(io::ErrorKind::UnexpectedEof, message);
         return Err(TransportError::new(Phase::Send, source));
     }

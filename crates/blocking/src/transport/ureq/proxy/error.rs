@@ -125,7 +125,7 @@ impl ProxyError {
     pub(super) fn invalid_variable(variable: &str, problem: &str) -> Self {
         Self::new(
             ProxyProblem::Setting,
-            format!("the environment variable {variable} cannot be used: {problem}"),
+            format!("invalid environment variable {variable}: {problem}"),
         )
     }
 }

@@ -13,7 +13,7 @@ use super::super::socket::Socket;
 use super::error::{TlsError, TlsProblem};
 use super::plain::PlainTransport;
 
-const PROBLEM: &str = "this program was built without encryption; enable the feature `rustls` \
+const PROBLEM: &str = "this program was built without TLS support; enable the feature `rustls` \
                        or `native-tls` of scramjet-client-blocking";
 
 /// Refuses all TLS options.

@@ -38,7 +38,7 @@ pub enum TlsProblem {
     NoTls,
     /// The server at an `http` address speaks only TLS.
     OnlyTls,
-    /// The program was built without TLS.
+    /// The program was built without TLS support.
     Unsupported,
     /// Another problem.
     Other,

@@ -117,9 +117,9 @@ impl TlsError {
 
     pub(super) fn other(context: TlsContext) -> Self {
         let message = if context.is_handshake {
-            "TLS handshake failed"
+            "unexpected error in the TLS handshake"
         } else {
-            "TLS connection failed"
+            "unexpected TLS error"
         };
         Self::new(TlsProblem::Other, message)
     }

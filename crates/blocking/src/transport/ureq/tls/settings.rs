@@ -144,7 +144,7 @@ impl TlsBackend {
             #[cfg(feature = "native-tls")]
             Self::NativeTls => super::native_tls::check_pair(certificates, key),
             #[cfg(not(all(feature = "rustls", feature = "native-tls")))]
-            _ => Err("this program was built without encryption"),
+            _ => Err("this program was built without TLS support"),
         }
     }
 }
