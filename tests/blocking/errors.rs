@@ -545,7 +545,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "invalid setting \"ca_certificates\": there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "invalid setting \"ca_certificates\": it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)
