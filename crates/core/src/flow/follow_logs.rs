@@ -71,10 +71,10 @@ impl FollowLogs {
         Self::new(endpoint, Some(ids.into_iter().collect()))
     }
 
-    fn new(endpoint: Endpoint, of: Option<BTreeSet<InstanceId>>) -> Result<Self, RequestError> {
+    fn new(endpoint: Endpoint, only: Option<BTreeSet<InstanceId>>) -> Result<Self, RequestError> {
         let dialect = endpoint.known_dialect("follow logs")?;
         let mut logs = MergedLogs {
-            only: of,
+            only,
             uses_hub_log: dialect.remembers_ended_instances(),
             logs: BTreeMap::new(),
             alive: BTreeSet::new(),

@@ -110,22 +110,14 @@ impl StartWithRetry {
                 until: Some(until),
             } if is_over(*until) => {
                 outbox.abort(exchange);
-                // An instance with the caller's id may have been started by another client.
-                match self.chosen_id {
-                    None => self.kill(now, false),
-                    Some(_) => self.next_attempt(now, false),
-                }
+                self.abandon_attempt(now, false);
             }
             State::Searching { until, error, .. } if is_over(*until) => {
                 let (id, error) =
                     core::mem::replace(error, (error.0, ExchangeError::connection_lost()));
                 self.errors.push(error.into_flow_error(id));
-                // The start was never processed, or the hub is unreachable. An instance with the
-                // caller's id may have been started by another client.
-                match self.chosen_id {
-                    None => self.kill(now, true),
-                    Some(_) => self.next_attempt(now, true),
-                }
+                // The start was never processed, or the hub is unreachable.
+                self.abandon_attempt(now, true);
             }
             State::Waiting {
                 wait,
@@ -133,10 +125,7 @@ impl StartWithRetry {
                 ..
             } if is_over(*until) => {
                 wait.abort(outbox);
-                let timeout = self
-                    .readiness
-                    .as_ref()
-                    .and_then(|readiness| readiness.timeout);
+                let timeout = self.readiness.as_ref().and_then(|one| one.timeout);
                 self.on_readiness(now, Err(FlowError::TimedOut(timeout.unwrap_or_default())));
             }
             _ => {}

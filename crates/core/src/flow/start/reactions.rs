@@ -1,6 +1,7 @@
 //! The reactions to the results of a start, of the search for its instance and of the wait for
 //! readiness.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Ready;
@@ -29,10 +30,8 @@ impl StartWithRetry {
             return self.kill(now, false);
         }
         let Some(readiness) = &self.readiness else {
-            self.outcome = Some(Ok(Ready {
-                started,
-                event: None,
-            }));
+            let event = None;
+            self.outcome = Some(Ok(Ready { started, event }));
             return;
         };
         let names = readiness
@@ -71,17 +70,28 @@ impl StartWithRetry {
         }
     }
 
+    /// Ends an attempt whose outcome is not known.
+    ///
+    /// Kills the instance only if the flow chose its id. An instance with an id that the caller chose
+    /// may have been started by another client.
+    pub(super) fn abandon_attempt(&mut self, now: Duration, retry: bool) {
+        match self.chosen_id {
+            None => self.kill(now, retry),
+            Some(_) => self.next_attempt(now, retry),
+        }
+    }
+
     /// Handles a failed start.
     pub(super) fn on_start_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
         let overloaded = error.api().filter(|refusal| refusal.is_overloaded());
         if let Some(refusal) = overloaded.filter(|_| self.waits_for_capacity && !self.cancelled) {
-            let delay = refusal
-                .retry_after
-                .map_or(OVERLOAD_DELAY, Duration::from_secs);
-            self.errors.clear();
-            let delay = delay.max(MIN_OVERLOAD_DELAY);
+            let retry_after = refusal.retry_after.map(Duration::from_secs);
+            let delay = retry_after
+                .unwrap_or(OVERLOAD_DELAY)
+                .max(MIN_OVERLOAD_DELAY);
             self.state = State::ScheduledAt(now.saturating_add(delay));
-            self.errors.push(error.into_flow_error(id));
+            // An overloaded hub is not an error here. Keep only the last one for the result.
+            self.errors = Vec::from([error.into_flow_error(id)]);
             return;
         }
         if error.may_have_been_processed() && !error.api().is_some_and(|api| api.is_from_hub()) {
@@ -133,10 +143,8 @@ impl StartWithRetry {
         };
         match result {
             Ok(event) if is_ready(&event) => {
-                self.outcome = Some(Ok(Ready {
-                    started,
-                    event: Some(event),
-                }));
+                let event = Some(event);
+                self.outcome = Some(Ok(Ready { started, event }));
             }
             Ok(event) => {
                 self.errors.push(FlowError::FailedEvent(event.into()));
