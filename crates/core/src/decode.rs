@@ -32,14 +32,14 @@ pub enum Step<T> {
 
 /// Turns the bytes of a body into items, without IO.
 ///
-/// The items do not depend on how the bytes were split into chunks, except for [`Chunks`]. The size of
-/// the buffer is bounded.
+/// The items do not depend on how the bytes were split into chunks, except for [`Chunks`]. The size
+/// of the buffer is bounded.
 pub trait Decode {
     /// The type of the items.
     type Item;
 
-    /// Takes the next bytes of the body, in chunks of any size. [`next_item`](Self::next_item) reports
-    /// errors.
+    /// Takes the next bytes of the body, in chunks of any size. [`next_item`](Self::next_item)
+    /// reports errors.
     fn feed(&mut self, bytes: &[u8]);
 
     /// Marks the end of the body. Must not be called for a truncated body.

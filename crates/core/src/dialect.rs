@@ -30,8 +30,8 @@ impl Version {
 
 /// Parses the version that a hub reports.
 ///
-/// Ignores a suffix (`-pre.1`, `+build`). Missing parts are zero. Fails if the text does not begin with
-/// a number.
+/// Ignores a suffix (`-pre.1`, `+build`). Missing parts are zero. Fails if the text does not begin
+/// with a number.
 impl FromStr for Version {
     type Err = ParseVersionError;
 
@@ -84,8 +84,8 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// The newest dialect that this library knows, 1.0.1. Also used for a hub whose version cannot be
-    /// parsed.
+    /// The newest dialect that this library knows, 1.0.1. Also used for a hub whose version cannot
+    /// be parsed.
     pub const LATEST: Self = Self::of(Version::new(1, 0, 1));
 
     // Used by the operations and by the methods below.
@@ -135,16 +135,16 @@ impl Dialect {
         !self.has(Version::new(0, 28, 2))
     }
 
-    /// Returns `true` if the hub sends an event as `{"eventName":…,"message":…}` instead of its bare
-    /// data.
+    /// Returns `true` if the hub sends an event as `{"eventName":…,"message":…}` instead of its
+    /// bare data.
     pub(crate) fn events_in_envelopes(self) -> bool {
         !self.has(Version::new(0, 38, 0))
     }
 
     /// Returns `true` if the hub returns the last event with any data. True before 0.38.0.
     ///
-    /// Later hubs lose the data `null`, `false`, `0`, `""`, `{}` and missing data. They treat an event
-    /// with such data as if it had never been emitted.
+    /// Later hubs lose the data `null`, `false`, `0`, `""`, `{}` and missing data. They treat an
+    /// event with such data as if it had never been emitted.
     #[must_use]
     pub fn supports_empty_event_data(self) -> bool {
         self.events_in_envelopes()
@@ -192,7 +192,8 @@ impl Dialect {
     /// | `stdin` | damaged | damaged |
     /// | `inout` | does not exist | damaged |
     ///
-    /// The versions between these two are untested. The library assumes that they behave like 0.18.7.
+    /// The versions between these two are untested. The library assumes that they behave like
+    /// 0.18.7.
     #[must_use]
     pub fn supports_binary_data(self) -> bool {
         self.has(Version::new(1, 0, 1))

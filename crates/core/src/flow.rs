@@ -18,8 +18,8 @@
 //!
 //! // … and hands in the response as it arrives.
 //! let (id, now) = (send.id, Duration::from_millis(3));
-//! let headers = http::HeaderMap::new();
-//! flow.handle(now, Input::Head { id, status: http::StatusCode::OK, reason: "OK", headers: &headers });
+//! let (status, reason, headers) = (http::StatusCode::OK, "OK", &http::HeaderMap::new());
+//! flow.handle(now, Input::Head { id, status, reason, headers });
 //! flow.handle(now, Input::Body { id, bytes: br#"{"version":"1.0.1"}"# });
 //! flow.handle(now, Input::End { id });
 //! let Command::Done(version) = flow.poll(now) else { panic!() };
@@ -34,8 +34,8 @@
 //! - `now` is the time since the start of the flow. It must not decrease.
 //! - Send each request once. Retries are the flow's decision.
 //! - At the caller's own timeout, call [`cancel`](Flow::cancel) and continue to drive the flow. It
-//!   then cleans up what it has started on the hub, which takes at most some seconds. The driver may
-//!   do this in the background.
+//!   then cleans up what it has started on the hub, which takes at most some seconds. The driver
+//!   may do this in the background.
 
 mod delete;
 mod events;
@@ -156,8 +156,8 @@ pub enum Input<'a> {
         id: ExchangeId,
         /// The progress before the failure.
         progress: Progress,
-        /// `true` if the same request may succeed later. An untrusted certificate, for example, is a
-        /// permanent failure.
+        /// `true` if the same request may succeed later. An untrusted certificate, for example, is
+        /// a permanent failure.
         transient: bool,
     },
 }

@@ -25,7 +25,8 @@ pub(crate) fn octet_stream(headers: &mut HeaderMap) {
     );
 }
 
-/// Sets `X-End-Stream`: `true` means that the target of an upload ends with it. `None` sends no header.
+/// Sets `X-End-Stream`: `true` means that the target of an upload ends with it. `None` sends no
+/// header.
 pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     if let Some(end) = end {
         let value = HeaderValue::from_static(if end { "true" } else { "false" });

@@ -6,8 +6,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Parses JSON as JavaScript writes it.
 ///
-/// JavaScript writes half of a surrogate pair as an escape, `"\ud83d"`, but a Rust string cannot hold
-/// it. Such an escape becomes U+FFFD.
+/// JavaScript writes half of a surrogate pair as an escape, `"\ud83d"`, but a Rust string cannot
+/// hold it. Such an escape becomes U+FFFD.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text).or_else(|error| match replace_lone_surrogates(text) {
         Some(text) => serde_json::from_str(&text),
@@ -17,8 +17,8 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
 
 /// Like [`parse`], but replaces values that are nested too deep for the parser by `null`.
 ///
-/// The arguments of an instance can be nested without a limit. They must not make a list of instances
-/// unreadable.
+/// The arguments of an instance can be nested without a limit. They must not make a list of
+/// instances unreadable.
 pub(crate) fn parse_cut<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     parse(text).or_else(|error| match cut_deep_values(text) {
         Some(text) => parse(&text).map_err(|_| error),
@@ -62,8 +62,8 @@ fn replace_lone_surrogates(text: &str) -> Option<String> {
 /// Maximum depth of nested arrays and objects that serde_json parses.
 const MAX_DEPTH: usize = 127;
 
-/// Replaces arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. Returns `None` if
-/// there are none, or if the text is not JSON.
+/// Replaces arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. Returns `None`
+/// if there are none, or if the text is not JSON.
 #[cold]
 fn cut_deep_values(text: &str) -> Option<String> {
     // `IgnoredAny` has no depth limit, because the parser skips ignored values without recursion.
@@ -157,7 +157,8 @@ mod tests {
         let text = error.map(|error| alloc::string::ToString::to_string(&error));
         assert!(text.is_some_and(|text| text.starts_with("recursion limit exceeded")));
 
-        // The last one counts, as in JavaScript. A member that has a field in a struct must be unique.
+        // The last one counts, as in JavaScript. A member that has a field in a struct must be
+        // unique.
         let value = parse::<Value>(r#"{"a":1,"a":2}"#).ok();
         assert_eq!(value, Some(serde_json::json!({ "a": 2 })));
         let text = r#"{"version":"1","version":"2"}"#;

@@ -2,8 +2,8 @@ use alloc::vec::Vec;
 
 /// Stops an upload of JSON lines at a line `null`, which would end the input on every hub.
 ///
-/// Use one guard for each upload. It passes bytes on unchanged and at once. It only holds back a line
-/// that may still become `null`. Lines are not checked for anything else.
+/// Use one guard for each upload. It passes bytes on unchanged and at once. It only holds back a
+/// line that may still become `null`. Lines are not checked for anything else.
 ///
 /// ```
 /// let mut guard = scramjet_client_core::NdjsonGuard::default();
@@ -27,8 +27,8 @@ pub struct NdjsonGuard {
 }
 
 impl NdjsonGuard {
-    /// Maximum number of bytes that are held back: 1 KiB. A `null` with more whitespace after it counts
-    /// as a line `null`.
+    /// Maximum number of bytes that are held back: 1 KiB. A `null` with more whitespace after it
+    /// counts as a line `null`.
     pub const LIMIT: usize = 1024;
 
     /// Takes the next bytes, and appends the bytes that can be sent to `out`.
@@ -95,7 +95,8 @@ const NULL: [u8; 4] = *b"null";
 /// The error for a line `null` in an upload of JSON lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line} is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"
+    "line {line} is `null`, which would end the input: nothing after it would be delivered; \
+     leave it out, or wrap it in an object"
 )]
 #[non_exhaustive]
 pub struct NullLine {

@@ -13,7 +13,8 @@ use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 /// If the status is a success, the operation's decoder reads the body. Otherwise the first bytes of
 /// the body, up to [`ApiError::BODY_LIMIT`], become part of an [`ApiError`].
 ///
-/// Created by [`Endpoint::reply`](crate::Endpoint::reply). A driver reads the body in a loop like this:
+/// Created by [`Endpoint::reply`](crate::Endpoint::reply). A driver reads the body in a loop like
+/// this:
 ///
 /// ```
 /// use std::io::BufRead;
@@ -119,8 +120,8 @@ impl<D: Decode> Reply<D> {
         self.length
     }
 
-    /// Reads the rest of the body with another decoder. Bytes that are still buffered in the first one
-    /// are lost.
+    /// Reads the rest of the body with another decoder. Bytes that are still buffered in the first
+    /// one are lost.
     #[must_use]
     pub fn with_decoder<E: Decode>(self, decoder: E) -> Reply<E> {
         let reading = match self.reading {
@@ -148,8 +149,8 @@ impl<D: Decode> Reply<D> {
     /// Marks the end of the body.
     ///
     /// # Errors
-    /// [`ReplyError::Truncated`] if fewer bytes arrived than announced. The reply yields no more items
-    /// then.
+    /// [`ReplyError::Truncated`] if fewer bytes arrived than announced. The reply yields no more
+    /// items then.
     pub fn end(&mut self) -> Result<(), ReplyError> {
         match &mut self.reading {
             // A truncated refusal is still a refusal.
@@ -180,8 +181,8 @@ impl<D: Decode> Reply<D> {
     /// Returns the next item, if it is complete.
     ///
     /// # Errors
-    /// [`ReplyError::Api`] for a refusal, [`ReplyError::Encoded`] for an encoded body, or the error of
-    /// the decoder.
+    /// [`ReplyError::Api`] for a refusal, [`ReplyError::Encoded`] for an encoded body, or the error
+    /// of the decoder.
     #[inline]
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &mut self.reading {

@@ -26,8 +26,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Creates a policy with growing delays: `step` after the first attempt, then twice and three times
-    /// as long.
+    /// Creates a policy with growing delays: `step` after the first attempt, then twice and three
+    /// times as long.
     pub const fn linear(step: Duration) -> Self {
         Self {
             first: step,
@@ -39,8 +39,8 @@ impl RetryPolicy {
         }
     }
 
-    /// Creates a policy with delays that double: `first` after the first attempt, then twice and four
-    /// times as long.
+    /// Creates a policy with delays that double: `first` after the first attempt, then twice and
+    /// four times as long.
     ///
     /// Jitter is on, so that clients that failed together do not retry together.
     pub const fn exponential(first: Duration) -> Self {
@@ -64,7 +64,8 @@ impl RetryPolicy {
         Self { max_delay, ..self }
     }
 
-    /// Sets the latest start of an attempt, measured from the start of the first. No limit by default.
+    /// Sets the latest start of an attempt, measured from the start of the first. No limit by
+    /// default.
     pub const fn max_elapsed(self, time: Duration) -> Self {
         Self {
             max_elapsed: Some(time),
@@ -72,8 +73,8 @@ impl RetryPolicy {
         }
     }
 
-    /// Turns jitter on or off. With jitter, each delay is a random time between half of it and all of
-    /// it.
+    /// Turns jitter on or off. With jitter, each delay is a random time between half of it and all
+    /// of it.
     pub const fn jitter(self, jitter: bool) -> Self {
         Self { jitter, ..self }
     }

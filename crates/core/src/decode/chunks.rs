@@ -5,8 +5,8 @@ use crate::{Decode, ReplyError, Step};
 
 /// Decodes a body as raw bytes. Each chunk that is fed becomes one item.
 ///
-/// Buffers the chunks until they are taken. A driver that takes the items after each `feed` buffers only
-/// one chunk.
+/// Buffers the chunks until they are taken. A driver that takes the items after each `feed` buffers
+/// only one chunk.
 #[derive(Debug, Default)]
 pub struct Chunks {
     pieces: VecDeque<Vec<u8>>,

@@ -9,8 +9,8 @@ pub struct Discard {
 }
 
 impl Discard {
-    /// Maximum length of the body: 1 MiB. Hubs send a few hundred bytes. The limit stops servers that
-    /// send an endless body.
+    /// Maximum length of the body: 1 MiB. Hubs send a few hundred bytes. The limit stops servers
+    /// that send an endless body.
     pub const LIMIT: usize = 1 << 20;
 }
 

@@ -10,9 +10,11 @@ use crate::{Decode, ReplyError, SingleItem, Step, json};
 /// - Half of a surrogate pair becomes U+FFFD.
 /// - If an object has two members of the same name, the last one counts. It is an error
 ///   ([`ReplyError::Body`]) if `T` has a field for that member.
-/// - Arrays and objects nested 128 deep or deeper become `null`, so that the arguments of one instance
-///   cannot make a list of instances unreadable. In events and in JSON lines, they are an error.
-/// - Numbers beyond the range of `f64`, such as `1e400`, are an error. JavaScript never writes them.
+/// - Arrays and objects nested 128 deep or deeper become `null`, so that the arguments of one
+///   instance cannot make a list of instances unreadable. In events and in JSON lines, they are an
+///   error.
+/// - Numbers beyond the range of `f64`, such as `1e400`, are an error. JavaScript never writes
+///   them.
 pub struct Json<T> {
     body: Vec<u8>,
     parse: fn(&str) -> serde_json::Result<T>,
@@ -30,14 +32,15 @@ enum State {
 impl<T> Json<T> {
     /// Maximum length of the body: 4 MiB.
     ///
-    /// The longest response of a hub is its list of instances, with about 600 bytes for each, so this
-    /// is enough for 6,500 instances. A malicious server can make the buffer this large, twice as large
-    /// while it grows, and the decoded value a hundred times as large.
+    /// The longest response of a hub is its list of instances, with about 600 bytes for each, so
+    /// this is enough for 6,500 instances. A malicious server can make the buffer this large, twice
+    /// as large while it grows, and the decoded value a hundred times as large.
     pub const LIMIT: usize = 4 << 20;
 }
 
 impl<T: DeserializeOwned> Json<T> {
-    /// Creates a decoder that fails if values are nested too deep, for data that must not be changed.
+    /// Creates a decoder that fails if values are nested too deep, for data that must not be
+    /// changed.
     pub(crate) fn whole() -> Self {
         Self {
             parse: json::parse,

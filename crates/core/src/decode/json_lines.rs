@@ -7,8 +7,8 @@ use crate::{Decode, ReplyError, Step, json};
 
 /// Decodes a body as lines of JSON, split like [`Lines`](crate::Lines). Skips blank lines.
 ///
-/// A line that is not UTF-8 or not the expected JSON is an error. The decoder then continues with the
-/// next line.
+/// A line that is not UTF-8 or not the expected JSON is an error. The decoder then continues with
+/// the next line.
 pub struct JsonLines<T> {
     text: Text,
     value: PhantomData<fn() -> T>,

@@ -5,15 +5,16 @@ use crate::{Decode, ReplyError, Step};
 
 /// Splits a body into lines, without the line terminators (`\n` or `\r\n`).
 ///
-/// A line that is too long is an error. The decoder skips it and continues with the next line. At the
-/// end of a complete body, the last line needs no terminator.
+/// A line that is too long is an error. The decoder skips it and continues with the next line. At
+/// the end of a complete body, the last line needs no terminator.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// The bytes that were fed. Lines that were taken are removed at the next `feed`.
     buffer: Vec<u8>,
     /// Position of the next line in the buffer.
     start: usize,
-    /// Position up to which the buffer was searched for a line terminator, to search each byte once.
+    /// Position up to which the buffer was searched for a line terminator, to search each byte
+    /// once.
     searched: usize,
     /// `true` within a line that was reported as too long. The buffer is empty then.
     skipping: bool,
@@ -21,8 +22,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Maximum length of a line: 1 MiB. Lines from hubs (log records, audit records, events) have a few
-    /// hundred bytes. Sequences can split longer data.
+    /// Maximum length of a line: 1 MiB. Lines from hubs (log records, audit records, events) have a
+    /// few hundred bytes. Sequences can split longer data.
     pub const LIMIT: usize = 1 << 20;
 
     /// Minimum number of buffered bytes for which [`take_text`](Self::take_text) is worth its cost.
@@ -41,8 +42,8 @@ impl Lines {
         }
     }
 
-    /// Handles a buffer without a line terminator: more data is needed, or this is the last line, the
-    /// end, or a line that is too long.
+    /// Handles a buffer without a line terminator: more data is needed, or this is the last line,
+    /// the end, or a line that is too long.
     fn rest(&mut self) -> Result<Step<&[u8]>, ReplyError> {
         self.searched = self.buffer.len();
         let rest = self.buffer.len() - self.start;
@@ -73,8 +74,8 @@ impl Lines {
 
     /// Moves all complete lines with their terminators to `text`, and reuses the memory of `text`.
     ///
-    /// Returns `false` and moves nothing if they are not UTF-8, or if they are too few or too long for
-    /// this to be faster.
+    /// Returns `false` and moves nothing if they are not UTF-8, or if they are too few or too long
+    /// for this to be faster.
     pub(super) fn take_text(&mut self, text: &mut String) -> bool {
         // If a line was already taken from this buffer, an earlier call has returned `false`.
         let length = self.buffer.len();

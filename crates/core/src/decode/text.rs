@@ -4,8 +4,8 @@ use crate::{Lines, ReplyError, Step};
 
 /// Splits a body into lines of UTF-8 text, borrowed from its buffer.
 ///
-/// Checks the UTF-8 of many lines at once. For lines of a few hundred bytes, this takes a third of the
-/// time of a check for each line.
+/// Checks the UTF-8 of many lines at once. For lines of a few hundred bytes, this takes a third of
+/// the time of a check for each line.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     /// Takes the bytes of the body.

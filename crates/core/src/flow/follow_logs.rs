@@ -20,8 +20,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time without data after which a log is opened again if the list cannot be requested.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Time without data in the log of the hub, after the end of the last instance, after which its lines
-/// are complete.
+/// Time without data in the log of the hub, after the end of the last instance, after which its
+/// lines are complete.
 const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Upper bound for [`GRACE_PERIOD`], because other instances may write to the log all the time.
@@ -40,9 +40,9 @@ pub struct InstanceLogLine {
 flow! {
     /// Follows the logs of several instances as one.
     ///
-    /// A hub since 0.27.0 writes the lines of all instances to its own log, so the flow needs only one
-    /// stream. On older hubs, the flow opens a stream for each instance, and requests the list of
-    /// instances every second to find new ones.
+    /// A hub since 0.27.0 writes the lines of all instances to its own log, so the flow needs only
+    /// one stream. On older hubs, the flow opens a stream for each instance, and requests the list
+    /// of instances every second to find new ones.
     ///
     /// The first lines are the history that the hub has kept. Like [`Follow`](super::Follow), this
     /// flow opens lost streams again, and yields many results.
@@ -123,8 +123,8 @@ struct MergedLogs {
     all_ended_at: Option<Duration>,
     /// A result was returned since the flow waited last.
     returned_result: bool,
-    /// The time at which the caller had taken all results. Before that, the driver did not poll, and
-    /// more data may have arrived.
+    /// The time at which the caller had taken all results. Before that, the driver did not poll,
+    /// and more data may have arrived.
     waiting_since: Duration,
     ready: VecDeque<Result<Followed<InstanceLogLine>, FlowError>>,
     done: bool,

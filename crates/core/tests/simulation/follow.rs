@@ -13,8 +13,8 @@ use crate::world::{SEQUENCE, World};
 
 pub(crate) const LINES: usize = 12;
 
-/// Returns a program that writes numbered lines to its log and ends. Each instance has its own pause
-/// between lines.
+/// Returns a program that writes numbered lines to its log and ends. Each instance has its own
+/// pause between lines.
 pub(crate) fn counting(pause: Duration) -> ProgramSpec {
     let instances = AtomicU64::new(0);
     ProgramSpec::new(move || {

@@ -1,7 +1,7 @@
 //! Simulates flows against a model of the hub, in virtual time and over a faulty network.
 //!
-//! Each seed determines one run: the version of the hub, the life of the instance, and the faults of
-//! the network. Each test runs 500 seeds. `SCRAMJET_SIM_SEEDS=1000000` sets another number.
+//! Each seed determines one run: the version of the hub, the life of the instance, and the faults
+//! of the network. Each test runs 500 seeds. `SCRAMJET_SIM_SEEDS=1000000` sets another number.
 //! `SCRAMJET_SIM_SEED=7` runs only that seed and prints what happens.
 
 #![allow(

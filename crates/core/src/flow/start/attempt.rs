@@ -21,8 +21,8 @@ use crate::{
     Started,
 };
 
-/// Time to wait for the response to a start after the flow was cancelled. A hub of 0.18 never answers
-/// some starts.
+/// Time to wait for the response to a start after the flow was cancelled. A hub of 0.18 never
+/// answers some starts.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]

@@ -72,8 +72,8 @@ impl StartWithRetry {
 
     /// Ends an attempt whose outcome is not known.
     ///
-    /// Kills the instance only if the flow chose its id. An instance with an id that the caller chose
-    /// may have been started by another client.
+    /// Kills the instance only if the flow chose its id. An instance with an id that the caller
+    /// chose may have been started by another client.
     pub(super) fn abandon_attempt(&mut self, now: Duration, retry: bool) {
         match self.chosen_id {
             None => self.kill(now, retry),
