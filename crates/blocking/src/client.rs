@@ -1,4 +1,9 @@
+pub(crate) mod exchange;
+pub(crate) mod flow_driver;
 mod hints;
+pub(crate) mod kill;
+mod opening;
+mod watching;
 
 use std::any::Any;
 use std::io;
@@ -15,12 +20,18 @@ use scramjet_client_core::{
     Streamed,
 };
 
-use crate::call::CallContext;
-use crate::exchange::{Answered, Exchange, Incoming, Payload};
-use crate::observer::Observing;
-use crate::options::{CallOptions, Deadline};
-use crate::watchdog::Watchdog;
-use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
+use crate::body::byte_stream::ByteStream;
+use crate::body::items::Items;
+use crate::body::upload::Upload;
+use crate::body::watchdog::Watchdog;
+use crate::call::context::CallContext;
+use crate::call::observer::Observer;
+use crate::call::observer::Observing;
+use crate::call::options::{CallOptions, Deadline};
+use crate::client::exchange::{Answered, Exchange, Incoming, Payload};
+use crate::error::Error;
+use crate::limits::call_limits::CallLimits;
+use crate::transport::Transport;
 
 /// What every handle holds: where requests go, how they get there, and what bounds them.
 #[derive(Clone)]

@@ -1,9 +1,8 @@
 //! State machines for tasks of several requests, such as "wait until an instance is ready".
 //!
-//! They use no IO, clocks, threads or random numbers.
-//! A [`Flow`] decides which requests to send and how long to wait. Its driver sends the requests,
-//! hands in the responses and measures the time. The same flow runs over blocking sockets, an async
-//! runtime, or a simulated network in a test.
+//! They use no IO, clocks, threads or random numbers. A [`Flow`] decides which requests to send and
+//! how long to wait. Its driver sends the requests, hands in the responses and measures the time.
+//! The same flow runs over blocking sockets, an async runtime, or a simulated network in a test.
 //!
 //! ```
 //! use core::time::Duration;
@@ -217,12 +216,16 @@ impl fmt::Display for FlowError {
             Self::Ended(ended) => ended.fmt(f),
             Self::FailedEvent(event) => {
                 let data = Escaped(&event.data);
-                write!(f, "the instance emitted {:?}: {data}", event.name)
+                write!(
+                    f,
+                    "the instance reported failure with the event {:?}: {data}",
+                    event.name
+                )
             }
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
             Self::Cancelled => f.write_str("cancelled by the caller"),
             Self::Attempts(errors) => match errors.last() {
-                Some(last) => write!(f, "{} attempts failed, the last: {last}", errors.len()),
+                Some(last) => write!(f, "all {} attempts failed; the last: {last}", errors.len()),
                 None => f.write_str("no attempt was made"),
             },
         }

@@ -71,9 +71,10 @@ impl Encoding {
 pub(crate) fn check_value(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
     let value = value.as_bytes();
     let problem = if value != value.trim_ascii() {
-        "its value begins or ends with whitespace, which HTTP removes (is a part of it missing?)"
+        "its value begins or ends with white space, which HTTP does not transmit; \
+         is a part of the value missing?"
     } else if !value.is_ascii() {
-        "its value is not ASCII, and hubs and proxies would change it"
+        "its value contains a non-ASCII character, which hubs and proxies misread"
     } else {
         return Ok(());
     };

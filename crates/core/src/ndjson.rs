@@ -95,7 +95,7 @@ const NULL: [u8; 4] = *b"null";
 /// The error for a line `null` in an upload of JSON lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line} is `null`, which would end the input: nothing after it would be delivered; \
+    "line {line} is `null`, which ends the input of an instance, so nothing after it would arrive; \
      leave it out, or wrap it in an object"
 )]
 #[non_exhaustive]

@@ -112,7 +112,7 @@ impl EventWait {
         if names.is_empty() {
             return Err(RequestError::option(
                 "names",
-                "at least one event name is needed",
+                "at least one event name is required",
             ));
         }
         let keeps_data = endpoint

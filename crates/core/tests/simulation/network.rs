@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, Input, Progress};
 use scramjet_client_core::http;
-use scramjet_client_testing::model::{ExchangeId as HubExchange, Head, Model, Piece};
+use scramjet_client_testing::model::{ExchangeId as HubExchange, Model, Piece, ResponseHead};
 
 use crate::world::Chance;
 
@@ -142,7 +142,7 @@ where
                 }
                 Command::Abort(id) => {
                     if let Some(exchange) = self.exchanges.remove(&id) {
-                        exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+                        exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                     }
                 }
                 Command::Wait { until } => {
@@ -174,7 +174,7 @@ where
     /// Closes all connections.
     pub(crate) fn close(&mut self, hub: &mut Model) {
         for (_, exchange) in std::mem::take(&mut self.exchanges) {
-            exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+            exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
         }
     }
 
@@ -309,7 +309,7 @@ where
         match incoming {
             Incoming::Piece(Piece::Head(head)) => {
                 exchange.answered = true;
-                let Head {
+                let ResponseHead {
                     status,
                     reason,
                     headers,
@@ -339,7 +339,7 @@ where
             Incoming::Piece(Piece::Cut) | Incoming::Failed => {
                 chance.trace(hub, &format!("<- {progress:?} {}", exchange.line()));
                 if let Some(exchange) = self.exchanges.remove(&id) {
-                    exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+                    exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                 }
                 self.flow.handle(
                     now,
@@ -411,7 +411,7 @@ impl Exchange {
                                 .push((at, Incoming::Piece(Piece::Body(bytes))));
                             self.incoming.push((at, Incoming::Failed));
                             self.hub = None;
-                            hub.abandon(id);
+                            hub.disconnect(id);
                             return;
                         }
                     }
@@ -450,7 +450,7 @@ fn gateway(status: u16, shape: usize) -> Vec<Piece> {
         b"",
     ][shape];
     let status = StatusCode::from_u16(status).unwrap();
-    let head = Head {
+    let head = ResponseHead {
         status,
         reason: String::new(),
         headers: HeaderMap::new(),
