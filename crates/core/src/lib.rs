@@ -57,5 +57,5 @@ pub use topics::*;
 
 pub use {http, serde_json};
 
-/// The members of a JSON object that this library does not know: kept, and written back.
+/// The members of a JSON object that this library does not know. They are kept and written back.
 pub type Extra = serde_json::Map<alloc::string::String, serde_json::Value>;
