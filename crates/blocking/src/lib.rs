@@ -153,7 +153,9 @@ pub use limits::cancel::{CancelToken, OnCancel};
 #[cfg(feature = "pack")]
 pub use pack::build;
 #[cfg(feature = "pack")]
-pub use pack::deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
+pub use pack::deploy_if_changed::error::DeployError;
+#[cfg(feature = "pack")]
+pub use pack::deploy_if_changed::{DeployChange, DeployKey, Deployed};
 #[cfg(feature = "pack")]
 pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
 pub use patterns::channel::Channel;

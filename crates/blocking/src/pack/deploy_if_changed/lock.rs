@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fs4::fs_std::FileExt;
 
-use super::DeployError;
+use super::error::DeployError;
 use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::transport::Phase;
