@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::patterns::{Map, MapProgress};
 use scramjet_client_blocking::{
-    CancelToken, Channel, Error, ErrorKind, HostClient, Input, InstanceClient, InstancePool, Map,
-    MapOptions, MapProgress, PoolOptions, Readiness, SequenceClient, StartOptions,
+    CancelToken, Channel, Error, ErrorKind, HostClient, Input, InstanceClient, InstancePool,
+    MapOptions, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::link::Link;

@@ -7,9 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::types::{Deleted, RunnerExit};
 use scramjet_client_blocking::{
-    CancelToken, Child, Deleted, Error, ErrorKind, HostClient, KillOptions, Package, Phase,
-    PoolOptions, Readiness, RunnerExit, StartOptions, StopOptions, Upload, Version,
+    CancelToken, Child, Error, ErrorKind, HostClient, KillOptions, Package, PoolOptions, Readiness,
+    StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::link::Link;

@@ -1,6 +1,7 @@
 //! A proxy that compresses what nobody asked to be compressed.
 
-use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient, ReplyError};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 
 fn check(error: &Error) {

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
     Child, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, KillOptions,
-    OutputStream, RunnerExit, SequenceClient, StartOptions, StreamWriter, Upload,
+    OutputStream, SequenceClient, StartOptions, StreamWriter, Upload,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 use scramjet_client_tests::hub::shared;

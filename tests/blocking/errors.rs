@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use scramjet_client_blocking::core::NextEvent;
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, RequestBody, StopReason, TransportError};
 use scramjet_client_blocking::{
-    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Phase,
-    Readiness, ReplyError, RequestBody, RetryPolicy, SequenceClient, StartOptions, StopOptions,
-    StopReason, Transport, TransportError, Upload, core::NextEvent,
+    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Readiness,
+    RetryPolicy, SequenceClient, StartOptions, StopOptions, Transport, Upload,
 };
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
@@ -927,7 +929,7 @@ fn secrets_are_not_shown() {
 fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
     let transport: Arc<dyn Transport> =
-        Arc::new(scramjet_client_blocking::UreqTransport::default());
+        Arc::new(scramjet_client_blocking::transport::UreqTransport::default());
     let builder = || HostClient::builder(server.url()).transport(Arc::clone(&transport));
     let one = builder()
         .bearer_token("first")

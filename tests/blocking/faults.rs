@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, OutputStream};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, within};

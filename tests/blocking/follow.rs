@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine,
-    StartOptions,
+    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, StartOptions,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};

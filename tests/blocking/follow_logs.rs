@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::stream::FollowLogs;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, FollowLogs, Followed, HostClient, InstanceClient, RequestError,
-    SequenceClient, StartOptions,
+    CancelToken, Error, ErrorKind, Followed, HostClient, InstanceClient, SequenceClient,
+    StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::hub::{Hub, SharedHub, shared};

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{Error, HostClient, RequestBody, StartOptions, TransportError};
+use scramjet_client_blocking::transport::{RequestBody, TransportError};
+use scramjet_client_blocking::{Error, HostClient, StartOptions};
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::on_each_hub;
 

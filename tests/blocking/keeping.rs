@@ -1,6 +1,7 @@
 //! Which connections are used again, and how far a request got that has none.
 
-use scramjet_client_blocking::{HostClient, Phase};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{serving, within};

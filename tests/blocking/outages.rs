@@ -6,9 +6,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    DeployChange, DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient,
-    LogLine, Package, PoolOptions, StartOptions,
+    DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient, Package,
+    PoolOptions, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
 use scramjet_client_tests::hub::shared;

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
+use scramjet_client_blocking::transport::{
+    BoxError, NewConnection, Phase, RequestBody, TransportError,
+};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, HostClient, NewConnection, Phase, RequestBody,
-    RequestEvent, RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, RequestEvent, RequestInfo, RetryPolicy,
+    StartOptions, Upload,
 };
 use scramjet_client_testing::script::from_fn;
 

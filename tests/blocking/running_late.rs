@@ -4,7 +4,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use scramjet_client_blocking::{RunnerExit, StartOptions};
+use scramjet_client_blocking::StartOptions;
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_tests::scripted::response;
 
 use crate::helpers::within;

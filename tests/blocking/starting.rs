@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Phase, Readiness, RequestBody, RunnerExit,
-    SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, Readiness, SequenceClient, StartOptions, Transport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;

@@ -1,11 +1,11 @@
 //! Values that JavaScript reads and writes, and this library does not write: an instance that has one
 //! in its arguments, its events and its log hides no other instance, and can be used like any other.
 
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::core::{Json, Path};
+use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
-use scramjet_client_blocking::{
-    Dialect, HostClient, InstanceInfo, KillOptions, Operation, RequestError, Version,
-};
+use scramjet_client_blocking::{Dialect, HostClient, InstanceInfo, KillOptions, Version};
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};

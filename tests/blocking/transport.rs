@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, CancelToken, ErrorKind, HostClient, Phase, ReasonPhrase, RequestBody, StopReason,
-    Timings, Transport, TransportError, TransportErrorKind, UreqTransport,
+use scramjet_client_blocking::transport::{
+    CallLimits, Phase, ReasonPhrase, RequestBody, StopReason, Timings, TransportError,
+    TransportErrorKind, UreqTransport,
 };
+use scramjet_client_blocking::{CancelToken, ErrorKind, HostClient, Transport};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{in_child, recording, serving, within};

@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::{env, io, iter};
 
+use scramjet_client_blocking::transport::{Phase, TransportError};
 use scramjet_client_blocking::{
-    ErrorKind, HostClient, Input, KillOptions, OutputStream, Phase, StartOptions, TransportError,
+    ErrorKind, HostClient, Input, KillOptions, OutputStream, StartOptions,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::core::SendSequence;
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody, Sent, TransportError,
-    Upload,
-};
+use scramjet_client_blocking::stream::Sent;
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, response};

@@ -5,9 +5,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, KillOptions, ReplyError,
-    RunnerExit, SequenceClient, StartOptions, Version,
+    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, KillOptions, SequenceClient,
+    StartOptions, Version,
 };
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{ErrorKind, Event, InstanceClient, InstanceStatus, RunnerExit};
+use scramjet_client_blocking::types::{InstanceStatus, RunnerExit};
+use scramjet_client_blocking::{ErrorKind, Event, InstanceClient};
 use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 

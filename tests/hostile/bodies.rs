@@ -1,6 +1,7 @@
 //! Bodies without end, and bodies that are not what was asked for.
 
-use scramjet_client_blocking::{ErrorKind, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
 
 use crate::cases::{Ask, Case, encoded, no_text, refused, too_large, useless};
 use crate::server::{Act, Fault, ok, status};

@@ -1,8 +1,8 @@
 //! What a row of the table is made of.
 
-use scramjet_client_blocking::{
-    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream};
 use std::io::Read;
 use std::time::Duration;
 

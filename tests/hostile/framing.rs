@@ -1,6 +1,6 @@
 //! Connections that end, and lengths and chunks that are not what they should be.
 
-use scramjet_client_blocking::Phase;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Ask, Case, Outcome, cut, damaged, gone, unread};
 use crate::server::{Act, Fault, chunked, ok};

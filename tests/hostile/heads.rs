@@ -1,6 +1,6 @@
 //! Heads without end, and heads that are none.
 
-use scramjet_client_blocking::Phase;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Ask, Case, refused, unread};
 use crate::server::{Act, Fault, ok, status};

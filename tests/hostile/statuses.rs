@@ -1,6 +1,8 @@
 //! Statuses that are none, that mean no success, or that come too often; and redirects.
 
-use scramjet_client_blocking::{ErrorKind, Phase, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Ask, Case, refused, unread, useless};
 use crate::server::{Fault, ok, status};

@@ -6,9 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::{Event, EventName, NextEvent};
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient, Phase,
-};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::{Phase, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 

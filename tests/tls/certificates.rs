@@ -1,6 +1,7 @@
 //! Which certificates of hubs are taken.
 
-use scramjet_client_blocking::{Input, Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::Input;
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;

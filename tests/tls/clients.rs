@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use scramjet_client_blocking::{Error, HostClientBuilder, Phase, TlsBackend, TlsProblem, Upload};
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::{Error, HostClientBuilder, Upload};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;

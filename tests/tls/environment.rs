@@ -2,7 +2,8 @@
 
 use std::env;
 
-use scramjet_client_blocking::{HostClient, ProxyProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::ProxyProblem;
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::forward::ForwardProxy;
 

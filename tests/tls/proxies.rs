@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::transport::{
+    Phase, Proxy, ProxyProblem, TlsProblem, UreqConfig, UreqTransport,
+};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, Proxy, ProxyProblem,
-    TlsProblem, Upload, UreqConfig, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::Authority;

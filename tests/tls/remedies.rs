@@ -1,7 +1,8 @@
 //! Mistakes with certificates that people make with the tools at hand. Each error names the
 //! certificate and a remedy.
 
-use scramjet_client_blocking::{HostClient, HostClientBuilder, TlsBackend, TlsProblem};
+use scramjet_client_blocking::transport::{TlsBackend, TlsProblem};
+use scramjet_client_blocking::{HostClient, HostClientBuilder};
 use scramjet_client_tests::authority::{Authority, Identity};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 

@@ -3,10 +3,11 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend,
-    Transport, UreqConfig, UreqTransport,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::transport::{
+    ClientCertificate, Proxy, TlsBackend, UreqConfig, UreqTransport,
 };
+use scramjet_client_blocking::{ErrorKind, HostClient, HostClientBuilder, Transport};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::scene::{BACKENDS, Hub};

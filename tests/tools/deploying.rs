@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, thread};
 
-use scramjet_client_blocking::{
-    DeployChange, DeployError, DeployKey, Deployed, ErrorKind, HostClient, Package, StartOptions,
-    Version,
-};
+use scramjet_client_blocking::pack::{DeployChange, DeployError, Deployed};
+use scramjet_client_blocking::{DeployKey, ErrorKind, HostClient, Package, StartOptions, Version};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;

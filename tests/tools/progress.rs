@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::folder::{bytes_of, sequence};

@@ -28,7 +28,7 @@ fn suites() -> Vec<Suite> {
     let mut suites = Vec::new();
     #[cfg(feature = "ureq")]
     {
-        use scramjet_client_blocking::{UreqConfig, UreqTransport};
+        use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
         let mut untimed = UreqConfig::default();
         untimed.connect_timeout = None;
         suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));

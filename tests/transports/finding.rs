@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-use scramjet_client_blocking::{
-    BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
+use scramjet_client_blocking::transport::{
+    BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, TransportError,
 };
 use scramjet_client_testing::conformance::{Ability, Outcome, Report, Suite, table};
 use scramjet_client_testing::script::from_fn;
@@ -317,11 +318,11 @@ fn working_once(request: Request<RequestBody<'_>>) -> Answered {
 
 #[cfg(feature = "ureq")]
 fn never_fresh(mut request: Request<RequestBody<'_>>) -> Answered {
-    static UREQ: std::sync::LazyLock<scramjet_client_blocking::UreqTransport> =
+    static UREQ: std::sync::LazyLock<scramjet_client_blocking::transport::UreqTransport> =
         std::sync::LazyLock::new(Default::default);
     request
         .extensions_mut()
-        .remove::<scramjet_client_blocking::NewConnection>();
+        .remove::<scramjet_client_blocking::transport::NewConnection>();
     UREQ.send(request)
 }
 

@@ -20,10 +20,10 @@ use std::thread;
 use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, Transport,
-    TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -10,9 +10,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{io, thread};
 
+use scramjet_client_blocking::types::InstanceStatus;
 use scramjet_client_blocking::{
-    ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions,
-    Upload,
+    ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload,
 };
 use scramjet_client_tests::hub;
 

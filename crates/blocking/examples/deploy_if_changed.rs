@@ -10,7 +10,8 @@
 use std::error::Error;
 use std::time::Instant;
 
-use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::{DeployKey, HostClient, Package};
 use scramjet_client_tests::hub;
 
 const USAGE: &str =

@@ -16,7 +16,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use scramjet_client_blocking::{HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{HostClient, Package, Upload};
 use scramjet_client_tests::hub;
 
 const USAGE: &str = "usage: progress PACKAGE.tar.gz|FOLDER [--hub URL]";

@@ -11,9 +11,8 @@ use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{
-    Deleted, HostClient, Input, Readiness, SequenceClient, StartOptions,
-};
+use scramjet_client_blocking::types::Deleted;
+use scramjet_client_blocking::{HostClient, Input, Readiness, SequenceClient, StartOptions};
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 

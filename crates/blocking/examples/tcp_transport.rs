@@ -19,10 +19,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, StopReason,
-    Transport, TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {

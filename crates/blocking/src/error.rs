@@ -1,7 +1,12 @@
+//! Errors of calls, and the errors that they contain.
+
 #[cfg(feature = "ureq")]
 mod connection;
 mod display;
 mod predicates;
+
+#[doc(inline)]
+pub use scramjet_client_core::{ApiError, ErrorCode, ParseVersionError, ReplyError, RequestError};
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -9,7 +14,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Ended, Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, SequenceId};
 
 use crate::support::chain::in_words;
 use crate::support::threads::NoThread;

@@ -14,6 +14,8 @@ pub(crate) mod options;
 mod walk;
 pub(crate) mod write;
 
+pub use deploy_if_changed::error::DeployError;
+pub use deploy_if_changed::{DeployChange, DeployKey, Deployed};
 pub use digest::Digest;
 pub use entry::{EntryKind, PackEntry};
 pub use error::PackError;

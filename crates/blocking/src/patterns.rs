@@ -5,3 +5,13 @@ pub(crate) mod child;
 pub(crate) mod deployment;
 pub(crate) mod pool;
 pub(crate) mod start;
+
+pub use channel::Channel;
+pub use child::Child;
+pub use child::run::{Output, RunOptions};
+pub use deployment::{Deployment, Ran, TopicGuard};
+pub use pool::InstancePool;
+pub use pool::checkout::Checkout;
+pub use pool::map::{Map, MapOptions, MapProgress};
+pub use pool::options::{Placement, PoolOptions};
+pub use start::{Readiness, Ready};

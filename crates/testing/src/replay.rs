@@ -47,9 +47,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 use crate::script::{LimitedBody, Script};
 use crate::server::{Connection, Server, response};

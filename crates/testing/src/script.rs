@@ -43,9 +43,8 @@ use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 use self::handle::{End, Queue, WaitLimits};
 use crate::{IncomingRequest, ReceivedRequest};

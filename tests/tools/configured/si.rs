@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scramjet_client_blocking::SiProfile;
+use scramjet_client_blocking::config::SiProfile;
 use scramjet_client_blocking::core::{GetVersion, ListSpaces};
 
 use super::{case, said, with};

@@ -95,7 +95,8 @@ impl ByteStream {
     /// A line that is not what was expected, or longer than 1 MiB, is an error of its own, and the next one comes as usual.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, LogLine};
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::types::LogLine;
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
     /// for line in instance.log()?.json_lines::<LogLine>() {
     ///     println!("{}", line?.msg);

@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// tried, to 1.0.1.
 ///
 /// ```no_run
-/// use scramjet_client_blocking::SiProfile;
+/// use scramjet_client_blocking::config::SiProfile;
 ///
 /// let host = SiProfile::current()?.host()?;
 /// println!("{}", host.version()?.version);

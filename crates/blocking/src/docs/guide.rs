@@ -1,20 +1,25 @@
-//! The guide: from the first program to a transport of one's own.
+//! The guide, from a first program to a custom transport.
 //!
-//! 1. [Five minutes](five_minutes): a sequence from nothing to its output.
-//! 2. [Patterns](crate::patterns): what is usually done around a sequence, each beside what it takes the place of.
-//! 3. [Asking](asking): requests to an instance and their answers, and many jobs for a pool.
-//! 4. [Errors](errors): what they say, what to ask them, what is tried again.
-//! 5. [Limits](limits): deadlines, idle timeouts and cancellation.
-//! 6. [Hubs](hubs): addresses, credentials, proxies, and the versions from 0.18 to 1.x.
-//! 7. [Transports](transports): what carries the requests, and how to write another.
-//! 8. [Your code](your_code): readers, callbacks and observers that block, panic or call back.
-//! 9. [Costs](costs): what a build and a call pay.
+//! 1. [First steps](five_minutes): run a sequence on a hub and read its output.
+//! 2. [Patterns](crate::patterns): common tasks next to the TypeScript code that they replace.
+//! 3. [Asking](asking): send requests to an instance and receive answers; distribute jobs over a pool.
+//! 4. [Errors](errors): their messages, their predicates, and retries.
+//! 5. [Limits](limits): deadlines, idle timeouts, cancellation and Ctrl-C.
+//! 6. [Hubs](hubs): addresses, credentials, TLS, proxies, and differences between hub versions.
+//! 7. [Transports](transports): write and check a transport of your own.
+//! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
+//! 9. [Costs](costs): what a build and a call cost.
 //!
-//! Who comes from the TypeScript client finds all its methods in [`coming_from_api_client`](crate::coming_from_api_client).
+//! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods of
+//! the TypeScript clients.
 
-// The names that the pages link to.
-#[cfg(doc)]
-use crate::*;
+// The pages name items without paths, so that they also read well as files.
+#[allow(
+    unused_imports,
+    clippy::wildcard_imports,
+    reason = "links in the pages"
+)]
+use crate::{config::*, error::*, patterns::*, stream::*, transport::*, *};
 
 #[doc = include_str!("guide/five_minutes.md")]
 pub mod five_minutes {}
@@ -32,9 +37,9 @@ pub mod limits {}
 pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
-#[doc = "\n# A short one\n"]
-#[doc = "Over `hyper`, without limits, encryption or reuse of connections; `examples/hyper_transport.rs`"]
-#[doc = "uses it. It keeps the contract, apart from the abilities that it lacks:\n"]
+#[doc = "\n# A short transport\n"]
+#[doc = "This transport uses `hyper`. It has no limits, no TLS and no connection reuse, and keeps the"]
+#[doc = "other rules of the contract. The example `hyper_transport` uses it.\n"]
 #[doc = "```text"]
 #[doc = include_str!("guide/hyper_transport.rs")]
 #[doc = "```"]

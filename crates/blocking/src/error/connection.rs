@@ -12,7 +12,8 @@ impl Error {
     /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, TlsProblem};
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::transport::TlsProblem;
     /// let host = HostClient::new("https://hub.example.com/api/v1")?;
     /// if let Err(error) = host.version() {
     ///     match error.tls().map(|tls| tls.problem()) {
@@ -30,7 +31,8 @@ impl Error {
     /// The problem with the proxy, if there is one.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::transport::ProxyProblem;
     /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
     /// if let Err(error) = host.version() {
     ///     match error.proxy().map(|proxy| proxy.problem()) {

@@ -70,7 +70,7 @@ impl CallLimits {
 /// Why an exchange was given up on the caller's behalf.
 ///
 /// A [`Transport`](crate::Transport) reports it as the kind of its
-/// [`TransportError`](crate::TransportError), and inside the [`io::Error`](std::io::Error) of a body.
+/// [`TransportError`](crate::transport::TransportError), and inside the [`io::Error`](std::io::Error) of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {

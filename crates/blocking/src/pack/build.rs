@@ -38,7 +38,7 @@
 //! (usually `target`) is left out.
 //!
 //! Cargo shows a warning for each file that is packed and may be a secret, see
-//! [`PackEntry::may_be_secret`](crate::PackEntry::may_be_secret).
+//! [`PackEntry::may_be_secret`](crate::pack::PackEntry::may_be_secret).
 
 #![allow(
     clippy::print_stdout,

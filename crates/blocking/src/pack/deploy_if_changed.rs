@@ -117,7 +117,8 @@ impl HostClient {
     /// See [`DeployError`]. What fails leaves the file in a state from which the next run goes on.
     ///
     /// ```no_run
-    /// use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
+    /// use scramjet_client_blocking::{DeployKey, HostClient, Package};
+    /// use scramjet_client_blocking::pack::DeployChange;
     ///
     /// let host = HostClient::new("http://localhost:8000/api/v1")?;
     /// let package = Package::from_dir("sequence")?;

@@ -46,7 +46,7 @@ pub enum PackError {
         problem: String,
     },
 
-    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::PackOptions::ignore), is not one.
+    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::pack::PackOptions::ignore), is not one.
     #[error("{} cannot be used: {rule:?} {problem}", origin)]
     #[non_exhaustive]
     Rule {

@@ -53,7 +53,7 @@ impl HostClient {
     ///
     /// # Errors
     /// See [`send_sequence`](Self::send_sequence). If the answer was lost ([`Error::phase`] is
-    /// [`Phase::Wait`](crate::Phase::Wait) or later, and there is no refusal), or does not come within
+    /// [`Phase::Wait`](crate::transport::Phase::Wait) or later, and there is no refusal), or does not come within
     /// the 20 seconds, the sequence may be on the hub: [`sequence_ids`](Self::sequence_ids) finds it by
     /// the name in its `package.json`.
     ///

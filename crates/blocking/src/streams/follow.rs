@@ -18,7 +18,7 @@ use crate::error::Error;
 /// It ends when the instance has ended or is gone, or the topic has ended; this is noticed at the
 /// latest some seconds after the last item. The handle's deadline bounds the whole of it, and its
 /// token ends it; without either it goes on, trying again every 5 seconds. Refusals are errors and
-/// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::Items).
+/// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::stream::Items).
 ///
 /// A silence is looked into, because a link may be dead without a word: after 2 seconds the hub is
 /// asked for the state of the instance, and after 15 seconds for its version if the stream is the
@@ -188,7 +188,7 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 ///
 /// # History
 /// The lines that the hub has kept come first, and then new ones as they are written. To leave the
-/// history out, skip lines by their [`time_ms`](crate::LogLine::time_ms).
+/// history out, skip lines by their [`time_ms`](crate::types::LogLine::time_ms).
 ///
 /// - A hub since 0.27.0 gives all readers the whole history, up to some MB. That includes lines of
 ///   instances that have ended; [`follow_logs`](crate::HostClient::follow_logs) has them, too.

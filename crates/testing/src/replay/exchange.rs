@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, TransportError};
 use serde_json::Value;
 
 use crate::ReceivedRequest;

@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use scramjet_client_blocking::{BoxError, Phase, ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{BoxError, Phase, ReasonPhrase, TransportError};
 
 use super::handle::{Queue, ResponseHandle, WaitError, WaitLimits};
 use crate::http1::{Framing, Head, chunk, is_bodiless};

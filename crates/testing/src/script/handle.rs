@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CallLimits, StopReason};
+use scramjet_client_blocking::transport::{CallLimits, StopReason};
 
 /// Sends an answer step by step: made by [`Answer::live`](super::Answer::live).
 ///

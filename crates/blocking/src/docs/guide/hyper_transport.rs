@@ -12,8 +12,9 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::http::{Request, Response, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, RequestBody, TransportError};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 

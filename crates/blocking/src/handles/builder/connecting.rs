@@ -6,7 +6,7 @@ use crate::handles::builder::HostClientBuilder;
 use crate::transport::Proxy;
 use crate::transport::{ClientCertificate, TlsBackend};
 
-/// How it connects. All this goes to the default transport, [`UreqTransport`](crate::UreqTransport): one that is given with
+/// How it connects. All this goes to the default transport, [`UreqTransport`](crate::transport::UreqTransport): one that is given with
 /// [`transport`](Self::transport) has settings of its own, and [`build`](Self::build) refuses what would be lost with it.
 impl HostClientBuilder {
     /// How long connecting may take, the way through a proxy and encryption included; `None` leaves it to the operating system. Where it
@@ -24,7 +24,7 @@ impl HostClientBuilder {
     }
 
     /// How many connections are kept for later when nobody uses them; 0 for none. Where it is not said, 64. See
-    /// [`UreqConfig::max_idle_connections`](crate::UreqConfig::max_idle_connections).
+    /// [`UreqConfig::max_idle_connections`](crate::transport::UreqConfig::max_idle_connections).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -38,7 +38,7 @@ impl HostClientBuilder {
 
     /// Sets the silence after which the operating system probes the other side of a connection, 15
     /// seconds by default; `None` never probes. See
-    /// [`UreqConfig::tcp_keep_alive`](crate::UreqConfig::tcp_keep_alive).
+    /// [`UreqConfig::tcp_keep_alive`](crate::transport::UreqConfig::tcp_keep_alive).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -108,7 +108,8 @@ impl HostClientBuilder {
     /// What encrypts. Where it is not said, rustls if it was compiled in, and otherwise native-tls.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, TlsBackend};
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::transport::TlsBackend;
     /// let host = HostClient::builder("https://hub.example.com/api/v1").tls_backend(TlsBackend::NativeTls).build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```

@@ -15,8 +15,8 @@ use crate::handles::platform::platform_client;
 
 /// A Manager: what hubs are connected to.
 ///
-/// Made directly, or by [`HostClient::manager`], [`MultiManagerClient::manager`](crate::MultiManagerClient::manager),
-/// [`MiddlewareClient::manager`](crate::MiddlewareClient::manager). It shares connections, headers and credentials with what it was made by.
+/// Made directly, or by [`HostClient::manager`], [`MultiManagerClient::manager`](crate::platform::MultiManagerClient::manager),
+/// [`MiddlewareClient::manager`](crate::platform::MiddlewareClient::manager). It shares connections, headers and credentials with what it was made by.
 #[derive(Clone)]
 pub struct ManagerClient {
     pub(crate) client: Client,

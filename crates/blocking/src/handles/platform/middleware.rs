@@ -14,7 +14,7 @@ use crate::handles::platform::platform_client;
 /// [`HostClientBuilder::bearer_token`](crate::HostClientBuilder::bearer_token).
 ///
 /// ```no_run
-/// use scramjet_client_blocking::MiddlewareClient;
+/// use scramjet_client_blocking::platform::MiddlewareClient;
 ///
 /// let platform = MiddlewareClient::builder("https://example.com/api/v1").bearer_token("secret").build_middleware()?;
 /// let hub = platform.manager("my-space")?.host("my-hub")?;

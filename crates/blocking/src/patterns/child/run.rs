@@ -66,7 +66,7 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What its process printed to standard error.
     pub stderr: Vec<u8>,
-    /// Its log, lines of JSON that [`LogLine`](crate::LogLine) reads, if [`RunOptions::log`] asked
+    /// Its log, lines of JSON that [`LogLine`](crate::types::LogLine) reads, if [`RunOptions::log`] asked
     /// for it.
     pub log: Option<Vec<u8>>,
 }
@@ -136,7 +136,8 @@ impl SequenceClient {
     /// lives is.
     ///
     /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, RunnerExit, StartOptions};
+    /// # use scramjet_client_blocking::{HostClient, StartOptions};
+    /// # use scramjet_client_blocking::types::RunnerExit;
     /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
     /// let run = sequence.run(&StartOptions::new().arg("!"), "some text\n")?;
     /// if run.exit() == Some(RunnerExit::Completed) {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use http::Method;
-use scramjet_client_blocking::{ReasonPhrase, RequestBody};
+use scramjet_client_blocking::transport::{ReasonPhrase, RequestBody};
 
 use crate::conformance::stage::{Received, Stage, Waiter, text};
 use crate::conformance::{Checked, check, check_eq};

@@ -14,7 +14,7 @@ use crate::transport::BoxError;
 /// an error by [`Error::proxy`](crate::Error::proxy).
 ///
 /// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
-/// with `5xx`, it may have passed the request on. [`Error::phase`](crate::Error::phase) is [`Phase::Wait`](crate::Phase)
+/// with `5xx`, it may have passed the request on. [`Error::phase`](crate::Error::phase) is [`Phase::Wait`](crate::transport::Phase)
 /// then.
 #[derive(Debug)]
 pub struct ProxyError {
