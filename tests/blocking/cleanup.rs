@@ -486,7 +486,7 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             assert!(!error.is_retryable() && !error.is_connect(), "{what}");
             let text = error.to_string();
             assert!(
-                text.contains("a thread could not be created"),
+                text.contains("thread could not be created"),
                 "{what}: {text}"
             );
         }

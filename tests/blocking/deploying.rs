@@ -202,9 +202,7 @@ fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
         .deploy(Upload::path("/nowhere/package.tar.gz"))
         .unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("the data to upload cannot be used"),
+        error.to_string().contains("cannot upload the data"),
         "{error}"
     );
 }

@@ -110,7 +110,7 @@ impl Scene {
                 (ended.exit, reason),
                 (Some(RunnerExit::Other(101)), Some("Runner failed"))
             );
-            let text = "failed: the instance has ended: Runner failed (exit code 101)";
+            let text = ": the instance has ended: Runner failed (exit code 101)";
             assert!(error.to_string().ends_with(text), "{what}: {error}");
         }
     }
@@ -804,12 +804,12 @@ fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
 
             let transforming = begun();
-            hub.set_away(true);
+            hub.set_unreachable(true);
             let error = transforming.join().unwrap();
             // It is the hub that does not answer.
             assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:?}");
             assert_eq!(error.operation(), Some("get instance"), "{error:?}");
-            hub.set_away(false);
+            hub.set_unreachable(false);
 
             let sequence = host.send_sequence(hub.package("stays")).unwrap();
             let before = hub.requests().len();

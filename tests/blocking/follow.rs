@@ -154,7 +154,7 @@ fn a_refusal_is_an_error_and_the_end() {
         let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
         assert_eq!(seen.len(), 2, "{seen:?}");
         assert!(
-            seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"),
+            seen[1].contains("refused with status 403 NOT_AUTHORIZED: not yours"),
             "{seen:?}"
         );
     });

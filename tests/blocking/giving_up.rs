@@ -54,7 +54,7 @@ fn start_and_wait_that_times_out_says_which_event_did_not_come() {
             let error = result.map(drop).unwrap_err();
             assert!(error.is_timeout(), "{generation:?}: {error:?}");
             let text = error.to_string();
-            assert!(text.contains("/never) was given up after 500ms"), "{text}");
+            assert!(text.contains("/never): timed out after 500ms"), "{text}");
         }
     });
 }
@@ -73,7 +73,7 @@ fn start_and_wait_that_is_cancelled_says_which_event_did_not_come() {
             token.cancel();
             let error = starting.join().unwrap().map(drop).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains("/never) was cancelled"), "{text}");
+            assert!(text.contains("/never): cancelled"), "{text}");
         }
     });
 }

@@ -102,7 +102,7 @@ fn a_hub_at_the_root_of_its_server_is_believed() {
 }
 
 const NAME: &str =
-    "; hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+    "; hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
 /// The errors of all calls that name a sequence of this id.
 fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {

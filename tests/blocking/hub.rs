@@ -52,7 +52,7 @@ fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
     assert!(error.is_not_found(), "{error:?}");
     let said = error.to_string();
     assert!(
-        said.contains("no sequence of this hub is named \"there is no such package\""),
+        said.contains("no sequence on this hub is named \"there is no such package\""),
         "{said}"
     );
 

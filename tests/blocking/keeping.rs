@@ -71,7 +71,7 @@ fn a_host_that_is_not_found_is_told_as_such() {
         error.is_connect()
             && error
                 .to_string()
-                .contains("could not find the host; is the address right?"),
+                .contains("name resolution failed; is the address right?"),
         "{error}"
     );
 }

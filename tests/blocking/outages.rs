@@ -60,8 +60,8 @@ fn refused_by_a_gateway<T: Send + 'static>(
     waiter: &JoinHandle<T>,
     refusals: usize,
 ) {
-    hub.set_proxy(Proxy::default().answering_for_hub(404, page));
-    hub.set_away(true);
+    hub.set_proxy(Proxy::default().answer_if_unreachable(404, page));
+    hub.set_unreachable(true);
     let before = hub.requests().len();
     hub.wait_until("requests in vain", |hub| {
         assert!(
@@ -70,7 +70,7 @@ fn refused_by_a_gateway<T: Send + 'static>(
         );
         hub.requests().len() >= before + refusals
     });
-    hub.set_away(false);
+    hub.set_unreachable(false);
     hub.set_proxy(None);
 }
 

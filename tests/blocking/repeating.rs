@@ -296,7 +296,7 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
             "{told}"
         );
         // What only reads changes nothing.
-        let sent = "; one before the last was sent, and the hub may have acted upon it)";
+        let sent = "; an earlier attempt was sent, and the hub may have processed it)";
         assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
     }
 }
@@ -309,7 +309,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
         (
             Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
             Phase::Wait,
-            "while the answer was waited for",
+            "while waiting for the response",
         ),
         (
             Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
@@ -457,7 +457,7 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
     );
     let told = error.to_string();
     let times = told.strip_prefix(
-        "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address? (3 attempts in ",
+        "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (3 attempts in ",
     );
     assert!(
         times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")),

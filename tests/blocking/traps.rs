@@ -326,7 +326,7 @@ fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
         (
             "502 Bad Gateway",
             page,
-            "502 SERVER_ERROR: an HTML page (502 Bad Gateway)",
+            "502 SERVER_ERROR: HTML page (502 Bad Gateway)",
         ),
     ] {
         let server = ScriptedServer::start(move |connection| {

@@ -196,7 +196,7 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
                     (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
                 );
                 let told = format!(
-                    "send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used",
+                    "send sequence (POST {}/sequence): cannot upload the data",
                     server.url()
                 );
                 assert_eq!(error.to_string(), told);
@@ -478,7 +478,7 @@ fn sent_is_not_said_where_the_answer_breaks_off() {
     assert!(
         error
             .to_string()
-            .ends_with("the reply was cut off after 0 bytes"),
+            .ends_with("connection lost while reading the response (got 0 bytes)"),
         "{error}"
     );
 }

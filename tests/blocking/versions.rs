@@ -26,7 +26,7 @@ fn version_that_is_none_is_an_error() {
     for (text, says) in [
         (
             "latest",
-            "\"latest\" is not a version; one looks like 1.0.1",
+            "\"latest\" is not a version; expected a version such as 1.0.1",
         ),
         ("", "\"\" is not a version"),
     ] {

@@ -249,7 +249,7 @@ fn waiting_ends_with_the_instance_and_tells_how() {
                 (Some(exit), Some(&status))
             );
             assert_eq!((waited.exit, &waited.reason), (ended.exit, &ended.reason));
-            let says = format!("/event/ready) failed: the instance has ended: {reason}");
+            let says = format!("/event/ready): the instance has ended: {reason}");
             assert!(error.to_string().ends_with(&says), "{error}");
             assert_eq!(
                 ended.is_success(),

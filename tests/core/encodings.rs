@@ -47,7 +47,7 @@ fn compressed_bodies_are_an_error_that_names_content_encoding() {
         for error in errors {
             assert_eq!(encoding_of(&error), encoding);
             let text = error.to_string();
-            let says = format!("Content-Encoding: {encoding}, which nobody asked for");
+            let says = format!("(Content-Encoding: {encoding}), which the client did not request");
             assert!(
                 text.contains(&says) && text.contains("turn off compression"),
                 "{text}"

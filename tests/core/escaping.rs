@@ -111,7 +111,7 @@ fn a_redirect_is_named_without_its_secrets() {
         let error = refusal(&Head::new(302, "Found").header("location", target), b"");
         let text = error.to_string();
         assert!(!text.contains("secret"), "{text}");
-        let words = format!("it redirects to {shown}, and");
+        let words = format!("redirect to {shown}, which");
         assert!(text.contains(&words) || shown.is_empty(), "{text}");
     }
 }

@@ -130,7 +130,7 @@ fn a_line_that_is_too_long_is_said_once_and_skipped() {
 fn a_line_that_is_not_json_is_an_error_of_its_own() {
     let body = "{\"a\":1}\n\n  \r\nnonsense\n[1,\n\"s\"\nnull\n5";
     let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
-    let not_json = || Err("the reply is not the JSON that was expected".to_owned());
+    let not_json = || Err("the response is not the expected JSON".to_owned());
     assert_eq!(
         outcome,
         [
@@ -149,7 +149,7 @@ fn a_line_that_is_not_text_is_an_error_of_its_own() {
     let body = b"za\xc5\xbc\xc3\xb3\r\n\xff\n\n\xc5\na\xc5\nb\n\xc5";
     let outcome = every_cut::<TextLines>(body, true);
     let text = |text: &str| Ok(text.to_owned());
-    let not_text = || Err("the reply is not the UTF-8 text that was expected".to_owned());
+    let not_text = || Err("the response is not UTF-8 text".to_owned());
     assert_eq!(
         outcome,
         [
@@ -247,7 +247,7 @@ fn json_that_is_not_text_is_an_error_of_its_own() {
         outcome,
         [
             Ok(json!(1)),
-            Err("the reply is not the UTF-8 text that was expected".to_owned()),
+            Err("the response is not UTF-8 text".to_owned()),
             Ok(json!(2))
         ]
     );

@@ -159,22 +159,22 @@ fn requests_are_the_golden_ones() {
     );
 }
 
-/// The names of the operations that core has, from its sources.
+/// The names of the operations in the sources of core: implementations, and uses of the macro `get!`.
 pub(crate) fn implemented() -> BTreeSet<String> {
     let mut operations = BTreeSet::new();
     for (_, text) in core_sources() {
-        for line in text
-            .lines()
-            .map(str::trim_start)
+        let lines = text.lines().map(str::trim_start);
+        let implementations = lines
             .filter(|line| line.starts_with("impl"))
-        {
-            if let Some((_, name)) = line.split_once(" Operation for ") {
-                operations.insert(
-                    name.chars()
-                        .take_while(char::is_ascii_alphanumeric)
-                        .collect::<String>(),
-                );
-            }
+            .filter_map(|line| line.split_once(" Operation for "));
+        let uses = text.split("\nget! {").skip(1);
+        let uses = uses.filter_map(|text| text.split_once("pub struct "));
+        for (_, name) in implementations.chain(uses) {
+            operations.insert(
+                name.chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect::<String>(),
+            );
         }
     }
     operations

@@ -272,7 +272,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             "a page of a proxy",
             refusal("502 Bad Gateway", &html, nginx),
             refused::<502>,
-            "an HTML page (502 Bad Gateway); a proxy",
+            "HTML page (502 Bad Gateway) from a proxy",
         ),
         Case::fails(
             "a page of a proxy that asks for patience",
@@ -282,7 +282,7 @@ pub(crate) fn bodies() -> Vec<Case> {
                 b"<html><title>Later</title>",
             ),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_transient()),
-            "an HTML page (Later)",
+            "HTML page (Later)",
         ),
         Case::fails(
             "a proxy without words",

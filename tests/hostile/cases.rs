@@ -133,7 +133,7 @@ impl Case {
         };
         Self {
             deadline: SHORT,
-            ..Self::fails(name, fault, kind, "was given up after 400ms, its deadline")
+            ..Self::fails(name, fault, kind, ": timed out after 400ms ")
         }
     }
 

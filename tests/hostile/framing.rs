@@ -250,7 +250,7 @@ pub(crate) fn chunks() -> Vec<Case> {
             name,
             Fault::cut(chunked(chunks)),
             damaged,
-            "was interrupted while the answer was read",
+            "reading the response failed",
         )
     };
     let good = |name, chunks: &str| Case::gives(name, Fault::reply(chunked(chunks)), EMPTY);

@@ -60,7 +60,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "a 304",
             Fault::reply(status("304 Not Modified", &[], b"")),
             refused::<304>,
-            "was refused: 304",
+            "refused with status 304",
         ),
         Case::fails(
             "a 304 with a length",
@@ -94,7 +94,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "a 300",
             Fault::reply(status("300 Multiple Choices", TWO, b"[]")),
             refused::<300>,
-            "was refused: 300",
+            "refused with status 300",
         ),
         Case::fails(
             "a 407 of a proxy",
@@ -145,7 +145,7 @@ pub(crate) fn statuses() -> Vec<Case> {
                 b"\0\0\x12\x04\0\0\0\0\0",
             )),
             refused::<101>,
-            "was refused: 101",
+            "refused with status 101",
         ),
         Case::gives(
             "a 205 with a body",
@@ -229,7 +229,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
             b"",
         ))
     };
-    let says = "it redirects to";
+    let says = "redirect to";
     let target = &format!("{elsewhere}/sequences");
     let same_port = target
         .trim_start_matches("https:")
@@ -304,7 +304,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
                 &format!("https://u:{SECRET}@h/a?{SECRET}#{SECRET}"),
             ),
             refused::<302>,
-            "it redirects to …@h/a, and",
+            "redirect to …@h/a, which",
         ),
         Case::fails(
             "a redirect to nowhere",

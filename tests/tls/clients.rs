@@ -80,7 +80,7 @@ fn a_certificate_of_the_client_is_shown() {
             } else {
                 let error = sec1.build().unwrap_err().to_string();
                 assert!(
-                    error.starts_with("the setting \"client_certificate\" cannot be used: ")
+                    error.starts_with("invalid setting \"client_certificate\": ")
                         && error.contains("PKCS#8"),
                     "{error}"
                 );

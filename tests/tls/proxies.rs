@@ -318,7 +318,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
     let told = error.to_string();
     assert!(
-        told.contains("could not connect through the proxy, and nothing was sent to the hub"),
+        told.contains("could not connect through the proxy; nothing was sent to the hub"),
         "{told}"
     );
     let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());

@@ -227,7 +227,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
+                    .starts_with(&format!("invalid setting {setting:?}: {says}")),
                 "{what} with {backend:?}: {error}"
             );
             for text in [shown, format!("{error:?}"), format!("{:?}", error.kind())] {
@@ -342,7 +342,7 @@ fn settings_of_the_default_transport_are_refused_beside_another() {
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("the setting {setting:?} cannot be used: "))
+            error.starts_with(&format!("invalid setting {setting:?}: "))
                 && error.contains("another transport was given"),
             "{error}"
         );

@@ -487,7 +487,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     );
     assert_eq!(
         error.to_string(),
-        "deploy if changed was given up after 100ms, its deadline, before it was connected; nothing was sent"
+        "deploy if changed: timed out after 100ms before a connection was established; nothing was sent"
     );
     drop(hanging);
     assert!(hangs.join().unwrap());

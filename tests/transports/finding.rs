@@ -10,7 +10,7 @@ use scramjet_client_blocking::http::{HeaderValue, Request, Response};
 use scramjet_client_blocking::transport::{
     BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, TransportError,
 };
-use scramjet_client_testing::conformance::{Ability, Outcome, Report, Suite, table};
+use scramjet_client_testing::conformance::{Capability, Outcome, Report, Suite, table};
 use scramjet_client_testing::script::from_fn;
 
 use crate::tcp_transport::Tcp;
@@ -473,7 +473,7 @@ fn run(rule: &'static str, fault: Sending) -> Outcome {
 
 #[test]
 fn suite_finds_every_fault() {
-    for row in Suite::of_replay().run().rows {
+    for row in Suite::for_replay().run().rows {
         let is_broken = FAULTS.iter().any(|(rule, _)| *rule == row.name);
         assert!(
             is_broken || cfg!(not(feature = "ureq")),
@@ -496,7 +496,7 @@ fn suite_finds_every_fault() {
 #[test]
 fn without_skips_the_cases_that_need_the_ability() {
     let suite = Suite::new("plain", faulty(without_a_reason))
-        .without(Ability::Reason)
+        .without(Capability::Reason)
         .only("reason phrase");
     let report = suite.run();
     assert!(report.conforms());
@@ -513,7 +513,7 @@ fn without_skips_the_cases_that_need_the_ability() {
 fn report_and_table_show_the_outcomes() {
     let report = |name: &str, fault| -> Report {
         Suite::new(name, faulty(fault))
-            .without(Ability::Reuse)
+            .without(Capability::Reuse)
             .only("are reused")
             .run()
     };

@@ -426,7 +426,7 @@ impl Client {
     ) -> (CallContext, Result<Incoming, Error>) {
         let (head, body) = send.request.into_parts();
         let mut call = CallContext::of(send.operation, &head.method, &head.uri);
-        call.deadline = send.limit.unwrap_or_default();
+        call.deadline = send.timeout.unwrap_or_default();
         call.idle = limits.idle.unwrap_or_default();
         call.observing = self.observer.as_ref().map(Observing::of);
         let exchange = Exchange {
@@ -451,11 +451,11 @@ impl Client {
         let outage = match self.options.retry {
             None => Some(Duration::ZERO),
             Some(_) if limited => None,
-            Some(_) => OutageTolerance::new().outage,
+            Some(_) => OutageTolerance::new().max_outage,
         };
         OutageTolerance {
-            first: self.options.retry,
-            outage,
+            initial_retry: self.options.retry,
+            max_outage: outage,
         }
     }
 

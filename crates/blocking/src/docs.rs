@@ -1,7 +1,8 @@
 //! Pages of documentation.
 
-#[allow(unused_imports, reason = "links in the page")]
-use crate::{Error, Event, InstanceClient};
+// The names that the pages link to.
+#[cfg(doc)]
+use crate::*;
 
 #[doc = include_str!("docs/coming_from_api_client.md")]
 pub mod coming_from_api_client {}

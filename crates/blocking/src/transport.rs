@@ -247,12 +247,12 @@ pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
-            Phase::Resolve => "the host was not found",
+            Phase::Resolve => "name resolution failed",
             Phase::Connect => "could not connect",
-            Phase::Tls => "could not agree on encryption",
-            Phase::Send => "the request could not be sent to its end",
-            Phase::Wait => "no answer came that can be read",
-            Phase::Read => "the answer could not be read",
+            Phase::Tls => "TLS handshake failed",
+            Phase::Send => "sending the request failed",
+            Phase::Wait => "no valid response received",
+            Phase::Read => "reading the response failed",
         })
     }
 }

@@ -157,8 +157,7 @@ fn replies_of_a_proxy() {
         ServerError,
         "Bad Gateway",
     );
-    let page =
-        "an HTML page (502 Bad Gateway); a proxy or another web server answered instead of the hub";
+    let page = "HTML page (502 Bad Gateway) from a proxy or another web server, which responded instead of the hub";
     t.refuses("bad-gateway-html", version, 502, ServerError, page);
     t.refuses(
         "server-error-text",
@@ -167,7 +166,7 @@ fn replies_of_a_proxy() {
         ServerError,
         "something broke",
     );
-    let target = "it redirects to https://login.example.com/, and redirects are not followed; \
+    let target = "redirect to https://login.example.com/, and redirects are not followed; \
                   if that is the hub, make it the base URL";
     t.refuses("redirect", version, 302, UnknownError, target);
 

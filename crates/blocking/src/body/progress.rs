@@ -62,7 +62,7 @@ impl Reporter {
         };
         if replace(&mut self.reporting, true) {
             // What was read before the panic is lost.
-            return Err(io::Error::other("its progress callback has panicked"));
+            return Err(io::Error::other("the progress callback panicked"));
         }
         let flow = report(Progress { bytes, total });
         self.reporting = false;

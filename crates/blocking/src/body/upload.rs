@@ -229,7 +229,7 @@ fn gzip(
     };
     let text = format!(
         "the package is not gzip-compressed: {begins}, but a gzip file begins with 1f 8b; \
-         send a .tar.gz, as `tar -czf` makes it"
+         send a .tar.gz, for example from `tar -czf`"
     );
     Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
@@ -319,7 +319,7 @@ impl Opened {
     }
 
     fn fail(&mut self, error: io::Error) -> io::Error {
-        let told = io::Error::new(error.kind(), "the data to upload cannot be used");
+        let told = io::Error::new(error.kind(), "cannot upload the data");
         self.error = Some(error);
         told
     }

@@ -35,7 +35,7 @@ impl UserReader {
 impl Read for UserReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if replace(&mut self.reading, true) {
-            return Err(io::Error::other("an earlier read of it has panicked"));
+            return Err(io::Error::other("an earlier read panicked"));
         }
         let result = match &self.limits {
             Some(limits) => read_on(&mut self.reader, buf, limits),
@@ -44,7 +44,7 @@ impl Read for UserReader {
         self.reading = false;
         match result {
             Ok(read) if read > buf.len() => {
-                let problem = "the reader claims to have read more than it was given room for";
+                let problem = "the reader reported more bytes than fit into the buffer";
                 Err(io::Error::new(io::ErrorKind::InvalidData, problem))
             }
             result => result,

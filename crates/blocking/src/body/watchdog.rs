@@ -306,7 +306,7 @@ impl Flow for Watching {
         }
     }
 
-    fn give_up(&mut self, _: Duration) {}
+    fn cancel(&mut self, _: Duration) {}
 }
 
 impl Drop for Watching {

@@ -201,7 +201,7 @@ impl Exchange<'_> {
 
 /// The error of a success that came before the transport has read all of the upload.
 fn unread() -> TransportError {
-    let problem = "it was answered with a success before the upload was sent";
+    let problem = "the hub reported success before the upload was complete";
     let error = io::Error::new(io::ErrorKind::UnexpectedEof, problem);
     TransportError::new(Phase::Send, error)
 }

@@ -185,7 +185,7 @@ where
     pub(crate) fn next(&mut self) -> Result<T, Error> {
         if replace(&mut self.advancing, true) {
             // What the flow waits for does not come any more.
-            let error = io::Error::other("an earlier call of it has panicked");
+            let error = io::Error::other("an earlier call panicked");
             return Err(self
                 .about
                 .unanswered(TransportError::new(Phase::Read, error)));
@@ -235,7 +235,7 @@ where
     }
 
     fn send(&mut self, send: Box<Send>) -> Result<(), End> {
-        if send.limit.is_some() {
+        if send.timeout.is_some() {
             return self.send_here(send);
         }
         if !self.about.only_asks() {
@@ -258,7 +258,7 @@ where
             cancel: Some(token.clone()),
             ..CallLimits::default()
         };
-        if let Some(limit) = send.limit {
+        if let Some(limit) = send.timeout {
             let ends = Instant::now().checked_add(limit);
             limits.deadline = ends.into_iter().chain(self.limits.deadline).min();
             limits.idle = self.limits.idle;
@@ -371,7 +371,7 @@ where
         self.handle(Input::Failed {
             id,
             progress,
-            passes,
+            transient: passes,
         });
     }
 
@@ -492,7 +492,7 @@ where
             }),
             FlowError::Attempts(errors) => self.attempts(errors, None),
             // It was not given up here.
-            FlowError::GivenUp | _ => self.about.stopped(StopReason::Cancelled, Phase::Wait),
+            FlowError::Cancelled | _ => self.about.stopped(StopReason::Cancelled, Phase::Wait),
         }
     }
 
@@ -501,7 +501,7 @@ where
         let errors = errors
             .into_iter()
             .map(|error| match (error, given_up.take()) {
-                (FlowError::GivenUp, Some(error)) => error,
+                (FlowError::Cancelled, Some(error)) => error,
                 (error, before) => {
                     given_up = before;
                     self.error(error)
@@ -529,7 +529,7 @@ where
     /// that longer than a moment.
     fn give_up(mut self, stopped: StopReason) -> Error {
         let error = self.waiting().stopped(stopped, Phase::Wait);
-        self.flow.give_up(self.began.elapsed());
+        self.flow.cancel(self.began.elapsed());
         self.limits = CallLimits::default();
         let sends = loop {
             match self.flow.poll(self.began.elapsed()) {

@@ -13,12 +13,8 @@
 //! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods of
 //! the TypeScript clients.
 
-// The pages name items without paths, so that they also read well as files.
-#[allow(
-    unused_imports,
-    clippy::wildcard_imports,
-    reason = "links in the pages"
-)]
+// The names that the pages link to.
+#[cfg(doc)]
 use crate::{config::*, error::*, patterns::*, stream::*, transport::*, *};
 
 #[doc = include_str!("guide/five_minutes.md")]

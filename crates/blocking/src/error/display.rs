@@ -1,4 +1,10 @@
-//! What an error says.
+//! The messages of errors. All have one form:
+//!
+//! `<operation> (<METHOD> <url>): <what happened>; <remedy>`
+//!
+//! - If the request changes something, the text says if the hub may have received it.
+//! - The number of attempts follows in parentheses if there were several.
+//! - Causes are not repeated here: [`source`](std::error::Error::source) returns them.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,106 +29,148 @@ impl fmt::Display for Request {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(request) = &self.0.request {
-            write!(f, "{request} ")?;
+            write!(f, "{request}: ")?;
         }
-        // Then it does not matter how much of the request has reached the hub.
-        let reads = self.method().is_some_and(Method::is_safe);
-        match (&self.0.kind, &self.0.request) {
-            (ErrorKind::Request(error), None) => write!(f, "{error}"),
-            (ErrorKind::Request(error), Some(_)) => write!(f, "was not sent: {error}"),
-            (ErrorKind::Transport(error), _) => f.write_str(match error.phase {
-                Phase::Resolve | Phase::Connect if error.kind == TransportErrorKind::Proxy => {
-                    "could not connect through the proxy, and nothing was sent to the hub"
-                }
-                Phase::Resolve => "could not find the host; is the address right?",
-                Phase::Connect => "could not connect; is the hub running at this address?",
-                Phase::Tls => "could not agree on encryption with what is at this address, and nothing was sent",
-                Phase::Send if reads => "was interrupted while the request was sent",
-                Phase::Send => "was interrupted while the request was sent, and the hub may have received a part of it",
-                Phase::Wait if reads => "got no answer that can be read",
-                Phase::Wait => "got no answer that can be read, and the hub may have acted upon it",
-                Phase::Read => "was interrupted while the answer was read",
-            }),
-            (ErrorKind::Deadline { phase, limit }, _) => write!(f, "was given up after {limit:?}, its deadline, {}", doing(*phase, reads)),
-            (ErrorKind::Idle { phase, limit }, _) => write!(f, "was given up after {limit:?} in which nothing moved, {}", doing(*phase, reads)),
-            (ErrorKind::Cancelled { phase }, _) => write!(f, "was cancelled {}", doing(*phase, reads)),
-            (ErrorKind::Ended(ended), _) => write!(f, "failed: {ended}"),
-            (ErrorKind::InputEnded, _) => f.write_str(
-                "failed: the data was not taken; \
-                 the input of the instance has ended before, or nobody reads it",
-            ),
-            (ErrorKind::OutOfStep(reason), _) => write!(
-                f,
-                "failed: the channel is out of step, because {reason}; \
-                 open another one, to another instance"
-            ),
-            (ErrorKind::NoInstance(None), _) => f.write_str("failed: no instance is alive"),
-            (ErrorKind::NoInstance(Some(_)), _) => {
-                f.write_str("failed: no instance is alive, and none could be started")
+        self.fmt_kind(f)?;
+        self.fmt_attempts(f)?;
+        self.0.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+impl Error {
+    fn fmt_kind(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ErrorKind::Request(error) if self.0.request.is_none() => write!(f, "{error}"),
+            ErrorKind::Request(error) => write!(f, "request not sent: {error}"),
+            ErrorKind::Transport(error) => {
+                f.write_str(failed(error.phase, error.kind))?;
+                f.write_str(self.consequence(error.phase))
             }
-            (ErrorKind::Failed(event), _) => write!(f, "failed: the instance says {:?} with {}", event.name, Escaped(&event.data)),
-            (ErrorKind::SequenceName { name, found }, _) => match found.len() {
-                0 => write!(f, "failed: no sequence of this hub is named {name:?}"),
+            ErrorKind::Deadline { phase, limit } => {
+                write!(f, "timed out after {limit:?} {}", during(*phase))?;
+                f.write_str(self.consequence(*phase))
+            }
+            ErrorKind::Idle { phase, limit } => {
+                let during = during(*phase);
+                write!(f, "timed out after {limit:?} of inactivity {during}")?;
+                f.write_str(self.consequence(*phase))
+            }
+            ErrorKind::Cancelled { phase } => {
+                write!(f, "cancelled {}", during(*phase))?;
+                f.write_str(self.consequence(*phase))
+            }
+            ErrorKind::Ended(ended) => write!(f, "{ended}"),
+            ErrorKind::InputEnded => f.write_str(
+                "the instance did not accept the data; \
+                 its input has ended, or the program does not read it",
+            ),
+            ErrorKind::OutOfStep(reason) => write!(
+                f,
+                "the channel cannot be used any more, because {reason}; \
+                 open a channel to another instance"
+            ),
+            ErrorKind::NoInstance(None) => f.write_str("no instance is alive"),
+            ErrorKind::NoInstance(Some(_)) => {
+                f.write_str("no instance is alive, and starting one failed")
+            }
+            ErrorKind::Failed(event) => write!(
+                f,
+                "the instance reported failure with the event {:?}: {}",
+                event.name,
+                Escaped(&event.data)
+            ),
+            ErrorKind::SequenceName { name, found } => match found.len() {
+                0 => write!(f, "no sequence on this hub is named {name:?}"),
                 count => {
-                    write!(f, "failed: {count} sequences of this hub are named {name:?}; choose one by its id:")?;
+                    write!(
+                        f,
+                        "{count} sequences on this hub are named {name:?}; choose one by its id:"
+                    )?;
                     found.iter().try_for_each(|id| write!(f, " {id}"))
                 }
             },
-            (ErrorKind::Attempts(errors), _) => write!(f, "failed {} times", errors.len()),
-            (ErrorKind::Upload(_), _) => f.write_str("was abandoned: the data to upload cannot be used"),
-            (ErrorKind::Write(_), _) => f.write_str("was abandoned: what came could not be written"),
-            (ErrorKind::Thread(_), _) => f.write_str("failed: a thread could not be created"),
-            (ErrorKind::Reply(ReplyError::Api(refusal)), _) => {
-                write!(f, "was refused: {refusal}")?;
+            ErrorKind::Attempts(errors) => write!(f, "all {} attempts failed", errors.len()),
+            ErrorKind::Upload(_) => f.write_str("cannot upload the data"),
+            ErrorKind::Write(_) => f.write_str("cannot write the received data"),
+            ErrorKind::Thread(_) => f.write_str("thread could not be created"),
+            ErrorKind::Reply(ReplyError::Api(refusal)) => {
+                write!(f, "refused with status {refusal}")?;
                 #[cfg(feature = "ureq")]
                 if let Some(tls) = self.tls() {
                     write!(f, "; {tls}")?;
                 }
                 Ok(())
             }
-            (ErrorKind::Reply(error), _) => write!(f, "got a useless answer: {error}"),
-        }?;
+            ErrorKind::Reply(error) => write!(f, "{error}"),
+        }
+    }
+
+    /// Writes the number of attempts if there were several.
+    fn fmt_attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.request {
             Some(Request {
                 attempts, elapsed, ..
             }) if *attempts > 1 => {
-                write!(
-                    f,
-                    " ({attempts} attempts in {:?}",
-                    Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
-                )?;
-                if self.is_sent_before() && !reads {
+                let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                let elapsed = Duration::from_millis(millis);
+                write!(f, " ({attempts} attempts in {elapsed:?}")?;
+                if self.is_sent_before() && !self.is_safe() {
                     f.write_str(
-                        "; one before the last was sent, and the hub may have acted upon it",
+                        "; an earlier attempt was sent, and the hub may have processed it",
                     )?;
                 }
                 f.write_str(")")
             }
             _ => Ok(()),
-        }?;
-        self.0.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        }
     }
-}
 
-impl Error {
-    /// The last attempt was not sent, and one before it was.
+    /// Returns the part of the text that says if the hub may have received a request that changes
+    /// something.
+    fn consequence(&self, phase: Phase) -> &'static str {
+        match phase {
+            Phase::Send if !self.is_safe() => "; the hub may have received part of it",
+            Phase::Wait if !self.is_safe() => "; the hub may have processed the request",
+            _ => "",
+        }
+    }
+
+    /// Returns `true` if the request changes nothing on the hub. Then it does not matter if the hub
+    /// received it.
+    fn is_safe(&self) -> bool {
+        self.method().is_some_and(Method::is_safe)
+    }
+
+    /// Returns `true` if the last attempt was not sent, and an earlier one was.
     fn is_sent_before(&self) -> bool {
         matches!(&self.0.kind, ErrorKind::Transport(error) if error.phase < Phase::Send)
             && self.reached() >= Phase::Send
     }
 }
 
-fn doing(phase: Phase, reads: bool) -> &'static str {
+/// Returns the text for a failure of the transport.
+fn failed(phase: Phase, kind: TransportErrorKind) -> &'static str {
     match phase {
-        Phase::Resolve => "while the host was looked for; nothing was sent",
-        Phase::Connect => "before it was connected; nothing was sent",
-        Phase::Tls => "while encryption was agreed upon; nothing was sent",
-        Phase::Send if reads => "while the request was sent",
-        Phase::Send => "while the request was sent, and the hub may have received a part of it",
-        Phase::Wait if reads => "while the answer was waited for",
-        Phase::Wait => {
-            "while the answer was waited for, and the hub may have acted upon the request"
+        Phase::Resolve | Phase::Connect if kind == TransportErrorKind::Proxy => {
+            "could not connect through the proxy; nothing was sent to the hub"
         }
-        Phase::Read => "while the answer was read",
+        Phase::Resolve => "name resolution failed; is the address right?",
+        Phase::Connect => "could not connect; is the hub running at this address?",
+        Phase::Tls => "TLS handshake failed; nothing was sent",
+        Phase::Send => "sending the request failed",
+        Phase::Wait => "no valid response received",
+        Phase::Read => "reading the response failed",
+    }
+}
+
+/// Returns the text for what the client was doing when the exchange ended.
+fn during(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Resolve => "while resolving the host name; nothing was sent",
+        Phase::Connect => "before a connection was established; nothing was sent",
+        Phase::Tls => "during the TLS handshake; nothing was sent",
+        Phase::Send => "while sending the request",
+        Phase::Wait => "while waiting for the response",
+        Phase::Read => "while reading the response",
     }
 }

@@ -75,7 +75,7 @@ impl HostClientBuilder {
 
         let (user, password) = (user.as_ref(), password.as_ref());
         if user.contains(':') {
-            let problem = "its name holds a colon, which ends the name";
+            let problem = "the user name contains a colon, which would end it";
             self.problem = Some(RequestError::setting("basic_auth", problem));
         }
         let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
@@ -172,12 +172,13 @@ impl HostClientBuilder {
             return Err(problem.into());
         }
         for (name, value) in &self.headers {
-            let key = HeaderName::try_from(name)
-                .map_err(|_| RequestError::header(name, "its name is not one that HTTP allows"))?;
+            let key = HeaderName::try_from(name).map_err(|_| {
+                RequestError::header(name, "its name is not a valid HTTP header name")
+            })?;
             let value = HeaderValue::try_from(value).map_err(|_| {
                 RequestError::header(
                     name,
-                    "its value holds a line break or another character that HTTP does not allow",
+                    "its value contains a line break or another character that HTTP does not allow",
                 )
             })?;
             endpoint.set_header(key, value)?;
@@ -201,7 +202,7 @@ impl HostClientBuilder {
         match self.ureq.set() {
             Some(setting) => Err(RequestError::setting(
                 setting,
-                "it is one of the default transport, and another transport was given, with settings of its own",
+                "it applies only to the default transport, but another transport is set",
             )),
             None => Ok(Arc::clone(transport)),
         }
@@ -217,7 +218,8 @@ impl HostClientBuilder {
         if cfg!(not(any(feature = "rustls", feature = "native-tls")))
             && endpoint.base_url().starts_with("https:")
         {
-            let problem = "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
+            let problem = "this program was built without TLS support; \
+                           enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
             return Err(RequestError::base_url(endpoint.base_url(), problem));
         }
         Ok(Arc::new(UreqTransport::new(&self.ureq)?))
@@ -225,8 +227,9 @@ impl HostClientBuilder {
 
     #[cfg(not(feature = "ureq"))]
     fn default_transport(&self, _: &Endpoint) -> Result<Arc<dyn Transport>, RequestError> {
-        let problem = "none was given, and this program was built without one; enable the feature `rustls`, `native-tls` or `ureq` of \
-                       scramjet-client-blocking, or give one";
+        let problem = "none is set, and this program was built without a default one; \
+                       set one, or enable the feature `rustls`, `native-tls` or `ureq` of \
+                       scramjet-client-blocking";
         Err(RequestError::setting("transport", problem))
     }
 }

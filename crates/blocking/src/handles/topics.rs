@@ -26,7 +26,7 @@ fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Erro
         .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().abandoned(error))?
     {
         return Err(
-            RequestError::option("data", "there is none, and a hub would never answer").into(),
+            RequestError::option("data", "it is empty, and hubs never respond to that").into(),
         );
     }
     let operation = SendTopic {

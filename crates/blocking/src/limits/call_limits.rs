@@ -85,9 +85,9 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Deadline => "the deadline passed",
-            Self::Idle => "nothing moved for as long as the idle timeout",
-            Self::Cancelled => "it was cancelled",
+            Self::Deadline => "deadline exceeded",
+            Self::Idle => "idle timeout exceeded",
+            Self::Cancelled => "cancelled",
         })
     }
 }

@@ -102,7 +102,7 @@ pub struct Built {
 #[non_exhaustive]
 pub enum BuildError {
     /// Cargo does not run this.
-    #[error("{variable} is not set: this is for build scripts, which cargo runs")]
+    #[error("{variable} is not set; Cargo sets it for build scripts, so call this from one")]
     #[non_exhaustive]
     NoCargo {
         /// What cargo would have set.
@@ -110,9 +110,7 @@ pub enum BuildError {
     },
 
     /// The name cannot become that of a file and of a variable.
-    #[error(
-        "{name:?} cannot be the name of a sequence in a build script; use letters, digits, - and _"
-    )]
+    #[error("invalid name {name:?} for a sequence in a build script; use letters, digits, - and _")]
     #[non_exhaustive]
     Name {
         /// The name.
@@ -120,19 +118,23 @@ pub enum BuildError {
     },
 
     /// The folder cannot be packed.
-    #[error("the sequence cannot be packed")]
+    #[error("cannot pack the sequence")]
     Pack(#[from] PackError),
 
     /// The hub cannot be used.
-    #[error("the hub cannot be used")]
+    #[error("cannot use the hub")]
     Hub(#[from] Error),
 
     /// The environment does not say which hub it is, see [`HostClient::from_env`].
-    #[error("the hub is not known")]
+    #[error("cannot find out which hub to use")]
     Config(#[from] ConfigError),
 
     /// The package was not deployed.
-    #[error("{} was not deployed to {hub}; start a hub there, or let the build script only pack it", dir.display())]
+    #[error(
+        "cannot deploy {} to {hub}; \
+         start a hub there, or let the build script only pack the sequence",
+        dir.display()
+    )]
     #[non_exhaustive]
     Deploy {
         /// The folder.

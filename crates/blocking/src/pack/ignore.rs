@@ -102,7 +102,7 @@ impl Rules {
 
     /// Those of the options, and of this library.
     fn new(lines: &[impl AsRef<str>]) -> Result<Self, PackError> {
-        let origin = || "a rule of the options".into();
+        let origin = || "the options".into();
         let rules = lines
             .iter()
             .map(|line| Rule::new(line.as_ref().as_bytes(), origin));

@@ -121,7 +121,7 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     /// outstanding; then nothing is sent.
     pub fn ask(&mut self, request: &Req) -> Result<Res, Error> {
         if self.in_flight() > 0 {
-            let problem = "other answers are outstanding: receive them first";
+            let problem = "other responses are outstanding; receive them first";
             return Err(self.lines.unsent(RequestError::option("request", problem)));
         }
         self.send(request)?;
@@ -193,7 +193,8 @@ pub(crate) fn encode_json<T: Serialize + ?Sized>(request: &T) -> Result<Vec<u8>,
         *byte = b' ';
     }
     if line.trim_ascii() == b"null" {
-        let problem = "it is null, by which a hub ends the input: wrap it in an array or an object";
+        let problem = "it is null, which ends the input of an instance; \
+                       wrap it in an array or an object";
         return Err(RequestError::option("request", problem));
     }
     line.push(b'\n');
@@ -203,7 +204,7 @@ pub(crate) fn encode_json<T: Serialize + ?Sized>(request: &T) -> Result<Vec<u8>,
 /// A request as a line of text, with its end.
 pub(crate) fn encode_line(request: &str) -> Result<Vec<u8>, RequestError> {
     if request.contains(['\n', '\r']) {
-        let problem = "it holds a line break, and would be more than one request";
+        let problem = "it contains a line break, so it would be more than one request";
         return Err(RequestError::option("request", problem));
     }
     Ok([request.as_bytes(), b"\n"].concat())

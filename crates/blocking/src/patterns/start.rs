@@ -196,7 +196,7 @@ impl SequenceClient {
         let endpoint = client.known_endpoint()?;
         let (id, seed) = (self.id().clone(), (random(), random()));
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
-        let flow = set(flow.patience(client.patience()))?;
+        let flow = set(flow.outage_tolerance(client.patience()))?;
         let ready = client.drive(about, flow)?;
         let instance = InstanceClient::started_as(ready.started, &self.host);
         if ready.event.is_some() {

@@ -186,7 +186,7 @@ fn explained(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::BrokenPipe => io::Error::new(
             ErrorKind::BrokenPipe,
-            "nothing more is taken; finish() tells why",
+            "the request has ended; finish() returns the reason",
         ),
         _ => error,
     }
@@ -216,8 +216,8 @@ impl JsonLinesWriter {
         let mut line = serde_json::to_vec(value)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
         if line == b"null" {
-            let problem =
-                "the value is null, which would end the input: nothing after it would be delivered";
+            let problem = "the value is null, which ends the input of an instance, \
+                           so nothing after it would arrive";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         }
         // Line breaks of a value that was JSON before. In strings, they are escaped.

@@ -13,7 +13,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(ErrorKind::IsADirectory.into());
     }
     if !kind.is_file() {
-        let text = "it is a pipe, a socket or a device, and not a file";
+        let text = "it is a pipe, a socket or a device, not a regular file";
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
     let mut bytes = Vec::new();

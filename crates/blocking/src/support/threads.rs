@@ -57,7 +57,7 @@ pub(crate) struct NoThread(pub(crate) io::Error);
 
 impl fmt::Display for NoThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a thread could not be created")
+        f.write_str("thread could not be created")
     }
 }
 

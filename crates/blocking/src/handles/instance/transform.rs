@@ -239,7 +239,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 rest = rest.get(written..).ok_or_else(|| {
-                    let problem = "the writer claims to have taken more than it was given";
+                    let problem = "the writer reported more bytes than it was given";
                     io::Error::new(io::ErrorKind::InvalidData, problem)
                 })?;
             }

@@ -62,7 +62,10 @@ impl State {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(DeployError::state(path)(error)),
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                let problem = format!("it is not one: {error}; name another, or delete it, and everything is deployed anew");
+                let problem = format!(
+                    "it is not a state file: {error}; \
+                     choose another path, or delete the file to deploy everything again"
+                );
                 DeployError::state(path)(io::Error::new(ErrorKind::InvalidData, problem))
             }),
         }

@@ -46,9 +46,9 @@ const QUIET: Duration = Duration::from_millis(10);
 /// A bound for asking how an instance has ended.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
 
-const UNASKED: &str = "the instance wrote a line that was not asked for";
-const OUTSTANDING: &str = "answers are outstanding";
-const LOST: &str = "it failed before";
+const UNASKED: &str = "the instance wrote a line without a request";
+const OUTSTANDING: &str = "responses are outstanding";
+const LOST: &str = "an earlier call failed";
 
 /// The kind of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,7 +301,7 @@ impl LineChannel {
     pub(crate) fn receive(&mut self) -> Result<Vec<u8>, Error> {
         if self.in_flight == 0 {
             self.check()?;
-            let problem = "nothing was asked: send a request first";
+            let problem = "no request is outstanding; send one first";
             return Err(self.unsent(RequestError::option("receive", problem)));
         }
         let idle_at = self.idle_at();

@@ -37,7 +37,7 @@ impl PoolOptions {
             Placement::LeastLoaded => pick(&loads(sequences)?),
         };
         sequence.ok_or_else(|| {
-            RequestError::option("sequences", "there is none to start instances of").into()
+            RequestError::option("sequences", "at least one sequence is required").into()
         })
     }
 

@@ -35,7 +35,7 @@ impl PoolOptions {
             .map(|first| first.fix_deadline().host.client.options)
         else {
             return Err(
-                RequestError::option("sequences", "there is none to start instances of").into(),
+                RequestError::option("sequences", "at least one sequence is required").into(),
             );
         };
         let begun: Vec<_> = sequences

@@ -97,8 +97,10 @@ fn successor(
         member.gone.store(true, Ordering::Relaxed);
     }
     // A panic is told where it happens, and must not be the end of all replacing.
-    let options = ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index))))
-        .ok_or_else(|| RequestError::option("start", "the function that makes it panicked"))?;
+    let options =
+        ignore_panic(catch_unwind(AssertUnwindSafe(|| (pool.start)(index)))).ok_or_else(|| {
+            RequestError::option("start", "the function that makes the options panicked")
+        })?;
     let others: Vec<_> = pool
         .slots
         .iter()

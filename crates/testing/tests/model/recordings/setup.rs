@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scramjet_client_testing::model::{
-    Exit, Generation, InstanceKey, Item, Output, Package, Process, ProgramSpec, Step, Steps,
+    Exit, Generation, InstanceKey, Item, Output, Package, ProcessContext, ProgramSpec, Step, Steps,
 };
 use serde_json::{Value, json};
 
 use super::wire::{RecordedRequest, read_request};
-use crate::driver::{Driver, JSON, Open};
+use crate::driver::{Driver, JSON, PendingRequest};
 
 /// A hub, and the folder of the recordings.
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     pub(crate) driver: Driver,
     folder: PathBuf,
 }
 
-impl Stage {
+impl Setup {
     pub(crate) fn new(generation: Generation, folder: &Path) -> Self {
         let mut driver = Driver::new(generation);
         for (name, steps) in programs() {
@@ -67,12 +67,12 @@ impl Stage {
     }
 
     /// Sends the recorded request of this name.
-    pub(crate) fn send(&mut self, name: &str) -> Open {
+    pub(crate) fn send(&mut self, name: &str) -> PendingRequest {
         let request = read_request(&self.folder, name).unwrap();
         self.send_request(&request)
     }
 
-    pub(crate) fn send_request(&mut self, request: &RecordedRequest) -> Open {
+    pub(crate) fn send_request(&mut self, request: &RecordedRequest) -> PendingRequest {
         let headers = request.headers.iter();
         let headers: Vec<_> = headers.map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let mut open = self
@@ -109,7 +109,7 @@ impl Stage {
 
     /// Lets an instance emit one event of each kind, under names like those of the recordings.
     pub(crate) fn emit_all(&mut self, id: &str) -> &mut Self {
-        let emit = |process: &mut Process<'_>| {
+        let emit = |process: &mut ProcessContext<'_>| {
             for (name, data) in events() {
                 process.emit(&format!("ev-{name}"), data);
             }
@@ -188,7 +188,7 @@ fn programs() -> Vec<(&'static str, Vec<Step>)> {
 }
 
 /// Writes the type and the value of each item of the input, and a line about its end.
-fn describe_items(process: &mut Process<'_>) {
+fn describe_items(process: &mut ProcessContext<'_>) {
     process.begin();
     while process.is_alive() {
         let line = match process.read_item() {

@@ -1,11 +1,11 @@
-//! The eighteen ways, each with the file of its sequence and the program that does the same.
+//! The eighteen scenarios, each with the file of its sequence and the program that does the same.
 
 use std::time::Duration;
 
 use scramjet_client_testing::model::{Exit, Output, Step};
 
-/// A way in which an instance lives and dies.
-pub(crate) struct Way {
+/// A scenario in which an instance lives and dies.
+pub(crate) struct Scenario {
     /// The name that the recordings give it.
     pub(crate) name: &'static str,
     /// The file of the sequence.
@@ -44,17 +44,17 @@ fn later(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
     before.into_iter().chain(steps).collect()
 }
 
-/// The ways in the order of the recordings.
-pub(crate) fn all() -> Vec<Way> {
+/// The scenarios in the order of the recordings.
+pub(crate) fn all() -> Vec<Scenario> {
     let exit = |exit| Step::Exit(exit);
-    let way = |name, index_js, steps, action| Way {
+    let scenario = |name, index_js, steps, action| Scenario {
         name,
         index_js,
         steps,
         action,
     };
     vec![
-        way(
+        scenario(
             "completes: output ends after its input does",
             "const {Readable}=require(\"stream\");module.exports=function(input){\
          return Readable.from((async function*(){\
@@ -62,7 +62,7 @@ pub(crate) fn all() -> Vec<Way> {
             vec![Step::Shout, exit(Exit::Completed)],
             Action::Input,
         ),
-        way(
+        scenario(
             "completes: the function returns nothing",
             "module.exports=async function(){};",
             vec![
@@ -71,14 +71,14 @@ pub(crate) fn all() -> Vec<Way> {
             ],
             Action::None,
         ),
-        way(
+        scenario(
             "completes: output of one line, ended",
             "const {Readable}=require(\"stream\");module.exports=function(){\
          return Readable.from([\"one\\n\"]);};",
             vec![Step::Write(Output::Output, "one\n"), exit(Exit::Completed)],
             Action::None,
         ),
-        way(
+        scenario(
             "dies: uncaught exception in a timer",
             "const {PassThrough}=require(\"stream\");module.exports=function(){const o=\
          new PassThrough();o.write(\"up\\n\");setTimeout(()=>{throw new Error(\"later\")},\
@@ -86,7 +86,7 @@ pub(crate) fn all() -> Vec<Way> {
             later([exit(Exit::Uncaught)]),
             Action::None,
         ),
-        way(
+        scenario(
             "dies: unhandled rejection later",
             "const {PassThrough}=require(\"stream\");module.exports=function(){const o=\
          new PassThrough();o.write(\"up\\n\");setTimeout(()=>{\
@@ -94,25 +94,25 @@ pub(crate) fn all() -> Vec<Way> {
             later([exit(Exit::Uncaught)]),
             Action::None,
         ),
-        way(
+        scenario(
             "dies: the function throws",
             "module.exports=function(){throw new Error(\"now\")};",
             vec![exit(Exit::Threw)],
             Action::None,
         ),
-        way(
+        scenario(
             "dies: the function rejects",
             "module.exports=async function(){throw new Error(\"now\")};",
             vec![exit(Exit::Threw)],
             Action::None,
         ),
-        way(
+        scenario(
             "dies: throws while it is loaded",
             "throw new Error(\"load\");",
             vec![exit(Exit::FailedToLoad)],
             Action::None,
         ),
-        way(
+        scenario(
             "dies: process.exit(3)",
             "const {PassThrough}=require(\"stream\");module.exports=function(){const o=\
          new PassThrough();o.write(\"up\\n\");setTimeout(()=>process.exit(3),1500);\
@@ -120,7 +120,7 @@ pub(crate) fn all() -> Vec<Way> {
             later([exit(Exit::Process(3))]),
             Action::None,
         ),
-        way(
+        scenario(
             "dies: its output fails",
             "const {PassThrough}=require(\"stream\");module.exports=function(){const o=\
          new PassThrough();o.write(\"up\\n\");setTimeout(()=>\
@@ -128,40 +128,40 @@ pub(crate) fn all() -> Vec<Way> {
             later([exit(Exit::Uncaught)]),
             Action::None,
         ),
-        way(
+        scenario(
             "dies: its process is killed from outside",
             STAYS,
             vec![UP],
             Action::Crash,
         ),
-        way(
+        scenario(
             "hangs: an endless loop, then kill",
             "const {PassThrough}=require(\"stream\");module.exports=function(){const o=\
          new PassThrough();o.write(\"up\\n\");setTimeout(()=>{for(;;);},1000);return o;};",
             vec![UP, Step::Wait(seconds(1.0)), Step::Hang],
             Action::Kill,
         ),
-        way("killed", STAYS, vec![UP], Action::Kill),
-        way(
+        scenario("killed", STAYS, vec![UP], Action::Kill),
+        scenario(
             "killed, removeImmediately",
             STAYS,
             vec![UP],
             Action::KillNow,
         ),
-        way("stopped, timeout 1000", STAYS, vec![UP], Action::Stop),
-        way(
+        scenario("stopped, timeout 1000", STAYS, vec![UP], Action::Stop),
+        scenario(
             "killed, then its sequence deleted by force at once",
             STAYS,
             vec![UP],
             Action::KillAndForce,
         ),
-        way(
+        scenario(
             "its sequence deleted by force",
             STAYS,
             vec![UP],
             Action::Force,
         ),
-        way(
+        scenario(
             "killed, then its sequence deleted plainly, tried each second",
             STAYS,
             vec![UP],

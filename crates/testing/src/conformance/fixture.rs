@@ -10,15 +10,15 @@ use http::{Method, Request, Response};
 use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
 
-use super::{Checked, STEP_TIMEOUT};
-use crate::replay::{Check, Exchange, Replay};
+use super::{CheckResult, STEP_TIMEOUT};
+use crate::replay::{Check, RecordedExchange, Replay};
 use crate::script::{Answer, Script};
 use crate::server::{Connection, Server};
 use crate::{IncomingRequest, ReceivedRequest};
 
 /// The kind of transport that is checked.
 #[derive(Clone)]
-pub(super) enum Stage {
+pub(super) enum Target {
     /// A transport with a network: the other side is a server.
     Loopback(Arc<dyn Transport>),
     Script,
@@ -37,16 +37,16 @@ impl fmt::Display for Unsupported {
 
 impl std::error::Error for Unsupported {}
 
-impl Stage {
+impl Target {
     /// Starts a server that handles each connection, byte for byte.
     pub(super) fn serve_bytes(
         &self,
         handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Checked<Scene> {
+    ) -> CheckResult<Fixture> {
         let Self::Loopback(transport) = self else {
             return Err(Unsupported("the transport has no connections").into());
         };
-        Ok(Scene::of_server(
+        Ok(Fixture::of_server(
             transport,
             Server::start(handler)?,
             channel().1,
@@ -57,23 +57,23 @@ impl Stage {
     pub(super) fn answer(
         &self,
         answer: impl Fn(&mut IncomingRequest<'_>) -> Answer + Send + Sync + 'static,
-    ) -> Checked<Scene> {
+    ) -> CheckResult<Fixture> {
         match self {
             Self::Loopback(transport) => {
-                let (sender, received) = Notifier::new();
+                let (sender, received) = SharedSender::new();
                 let record = move |request| sender.send(request);
                 let server = Server::start(move |connection| {
                     while connection.play(&answer, &record)? {}
                     Ok(())
                 })?;
-                Ok(Scene::of_server(transport, server, received))
+                Ok(Fixture::of_server(transport, server, received))
             }
             Self::Script => {
                 let script = Script::new().always("*", "*", answer);
-                Ok(Scene {
+                Ok(Fixture {
                     transport: Arc::new(script.clone()),
                     origin: "http://hub.invalid".into(),
-                    other: OtherSide::Script(script, AtomicUsize::new(0)),
+                    other: Peer::Script(script, AtomicUsize::new(0)),
                 })
             }
             Self::Replay => Err(Unsupported("a replay cannot act").into()),
@@ -84,17 +84,17 @@ impl Stage {
     pub(super) fn answer_in_order(
         &self,
         exchanges: impl IntoIterator<Item = (Method, String, Answer)>,
-    ) -> Checked<Scene> {
+    ) -> CheckResult<Fixture> {
         match self {
             Self::Replay => {
                 let exchanges = exchanges
                     .into_iter()
                     .map(|(method, path, answer)| recorded(&method, &path, answer))
                     .collect::<io::Result<Vec<_>>>()?;
-                Ok(Scene {
+                Ok(Fixture {
                     transport: Arc::new(Replay::new(exchanges).checking(Check::Bytes)),
                     origin: "http://hub.invalid".into(),
-                    other: OtherSide::Replay,
+                    other: Peer::Replay,
                 })
             }
             _ => {
@@ -114,34 +114,34 @@ impl Stage {
 }
 
 /// Returns the recording of an exchange that has this answer.
-fn recorded(method: &Method, path: &str, answer: Answer) -> io::Result<Exchange> {
+fn recorded(method: &Method, path: &str, answer: Answer) -> io::Result<RecordedExchange> {
     let body = if method == Method::GET { "" } else { "{}" };
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}");
     let mut response = Vec::new();
     // An error means that the response is cut off there.
     let _ = answer.write_to(&mut response);
-    Exchange::from_bytes(path, request, response)
+    RecordedExchange::from_bytes(path, request, response)
 }
 
 /// The transport, and the other side that a case has set up.
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) transport: Arc<dyn Transport>,
     /// The beginning of the URLs of the other side.
     origin: String,
-    other: OtherSide,
+    other: Peer,
 }
 
-enum OtherSide {
+enum Peer {
     Server(Server, Mutex<Receiver<ReceivedRequest>>),
     /// The script, and the number of requests that the case has looked at.
     Script(Script, AtomicUsize),
     Replay,
 }
 
-pub(super) type Received = Response<Box<dyn Read + Send>>;
+pub(super) type BodyResponse = Response<Box<dyn Read + Send>>;
 
-impl Scene {
+impl Fixture {
     fn of_server(
         transport: &Arc<dyn Transport>,
         server: Server,
@@ -150,7 +150,7 @@ impl Scene {
         Self {
             transport: Arc::clone(transport),
             origin: format!("http://{}", server.address()),
-            other: OtherSide::Server(server, Mutex::new(requests)),
+            other: Peer::Server(server, Mutex::new(requests)),
         }
     }
 
@@ -172,11 +172,11 @@ impl Scene {
         method: Method,
         path: &str,
         body: RequestBody<'_>,
-    ) -> Result<Received, TransportError> {
+    ) -> Result<BodyResponse, TransportError> {
         self.transport.send(self.request(method, path, body)?)
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Received, TransportError> {
+    pub(super) fn get(&self, path: &str) -> Result<BodyResponse, TransportError> {
         self.send(Method::GET, path, RequestBody::Empty)
     }
 
@@ -184,7 +184,7 @@ impl Scene {
         &self,
         reader: &mut (dyn Read + Send),
         length: Option<u64>,
-    ) -> Result<Received, TransportError> {
+    ) -> Result<BodyResponse, TransportError> {
         self.send(
             Method::POST,
             "/upload",
@@ -197,7 +197,7 @@ impl Scene {
         &self,
         limits: &CallLimits,
         body: RequestBody<'_>,
-    ) -> Result<Received, TransportError> {
+    ) -> Result<BodyResponse, TransportError> {
         let method = if matches!(body, RequestBody::Empty) {
             Method::GET
         } else {
@@ -209,50 +209,50 @@ impl Scene {
     }
 
     /// Returns the next request that arrived and was answered.
-    pub(super) fn received(&self) -> Checked<ReceivedRequest> {
+    pub(super) fn received(&self) -> CheckResult<ReceivedRequest> {
         match &self.other {
-            OtherSide::Server(_, requests) => receive(
+            Peer::Server(_, requests) => receive(
                 &requests.lock().unwrap_or_else(PoisonError::into_inner),
                 "request",
             ),
-            OtherSide::Script(script, seen) => {
+            Peer::Script(script, seen) => {
                 let index = seen.fetch_add(1, Ordering::SeqCst);
                 let request = script.requests().into_iter().nth(index);
                 request.ok_or_else(|| "the request did not arrive".into())
             }
-            OtherSide::Replay => Err(Unsupported("a replay checks the requests itself").into()),
+            Peer::Replay => Err(Unsupported("a replay checks the requests itself").into()),
         }
     }
 
     /// Returns true if requests have a framing.
     pub(super) fn is_wire(&self) -> bool {
-        matches!(self.other, OtherSide::Server(..))
+        matches!(self.other, Peer::Server(..))
     }
 
     /// Returns the number of connections so far.
     pub(super) fn connections(&self) -> usize {
         match &self.other {
-            OtherSide::Server(server, _) => server.connections(),
-            OtherSide::Script(..) | OtherSide::Replay => 0,
+            Peer::Server(server, _) => server.connections(),
+            Peer::Script(..) | Peer::Replay => 0,
         }
     }
 }
 
-pub(super) fn text(response: Received) -> Checked<String> {
+pub(super) fn text(response: BodyResponse) -> CheckResult<String> {
     Ok(io::read_to_string(response.into_body())?)
 }
 
 /// Receives a message of the other side.
-pub(super) fn receive<T>(messages: &Receiver<T>, what: &str) -> Checked<T> {
+pub(super) fn receive<T>(messages: &Receiver<T>, what: &str) -> CheckResult<T> {
     messages
         .recv_timeout(STEP_TIMEOUT)
         .map_err(|_| format!("the other side did not report: {what}").into())
 }
 
 /// A sender that threads can share.
-pub(super) struct Notifier<T>(Mutex<Sender<T>>);
+pub(super) struct SharedSender<T>(Mutex<Sender<T>>);
 
-impl<T> Notifier<T> {
+impl<T> SharedSender<T> {
     pub(super) fn new() -> (Self, Receiver<T>) {
         let (sender, receiver) = channel();
         (Self(Mutex::new(sender)), receiver)
@@ -269,9 +269,9 @@ impl<T> Notifier<T> {
 }
 
 /// A receiver that threads can share.
-pub(super) struct Waiter<T>(Mutex<Receiver<T>>);
+pub(super) struct SharedReceiver<T>(Mutex<Receiver<T>>);
 
-impl<T> Waiter<T> {
+impl<T> SharedReceiver<T> {
     pub(super) fn new() -> (Sender<T>, Self) {
         let (sender, receiver) = channel();
         (sender, Self(Mutex::new(receiver)))
