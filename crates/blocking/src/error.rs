@@ -18,7 +18,7 @@ use scramjet_client_core::{Ended, Event, SequenceId};
 
 use crate::support::chain::in_words;
 use crate::support::threads::NoThread;
-use crate::transport::{Phase, TransportError};
+use crate::transport::error::{Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///

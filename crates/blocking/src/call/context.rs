@@ -10,7 +10,7 @@ use crate::call::observer::{Observing, RequestEvent, RequestInfo};
 use crate::error::{Error, ErrorKind, Request};
 use crate::limits::call_limits::StopReason;
 use crate::support::threads::NoThread;
-use crate::transport::{Phase, TransportError, TransportErrorKind};
+use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
 /// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
 #[derive(Clone)]

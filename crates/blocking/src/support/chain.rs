@@ -2,6 +2,9 @@ use std::error::Error;
 use std::fmt;
 use std::iter::successors;
 
+/// Any error, for what a transport reports as a cause.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 const MOST_CAUSES: usize = 64;
 
 /// The sentence and its causes: the `Debug` of errors, which `unwrap` and a `main` that returns one print.
