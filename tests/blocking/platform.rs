@@ -1,4 +1,4 @@
-//! Middleware, Manager and MultiManager: the way through them to a real hub, and their own routes by replies as they are declared.
+//! Middleware, Manager and MultiManager: the route through them to a hub, and their own routes.
 
 use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::platform::{
@@ -11,9 +11,9 @@ use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 
-/// What a platform says on its own routes; the parts that the TypeScript client declares.
+/// The responses of a platform on its own routes, as the TypeScript client declares them.
 fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     let route = request
         .target
@@ -67,7 +67,8 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     ))
 }
 
-/// Every request on the way carries the credentials, and all go over one connection.
+/// Runs the program through the whole platform. Every request has the credentials, and all requests
+/// use one connection.
 fn whole_chain(proxy: &PlatformProxy) {
     let mut platform = MiddlewareClient::builder(proxy.url()).bearer_token("the-token");
     if let Some(pem) = proxy.certificate() {
@@ -78,7 +79,7 @@ fn whole_chain(proxy: &PlatformProxy) {
     let manager = platform.manager("my-space").unwrap();
     let hubs = manager.list_hubs().unwrap();
     let hub = manager.host(&hubs[0].id).unwrap();
-    assert_eq!(program::run(&hub).unwrap(), Seen::expected());
+    assert_eq!(program::run(&hub).unwrap(), Outcome::expected());
 
     assert_eq!(proxy.connections(), 1);
     for request in proxy.requests() {
@@ -100,18 +101,18 @@ fn whole_chain(proxy: &PlatformProxy) {
     );
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager);
-fn a_hub_is_reached_through_middleware_and_manager(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware);
+fn manager_host_reaches_a_hub_through_the_middleware(host: HostClient) {
     whole_chain(&PlatformProxy::start(host.base_url(), answer));
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager_over_https);
-fn a_hub_is_reached_through_middleware_and_manager_over_https(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware_over_https);
+fn manager_host_reaches_a_hub_through_the_middleware_over_https(host: HostClient) {
     whole_chain(&PlatformProxy::start_tls(host.base_url(), answer));
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn middleware_version_fails_if_the_certificate_is_not_trusted() {
     let proxy = PlatformProxy::start_tls("http://127.0.0.1:9/api/v1", answer);
     let error = MiddlewareClient::new(proxy.url())
         .unwrap()
@@ -134,7 +135,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     }
 }
 
-/// A platform alone: no hub behind it.
+/// Starts a platform without a hub.
 fn platform() -> ScriptedServer {
     ScriptedServer::start(|connection| {
         while let Ok(request) = connection.read_request() {
@@ -145,7 +146,7 @@ fn platform() -> ScriptedServer {
 }
 
 #[test]
-fn a_manager_answers_on_all_its_routes() {
+fn manager_client_uses_all_its_routes() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     assert_eq!(
@@ -209,12 +210,12 @@ fn a_manager_answers_on_all_its_routes() {
     );
     assert_eq!(read(manager.log_stream()), r#"{"line":1}"#);
     assert_eq!(read(manager.audit_stream()), r#"{"line":1}"#);
-    // Every answer was read to its end, so that one connection served them all.
+    // Every response was read completely, so all requests used one connection.
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
-fn a_multi_manager_answers_on_all_its_routes() {
+fn multi_manager_client_uses_all_its_routes() {
     let server = platform();
     let multi = MultiManagerClient::new(server.url()).unwrap();
     assert_eq!(multi.list_managers().unwrap()[0].id, "my-hub");
@@ -236,7 +237,7 @@ fn a_multi_manager_answers_on_all_its_routes() {
 }
 
 #[test]
-fn a_middleware_answers_on_all_its_routes() {
+fn middleware_client_uses_all_its_routes() {
     let server = platform();
     let middleware = MiddlewareClient::new(server.url()).unwrap();
     assert_eq!(middleware.version().unwrap().version, "1.0.1");
@@ -284,7 +285,7 @@ fn a_middleware_answers_on_all_its_routes() {
 }
 
 #[test]
-fn ids_on_the_platform_reach_no_other_route() {
+fn platform_clients_reject_ids_that_would_change_the_route() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     let refusals: [Error; 6] = [
@@ -317,7 +318,7 @@ fn ids_on_the_platform_reach_no_other_route() {
 }
 
 #[test]
-fn the_manager_behind_a_hub_is_reached_through_it() {
+fn host_manager_reaches_the_manager_of_the_hub() {
     let server = platform();
     let manager = HostClient::new(server.url()).unwrap().manager().unwrap();
     assert_eq!(manager.base_url(), format!("{}/cpm/api/v1", server.url()));
@@ -327,8 +328,8 @@ fn the_manager_behind_a_hub_is_reached_through_it() {
     );
 }
 
-on_each_hub!(a_hub_that_is_connected_to_no_manager_has_no_such_route);
-fn a_hub_that_is_connected_to_no_manager_has_no_such_route(host: HostClient) {
+on_each_hub!(host_manager_is_not_found_if_the_hub_has_no_manager);
+fn host_manager_is_not_found_if_the_hub_has_no_manager(host: HostClient) {
     let error = host.manager().unwrap().version().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! Telling a client the version of its hub.
+//! `hub_version`, and parsing of versions.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use scramjet_client_blocking::{HostClient, HostClientBuilder, Version};
 use scramjet_client_tests::scripted::refused_url;
 
 #[test]
-fn hub_version_takes_texts_and_versions() {
+fn hub_version_accepts_strings_and_versions() {
     let builders: [fn(HostClientBuilder) -> HostClientBuilder; 4] = [
         |builder| builder.hub_version("0.18.7"),
         |builder| builder.hub_version("v0.18.7-pre.1".to_owned()),
@@ -15,14 +15,14 @@ fn hub_version_takes_texts_and_versions() {
         |builder| builder.hub_version("0.18.7".parse::<Version>().unwrap()),
     ];
     for told in builders {
-        // No hub answers there: only a client that was told the version knows this dialect.
+        // No hub listens at this URL, so the dialect can only come from the given version.
         let host = told(HostClient::builder(refused_url())).build().unwrap();
         assert!(!host.dialect().unwrap().supports_topic_management());
     }
 }
 
 #[test]
-fn version_that_is_none_is_an_error() {
+fn version_from_str_rejects_text_that_is_no_version() {
     for (text, says) in [
         (
             "latest",

@@ -13,7 +13,7 @@ use scramjet_client_blocking::{CancelToken, Deployment, HostClient, StartOptions
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
 
     // Ctrl-C cancels the token, and nothing else: `main` ends in its usual way.
     let ctrl_c = CancelToken::new();

@@ -27,7 +27,7 @@ use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Curl))
         .build()?;

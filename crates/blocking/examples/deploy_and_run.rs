@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let package = package.ok_or(USAGE)?;
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     // Whatever happens in the function, the sequence is deleted after it, and takes its instances with it.
     let ran = host.deploy_and_run(Upload::path(package), |sequence| {

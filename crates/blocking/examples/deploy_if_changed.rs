@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let key = if remove_old { key.remove_old() } else { key };
     let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     for _ in 0..if is_local { 2 } else { 1 } {
         let begin = Instant::now();

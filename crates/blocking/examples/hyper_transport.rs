@@ -15,7 +15,7 @@ use scramjet_client_blocking::HostClient;
 use self::transport::Hyper;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
+    let hub = scramjet_client_tests::hub::resolve(std::env::args().nth(1))?;
     let builder = HostClient::builder(hub.url());
     let host = builder.transport(Arc::new(Hyper::new()?)).build()?;
     println!("version {}", host.version()?.version);

@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Upload::path(&path)
     };
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     let mut meter = Meter::new();
     let sequence = host.send_sequence(upload.progress(move |progress| meter.show(progress)))?;

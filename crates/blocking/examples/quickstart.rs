@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     println!(
         "hub        {}, version {}",

@@ -14,7 +14,7 @@ use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     // One run may take a minute in all; one that takes longer is killed.
     let host = HostClient::new(hub.url())?.with_deadline(Duration::from_secs(60));
     let deployment = host.deploy(package::sequence("shout"))?;

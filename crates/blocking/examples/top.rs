@@ -36,7 +36,7 @@ const KEPT: usize = 200;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let over = CancelToken::new();
     ctrlc::set_handler({
         let over = over.clone();

@@ -27,7 +27,7 @@ use scramjet_client_tests::{hub, package};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn main() -> Result<(), Failure> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

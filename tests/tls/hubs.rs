@@ -1,4 +1,4 @@
-//! Hubs that are encrypted in some way, and what is expected of a call to one.
+//! Test hubs with and without TLS, and checks of calls to them.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::Mailbox;
 
-/// What can encrypt here.
+/// The TLS backends of this build.
 pub(crate) const BACKENDS: &[TlsBackend] = &[
     #[cfg(feature = "rustls")]
     TlsBackend::Rustls,
@@ -19,10 +19,10 @@ pub(crate) const BACKENDS: &[TlsBackend] = &[
     TlsBackend::NativeTls,
 ];
 
-/// A name that nobody has.
+/// A host name that does not exist.
 pub(crate) const NAME: &str = "hub.invalid";
 
-/// A server that answers each request like a hub, and passes it on.
+/// A server that responds like a hub and records the requests.
 pub(crate) struct Hub {
     pub(crate) server: ScriptedServer,
     pub(crate) requests: Arc<Mailbox<ReceivedRequest>>,
@@ -37,7 +37,7 @@ impl Hub {
         Self::start(|handler| ScriptedServer::start_tls_as(identity, handler))
     }
 
-    /// One for clients that this authority vouches for.
+    /// Starts a hub for clients with a certificate of this authority.
     pub(crate) fn tls_for(clients: &Authority, identity: &Identity, only_1_2: bool) -> Self {
         Self::start(|handler| ScriptedServer::start_tls_for(clients, identity, only_1_2, handler))
     }
@@ -62,7 +62,7 @@ impl Hub {
         Self { server, requests }
     }
 
-    /// A client of it that calls it by this name or address.
+    /// Returns a client that connects to this host name or address.
     pub(crate) fn client(&self, host: &str, backend: TlsBackend) -> HostClientBuilder {
         HostClient::builder(self.url(host)).tls_backend(backend)
     }
@@ -75,7 +75,7 @@ impl Hub {
     }
 }
 
-/// A call that comes through.
+/// Checks that a call succeeds.
 pub(crate) fn succeeds(what: &str, builder: HostClientBuilder) {
     let version = builder.build().unwrap().version();
     assert_eq!(
@@ -87,13 +87,13 @@ pub(crate) fn succeeds(what: &str, builder: HostClientBuilder) {
     );
 }
 
-/// The error of a call that does not, as it is told.
+/// Checks that a call fails, and returns its error.
 pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
     let result = builder.retry(None).build().unwrap().version();
     let error = result
         .map(|version| panic!("{what}: it succeeded with {version:?}"))
         .unwrap_err();
-    // Each layer says something of its own.
+    // No two layers have the same message.
     let causes =
         std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
     let told: Vec<String> = [error.to_string()].into_iter().chain(causes).collect();

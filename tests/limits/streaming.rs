@@ -1,4 +1,4 @@
-//! Each item of a stream is given out before the next is sent, and half an item is not given out as one.
+//! Streams return each item before the next is sent, and never return an incomplete one.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::Value;
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{STREAM, Scheme, chunk, host};
+use crate::setup::{STREAM, Scheme, chunk, host};
 
 const COUNT: usize = 5;
 
-/// Sends an item when the one before was given out.
+/// Sends each item when the client has received the one before.
 fn server(scheme: Scheme, given: &Arc<Mailbox<()>>) -> ScriptedServer {
     let given = Arc::clone(given);
     scheme.serve(move |connection| {
@@ -28,8 +28,8 @@ fn server(scheme: Scheme, given: &Arc<Mailbox<()>>) -> ScriptedServer {
     })
 }
 
-/// How each way of reading gives the items, as text.
-type Way = fn(&InstanceClient) -> Box<dyn Iterator<Item = String>>;
+/// Reads the items of a stream, as text.
+type ReadItems = fn(&InstanceClient) -> Box<dyn Iterator<Item = String>>;
 
 fn bytes(mut stream: ByteStream) -> impl Iterator<Item = String> {
     std::iter::from_fn(move || {
@@ -40,8 +40,8 @@ fn bytes(mut stream: ByteStream) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn each_item_is_given_out_before_the_next_is_sent() {
-    let ways: [(&str, Way); 5] = [
+fn streams_return_each_item_before_the_next_is_sent() {
+    let readers: [(&str, ReadItems); 5] = [
         ("bytes", |instance| {
             Box::new(bytes(instance.output().unwrap()))
         }),
@@ -76,11 +76,11 @@ fn each_item_is_given_out_before_the_next_is_sent() {
         }),
     ];
     for scheme in Scheme::BOTH {
-        for (name, way) in ways {
+        for (name, read) in readers {
             within(name, move || {
                 let given = Mailbox::new();
                 let server = server(scheme, &given);
-                let mut items = way(&host(&server).instance("x").unwrap());
+                let mut items = read(&host(&server).instance("x").unwrap());
                 for n in 0..COUNT {
                     assert_eq!(
                         items.next().unwrap().trim_end(),
@@ -96,7 +96,7 @@ fn each_item_is_given_out_before_the_next_is_sent() {
 }
 
 #[test]
-fn half_a_line_is_not_given_out_where_the_stream_is_cut_off() {
+fn lines_drop_half_a_line_if_the_stream_is_cut_off() {
     for scheme in Scheme::BOTH {
         for (head, got) in [
             ("Content-Length: 100\r\n\r\n[1]\n[2]", 7),

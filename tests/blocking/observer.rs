@@ -1,4 +1,4 @@
-//! What an observer is told.
+//! The events that an `Observer` gets.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::helpers::{serving, within};
 
 const SECRET: &str = "a-very-secret-token";
 
-/// What was told, a line for each event.
+/// The received events, one line for each.
 #[derive(Clone, Default)]
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
@@ -30,11 +30,11 @@ impl Log {
             .bearer_token(SECRET)
             .retry(quick)
             .observer(move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
-                log.note(request, event)
+                log.record(request, event)
             })
     }
 
-    fn note(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
+    fn record(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
         let path = request
             .url
             .split_once("/api/v1")
@@ -83,7 +83,7 @@ impl Log {
     }
 }
 
-/// Answers, refuses, streams.
+/// Starts a server with normal responses, an error response, and a stream.
 fn server() -> ScriptedServer {
     serving(|request| match request.target.rsplit('/').next() {
         Some("version") => response("200 OK", &[], br#"{"version":"1.0.1"}"#),
@@ -94,7 +94,7 @@ fn server() -> ScriptedServer {
 }
 
 #[test]
-fn each_request_is_told_from_its_beginning_to_its_end() {
+fn observer_sees_every_step_of_a_request() {
     within("observing", || {
         let (log, server) = (Log::default(), server());
         let host = log.client(&server.url()).build().unwrap();
@@ -132,7 +132,7 @@ fn each_request_is_told_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn streams_are_told_when_they_are_over() {
+fn observer_sees_the_body_of_a_stream_when_it_ends() {
     within("observing", || {
         let (log, server) = (Log::default(), server());
         let host = log.client(&server.url()).build().unwrap();
@@ -182,7 +182,7 @@ fn streams_are_told_when_they_are_over() {
 }
 
 #[test]
-fn attempts_and_retries_are_told() {
+fn observer_sees_attempts_and_retries() {
     within("observing", || {
         let log = Log::default();
         log.client(&refused_url())
@@ -207,7 +207,7 @@ fn attempts_and_retries_are_told() {
 }
 
 #[test]
-fn what_is_no_request_is_not_told_of() {
+fn observer_sees_nothing_if_no_request_is_made() {
     let log = Log::default();
     let host = log
         .client("http://hub:8000/api/v1")
@@ -226,7 +226,7 @@ fn what_is_no_request_is_not_told_of() {
 }
 
 #[test]
-fn numbers_tell_requests_apart_and_times_are_those_of_the_parts() {
+fn observer_gets_request_numbers_and_timings() {
     within("observing", || {
         let (numbers, log) = (Arc::<Mutex<Vec<u64>>>::default(), Log::default());
         let server = server();
@@ -234,7 +234,7 @@ fn numbers_tell_requests_apart_and_times_are_those_of_the_parts() {
             let (numbers, log) = (Arc::clone(&numbers), log.clone());
             move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
                 numbers.lock().unwrap().push(request.number);
-                log.note(request, event);
+                log.record(request, event);
             }
         };
         let host = HostClient::builder(server.url())

@@ -1,4 +1,4 @@
-//! What the tests here share: servers of both schemes, clients that trust them, signals, and what errors say of limits.
+//! Servers over http and https, their clients, signals, and checks of errors.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +11,7 @@ use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, 
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+/// Waits for the next event in one request. `InstanceClient::next_event` makes several.
 pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
     instance.host().call(&NextEvent {
         id: instance.id(),
@@ -19,13 +19,13 @@ pub(crate) fn next_event(instance: &InstanceClient, name: &str) -> Result<Event,
     })
 }
 
-/// The deadline and the idle timeout of most tests.
+/// Deadline and idle timeout of most tests.
 pub(crate) const LIMIT: Duration = Duration::from_millis(600);
 
-/// Longer than any step takes, also on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Upper bound for one step, longer than any step takes on a busy machine.
+pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The head of an answer without end.
+/// The head of a response without end.
 pub(crate) const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 pub(crate) fn chunk(text: &str) -> Vec<u8> {
@@ -59,7 +59,7 @@ impl Scheme {
     }
 }
 
-/// A client that need not ask for the version.
+/// Returns a client that makes no version request.
 pub(crate) fn host(server: &ScriptedServer) -> HostClient {
     builder(server).hub_version("1.0.1").build().unwrap()
 }
@@ -72,10 +72,10 @@ pub(crate) fn builder(server: &ScriptedServer) -> HostClientBuilder {
     }
 }
 
-/// Something that happened, for any number of threads to wait for.
+/// A flag that threads can wait for.
 #[derive(Default)]
 pub(crate) struct Signal {
-    given: Mutex<bool>,
+    is_set: Mutex<bool>,
     changed: Condvar,
 }
 
@@ -84,18 +84,18 @@ impl Signal {
         Arc::default()
     }
 
-    pub(crate) fn give(&self) {
-        *self.given.lock().unwrap() = true;
+    pub(crate) fn set(&self) {
+        *self.is_set.lock().unwrap() = true;
         self.changed.notify_all();
     }
 
-    pub(crate) fn is_given(&self) -> bool {
-        *self.given.lock().unwrap()
+    pub(crate) fn is_set(&self) -> bool {
+        *self.is_set.lock().unwrap()
     }
 
-    /// Whether it was given within this time.
-    pub(crate) fn within(&self, time: Duration) -> bool {
-        let given = self.given.lock().unwrap();
+    /// Waits at most this long. Returns `true` if it is set.
+    pub(crate) fn wait_timeout(&self, time: Duration) -> bool {
+        let given = self.is_set.lock().unwrap();
         *self
             .changed
             .wait_timeout_while(given, time, |given| !*given)
@@ -104,15 +104,15 @@ impl Signal {
     }
 
     pub(crate) fn wait(&self) {
-        assert!(self.within(PATIENCE), "no signal");
+        assert!(self.wait_timeout(STEP_TIMEOUT), "no signal");
     }
 }
 
-/// Answers a request that is not the one under test, and returns if it was one.
+/// Responds to a request that is not the one under test. Returns `true` if it was such a request.
 ///
-/// Tests ask for the version to see that a client works. The client itself asks for the state of an
-/// instance when a call with it takes longer than a second, as each may on a busy machine.
-pub(crate) fn is_aside(connection: &mut Connection, request: &ReceivedRequest) -> bool {
+/// Tests ask for the version to check that a client works. The client asks for the state of an
+/// instance if a call takes longer than a second, which may happen on a busy machine.
+pub(crate) fn serve_side_request(connection: &mut Connection, request: &ReceivedRequest) -> bool {
     let body: &[u8] = if request.target.ends_with("/version") {
         br#"{"version":"1.0.1"}"#
     } else if request.method == "GET" && request.target.ends_with("/instance/i") {
@@ -124,7 +124,7 @@ pub(crate) fn is_aside(connection: &mut Connection, request: &ReceivedRequest) -
     true
 }
 
-/// Reads until the client is gone; how many bytes came.
+/// Reads until the client is gone. Returns the number of bytes.
 pub(crate) fn drain(connection: &mut Connection) -> usize {
     let (mut buffer, mut count) = (vec![0; 64 << 10], 0);
     loop {
@@ -135,38 +135,38 @@ pub(crate) fn drain(connection: &mut Connection) -> usize {
     }
 }
 
-/// Data without end, which tells how often it was read.
-pub(crate) struct Fed {
-    tell: Sender<()>,
+/// Endless data that reports each read.
+pub(crate) struct EndlessData {
+    reads: Sender<()>,
     last: Arc<Mutex<Option<Instant>>>,
 }
 
-/// The reads of a [`Fed`].
+/// The reads of an [`EndlessData`].
 pub(crate) struct Reads(Receiver<()>);
 
-impl Fed {
+impl EndlessData {
     pub(crate) fn new() -> (Self, Reads) {
-        let (tell, told) = channel();
+        let (reads, receiver) = channel();
         (
             Self {
-                tell,
+                reads,
                 last: Arc::default(),
             },
-            Reads(told),
+            Reads(receiver),
         )
     }
 
-    /// When it was last read.
+    /// Returns the time of the last read.
     pub(crate) fn last(&self) -> Arc<Mutex<Option<Instant>>> {
         Arc::clone(&self.last)
     }
 }
 
-impl Read for Fed {
+impl Read for EndlessData {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let _ = self.tell.send(());
+        let _ = self.reads.send(());
         *self.last.lock().unwrap() = Some(Instant::now());
-        // In small pieces: of one that is taken in part and then, after a while, some more, nothing is seen here.
+        // Small pieces. With large ones, a read would not show that the upload progresses.
         let length = buf.len().min(4 << 10);
         buf[..length].fill(b'.');
         Ok(length)
@@ -174,19 +174,19 @@ impl Read for Fed {
 }
 
 impl Reads {
-    /// Waits until it is not read any more: who uploads it is blocked.
-    pub(crate) fn stop(&self) {
-        // Silence is what is waited for, so it has a length.
+    /// Waits until there are no more reads, which means that the upload is blocked.
+    pub(crate) fn wait_until_stopped(&self) {
+        // No read for this long.
         while self.0.recv_timeout(Duration::from_millis(100)).is_ok() {}
     }
 
-    /// Whether it is read again within this time.
-    pub(crate) fn go_on(&self, time: Duration) -> bool {
+    /// Returns `true` if there is a read within this time.
+    pub(crate) fn continue_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time).is_ok()
     }
 }
 
-/// The library's own error in that of a stream.
+/// Returns the library's error inside a stream's error.
 pub(crate) fn inner(error: io::Error) -> Error {
     *error
         .into_inner()
@@ -211,19 +211,19 @@ impl Limit {
         }
     }
 
-    /// The error says what ended the call, how long it had, and what was being waited for.
+    /// Checks that the error names the limit, its duration, and the phase.
     pub(crate) fn check(self, error: &Error, phase: Phase, limit: Duration) {
         let is = match *error.kind() {
             ErrorKind::Deadline {
                 phase: at,
-                limit: said,
+                limit: reported,
                 ..
-            } => self == Self::Deadline && at == phase && said == limit,
+            } => self == Self::Deadline && at == phase && reported == limit,
             ErrorKind::Idle {
                 phase: at,
-                limit: said,
+                limit: reported,
                 ..
-            } => self == Self::Idle && at == phase && said == limit,
+            } => self == Self::Idle && at == phase && reported == limit,
             ErrorKind::Cancelled { phase: at, .. } => self == Self::Cancel && at == phase,
             _ => false,
         };
@@ -254,7 +254,7 @@ impl Limit {
     }
 }
 
-/// A line of the table that the tests print: a fault, what ended the call, what the error says, and when it came.
+/// Formats a line of the printed table: fault, limit, error, and elapsed time.
 pub(crate) fn line(
     fault: &str,
     scheme: Scheme,
@@ -263,11 +263,11 @@ pub(crate) fn line(
     took: Duration,
 ) -> String {
     let text = error.to_string();
-    let said = text
+    let message = text
         .split_once(") ")
-        .map_or(text.as_str(), |(_, said)| said);
+        .map_or(text.as_str(), |(_, message)| message);
     format!(
-        "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {said}",
+        "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {message}",
         scheme.name(),
         took.as_secs_f64() * 1e3
     )

@@ -1,4 +1,4 @@
-//! Calls whose instance dies, or whose input has ended: they say so soon, on hubs of each
+//! Calls on an instance that ends, or whose input has ended. They return soon on hubs of each
 //! generation.
 
 use std::env;
@@ -23,21 +23,22 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child, within};
 use crate::live::listening;
-use crate::stand_in::until;
-use crate::waiting::acts;
+use crate::stub_hub::until;
+use crate::wait_event::acts;
 
-/// Hubs of 1.x keep calls and streams waiting for 195 seconds. Much longer than any step takes.
+/// Upper bound for each step. Hubs of 1.x keep calls and streams open for 195 seconds after a
+/// failure.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A hub, and the sequences that a test has uploaded to it.
-struct Scene {
+/// A hub, and the sequences that a test uploaded to it.
+struct TestHub {
     name: &'static str,
     host: HostClient,
     fake: Option<FakeHub>,
     sequences: Mutex<Vec<SequenceClient>>,
 }
 
-impl Scene {
+impl TestHub {
     fn fake(name: &'static str, generation: Generation) -> Self {
         let hub = FakeHub::new(generation);
         programs::serve(&hub);
@@ -70,7 +71,7 @@ impl Scene {
         real.into_iter().chain(Self::fakes()).collect()
     }
 
-    fn tells(&self) -> bool {
+    fn reports_exit(&self) -> bool {
         self.host.dialect().unwrap().remembers_ended_instances()
     }
 
@@ -81,30 +82,30 @@ impl Scene {
         sequence
     }
 
-    /// An instance that listens to its input.
+    /// Starts an instance and waits until it reads its input.
     fn instance(&self, sample: &str) -> InstanceClient {
         let instance = self.sequence(sample).start(&StartOptions::new()).unwrap();
         listening(&instance);
         instance
     }
 
-    /// An instance that fails some time after its start.
-    fn dying(&self) -> InstanceClient {
-        self.sequence("acts").start(&dies()).unwrap()
+    /// Starts an instance that fails some time after its start.
+    fn dying_instance(&self) -> InstanceClient {
+        self.sequence("acts").start(&dies_later()).unwrap()
     }
 
-    /// It does not end before the instance, and in time.
-    fn took(&self, what: &str, begin: Instant) {
+    /// Checks that a call returned in time.
+    fn assert_in_time(&self, what: &str, begin: Instant) {
         let took = begin.elapsed();
         println!("{}: {what} took {took:?}", self.name);
         assert!(took < LIMIT, "{}: {what} took {took:?}", self.name);
     }
 
-    /// Checks that the instance has died of an uncaught exception, as far as the hub tells.
-    fn says_how(&self, what: &str, error: &Error) {
+    /// Checks that the instance ended with an uncaught exception, if the hub reports that.
+    fn assert_uncaught_exception(&self, what: &str, error: &Error) {
         let ended = error.ended();
         let ended = ended.unwrap_or_else(|| panic!("{}: {what}: {error:?}", self.name));
-        if self.tells() {
+        if self.reports_exit() {
             let reason = ended.reason.as_deref();
             assert_eq!(
                 (ended.exit, reason),
@@ -116,9 +117,9 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for TestHub {
     fn drop(&mut self) {
-        // A fake hub goes as a whole.
+        // A fake hub needs no clean-up.
         if self.fake.is_none() {
             for sequence in self.sequences.get_mut().unwrap() {
                 sequence.force_delete().unwrap();
@@ -127,22 +128,22 @@ impl Drop for Scene {
     }
 }
 
-/// Does the same on each hub, at the same time.
-fn on_each(scenes: Vec<Scene>, test: impl Fn(&Scene) + Send + Sync + 'static) {
+/// Runs a test on each hub in parallel.
+fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'static) {
     within("a call whose instance dies", move || {
         thread::scope(|scope| {
-            for scene in scenes {
+            for target in targets {
                 scope.spawn(|| {
-                    let scene = scene;
-                    test(&scene);
+                    let target = target;
+                    test(&target);
                 });
             }
         });
     });
 }
 
-/// Writes something, and dies later of an uncaught exception.
-fn dies() -> StartOptions {
+/// Options for an instance that prints something, and later throws an uncaught exception.
+fn dies_later() -> StartOptions {
     acts(json!([{ "print": "some" }, { "wait": 1500 }, { "throw": "later" }]))
 }
 
@@ -154,17 +155,17 @@ fn is_input_ended(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InputEnded)
 }
 
-// Calls and streams of an instance that dies.
+// Calls and streams of an instance that fails.
 
 #[test]
-fn run_ends_with_an_instance_that_fails() {
-    on_each(Scene::all(), |scene| {
-        let sequence = scene.sequence("acts");
+fn run_returns_when_the_instance_fails() {
+    on_each(TestHub::all(), |target| {
+        let sequence = target.sequence("acts");
         let begin = Instant::now();
-        let run = sequence.run(&dies(), "").unwrap();
-        scene.took("run", begin);
-        assert_eq!(run.output, b"some", "{}", scene.name);
-        if scene.tells() {
+        let run = sequence.run(&dies_later(), "").unwrap();
+        target.assert_in_time("run", begin);
+        assert_eq!(run.output, b"some", "{}", target.name);
+        if target.reports_exit() {
             assert_eq!(run.exit(), Some(RunnerExit::Other(101)));
             assert_eq!(run.ended.reason.as_deref(), Some("Runner failed"));
         }
@@ -172,14 +173,14 @@ fn run_ends_with_an_instance_that_fails() {
 }
 
 #[test]
-fn wait_with_output_ends_with_an_instance_that_fails() {
-    on_each(Scene::all(), |scene| {
-        let child = scene.sequence("acts").spawn(&dies()).unwrap();
+fn wait_with_output_returns_when_the_instance_fails() {
+    on_each(TestHub::all(), |target| {
+        let child = target.sequence("acts").spawn(&dies_later()).unwrap();
         let begin = Instant::now();
         let output = child.wait_with_output().unwrap();
-        scene.took("wait_with_output", begin);
-        assert_eq!(output.output, b"some", "{}", scene.name);
-        if scene.tells() {
+        target.assert_in_time("wait_with_output", begin);
+        assert_eq!(output.output, b"some", "{}", target.name);
+        if target.reports_exit() {
             assert_eq!(output.exit(), Some(RunnerExit::Other(101)));
         }
     });
@@ -187,45 +188,46 @@ fn wait_with_output_ends_with_an_instance_that_fails() {
 
 #[test]
 fn transform_through_an_instance_that_fails_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let begin = Instant::now();
         let error = instance.transform_bytes("in").unwrap_err();
-        scene.took("transform_bytes", begin);
-        scene.says_how("transform_bytes", &error);
+        target.assert_in_time("transform_bytes", begin);
+        target.assert_uncaught_exception("transform_bytes", &error);
     });
 }
 
 #[test]
 fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
-    on_each(Scene::all(), |scene| {
+    on_each(TestHub::all(), |target| {
         let steps = json!([{ "print": "some" }, { "wait": 1500 }, { "exit": 3 }]);
-        let exits = scene.sequence("acts").start(&acts(steps)).unwrap();
+        let exits = target.sequence("acts").start(&acts(steps)).unwrap();
         let error = exits.transform_bytes("in").unwrap_err();
-        assert!(error.ended().is_some(), "{}: {error:?}", scene.name);
+        assert!(error.ended().is_some(), "{}: {error:?}", target.name);
 
-        let killed = scene.instance("tees");
+        let killed = target.instance("tees");
         let killer = killed.clone();
         let (begun, begins) = channel();
         let killing = thread::spawn(move || {
             begins.recv().unwrap();
-            // A hub of 1.x refuses that in the moment after the start.
+            // Hubs of 1.x refuse a kill shortly after the start.
             until("it is killed", || killer.kill(&KillOptions::new()).is_ok());
         });
-        let mut output = Telling(begun);
+        let mut output = SignalOnWrite(begun);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
-        assert!(error.ended().is_some(), "{}: {error:?}", scene.name);
+        assert!(error.ended().is_some(), "{}: {error:?}", target.name);
         killing.join().unwrap();
     });
 }
 
-/// Tells of what is written to it.
-struct Telling(Sender<()>);
+/// A writer that sends a signal for each write.
+struct SignalOnWrite(Sender<()>);
 
-impl Write for Telling {
+impl Write for SignalOnWrite {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(()).map_err(io::Error::other)?;
+        // The receiver may be gone.
+        let _ = self.0.send(());
         Ok(bytes.len())
     }
 
@@ -235,37 +237,40 @@ impl Write for Telling {
 }
 
 #[test]
-fn output_until_ended_ends_with_an_instance_that_fails() {
-    on_each(Scene::all(), |scene| {
-        let mut output = scene.dying().output_until_ended().unwrap();
+fn output_until_ended_ends_when_the_instance_fails() {
+    on_each(TestHub::all(), |target| {
+        let mut output = target.dying_instance().output_until_ended().unwrap();
         let begin = Instant::now();
         let mut text = String::new();
         let result = output.read_to_string(&mut text);
-        scene.took("output_until_ended", begin);
-        assert_eq!(text, "some", "{}", scene.name);
-        if scene.tells() {
+        target.assert_in_time("output_until_ended", begin);
+        assert_eq!(text, "some", "{}", target.name);
+        if target.reports_exit() {
             let error = result.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             let error = error.downcast::<Error>().unwrap();
-            scene.says_how("output_until_ended", &error);
-            // It stays an error.
+            target.assert_uncaught_exception("output_until_ended", &error);
+            // Later reads fail as well.
             let error = output.read(&mut [0]).unwrap_err();
-            scene.says_how("output_until_ended", &error.downcast::<Error>().unwrap());
+            target.assert_uncaught_exception(
+                "output_until_ended",
+                &error.downcast::<Error>().unwrap(),
+            );
         } else {
-            // The hub ends it.
+            // The hub itself ends the stream.
             result.unwrap();
         }
     });
 }
 
 #[test]
-fn output_until_ended_gives_all_that_was_written_however_late_it_is_read() {
-    on_each(Scene::all(), |scene| {
+fn output_until_ended_returns_all_data_even_if_it_is_read_late() {
+    on_each(TestHub::all(), |target| {
         let text = "some\n".repeat(20_000);
         let steps = json!([{ "print": text }, { "wait": 500 }, { "throw": "later" }]);
-        let instance = scene.sequence("acts").start(&acts(steps)).unwrap();
+        let instance = target.sequence("acts").start(&acts(steps)).unwrap();
         let mut output = instance.output_until_ended().unwrap();
-        // It is interrupted when the client has noticed the end.
+        // The write fails as soon as the client has noticed the end of the instance.
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         while writer.write_all(b"a").and_then(|()| writer.flush()).is_ok() {
             thread::yield_now();
@@ -273,15 +278,15 @@ fn output_until_ended_gives_all_that_was_written_however_late_it_is_read() {
         drop(writer);
         let mut read = String::new();
         let result = output.read_to_string(&mut read);
-        assert_eq!(result.is_err(), scene.tells(), "{}", scene.name);
-        assert!(read == text, "{}: {} bytes", scene.name, read.len());
+        assert_eq!(result.is_err(), target.reports_exit(), "{}", target.name);
+        assert!(read == text, "{}: {} bytes", target.name, read.len());
     });
 }
 
 #[test]
-fn the_streams_of_a_child_end_with_an_instance_that_fails() {
-    on_each(Scene::all(), |scene| {
-        let mut child = scene.sequence("acts").spawn(&dies()).unwrap();
+fn child_output_and_stdout_end_when_the_instance_fails() {
+    on_each(TestHub::all(), |target| {
+        let mut child = target.sequence("acts").spawn(&dies_later()).unwrap();
         let begin = Instant::now();
         for stream in [child.output.take(), child.stdout.take()] {
             let lines: Vec<_> = stream
@@ -289,17 +294,17 @@ fn the_streams_of_a_child_end_with_an_instance_that_fails() {
                 .flat_map(|stream| stream.lines())
                 .collect();
             let failed = lines.last().is_some_and(|line| line.is_err());
-            assert_eq!(failed, scene.tells(), "{}: {lines:?}", scene.name);
+            assert_eq!(failed, target.reports_exit(), "{}: {lines:?}", target.name);
         }
-        scene.took("reading the streams of a child", begin);
+        target.assert_in_time("reading the streams of a child", begin);
         child.wait().unwrap();
     });
 }
 
 #[test]
 fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("shout");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("shout");
         let mut streams = [
             instance.output_until_ended().unwrap(),
             instance.stream_until_ended(OutputStream::Stderr).unwrap(),
@@ -310,21 +315,21 @@ fn output_until_ended_of_an_instance_that_completes_ends_without_an_error() {
             stream.read_to_string(&mut text).unwrap();
             text
         });
-        assert_eq!(texts[0], "ONE\n", "{}", scene.name);
+        assert_eq!(texts[0], "ONE\n", "{}", target.name);
     });
 }
 
-// Input for an instance that is dead, and input that has ended.
+// Input for an instance that has ended, and input that has ended.
 
-/// Sends to an instance in every way, and gives the errors.
-fn send_in_each_way(scene: &Scene, instance: &InstanceClient) -> Vec<Error> {
+/// Sends input in each way, and returns the errors.
+fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
     let begin = Instant::now();
     let writers = [
         InstanceClient::input_writer(instance, ContentType::Text).unwrap(),
         InstanceClient::stdin_writer(instance, ContentType::Text).unwrap(),
     ];
     let [input, stdin] = writers.map(|mut writer| {
-        // It may be known by now.
+        // The client may already know that the instance has ended.
         let _ = writer.write_all(b"more").and_then(|()| writer.flush());
         writer.finish().map(drop)
     });
@@ -334,55 +339,55 @@ fn send_in_each_way(scene: &Scene, instance: &InstanceClient) -> Vec<Error> {
         input,
         stdin,
     ];
-    scene.took("sending in four ways", begin);
+    target.assert_in_time("sending in four ways", begin);
     results.map(Result::unwrap_err).into()
 }
 
 #[test]
 fn send_input_to_a_dead_instance_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let killed = scene.instance("stays");
+    on_each(TestHub::all(), |target| {
+        let killed = target.instance("stays");
         until("it is killed", || killed.kill(&KillOptions::new()).is_ok());
         killed.wait_ended().unwrap();
-        for error in send_in_each_way(scene, &killed) {
-            assert!(is_ended(&error), "{}: killed: {error:?}", scene.name);
+        for error in send_in_each_way(target, &killed) {
+            assert!(is_ended(&error), "{}: killed: {error:?}", target.name);
         }
     });
 }
 
 #[test]
 fn send_input_to_an_instance_that_failed_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let failed = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let failed = target.dying_instance();
         failed.wait_ended().unwrap();
-        for error in send_in_each_way(scene, &failed) {
-            assert!(is_ended(&error), "{}: failed: {error:?}", scene.name);
-            if scene.tells() {
-                scene.says_how("sending", &error);
+        for error in send_in_each_way(target, &failed) {
+            assert!(is_ended(&error), "{}: failed: {error:?}", target.name);
+            if target.reports_exit() {
+                target.assert_uncaught_exception("sending", &error);
             }
         }
     });
 }
 
 #[test]
-fn send_input_to_an_input_that_has_ended_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("stays");
+fn send_input_after_the_end_of_the_input_is_an_error() {
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("stays");
         instance.send_input("all").unwrap();
         instance.send_stdin("all").unwrap();
-        for error in send_in_each_way(scene, &instance) {
-            assert!(is_input_ended(&error), "{}: {error:?}", scene.name);
+        for error in send_in_each_way(target, &instance) {
+            assert!(is_input_ended(&error), "{}: {error:?}", target.name);
             assert!(error.to_string().contains("has ended before"), "{error}");
         }
     });
 }
 
 #[test]
-fn an_instance_of_the_same_id_has_an_input_of_its_own() {
-    // One that forgets instances soon.
+fn send_input_works_on_a_new_instance_with_a_reused_id() {
+    // This fake hub forgets ended instances soon.
     let hub = programs::fake_hub(Generation::V1);
-    on_each(vec![Scene::of("fake 1.x", hub)], |scene| {
-        let sequence = scene.sequence("stays");
+    on_each(vec![TestHub::of("fake 1.x", hub)], |target| {
+        let sequence = target.sequence("stays");
         let options = StartOptions::new().instance_id("00000000-0000-4000-8000-000000000001");
         let first = sequence.start(&options).unwrap();
         first.send_input("all").unwrap();
@@ -399,9 +404,9 @@ fn an_instance_of_the_same_id_has_an_input_of_its_own() {
 // Writers.
 
 #[test]
-fn finish_when_the_instance_failed_meanwhile_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+fn finish_after_the_instance_failed_is_an_error() {
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         writer
             .write_all(b"a")
@@ -410,15 +415,15 @@ fn finish_when_the_instance_failed_meanwhile_is_an_error() {
         instance.wait_ended().unwrap();
         let begin = Instant::now();
         let error = writer.finish().unwrap_err();
-        scene.took("finish", begin);
-        scene.says_how("finish", &error);
+        target.assert_in_time("finish", begin);
+        target.assert_uncaught_exception("finish", &error);
     });
 }
 
 #[test]
 fn write_fails_when_the_instance_has_failed() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.dying();
+    on_each(TestHub::all(), |target| {
+        let instance = target.dying_instance();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         let begin = Instant::now();
         let error = loop {
@@ -428,15 +433,15 @@ fn write_fails_when_the_instance_has_failed() {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-        scene.took("writing", begin);
-        scene.says_how("writing", &writer.finish().unwrap_err());
+        target.assert_in_time("writing", begin);
+        target.assert_uncaught_exception("writing", &writer.finish().unwrap_err());
     });
 }
 
 // Threads and sockets.
 
-/// The threads of the library in this process, and its sockets.
-fn left() -> (Vec<String>, usize) {
+/// Returns the names of the library's threads in this process, and its number of sockets.
+fn threads_and_sockets() -> (Vec<String>, usize) {
     let entries = |path: &str| fs::read_dir(path).unwrap().filter_map(Result::ok);
     let threads = entries("/proc/self/task")
         .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
@@ -450,10 +455,10 @@ fn left() -> (Vec<String>, usize) {
 }
 
 #[test]
-fn nothing_stays_behind_of_instances_that_failed() {
+fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
     const HUB: &str = "TEST_DYING_HUB";
     if let Ok(url) = env::var(HUB) {
-        let before = left();
+        let before = threads_and_sockets();
         let host = HostClient::new(url).unwrap();
         let sequence = host.send_sequence(package::sequence("acts")).unwrap();
         let fails = acts(json!([{ "wait": 300 }, { "throw": "later" }]));
@@ -472,53 +477,53 @@ fn nothing_stays_behind_of_instances_that_failed() {
         drop(children);
         drop((sequence, host));
         until("nothing is left", || {
-            let left = left();
+            let left = threads_and_sockets();
             left.0.is_empty() && left.1 <= before.1
         });
         println!("nothing was left after {:?}", begin.elapsed());
         return;
     }
-    let scenes = Scene::all();
-    for scene in &scenes {
-        println!("{}:", scene.name);
-        in_child(&[(HUB, scene.host.base_url())]);
+    let targets = TestHub::all();
+    for target in &targets {
+        println!("{}:", target.name);
+        in_child(&[(HUB, target.host.base_url())]);
     }
 }
 
-// A transform whose input is not taken.
+// A transform whose input is refused.
 
 #[test]
 fn transform_twice_through_one_instance_is_an_error() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("shout");
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("shout");
         assert_eq!(instance.transform_bytes("one\n").unwrap(), b"ONE\n");
         let begin = Instant::now();
         let error = instance.transform_bytes("two\n").unwrap_err();
-        scene.took("the second transform", begin);
-        assert!(is_input_ended(&error), "{}: {error:?}", scene.name);
+        target.assert_in_time("the second transform", begin);
+        assert!(is_input_ended(&error), "{}: {error:?}", target.name);
 
-        // A client that does not know of the first one.
-        let host = HostClient::new(scene.host.base_url()).unwrap();
+        // This client does not know that the input has ended.
+        let host = HostClient::new(target.host.base_url()).unwrap();
         let instance = host.instance(instance.id().clone()).unwrap();
         let error = instance.transform_bytes("three\n").unwrap_err();
         let refused = error.api().is_some() || is_input_ended(&error);
-        assert!(refused, "{}: {error:?}", scene.name);
+        assert!(refused, "{}: {error:?}", target.name);
     });
 }
 
-// Proxies that keep heads back.
+// Proxies that buffer response heads.
 
 #[test]
-fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
-    on_each(Scene::fakes(), |scene| {
-        let hub = scene.fake.as_ref().unwrap();
-        let (shout, events) = (scene.sequence("shout"), scene.sequence("events"));
+fn run_spawn_transform_and_event_stream_work_if_a_proxy_buffers_heads() {
+    on_each(TestHub::fakes(), |target| {
+        let hub = target.fake.as_ref().unwrap();
+        let (shout, events) = (target.sequence("shout"), target.sequence("events"));
         hub.set_proxy(Proxy::nginx());
 
         let begin = Instant::now();
         let run = shout.run(&StartOptions::new(), "one\n").unwrap();
-        assert_eq!(run.output, b"ONE\n", "{}", scene.name);
-        scene.took("run", begin);
+        assert_eq!(run.output, b"ONE\n", "{}", target.name);
+        target.assert_in_time("run", begin);
 
         let begin = Instant::now();
         let mut child = shout.spawn(&StartOptions::new()).unwrap();
@@ -527,15 +532,15 @@ fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
         let mut output = String::new();
         let stream = child.output.as_mut().unwrap();
         stream.read_to_string(&mut output).unwrap();
-        assert_eq!(output, "TWO\n", "{}", scene.name);
+        assert_eq!(output, "TWO\n", "{}", target.name);
         child.kill().unwrap();
-        scene.took("spawn", begin);
+        target.assert_in_time("spawn", begin);
 
         let begin = Instant::now();
         let instance = shout.start(&StartOptions::new()).unwrap();
         instance.wait_event("ready").unwrap();
         assert_eq!(instance.transform_bytes("three\n").unwrap(), b"THREE\n");
-        scene.took("transform", begin);
+        target.assert_in_time("transform", begin);
 
         let begin = Instant::now();
         let instance = events.start(&StartOptions::new()).unwrap();
@@ -543,7 +548,7 @@ fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
         let mut stream = instance.event_stream("pong").unwrap();
         instance.send_event("ping", "x").unwrap();
         assert_eq!(stream.next().unwrap().unwrap().data, "x");
-        scene.took("event_stream", begin);
+        target.assert_in_time("event_stream", begin);
     });
 }
 
@@ -552,9 +557,9 @@ fn nothing_waits_for_heads_that_a_proxy_keeps_back() {
 #[test]
 fn run_with_an_idle_timeout_ends_after_that_time() {
     const IDLE: Duration = Duration::from_secs(8);
-    on_each(Scene::all(), |scene| {
-        let sequence = scene.sequence("acts");
-        // Something moves when the first wait has begun.
+    on_each(TestHub::all(), |target| {
+        let sequence = target.sequence("acts");
+        // The output starts after the idle timeout has started, so it restarts the timeout.
         let moves = acts(json!([{ "wait": 700 }, { "print": "some" }]));
         let begin = Instant::now();
         let error = sequence
@@ -564,12 +569,12 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
         let took = begin.elapsed();
         println!(
             "{}: run with an idle timeout of 8 s took {took:?}",
-            scene.name
+            target.name
         );
         assert!(
             matches!(error.kind(), ErrorKind::Idle { limit, .. } if *limit == IDLE),
             "{}: {error:?}",
-            scene.name
+            target.name
         );
         assert!(
             took >= IDLE && took < IDLE * 2 - Duration::from_secs(2),
@@ -598,12 +603,11 @@ impl Write for Panics {
     }
 }
 
-/// Gives data without end, and tells when it is dropped.
+/// A reader of endless data. The receiver of its channel learns when it is dropped.
 struct Endless(Sender<()>);
 
 impl Read for Endless {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Nobody listens.
         let _ = &self.0;
         buffer.fill(b'\n');
         Ok(buffer.len())
@@ -611,15 +615,15 @@ impl Read for Endless {
 }
 
 #[test]
-fn a_panic_comes_out_of_transform_and_ends_it() {
-    on_each(Scene::all(), |scene| {
+fn transform_propagates_panics_of_its_reader_callback_and_writer() {
+    on_each(TestHub::all(), |target| {
         let panic = |what: &str, input: Input, output: &mut dyn Write| {
-            let instance = scene.instance("echo");
+            let instance = target.instance("echo");
             let mut output = output;
             let begin = Instant::now();
             let call = AssertUnwindSafe(|| instance.transform(input, &mut output));
             let panic = catch_unwind(call).unwrap_err();
-            scene.took(what, begin);
+            target.assert_in_time(what, begin);
             *panic.downcast::<&str>().unwrap()
         };
         let reader = Input::bytes(Upload::reader(Panics));
@@ -638,7 +642,7 @@ fn a_panic_comes_out_of_transform_and_ends_it() {
             panic("a writer that panics", endless, &mut Panics),
             "the writer panics"
         );
-        // Nobody sends any more.
+        // The library has dropped the reader.
         assert_eq!(
             over.recv_timeout(LIMIT),
             Err(RecvTimeoutError::Disconnected)
@@ -646,11 +650,11 @@ fn a_panic_comes_out_of_transform_and_ends_it() {
     });
 }
 
-// Writers that are not finished.
+// Writers that are dropped or aborted.
 
-/// A server that tells of each piece that is written to an input, and of the end: an empty one,
-/// or `None` if it was cut off. It answers if it is to.
-fn taking(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
+/// Starts a server that reports each chunk of an input. It reports the end as an empty string, and
+/// an aborted upload as `None`.
+fn input_server(answers: bool) -> (ScriptedServer, Arc<Mailbox<Option<String>>>) {
     let pieces = Mailbox::new();
     let server = ScriptedServer::start({
         let pieces = Arc::clone(&pieces);
@@ -684,14 +688,14 @@ fn writer(server: &ScriptedServer) -> StreamWriter {
 }
 
 #[test]
-fn a_writer_that_is_dropped_waits_for_the_end_of_the_input() {
+fn dropping_a_stream_writer_waits_for_the_end_of_the_input() {
     within("dropping a writer", || {
-        let (server, pieces) = taking(true);
+        let (server, pieces) = input_server(true);
         for _ in 0..50 {
             let mut writer = writer(&server);
             writer.write_all(b"all").unwrap();
             drop(writer);
-            // It was there before the answer that the writer waits for.
+            // The hub received the end before it sent the response that the writer waits for.
             for piece in ["all", ""] {
                 assert_eq!(pieces.try_take(), Some(Some(piece.to_owned())));
             }
@@ -700,9 +704,9 @@ fn a_writer_that_is_dropped_waits_for_the_end_of_the_input() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_does_not_wait_for_a_hub_that_does_not_answer() {
+fn dropping_a_stream_writer_does_not_wait_for_an_unresponsive_hub() {
     within("dropping a writer", || {
-        let (server, pieces) = taking(false);
+        let (server, pieces) = input_server(false);
         let mut writer = writer(&server);
         writer.write_all(b"all").unwrap();
         let begin = Instant::now();
@@ -714,9 +718,9 @@ fn a_writer_that_is_dropped_does_not_wait_for_a_hub_that_does_not_answer() {
 }
 
 #[test]
-fn a_writer_that_is_aborted_or_dropped_in_a_panic_is_cut_off() {
+fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
     within("aborting a writer", || {
-        let (server, pieces) = taking(true);
+        let (server, pieces) = input_server(true);
         let ends: [fn(StreamWriter); 3] = [
             StreamWriter::abort,
             |writer| writer.json_lines().abort(),
@@ -739,9 +743,9 @@ fn a_writer_that_is_aborted_or_dropped_in_a_panic_is_cut_off() {
 }
 
 #[test]
-fn an_input_goes_on_after_a_writer_that_was_aborted() {
-    on_each(Scene::all(), |scene| {
-        let instance = scene.instance("echo");
+fn send_input_works_after_stream_writer_abort() {
+    on_each(TestHub::all(), |target| {
+        let instance = target.instance("echo");
         let mut output = instance.output().unwrap();
         let mut writer = instance.input_writer(ContentType::Text).unwrap();
         writer
@@ -758,30 +762,15 @@ fn an_input_goes_on_after_a_writer_that_was_aborted() {
             (&half, rest.as_str()),
             (b"half, ", "whole"),
             "{}",
-            scene.name
+            target.name
         );
     });
 }
 
-// Streams that are lost with their hub.
-
-/// Tells when something comes of an output.
-struct Tells(Sender<()>);
-
-impl Write for Tells {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Nobody listens any more.
-        let _ = self.0.send(());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+// Streams whose hub is gone.
 
 #[test]
-fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
+fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
     within("calls whose hub is lost", || {
         for generation in [Generation::V0_18, Generation::V1] {
             let hub = programs::fake_hub(generation);
@@ -793,7 +782,9 @@ fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
                 let (tell, told) = channel();
                 let transforming = thread::spawn(move || {
                     let endless = Upload::reader(Endless(channel().0));
-                    instance.transform(endless, &mut Tells(tell)).unwrap_err()
+                    instance
+                        .transform(endless, &mut SignalOnWrite(tell))
+                        .unwrap_err()
                 });
                 told.recv().unwrap();
                 transforming
@@ -806,7 +797,7 @@ fn transform_and_run_say_so_if_their_hub_has_restarted_or_is_away() {
             let transforming = begun();
             hub.set_unreachable(true);
             let error = transforming.join().unwrap();
-            // It is the hub that does not answer.
+            // The error comes from the request for the state of the instance.
             assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:?}");
             assert_eq!(error.operation(), Some("get instance"), "{error:?}");
             hub.set_unreachable(false);

@@ -1,4 +1,4 @@
-//! A stream of events, on a server that does what no hub does on demand.
+//! `event_stream`, on a scripted server.
 
 use std::sync::mpsc::channel;
 
@@ -14,14 +14,14 @@ fn chunk(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_event_comes_before_the_next_is_sent() {
+fn event_stream_returns_an_event_before_the_next_is_sent() {
     let (heard, hears) = channel::<()>();
     let hears = std::sync::Mutex::new(hears);
     let server = ScriptedServer::start(move |connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
         for n in 0..5 {
-            // In two pieces: an event is complete with its line end.
+            // Two chunks: an event is complete at its line end.
             let _ = connection.send(chunk("{\"n\":"));
             let _ = connection.send(chunk(&format!("{n}}}\n")));
             if hears.lock().unwrap().recv().is_err() {
@@ -45,7 +45,7 @@ fn an_event_comes_before_the_next_is_sent() {
 }
 
 #[test]
-fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
+fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
@@ -75,7 +75,7 @@ fn an_event_that_cannot_be_read_is_not_the_end_and_a_lost_connection_is() {
 }
 
 #[test]
-fn a_stream_of_events_that_is_refused_is_an_error_at_once() {
+fn event_stream_returns_the_refusal_of_the_hub() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");

@@ -1,4 +1,4 @@
-//! Faults of a server, and what each limit makes of them: one table.
+//! One table of server faults and the effect of each limit.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,32 +15,33 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{
-    Fed, LIMIT, Limit, STREAM, Scheme, Signal, drain, host, inner, is_aside, line, next_event,
+use crate::setup::{
+    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, drain, host, inner, line, next_event,
+    serve_side_request,
 };
 use crate::timing::{assert_in_time, assert_not_late, assert_precise};
 
-/// How many rows are measured at a time. Their threads do little but wait.
-const AT_ONCE: usize = 10;
+/// Number of rows that run concurrently. Their threads mostly wait.
+const CONCURRENCY: usize = 10;
 
 struct Row {
     name: &'static str,
-    /// What the server does with the request whose head it has read, until it is told that the call is over.
-    fault: fn(&mut Connection, &Scene),
-    call: fn(&HostClient, Fed) -> Result<(), Error>,
+    /// The server's part, after it has read the request's head. Continues until the call has ended.
+    fault: fn(&mut Connection, &FaultState),
+    call: fn(&HostClient, EndlessData) -> Result<(), Error>,
     phase: Phase,
-    /// Whether there is silence, for the idle timeout.
+    /// No bytes move, so the idle timeout applies.
     silent: bool,
-    /// Whether the call is blocked only when its upload stands still.
-    fills: bool,
+    /// The call is blocked only when the buffers of its upload are full.
+    fills_buffers: bool,
 }
 
 impl Row {
     fn new(
         name: &'static str,
         phase: Phase,
-        call: fn(&HostClient, Fed) -> Result<(), Error>,
-        fault: fn(&mut Connection, &Scene),
+        call: fn(&HostClient, EndlessData) -> Result<(), Error>,
+        fault: fn(&mut Connection, &FaultState),
     ) -> Self {
         Self {
             name,
@@ -48,7 +49,7 @@ impl Row {
             call,
             phase,
             silent: true,
-            fills: false,
+            fills_buffers: false,
         }
     }
 
@@ -59,30 +60,30 @@ impl Row {
         }
     }
 
-    fn fills(self) -> Self {
+    fn fills_buffers(self) -> Self {
         Self {
-            fills: true,
+            fills_buffers: true,
             ..self
         }
     }
 }
 
-/// What the two sides of a row know of each other.
-struct Scene {
-    /// The server has begun to misbehave.
+/// State shared by server and client of a row.
+struct FaultState {
+    /// The fault has begun.
     reached: Arc<Mailbox<()>>,
-    /// How often it has.
+    /// Number of requests that met the fault.
     faults: AtomicUsize,
-    /// The call is over.
+    /// The call has ended.
     over: Arc<Signal>,
-    /// A second call has arrived, which is answered when the first one is over.
+    /// A second call has arrived. It is answered after the first has ended.
     arrived: Arc<Signal>,
     answer: Arc<Signal>,
-    /// The connection with the fault was closed by the client, after so many more bytes.
+    /// The client closed the connection with the fault, after this many more bytes.
     closed: Arc<Mailbox<usize>>,
 }
 
-impl Scene {
+impl FaultState {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             reached: Mailbox::new(),
@@ -94,14 +95,14 @@ impl Scene {
         })
     }
 
-    /// Plays the hub. A request on the connection with the fault is not answered any more.
+    /// Serves a connection. After the fault, it answers no more requests on it.
     fn serve(&self, row: &Row, connection: &mut Connection) {
         while let Ok(request) = connection.read_head() {
-            if is_aside(connection, &request) {
+            if serve_side_request(connection, &request) {
                 continue;
             }
             if request.target.ends_with("/once/other") {
-                self.arrived.give();
+                self.arrived.set();
                 self.answer.wait();
                 let _ = connection.send(response("200 OK", &[], br#"{"other":1}"#));
                 continue;
@@ -118,29 +119,29 @@ impl Scene {
         self.reached.put(());
     }
 
-    /// Sends a byte again and again, until the call is over.
+    /// Sends a byte repeatedly until the call has ended.
     fn trickle(&self, connection: &mut Connection, pause: Duration) {
-        while connection.send(b"a").is_ok() && !self.over.within(pause) {}
+        while connection.send(b"a").is_ok() && !self.over.wait_timeout(pause) {}
     }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// So short that no idle timeout notices it, and no read ever waits for long.
-const MOMENT: Duration = Duration::from_millis(25);
+/// So short that no idle timeout notices it.
+const SHORT_PAUSE: Duration = Duration::from_millis(25);
 
-fn list(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn list(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.list_sequences().map(drop)
 }
 
-fn kill(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn kill(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.instance("i")?.kill(&KillOptions::new()).map(drop)
 }
 
-fn event(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn event(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     next_event(&host.instance("i")?, "e").map(drop)
 }
 
-fn events(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn events(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.instance("i")?
         .event_stream("e")?
         .next()
@@ -148,7 +149,7 @@ fn events(host: &HostClient, _: Fed) -> Result<(), Error> {
         .map(drop)
 }
 
-fn read(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn read(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     let mut output = host.instance("i")?.output()?;
     let error = io::copy(&mut output, &mut io::sink())
         .map(drop)
@@ -167,33 +168,33 @@ fn read(host: &HostClient, _: Fed) -> Result<(), Error> {
     error
 }
 
-fn chunked(host: &HostClient, fed: Fed) -> Result<(), Error> {
+fn chunked(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
     host.send(&SendSequence, Upload::reader(fed)).map(drop)
 }
 
-fn sized(host: &HostClient, fed: Fed) -> Result<(), Error> {
+fn sized(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
     host.send(&SendSequence, Upload::sized_reader(fed, 1 << 30))
         .map(drop)
 }
 
-fn in_memory(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn in_memory(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.instance("i")?
         .send_input(vec![b'.'; 12 << 20])
         .map(drop)
 }
 
-fn small(host: &HostClient, _: Fed) -> Result<(), Error> {
+fn small(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.instance("i")?.send_input("a little").map(drop)
 }
 
-fn expecting(host: &HostClient, fed: Fed) -> Result<(), Error> {
+fn expecting(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
     host.instance("i")?
         .send_input(Input::bytes(Upload::reader(fed)).expect_continue())
         .map(drop)
 }
 
-fn quiet(_: &mut Connection, scene: &Scene) {
-    scene.reached();
+fn quiet(_: &mut Connection, state: &FaultState) {
+    state.reached();
 }
 
 fn rows() -> Vec<Row> {
@@ -203,9 +204,9 @@ fn rows() -> Vec<Row> {
             "says nothing to a POST",
             Phase::Wait,
             kill,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.read(&mut [0; 100]);
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new("never has the event", Phase::Wait, event, quiet),
@@ -213,38 +214,38 @@ fn rows() -> Vec<Row> {
             "stops in the status line",
             Phase::Wait,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 20");
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "stops in the head",
             Phase::Wait,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "sends a byte of the head a second",
             Phase::Wait,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-                scene.reached();
-                scene.trickle(connection, SECOND);
+                state.reached();
+                state.trickle(connection, SECOND);
             },
         ),
         Row::new(
             "sends a byte of the head every 25 ms",
             Phase::Wait,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-                scene.reached();
-                scene.trickle(connection, MOMENT);
+                state.reached();
+                state.trickle(connection, SHORT_PAUSE);
             },
         )
         .never_silent(),
@@ -252,10 +253,10 @@ fn rows() -> Vec<Row> {
             "sends interim answers without end",
             Phase::Wait,
             list,
-            |connection, scene| {
-                scene.reached();
+            |connection, state| {
+                state.reached();
                 while connection.send(b"HTTP/1.1 102 Processing\r\n\r\n").is_ok()
-                    && !scene.over.within(MOMENT)
+                    && !state.over.wait_timeout(SHORT_PAUSE)
                 {}
             },
         )
@@ -264,81 +265,81 @@ fn rows() -> Vec<Row> {
             "stops in the answer",
             Phase::Read,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "sends a byte of the answer a second",
             Phase::Read,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-                scene.reached();
-                scene.trickle(connection, SECOND);
+                state.reached();
+                state.trickle(connection, SECOND);
             },
         ),
         Row::new(
             "sends a byte of the answer every 25 ms",
             Phase::Read,
             list,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-                scene.reached();
-                scene.trickle(connection, MOMENT);
+                state.reached();
+                state.trickle(connection, SHORT_PAUSE);
             },
         )
         .never_silent(),
-        Row::new("has no output", Phase::Read, read, |connection, scene| {
+        Row::new("has no output", Phase::Read, read, |connection, state| {
             let _ = connection.send(STREAM);
-            scene.reached();
+            state.reached();
         }),
         Row::new(
             "stops in the length of a chunk",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send([STREAM, b"4\r\ntext\r\n1"].concat());
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "stops in a chunk",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send([STREAM, b"4\r\nte"].concat());
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "stops in an output that ends with the connection",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "sends a byte of the output a second",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                scene.reached();
-                scene.trickle(connection, SECOND);
+                state.reached();
+                state.trickle(connection, SECOND);
             },
         ),
         Row::new(
             "sends a byte of the output every 25 ms",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                scene.reached();
-                scene.trickle(connection, MOMENT);
+                state.reached();
+                state.trickle(connection, SHORT_PAUSE);
             },
         )
         .never_silent(),
@@ -346,16 +347,16 @@ fn rows() -> Vec<Row> {
             "sends output without a pause",
             Phase::Read,
             read,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
-                scene.reached();
-                while connection.send([b'a'; 4096]).is_ok() && !scene.over.is_given() {}
+                state.reached();
+                while connection.send([b'a'; 4096]).is_ok() && !state.over.is_set() {}
             },
         )
         .never_silent(),
-        Row::new("has no events", Phase::Read, events, |connection, scene| {
+        Row::new("has no events", Phase::Read, events, |connection, state| {
             let _ = connection.send([STREAM, b"8\r\n{\"event\r\n"].concat());
-            scene.reached();
+            state.reached();
         }),
         Row::new(
             "stops reading an upload in chunks",
@@ -363,15 +364,15 @@ fn rows() -> Vec<Row> {
             chunked,
             quiet,
         )
-        .fills(),
+        .fills_buffers(),
         Row::new(
             "stops reading an upload of known length",
             Phase::Send,
             sized,
             quiet,
         )
-        .fills(),
-        // When the silence begins cannot be seen from outside.
+        .fills_buffers(),
+        // A test cannot observe when the idle time begins.
         Row::new(
             "stops reading an upload from memory",
             Phase::Send,
@@ -383,24 +384,23 @@ fn rows() -> Vec<Row> {
             "reads 1 kB of an upload every 25 ms",
             Phase::Send,
             sized,
-            |connection, scene| {
-                scene.reached();
-                while connection.read(&mut [0; 1024]).unwrap_or(0) > 0 && !scene.over.within(MOMENT)
-                {
-                }
+            |connection, state| {
+                state.reached();
+                while connection.read(&mut [0; 1024]).unwrap_or(0) > 0
+                    && !state.over.wait_timeout(SHORT_PAUSE)
+                {}
             },
         )
-        // What arrives is taken in large steps, between which nothing moves for long.
-        .fills()
+        // The socket buffer is emptied in large steps, with long pauses between them.
+        .fills_buffers()
         .never_silent(),
         Row::new(
             "reads an upload without end",
             Phase::Send,
             chunked,
-            |connection, scene| {
-                scene.reached();
-                while connection.read(&mut [0; 64 << 10]).unwrap_or(0) > 0 && !scene.over.is_given()
-                {
+            |connection, state| {
+                state.reached();
+                while connection.read(&mut [0; 64 << 10]).unwrap_or(0) > 0 && !state.over.is_set() {
                 }
             },
         )
@@ -409,29 +409,29 @@ fn rows() -> Vec<Row> {
             "accepts an upload and stops reading it",
             Phase::Send,
             chunked,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(STREAM);
-                scene.reached();
+                state.reached();
             },
         )
-        .fills(),
+        .fills_buffers(),
         Row::new(
             "takes an upload and says nothing",
             Phase::Wait,
             small,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.read(&mut [0; 100]);
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "takes an upload and does not end the answer",
             Phase::Read,
             small,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.read(&mut [0; 100]);
                 let _ = connection.send(STREAM);
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new("never answers Expect", Phase::Wait, expecting, quiet),
@@ -439,21 +439,21 @@ fn rows() -> Vec<Row> {
             "stops in the answer to Expect",
             Phase::Wait,
             expecting,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 100 Cont");
-                scene.reached();
+                state.reached();
             },
         ),
         Row::new(
             "answers Expect and stops reading",
             Phase::Send,
             expecting,
-            |connection, scene| {
+            |connection, state| {
                 let _ = connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
-                scene.reached();
+                state.reached();
             },
         )
-        .fills(),
+        .fills_buffers(),
     ]
 }
 
@@ -468,20 +468,20 @@ impl Limit {
     }
 }
 
-/// Runs the call of a row, on a new connection or on one that was used before, while another call waits. Gives its error, and how
-/// long that took: of a cancelled one, from its cancellation.
+/// Runs the call of a row, on a new or a reused connection, while another call waits. Returns its
+/// error and the elapsed time, for a cancelled call since the cancellation.
 fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error, Duration) {
-    let scene = Scene::new();
+    let state = FaultState::new();
     let server = scheme.serve({
-        let (scene, row) = (Arc::clone(&scene), Arc::clone(row));
-        move |connection| scene.serve(&row, connection)
+        let (state, row) = (Arc::clone(&state), Arc::clone(row));
+        move |connection| state.serve(&row, connection)
     });
     let host = host(&server);
     let other = thread::spawn({
         let host = host.clone();
         move || next_event(&host.instance("i").unwrap(), "other")
     });
-    scene.arrived.wait();
+    state.arrived.wait();
     if pooled {
         host.version().unwrap();
     }
@@ -492,17 +492,18 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
         Limit::Idle => host.with_idle_timeout(LIMIT),
         Limit::Cancel => host.with_cancel(&token),
     };
-    let (fed, reads) = Fed::new();
-    // An upload is silent from its last read on.
+    let (fed, reads) = EndlessData::new();
+    // The idle time of an upload begins with its last read.
     let silent_since = fed.last();
     let canceller = (limit == Limit::Cancel).then(|| {
-        let (scene, fills) = (Arc::clone(&scene), row.fills);
+        let (state, fills_buffers) = (Arc::clone(&state), row.fills_buffers);
         thread::spawn(move || {
-            scene.reached.take();
-            match fills {
-                true => reads.stop(),
-                // Most calls have come to what was sent by then. One that has not is ended a step earlier, which is as good.
-                false => thread::sleep(MOMENT),
+            state.reached.take();
+            match fills_buffers {
+                true => reads.wait_until_stopped(),
+                // Most calls have reached the fault by then. An earlier cancellation is a valid
+                // test as well.
+                false => thread::sleep(SHORT_PAUSE),
             }
             let now = Instant::now();
             token.cancel();
@@ -514,7 +515,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     let end = Instant::now();
     let begin = match canceller {
         Some(canceller) => canceller.join().unwrap(),
-        None if limit == Limit::Idle && row.fills => {
+        None if limit == Limit::Idle && row.fills_buffers => {
             let silent_since = silent_since.lock().unwrap().unwrap();
             assert!(
                 end.saturating_duration_since(silent_since) >= LIMIT / 2,
@@ -525,27 +526,27 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
         None => begin,
     };
 
-    // The call was not repeated. The client can go on, over another connection: the one that was
-    // given up is closed, nothing more was sent over it, and the server would not answer.
+    // The call was not retried. The client uses another connection, because it has closed the
+    // first, and sent nothing more over it.
     host.version().unwrap();
-    assert_eq!(scene.faults.load(Ordering::SeqCst), 1, "it was repeated");
-    scene.over.give();
-    let more = scene.closed.take();
+    assert_eq!(state.faults.load(Ordering::SeqCst), 1, "it was repeated");
+    state.over.set();
+    let more = state.closed.take();
     if row.phase != Phase::Send
         && row.name != "takes an upload and says nothing"
         && scheme == Scheme::Http
     {
         assert_eq!(more, 0, "something was sent over it");
     }
-    // The other call did not notice.
+    // The other call is not affected.
     assert!(!other.is_finished(), "the other call was ended as well");
-    scene.answer.give();
+    state.answer.set();
     other.join().unwrap().unwrap();
     (error, end.saturating_duration_since(begin))
 }
 
 #[test]
-fn every_limit_ends_every_call_in_time_and_nothing_else() {
+fn every_limit_ends_every_call_in_time() {
     let mut work = Vec::new();
     for row in rows().into_iter().map(Arc::new) {
         for scheme in Scheme::BOTH {
@@ -561,7 +562,7 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
     let lines: Vec<_> = work.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENCY {
             scope.spawn(|| {
                 while let Some((index, (row, limit, scheme, pooled))) = {
                     let index = next.fetch_add(1, Ordering::SeqCst);
@@ -591,7 +592,7 @@ fn every_limit_ends_every_call_in_time_and_nothing_else() {
                                 Limit::Cancel => Duration::ZERO,
                                 _ => LIMIT,
                             };
-                            if limit == Limit::Idle && row.fills {
+                            if limit == Limit::Idle && row.fills_buffers {
                                 assert_not_late(&name, took, time);
                             } else {
                                 assert_in_time(&name, took, time);

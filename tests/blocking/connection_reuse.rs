@@ -1,4 +1,4 @@
-//! Which connections are used again, and how far a request got that has none.
+//! Reuse of idle connections, and the error for a host name that cannot be resolved.
 
 use scramjet_client_blocking::HostClient;
 use scramjet_client_blocking::transport::Phase;
@@ -16,7 +16,7 @@ fn announcing(header: Option<&'static str>) -> ScriptedServer {
     serving(move |_| response("200 OK", &headers, VERSION))
 }
 
-/// How many connections a few requests one after another take.
+/// Returns the number of connections that three consecutive requests use.
 fn connections(server: &ScriptedServer) -> usize {
     let host = HostClient::builder(server.url())
         .retry(None)
@@ -29,7 +29,7 @@ fn connections(server: &ScriptedServer) -> usize {
 }
 
 #[test]
-fn a_connection_is_used_no_longer_than_the_server_says_that_it_keeps_it() {
+fn connections_are_not_reused_after_the_keep_alive_timeout_of_the_server() {
     within("calls", || {
         assert_eq!(connections(&announcing(None)), 1);
         assert_eq!(connections(&announcing(Some("timeout=5"))), 1);
@@ -42,7 +42,7 @@ fn a_connection_is_used_no_longer_than_the_server_says_that_it_keeps_it() {
 }
 
 #[test]
-fn as_many_idle_connections_are_kept_as_was_said() {
+fn max_idle_connections_of_zero_keeps_no_connection() {
     within("calls", || {
         let server = announcing(None);
         let host = HostClient::builder(server.url())
@@ -56,9 +56,9 @@ fn as_many_idle_connections_are_kept_as_was_said() {
     });
 }
 
-/// A name so long that no name server need be asked.
+/// The name is too long for DNS, so no name server is contacted.
 #[test]
-fn a_host_that_is_not_found_is_told_as_such() {
+fn version_reports_a_host_name_that_cannot_be_resolved() {
     let url = format!("http://{}.localhost:8000/api/v1", "a".repeat(64));
     let error = within("looking for a host", move || {
         HostClient::new(url).unwrap().version().unwrap_err()

@@ -1,5 +1,5 @@
-//! What errors say if nothing is found because of a mistake: a base URL without the path of the API
-//! (`/api/v1`), and a name in the place of an id.
+//! Hints in `404` errors: a base URL without the API path (`/api/v1`), and a sequence name used as
+//! an id.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ fn has_hint(error: &Error) -> bool {
     error.to_string().ends_with(HINT)
 }
 
-on_each_hub!(a_missing_base_path_is_named);
-fn a_missing_base_path_is_named(host: HostClient) {
+on_each_hub!(not_found_errors_suggest_a_missing_base_path);
+fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
     let Some(root) = host.base_url().strip_suffix("/api/v1") else {
         return;
     };
@@ -34,15 +34,15 @@ fn a_missing_base_path_is_named(host: HostClient) {
             ),
             "{url}"
         );
-        // Asks for the version first.
+        // `stop` requests the version first.
         let instance = host.instance("an-id").unwrap();
         assert!(has_hint(&instance.stop(&Default::default()).unwrap_err()));
     }
     assert!(has_hint(&at(root).list_instances().unwrap_err()));
-    // Nor has a hub whose version the caller knows told it.
+    // Setting the version does not suppress the hint.
     let told = HostClient::builder(root).hub_version("1.0.1").build();
     assert!(has_hint(&told.unwrap().list_instances().unwrap_err()));
-    // A prefix of a gateway, perhaps.
+    // This path may be a prefix of a gateway.
     let other = at(&format!("{root}/hubs/a")).list_instances().unwrap_err();
     assert!(!has_hint(&other));
 
@@ -51,14 +51,14 @@ fn a_missing_base_path_is_named(host: HostClient) {
     assert!(!has_hint(&unknown(&at(&format!("{root}/api/v1//")))));
 }
 
-/// A hub at the root of a server, which answers like this.
-fn at_the_root(
+/// Returns a client for a hub without a base path.
+fn hub_at_root(
     answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
-    answering("http://hub.example", answer)
+    client_with_replies("http://hub.example", answer)
 }
 
-fn answering(
+fn client_with_replies(
     base_url: &str,
     answer: impl Fn(&Request<RequestBody<'_>>) -> (u16, &'static str) + Send + Sync + 'static,
 ) -> HostClient {
@@ -76,24 +76,24 @@ fn answering(
 }
 
 #[test]
-fn a_hub_at_the_root_of_its_server_is_believed() {
+fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
     for body in [
         r#"{"error":"Instance x not found"}"#,
         r#"{"opStatus":"Not Found"}"#,
         "{}",
     ] {
-        let host = at_the_root(move |_| (404, body));
+        let host = hub_at_root(move |_| (404, body));
         let sequence = host.sequence("x").unwrap();
         let error = sequence.start(&StartOptions::new()).map(drop).unwrap_err();
         assert!(!has_hint(&error), "{body}");
     }
     for body in ["", "<html><title>404</title>", r#"{"message":"no"}"#] {
-        let host = at_the_root(move |_| (404, body));
+        let host = hub_at_root(move |_| (404, body));
         assert!(has_hint(&host.list_sequences().unwrap_err()), "{body}");
     }
-    let host = answering("http://hub.example/a/api/v1", |_| (404, ""));
+    let host = client_with_replies("http://hub.example/a/api/v1", |_| (404, ""));
     assert!(!has_hint(&host.version().unwrap_err()));
-    let host = at_the_root(|request| match request.uri().path() {
+    let host = hub_at_root(|request| match request.uri().path() {
         "/version" => (200, r#"{"version":"0.18.7"}"#),
         _ => (404, ""),
     });
@@ -101,10 +101,10 @@ fn a_hub_at_the_root_of_its_server_is_believed() {
     assert!(!has_hint(&host.instance("x").unwrap().info().unwrap_err()));
 }
 
-const NAME: &str =
+const NAME_HINT: &str =
     "; hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
-/// The errors of all calls that name a sequence of this id.
+/// Returns the errors of the calls that use this sequence id.
 fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {
     let sequence = host.sequence(id).unwrap();
     [
@@ -113,28 +113,28 @@ fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {
     ]
 }
 
-on_each_hub!(a_name_in_the_place_of_an_id_is_pointed_out);
-fn a_name_in_the_place_of_an_id_is_pointed_out(host: HostClient) {
+on_each_hub!(start_and_info_suggest_sequence_named_if_the_id_is_a_name);
+fn start_and_info_suggest_sequence_named_if_the_id_is_a_name(host: HostClient) {
     let name = "no-such-name";
     for error in errors_of(&host, name) {
         assert!(error.is_not_found(), "{error:?}");
-        assert!(error.to_string().ends_with(NAME), "{error}");
+        assert!(error.to_string().ends_with(NAME_HINT), "{error}");
     }
-    // Ids that nothing has, or that are not those of sequences.
+    // No hint for a UUID, or for an instance id.
     let id = "00000000-0000-4000-8000-00000000000A";
     for error in errors_of(&host, id) {
         assert!(error.is_not_found(), "{error:?}");
-        assert!(!error.to_string().contains(NAME), "{error}");
+        assert!(!error.to_string().contains(NAME_HINT), "{error}");
     }
     let instance = host.instance(name).unwrap().info().unwrap_err();
-    assert!(!instance.to_string().contains(NAME), "{instance}");
+    assert!(!instance.to_string().contains(NAME_HINT), "{instance}");
 }
 
 #[test]
-fn a_name_in_the_place_of_an_id_is_pointed_out_only_if_the_hub_finds_nothing() {
+fn start_and_info_suggest_sequence_named_only_on_not_found() {
     let has_hint = |status, body, id| {
-        let host = answering("http://hub.example/api/v1", move |_| (status, body));
-        let with_hint = |error: &&Error| error.to_string().contains(NAME);
+        let host = client_with_replies("http://hub.example/api/v1", move |_| (status, body));
+        let with_hint = |error: &&Error| error.to_string().contains(NAME_HINT);
         errors_of(&host, id).iter().filter(with_hint).count()
     };
     let hubs = r#"{"error":"no"}"#;

@@ -1,4 +1,4 @@
-//! What is sent again on its own, and what never is.
+//! Automatic retry of single requests.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -19,21 +19,21 @@ const HUB: &str = "http://hub:8000/api/v1";
 
 type Body = Box<dyn Read + Send>;
 
-/// What happens to every attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Outcome {
     Lost(Phase, io::ErrorKind),
-    /// The same, after this much of an upload was read.
+    /// The connection is lost after this many bytes of the upload were read.
     LostAfter(usize, Phase),
-    /// Something that is not known to be about the connection.
-    Odd(Phase),
-    Answered(u16),
-    /// Half of the body comes.
+    /// An error that does not say whether the connection was lost.
+    UnknownError(Phase),
+    Status(u16),
+    /// The response body ends halfway.
     CutOff,
 }
 
-impl Fate {
-    fn happen(self, body: RequestBody<'_>) -> Result<Response<Body>, TransportError> {
+impl Outcome {
+    fn apply(self, body: RequestBody<'_>) -> Result<Response<Body>, TransportError> {
         let lost = |phase, source: BoxError| Err(TransportError::new(phase, source));
         match (self, body) {
             (Self::Lost(phase, kind), _) => {
@@ -47,8 +47,8 @@ impl Fate {
                 )
             }
             (Self::LostAfter(..), _) => unreachable!("only uploads are read"),
-            (Self::Odd(phase), _) => lost(phase, "the pigeon did not return".into()),
-            (Self::Answered(status), _) => Ok(Response::builder()
+            (Self::UnknownError(phase), _) => lost(phase, "the pigeon did not return".into()),
+            (Self::Status(status), _) => Ok(Response::builder()
                 .status(status)
                 .body(Box::new(io::empty()) as _)
                 .unwrap()),
@@ -71,10 +71,10 @@ impl Read for Failing {
     }
 }
 
-/// A client to whose attempts this happens, one after another and then always the last, and how many there were. Only the first may use a
-/// connection that was used before.
-fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
-    let (attempts, fates) = (Arc::<AtomicU32>::default(), fates.to_vec());
+/// Returns a client whose attempts have these outcomes; the last one repeats. Also returns the
+/// number of attempts. Only the first attempt may use an idle connection.
+fn client(outcomes: &[Outcome]) -> (HostClient, Arc<AtomicU32>) {
+    let (attempts, outcomes) = (Arc::<AtomicU32>::default(), outcomes.to_vec());
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
         move |request: Request<RequestBody<'_>>| {
@@ -83,7 +83,7 @@ fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
                 request.extensions().get::<NewConnection>().is_some(),
                 attempt > 0
             );
-            fates[attempt.min(fates.len() - 1)].happen(request.into_body())
+            outcomes[attempt.min(outcomes.len() - 1)].apply(request.into_body())
         }
     });
     let quick = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(3);
@@ -96,7 +96,7 @@ fn client(fates: &[Fate]) -> (HostClient, Arc<AtomicU32>) {
     (host, attempts)
 }
 
-/// Each kind of request, and whether sending it twice is as sending it once.
+/// One call of each kind, and its method.
 type Calls = [(&'static str, Method, fn(&HostClient) -> Result<(), Error>); 6];
 
 fn calls() -> Calls {
@@ -126,19 +126,21 @@ fn calls() -> Calls {
 
 fn attempts_at(
     call: fn(&HostClient) -> Result<(), Error>,
-    fates: &[Fate],
+    outcomes: &[Outcome],
 ) -> (Result<(), Error>, u32) {
-    let (host, attempts) = client(fates);
+    let (host, attempts) = client(outcomes);
     let result = call(&host);
     (result, attempts.load(Ordering::Relaxed))
 }
 
 #[test]
-fn what_was_surely_not_sent_is_repeated_whatever_it_is() {
+fn retry_repeats_every_request_that_was_not_sent() {
     for (what, _, call) in calls() {
         for phase in [Phase::Resolve, Phase::Connect, Phase::Tls] {
-            let (result, attempts) =
-                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::ConnectionReset)]);
+            let (result, attempts) = attempts_at(
+                call,
+                &[Outcome::Lost(phase, io::ErrorKind::ConnectionReset)],
+            );
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
@@ -155,7 +157,7 @@ fn what_was_surely_not_sent_is_repeated_whatever_it_is() {
 }
 
 #[test]
-fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
+fn retry_repeats_only_idempotent_requests_after_they_were_sent() {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     for (what, method, call) in calls() {
         for phase in [Phase::Send, Phase::Wait] {
@@ -165,7 +167,7 @@ fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
                 ConnectionReset,
                 UnexpectedEof,
             ] {
-                let (result, attempts) = attempts_at(call, &[Fate::Lost(phase, kind)]);
+                let (result, attempts) = attempts_at(call, &[Outcome::Lost(phase, kind)]);
                 let error = result.unwrap_err();
                 let expected = if method == Method::POST { 1 } else { 3 };
                 assert_eq!(
@@ -184,51 +186,55 @@ fn what_may_have_been_acted_upon_is_repeated_only_where_that_changes_nothing() {
 }
 
 #[test]
-fn what_another_connection_would_not_mend_is_not_repeated() {
-    let fates = [
-        Fate::Lost(Phase::Tls, io::ErrorKind::InvalidData),
-        Fate::Lost(Phase::Wait, io::ErrorKind::InvalidData),
-        Fate::Odd(Phase::Wait),
-        Fate::Answered(404),
-        Fate::Answered(419),
-        Fate::Answered(500),
-        Fate::Answered(502),
-        Fate::Answered(503),
-        Fate::Answered(504),
-        Fate::Answered(408),
-        Fate::Answered(425),
-        Fate::Answered(429),
-        Fate::Answered(519),
-        Fate::Answered(520),
-        Fate::Answered(524),
-        Fate::Answered(530),
-        Fate::Answered(531),
+fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
+    let outcomes = [
+        Outcome::Lost(Phase::Tls, io::ErrorKind::InvalidData),
+        Outcome::Lost(Phase::Wait, io::ErrorKind::InvalidData),
+        Outcome::UnknownError(Phase::Wait),
+        Outcome::Status(404),
+        Outcome::Status(419),
+        Outcome::Status(500),
+        Outcome::Status(502),
+        Outcome::Status(503),
+        Outcome::Status(504),
+        Outcome::Status(408),
+        Outcome::Status(425),
+        Outcome::Status(429),
+        Outcome::Status(519),
+        Outcome::Status(520),
+        Outcome::Status(524),
+        Outcome::Status(530),
+        Outcome::Status(531),
     ];
     for (what, method, call) in calls() {
-        for fate in fates {
-            let (result, attempts) = attempts_at(call, &[fate]);
+        for outcome in outcomes {
+            let (result, attempts) = attempts_at(call, &[outcome]);
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
                 (1, 1),
-                "{what}, {fate:?}"
+                "{what}, {outcome:?}"
             );
-            // Something in front of the hub may have heard nothing of what the hub did.
-            let passing = matches!(fate, Fate::Answered(408 | 419 | 425 | 429 | 503))
+            // A proxy may send these although the hub has processed the request.
+            let passing = matches!(outcome, Outcome::Status(408 | 419 | 425 | 429 | 503))
                 || method != Method::POST
-                    && matches!(fate, Fate::Answered(502 | 504 | 520 | 524 | 530));
-            assert_eq!(error.is_retryable(), passing, "{what}, {fate:?}: {error:?}");
+                    && matches!(outcome, Outcome::Status(502 | 504 | 520 | 524 | 530));
+            assert_eq!(
+                error.is_retryable(),
+                passing,
+                "{what}, {outcome:?}: {error:?}"
+            );
         }
     }
 }
 
-/// The limit for connecting is one for the call.
+/// The connect timeout covers all attempts together.
 #[test]
-fn what_has_taken_too_long_is_not_repeated() {
+fn retry_does_not_repeat_after_a_timeout() {
     for (what, _, call) in calls() {
         for phase in [Phase::Connect, Phase::Tls] {
             let (result, attempts) =
-                attempts_at(call, &[Fate::Lost(phase, io::ErrorKind::TimedOut)]);
+                attempts_at(call, &[Outcome::Lost(phase, io::ErrorKind::TimedOut)]);
             let error = result.unwrap_err();
             assert_eq!(
                 (attempts, error.attempt_count()),
@@ -244,10 +250,10 @@ fn what_has_taken_too_long_is_not_repeated() {
 }
 
 #[test]
-fn the_answer_to_a_later_attempt_is_the_answer() {
-    let lost = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
+fn retry_returns_the_response_to_a_later_attempt() {
+    let lost = Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls() {
-        let (result, attempts) = attempts_at(call, &[lost, lost, Fate::Answered(409)]);
+        let (result, attempts) = attempts_at(call, &[lost, lost, Outcome::Status(409)]);
         let error = result.unwrap_err();
         assert_eq!(
             (attempts, error.attempt_count()),
@@ -256,12 +262,12 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
         );
         assert!(error.is_conflict(), "{what}: {error:?}");
         if method == Method::GET {
-            // It was found at last.
+            // The second attempt reached the hub.
             let error = attempts_at(
                 call,
                 &[
-                    Fate::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof),
-                    Fate::Answered(404),
+                    Outcome::Lost(Phase::Wait, io::ErrorKind::UnexpectedEof),
+                    Outcome::Status(404),
                 ],
             )
             .0
@@ -274,11 +280,11 @@ fn the_answer_to_a_later_attempt_is_the_answer() {
     }
 }
 
-/// The hub that has heard the first attempt may be gone when the second one is made.
+/// The hub may have acted on the first attempt, and be gone when the second one is made.
 #[test]
-fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
-    let lost = Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
-    let refused = Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
+fn retry_reports_an_earlier_attempt_that_was_sent() {
+    let lost = Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset);
+    let refused = Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused);
     for (what, method, call) in calls()
         .into_iter()
         .filter(|(_, method, _)| *method != Method::POST)
@@ -295,24 +301,25 @@ fn what_an_attempt_has_sent_is_not_forgotten_by_the_next() {
             told.contains("could not connect; is the hub running at this address? (3 attempts in "),
             "{told}"
         );
-        // What only reads changes nothing.
+        // A GET changes nothing on the hub.
         let sent = "; an earlier attempt was sent, and the hub may have processed it)";
         assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
     }
 }
 
-/// Nor where the time is over in the pause between two attempts; then the first one tells why it came to this.
+/// The deadline passes during the delay between two attempts. The source of the error is the first
+/// attempt.
 #[test]
-fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
+fn with_deadline_between_two_attempts_reports_the_first_error() {
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
-    for (fate, phase, says) in [
+    for (outcome, phase, says) in [
         (
-            Fate::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
+            Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
             Phase::Wait,
             "while waiting for the response",
         ),
         (
-            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
+            Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
             Phase::Connect,
             "nothing was sent",
         ),
@@ -329,7 +336,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
             }
         };
         let transport =
-            from_fn(move |request: Request<RequestBody<'_>>| fate.happen(request.into_body()));
+            from_fn(move |request: Request<RequestBody<'_>>| outcome.apply(request.into_body()));
         let host = HostClient::builder(HUB)
             .transport(Arc::new(transport))
             .retry(hour)
@@ -352,7 +359,7 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
             cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
             "{error:?}"
         );
-        // Built, attempted, to be repeated, failed.
+        // Built, attempt, retry, failed.
         assert_eq!(
             (told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)),
             (4, 1),
@@ -362,8 +369,8 @@ fn a_limit_that_is_reached_between_attempts_tells_of_the_one_before() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_asked_for_again() {
-    let (host, attempts) = client(&[Fate::CutOff]);
+fn retry_repeats_a_get_whose_response_is_cut_off() {
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let error = host.list_sequences().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Reply(_)) && error.is_retryable(),
@@ -377,8 +384,8 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
         ),
         (3, 3, Some(Phase::Read))
     );
-    // But not where the hub may have acted: a start that was answered in part.
-    let (host, attempts) = client(&[Fate::CutOff]);
+    // A start is not retried, because the hub may have acted on it.
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let error = host
         .sequence("x")
         .unwrap()
@@ -389,20 +396,20 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
 }
 
 #[test]
-fn a_stream_that_was_begun_is_not_begun_again() {
-    let (host, attempts) = client(&[Fate::CutOff]);
+fn retry_does_not_open_a_stream_again() {
+    let (host, attempts) = client(&[Outcome::CutOff]);
     let mut stream = host.log_stream().unwrap();
     assert!(io::read_to_string(&mut stream).is_err());
     assert_eq!(attempts.load(Ordering::Relaxed), 1);
 }
 
 #[test]
-fn an_upload_of_which_something_was_read_is_not_repeated() {
+fn retry_does_not_repeat_an_upload_that_was_partly_read() {
     for read in [0, 1, 9] {
-        // Somebody reads before connecting. ureq does not, another transport may.
+        // A transport may read the upload before it connects. ureq does not.
         let (host, attempts) = client(&[
-            Fate::LostAfter(read, Phase::Connect),
-            Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
+            Outcome::LostAfter(read, Phase::Connect),
+            Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionReset),
         ]);
         let error = host
             .send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
@@ -417,8 +424,11 @@ fn an_upload_of_which_something_was_read_is_not_repeated() {
 }
 
 #[test]
-fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
-    let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
+fn with_retry_changes_the_policy_of_one_handle() {
+    let (host, attempts) = client(&[Outcome::Lost(
+        Phase::Connect,
+        io::ErrorKind::ConnectionRefused,
+    )]);
     let once = host.with_retry(None).sequence("x").unwrap();
     assert_eq!(once.info().unwrap_err().attempt_count(), 1);
     assert_eq!(attempts.swap(0, Ordering::Relaxed), 1);
@@ -429,7 +439,7 @@ fn a_policy_of_none_repeats_nothing_and_handles_have_their_own() {
 }
 
 #[test]
-fn by_default_it_is_tried_three_times_within_two_seconds() {
+fn retry_makes_three_attempts_by_default() {
     let attempts = Arc::<AtomicU32>::default();
     let transport = from_fn({
         let attempts = Arc::clone(&attempts);
@@ -449,7 +459,7 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
         (attempts.load(Ordering::Relaxed), error.attempt_count()),
         (3, 3)
     );
-    // Half of 50 and of 100 milliseconds, or more.
+    // The delays are at least half of 50 ms and of 100 ms.
     assert!(
         begin.elapsed() >= Duration::from_millis(75)
             && error.elapsed() >= Duration::from_millis(75),
@@ -466,8 +476,11 @@ fn by_default_it_is_tried_three_times_within_two_seconds() {
 }
 
 #[test]
-fn limits_hold_for_all_attempts_together() {
-    let (host, attempts) = client(&[Fate::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused)]);
+fn with_deadline_and_with_cancel_bound_all_attempts_together() {
+    let (host, attempts) = client(&[Outcome::Lost(
+        Phase::Connect,
+        io::ErrorKind::ConnectionRefused,
+    )]);
     let long =
         host.with_retry(RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX));
     let error = long
@@ -492,7 +505,7 @@ fn limits_hold_for_all_attempts_together() {
 
     let token = CancelToken::new();
     let observed = Arc::<AtomicBool>::default();
-    // Cancelled by who is told of the pause, which would last an hour.
+    // The observer cancels during the delay, which would last an hour.
     let cancelling = {
         let (token, observed) = (token.clone(), Arc::clone(&observed));
         move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {

@@ -1,53 +1,17 @@
-//! Values that JavaScript reads and writes, and this library does not write: an instance that has one
-//! in its arguments, its events and its log hides no other instance, and can be used like any other.
+//! JSON that hubs accept and this client does not write: lone surrogates, and `args` that are no
+//! plain array. Such an instance does not hide others, and all calls work.
 
-use scramjet_client_blocking::core::Operation;
-use scramjet_client_blocking::core::{Json, Path};
-use scramjet_client_blocking::error::RequestError;
-use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
-use scramjet_client_blocking::{Dialect, HostClient, InstanceInfo, KillOptions, Version};
+use scramjet_client_blocking::{HostClient, InstanceInfo, KillOptions, Version};
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::live::{Uploaded, has, until_killable};
+use crate::live::{PostJson, Uploaded, has, until_killable};
 
-/// A request with a body that no `serde_json` writes.
-#[derive(Clone, Copy)]
-struct Raw<'a> {
-    base: &'static str,
-    id: &'a str,
-    route: &'static str,
-    body: &'a str,
-}
-
-impl Operation for Raw<'_> {
-    const NAME: &'static str = "send raw JSON";
-    const METHOD: Method = Method::POST;
-    type Payload = Vec<u8>;
-    type Decoder = Json<Value>;
-
-    fn path(&self) -> Path {
-        Path::new(self.base)
-            .value("id", self.id)
-            .literal(self.route)
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-        Ok(())
-    }
-
-    fn payload(&self, _: Dialect) -> Result<Vec<u8>, RequestError> {
-        Ok(self.body.into())
-    }
-}
-
-on_each_hub!(an_instance_with_lone_surrogates_is_used_like_any_other);
-fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
+on_each_hub!(info_events_and_kill_work_for_an_instance_with_lone_surrogates);
+fn info_events_and_kill_work_for_an_instance_with_lone_surrogates(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
-    let start = Raw {
+    let start = PostJson {
         base: "sequence",
         id: sequence.id().as_str(),
         route: "start",
@@ -62,7 +26,7 @@ fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
     };
     let listed = host.list_instances().unwrap();
     let found = listed.iter().find(|info| info.id == id).unwrap();
-    // A hub of 0.18 lists ids alone.
+    // Hubs of 0.18 list ids only.
     if found.args.is_some() {
         check(found);
     }
@@ -80,7 +44,7 @@ fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
 
     instance.last_event("ready").unwrap();
     let mut pongs = instance.event_stream("pong").unwrap();
-    let ping = Raw {
+    let ping = PostJson {
         base: "instance",
         id,
         route: "_event",
@@ -102,9 +66,9 @@ fn an_instance_with_lone_surrogates_is_used_like_any_other(host: HostClient) {
     host.list_instances().unwrap();
 }
 
-fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value])) {
+fn check_instance(host: &HostClient, args: &str, check: impl Fn(&[Value])) {
     let sequence = Uploaded::sample(host, "events");
-    let start = Raw {
+    let start = PostJson {
         base: "sequence",
         id: sequence.id().as_str(),
         route: "start",
@@ -122,17 +86,17 @@ fn is_used_like_any_other(host: &HostClient, args: &str, check: impl Fn(&[Value]
     instance.wait_ended().unwrap();
 }
 
-on_each_hub!(an_instance_with_a_text_as_arguments_is_used_like_any_other);
-fn an_instance_with_a_text_as_arguments_is_used_like_any_other(host: HostClient) {
-    is_used_like_any_other(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
+on_each_hub!(info_wait_event_and_kill_work_if_args_is_a_string);
+fn info_wait_event_and_kill_work_if_args_is_a_string(host: HostClient) {
+    check_instance(&host, r#""abc""#, |args| assert_eq!(args, [json!("abc")]));
 }
 
-/// Fake hubs do not read such bodies.
+/// Fake hubs do not accept such bodies.
 #[test]
-fn an_instance_with_arguments_that_are_nested_deeply_is_used_like_any_other() {
+fn info_wait_event_and_kill_work_if_args_are_nested_deeply() {
     let Some(hub) = shared() else { return };
     let args = "[".repeat(1000) + &"]".repeat(1000);
-    is_used_like_any_other(&hub.into(), &args, |args| {
+    check_instance(&hub.into(), &args, |args| {
         let text = json!(args).to_string();
         assert!(
             text.starts_with("[[[[") && text.contains("[null]"),

@@ -1,4 +1,5 @@
-//! Limits of what is more than one exchange, or goes on beside its caller: writers, both ways at once, following.
+//! Limits of operations with several exchanges or a thread of their own: writers, `transform`,
+//! `follow_log`.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -12,17 +13,19 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::scripted::response;
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, is_aside, line};
+use crate::setup::{
+    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, line, serve_side_request,
+};
 use crate::timing::assert_not_late;
 
-/// Writes, data without end or nothing, and gives the error of the writer in the end.
-type Use = fn(StreamWriter, Fed) -> Error;
+/// Uses a writer until it fails, and returns its error.
+type UseWriter = fn(StreamWriter, EndlessData) -> Error;
 
 struct Row {
     name: &'static str,
-    /// Whether the hub takes what is written.
+    /// The hub reads what is written.
     reads: bool,
-    used: Use,
+    used: UseWriter,
     phase: Phase,
     limits: &'static [Limit],
 }
@@ -44,14 +47,14 @@ fn rows() -> [Row; 3] {
             name: "a writer to which nothing is written",
             reads: true,
             used: |mut writer, _| {
-                // Returns at once where all is sent, and fails where nothing more is.
+                // Succeeds at once if everything is sent, and fails when the limit is reached.
                 while writer.flush().is_ok() {
                     thread::sleep(Duration::from_millis(5));
                 }
                 writer.finish().unwrap_err()
             },
             phase: Phase::Send,
-            // It is not the hub that is silent.
+            // No idle timeout, because the hub is not the one that is silent.
             limits: &[Limit::Deadline, Limit::Cancel],
         },
         Row {
@@ -75,22 +78,23 @@ fn limited(host: &HostClient, limit: Limit, token: &CancelToken) -> HostClient {
     }
 }
 
-/// Runs what is to end by a limit, in time. Cancels when the hub has got so far and some time has gone by. An idle time begins where something
-/// has moved last. Gives also how late the end was.
-fn ends(
+/// Runs an operation until the limit ends it. Cancels it some time after the hub has reached
+/// `reached`. The idle time begins with the last read. Returns the error and the delay after the
+/// limit.
+fn run_until_limit(
     what: &str,
     limit: Limit,
     token: &CancelToken,
     reached: &Arc<Mailbox<()>>,
-    run: impl FnOnce(Fed) -> Error,
+    run: impl FnOnce(EndlessData) -> Error,
 ) -> (Error, Duration) {
-    let fed = Fed::new().0;
+    let fed = EndlessData::new().0;
     let moved = fed.last();
     let canceller = (limit == Limit::Cancel).then(|| {
         let (token, reached) = (token.clone(), Arc::clone(reached));
         thread::spawn(move || {
             reached.take();
-            // Until whatever can be sent is sent: that nothing happens is all that could be seen.
+            // Waits until the buffers are full, which cannot be observed.
             thread::sleep(LIMIT);
             let now = Instant::now();
             token.cancel();
@@ -110,7 +114,7 @@ fn ends(
         "{what}, {limit:?}: it came before its time: {took:?}"
     );
     if let (Limit::Idle, Some(moved)) = (limit, *moved.lock().unwrap()) {
-        // What stands between data and hub takes a little more than the hub does.
+        // Buffers between data and hub may be read a little longer.
         took = end.saturating_duration_since(moved);
     }
     assert_not_late(&format!("{what}, {limit:?}"), took, time);
@@ -118,7 +122,7 @@ fn ends(
 }
 
 #[test]
-fn writers_end_in_time() {
+fn limits_end_input_writer() {
     for scheme in Scheme::BOTH {
         for row in rows() {
             for limit in row.limits.iter().copied() {
@@ -140,10 +144,10 @@ fn writers_end_in_time() {
                     let instance = limited(&host(&server), limit, &token)
                         .instance("x")
                         .unwrap();
-                    let ended = ends(name, limit, &token, &reached, |fed| {
+                    let ended = run_until_limit(name, limit, &token, &reached, |fed| {
                         used(instance.input_writer(ContentType::Bytes).unwrap(), fed)
                     });
-                    over.give();
+                    over.set();
                     ended
                 });
                 limit.check(&error, phase, LIMIT);
@@ -156,9 +160,9 @@ fn writers_end_in_time() {
     }
 }
 
-/// Both directions end, whichever of them is blocked, and with one error: that of the limit.
+/// Both directions end with the error of the limit, whichever is blocked.
 #[test]
-fn a_transform_ends_in_time() {
+fn limits_end_transform() {
     for scheme in Scheme::BOTH {
         for limit in [Limit::Deadline, Limit::Cancel] {
             for reads in [false, true] {
@@ -186,17 +190,18 @@ fn a_transform_ends_in_time() {
                     let instance = limited(&host(&server), limit, &token)
                         .instance("x")
                         .unwrap();
-                    let (error, late) = ends("a transform", limit, &token, &reached, |fed| {
-                        instance
-                            .transform(Upload::reader(fed), &mut io::sink())
-                            .unwrap_err()
-                    });
-                    over.give();
-                    // The connections of both.
+                    let (error, late) =
+                        run_until_limit("a transform", limit, &token, &reached, |fed| {
+                            instance
+                                .transform(Upload::reader(fed), &mut io::sink())
+                                .unwrap_err()
+                        });
+                    over.set();
+                    // The connections of both directions.
                     (0..2).for_each(|_| closed.take());
                     (error, late)
                 });
-                // Of whichever was first.
+                // The phase depends on the direction that ended first.
                 limit.check(
                     &error,
                     if error.operation() == Some("send input") {
@@ -221,9 +226,9 @@ fn a_transform_ends_in_time() {
     }
 }
 
-/// Where the hub is gone, and does not come back: in its pauses, and in its attempts.
+/// The hub does not come back: the limit ends a pause or an attempt.
 #[test]
-fn following_ends_in_time() {
+fn limits_end_follow_log() {
     for scheme in Scheme::BOTH {
         for limit in [Limit::Deadline, Limit::Cancel] {
             for silent in [false, true] {
@@ -233,7 +238,7 @@ fn following_ends_in_time() {
                         let (reached, over) = (Arc::clone(&reached), Arc::clone(&over));
                         move |connection| {
                             while let Ok(request) = connection.read_head() {
-                                if is_aside(connection, &request) {
+                                if serve_side_request(connection, &request) {
                                     continue;
                                 }
                                 if connection.index() == 0 {
@@ -255,17 +260,17 @@ fn following_ends_in_time() {
                     });
                     let token = CancelToken::new();
                     let host = limited(&host(&server), limit, &token);
-                    let ended = ends("following", limit, &token, &reached, |_| {
+                    let ended = run_until_limit("following", limit, &token, &reached, |_| {
                         let mut follow = host.follow_log().unwrap();
                         assert!(follow.next().unwrap().is_ok());
                         let error = follow.next().unwrap().unwrap_err();
                         assert!(follow.next().is_none());
                         error
                     });
-                    over.give();
+                    over.set();
                     ended
                 });
-                // A hub that refuses may be asked again just then.
+                // A hub that refuses may receive another request at that moment.
                 let phase = match error.phase() {
                     Some(phase) if !silent && phase < Phase::Wait => phase,
                     _ => Phase::Wait,
@@ -282,9 +287,9 @@ fn following_ends_in_time() {
     }
 }
 
-/// An upload may be read by what waits itself: a token that ends both is enough, and the error is that of the token.
+/// The upload reads from another stream of the same token. The error is the cancellation.
 #[test]
-fn an_upload_that_waits_for_another_stream_ends_with_it() {
+fn cancel_ends_an_upload_that_reads_from_a_stream() {
     for scheme in Scheme::BOTH {
         let (error, _) = within("one stream into another", move || {
             let reached = Mailbox::new();
@@ -302,7 +307,7 @@ fn an_upload_that_waits_for_another_stream_ends_with_it() {
             let token = CancelToken::new();
             let instance = host(&server).with_cancel(&token).instance("x").unwrap();
             let output = instance.output().unwrap();
-            ends(
+            run_until_limit(
                 "one stream into another",
                 Limit::Cancel,
                 &token,

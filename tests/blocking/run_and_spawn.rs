@@ -1,10 +1,10 @@
-//! Running a sequence like a command: to its end, or as a child that is looked after.
+//! `run`, `run_with` and `spawn`.
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
 use crate::live::{Uploaded, listening, until_killable, was_refused};
-use crate::stand_in::{Scene, StandIn, says, until_gone};
-use crate::waiting::acts;
+use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
+use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
 
@@ -28,18 +28,18 @@ fn text(reader: impl Read + Send + 'static) -> Input {
     Input::bytes(Upload::reader(reader)).content_type(ContentType::Text)
 }
 
-fn is_flood(bytes: &[u8]) {
+fn assert_flood(bytes: &[u8]) {
     let mut same = SameNumbered::new(FLOOD);
     same.write_all(bytes).unwrap();
     assert_eq!(same.left(), 0);
 }
 
-fn tells(host: &HostClient) -> bool {
+fn reports_exit(host: &HostClient) -> bool {
     host.dialect().unwrap().has(Version::new(0, 27, 0))
 }
 
-on_each_hub!(a_run_gives_what_the_sequence_made_of_all_the_input);
-fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
+on_each_hub!(run_returns_the_output_for_all_input);
+fn run_returns_the_output_for_all_input(host: HostClient) {
     within("running", move || {
         let ended = |run: &Output| {
             assert_eq!(run.exit(), Some(RunnerExit::Completed), "{:?}", run.ended);
@@ -97,14 +97,14 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
                     .run(&StartOptions::new(), text(Numbered::new().take(FLOOD)))
                     .unwrap();
                 for stream in [&run.output, &run.stdout, &run.stderr] {
-                    is_flood(stream);
+                    assert_flood(stream);
                 }
                 ended(&run);
                 until_gone(&sequence);
             });
             scope.spawn(|| {
                 let sequence = Uploaded::sample(&host, "first-line");
-                // Without an end, as is what nobody reads of it.
+                // The input is endless, and the sequence reads only its first line.
                 let run = sequence
                     .run(&StartOptions::new(), text(Numbered::new()))
                     .unwrap();
@@ -116,18 +116,18 @@ fn a_run_gives_what_the_sequence_made_of_all_the_input(host: HostClient) {
     });
 }
 
-on_each_hub!(a_run_until_exit_lasts_until_the_process_has_ended_by_itself);
-fn a_run_until_exit_lasts_until_the_process_has_ended_by_itself(host: HostClient) {
+on_each_hub!(run_with_until_exit_waits_until_the_process_exits);
+fn run_with_until_exit_waits_until_the_process_exits(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "prints");
-        // A silence that is shorter than the time for which the hub lets the process live.
+        // The idle timeout is shorter than the 10 seconds for which the hub keeps the process.
         let sequence = sequence.with_idle_timeout(Duration::from_secs(4));
         let options = RunOptions::new().until_exit(true);
         let run = sequence
             .run_with(&StartOptions::new(), "", options)
             .unwrap();
         assert_eq!(run.output, b"output 1\noutput 2\noutput 3\n");
-        let success = tells(&host).then_some(true);
+        let success = reports_exit(&host).then_some(true);
         assert_eq!(run.ended.is_success(), success, "{:?}", run.ended);
         let ended = |id: &_| match host.instance_info(id) {
             Ok(info) => info.ended.is_some(),
@@ -137,8 +137,8 @@ fn a_run_until_exit_lasts_until_the_process_has_ended_by_itself(host: HostClient
     });
 }
 
-on_each_hub!(a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed);
-fn a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed(host: HostClient) {
+on_each_hub!(run_does_not_wait_for_the_process_after_the_sequence_completed);
+fn run_does_not_wait_for_the_process_after_the_sequence_completed(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "shout");
         let begin = Instant::now();
@@ -147,24 +147,24 @@ fn a_run_does_not_wait_for_the_process_of_a_sequence_that_has_completed(host: Ho
         assert_eq!(run.exit(), Some(RunnerExit::Completed));
         let killed = Instant::now();
         until_gone(&sequence);
-        // By itself, it would have lived for ten seconds.
+        // Without a kill, the process would live for 10 seconds.
         assert!(killed.elapsed() < Duration::from_secs(8));
     });
 }
 
-on_each_hub!(a_run_that_ends_badly_is_told_as_such);
-fn a_run_that_ends_badly_is_told_as_such(host: HostClient) {
+on_each_hub!(run_returns_the_exit_of_a_failed_sequence);
+fn run_returns_the_exit_of_a_failed_sequence(host: HostClient) {
     within("running", move || {
-        let tells = tells(&host);
+        let reports_exit = reports_exit(&host);
         let check = |sequence: &SequenceClient,
                      options: &StartOptions,
                      may_be_refused: bool,
                      expected: fn(RunnerExit) -> bool| {
             let run = match sequence.run(options, text(Numbered::new())) {
-                Err(error) if tells && may_be_refused && was_refused(&error) => return,
+                Err(error) if reports_exit && may_be_refused && was_refused(&error) => return,
                 run => run.unwrap(),
             };
-            assert_eq!(run.exit().is_some(), tells, "{:?}", run.ended);
+            assert_eq!(run.exit().is_some(), reports_exit, "{:?}", run.ended);
             assert!(run.exit().is_none_or(expected), "{:?}", run.ended);
             until_gone(sequence);
         };
@@ -194,7 +194,7 @@ fn a_run_that_ends_badly_is_told_as_such(host: HostClient) {
     });
 }
 
-/// A reader that fails, or panics, after so many bytes.
+/// A reader that fails or panics at the end of its data.
 struct Failing(io::Take<Numbered>, bool);
 
 impl Read for Failing {
@@ -207,14 +207,15 @@ impl Read for Failing {
     }
 }
 
-on_each_hub!(a_run_that_fails_kills_what_it_started);
-/// One row for each way in which a run comes to nothing.
-fn a_run_that_fails_kills_what_it_started(host: HostClient) {
+on_each_hub!(run_that_fails_kills_its_instance);
+/// The test tries each way in which a run can fail.
+fn run_that_fails_kills_its_instance(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("running", move || {
         let stays = acts(json!([{ "emit": "up" }]));
-        // Before the answer to the start, about when it comes, and when all is open.
+        // The limits end before, around and after the response to the start, and when all streams
+        // are open.
         for limit in [1, 60, 150, 300, 1200].map(Duration::from_millis) {
             let begin = Instant::now();
             let error = sequence
@@ -273,8 +274,8 @@ fn a_run_that_fails_kills_what_it_started(host: HostClient) {
     });
 }
 
-on_each_hub!(a_run_that_cannot_begin_is_an_error_of_its_own);
-fn a_run_that_cannot_begin_is_an_error_of_its_own(host: HostClient) {
+on_each_hub!(run_that_cannot_start_an_instance_is_an_error);
+fn run_that_cannot_start_an_instance_is_an_error(host: HostClient) {
     let error = host
         .sequence("00000000-0000-4000-8000-000000000000")
         .unwrap()
@@ -295,8 +296,8 @@ fn a_run_that_cannot_begin_is_an_error_of_its_own(host: HostClient) {
     assert!(sequence.list_instances().unwrap().is_empty());
 }
 
-on_each_hub!(a_child_is_talked_to_as_it_goes);
-fn a_child_is_talked_to_as_it_goes(host: HostClient) {
+on_each_hub!(spawn_returns_a_child_that_exchanges_lines_and_can_be_killed);
+fn spawn_returns_a_child_that_exchanges_lines_and_can_be_killed(host: HostClient) {
     let sequence = Uploaded::sample(&host, "echo");
     within("running", {
         let sequence = sequence.clone();
@@ -313,7 +314,7 @@ fn a_child_is_talked_to_as_it_goes(host: HostClient) {
             assert!(child.try_wait().unwrap().is_none());
             input.finish().unwrap();
             assert!(answers.next().is_none());
-            // It is kept for some time, which it need not be.
+            // The hub would keep the process for some time after the end of its output.
             child.kill().unwrap();
             child.kill().unwrap();
             let ended = child.wait().unwrap();
@@ -327,8 +328,8 @@ fn a_child_is_talked_to_as_it_goes(host: HostClient) {
     until_gone(&sequence);
 }
 
-on_each_hub!(the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out);
-fn the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out(host: HostClient) {
+on_each_hub!(wait_with_output_collects_only_streams_that_were_not_taken);
+fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("running", {
         let sequence = sequence.clone();
@@ -346,9 +347,9 @@ fn the_output_of_a_child_is_collected_as_far_as_it_was_not_taken_out(host: HostC
     until_gone(&sequence);
 }
 
-on_each_hub!(a_child_does_not_outlive_its_owner_unless_it_is_kept);
-/// One row for each way in which a child is let go of.
-fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
+on_each_hub!(child_is_ended_on_drop_unless_keep_is_called);
+/// The test tries each way to release a child.
+fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     let (echo, stays) = (
         Uploaded::sample(&host, "echo"),
         Uploaded::sample(&host, "stays"),
@@ -369,7 +370,7 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
                     let begin = Instant::now();
                     let ended: Ended = child.stop(grace).unwrap();
                     assert!(begin.elapsed() >= grace && ended.id == *child.id());
-                    // What is gone already is as good as stopped.
+                    // Stopping an instance that is gone succeeds.
                     assert_eq!(child.stop(Duration::ZERO).unwrap().id, ended.id);
                 },
                 |mut child| {
@@ -391,7 +392,8 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
             }
             let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
             listening(&kept);
-            // Opened before, because the hub may not know yet that the child's streams are closed.
+            // Opened before the input is sent, because the hub may not know yet that the child's
+            // streams are closed.
             let mut stream = kept.output().unwrap();
             kept.send_input("still there").unwrap();
             let mut output = String::new();
@@ -401,34 +403,36 @@ fn a_child_does_not_outlive_its_owner_unless_it_is_kept(host: HostClient) {
     });
 }
 
-/// A hub of 1.x with a sequence that writes this, has taken its input, and tells how it has ended.
-fn of_1x(scene: impl Fn(&str) -> Option<Scene> + Send + Sync + 'static) -> StandIn {
-    StandIn::start("1.0.1", move |words| {
-        let own = scene(words);
-        own.unwrap_or_else(|| match words {
-            "GET /instance/instance-0/output" => Scene::Answer(response("200 OK", &[], b"out")),
-            "GET /instance/instance-0/stdout" => Scene::Answer(response("200 OK", &[], b"said")),
-            "GET /instance/instance-0/stderr" => Scene::Answer(response("200 OK", &[], b"")),
-            "POST /instance/instance-0/input" => Scene::Answer(response("200 OK", &[], b"")),
+/// Starts a stub of 1.x whose instance writes output, reads its input and completes.
+fn stub_1x(reply: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> StubHub {
+    StubHub::start("1.0.1", move |request| {
+        let own = reply(request);
+        own.unwrap_or_else(|| match request {
+            "GET /instance/instance-0/output" => Reply::Response(response("200 OK", &[], b"out")),
+            "GET /instance/instance-0/stdout" => Reply::Response(response("200 OK", &[], b"said")),
+            "GET /instance/instance-0/stderr" => Reply::Response(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/input" => Reply::Response(response("200 OK", &[], b"")),
             "GET /instance/instance-0" => {
                 let terminated = json!({ "exitcode": -1, "reason": "Instance completed" });
-                says(
+                json_reply(
                     "200 OK",
                     &json!({ "id": "instance-0", "status": "completed", "terminated": terminated }),
                 )
             }
-            _ => Scene::Usual,
+            _ => Reply::Default,
         })
     })
 }
 
 #[test]
-fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on() {
+fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
-        let hub = of_1x(|words| {
-            // It never ends.
+        let hub = stub_1x(|request| {
+            // The log stays open.
             let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
-            words.ends_with("/log").then(|| Scene::Answer(log.to_vec()))
+            request
+                .ends_with("/log")
+                .then(|| Reply::Response(log.to_vec()))
         });
         let run = hub
             .sequence()
@@ -452,28 +456,28 @@ fn a_run_on_1x_tells_how_it_has_ended_and_its_log_is_read_as_long_as_it_goes_on(
             "{}",
             run.ended
         );
-        // It has ended by itself.
-        assert!(hub.seen("_kill").is_empty() && hub.seen("/log").len() == 1);
+        // The instance completed, so the client did not kill it.
+        assert!(hub.requests("_kill").is_empty() && hub.requests("/log").len() == 1);
     });
 }
 
-/// A runner of 0.18 hands out twice what comes before.
+/// Hubs of 0.18 deliver earlier input twice.
 #[test]
-fn a_run_on_0_18_sends_its_input_when_the_log_says_that_it_is_listened_to() {
+fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
-            StandIn::start("0.18.7", move |words| match words.rsplit('/').next() {
+            StubHub::start("0.18.7", move |request| match request.rsplit('/').next() {
                 Some("log") => {
-                    // It goes on.
+                    // The log stays open.
                     let line = format!("{{\"level\":\"INFO\",\"msg\":\"{says}\"}}\n");
                     let log = format!(
                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
                         line.len()
                     );
-                    Scene::Answer(log.into_bytes())
+                    Reply::Response(log.into_bytes())
                 }
-                Some("input") => Scene::Answer(response("200 OK", &[], b"")),
-                _ => Scene::Usual,
+                Some("input") => Reply::Response(response("200 OK", &[], b"")),
+                _ => Reply::Default,
             })
         };
         for (says, sent) in [
@@ -487,24 +491,24 @@ fn a_run_on_0_18_sends_its_input_when_the_log_says_that_it_is_listened_to() {
                 .run(&StartOptions::new(), "some")
                 .unwrap_err();
             assert!(error.is_timeout(), "{error:?}");
-            assert_eq!(hub.seen("/input").len(), sent, "{says}");
+            assert_eq!(hub.requests("/input").len(), sent, "{says}");
         }
     });
 }
 
-/// A fault in one place ends the run, also where all the others are silent.
+/// One failed connection ends the run, even if all other streams are idle.
 #[test]
-fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
-    let lives = |words: &str| (words == "GET /instance/instance-0").then_some(Scene::Usual);
-    type Row = (&'static str, Scenes, fn(&Error) -> bool);
-    type Scenes = fn(&str) -> Option<Scene>;
+fn run_fails_and_kills_its_instance_if_a_connection_fails() {
+    let lives = |request: &str| (request == "GET /instance/instance-0").then_some(Reply::Default);
+    type Row = (&'static str, Replies, fn(&Error) -> bool);
+    type Replies = fn(&str) -> Option<Reply>;
     let rows: [Row; 4] = [
-        // In the middle of a chunk.
+        // The connection closes within a chunk.
         (
             "a stream is lost",
-            |words| {
-                words.ends_with("/stderr").then(|| {
-                    Scene::Last(
+            |request| {
+                request.ends_with("/stderr").then(|| {
+                    Reply::LastResponse(
                         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut".to_vec(),
                     )
                 })
@@ -516,18 +520,18 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
         ),
         (
             "a stream is refused",
-            |words| {
-                words
+            |request| {
+                request
                     .ends_with("/stderr")
-                    .then(|| says("503 Service Unavailable", &json!({})))
+                    .then(|| json_reply("503 Service Unavailable", &json!({})))
             },
             |error| error.api().is_some_and(|refusal| refusal.status == 503),
         ),
         (
             "an input is refused",
-            |words| {
-                words.ends_with("/input").then(|| {
-                    says(
+            |request| {
+                request.ends_with("/input").then(|| {
+                    json_reply(
                         "405 Method Not Allowed",
                         &json!({ "error": "Input provided in other way" }),
                     )
@@ -537,21 +541,21 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
         ),
         (
             "an input is not answered",
-            |words| words.ends_with("/input").then_some(Scene::Cut),
+            |request| request.ends_with("/input").then_some(Reply::Close),
             |error| {
                 error.operation() == Some("send input")
                     && matches!(error.kind(), ErrorKind::Transport(_))
             },
         ),
     ];
-    for (what, scenes, is) in rows {
+    for (what, replies, is) in rows {
         within(what, move || {
-            let hub = of_1x(move |words| {
-                let open = words.ends_with("/output") || words.ends_with("/stdout");
-                // The others stay open.
-                scenes(words)
-                    .or_else(|| lives(words))
-                    .or_else(|| open.then_some(Scene::Usual))
+            let hub = stub_1x(move |request| {
+                let open = request.ends_with("/output") || request.ends_with("/stdout");
+                // The other streams stay open.
+                replies(request)
+                    .or_else(|| lives(request))
+                    .or_else(|| open.then_some(Reply::Default))
             });
             let error = hub
                 .sequence()
@@ -559,18 +563,18 @@ fn a_run_whose_connections_fail_is_an_error_and_is_killed() {
                 .unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
             assert!(
-                hub.living().is_empty() && hub.seen("_kill").len() == 1,
+                hub.running().is_empty() && hub.requests("_kill").len() == 1,
                 "{what}"
             );
         });
     }
 }
 
-/// The input of an instance that has ended has its end as well.
+/// The input ends with the instance, so this is no error.
 #[test]
-fn an_input_that_is_cut_off_by_the_end_of_the_instance_is_no_error() {
+fn run_ignores_an_input_that_the_end_of_the_instance_cut_off() {
     within("running", || {
-        let hub = of_1x(|words| words.ends_with("/input").then_some(Scene::Cut));
+        let hub = stub_1x(|request| request.ends_with("/input").then_some(Reply::Close));
         let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
         assert_eq!(
             (run.output.as_slice(), run.exit()),
@@ -580,11 +584,11 @@ fn an_input_that_is_cut_off_by_the_end_of_the_instance_is_no_error() {
 }
 
 #[test]
-fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
+fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
     within("running", || {
-        let hub = Arc::new(of_1x(|words| match words {
-            "GET /instance/instance-0/output" => Some(Scene::Usual),
-            "POST /instance/instance-0/_kill" => Some(Scene::Silence),
+        let hub = Arc::new(stub_1x(|request| match request {
+            "GET /instance/instance-0/output" => Some(Reply::Default),
+            "POST /instance/instance-0/_kill" => Some(Reply::Silence),
             _ => None,
         }));
         let token = CancelToken::new();
@@ -594,7 +598,7 @@ fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
             ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
-        crate::stand_in::until("it runs", || !hub.seen("/input").is_empty());
+        crate::stub_hub::until("it runs", || !hub.requests("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -603,33 +607,36 @@ fn a_run_that_is_cancelled_does_not_wait_for_a_hub_that_does_not_answer() {
             "{:?}",
             begin.elapsed()
         );
-        crate::stand_in::until("it is killed", || hub.seen("_kill").len() == 1);
+        crate::stub_hub::until("it is killed", || hub.requests("_kill").len() == 1);
     });
 }
 
-/// One that has called `keepAlive`, or hangs, is left alone by a hub of 1.x.
+/// Hubs of 1.x do not end an instance that hangs or has called `keepAlive`.
 #[test]
-fn a_child_that_does_not_stop_in_time_is_killed() {
+fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     within("running", || {
         let stopped = Arc::new(AtomicBool::new(false));
-        let hub = StandIn::start("1.0.1", {
+        let hub = StubHub::start("1.0.1", {
             let stopped = Arc::clone(&stopped);
-            move |words| match words {
+            move |request| match request {
                 "POST /instance/instance-0/_stop" if !stopped.swap(true, Ordering::SeqCst) => {
-                    says("202 Accepted", &json!({}))
+                    json_reply("202 Accepted", &json!({}))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             }
         });
         let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
         child.stop(Duration::ZERO).unwrap();
-        assert!(hub.living().is_empty());
-        assert_eq!((hub.seen("_stop").len(), hub.seen("_kill").len()), (1, 1));
+        assert!(hub.running().is_empty());
+        assert_eq!(
+            (hub.requests("_stop").len(), hub.requests("_kill").len()),
+            (1, 1)
+        );
 
-        // A refusal is told, and it is killed with its owner.
-        let hub = StandIn::start("1.0.1", |words| match words {
-            "POST /instance/instance-0/_stop" => says("403 Forbidden", &json!({})),
-            _ => Scene::Usual,
+        // `stop` returns the refusal, and the drop kills the instance.
+        let hub = StubHub::start("1.0.1", |request| match request {
+            "POST /instance/instance-0/_stop" => json_reply("403 Forbidden", &json!({})),
+            _ => Reply::Default,
         });
         let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
         assert_eq!(
@@ -641,8 +648,44 @@ fn a_child_that_does_not_stop_in_time_is_killed() {
                 .status,
             403
         );
-        assert_eq!(hub.living().len(), 1);
+        assert_eq!(hub.running().len(), 1);
         drop(child);
-        assert!(hub.living().is_empty());
+        assert!(hub.running().is_empty());
+    });
+}
+
+/// The data of the stream arrives after the client has killed the process.
+#[test]
+fn run_reads_stdout_that_arrives_late_to_its_end() {
+    within("running", || {
+        let (kill, killed) = channel();
+        let (kill, killed) = (Mutex::new(kill), Mutex::new(killed));
+        let hub = StubHub::start("1.0.1", move |request| match request {
+            "GET /instance/instance-0/output" => Reply::Response(response("200 OK", &[], b"out")),
+            "GET /instance/instance-0/stdout" => {
+                let killed = killed.lock().unwrap_or_else(PoisonError::into_inner);
+                match killed.recv() {
+                    Ok(()) => Reply::Response(response("200 OK", &[], b"late")),
+                    Err(_) => Reply::Silence,
+                }
+            }
+            "GET /instance/instance-0/stderr" => Reply::Response(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/input" => Reply::Response(response("200 OK", &[], b"")),
+            "POST /instance/instance-0/_kill" => {
+                let kill = kill.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = kill.send(());
+                Reply::Default
+            }
+            _ => Reply::Default,
+        });
+        let begin = Instant::now();
+        let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
+        println!("{:?}", begin.elapsed());
+        assert_eq!(run.exit(), Some(RunnerExit::Completed));
+        assert_eq!(
+            (&run.output[..], &run.stdout[..]),
+            (&b"out"[..], &b"late"[..])
+        );
+        assert_eq!(hub.requests("_kill").len(), 1);
     });
 }

@@ -1,4 +1,4 @@
-//! Lines of logs and audits: every recorded one is read, and nothing of it is lost.
+//! Log lines and audit records: every recorded one is decoded without loss.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -7,7 +7,7 @@ use scramjet_client_tests::fixture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// All complete lines of a recording, after a check that nothing of them is lost.
+/// Decodes all complete lines of a recording, and checks that no member is lost.
 fn recorded<T: DeserializeOwned + Serialize + Debug>(generation: &str, name: &str) -> Vec<T> {
     let body = fixture::load(generation, name).response.body;
     let lines = items::<Value>(&body);
@@ -37,7 +37,7 @@ fn items<T: DeserializeOwned>(body: &[u8]) -> Vec<T> {
 }
 
 #[test]
-fn the_log_of_an_old_hub_is_read() {
+fn log_lines_of_0_18_7_are_decoded() {
     let lines: Vec<LogLine> = recorded("0.18.7", "hub-log");
     assert_eq!(lines.len(), 12);
     let first = &lines[0];
@@ -71,7 +71,7 @@ fn the_log_of_an_old_hub_is_read() {
 }
 
 #[test]
-fn the_log_of_an_instance_of_a_new_hub_is_read() {
+fn log_lines_of_a_1_0_1_instance_are_decoded() {
     let lines: Vec<LogLine> = recorded("1.0.1", "stream-log");
     assert_eq!(lines.len(), 42);
     let id = json!({ "id": "108ffa66-5a0a-46ad-a008-71f1a2702150" });
@@ -98,7 +98,7 @@ fn the_log_of_an_instance_of_a_new_hub_is_read() {
 }
 
 #[test]
-fn an_audit_is_read() {
+fn audit_records_are_decoded() {
     let records: Vec<AuditRecord> = recorded("1.0.1", "audit");
     assert_eq!(records.len(), 36);
     let upload = &records[0];
@@ -155,7 +155,7 @@ fn an_audit_is_read() {
 }
 
 #[test]
-fn a_line_that_says_little_is_one_too() {
+fn log_line_and_audit_record_need_no_member() {
     let line: LogLine = serde_json::from_value(json!({ "level": null })).expect("a line");
     assert_eq!(
         (line.msg.as_str(), &line.level, line.since_unix_epoch()),

@@ -1,4 +1,4 @@
-//! Waiting for events on a real hub, by a sequence that does what it is told.
+//! `wait_event` and its variants, on a sequence that runs a script of steps.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -18,21 +18,21 @@ use serde_json::{Value, json};
 use crate::helpers::{in_child, recording, within};
 use crate::live::{Uploaded, until_killable, was_refused};
 
-/// The longest that a call may go on when it is to end.
+/// Upper bound for the time by which a call may overrun its limit.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
-/// What makes the sequence `acts` do these steps.
+/// Options that make the sequence `acts` run these steps.
 pub(crate) fn acts(steps: Value) -> StartOptions {
     StartOptions::new().app_config(json!({ "steps": steps }))
 }
 
-/// The quickest of three: a busy machine may hold up one.
+/// Returns the shortest of three measurements, because a busy machine may delay one.
 pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
     (0..3).map(|_| measure()).min().unwrap()
 }
 
-on_each_hub!(an_event_is_heard_whether_it_comes_early_or_late);
-fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
+on_each_hub!(wait_event_returns_early_and_late_events);
+fn wait_event_returns_early_and_late_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
@@ -52,8 +52,8 @@ fn an_event_is_heard_whether_it_comes_early_or_late(host: HostClient) {
     });
 }
 
-on_each_hub!(wait_event_as_reads_the_data_of_an_event_as_a_type);
-fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
+on_each_hub!(wait_event_as_decodes_the_data);
+fn wait_event_as_decodes_the_data(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([{ "emit": "listening", "data": { "port": 8080 } }]);
     let instance = sequence.start(&acts(steps)).unwrap();
@@ -75,8 +75,8 @@ fn wait_event_as_reads_the_data_of_an_event_as_a_type(host: HostClient) {
     });
 }
 
-on_each_hub!(the_first_of_several_events_tells_which_it_is);
-fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
+on_each_hub!(wait_any_returns_the_first_event_with_its_name);
+fn wait_any_returns_the_first_event_with_its_name(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("waiting", move || {
         for (first, second) in [("ready", "error"), ("error", "ready")] {
@@ -84,7 +84,7 @@ fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
             let instance = sequence.start(&acts(steps)).unwrap();
             let event = instance.wait_any(["ready", "never", "error"]).unwrap();
             assert_eq!((event.name.as_str(), event.data), (first, json!("it")));
-            // And when it has fired before.
+            // The event has already fired.
             assert_eq!(
                 instance.wait_any(["ready", "never", "error"]).unwrap().name,
                 first
@@ -93,8 +93,8 @@ fn the_first_of_several_events_tells_which_it_is(host: HostClient) {
     });
 }
 
-on_each_hub!(a_flood_hides_no_event);
-fn a_flood_hides_no_event(host: HostClient) {
+on_each_hub!(wait_event_and_wait_any_find_events_in_a_flood);
+fn wait_event_and_wait_any_find_events_in_a_flood(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let steps = json!([
         { "flood": 3000, "emit": "n" }, { "emit": "between", "data": "b" }, { "wait": 300 },
@@ -111,8 +111,8 @@ fn a_flood_hides_no_event(host: HostClient) {
     });
 }
 
-on_each_hub!(an_event_that_never_comes_is_named_when_the_deadline_passes);
-fn an_event_that_never_comes_is_named_when_the_deadline_passes(host: HostClient) {
+on_each_hub!(wait_event_names_the_missing_event_at_the_deadline);
+fn wait_event_names_the_missing_event_at_the_deadline(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(json!([{ "emit": "other", "data": "it" }])))
@@ -142,13 +142,13 @@ fn an_event_that_never_comes_is_named_when_the_deadline_passes(host: HostClient)
                 .expect("no end before the deadline")
         });
         assert!(late < PROMPT, "{late:?}");
-        // The handle goes on without that deadline.
+        // The original handle has no deadline.
         assert_eq!(instance.wait_event("other").unwrap().name, "other");
     });
 }
 
-on_each_hub!(what_fired_before_is_not_the_next);
-fn what_fired_before_is_not_the_next(host: HostClient) {
+on_each_hub!(wait_next_event_and_wait_next_any_ignore_earlier_events);
+fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(
@@ -168,7 +168,7 @@ fn what_fired_before_is_not_the_next(host: HostClient) {
                 }
             };
             let waiter = thread::spawn(move || heard.send(wait()).unwrap());
-            // It does not tell when it listens: so ping until the answer is heard.
+            // The call does not report when it listens, so ping until it returns.
             let pong = loop {
                 instance
                     .send_event("ping", if several { "both" } else { "new" })
@@ -188,9 +188,9 @@ fn what_fired_before_is_not_the_next(host: HostClient) {
     });
 }
 
-on_each_hub!(waiting_ends_with_the_instance);
-/// One row for each way in which an instance ends while it is waited for, or has ended before.
-fn waiting_ends_with_the_instance(host: HostClient) {
+on_each_hub!(wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends);
+/// The instances end in different ways, some before and some during the waits.
+fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
     let tells = host.dialect().unwrap().has(Version::new(0, 27, 0));
@@ -198,7 +198,8 @@ fn waiting_ends_with_the_instance(host: HostClient) {
         let start = |steps| sequence.start(&acts(steps)).unwrap();
         let killed = start(json!([{ "emit": "up", "data": "it" }]));
         let stubborn = start(json!([{ "ignoreStop": true }, { "emit": "up", "data": "it" }]));
-        // A hub may refuse to start what fails at once: then there is nothing to wait for.
+        // Hubs may refuse to start an instance that fails at once. Then there is nothing to wait
+        // for.
         let start_failing =
             |sequence: &SequenceClient, options: &StartOptions| match sequence.start(options) {
                 Err(error) if tells && was_refused(&error) => None,
@@ -268,7 +269,7 @@ fn waiting_ends_with_the_instance(host: HostClient) {
                     .chain([&ended])
                 {
                     assert_eq!(ended.id, *instance.id(), "{what}");
-                    // A hub that does not tell has forgotten it.
+                    // Hubs that do not report the exit have forgotten the instance.
                     assert_eq!(ended.exit.is_some(), tells, "{what}: {ended:?}");
                     assert!(ended.exit.is_none_or(expected), "{what}: {ended:?}");
                     assert_eq!(
@@ -292,13 +293,13 @@ fn waiting_ends_with_the_instance(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_never_was_is_gone);
-fn an_instance_that_never_was_is_gone(host: HostClient) {
+on_each_hub!(wait_event_and_wait_ended_report_an_unknown_instance_as_gone);
+fn wait_event_and_wait_ended_report_an_unknown_instance_as_gone(host: HostClient) {
     let instance = host
         .instance("00000000-0000-4000-8000-000000000000")
         .unwrap();
     within("waiting", move || {
-        // All at once, because each asks for some seconds before it believes the hub.
+        // In parallel, because each call retries for some seconds before it accepts the 404.
         type Wait = fn(&InstanceClient) -> Result<Event, Error>;
         let waits: [Wait; 4] = [
             |instance| instance.wait_event("ready"),
@@ -332,8 +333,8 @@ fn an_instance_that_never_was_is_gone(host: HostClient) {
     });
 }
 
-on_each_hub!(a_wait_is_cancelled_from_another_thread);
-fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
+on_each_hub!(with_cancel_ends_wait_any_wait_next_event_and_wait_ended);
+fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let instance = sequence
         .start(&acts(json!([{ "emit": "up", "data": "it" }])))
@@ -356,7 +357,7 @@ fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
                     wait(&waiting).expect("nothing comes")
                 });
                 begun.recv().unwrap();
-                // In the midst of it, as far as anybody can tell.
+                // This call takes some time, so that the other thread is probably waiting.
                 assert_eq!(instance.wait_event("up").unwrap().name, "up");
                 let begin = Instant::now();
                 token.cancel();
@@ -366,7 +367,7 @@ fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
             });
             assert!(late < PROMPT, "{late:?}");
         }
-        // Before it has begun, and others go on.
+        // A token that is cancelled before the call, and a handle without a token.
         let token = CancelToken::new();
         token.cancel();
         assert!(
@@ -381,7 +382,7 @@ fn a_wait_is_cancelled_from_another_thread(host: HostClient) {
 }
 
 #[test]
-fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
+fn wait_event_and_wait_any_reject_bad_names_before_sending() {
     let (server, _) = recording(b"{}");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -415,9 +416,9 @@ fn what_cannot_be_waited_for_is_refused_before_anything_is_sent() {
     assert_eq!(server.connections(), 0);
 }
 
-on_each_hub!(many_threads_wait_for_one_event_and_leave_nothing);
-/// In a process of its own, whose threads and sockets are its own.
-fn many_threads_wait_for_one_event_and_leave_nothing(host: HostClient) {
+on_each_hub!(wait_event_on_many_threads_leaves_no_threads_or_sockets);
+/// The test counts threads and sockets, so it runs in a child process.
+fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
     if std::env::var_os(PARENT_HUB).is_none() {
         return in_child(&[(PARENT_HUB, host.base_url())]);
     }
@@ -445,7 +446,7 @@ fn many_threads_wait_for_one_event_and_leave_nothing(host: HostClient) {
                     thread::spawn(move || {
                         begins.send(()).unwrap();
                         let names = ["gone".to_owned(), format!("never-{n}")];
-                        // Half of them for the one event, half for it or another.
+                        // Half of the threads wait for one event, half for one of two.
                         if n % 2 == 0 {
                             waiting.wait_event("gone")
                         } else {
@@ -461,7 +462,7 @@ fn many_threads_wait_for_one_event_and_leave_nothing(host: HostClient) {
                 assert_eq!((event.name.as_str(), event.data), ("gone", json!("g")));
             }
             drop(own);
-            // What listened in vain is told to end, which takes moments. What does not end is found out by the bound of this test.
+            // Unused listeners take a moment to end. `within` bounds this loop.
             until(|| running_threads() <= threads && open_sockets() <= sockets);
         }
     });

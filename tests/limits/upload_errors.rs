@@ -1,4 +1,5 @@
-//! Refusals that come in the midst of an upload: they are what the caller gets, with their text, whatever becomes of the connection.
+//! Error responses during an upload. The caller gets them with their text, however the connection
+//! ends.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -12,57 +13,57 @@ use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input,
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, Scheme, Signal, drain, host, is_aside, line};
+use crate::setup::{EndlessData, Scheme, Signal, drain, host, line, serve_side_request};
 use crate::timing::{assert_not_late, timed};
 
-/// How much there is to upload.
+/// Length of an upload.
 const LENGTH: u64 = 100 << 20;
 
-/// Much longer than a refusal takes, and shorter than a server here waits for the client to go.
+/// Much longer than an error response takes, but shorter than the servers here wait for the client.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// What a hub does when it has refused. What was sent meanwhile was not read, or a part of it.
-struct Way {
+/// How a hub ends the connection after an error response. It has read at most a part of the upload.
+struct ConnectionEnd {
     name: &'static str,
     /// How much of the upload it reads before.
     reads: usize,
     end: fn(&mut Connection, &Signal),
 }
 
-fn ways() -> [Way; 7] {
+fn connection_ends() -> [ConnectionEnd; 7] {
     let closes: fn(&mut Connection, &Signal) = |_, _| {};
     [
-        Way {
+        ConnectionEnd {
             name: "closes at once",
             reads: 0,
             end: closes,
         },
-        Way {
+        ConnectionEnd {
             name: "closes in the midst of it",
             reads: 10 << 20,
             end: closes,
         },
-        Way {
+        ConnectionEnd {
             name: "resets",
             reads: 0,
             end: |connection, _| _ = connection.wait_unread(),
         },
-        Way {
+        ConnectionEnd {
             name: "keeps open and does not read",
             reads: 0,
             end: |_, over| over.wait(),
         },
-        Way {
+        ConnectionEnd {
             name: "keeps open and does not read on",
             reads: 10 << 20,
             end: |_, over| over.wait(),
         },
-        Way {
+        ConnectionEnd {
             name: "half-closes and drains",
             reads: 0,
             end: |connection, _| drop(connection.close_after_client()),
         },
-        Way {
+        ConnectionEnd {
             name: "keeps open and drains",
             reads: 0,
             end: |connection, _| _ = drain(connection),
@@ -70,7 +71,7 @@ fn ways() -> [Way; 7] {
     ]
 }
 
-/// What is refused, how, and what is told of it.
+/// A refused call, the response, and the resulting API error.
 struct Refusal {
     call: fn(&HostClient, Upload) -> Result<(), Error>,
     answer: fn() -> Vec<u8>,
@@ -113,7 +114,7 @@ fn refusals() -> [Refusal; 4] {
         },
         Refusal {
             call: |host, upload| host.send_topic("t", upload).map(drop),
-            // The words are all there is.
+            // Without a body, the reason phrase is the message.
             answer: || response("415 Invalid content-type", &[], b""),
             status: 415,
             code: ErrorCode::RequestError,
@@ -138,11 +139,11 @@ fn refusals() -> [Refusal; 4] {
     ]
 }
 
-/// A hub that refuses every upload in this way.
+/// A hub that refuses every upload.
 struct Hub {
     server: ScriptedServer,
     over: Arc<Signal>,
-    /// How many uploads have come.
+    /// Number of upload requests.
     uploads: Arc<AtomicUsize>,
 }
 
@@ -158,7 +159,7 @@ impl Hub {
             let (over, uploads) = (Arc::clone(&over), Arc::clone(&uploads));
             move |connection| {
                 while let Ok(request) = connection.read_head() {
-                    if is_aside(connection, &request) {
+                    if serve_side_request(connection, &request) {
                         continue;
                     }
                     uploads.fetch_add(1, Ordering::SeqCst);
@@ -183,7 +184,7 @@ impl Hub {
     }
 }
 
-/// The refusal was told, and it alone.
+/// Checks that the error is the API error.
 fn check(what: &str, error: &Error, refusal: &Refusal) {
     let api = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
     assert_eq!(
@@ -199,10 +200,10 @@ fn check(what: &str, error: &Error, refusal: &Refusal) {
     );
 }
 
-type Data = fn(Fed) -> Upload;
+type Data = fn(EndlessData) -> Upload;
 
 #[test]
-fn a_refusal_is_told_whatever_becomes_of_the_upload() {
+fn upload_returns_the_api_error_however_the_connection_ends() {
     let uploads: [(&str, Data); 3] = [
         ("in chunks", |fed| Upload::reader(fed.take(LENGTH))),
         ("of known length", |fed| Upload::sized_reader(fed, LENGTH)),
@@ -211,10 +212,10 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
         }),
     ];
     for scheme in Scheme::BOTH {
-        for way in ways() {
+        for how in connection_ends() {
             for refusal in refusals() {
                 for (kind, data) in uploads {
-                    // Of those that differ in nothing but their bytes, one is enough.
+                    // The other error responses differ only in their bytes.
                     if kind == "from memory" && refusal.status != 422 {
                         continue;
                     }
@@ -224,27 +225,27 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
                         }
                         let what = format!(
                             "{}, {} {kind}{}",
-                            way.name,
+                            how.name,
                             refusal.status,
                             if pooled { ", on a used connection" } else { "" }
                         );
                         let (call, answer, reads, end) =
-                            (refusal.call, refusal.answer, way.reads, way.end);
+                            (refusal.call, refusal.answer, how.reads, how.end);
                         let (took, error) = within(&format!("{what}, {scheme:?}"), move || {
                             let hub = Hub::start(scheme, reads, answer, end);
                             let host = host(&hub.server);
                             if pooled {
                                 host.version().unwrap();
                             }
-                            let upload = data(Fed::new().0);
+                            let upload = data(EndlessData::new().0);
                             let (took, error) = timed(|| call(&host, upload).unwrap_err());
-                            // What is left of the upload is still on its way. On this connection,
-                            // nothing else would be answered.
+                            // The rest of the upload is still on its how, so the connection cannot
+                            // be reused.
                             host.version().unwrap();
                             assert!(hub.server.connections() > 1);
-                            // Once, and not again.
+                            // It was not retried.
                             assert_eq!(hub.uploads(), 1);
-                            hub.over.give();
+                            hub.over.set();
                             (took, error)
                         });
                         check(&what, &error, &refusal);
@@ -259,9 +260,9 @@ fn a_refusal_is_told_whatever_becomes_of_the_upload() {
     }
 }
 
-/// The refusal and the end of the upload are on their way at the same time.
+/// The error response races with the end of the upload.
 #[test]
-fn a_refusal_is_told_whichever_comes_first() {
+fn upload_returns_an_api_error_that_races_with_its_end() {
     const ROUNDS: usize = 300;
     let ends: [fn(&mut Connection, &Signal); 3] = [
         |_, _| {},
@@ -273,7 +274,8 @@ fn a_refusal_is_told_whichever_comes_first() {
             for refusal in refusals() {
                 let (call, answer) = (refusal.call, refusal.answer);
                 let errors = within("races", move || {
-                    // It says that it closes: who does not is used again, if only because the end was not heard of yet.
+                    // Announces the close. Otherwise the client could reuse the connection before
+                    // it notices the close.
                     let answer = move || {
                         String::from_utf8(answer())
                             .unwrap()
@@ -285,7 +287,7 @@ fn a_refusal_is_told_whichever_comes_first() {
                     let uploads = |round: usize| match round % 4 {
                         0 => Upload::bytes("a little"),
                         1 => Upload::reader(&b"a little"[..]),
-                        // In two pieces, and a piece of two buffers.
+                        // Two pieces, and one of two buffers.
                         2 => Upload::reader((&b"a "[..]).chain(&b"little"[..])),
                         _ => Upload::bytes(vec![b'.'; 200_000]),
                     };
@@ -303,9 +305,9 @@ fn a_refusal_is_told_whichever_comes_first() {
     }
 }
 
-/// A hub that is asked nothing, and answers at once.
+/// A hub that sends a response before it has received a request.
 #[test]
-fn a_refusal_that_was_there_before_the_request_is_told() {
+fn upload_returns_an_api_error_sent_before_the_request() {
     for scheme in Scheme::BOTH {
         for refusal in refusals() {
             let (call, answer) = (refusal.call, refusal.answer);
@@ -314,18 +316,18 @@ fn a_refusal_that_was_there_before_the_request_is_told() {
                     let _ = connection.send(answer());
                     let _ = connection.close_after_client();
                 });
-                call(&host(&server), Upload::reader(Fed::new().0)).unwrap_err()
+                call(&host(&server), Upload::reader(EndlessData::new().0)).unwrap_err()
             });
             check("before the request", &error, &refusal);
         }
     }
 }
 
-/// It is known as soon as its first line is, and read to its end.
+/// The client stops the upload after the status line, and reads the response to its end.
 #[test]
-fn a_refusal_may_come_in_pieces() {
+fn upload_returns_an_api_error_that_arrives_in_pieces() {
     let pieces: [&[&str]; 3] = [
-        // The first line, where the upload has come to a stop between its pieces.
+        // The status line, with the upload stopped between its pieces.
         &[
             "HTTP/1.1 4",
             "22 Unprocess",
@@ -358,7 +360,7 @@ fn a_refusal_may_come_in_pieces() {
                         move |connection| {
                             connection.read_head().unwrap();
                             for piece in pieces {
-                                // The upload stands still, or was given up.
+                                // The upload is blocked, or has been stopped.
                                 stopped.take();
                                 let _ = connection.send(piece.as_bytes());
                             }
@@ -366,11 +368,11 @@ fn a_refusal_may_come_in_pieces() {
                             over.wait();
                         }
                     });
-                    let (fed, reads) = Fed::new();
+                    let (fed, reads) = EndlessData::new();
                     let count = pieces.len();
                     let telling = thread::spawn(move || {
                         for _ in 0..count {
-                            reads.stop();
+                            reads.wait_until_stopped();
                             stopped.put(());
                         }
                     });
@@ -385,7 +387,7 @@ fn a_refusal_may_come_in_pieces() {
                         .unwrap_err();
                     let took = said.take().elapsed();
                     telling.join().unwrap();
-                    over.give();
+                    over.set();
                     (took, error)
                 });
                 assert_not_late(&format!("{scheme:?}, {pieces:?}"), took, Duration::ZERO);
@@ -411,9 +413,10 @@ fn a_refusal_may_come_in_pieces() {
     }
 }
 
-/// A hub that accepts, in its slow way, is not taken for one that refuses; and what it says meanwhile does not make it quicker.
+/// A hub that reads slowly does not refuse. Interim or early success responses do not end the
+/// upload.
 #[test]
-fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
+fn upload_continues_however_slowly_the_hub_reads() {
     for scheme in Scheme::BOTH {
         for head in [
             "",
@@ -427,7 +430,7 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
                     move |connection| {
                         let mut request = connection.read_head().unwrap();
                         stopped.take();
-                        // Both sides stand still, and then it is this one that moves.
+                        // Both sides are blocked until the server continues.
                         let _ = connection.send(head.as_bytes());
                         stopped.take();
                         assert!(connection.read_body(&mut request).is_ok());
@@ -442,10 +445,10 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
                         let _ = connection.close_after_client();
                     }
                 });
-                let (fed, reads) = Fed::new();
+                let (fed, reads) = EndlessData::new();
                 let telling = thread::spawn(move || {
                     for _ in 0..2 {
-                        reads.stop();
+                        reads.wait_until_stopped();
                         stopped.put(());
                     }
                 });
@@ -466,15 +469,15 @@ fn an_upload_that_is_accepted_goes_on_however_slowly_it_is_taken() {
     }
 }
 
-/// Who writes bit by bit learns that nothing more is taken, and why.
+/// Writes fail with `BrokenPipe`, and `finish` returns the reason.
 #[test]
-fn a_writer_that_is_refused_learns_why() {
+fn input_writer_finish_returns_the_api_error() {
     for scheme in Scheme::BOTH {
-        for way in ways() {
+        for how in connection_ends() {
             let refusal = &refusals()[1];
             let answer = refusal.answer;
-            let (took, error) = within(way.name, move || {
-                let hub = Hub::start(scheme, way.reads, answer, way.end);
+            let (took, error) = within(how.name, move || {
+                let hub = Hub::start(scheme, how.reads, answer, how.end);
                 let mut writer = host(&hub.server)
                     .instance("i")
                     .unwrap()
@@ -487,11 +490,11 @@ fn a_writer_that_is_refused_learns_why() {
                 });
                 assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
                 let error = writer.finish().unwrap_err();
-                hub.over.give();
+                hub.over.set();
                 (took, error)
             });
-            check(way.name, &error, refusal);
-            assert!(took < PROMPT, "{}, {scheme:?}: it took {took:?}", way.name);
+            check(how.name, &error, refusal);
+            assert!(took < PROMPT, "{}, {scheme:?}: it took {took:?}", how.name);
         }
     }
 }

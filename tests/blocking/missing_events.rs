@@ -1,5 +1,4 @@
-//! Waits that cannot end well: on a hub that has forgotten the instance, or for an event that never
-//! comes.
+//! Waits for an event that never comes.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use crate::helpers::within;
 
 const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
 
-/// A hub with a sequence that stays and says nothing.
+/// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
     let hub = FakeHub::new(generation);
     hub.program("silent", |process| process.stay());
@@ -37,7 +36,7 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
             hub.restart(true);
             let error = waiting.join().unwrap().unwrap_err();
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
-            // It does not ask for what cannot come any more.
+            // The client stops polling when the instance is gone.
             let after = hub.requests().len() - before;
             assert!(after < 60, "{generation:?}: {after} requests");
         }
@@ -45,7 +44,7 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
 }
 
 #[test]
-fn start_and_wait_that_times_out_says_which_event_did_not_come() {
+fn start_and_wait_names_the_missing_event_on_timeout() {
     within("starts that do not get ready", || {
         for generation in GENERATIONS {
             let (_hub, sequence) = silent(generation);
@@ -60,7 +59,7 @@ fn start_and_wait_that_times_out_says_which_event_did_not_come() {
 }
 
 #[test]
-fn start_and_wait_that_is_cancelled_says_which_event_did_not_come() {
+fn start_and_wait_names_the_missing_event_on_cancel() {
     within("a start that is cancelled", || {
         for generation in GENERATIONS {
             let (hub, sequence) = silent(generation);
@@ -76,14 +75,4 @@ fn start_and_wait_that_is_cancelled_says_which_event_did_not_come() {
             assert!(text.contains("/never): cancelled"), "{text}");
         }
     });
-}
-
-#[test]
-fn tcp_keep_alive_takes_any_time() {
-    let hub = FakeHub::new(Generation::V1);
-    for silence in [Duration::ZERO, Duration::from_secs(40_000), Duration::MAX] {
-        let host = HostClient::builder(hub.url()).tcp_keep_alive(silence);
-        let version = host.build().and_then(|host| host.version());
-        assert!(version.is_ok(), "{silence:?}: {version:?}");
-    }
 }

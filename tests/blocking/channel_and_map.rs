@@ -1,5 +1,4 @@
-//! Requests and answers: channels to an instance, instances for one alone, and many jobs for a
-//! pool.
+//! Channels to one instance, `checkout` of pool instances, and `map` over a pool.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -24,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
-use crate::outages::{GENERATIONS, each};
-use crate::stand_in::{until, until_gone};
+use crate::outages::{GENERATIONS, in_parallel};
+use crate::stub_hub::{until, until_gone};
 
-/// Hubs of 1.x keep streams open for 195 seconds. Much longer than any step takes.
+/// Upper bound for each step. Hubs of 1.x keep streams open for 195 seconds after a failure.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A request to the sequence `answers`.
@@ -48,12 +47,12 @@ fn job(n: usize) -> Job {
     Job { n, act: "" }
 }
 
-fn does(n: usize, act: &'static str) -> Job {
+fn job_with(n: usize, act: &'static str) -> Job {
     Job { n, act }
 }
 
-/// An instance of `answers` that reads its input.
-fn ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
+/// Starts an instance of `answers` and waits until it reads its input.
+fn start_ready(sequence: &SequenceClient, options: &StartOptions) -> InstanceClient {
     let readiness = Readiness::event("ready");
     sequence
         .start_and_wait(options, &readiness)
@@ -65,23 +64,23 @@ fn channel(instance: &InstanceClient) -> Channel<Job, Answer> {
     instance.json_channel().unwrap()
 }
 
-/// The numbers of the answers to these.
+/// Asks for each number, and returns the numbers in the answers.
 fn ask_all(channel: &mut Channel<Job, Answer>, numbers: &[usize]) -> Vec<usize> {
     let ask = |n: &usize| channel.ask(&job(*n)).unwrap().n;
     numbers.iter().map(ask).collect()
 }
 
-fn took(begin: Instant) {
+fn assert_in_time(begin: Instant) {
     assert!(begin.elapsed() < LIMIT, "it took {:?}", begin.elapsed());
 }
 
-on_each_hub!(ask_returns_the_answer_and_channels_can_follow_each_other);
-fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
+on_each_hub!(ask_returns_the_answer_and_a_second_channel_can_be_opened);
+fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    let instance = ready(&sequence, &StartOptions::new().arg("me"));
+    let instance = start_ready(&sequence, &StartOptions::new().arg("me"));
     let mut first = channel(&instance);
     for act in ["", "blank", "split"] {
-        let answer = first.ask(&does(1, act)).unwrap();
+        let answer = first.ask(&job_with(1, act)).unwrap();
         assert_eq!((answer.n, &answer.by), (1, &json!("me")), "{act}");
     }
     assert_eq!(first.in_flight(), 0);
@@ -89,7 +88,7 @@ fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
 
     let mut second = channel(&instance);
     assert_eq!(ask_all(&mut second, &[2]), [2]);
-    // A channel sends this if it waits long for its first answer.
+    // A channel sends empty input like this if its first answer takes long.
     instance
         .send_input(Input::ndjson(Vec::new()).end(false))
         .unwrap();
@@ -98,7 +97,7 @@ fn ask_returns_the_answer_and_channels_can_follow_each_other(host: HostClient) {
     let mut third = channel(&instance);
     assert_eq!(ask_all(&mut third, &[4]), [4]);
     third.finish().unwrap();
-    // The input did not end with any of them.
+    // None of the channels has ended the input.
     let mut output = instance.output().unwrap();
     instance.send_input(Input::ndjson(Vec::new())).unwrap();
     assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
@@ -134,8 +133,8 @@ fn send_and_receive_keep_the_order_of_many_requests(host: HostClient) {
     channel.finish().unwrap();
 }
 
-on_each_hub!(what_cannot_be_a_request_is_an_error_before_anything_is_sent);
-fn what_cannot_be_a_request_is_an_error_before_anything_is_sent(host: HostClient) {
+on_each_hub!(ask_rejects_null_and_line_breaks_before_sending);
+fn ask_rejects_null_and_line_breaks_before_sending(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let mut channel = instance.json_channel::<Value, Answer>().unwrap();
     let error = channel.ask(&Value::Null).unwrap_err();
@@ -155,24 +154,27 @@ fn what_cannot_be_a_request_is_an_error_before_anything_is_sent(host: HostClient
     channel.finish().unwrap();
 }
 
-on_each_hub!(an_answer_that_cannot_be_decoded_is_the_error_of_its_request);
-fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient) {
+on_each_hub!(ask_and_map_return_a_decode_error_only_for_that_request);
+fn ask_and_map_return_a_decode_error_only_for_that_request(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let mut channel = channel(&instance);
-    let error = channel.ask(&does(1, "garbage")).unwrap_err();
+    let error = channel.ask(&job_with(1, "garbage")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert!(error.to_string().contains("oops"), "{error}");
     assert_eq!(ask_all(&mut channel, &[2]), [2]);
-    let error = channel.ask(&does(3, "big")).unwrap_err();
+    let error = channel.ask(&job_with(3, "big")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     assert_eq!(ask_all(&mut channel, &[4]), [4]);
     channel.finish().unwrap();
 
-    // Of a map as well: there is no other instance.
+    // `map` behaves the same. It has no other instance to retry on.
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(1));
     let acts = ["", "garbage", "big", ""];
-    let jobs = acts.into_iter().enumerate().map(|(n, act)| does(n, act));
+    let jobs = acts
+        .into_iter()
+        .enumerate()
+        .map(|(n, act)| job_with(n, act));
     let answers = results(map(&pool, jobs, MapOptions::new()));
     let failed = answers.iter().map(|answer| match answer {
         Ok(_) => false,
@@ -185,11 +187,11 @@ fn an_answer_that_cannot_be_decoded_is_the_error_of_its_request(host: HostClient
 on_each_hub!(ask_fails_when_the_instance_dies);
 fn ask_fails_when_the_instance_dies(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
-    each(["die", "exit", "half", "end"], |act| {
-        let instance = ready(&sequence, &StartOptions::new());
+    in_parallel(["die", "exit", "half", "end"], |act| {
+        let instance = start_ready(&sequence, &StartOptions::new());
         let mut channel = channel(&instance);
         assert_eq!(ask_all(&mut channel, &[1]), [1]);
-        channel.send(&does(2, act)).unwrap();
+        channel.send(&job_with(2, act)).unwrap();
         channel.send(&job(3)).unwrap();
         if act == "end" {
             assert_eq!(channel.receive().unwrap().n, 2);
@@ -197,9 +199,9 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
         let begin = Instant::now();
         let error = channel.receive().unwrap_err();
         println!("{act}: {:?}, {error}", begin.elapsed());
-        took(begin);
+        assert_in_time(begin);
         assert!(error.ended().is_some(), "{act}: {error:?}");
-        // And from now on at once.
+        // Later calls fail at once.
         for error in [
             channel.ask(&job(4)).unwrap_err(),
             channel.receive().unwrap_err(),
@@ -211,12 +213,12 @@ fn ask_fails_when_the_instance_dies(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_takes_no_input_is_an_error);
-fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
+on_each_hub!(ask_is_an_error_if_the_instance_takes_no_input);
+fn ask_is_an_error_if_the_instance_takes_no_input(host: HostClient) {
     let error = host.instance("nobody").unwrap().line_channel().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 
-    // Its input is a topic.
+    // The input of this instance is a topic.
     let (_sequence, instance) = running(&host, "topic-input");
     let answer = instance
         .line_channel()
@@ -224,9 +226,9 @@ fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
     let error = answer.unwrap_err();
     assert!(error.api().is_some(), "{error:?}");
 
-    // Its input has ended before.
+    // The input of this instance has ended.
     let sequence = Uploaded::sample(&host, "answers");
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     instance.send_input(Input::ndjson(Vec::new())).unwrap();
     let answer = instance
         .json_channel::<Job, Answer>()
@@ -239,8 +241,8 @@ fn an_instance_that_takes_no_input_is_an_error(host: HostClient) {
     );
 }
 
-on_each_hub!(a_line_that_was_not_asked_for_is_no_answer);
-fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
+on_each_hub!(ask_fails_if_the_instance_sent_an_extra_line);
+fn ask_fails_if_the_instance_sent_an_extra_line(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let out_of_step = |channel: &mut Channel<Job, Answer>| {
         let error = channel.ask(&job(2)).unwrap_err();
@@ -249,15 +251,15 @@ fn a_line_that_was_not_asked_for_is_no_answer(host: HostClient) {
         assert_eq!(again.to_string(), error.to_string());
     };
 
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     let mut twice = channel(&instance);
-    assert_eq!(twice.ask(&does(1, "twice")).unwrap().n, 1);
+    assert_eq!(twice.ask(&job_with(1, "twice")).unwrap().n, 1);
     out_of_step(&mut twice);
     assert!(twice.finish().is_err());
 }
 
-on_each_hub!(ask_before_the_instance_listens_gets_no_wrong_answer);
-fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
+on_each_hub!(ask_before_the_instance_reads_its_input_returns_the_right_answers);
+fn ask_before_the_instance_reads_its_input_returns_the_right_answers(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut first = channel(&instance);
@@ -267,7 +269,7 @@ fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
     first.finish().unwrap();
     assert_eq!(ask_all(&mut channel(&instance), &[3, 4]), [3, 4]);
 
-    // The same by the pool.
+    // `map` starts its jobs before the instances read their input, too.
     let options = PoolOptions::new(2);
     let pool = options
         .start([sequence.clone()], |_| StartOptions::new())
@@ -278,48 +280,48 @@ fn ask_before_the_instance_listens_gets_no_wrong_answer(host: HostClient) {
     }
 }
 
-/// In the time that a real hub needs, there is more time before it listens.
+/// This fake hub takes as long as a real one, so there is more time before the instance reads.
 #[test]
-fn ask_gets_no_wrong_answer_from_a_hub_that_hands_out_data_twice() {
+fn ask_returns_the_right_answers_if_the_hub_delivers_early_input_twice() {
     let hub = FakeHub::new(Generation::V0_18);
     programs::serve(&hub);
-    ask_before_the_instance_listens_gets_no_wrong_answer(hub.client());
+    ask_before_the_instance_reads_its_input_returns_the_right_answers(hub.client());
 }
 
-on_each_hub!(a_line_before_the_first_request_is_no_answer);
-fn a_line_before_the_first_request_is_no_answer(host: HostClient) {
+on_each_hub!(ask_fails_if_the_instance_sent_a_line_before_the_first_request);
+fn ask_fails_if_the_instance_sent_a_line_before_the_first_request(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let options = StartOptions::new().app_config(json!({ "greets": true }));
-    let instance = ready(&sequence, &options);
+    let instance = start_ready(&sequence, &options);
     let mut greeted = channel(&instance);
     until("the greeting is noticed", || greeted.is_broken());
     let error = greeted.ask(&job(1)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 }
 
-on_each_hub!(ask_waits_no_longer_than_the_limits_of_the_handle);
-fn ask_waits_no_longer_than_the_limits_of_the_handle(host: HostClient) {
+on_each_hub!(ask_respects_the_idle_timeout_deadline_and_token_of_the_handle);
+fn ask_respects_the_idle_timeout_deadline_and_token_of_the_handle(host: HostClient) {
     let (_sequence, instance) = running(&host, "answers");
     let begin = Instant::now();
     let limited = instance.with_idle_timeout(Duration::from_millis(300));
     match limited.json_channel::<Job, Answer>() {
         Ok(mut silent) => {
-            // It is no limit for the time in which nothing is asked.
+            // The idle timeout does not apply while no request is pending.
             thread::sleep(Duration::from_millis(400));
             assert!(!silent.is_broken());
-            let error = silent.ask(&does(1, "nothing")).unwrap_err();
+            let error = silent.ask(&job_with(1, "nothing")).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Idle { .. }), "{error:?}");
             let error = silent.receive().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
         }
-        // The hub has been as slow.
+        // Opening the channel already took longer than the timeout.
         Err(error) => assert!(error.is_timeout(), "{error:?}"),
     }
 
     let limited = instance.with_deadline(Duration::from_millis(300));
     let opened = limited.json_channel::<Job, Answer>();
     let error = opened
-        .and_then(|mut late| late.ask(&does(1, "nothing")))
+        .and_then(|mut late| late.ask(&job_with(1, "nothing")))
         .unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Deadline { .. }),
@@ -328,14 +330,14 @@ fn ask_waits_no_longer_than_the_limits_of_the_handle(host: HostClient) {
 
     let token = CancelToken::new();
     let mut cancelled = channel(&instance.with_cancel(&token));
-    cancelled.send(&does(1, "nothing")).unwrap();
+    cancelled.send(&job_with(1, "nothing")).unwrap();
     token.cancel();
     let error = cancelled.receive().unwrap_err();
     assert!(error.is_cancelled(), "{error:?}");
-    took(begin);
+    assert_in_time(begin);
 }
 
-/// Instances of `answers`, each with its place as its argument.
+/// Starts instances of `answers`. Each has its index as its argument.
 fn pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
     let options = options.readiness(Readiness::event("ready"));
     options
@@ -347,8 +349,8 @@ fn no_instance(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NoInstance(_))
 }
 
-on_each_hub!(checkout_gives_an_instance_to_one_alone);
-fn checkout_gives_an_instance_to_one_alone(host: HostClient) {
+on_each_hub!(checkout_returns_an_instance_to_one_caller_at_a_time);
+fn checkout_returns_an_instance_to_one_caller_at_a_time(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2));
     let first = pool.checkout().unwrap();
@@ -358,7 +360,7 @@ fn checkout_gives_an_instance_to_one_alone(host: HostClient) {
     assert!(pool.next().is_none());
     assert_eq!(pool.instances().count(), 2);
 
-    // A waiting thread gets the instance that is given back.
+    // A waiting thread gets the instance that another one returns.
     let id = second.id().clone();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout().unwrap());
@@ -366,7 +368,7 @@ fn checkout_gives_an_instance_to_one_alone(host: HostClient) {
         assert_eq!(*waiting.join().unwrap().id(), id);
     });
 
-    // A channel keeps it.
+    // An open channel keeps its instance checked out.
     let mut open = channel(&first);
     let id = first.id().clone();
     drop(first);
@@ -397,7 +399,7 @@ fn checkout_fails_at_once_if_no_instance_is_left(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(1));
     let instance = pool.checkout().unwrap();
-    let error = channel(&instance).ask(&does(1, "die")).unwrap_err();
+    let error = channel(&instance).ask(&job_with(1, "die")).unwrap_err();
     assert!(error.ended().is_some(), "{error:?}");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout().unwrap_err());
@@ -413,7 +415,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
     for act in ["", "nothing", "die", "twice"] {
         let instance = pool.checkout().unwrap();
         let mut left = channel(&instance);
-        left.send(&does(1, act)).unwrap();
+        left.send(&job_with(1, act)).unwrap();
         if act == "twice" {
             left.receive().unwrap();
         }
@@ -422,7 +424,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
         let begin = Instant::now();
         let next = pool.checkout().unwrap();
         println!("{act}: replaced after {:?}", begin.elapsed());
-        took(begin);
+        assert_in_time(begin);
         assert_ne!(*next.id(), id, "{act}");
         let mut channel = channel(&next);
         assert_eq!(ask_all(&mut channel, &[2, 3]), [2, 3]);
@@ -430,7 +432,7 @@ fn checkout_never_returns_an_instance_with_answers_outstanding(host: HostClient)
     }
 }
 
-/// The results of all jobs by their numbers, of which each has to come once.
+/// Returns the results sorted by job number, and checks that each number occurs once.
 fn results<R>(map: Map<R>) -> Vec<Result<R, Error>> {
     let mut results = BTreeMap::new();
     for (index, result) in map {
@@ -482,13 +484,13 @@ fn map_returns_the_answer_of_each_job_once(host: HostClient) {
         }
     }
     assert!(results(map(&pool, [], MapOptions::new())).is_empty());
-    // All are still there, and nobody has them.
+    // All instances are still there, and none is checked out.
     let free: Vec<_> = (0..3).map(|_| pool.checkout().unwrap()).collect();
     drop(free);
 }
 
-on_each_hub!(map_lines_asks_in_text);
-fn map_lines_asks_in_text(host: HostClient) {
+on_each_hub!(map_lines_sends_text);
+fn map_lines_sends_text(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let options = PoolOptions::new(2).readiness(Readiness::event("ready"));
     let pool = options
@@ -503,13 +505,13 @@ fn map_lines_asks_in_text(host: HostClient) {
     assert_eq!(answers[2].as_ref().unwrap(), "THREE");
 }
 
-on_each_hub!(a_job_that_ends_each_instance_fails_after_so_many_attempts);
-fn a_job_that_ends_each_instance_fails_after_so_many_attempts(host: HostClient) {
+on_each_hub!(map_fails_a_job_that_kills_instances_after_max_attempts);
+fn map_fails_a_job_that_kills_instances_after_max_attempts(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     for (act, depth, attempts) in [("die", 1, 1), ("exit", 4, 2)] {
         let begin = Instant::now();
-        let jobs = (0..30).map(move |n| does(n, if n == 3 { act } else { "" }));
+        let jobs = (0..30).map(move |n| job_with(n, if n == 3 { act } else { "" }));
         let options = MapOptions::new().pipelined(depth).max_attempts(attempts);
         let answers = results(map(&pool, jobs, options));
         assert_eq!(answers.len(), 30);
@@ -528,7 +530,7 @@ fn a_job_that_ends_each_instance_fails_after_so_many_attempts(host: HostClient) 
             "{act}, {depth} at a time, {attempts} attempts: {:?}",
             begin.elapsed()
         );
-        took(begin);
+        assert_in_time(begin);
     }
     drop(pool);
     until_gone(&sequence);
@@ -538,7 +540,7 @@ on_each_hub!(map_fails_each_job_if_no_instance_is_left);
 fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2));
-    let jobs = (0..50).map(|n| does(n, if n < 10 { "" } else { "exit" }));
+    let jobs = (0..50).map(|n| job_with(n, if n < 10 { "" } else { "exit" }));
     let answers = results(map(&pool, jobs, MapOptions::new()));
     assert_eq!(answers.len(), 50);
     let (done, failed) = answers.split_at(10);
@@ -556,15 +558,15 @@ fn map_fails_each_job_if_no_instance_is_left(host: HostClient) {
 }
 
 #[test]
-fn checkout_and_map_tell_why_no_instance_can_be_started() {
-    each(GENERATIONS, |generation| {
+fn checkout_and_map_report_why_no_instance_can_be_started() {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
         let pool = pool(&sequence, PoolOptions::new(2).replace(true));
         hub.set_overloaded(true);
         let answers = results(map(
             &pool,
-            (0..20).map(|n| does(n, "exit")),
+            (0..20).map(|n| job_with(n, "exit")),
             MapOptions::new(),
         ));
         assert_eq!(answers.len(), 20);
@@ -576,7 +578,7 @@ fn checkout_and_map_tell_why_no_instance_can_be_started() {
         let error = pool.checkout().unwrap_err();
         assert!(no_instance(&error) && error.is_overloaded(), "{error:?}");
 
-        // It is tried again all the time.
+        // The pool keeps retrying, so it recovers.
         hub.set_overloaded(false);
         hub.wait_until("they are replaced", |hub| hub.running().len() == 2);
         let answers = results(map(&pool, (0..20).map(job), MapOptions::new()));
@@ -586,8 +588,8 @@ fn checkout_and_map_tell_why_no_instance_can_be_started() {
 }
 
 #[test]
-fn a_job_without_an_answer_is_tried_on_another_instance() {
-    each(GENERATIONS, |generation| {
+fn map_retries_a_job_without_an_answer_on_another_instance() {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = Uploaded::sample(&hub.client(), "answers");
         let hasty = sequence.with_idle_timeout(Duration::from_secs(1));
@@ -615,11 +617,11 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let link = Link::to(host.base_url());
     let linked = HostClient::new(link.url()).unwrap();
-    let instance = ready(&sequence, &StartOptions::new());
+    let instance = start_ready(&sequence, &StartOptions::new());
     let mut channel = channel(&linked.instance(instance.id()).unwrap());
     assert_eq!(ask_all(&mut channel, &[1]), [1]);
-    channel.send(&does(2, "nothing")).unwrap();
-    link.cut();
+    channel.send(&job_with(2, "nothing")).unwrap();
+    link.close_connections();
     let error = channel.receive().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Reply(_)),
@@ -628,7 +630,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let error = channel.receive().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 
-    // Of a pool, the instance is replaced.
+    // A pool replaces the instance.
     let linked = linked.sequence(sequence.id()).unwrap();
     let pool = pool(&linked, PoolOptions::new(1).replace(true));
     let first = pool.checkout().unwrap().id().clone();
@@ -636,7 +638,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let mut map = map(&pool, jobs, MapOptions::new());
     send.send(job(0)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 0);
-    link.cut();
+    link.close_connections();
     send.send(job(1)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 1);
     assert_ne!(*pool.instances().next().unwrap().id(), first);
@@ -646,7 +648,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
 
 #[test]
 fn map_ends_when_the_hub_is_gone() {
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let link = Link::to(&hub.url());
         let host = HostClient::builder(link.url()).retry(None).build().unwrap();
@@ -670,7 +672,7 @@ fn map_ends_when_the_hub_is_gone() {
         assert!(without.iter().all(|error| last(error)), "{errors:?}");
         println!("{:?}: {}", begin.elapsed(), errors[38]);
         drop(pool);
-        took(begin);
+        assert_in_time(begin);
     });
 }
 
@@ -687,7 +689,7 @@ fn map_does_not_wait_for_an_iterator_that_blocks(host: HostClient) {
         answers.sort_unstable();
         assert_eq!(answers, [3 * round, 3 * round + 1, 3 * round + 2]);
     }
-    // Nor does the end of its limits.
+    // A cancelled token ends the map as well, although the iterator still blocks.
     token.cancel();
     let (index, result) = map.next().unwrap();
     assert_eq!(index, 9);
@@ -728,7 +730,7 @@ fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
         assert!(taken.load(Ordering::SeqCst) <= 50 + 2 * 3 * 4);
         drop(map);
     }
-    // Every job that was taken has a result, also after the limits are reached.
+    // Every job that was taken has a result, also after the token is cancelled.
     let mut endless = map(&pool, (0..).map(job), MapOptions::new());
     let mut seen: Vec<_> = endless.by_ref().take(10).map(|(index, _)| index).collect();
     token.cancel();
@@ -743,7 +745,7 @@ fn map_takes_no_more_jobs_than_it_needs(host: HostClient) {
     assert!(seen.len() <= 10 + 2 * 4 + 2, "{} were taken", seen.len());
 }
 
-/// The text of a panic in the next result, after so many results.
+/// Returns the message of the panic in the next result.
 fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
     let next = || {
         map.by_ref()
@@ -756,18 +758,18 @@ fn panic_after<R>(mut map: Map<R>, results: usize) -> String {
     format!("{} after {results}", text.unwrap_or_default())
 }
 
-/// A type that panics while it is decoded.
+/// A type that panics in `deserialize`.
 #[derive(Debug)]
-struct Refuses;
+struct PanicsOnDecode;
 
-impl<'de> Deserialize<'de> for Refuses {
+impl<'de> Deserialize<'de> for PanicsOnDecode {
     fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         panic!("it cannot be decoded")
     }
 }
 
-on_each_hub!(a_panic_of_the_callers_code_comes_out_of_map);
-fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
+on_each_hub!(map_propagates_panics_of_the_callers_code);
+fn map_propagates_panics_of_the_callers_code(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     let finished = Arc::new(AtomicUsize::new(0));
@@ -789,7 +791,9 @@ fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
     assert!(text.contains("no such job"), "{text}");
     assert_eq!(finished.load(Ordering::SeqCst), 7);
 
-    let decoding = pool.map::<_, Refuses>((0..20).map(job), options()).unwrap();
+    let decoding = pool
+        .map::<_, PanicsOnDecode>((0..20).map(job), options())
+        .unwrap();
     let text = panic_after(decoding, 0);
     assert!(text.contains("it cannot be decoded"), "{text}");
 
@@ -797,13 +801,13 @@ fn a_panic_of_the_callers_code_comes_out_of_map(host: HostClient) {
     let text = panic_after(map(&pool, (0..20).map(job), reporting), 0);
     assert!(text.contains("it cannot be told"), "{text}");
 
-    // The pool goes on.
+    // The pool still works.
     let answers = results(map(&pool, (0..20).map(job), options()));
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
-on_each_hub!(dropping_a_map_ends_what_is_under_way);
-fn dropping_a_map_ends_what_is_under_way(host: HostClient) {
+on_each_hub!(dropping_a_map_cancels_the_jobs_in_progress);
+fn dropping_a_map_cancels_the_jobs_in_progress(host: HostClient) {
     let sequence = Uploaded::sample(&host, "answers");
     let pool = pool(&sequence, PoolOptions::new(2).replace(true));
     let asked = Arc::new(AtomicBool::new(false));
@@ -811,8 +815,8 @@ fn dropping_a_map_ends_what_is_under_way(host: HostClient) {
         let asked = Arc::clone(&asked);
         (0..).map(move |n| {
             asked.store(true, Ordering::SeqCst);
-            // The first ones are answered.
-            does(n, if n < 2 { "" } else { "nothing" })
+            // The instance answers the first two jobs only.
+            job_with(n, if n < 2 { "" } else { "nothing" })
         })
     };
     let mut left = map(&pool, jobs, MapOptions::new().pipelined(2));

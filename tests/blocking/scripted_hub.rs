@@ -1,4 +1,4 @@
-//! A hub of our own: its starts, events and kills do what the test says, in the manner of 0.18.7 or of 1.0.1.
+//! A hub whose starts, events and kills are scripted by a test. It behaves like 0.18.7 or 1.0.1.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -9,25 +9,25 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
-/// Longer than any step takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Upper bound for one step, also on a busy machine.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What comes with an event; nothing where JavaScript has `undefined`.
+/// The data of an event. `None` is `undefined` in JavaScript.
 pub(crate) type Data = Option<Value>;
 
-/// What a start comes to.
+/// The result of a start request.
 pub(crate) enum Start {
     /// An instance that has emitted these events.
-    Up(Vec<(&'static str, Data)>),
-    /// The same, and then the connection is closed instead of an answer.
-    UpUnheard(Vec<(&'static str, Data)>),
-    /// The same, answered when the test says so.
-    Held(Vec<(&'static str, Data)>),
-    /// An instance that has ended at once, with this exit code and reason.
+    Running(Vec<(&'static str, Data)>),
+    /// Like `Running`, but the hub closes the connection instead of responding.
+    RunningNoResponse(Vec<(&'static str, Data)>),
+    /// Like `Running`, but the hub responds only after [`ScriptedHub::release`].
+    Delayed(Vec<(&'static str, Data)>),
+    /// An instance that ended at once, with this exit code and reason.
     Ended(i64, &'static str),
-    /// No instance; the connection is closed.
+    /// No instance. The hub closes the connection.
     Closed,
-    /// No instance; status, headers and body of a refusal.
+    /// No instance. The hub responds with this status, these headers and this body.
     Refused(
         &'static str,
         &'static [(&'static str, &'static str)],
@@ -35,15 +35,15 @@ pub(crate) enum Start {
     ),
 }
 
-/// The two ways in which an event reaches a client.
+/// The route by which a client receives an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// The answer to a question about the last event.
-    Answer,
-    Stream,
+pub(crate) enum Route {
+    /// `GET /instance/:id/event/:name`, which returns the last event.
+    LastEvent,
+    EventStream,
 }
 
-pub(crate) struct Model {
+pub(crate) struct ScriptedHub {
     server: ScriptedServer,
     shared: Arc<Shared>,
 }
@@ -56,35 +56,35 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Ends what waits, and would keep its thread.
-    over: bool,
+    /// Ends all waiting requests when the test is over.
+    stopped: bool,
     requests: Vec<String>,
     starts: VecDeque<Start>,
     released: bool,
-    /// How often kills are refused, and the status of instances meanwhile.
+    /// The number of kills to refuse, and the status of instances until then.
     unkillable: (usize, &'static str),
     kills_hang: bool,
     kills_forbidden: bool,
-    /// The instance ids that starts asked for.
-    asked_ids: Vec<Option<String>>,
+    /// The instance ids in the start requests.
+    requested_ids: Vec<Option<String>>,
     instances: BTreeMap<String, Instance>,
-    /// What does not go out, for now.
-    held: Option<Way>,
-    /// How many events went out, whichever way.
+    /// The route on which no events are sent at the moment.
+    held: Option<Route>,
+    /// The number of events sent on all routes.
     delivered: usize,
-    /// Fired when the instance is asked for next, which has ended then.
-    last_words: Option<(&'static str, Data)>,
-    known_later: Option<&'static str>,
+    /// An event that the instance emits at the next info request, at which it ends.
+    final_event: Option<(&'static str, Data)>,
+    hidden: Option<&'static str>,
 }
 
 #[derive(Default)]
 struct Instance {
-    fired: Vec<(String, Data)>,
+    emitted: Vec<(String, Data)>,
     listening: usize,
     ended: Option<Value>,
 }
 
-impl Model {
+impl ScriptedHub {
     pub(crate) fn start(version: &'static str, starts: Vec<Start>) -> Self {
         let state = Mutex::new(State {
             starts: starts.into(),
@@ -109,28 +109,28 @@ impl Model {
         Self { server, shared }
     }
 
-    /// A hub of 1.0.1 with the instance `i`.
-    pub(crate) fn of_1x() -> Self {
-        let model = Self::start("1.0.1", Vec::new());
-        model.add_instance();
-        model
+    /// Starts a hub of 1.0.1 with the instance `i`.
+    pub(crate) fn v1_with_instance() -> Self {
+        let hub = Self::start("1.0.1", Vec::new());
+        hub.add_instance();
+        hub
     }
 
-    /// The instance `i` runs.
+    /// Adds the running instance `i`.
     pub(crate) fn add_instance(&self) {
         self.change(|state| drop(state.instances.insert("i".into(), Instance::default())));
     }
 
-    /// This instance is unknown to all routes but its own.
-    pub(crate) fn know_later(&self, id: &'static str) {
-        self.change(|state| state.known_later = Some(id));
+    /// Hides the instance until its info is requested.
+    pub(crate) fn hide(&self, id: &'static str) {
+        self.change(|state| state.hidden = Some(id));
     }
 
     pub(crate) fn host(&self) -> HostClient {
         HostClient::new(self.server.url()).unwrap()
     }
 
-    /// Its sequence `s`.
+    /// Returns a client for the sequence `s`.
     pub(crate) fn sequence(&self) -> SequenceClient {
         self.host().sequence("s").unwrap()
     }
@@ -143,34 +143,34 @@ impl Model {
         self.server.connections()
     }
 
-    /// The instance `i` emits.
-    pub(crate) fn fire(&self, name: &str, data: Data) {
+    /// Emits an event from the instance `i`.
+    pub(crate) fn emit(&self, name: &str, data: Data) {
         self.change(|state| {
             state
                 .instances
                 .get_mut("i")
                 .unwrap()
-                .fired
+                .emitted
                 .push((name.to_owned(), data))
         });
     }
 
-    /// The same, and it goes the one way before it goes the other.
-    pub(crate) fn fire_first(&self, way: Way, name: &str, data: Data) {
-        let other = if way == Way::Stream {
-            Way::Answer
+    /// Like [`emit`](Self::emit), but sends the event on this route before the other one.
+    pub(crate) fn emit_first_on(&self, route: Route, name: &str, data: Data) {
+        let other = if route == Route::EventStream {
+            Route::LastEvent
         } else {
-            Way::Stream
+            Route::EventStream
         };
-        self.hold_back(other, || {
-            self.fire(name, data);
+        self.hold(other, || {
+            self.emit(name, data);
             self.wait_until_delivered(1);
         });
     }
 
-    /// Nothing goes this way until that is done.
-    pub(crate) fn hold_back(&self, way: Way, until: impl FnOnce()) {
-        self.change(|state| state.held = Some(way));
+    /// Sends no events on this route while the closure runs.
+    pub(crate) fn hold(&self, route: Route, until: impl FnOnce()) {
+        self.change(|state| state.held = Some(route));
         until();
         self.change(|state| state.held = None);
     }
@@ -179,52 +179,52 @@ impl Model {
         drop(self.when(|state| state.delivered >= count));
     }
 
-    /// The instance `i` ends, and its info has these members.
+    /// Ends the instance `i`. Its info gets these members.
     pub(crate) fn end(&self, info: Value) {
         self.change(|state| state.instances.get_mut("i").unwrap().ended = Some(info));
     }
 
-    /// The instance `i` emits when it is asked for next, and has ended.
-    pub(crate) fn end_with(&self, name: &'static str, data: Data) {
-        self.change(|state| state.last_words = Some((name, data)));
+    /// Makes the instance `i` emit an event and end at the next info request.
+    pub(crate) fn emit_and_end(&self, name: &'static str, data: Data) {
+        self.change(|state| state.final_event = Some((name, data)));
     }
 
-    /// The instance `i` is forgotten.
+    /// Forgets the instance `i`.
     pub(crate) fn forget(&self) {
         self.change(|state| drop(state.instances.remove("i")));
     }
 
-    /// So many kills are refused with 400; the status of instances is this one until then.
+    /// Refuses this many kills with 400. Until then, instances have this status.
     pub(crate) fn refuse_kills(&self, times: usize, status: &'static str) {
         self.change(|state| state.unkillable = (times, status));
     }
 
-    /// Kills are not answered.
-    pub(crate) fn hold_kills(&self) {
+    /// Does not respond to kills.
+    pub(crate) fn ignore_kills(&self) {
         self.change(|state| state.kills_hang = true);
     }
 
-    /// Kills are refused with 403.
+    /// Refuses kills with 403.
     pub(crate) fn forbid_kills(&self) {
         self.change(|state| state.kills_forbidden = true);
     }
 
-    /// Answers the start that is held.
+    /// Responds to the delayed start.
     pub(crate) fn release(&self) {
         self.change(|state| state.released = true);
     }
 
-    /// Waits until the instance `i` is listened to in so many ways.
+    /// Waits until the instance `i` has this many event requests.
     pub(crate) fn wait_for_listeners(&self, count: usize) {
         drop(self.when(|state| state.instances["i"].listening >= count));
     }
 
-    /// Waits until there was such a request; each is method, a blank, and what follows the base.
+    /// Waits for a request, given as the method, a space, and the path after the base.
     pub(crate) fn wait_for(&self, request: &str) {
         drop(self.when(|state| state.requests.iter().any(|seen| seen == request)));
     }
 
-    /// Waits until there was a request that ends so.
+    /// Waits for a request that ends with this text.
     pub(crate) fn wait_for_end(&self, end: &str) {
         drop(self.when(|state| state.requests.iter().any(|seen| seen.ends_with(end))));
     }
@@ -233,8 +233,9 @@ impl Model {
         self.state().requests.clone()
     }
 
-    /// The starts and the ends of instances, in their order, with the ids where the client did not make them.
-    pub(crate) fn story(&self) -> Vec<String> {
+    /// Returns the start, kill and stop requests in order. Ids that the client generated appear as
+    /// `made`.
+    pub(crate) fn lifecycle(&self) -> Vec<String> {
         let part = |request: &String| {
             let id = request.split('/').nth(1).unwrap_or_default();
             let id = if id.len() == 36 { "made" } else { id };
@@ -248,11 +249,11 @@ impl Model {
         self.state().requests.iter().filter_map(part).collect()
     }
 
-    pub(crate) fn asked_ids(&self) -> Vec<Option<String>> {
-        self.state().asked_ids.clone()
+    pub(crate) fn requested_ids(&self) -> Vec<Option<String>> {
+        self.state().requested_ids.clone()
     }
 
-    /// The instances that run.
+    /// Returns the ids of the running instances.
     pub(crate) fn running(&self) -> Vec<String> {
         let state = self.state();
         state
@@ -276,7 +277,7 @@ impl Model {
         let (state, waited) = self
             .shared
             .changed
-            .wait_timeout_while(self.state(), PATIENCE, |state| !is(state))
+            .wait_timeout_while(self.state(), STEP_TIMEOUT, |state| !is(state))
             .unwrap();
         assert!(
             !waited.timed_out(),
@@ -287,14 +288,14 @@ impl Model {
     }
 }
 
-impl Drop for Model {
+impl Drop for ScriptedHub {
     fn drop(&mut self) {
-        // Also where a test has failed with the lock.
+        // A failed test may have poisoned the lock.
         self.shared
             .state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .over = true;
+            .stopped = true;
         self.shared.changed.notify_all();
     }
 }
@@ -304,7 +305,7 @@ impl Shared {
         self.version.starts_with('1')
     }
 
-    /// `None` where the connection is over.
+    /// Responds to a request. Returns `None` if the connection is to be closed.
     fn serve(&self, request: &ReceivedRequest, connection: &mut Connection) -> Option<()> {
         let target = request.target.strip_prefix("/api/v1/")?.to_owned();
         self.change(|state| state.requests.push(format!("{} {target}", request.method)));
@@ -331,11 +332,11 @@ impl Shared {
         result
     }
 
-    /// Waits as long as the test lasts.
+    /// Waits until the closure returns a value. Returns `None` if the test is over.
     fn when<T>(&self, mut is: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let mut state = self.state.lock().unwrap();
         loop {
-            if state.over {
+            if state.stopped {
                 return None;
             }
             if let Some(result) = is(&mut state) {
@@ -345,8 +346,8 @@ impl Shared {
         }
     }
 
-    fn unknown(&self, id: &str) -> Vec<u8> {
-        // Without a content type, as on a hub.
+    fn not_found(&self, id: &str) -> Vec<u8> {
+        // Hubs send this without a content type.
         let text = if self.is_1x() {
             json!({ "error": format!("Instance {id} not found") }).to_string()
         } else {
@@ -357,22 +358,22 @@ impl Shared {
 
     fn serve_start(&self, request: &ReceivedRequest) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let asked = body
+        let requested = body
             .get("instanceId")
             .and_then(Value::as_str)
             .map(str::to_owned);
-        let make = |state: &mut State, fired: Vec<(&str, Data)>, ended| {
-            let id = asked
+        let make = |state: &mut State, emitted: Vec<(&str, Data)>, ended| {
+            let id = requested
                 .clone()
                 .unwrap_or_else(|| format!("i{}", state.instances.len()));
-            let fired = fired
+            let emitted = emitted
                 .into_iter()
                 .map(|(name, data)| (name.to_owned(), data))
                 .collect();
             state.instances.insert(
                 id.clone(),
                 Instance {
-                    fired,
+                    emitted,
                     ended,
                     listening: 0,
                 },
@@ -380,8 +381,8 @@ impl Shared {
             json_reply("200 OK", &json!({ "id": id }))
         };
         let start = self.change(|state| {
-            state.asked_ids.push(asked.clone());
-            let taken = asked
+            state.requested_ids.push(requested.clone());
+            let taken = requested
                 .as_ref()
                 .is_some_and(|id| state.instances.contains_key(id));
             if taken {
@@ -397,14 +398,14 @@ impl Shared {
             ));
         };
         match start {
-            Start::Up(fired) => Some(self.change(|state| make(state, fired, None))),
-            Start::UpUnheard(fired) => {
-                self.change(|state| make(state, fired, None));
+            Start::Running(emitted) => Some(self.change(|state| make(state, emitted, None))),
+            Start::RunningNoResponse(emitted) => {
+                self.change(|state| make(state, emitted, None));
                 None
             }
-            Start::Held(fired) => {
+            Start::Delayed(emitted) => {
                 self.when(|state| state.released.then_some(()))?;
-                Some(self.change(|state| make(state, fired, None)))
+                Some(self.change(|state| make(state, emitted, None)))
             }
             Start::Ended(exitcode, reason) => {
                 let ended = json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
@@ -420,19 +421,19 @@ impl Shared {
     fn info(&self, id: &str) -> Vec<u8> {
         let is_1x = self.is_1x();
         let info = self.change(|state| {
-            let (status, last_words) = (state.unkillable.1, state.last_words.take());
-            if state.known_later == Some(id) {
+            let (status, final_event) = (state.unkillable.1, state.final_event.take());
+            if state.hidden == Some(id) {
                 state.instances.entry(id.to_owned()).or_default();
             }
             let instance = state.instances.get_mut(id)?;
-            if let Some((name, data)) = last_words {
-                instance.fired.push((name.to_owned(), data));
+            if let Some((name, data)) = final_event {
+                instance.emitted.push((name.to_owned(), data));
                 instance.ended =
                     Some(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "completed" }));
             }
             let mut info = json!({ "id": id, "sequence": "s" });
             match &instance.ended {
-                // Older hubs forget it.
+                // Hubs of 0.18 forget ended instances.
                 Some(_) if !is_1x => return None,
                 Some(ended) => info
                     .as_object_mut()
@@ -443,12 +444,12 @@ impl Shared {
             }
             Some(info)
         });
-        info.map_or_else(|| self.unknown(id), |info| json_reply("200 OK", &info))
+        info.map_or_else(|| self.not_found(id), |info| json_reply("200 OK", &info))
     }
 
     fn kill(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
             if state.kills_forbidden {
                 return response("403 Forbidden", &[], b"");
             }
@@ -463,7 +464,7 @@ impl Shared {
 
     fn stop(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.unknown(id) };
+            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
             instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 138, "reason": "Instance stopped" } }));
             json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "stopping" }))
         })
@@ -473,31 +474,31 @@ impl Shared {
         let is_1x = self.is_1x();
         let mut seen = None;
         self.when(|state| {
-            let held = state.held == Some(Way::Answer);
+            let held = state.held == Some(Route::LastEvent);
             let Some(instance) = state.instances.get_mut(id) else {
-                return Some(self.unknown(id));
+                return Some(self.not_found(id));
             };
             let first_look = seen.is_none();
-            let seen = *seen.get_or_insert(instance.fired.len());
-            // On 1.x, what JavaScript takes for false was never emitted, to one who comes later.
-            let last = instance.fired[..seen]
+            let seen = *seen.get_or_insert(instance.emitted.len());
+            // On 1.x, later requests do not find events whose data is falsy in JavaScript.
+            let last = instance.emitted[..seen]
                 .iter()
-                .rfind(|(fired, _)| fired == name)
+                .rfind(|(emitted, _)| emitted == name)
                 .filter(|(_, data)| !is_1x || is_truthy(data));
             let event = last
                 .or_else(|| {
-                    instance.fired[seen..]
+                    instance.emitted[seen..]
                         .iter()
-                        .find(|(fired, _)| fired == name)
+                        .find(|(emitted, _)| emitted == name)
                 })
                 .cloned();
             if let Some((_, data)) = event.filter(|_| !held) {
                 state.delivered += 1;
                 self.changed.notify_all();
                 return Some(if is_1x {
-                    bare_reply(data)
+                    last_event_reply_1x(data)
                 } else {
-                    json_reply("200 OK", &envelope(name, data))
+                    json_reply("200 OK", &envelope_0_18(name, data))
                 });
             }
             if first_look {
@@ -512,25 +513,26 @@ impl Shared {
         let first = self.change(|state| {
             let instance = state.instances.get_mut(id)?;
             instance.listening += 1;
-            Some(instance.fired.len())
+            Some(instance.emitted.len())
         });
         let Some(mut next) = first else {
-            return connection.send(self.unknown(id)).ok();
+            return connection.send(self.not_found(id)).ok();
         };
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         connection.send(head).ok()?;
         loop {
-            // It does not end with the instance.
-            let fired = self.when(|state| {
-                let fired = state.instances.get(id)?.fired.get(next..)?;
-                (state.held != Some(Way::Stream) && !fired.is_empty()).then(|| fired.to_vec())
+            // The stream does not end with the instance.
+            let emitted = self.when(|state| {
+                let emitted = state.instances.get(id)?.emitted.get(next..)?;
+                (state.held != Some(Route::EventStream) && !emitted.is_empty())
+                    .then(|| emitted.to_vec())
             })?;
-            next += fired.len();
-            for (_, data) in fired.into_iter().filter(|(fired, _)| fired == name) {
+            next += emitted.len();
+            for (_, data) in emitted.into_iter().filter(|(emitted, _)| emitted == name) {
                 let line = if self.is_1x() {
-                    streamed(data)
+                    stream_line_1x(data)
                 } else {
-                    envelope(name, data)
+                    envelope_0_18(name, data)
                 };
                 let line = format!("{line}\n");
                 connection
@@ -542,7 +544,7 @@ impl Shared {
     }
 }
 
-/// Hubs put it into each response.
+/// Hubs add this header to each response.
 const ALLOWS_ALL: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
 fn json_reply(status: &str, body: &Value) -> Vec<u8> {
@@ -550,13 +552,13 @@ fn json_reply(status: &str, body: &Value) -> Vec<u8> {
     response(status, &headers, body.to_string().as_bytes())
 }
 
-/// How 0.18.7 writes an event.
-fn envelope(name: &str, data: Data) -> Value {
-    let mut envelope = json!({ "eventName": name });
+/// Returns an event as 0.18.7 writes it.
+fn envelope_0_18(name: &str, data: Data) -> Value {
+    let mut envelope_0_18 = json!({ "eventName": name });
     if let Some(data) = data {
-        envelope["message"] = data;
+        envelope_0_18["message"] = data;
     }
-    envelope
+    envelope_0_18
 }
 
 fn is_truthy(data: &Data) -> bool {
@@ -568,8 +570,8 @@ fn is_truthy(data: &Data) -> bool {
     }
 }
 
-/// A line of an event stream of 1.0.1.
-fn streamed(data: Data) -> Value {
+/// Returns a line of an event stream of 1.0.1.
+fn stream_line_1x(data: Data) -> Value {
     if is_truthy(&data) {
         data.unwrap()
     } else {
@@ -577,8 +579,8 @@ fn streamed(data: Data) -> Value {
     }
 }
 
-/// What 1.0.1 answers with the data of one event.
-fn bare_reply(data: Data) -> Vec<u8> {
+/// Returns the response of 1.0.1 to a request for the last event.
+fn last_event_reply_1x(data: Data) -> Vec<u8> {
     let unwritable = || {
         response(
             "500 Internal Server Error",

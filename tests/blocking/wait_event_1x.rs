@@ -1,4 +1,4 @@
-//! Waiting for events on a hub of 1.x, which loses some values and hides others.
+//! `wait_event` and its variants on 1.x, which loses the data of some events and hides others.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
 use crate::helpers::within;
-use crate::model::{Data, Model, Way};
+use crate::scripted_hub::{Data, Route, ScriptedHub};
 
-fn instance(model: &Model) -> InstanceClient {
-    model.host().instance("i").unwrap()
+fn instance(hub: &ScriptedHub) -> InstanceClient {
+    hub.host().instance("i").unwrap()
 }
 
-/// Begins to wait for the event `e` and another; a second one listens for each.
-fn waiting(model: &Model) -> thread::JoinHandle<Event> {
-    let instance = instance(model);
+/// Starts to wait for the events `e` and `other`, and waits until all four routes are open.
+fn waiting(hub: &ScriptedHub) -> thread::JoinHandle<Event> {
+    let instance = instance(hub);
     let waiter = thread::spawn(move || instance.wait_any(["e", "other"]).unwrap());
-    model.wait_for_listeners(4);
+    hub.wait_for_listeners(4);
     waiter
 }
 
-/// What is emitted, and what is heard of it by one who waits.
+/// Pairs of emitted data and the data that a waiting call returns.
 fn rows() -> Vec<(Data, Value)> {
     let same = [
         json!("text"),
@@ -42,7 +42,7 @@ fn rows() -> Vec<(Data, Value)> {
         json!({ "opStatus": "Bogus", "x": 1 }),
         json!({ "opStatus": 7 }),
     ];
-    // These are not told apart from nothing.
+    // 1.x does not distinguish these from missing data.
     let nothing = [json!(0), json!(false), json!(""), json!(null), json!({})];
     let same = same
         .into_iter()
@@ -54,14 +54,14 @@ fn rows() -> Vec<(Data, Value)> {
 }
 
 #[test]
-fn an_event_that_fires_while_it_is_waited_for_comes_with_its_data_whichever_way_is_faster() {
-    for way in [Way::Stream, Way::Answer] {
+fn wait_any_returns_the_data_whichever_route_is_faster() {
+    for route in [Route::EventStream, Route::LastEvent] {
         for (emitted, heard) in rows() {
-            let what = format!("{emitted:?} by {way:?}");
+            let what = format!("{emitted:?} by {route:?}");
             within(&what.clone(), move || {
-                let model = Model::of_1x();
-                let waiter = waiting(&model);
-                model.fire_first(way, "e", emitted);
+                let hub = ScriptedHub::v1_with_instance();
+                let waiter = waiting(&hub);
+                hub.emit_first_on(route, "e", emitted);
                 let event = waiter.join().unwrap();
                 assert_eq!((event.name.as_str(), event.data), ("e", heard), "{what}");
             });
@@ -69,22 +69,26 @@ fn an_event_that_fires_while_it_is_waited_for_comes_with_its_data_whichever_way_
     }
 }
 
-/// A hub takes the member for the status of its answer, and leaves it away there.
+/// 1.x takes `opStatus` as the status of its response, and removes it from the body.
 #[test]
-fn an_event_with_a_status_of_success_comes_with_or_without_it() {
+fn wait_any_returns_data_with_or_without_its_op_status() {
     within("waiting", || {
-        for (way, other) in [(Way::Stream, Way::Answer), (Way::Answer, Way::Stream)] {
-            let model = Model::of_1x();
-            let waiter = waiting(&model);
+        for (route, other) in [
+            (Route::EventStream, Route::LastEvent),
+            (Route::LastEvent, Route::EventStream),
+        ] {
+            let hub = ScriptedHub::v1_with_instance();
+            let waiter = waiting(&hub);
             let mut data = Value::Null;
-            // Until it was heard: what is sent first may be read last.
-            model.hold_back(other, || {
-                model.fire("e", Some(json!({ "opStatus": "OK", "x": 1 })));
+            // Hold the other route until the call returns, because responses may be read in another
+            // order.
+            hub.hold(other, || {
+                hub.emit("e", Some(json!({ "opStatus": "OK", "x": 1 })));
                 data = waiter.join().unwrap().data;
             });
             assert!(
                 data == json!({ "opStatus": "OK", "x": 1 })
-                    || way == Way::Answer && data == json!({ "x": 1 }),
+                    || route == Route::LastEvent && data == json!({ "x": 1 }),
                 "{data}"
             );
         }
@@ -92,11 +96,11 @@ fn an_event_with_a_status_of_success_comes_with_or_without_it() {
 }
 
 #[test]
-fn an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none() {
+fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
     let heard = [
         (json!("text"), json!("text")),
         (json!([1]), json!([1])),
-        // That it fired is told, and not with what.
+        // The event is returned, but without its data.
         (json!(5), Value::Null),
         (json!(true), Value::Null),
         (json!({}), Value::Null),
@@ -115,19 +119,19 @@ fn an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none() {
     ];
     within("waiting", move || {
         for (emitted, heard) in heard {
-            let model = Model::of_1x();
-            model.fire("e", Some(emitted.clone()));
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit("e", Some(emitted.clone()));
             assert_eq!(
-                instance(&model).wait_event("e").unwrap().data,
+                instance(&hub).wait_event("e").unwrap().data,
                 heard,
                 "{emitted}"
             );
         }
         for emitted in unheard {
-            let model = Model::of_1x();
-            model.fire("e", emitted.clone());
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit("e", emitted.clone());
             let limit = Duration::from_millis(200);
-            let error = instance(&model)
+            let error = instance(&hub)
                 .with_deadline(limit)
                 .wait_event("e")
                 .unwrap_err();
@@ -140,40 +144,39 @@ fn an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none() {
 }
 
 #[test]
-fn the_next_event_is_heard_alone() {
+fn wait_next_any_uses_only_the_event_stream() {
     within("waiting", || {
-        let model = Model::of_1x();
-        model.fire("e", Some(json!("old")));
-        let instance = instance(&model);
+        let hub = ScriptedHub::v1_with_instance();
+        hub.emit("e", Some(json!("old")));
+        let instance = instance(&hub);
         let waiter = thread::spawn(move || instance.wait_next_any(["e", "other"]).unwrap());
-        model.wait_for_listeners(2);
-        model.fire("e", Some(json!(0)));
+        hub.wait_for_listeners(2);
+        hub.emit("e", Some(json!(0)));
         let event = waiter.join().unwrap();
         assert_eq!((event.name.as_str(), event.data), ("e", Value::Null));
         assert!(
-            !model
-                .requests()
+            !hub.requests()
                 .iter()
                 .any(|request| request.contains("/event/")),
             "{:?}",
-            model.requests()
+            hub.requests()
         );
     });
 }
 
 #[test]
-fn one_of_two_events_at_once_is_heard_with_its_own_data() {
+fn wait_any_returns_one_of_two_events_with_its_own_data() {
     within("waiting", || {
-        let model = Model::of_1x();
-        let waiter = waiting(&model);
-        // Both are answered, and the number is in the stream alone, which comes afterwards.
-        model.hold_back(Way::Stream, || {
-            model.fire("e", Some(json!(5)));
-            model.wait_until_delivered(1);
-            model.fire("other", Some(json!("text")));
-            model.wait_until_delivered(2);
+        let hub = ScriptedHub::v1_with_instance();
+        let waiter = waiting(&hub);
+        // Both responses are sent. The data `5` is only in the stream, which is held.
+        hub.hold(Route::EventStream, || {
+            hub.emit("e", Some(json!(5)));
+            hub.wait_until_delivered(1);
+            hub.emit("other", Some(json!("text")));
+            hub.wait_until_delivered(2);
         });
-        // Which of the two answers is read first is for the machine to decide.
+        // The client may read either response first.
         let event = waiter.join().unwrap();
         let heard = (event.name.as_str(), event.data);
         assert!(
@@ -183,9 +186,9 @@ fn one_of_two_events_at_once_is_heard_with_its_own_data() {
     });
 }
 
-/// The routes of events stay open for ever: it is the info that tells.
+/// The event routes stay open forever. The client learns of the end from the instance info.
 #[test]
-fn waiting_ends_with_the_instance_and_tells_how() {
+fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     let recorded =
         |name: &str| serde_json::from_slice::<Value>(&load("1.0.1", name).response.body).unwrap();
     let failed = |exitcode: i64, reason: &str| json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
@@ -229,9 +232,9 @@ fn waiting_ends_with_the_instance_and_tells_how() {
     ];
     for (mut info, exit, reason, status) in rows {
         within(reason, move || {
-            let model = Model::of_1x();
+            let hub = ScriptedHub::v1_with_instance();
             let waiter = {
-                let instance = instance(&model);
+                let instance = instance(&hub);
                 thread::spawn(move || {
                     (
                         instance.wait_any(["ready", "error"]).unwrap_err(),
@@ -239,9 +242,9 @@ fn waiting_ends_with_the_instance_and_tells_how() {
                     )
                 })
             };
-            model.wait_for_listeners(4);
+            hub.wait_for_listeners(4);
             info["id"] = json!("i");
-            model.end(info);
+            hub.end(info);
             let (error, waited) = waiter.join().unwrap();
             let ended = error.ended().unwrap();
             assert_eq!(
@@ -261,26 +264,26 @@ fn waiting_ends_with_the_instance_and_tells_how() {
 }
 
 #[test]
-fn waiting_ends_where_the_instance_is_forgotten_or_told_to_stop_after_its_end() {
+fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopping() {
     within("waiting", || {
-        let model = Model::of_1x();
+        let hub = ScriptedHub::v1_with_instance();
         let waiter = {
-            let instance = instance(&model);
+            let instance = instance(&hub);
             thread::spawn(move || instance.wait_event("e").unwrap_err())
         };
-        model.wait_for_listeners(2);
-        model.forget();
+        hub.wait_for_listeners(2);
+        hub.forget();
         let error = waiter.join().unwrap();
         assert!(
             error.ended().is_some_and(|ended| ended.info.is_none()),
             "{error:?}"
         );
 
-        // A hub sets the status of an ended instance back when it is stopped.
-        let model = Model::of_1x();
+        // Hubs change the status of an ended instance if it is stopped.
+        let hub = ScriptedHub::v1_with_instance();
         let terminated = json!({ "exitcode": 137, "reason": "Instance killed" });
-        model.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
-        let ended = instance(&model).wait_ended().unwrap();
+        hub.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
+        let ended = instance(&hub).wait_ended().unwrap();
         assert_eq!(
             (ended.exit, ended.status),
             (Some(RunnerExit::Killed), Some(InstanceStatus::Stopping))
@@ -289,28 +292,25 @@ fn waiting_ends_where_the_instance_is_forgotten_or_told_to_stop_after_its_end() 
 }
 
 #[test]
-fn what_was_emitted_right_before_the_end_is_heard() {
+fn wait_any_returns_an_event_emitted_right_before_the_end() {
     within("waiting", || {
         for data in [json!("text"), json!(5), json!(null)] {
-            let model = Model::of_1x();
-            model.end_with("e", Some(data.clone()));
-            assert_eq!(
-                instance(&model).wait_any(["e", "other"]).unwrap().data,
-                data
-            );
+            let hub = ScriptedHub::v1_with_instance();
+            hub.emit_and_end("e", Some(data.clone()));
+            assert_eq!(instance(&hub).wait_any(["e", "other"]).unwrap().data, data);
         }
     });
 }
 
-/// An instance that is not known yet, and is a moment later: its runner has connected in between.
+/// The hub finds the instance only after its info was requested, as when its runner connects late.
 #[test]
-fn a_refusal_is_not_taken_for_an_event() {
+fn wait_event_does_not_return_a_refusal_as_an_event() {
     within("waiting", || {
-        let model = Model::of_1x();
-        let elsewhere = model.host().instance("not-yet").unwrap();
+        let hub = ScriptedHub::v1_with_instance();
+        let elsewhere = hub.host().instance("not-yet").unwrap();
         let error = elsewhere.wait_event("e").unwrap_err();
         assert!(error.ended().is_some(), "{error:?}");
-        model.know_later("not-yet");
+        hub.hide("not-yet");
         let error = elsewhere.wait_event("e").unwrap_err();
         assert!(
             error.is_not_found() && error.api().unwrap().message == "Instance not-yet not found",
@@ -320,42 +320,38 @@ fn a_refusal_is_not_taken_for_an_event() {
 }
 
 #[test]
-fn a_wait_takes_two_connections_for_each_name_and_asks_for_the_instance_ever_less_often() {
+fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off() {
     within("waiting", || {
         for (version, each) in [("1.0.1", 2), ("0.18.7", 1)] {
-            let model = Model::start(version, Vec::new());
-            model.add_instance();
+            let hub = ScriptedHub::start(version, Vec::new());
+            hub.add_instance();
             let (limit, begin) = (Duration::from_secs(3), Instant::now());
-            let error = instance(&model)
+            let error = instance(&hub)
                 .with_deadline(limit)
                 .wait_any(["a", "b", "c"])
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
-            // And one for the version and the state of the instance.
+            // One more for the version and the instance info.
             assert!(
-                model.connections() <= 3 * each + 1,
+                hub.connections() <= 3 * each + 1,
                 "{version}: {}",
-                model.connections()
+                hub.connections()
             );
-            let asked = model
+            let asked = hub
                 .requests()
                 .iter()
                 .filter(|request| *request == "GET instance/i")
                 .count();
-            assert!(
-                (2..=6).contains(&asked),
-                "{version}: {:?}",
-                model.requests()
-            );
+            assert!((2..=6).contains(&asked), "{version}: {:?}", hub.requests());
             assert_eq!(
-                model.requests().len(),
+                hub.requests().len(),
                 asked + 1 + 3 * each,
                 "{version}: {:?}",
-                model.requests()
+                hub.requests()
             );
         }
-        let model = Model::of_1x();
-        let error = instance(&model)
+        let hub = ScriptedHub::v1_with_instance();
+        let error = instance(&hub)
             .with_deadline(Duration::from_secs(2))
             .wait_ended()
             .unwrap_err();
@@ -364,9 +360,9 @@ fn a_wait_takes_two_connections_for_each_name_and_asks_for_the_instance_ever_les
             "{error:?}"
         );
         assert!(
-            (3..=8).contains(&model.requests().len()) && model.connections() == 1,
+            (3..=8).contains(&hub.requests().len()) && hub.connections() == 1,
             "{:?}",
-            model.requests()
+            hub.requests()
         );
     });
 }

@@ -1,4 +1,4 @@
-//! Starting until one is ready, on hubs whose first starts fail in every way.
+//! `start_with_retry`, on hubs whose first starts fail.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -19,8 +19,8 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::Uploaded;
-use crate::model::{Data, Model, Start};
-use crate::waiting::acts;
+use crate::scripted_hub::{Data, ScriptedHub, Start};
+use crate::wait_event::acts;
 
 const CHOSEN: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -38,9 +38,8 @@ fn attempts(attempts: u32) -> RetryPolicy {
     RetryPolicy::linear(Duration::from_millis(10)).max_attempts(attempts)
 }
 
-fn start(model: &Model, policy: &RetryPolicy) -> Result<Ready, Error> {
-    model
-        .sequence()
+fn start(hub: &ScriptedHub, policy: &RetryPolicy) -> Result<Ready, Error> {
+    hub.sequence()
         .start_with_retry(&StartOptions::new(), &readiness(), policy)
 }
 
@@ -48,10 +47,10 @@ fn different(ids: &[Option<String>]) -> usize {
     ids.iter().flatten().collect::<BTreeSet<_>>().len()
 }
 
-/// The way to fail, and whether an instance has to be killed before the next attempt.
+/// A result of a start.
 type Starts = fn() -> Start;
 
-fn passing() -> Vec<(&'static str, Starts, bool)> {
+fn transient_failures() -> Vec<(&'static str, Starts, bool)> {
     vec![
         (
             "overloaded",
@@ -81,43 +80,43 @@ fn passing() -> Vec<(&'static str, Starts, bool)> {
         ),
         (
             "says that it failed",
-            || Start::Up(vec![("error", Some(json!("e")))]),
+            || Start::Running(vec![("error", Some(json!("e")))]),
             true,
         ),
     ]
 }
 
 #[test]
-fn a_start_that_failed_in_passing_is_tried_again() {
+fn start_with_retry_repeats_after_a_transient_failure() {
     for version in ["0.18.7", "1.0.1"] {
-        for (what, fails, killed) in passing() {
+        for (what, fails, killed) in transient_failures() {
             within(what, move || {
                 for failures in [1, 3] {
                     let starts = (0..failures)
                         .map(|_| fails())
-                        .chain([Start::Up(ready())])
+                        .chain([Start::Running(ready())])
                         .collect();
-                    let model = Model::start(version, starts);
-                    let ready = start(&model, &attempts(4)).unwrap();
+                    let hub = ScriptedHub::start(version, starts);
+                    let ready = start(&hub, &attempts(4)).unwrap();
                     assert_eq!(ready.event.data, json!("r"), "{what}");
-                    let story = model.story();
-                    let begins = story.iter().filter(|part| *part == "start").count();
-                    assert_eq!(begins, failures + 1, "{version}, {what}: {story:?}");
-                    // Each of those was killed before the next was started.
-                    let expected = ["start", "kill"].into_iter().cycle().take(story.len());
-                    let kinds = story.iter().map(|part| part.split(' ').next().unwrap());
+                    let lifecycle = hub.lifecycle();
+                    let begins = lifecycle.iter().filter(|part| *part == "start").count();
+                    assert_eq!(begins, failures + 1, "{version}, {what}: {lifecycle:?}");
+                    // Each failed instance was killed before the next start.
+                    let expected = ["start", "kill"].into_iter().cycle().take(lifecycle.len());
+                    let kinds = lifecycle.iter().map(|part| part.split(' ').next().unwrap());
                     assert!(
                         if killed {
                             kinds.eq(expected)
                         } else {
-                            story.len() == begins
+                            lifecycle.len() == begins
                         },
-                        "{version}, {what}: {story:?}"
+                        "{version}, {what}: {lifecycle:?}"
                     );
-                    assert_eq!(model.running(), [ready.instance.id().to_string()], "{what}");
-                    // Each was known to have failed: so each had an id of its own.
+                    assert_eq!(hub.running(), [ready.instance.id().to_string()], "{what}");
+                    // Each attempt is known to have failed, so the next one uses a new id.
                     let ids = if version == "1.0.1" { begins } else { 0 };
-                    assert_eq!(different(&model.asked_ids()), ids, "{version}, {what}");
+                    assert_eq!(different(&hub.requested_ids()), ids, "{version}, {what}");
                 }
             });
         }
@@ -125,34 +124,34 @@ fn a_start_that_failed_in_passing_is_tried_again() {
 }
 
 #[test]
-fn an_instance_that_is_not_ready_in_time_is_killed_before_the_next() {
+fn start_with_retry_kills_an_instance_that_is_not_ready_in_time() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(
+            let hub = ScriptedHub::start(
                 version,
                 vec![
-                    Start::Up(Vec::new()),
-                    Start::Up(Vec::new()),
-                    Start::Up(ready()),
+                    Start::Running(Vec::new()),
+                    Start::Running(Vec::new()),
+                    Start::Running(ready()),
                 ],
             );
             let readiness = readiness().timeout(Duration::from_millis(400));
-            let ready = model
+            let ready = hub
                 .sequence()
                 .start_with_retry(&StartOptions::new(), &readiness, &attempts(3))
                 .unwrap();
-            let kinds: Vec<_> = model
-                .story()
+            let kinds: Vec<_> = hub
+                .lifecycle()
                 .iter()
                 .map(|part| part.split(' ').next().unwrap().to_owned())
                 .collect();
             assert_eq!(kinds, ["start", "kill", "start", "kill", "start"]);
-            assert_eq!(model.running(), [ready.instance.id().to_string()]);
+            assert_eq!(hub.running(), [ready.instance.id().to_string()]);
         }
     });
 }
 
-/// Refuses to connect for the first starts.
+/// A transport that refuses to connect for the first starts.
 struct Refusing(UreqTransport, AtomicUsize);
 
 impl Transport for Refusing {
@@ -176,12 +175,12 @@ impl Transport for Refusing {
 }
 
 #[test]
-fn a_start_that_did_not_connect_is_tried_again() {
+fn start_with_retry_repeats_if_the_connection_was_refused() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(version, vec![Start::Up(ready())]);
+            let hub = ScriptedHub::start(version, vec![Start::Running(ready())]);
             let transport = Refusing(UreqTransport::default(), AtomicUsize::new(2));
-            let host = HostClient::builder(model.url())
+            let host = HostClient::builder(hub.url())
                 .transport(Arc::new(transport))
                 .build()
                 .unwrap();
@@ -189,49 +188,53 @@ fn a_start_that_did_not_connect_is_tried_again() {
             sequence
                 .start_with_retry(&StartOptions::new(), &readiness(), &attempts(3))
                 .unwrap();
-            assert_eq!(model.story(), ["start"]);
+            assert_eq!(hub.lifecycle(), ["start"]);
         }
     });
 }
 
-/// The hub is asked for the instance by its id. Nothing is started twice.
+/// The client asks for the instance by its id, and starts no second one.
 #[test]
-fn a_start_whose_answer_was_lost_is_found_by_its_id() {
+fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
-        let found = start(&model, &attempts(3)).unwrap();
-        assert_eq!(model.story(), ["start"]);
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(ready())]);
+        let found = start(&hub, &attempts(3)).unwrap();
+        assert_eq!(hub.lifecycle(), ["start"]);
         let id = found.instance.id().to_string();
-        assert_eq!(model.asked_ids(), [Some(id.clone())]);
-        assert_eq!(model.running(), [id]);
+        assert_eq!(hub.requested_ids(), [Some(id.clone())]);
+        assert_eq!(hub.running(), [id]);
 
-        // One that is found, and is not ready, is killed, and the next is another.
+        // The instance is found, but reports a failure. It is killed, and the next one has a new
+        // id.
         let unwell = vec![("error", None), ("error", Some(json!("e")))];
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(unwell), Start::Up(ready())]);
-        start(&model, &attempts(4)).unwrap();
-        assert_eq!(model.story(), ["start", "kill made", "start"]);
-        assert_eq!(different(&model.asked_ids()), 2);
+        let hub = ScriptedHub::start(
+            "1.0.1",
+            vec![Start::RunningNoResponse(unwell), Start::Running(ready())],
+        );
+        start(&hub, &attempts(4)).unwrap();
+        assert_eq!(hub.lifecycle(), ["start", "kill made", "start"]);
+        assert_eq!(different(&hub.requested_ids()), 2);
 
-        // The id that the caller has chosen does as well.
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(ready())]);
+        // This works with an id that the caller chose, too.
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(ready())]);
         let options = StartOptions::new().instance_id(CHOSEN);
-        let found = model
+        let found = hub
             .sequence()
             .start_with_retry(&options, &readiness(), &attempts(2))
             .unwrap();
         assert_eq!(found.instance.id(), CHOSEN);
-        assert_eq!(model.asked_ids(), [Some(CHOSEN.to_owned())]);
+        assert_eq!(hub.requested_ids(), [Some(CHOSEN.to_owned())]);
     });
 }
 
 #[test]
-fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
+fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
     within("starting", || {
         let gateway = Start::Refused("502 Bad Gateway", &[], "<html>");
-        for lost in [Start::Closed, Start::UpUnheard(ready()), gateway] {
+        for lost in [Start::Closed, Start::RunningNoResponse(ready()), gateway] {
             let is_gateway = matches!(lost, Start::Refused(..));
-            let model = Model::start("0.18.7", vec![lost]);
-            let error = start(&model, &attempts(5)).unwrap_err();
+            let hub = ScriptedHub::start("0.18.7", vec![lost]);
+            let error = start(&hub, &attempts(5)).unwrap_err();
             if is_gateway {
                 assert_eq!(error.api().unwrap().status, 502);
             } else {
@@ -240,7 +243,7 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
                 assert!(text.contains("the hub may have acted upon it"), "{text}");
             }
             assert_eq!(
-                (model.story(), model.asked_ids()),
+                (hub.lifecycle(), hub.requested_ids()),
                 (vec!["start".to_owned()], vec![None])
             );
         }
@@ -248,21 +251,21 @@ fn a_start_whose_answer_was_lost_is_not_tried_again_on_a_hub_without_ids() {
 }
 
 #[test]
-fn an_instance_whose_start_was_lost_is_killed_when_it_is_given_up() {
+fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::UpUnheard(Vec::new())]);
-        let error = model
+        let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(Vec::new())]);
+        let error = hub
             .sequence()
             .with_deadline(Duration::from_millis(500))
             .start_with_retry(&StartOptions::new(), &readiness(), &attempts(1))
             .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 
 #[test]
-fn what_trying_again_does_not_mend_is_final() {
+fn start_with_retry_does_not_repeat_after_a_permanent_error() {
     let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,'engines' field can't contain more than one element\"}";
     let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json\"}";
     type Is = fn(&Error) -> bool;
@@ -314,27 +317,27 @@ fn what_trying_again_does_not_mend_is_final() {
     ];
     for (what, scene, is) in rows {
         within(what, move || {
-            let model = Model::start("1.0.1", vec![scene]);
-            let error = start(&model, &attempts(5)).unwrap_err();
+            let hub = ScriptedHub::start("1.0.1", vec![scene]);
+            let error = start(&hub, &attempts(5)).unwrap_err();
             assert!(is(&error), "{what}: {error:?}");
-            // One attempt is its own error.
+            // A single attempt is returned as its own error.
             assert!(error.attempts().is_empty(), "{what}: {error:?}");
-            assert_eq!(model.story(), ["start"], "{what}");
+            assert_eq!(hub.lifecycle(), ["start"], "{what}");
         });
     }
 }
 
 #[test]
-fn the_final_error_holds_every_attempt() {
+fn start_with_retry_returns_an_error_with_every_attempt() {
     within("starting", || {
         let full = Start::Refused(
             "419 Insufficient Space on Resource",
             &[],
             r#"{"error":"Insufficient Space on Resource"}"#,
         );
-        let failing = Start::Up(vec![("error", Some(json!("e")))]);
+        let failing = Start::Running(vec![("error", Some(json!("e")))]);
         let gone = Start::Refused("404 Not Found", &[], r#"{"error":"Not Found"}"#);
-        let model = Model::start(
+        let hub = ScriptedHub::start(
             "1.0.1",
             vec![
                 full,
@@ -343,7 +346,7 @@ fn the_final_error_holds_every_attempt() {
                 gone,
             ],
         );
-        let error = start(&model, &attempts(9)).unwrap_err();
+        let error = start(&hub, &attempts(9)).unwrap_err();
         let [full, ended, failed, gone] = error.attempts() else {
             panic!("{error:?}")
         };
@@ -359,10 +362,10 @@ fn the_final_error_holds_every_attempt() {
             error.to_string(),
             format!(
                 "start sequence (POST {}/sequence/s/start) failed 4 times",
-                model.url()
+                hub.url()
             )
         );
-        // The last one decides, and is the cause.
+        // The last attempt determines the predicates, and is the source.
         assert!(
             error.is_not_found()
                 && !error.is_overloaded()
@@ -378,35 +381,35 @@ fn the_final_error_holds_every_attempt() {
 }
 
 #[test]
-fn attempts_are_as_many_as_the_policy_says() {
+fn start_with_retry_respects_max_attempts_and_max_elapsed() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         for (attempts, seen) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
-            let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
-            let error = start(&model, &self::attempts(attempts)).unwrap_err();
+            let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
+            let error = start(&hub, &self::attempts(attempts)).unwrap_err();
             assert!(error.is_overloaded(), "{error:?}");
-            assert_eq!(model.story().len(), seen);
+            assert_eq!(hub.lifecycle().len(), seen);
             assert_eq!(error.attempts().len(), if seen == 1 { 0 } else { seen });
         }
 
-        // After 0, 200 and 600 ms; the next would come after 1200.
-        let model = Model::start("1.0.1", (0..9).map(|_| full()).collect());
+        // Attempts at 0, 200 and 600 ms. The next one would be at 1200 ms.
+        let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
         let policy = RetryPolicy::linear(Duration::from_millis(200))
             .max_attempts(9)
             .max_elapsed(Duration::from_millis(1100));
         let begin = Instant::now();
-        assert!(start(&model, &policy).unwrap_err().is_overloaded());
+        assert!(start(&hub, &policy).unwrap_err().is_overloaded());
         assert!(
-            (2..=3).contains(&model.story().len()),
+            (2..=3).contains(&hub.lifecycle().len()),
             "{:?}",
-            model.story()
+            hub.lifecycle()
         );
         assert!(begin.elapsed() >= Duration::from_millis(200));
     });
 }
 
 #[test]
-fn the_handles_limits_end_the_attempts() {
+fn start_with_retry_respects_the_deadline_and_token_of_the_handle() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
         let (limit, long) = (
@@ -415,10 +418,10 @@ fn the_handles_limits_end_the_attempts() {
         );
         let long = long.max_delay(Duration::MAX);
 
-        // In the pause between two.
-        let model = Model::start("1.0.1", vec![full()]);
+        // The deadline passes during the delay.
+        let hub = ScriptedHub::start("1.0.1", vec![full()]);
         let begin = Instant::now();
-        let error = model
+        let error = hub
             .sequence()
             .with_deadline(limit)
             .start_with_retry(&StartOptions::new(), &readiness(), &long)
@@ -432,21 +435,21 @@ fn the_handles_limits_end_the_attempts() {
         );
         assert!(begin.elapsed() >= limit);
 
-        let model = Model::start("1.0.1", vec![full()]);
+        let hub = ScriptedHub::start("1.0.1", vec![full()]);
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let waiter = thread::spawn(move || {
             waiting
                 .start_with_retry(&StartOptions::new(), &readiness(), &long)
                 .unwrap_err()
         });
-        model.wait_for("POST sequence/s/start");
+        hub.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
 
-        // In the midst of one, which is killed, and is the only one.
-        let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
-        let error = model
+        // The deadline passes during the first attempt. The client kills its instance.
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Running(Vec::new())]);
+        let error = hub
             .sequence()
             .with_deadline(limit)
             .start_with_retry(&StartOptions::new(), &readiness(), &attempts(9))
@@ -455,18 +458,18 @@ fn the_handles_limits_end_the_attempts() {
             error.is_timeout() && error.attempts().is_empty(),
             "{error:?}"
         );
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 
-/// Another one beside it would be the second.
+/// Otherwise, two instances would run.
 #[test]
-fn nothing_is_started_beside_what_could_not_be_killed() {
+fn start_with_retry_stops_if_the_failed_instance_cannot_be_killed() {
     within("starting", || {
-        let failing = || Start::Up(vec![("error", Some(json!("e")))]);
-        let model = Model::start("1.0.1", vec![failing(), failing()]);
-        model.forbid_kills();
-        let error = start(&model, &attempts(5)).unwrap_err();
+        let failing = || Start::Running(vec![("error", Some(json!("e")))]);
+        let hub = ScriptedHub::start("1.0.1", vec![failing(), failing()]);
+        hub.forbid_kills();
+        let error = start(&hub, &attempts(5)).unwrap_err();
         let [failed, not_killed] = error.attempts() else {
             panic!("{error:?}")
         };
@@ -478,12 +481,12 @@ fn nothing_is_started_beside_what_could_not_be_killed() {
             ),
             (Some("kill instance"), 403)
         );
-        assert_eq!(model.story(), ["start", "kill made"]);
+        assert_eq!(hub.lifecycle(), ["start", "kill made"]);
     });
 }
 
-on_each_hub!(a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none);
-fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none(host: HostClient) {
+on_each_hub!(start_with_retry_leaves_only_the_ready_instance_on_the_hub);
+fn start_with_retry_leaves_only_the_ready_instance_on_the_hub(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -511,7 +514,7 @@ fn a_hub_is_left_with_the_one_instance_that_is_ready_or_with_none(host: HostClie
                 .all(|error| matches!(error.kind(), ErrorKind::Failed(_))),
             "{error:?}"
         );
-        // What was killed is gone in moments. The bound of this test is the bound for that.
+        // The hub needs a moment to end killed instances. `within` bounds this loop.
         while running() > 0 {
             thread::yield_now();
         }

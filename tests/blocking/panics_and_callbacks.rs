@@ -1,5 +1,5 @@
-//! Code of users that panics, calls back, or is called at the worst moment: it never blocks other
-//! calls, never aborts the process, and no part of the data is taken for all of it.
+//! User code that panics, blocks, or makes calls itself. It never blocks other calls, never aborts
+//! the process, and never makes partial data look complete.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -27,21 +27,21 @@ use serde_json::json;
 
 use crate::helpers::{in_child, within};
 use crate::live::{listening, until_killable};
-use crate::stand_in::until;
-use crate::waiting::acts;
+use crate::stub_hub::until;
+use crate::wait_event::acts;
 
-/// Panics when it is met for the nth time.
+/// Panics at its nth step.
 #[derive(Clone, Default)]
-struct Mine {
+struct PanicCountdown {
     left: Arc<AtomicUsize>,
 }
 
-impl Mine {
+impl PanicCountdown {
     fn set(&self, nth: usize) {
         self.left.store(nth, Ordering::SeqCst);
     }
 
-    /// If it has not gone off yet.
+    /// Returns `true` if it has not panicked yet.
     fn is_left(&self) -> bool {
         self.left.load(Ordering::SeqCst) > 0
     }
@@ -56,16 +56,16 @@ impl Mine {
 }
 
 /// A reader that may panic.
-struct Mined<R>(R, Mine);
+struct CountdownReader<R>(R, PanicCountdown);
 
-impl<R: Read> Read for Mined<R> {
+impl<R: Read> Read for CountdownReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.1.step();
         self.0.read(buffer)
     }
 }
 
-/// Panics when it is dropped.
+/// A value that panics on drop.
 struct PanicsInDrop<T>(T);
 
 impl<T> Drop for PanicsInDrop<T> {
@@ -92,30 +92,30 @@ fn panics<T>(work: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_err()
 }
 
-/// A client whose observer may panic.
-fn observed(hub: &FakeHub, mine: &Mine) -> HostClient {
-    let mine = mine.clone();
+/// Returns a client whose observer may panic.
+fn client_with_observer(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
+    let countdown = countdown.clone();
     HostClient::builder(hub.url())
-        .observer(move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| mine.step())
+        .observer(move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| countdown.step())
         .build()
         .unwrap()
 }
 
-/// A client whose transport may panic: before it sends, when it has the head, in each read of the
-/// body, and when a call is cancelled.
-fn transported(hub: &FakeHub, mine: &Mine) -> HostClient {
-    let (mine, inner) = (mine.clone(), UreqTransport::default());
+/// Returns a client whose transport may panic: before it sends, after the response head, in each
+/// read of the body, and on cancellation.
+fn client_with_transport(hub: &FakeHub, countdown: &PanicCountdown) -> HostClient {
+    let (countdown, inner) = (countdown.clone(), UreqTransport::default());
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
-        mine.step();
+        countdown.step();
         let limits = request.extensions().get::<CallLimits>().cloned();
         let response = inner.send(request)?;
-        mine.step();
+        countdown.step();
         let hook = limits.and_then(|limits| limits.cancel).map(|token| {
-            let mine = mine.clone();
-            token.on_cancel(move || mine.step())
+            let countdown = countdown.clone();
+            token.on_cancel(move || countdown.step())
         });
         Ok(response.map(|body| -> Box<dyn Read + Send> {
-            let body = Mined(body, mine.clone());
+            let body = CountdownReader(body, countdown.clone());
             Box::new(Holding(body, hook))
         }))
     });
@@ -125,7 +125,7 @@ fn transported(hub: &FakeHub, mine: &Mine) -> HostClient {
         .unwrap()
 }
 
-/// A reader, and what lives as long.
+/// A reader that keeps a value alive.
 struct Holding<R, T>(R, T);
 
 impl<R: Read, T> Read for Holding<R, T> {
@@ -142,120 +142,120 @@ fn start(host: &HostClient, hub: &FakeHub, sample: &str) -> InstanceClient {
     instance
 }
 
-// Every call, with a panic at every place at which it calls code of the user.
+// Every call, with a panic at each place where it runs user code.
 
-type Call = fn(&Stage) -> Result<(), Error>;
+type Call = fn(&Setup) -> Result<(), Error>;
 
-/// A hub, and what a call is made with.
-struct Stage {
+/// A hub, and the handles for a call.
+struct Setup {
     hub: FakeHub,
-    /// The observer or transport of this one may panic.
+    /// The observer or transport of this client may panic.
     host: HostClient,
     sequence: SequenceClient,
     instance: InstanceClient,
 }
 
-impl Stage {
+impl Setup {
     fn new(
         generation: Generation,
         sample: &str,
-        client: fn(&FakeHub, &Mine) -> HostClient,
-    ) -> (Self, Mine) {
+        client: fn(&FakeHub, &PanicCountdown) -> HostClient,
+    ) -> (Self, PanicCountdown) {
         let hub = FakeHub::builder(generation).time_scale(20.0).start();
         programs::serve(&hub);
-        let mine = Mine::default();
-        let host = client(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client(&hub, &countdown);
         let sequence = host.send_sequence(hub.package(sample)).unwrap();
         let instance = sequence.start(&StartOptions::new()).unwrap();
         listening(&instance);
-        let stage = Self {
+        let setup = Self {
             hub,
             host,
             sequence,
             instance,
         };
-        (stage, mine)
+        (setup, countdown)
     }
 }
 
 const CALLS: &[(&str, &str, Call)] = &[
-    ("version", "stays", |stage| stage.host.version().map(drop)),
-    ("wait_event", "shout", |stage| {
-        stage.instance.wait_event("ready").map(drop)
+    ("version", "stays", |setup| setup.host.version().map(drop)),
+    ("wait_event", "shout", |setup| {
+        setup.instance.wait_event("ready").map(drop)
     }),
-    ("wait_next_event", "events", |stage| {
-        let pings = HostClient::new(stage.hub.url())?.instance(stage.instance.id().as_str())?;
+    ("wait_next_event", "events", |setup| {
+        let pings = HostClient::new(setup.hub.url())?.instance(setup.instance.id().as_str())?;
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
-            // It may have come before this listens.
+            // Pings repeatedly, because an event before the wait does not count.
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) && pings.send_event("ping", 1).is_ok() {
                     thread::yield_now();
                 }
             });
-            let waits = || stage.instance.wait_next_event("pong").map(drop);
+            let waits = || setup.instance.wait_next_event("pong").map(drop);
             let result = catch_unwind(AssertUnwindSafe(waits));
             over.store(true, Ordering::SeqCst);
             result.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }),
-    ("wait_ended", "prints", |stage| {
-        stage.instance.wait_ended().map(drop)
+    ("wait_ended", "prints", |setup| {
+        setup.instance.wait_ended().map(drop)
     }),
-    ("start_with_retry", "starts-as-told", |stage| {
+    ("start_with_retry", "starts-as-told", |setup| {
         let policy = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(2);
         let readiness = Readiness::event("ready").fails_on("error");
         let options = StartOptions::new().arg("error");
-        let start = stage
+        let start = setup
             .sequence
             .start_with_retry(&options, &readiness, &policy);
         // Both attempts fail.
         start.map_or(Ok(()), |_| unreachable!("it is not ready"))
     }),
-    ("run", "tees", |stage| {
-        stage.sequence.run(&StartOptions::new(), "in\n").map(drop)
+    ("run", "tees", |setup| {
+        setup.sequence.run(&StartOptions::new(), "in\n").map(drop)
     }),
-    ("spawn", "prints", |stage| {
-        let child = stage.sequence.spawn(&StartOptions::new())?;
+    ("spawn", "prints", |setup| {
+        let child = setup.sequence.spawn(&StartOptions::new())?;
         child.wait_with_output().map(drop)
     }),
-    ("transform", "tees", |stage| {
-        stage.instance.transform_bytes("in\n").map(drop)
+    ("transform", "tees", |setup| {
+        setup.instance.transform_bytes("in\n").map(drop)
     }),
-    ("send_input", "tees", |stage| {
+    ("send_input", "tees", |setup| {
         let data = Input::text("in\n").end(false);
-        stage.instance.send_input(data).map(drop)
+        setup.instance.send_input(data).map(drop)
     }),
-    ("input_writer", "tees", |stage| {
-        let mut writer = stage.instance.input_writer(ContentType::Text)?;
-        // `finish` tells why nothing more is taken.
+    ("input_writer", "tees", |setup| {
+        let mut writer = setup.instance.input_writer(ContentType::Text)?;
+        // `finish` returns the error of the write.
         let _ = writer.write_all(b"in\n").and_then(|()| writer.flush());
         writer.finish().map(drop)
     }),
-    ("output_until_ended", "prints", |stage| {
-        for line in stage.instance.output_until_ended()?.lines() {
+    ("output_until_ended", "prints", |setup| {
+        for line in setup.instance.output_until_ended()?.lines() {
             line?;
         }
         Ok(())
     }),
-    ("follow_log", "prints", |stage| {
-        let mut follow = stage.instance.follow_log()?;
+    ("follow_log", "prints", |setup| {
+        let mut follow = setup.instance.follow_log()?;
         follow.by_ref().take(2).try_for_each(|item| item.map(drop))
     }),
-    ("deploy", "stays", |stage| {
-        let limited = stage.host.with_deadline(Duration::from_secs(20));
-        let deployment = limited.deploy(stage.hub.package("stays"))?;
+    ("deploy", "stays", |setup| {
+        let limited = setup.host.with_deadline(Duration::from_secs(20));
+        let deployment = limited.deploy(setup.hub.package("stays"))?;
         deployment.start(&StartOptions::new())?;
         deployment.close().map(drop)
     }),
-    ("stop", "stays", |stage| {
+    ("stop", "stays", |setup| {
         let options = StopOptions::new(Duration::from_millis(20));
-        stage.instance.stop(&options).map(drop)
+        setup.instance.stop(&options).map(drop)
     }),
-    ("pool", "stays", |stage| {
+    ("pool", "stays", |setup| {
         let pool = PoolOptions::new(3)
             .concurrency(2)
-            .start([stage.sequence.clone()], |_| StartOptions::new())?;
+            .start([setup.sequence.clone()], |_| StartOptions::new())?;
         for (_, ended) in pool.shutdown(Duration::from_millis(20)) {
             ended?;
         }
@@ -263,19 +263,23 @@ const CALLS: &[(&str, &str, Call)] = &[
     }),
 ];
 
-/// So many places are tried of each call. What is left is more of the same questions.
-const PLACES: usize = 12;
+/// Upper bound for the places that are tried per call. Later ones only repeat the same requests.
+const MAX_CALLBACKS: usize = 12;
 
-/// Makes each call again and again, with a panic at its first place, its second one, and so on until
-/// there are no more. The call returns or panics, and the next ones work.
-fn sweep(generation: Generation, client: fn(&FakeHub, &Mine) -> HostClient) {
+/// Makes each call several times, with a panic at its first place, its second one, and so on. The
+/// call returns or panics, and later calls work.
+fn panic_at_each_callback(
+    generation: Generation,
+    client: fn(&FakeHub, &PanicCountdown) -> HostClient,
+) {
     thread::scope(|scope| {
         for (name, sample, call) in CALLS {
             scope.spawn(move || {
-                for nth in 1..=PLACES {
+                for nth in 1..=MAX_CALLBACKS {
                     let what = format!("{name}, with a panic at place {nth}");
-                    let work =
-                        move || panic_at(nth, &Stage::new(generation, sample, client), *call);
+                    let work = move || {
+                        call_with_panic(nth, &Setup::new(generation, sample, client), *call)
+                    };
                     if within(&what, work) {
                         break;
                     }
@@ -285,37 +289,42 @@ fn sweep(generation: Generation, client: fn(&FakeHub, &Mine) -> HostClient) {
     });
 }
 
-/// Makes a call, and the user's code panics at this place of it. True if there is no such place.
-fn panic_at(nth: usize, (stage, mine): &(Stage, Mine), call: Call) -> bool {
-    mine.set(nth);
-    let result = catch_unwind(AssertUnwindSafe(|| call(stage)));
-    let left = mine.is_left();
-    mine.set(0);
+/// Makes a call in which user code panics at the nth place. Returns `true` if there is no such
+/// place.
+fn call_with_panic(nth: usize, (setup, countdown): &(Setup, PanicCountdown), call: Call) -> bool {
+    countdown.set(nth);
+    let result = catch_unwind(AssertUnwindSafe(|| call(setup)));
+    let left = countdown.is_left();
+    countdown.set(0);
     if left {
         result.unwrap().unwrap();
     }
-    // The same handles work.
-    stage.host.version().unwrap();
-    stage.sequence.info().unwrap();
-    // It may be gone.
-    let _ = stage.instance.info();
+    // The same handles still work.
+    setup.host.version().unwrap();
+    setup.sequence.info().unwrap();
+    // The instance may be gone.
+    let _ = setup.instance.info();
     left
 }
 
 #[test]
 fn calls_return_or_panic_if_an_observer_panics() {
-    sweep(Generation::V1, observed);
+    panic_at_each_callback(Generation::V1, client_with_observer);
 }
 
 #[test]
 fn calls_return_or_panic_if_a_transport_panics() {
-    sweep(Generation::V0_18, transported);
+    panic_at_each_callback(Generation::V0_18, client_with_transport);
 }
 
 // Panics on threads of the client.
 
-/// A client whose observer panics so many times on threads of this name.
-fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, Arc<AtomicUsize>) {
+/// Returns a client whose observer panics a number of times on threads with this name.
+fn client_panicking_on(
+    hub: &FakeHub,
+    name: &'static str,
+    times: usize,
+) -> (HostClient, Arc<AtomicUsize>) {
     let left = Arc::new(AtomicUsize::new(times));
     let host = HostClient::builder(hub.url())
         .observer({
@@ -334,12 +343,12 @@ fn observed_on(hub: &FakeHub, name: &'static str, times: usize) -> (HostClient, 
 }
 
 #[test]
-fn streams_end_with_their_instance_although_an_observer_panics_in_between() {
+fn output_until_ended_ends_with_the_instance_if_an_observer_panics() {
     within("a stream of an instance that fails", || {
-        // Hubs of 1.x keep the streams of an instance that has failed open for 195 seconds.
+        // Hubs of 1.x keep the streams of a failed instance open for 195 seconds.
         let hub = FakeHub::new(Generation::V1);
         programs::serve(&hub);
-        let (host, left) = observed_on(&hub, "scramjet-watchdog", 2);
+        let (host, left) = client_panicking_on(&hub, "scramjet-watchdog", 2);
         let sequence = host.send_sequence(hub.package("acts")).unwrap();
         let instance = sequence
             .start(&acts(json!([{"wait": 800}, {"throw": true}])))
@@ -353,11 +362,11 @@ fn streams_end_with_their_instance_although_an_observer_panics_in_between() {
 }
 
 #[test]
-fn a_pool_watches_and_replaces_on_after_an_observer_has_panicked() {
+fn pool_replaces_instances_after_an_observer_panicked() {
     within("a pool whose observer panics", || {
         let hub = programs::fake_hub(Generation::V1);
-        // The one thread looks which instances live, and the other one replaces them.
-        let (host, left) = observed_on(&hub, "scramjet-pool", 3);
+        // One of these threads watches the instances, the other one replaces them.
+        let (host, left) = client_panicking_on(&hub, "scramjet-pool", 3);
         let sequence = host.send_sequence(hub.package("stays")).unwrap();
         let pool = PoolOptions::new(1)
             .replace(true)
@@ -373,7 +382,7 @@ fn a_pool_watches_and_replaces_on_after_an_observer_has_panicked() {
 }
 
 #[test]
-fn a_pool_may_be_dropped_by_its_own_function() {
+fn pool_can_be_dropped_by_its_own_options_function() {
     within("a pool that is dropped by its own function", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -402,10 +411,10 @@ fn a_pool_may_be_dropped_by_its_own_function() {
     });
 }
 
-// Cancelling.
+// Cancellation.
 
 #[test]
-fn a_hook_that_panics_does_not_keep_other_calls_from_being_cancelled() {
+fn on_cancel_hook_that_panics_does_not_prevent_other_cancellations() {
     within("a hook that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -424,7 +433,7 @@ fn a_hook_that_panics_does_not_keep_other_calls_from_being_cancelled() {
 }
 
 #[test]
-fn a_hook_may_use_its_token_and_the_client() {
+fn on_cancel_hook_can_use_its_token_and_the_client() {
     within("a hook that calls back", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -451,7 +460,7 @@ fn a_hook_may_use_its_token_and_the_client() {
 // Streams after a panic.
 
 #[test]
-fn a_stream_whose_callback_has_panicked_is_not_read_on_as_if_nothing_were_missing() {
+fn byte_stream_stays_an_error_after_its_progress_callback_panicked() {
     within("a callback that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -469,17 +478,17 @@ fn a_stream_whose_callback_has_panicked_is_not_read_on_as_if_nothing_were_missin
 }
 
 #[test]
-fn a_follow_whose_transport_has_panicked_neither_hangs_nor_ends_as_if_nothing_were_missing() {
+fn follow_log_returns_an_error_and_ends_after_its_transport_panicked() {
     within("a transport that panics", || {
         let hub = programs::fake_hub(Generation::V1);
-        let mine = Mine::default();
-        let host = transported(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client_with_transport(&hub, &countdown);
         let instance = start(&host, &hub, "stays");
         let mut follow = instance.follow_log().unwrap();
-        mine.set(1);
+        countdown.set(1);
         hub.crash(instance.id().as_str());
         while !panics(|| assert!(follow.next().is_some(), "it ends")) {}
-        assert!(!mine.is_left());
+        assert!(!countdown.is_left());
         assert!(follow.next().unwrap().is_err());
         assert!(follow.next().is_none());
     });
@@ -504,7 +513,7 @@ impl Serialize for NotTwo {
 }
 
 #[test]
-fn a_line_whose_type_panics_is_the_only_one_that_is_lost() {
+fn json_lines_lose_only_the_line_whose_type_panics() {
     within("a type that panics", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -537,7 +546,7 @@ fn a_line_whose_type_panics_is_the_only_one_that_is_lost() {
 
 // Destructors.
 
-/// Drops it while another panic unwinds, and has the observer panic meanwhile.
+/// Drops the value while another panic unwinds. The observer panics during the drop.
 fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
     println!("{what}");
     armed.store(true, Ordering::SeqCst);
@@ -548,9 +557,9 @@ fn drop_in_a_panic<T>(what: &str, armed: &AtomicBool, value: T) {
     armed.store(false, Ordering::SeqCst);
 }
 
-/// In a process of its own, because the failure is that it aborts.
+/// A failure aborts the process, so the test runs in a child process.
 #[test]
-fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
+fn dropping_handles_in_a_panic_does_not_abort_the_process() {
     const CHILD: &str = "TEST_PANICKING_CHILD_DROP";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -599,7 +608,7 @@ fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
         panic!("the callback of a user panics")
     });
     assert!(panics(|| host.send_sequence(progress)));
-    // They panic when they are read, and again when they are dropped by that.
+    // These readers panic in `read`, and again when that panic drops them.
     assert!(panics(|| host.send_sequence(upload())));
     assert!(panics(|| instance.send_input(Input::ndjson(upload()))));
     assert!(panics(|| instance.transform(upload(), &mut io::sink())));
@@ -613,10 +622,10 @@ fn nothing_aborts_that_is_dropped_in_a_panic_and_panics() {
     host.version().unwrap();
 }
 
-// Calls at the worst moment.
+// Calls from callbacks, and calls while a thread ends.
 
 #[test]
-fn an_observer_may_make_calls_of_its_own() {
+fn observer_can_make_calls() {
     within("an observer that calls back", || {
         for generation in [Generation::V0_18, Generation::V1] {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
@@ -627,7 +636,7 @@ fn an_observer_may_make_calls_of_its_own() {
                 let (calls, told, itself) = (calls.clone(), told.clone(), itself.clone());
                 move |request: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                     if request.operation == "get version" {
-                        // Of its own calls.
+                        // The observer also sees its own calls.
                         told.fetch_add(1, Ordering::SeqCst);
                     } else if let Some(host) = itself.get() {
                         host.version().unwrap();
@@ -641,14 +650,15 @@ fn an_observer_may_make_calls_of_its_own() {
             let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
             assert_eq!(output.output, b"in\n");
             let calls = calls.load(Ordering::SeqCst);
-            // Of each it is told that it is built, sent, answered and read.
+            // The observer gets four events for each of its own calls: built, attempt, head and
+            // body.
             assert!(calls > 20 && told.load(Ordering::SeqCst) >= 4 * calls);
         }
     });
 }
 
 #[test]
-fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client() {
+fn progress_callback_can_send_input_cancel_its_call_and_drop_the_client() {
     within("a reader that calls back", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
@@ -685,7 +695,7 @@ fn a_reader_or_callback_may_use_its_instance_cancel_its_call_and_drop_the_client
 }
 
 #[test]
-fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
+fn blocked_reader_or_observer_does_not_block_other_calls() {
     within("code that blocks", || {
         const BLOCKED: &str = "blocked";
         let hub = programs::fake_hub(Generation::V1);
@@ -704,7 +714,7 @@ fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
         let token = CancelToken::new();
         let (other, sends) = (host.clone(), instance.clone());
         let reading = thread::spawn(move || {
-            let data = Input::from(Upload::reader(Telling(tell)));
+            let data = Input::from(Upload::reader(BlockingReader(tell)));
             sends.send_input(data.end(false))
         });
         let blocked = thread::Builder::new().name(BLOCKED.into());
@@ -728,10 +738,10 @@ fn code_of_a_user_that_blocks_holds_up_its_own_call_only() {
     });
 }
 
-/// A reader that tells when it is read, and blocks.
-struct Telling(Sender<()>);
+/// A reader that reports that it is read, and then blocks.
+struct BlockingReader(Sender<()>);
 
-impl Read for Telling {
+impl Read for BlockingReader {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.send(()).unwrap();
         loop {
@@ -740,21 +750,22 @@ impl Read for Telling {
     }
 }
 
-/// Does something when its thread ends.
-struct AtTheEnd(Option<Box<dyn FnOnce()>>);
+/// Runs a closure on drop.
+struct RunOnDrop(Option<Box<dyn FnOnce()>>);
 
-impl Drop for AtTheEnd {
+impl Drop for RunOnDrop {
     fn drop(&mut self) {
         self.0.take().into_iter().for_each(|work| work());
     }
 }
 
-/// In a process of its own: a panic in the destructor of a thread-local value aborts it.
+/// A panic in the destructor of a thread-local aborts the process, so the test runs in a child
+/// process.
 #[test]
-fn handles_work_and_are_dropped_while_their_thread_ends() {
+fn handles_work_in_the_destructor_of_a_thread_local() {
     const CHILD: &str = "TEST_PANICKING_CHILD_THREAD";
     thread_local! {
-        static AT_THE_END: RefCell<Vec<AtTheEnd>> = const { RefCell::new(Vec::new()) };
+        static AT_THE_END: RefCell<Vec<RunOnDrop>> = const { RefCell::new(Vec::new()) };
     }
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -765,7 +776,7 @@ fn handles_work_and_are_dropped_while_their_thread_ends() {
         let sequence = host.send_sequence(hub.package("tees")).unwrap();
         let (stays, (tell, told)) = (hub.package("stays"), channel());
         let ending = thread::spawn(move || {
-            // Registered before anything that the client keeps for the thread, and so dropped after it.
+            // Registered before the thread-locals of the client, and so dropped after them.
             AT_THE_END.with_borrow_mut(Vec::clear);
             let instance = sequence.start(&StartOptions::new()).unwrap();
             let child = sequence.spawn(&StartOptions::new()).unwrap();
@@ -793,24 +804,24 @@ fn handles_work_and_are_dropped_while_their_thread_ends() {
                 sequence.run(&StartOptions::new(), "in\n").unwrap();
                 tell.send(()).unwrap();
             };
-            AT_THE_END.with_borrow_mut(|all| all.push(AtTheEnd(Some(Box::new(work)))));
+            AT_THE_END.with_borrow_mut(|all| all.push(RunOnDrop(Some(Box::new(work)))));
         });
         ending.join().unwrap();
         told.recv().unwrap();
     });
 }
 
-/// In a process of its own, which has one panic hook.
+/// The panic hook is global, so the test runs in a child process.
 #[test]
-fn a_panic_hook_may_make_calls() {
+fn panic_hook_can_make_calls() {
     const CHILD: &str = "TEST_PANICKING_CHILD_HOOK";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
     }
     within("calls of a panic hook", || {
         let hub = programs::fake_hub(Generation::V1);
-        let mine = Mine::default();
-        let host = transported(&hub, &mine);
+        let countdown = PanicCountdown::default();
+        let host = client_with_transport(&hub, &countdown);
         let instance = start(&host, &hub, "tees");
         let calls = Arc::new(AtomicUsize::new(0));
         set_hook(Box::new({
@@ -829,15 +840,15 @@ fn a_panic_hook_may_make_calls() {
         let token = CancelToken::new();
         let _hook = token.on_cancel(|| panic!("the hook of a user panics"));
         assert!(panics(|| token.cancel()));
-        // On the thread of an exchange.
-        mine.set(1);
+        // This panic is on a thread of the library.
+        countdown.set(1);
         assert!(panics(|| instance.wait_event("never")));
         assert_eq!(calls.load(Ordering::SeqCst), 4);
     });
 }
 
 #[test]
-fn handles_that_are_forgotten_do_not_hold_up_others() {
+fn forgotten_handles_do_not_block_other_calls() {
     const CHILD: &str = "TEST_PANICKING_CHILD_FORGET";
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
@@ -874,5 +885,5 @@ fn handles_that_are_forgotten_do_not_hold_up_others() {
         instance.kill(&KillOptions::new()).unwrap();
         instance.wait_ended().unwrap();
     });
-    // The process ends, although their threads do not.
+    // The process can exit although the forgotten threads still run.
 }

@@ -1,4 +1,4 @@
-//! Readers, writers, transports, decoders and values of users that break their contracts.
+//! User-supplied readers, writers, transports, decoders and values that break their contracts.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -21,10 +21,10 @@ use serde_json::value::RawValue;
 use crate::helpers::{recording, within};
 use crate::live::listening;
 
-/// The beginning of a package.
+/// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A reader that gives a line, and then claims more bytes than it was given room for.
+/// A reader that returns one line, and then claims more bytes than fit into the buffer.
 #[derive(Default)]
 struct Overlong {
     begun: bool,
@@ -40,7 +40,7 @@ impl Read for Overlong {
     }
 }
 
-/// A reader and writer that is interrupted each time.
+/// A reader and writer that fails with `Interrupted` every time.
 struct Interrupted;
 
 impl Read for Interrupted {
@@ -59,10 +59,10 @@ impl Write for Interrupted {
     }
 }
 
-/// A writer that claims to have taken more than it was given.
-struct Greedy;
+/// A writer that claims to have written more bytes than it got.
+struct OverlongWriter;
 
-impl Write for Greedy {
+impl Write for OverlongWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len() + 1)
     }
@@ -72,7 +72,7 @@ impl Write for Greedy {
     }
 }
 
-/// Does the same on fake hubs of both generations.
+/// Runs a test on a fake hub of each generation.
 fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Send + 'static) {
     for generation in [Generation::V0_18, Generation::V1] {
         let test = test.clone();
@@ -84,7 +84,7 @@ fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Se
     }
 }
 
-/// An instance of one of the sequences of `tests/sequences`.
+/// Starts an instance of a sequence in `tests/sequences`.
 fn instance(hub: &FakeHub, host: &HostClient, sample: &str) -> InstanceClient {
     let sequence = host.send_sequence(hub.package(sample)).unwrap();
     let instance = sequence.start(&StartOptions::new()).unwrap();
@@ -97,8 +97,8 @@ fn text(upload: Upload) -> Input {
 }
 
 #[test]
-fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
-    on_each("a reader that lies", |hub, host| {
+fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
+    on_each("a reader that returns too much", |hub, host| {
         let echo = instance(hub, host, "tees");
         let lies = || Upload::reader(Overlong::default());
         let package = || Upload::reader(GZIP.chain(Overlong { begun: true }));
@@ -120,14 +120,14 @@ fn uploads_fail_if_a_reader_claims_more_than_it_was_given_room_for() {
             }
         }
         assert_eq!(hub.sequences().len(), 1, "of a part");
-        // The input is as it was.
+        // The failed uploads did not end the input.
         let output = echo.transform_bytes("the rest\n").unwrap();
         assert!(String::from_utf8(output).unwrap().ends_with("the rest\n"));
     });
 }
 
 #[test]
-fn calls_end_at_their_limits_if_a_reader_or_writer_is_interrupted_for_ever() {
+fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
     on_each("a reader that is interrupted for ever", |hub, host| {
         let limit = Duration::from_millis(200);
         let in_time = host.with_deadline(limit);
@@ -167,17 +167,17 @@ fn calls_end_at_their_limits_if_a_reader_or_writer_is_interrupted_for_ever() {
 }
 
 #[test]
-fn transform_fails_if_its_writer_claims_more_than_it_was_given() {
-    on_each("a writer that lies", |hub, host| {
+fn transform_fails_if_write_returns_more_than_the_buffer_length() {
+    on_each("a writer that returns too much", |hub, host| {
         let error = instance(hub, host, "tees")
-            .transform("some\n", &mut Greedy)
+            .transform("some\n", &mut OverlongWriter)
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
     });
 }
 
-/// A client whose responses have other bodies as soon as something is to be read of them.
-fn with_bodies(
+/// Returns a client that replaces the body of every response.
+fn client_with_bodies(
     hub: &FakeHub,
     body: impl Fn() -> Box<dyn Read + Send> + Send + Sync + 'static,
 ) -> HostClient {
@@ -191,12 +191,12 @@ fn with_bodies(
 }
 
 #[test]
-fn replies_fail_if_their_body_claims_more_than_it_was_given_room_for() {
-    on_each("a body that lies", |hub, host| {
+fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
+    on_each("a body that returns too much", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let lies = with_bodies(hub, || Box::new(Overlong { begun: true }));
+        let lies = client_with_bodies(hub, || Box::new(Overlong { begun: true }));
         let instance = lies.instance(id.as_str()).unwrap();
-        // They ask again and again.
+        // These calls poll until the deadline.
         let limited = instance.with_deadline(Duration::from_millis(500));
         let mut stdout = instance.stdout().unwrap();
         assert!(stdout.read(&mut [0; 10]).is_err());
@@ -220,10 +220,10 @@ fn replies_fail_if_their_body_claims_more_than_it_was_given_room_for() {
 }
 
 #[test]
-fn replies_end_at_their_limits_if_their_body_is_interrupted_for_ever() {
+fn calls_respect_the_deadline_if_a_response_body_is_always_interrupted() {
     on_each("a body that is interrupted for ever", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let host = with_bodies(hub, || Box::new(Interrupted));
+        let host = client_with_bodies(hub, || Box::new(Interrupted));
         let host = host.with_deadline(Duration::from_millis(200));
         let instance = host.instance(id.as_str()).unwrap();
         let results = [
@@ -242,7 +242,7 @@ fn replies_end_at_their_limits_if_their_body_is_interrupted_for_ever() {
 }
 
 #[test]
-fn a_success_before_the_upload_was_read_is_an_error() {
+fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
     let transport = from_fn(|request: Request<RequestBody<'_>>| {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
             reader.read_exact(&mut [0; 2]).unwrap();
@@ -263,12 +263,12 @@ fn a_success_before_the_upload_was_read_is_an_error() {
         let error = host.send_sequence(upload).unwrap_err();
         assert_eq!(error.phase(), Some(Phase::Send), "{error:?}");
     }
-    // Of two bytes it has read all.
+    // The transport has read this upload completely, because it has two bytes.
     host.send_sequence(Upload::bytes(GZIP)).unwrap();
 }
 
 #[test]
-fn a_value_with_line_breaks_is_one_line() {
+fn json_lines_send_writes_a_raw_value_with_line_breaks_as_one_line() {
     let (server, requests) = recording(b"");
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -276,7 +276,7 @@ fn a_value_with_line_breaks_is_one_line() {
         .unwrap();
     let writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
     let mut lines = writer.json_lines();
-    // Written by `to_string_pretty`, or by hand.
+    // Values like this come from `to_string_pretty`, or are written by hand.
     let value = RawValue::from_string("[1,\r\nnull\n,\"\\n\"]".into()).unwrap();
     lines.send(&value).unwrap();
     lines.send(&2).unwrap();
@@ -285,7 +285,7 @@ fn a_value_with_line_breaks_is_one_line() {
     assert_eq!(body, "[1,  null ,\"\\n\"]\n2\n");
 }
 
-/// An error that is its own cause.
+/// An error that is its own source.
 #[derive(Debug)]
 struct Cyclic;
 
@@ -302,7 +302,7 @@ impl StdError for Cyclic {
 }
 
 #[test]
-fn an_error_that_is_its_own_cause_is_looked_at_in_bounded_time() {
+fn error_tls_proxy_and_debug_terminate_if_an_error_is_its_own_source() {
     within("an error that is its own cause", || {
         let transport = from_fn(|_| Err(TransportError::new(Phase::Tls, Cyclic)));
         let host = HostClient::builder("https://hub/api/v1")
@@ -315,10 +315,10 @@ fn an_error_that_is_its_own_cause_is_looked_at_in_bounded_time() {
     });
 }
 
-/// A decoder that never has enough.
-struct Insatiable;
+/// A decoder that always asks for more data.
+struct AlwaysNeedsData;
 
-impl Decode for Insatiable {
+impl Decode for AlwaysNeedsData {
     type Item = ();
 
     fn feed(&mut self, _: &[u8]) {}
@@ -331,10 +331,10 @@ impl Decode for Insatiable {
 }
 
 #[test]
-fn a_decoder_that_never_has_enough_is_an_error_at_the_end() {
-    on_each("a decoder that never has enough", |hub, host| {
+fn items_fails_at_the_end_if_the_decoder_always_needs_data() {
+    on_each("a decoder that always needs data", |hub, host| {
         let instance = instance(hub, host, "prints");
-        let mut items = instance.output().unwrap().items(Insatiable);
+        let mut items = instance.output().unwrap().items(AlwaysNeedsData);
         let error = items.next().unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
     });

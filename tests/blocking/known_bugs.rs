@@ -1,6 +1,8 @@
-//! The traps of the clients that there are for other languages, and what shows that this one is without them.
+//! Bugs of the clients for TypeScript and Python, and the tests that show that this client does not
+//! have them.
 //!
-//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). Each was seen there with real hubs.
+//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). All were seen on real
+//! hubs.
 
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -18,42 +20,42 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child_of, recording};
 
-/// The trap, what happens in it, and the tests.
-const TRAPS: &[(&str, &str, &[&str])] = &[
+/// The number of the bug, a description, and the tests.
+const BUGS: &[(&str, &str, &[&str])] = &[
     (
         "T1",
-        "a start that cannot connect hides the cause",
-        &["a_start_that_cannot_connect_says_why"],
+        "a failed start hides that the connection was refused",
+        &["start_reports_why_it_cannot_connect"],
     ),
     (
         "T2",
-        "a start fails with what is no error, and without the hub's words",
+        "a start fails with an object that is no error, and without the hub's message",
         &[
             "start_reports_each_refusal_of_the_hub",
-            "a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words",
+            "start_returns_the_error_message_of_the_hub",
         ],
     ),
     (
         "T3",
-        "each request opens a connection, and they pile up",
-        &["a_thousand_calls_share_a_connection"],
+        "each request opens a connection, and none is closed",
+        &["version_and_list_sequences_share_one_connection"],
     ),
     (
         "T4",
-        "nothing is ever given up",
-        &["every_limit_ends_every_call_in_time_and_nothing_else"],
+        "there are no timeouts",
+        &["every_limit_ends_every_call_in_time"],
     ),
     (
         "T5",
-        "a body that is cut short hangs for ever",
+        "a truncated body hangs forever",
         &[
-            "a_stream_that_is_cut_off_stays_an_error",
-            "whatever_a_server_does_the_client_stays_whole",
+            "byte_stream_stays_an_error_after_it_was_cut_off",
+            "client_survives_every_faulty_server",
         ],
     ),
     (
         "T6",
-        "an error that is logged kills the process",
+        "logging an error crashes the process",
         &[
             "errors_are_told_in_full",
             "errors_are_small_and_go_anywhere",
@@ -61,200 +63,203 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "T7",
-        "an id reaches another route",
+        "an id can change the route",
         &[
-            "sequence_ids_stand_in_their_route_or_are_refused",
+            "sequence_id_is_sent_unchanged_or_refused",
             "names_that_hubs_cannot_find_are_refused_before_any_connection",
         ],
     ),
     (
         "T8",
-        "the hub's address is rewritten",
+        "the base URL is rewritten",
         &[
-            "base_urls_lead_where_they_say_or_are_refused",
-            "the_address_of_a_hub_is_not_rewritten",
+            "endpoint_new_keeps_the_base_url_or_refuses_it",
+            "host_client_new_does_not_rewrite_the_base_url",
         ],
     ),
     (
         "T9",
-        "a header of one client is sent by all",
+        "a header of one client is sent by all clients",
         &["headers_are_sent_by_their_client_alone_and_a_later_one_replaces"],
     ),
     (
         "T10",
-        "the way through the platform fails over https",
-        &["a_hub_is_reached_through_middleware_and_manager_over_https"],
+        "the platform cannot be used over HTTPS",
+        &["manager_host_reaches_a_hub_through_the_middleware_over_https"],
     ),
     (
         "T11",
-        "all failures are one, without the hub's words",
+        "all failures have the same error, without the hub's message",
         &[
             "every_error_has_a_code",
             "retry_after_is_read",
             "every_shape_of_refusal",
-            "a_host_that_is_not_found_is_told_as_such",
-            "a_start_that_cannot_connect_says_why",
+            "version_reports_a_host_name_that_cannot_be_resolved",
+            "start_reports_why_it_cannot_connect",
             "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
-            "who_has_no_files_left_is_told_so",
-            "what_was_cancelled_before_does_not_connect",
+            "version_and_start_report_that_no_file_descriptor_is_left",
+            "cancelled_token_prevents_connections",
         ],
     ),
     (
         "T12",
         "a success without a body is an error",
         &[
-            "a_success_without_a_body_is_one",
-            "an_empty_body_reads_as_null",
+            "kill_send_event_and_delete_sequence_accept_an_empty_body",
+            "empty_body_decodes_as_null",
         ],
     ),
     (
         "T13",
-        "an input that is said to be sent is not",
+        "input is reported as sent before it is",
         &[
-            "a_program_that_exits_right_after_it_has_sent_has_lost_nothing",
-            "sent_is_said_when_the_hub_has_taken_everything",
+            "send_input_and_finish_lose_no_data_if_the_program_exits_at_once",
+            "send_input_returns_after_the_hub_has_received_everything",
         ],
     ),
     (
         "T14",
-        "an event that is quicker than who waits for it is lost",
+        "an event that fires before the wait is lost",
         &[
-            "an_event_is_heard_whether_it_comes_early_or_late",
-            "a_flood_hides_no_event",
+            "wait_event_returns_early_and_late_events",
+            "wait_event_and_wait_any_find_events_in_a_flood",
         ],
     ),
     (
         "T15",
-        "nobody is told that the instance has ended",
+        "waits do not end with the instance",
         &[
-            "waiting_ends_with_the_instance",
-            "streams_end_when_the_instance_is_killed",
+            "wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends",
+            "output_stdout_and_stderr_end_when_the_instance_is_killed",
         ],
     ),
     (
         "T16",
-        "events without data, and those of older hubs",
+        "events without data, and events of older hubs, fail",
         &[
-            "an_event_that_has_fired_is_heard_unless_its_data_was_as_good_as_none",
-            "events_of_old_hubs_are_envelopes",
+            "wait_event_returns_an_earlier_event_unless_its_data_is_falsy",
+            "event_body_unwraps_envelopes_of_old_hubs",
         ],
     ),
     (
         "T17",
-        "options of a call are passed over",
+        "options of a call are ignored",
         &[
-            "requests_are_the_golden_ones",
-            "inout_sends_all_and_then_reads_what_is_there",
+            "requests_match_the_golden_requests",
+            "inout_sends_all_input_and_then_reads_the_output",
         ],
     ),
     (
         "T18",
-        "options that were passed are changed, and leak into the next call",
-        &["nothing_of_a_call_is_left_for_the_next"],
+        "a call changes its options, which affects the next call",
+        &["start_and_send_stdin_do_not_affect_the_next_call"],
     ),
     (
         "T19",
-        "the published types cannot be used without what they import",
-        &["core_depends_on_nothing_new"],
+        "the published types import packages that are not dependencies",
+        &["core_has_only_known_dependencies"],
     ),
     (
         "T20",
-        "who wants to look on is never told",
-        &["each_request_is_told_from_its_beginning_to_its_end"],
+        "the request hooks are never called",
+        &["observer_sees_every_step_of_a_request"],
     ),
-    ("P1", "requests are printed", &["nothing_is_printed"]),
+    ("P1", "requests are printed", &["calls_print_nothing"]),
     (
         "P2",
-        "nothing can be sent to the standard input",
-        &["standard_input_reaches_the_process"],
+        "nothing can be sent to standard input",
+        &["send_stdin_reaches_the_process"],
     ),
     (
         "P3",
         "events cannot be streamed",
-        &["events_are_sent_and_streamed"],
+        &["send_event_and_event_stream_exchange_events"],
     ),
     (
         "P4",
         "the next event has no name",
-        &["the_last_event_is_there_and_the_next_is_waited_for"],
+        &["last_event_returns_at_once_and_next_event_waits"],
     ),
     (
         "P5",
-        "the data of an event never arrives",
+        "the data of an event is not sent",
         &[
-            "events_are_sent_with_any_name_and_any_data",
-            "events_are_sent_and_streamed",
+            "send_event_accepts_any_name_and_data",
+            "send_event_and_event_stream_exchange_events",
         ],
     ),
     (
         "P6",
-        "text gets quotes on its way, and the end of an input is not said",
-        &["text_arrives_as_it_is", "requests_are_the_golden_ones"],
+        "text is sent with quotes, and the end of an input is not sent",
+        &[
+            "send_input_sends_text_unchanged",
+            "requests_match_the_golden_requests",
+        ],
     ),
     (
         "P7",
-        "a refusal is a result",
+        "an error response is returned as a success",
         &[
-            "what_is_not_there_is_not_found",
-            "whatever_a_server_does_the_client_stays_whole",
+            "calls_with_an_unknown_id_are_not_found",
+            "client_survives_every_faulty_server",
         ],
     ),
     (
         "P8",
-        "no options for a start, and no output",
+        "a start takes no options, and output cannot be read",
         &[
-            "a_sequence_gets_the_configuration_and_arguments_as_they_were_given",
-            "what_an_instance_prints_is_read_to_its_end",
+            "start_passes_app_config_and_args_unchanged",
+            "stream_reads_stdout_stderr_and_output_to_their_end",
         ],
     ),
     (
         "P9",
         "a stream ends after five minutes",
         &[
-            "every_limit_ends_every_call_in_time_and_nothing_else",
-            "pieces_that_keep_coming_are_no_silence_however_long_they_take",
+            "every_limit_ends_every_call_in_time",
+            "idle_timeout_restarts_with_each_byte",
             "suite_passes_for_every_transport",
         ],
     ),
     (
         "P10",
-        "bytes have to be text",
+        "data must be text",
         &[
-            "bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them",
-            "characters_that_are_cut_anywhere_come_back_whole",
+            "send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them",
+            "input_writer_keeps_characters_that_are_split_between_writes",
         ],
     ),
     (
         "P11",
         "each request opens a session",
-        &["a_thousand_calls_share_a_connection"],
+        &["version_and_list_sequences_share_one_connection"],
     ),
     (
         "P12",
-        "a connector of one's own works once",
+        "a custom connector works only once",
         &["every_driver_gives_the_same_values"],
     ),
     (
         "P13",
-        "the program of the README does not run",
-        &["the_program_runs"],
+        "the example in the README does not run",
+        &["program_runs_on_a_hub"],
     ),
     (
         "P14",
-        "the addresses of the platform are wrong",
+        "the URLs of the platform are wrong",
         &[
-            "a_hub_is_reached_through_middleware_and_manager",
-            "a_multi_manager_answers_on_all_its_routes",
+            "manager_host_reaches_a_hub_through_the_middleware",
+            "multi_manager_client_uses_all_its_routes",
         ],
     ),
     (
         "P15",
-        "an id reaches another route, and escapes are undone",
-        &["ids_of_the_platform_stand_in_their_route_or_are_refused"],
+        "an id can change the route, and percent-encoding is undone",
+        &["platform_ids_are_sent_unchanged_or_refused"],
     ),
 ];
 
-/// The sources of all suites.
+/// Appends the source code of all test suites.
 fn sources(folder: &Path, found: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -267,11 +272,11 @@ fn sources(folder: &Path, found: &mut String) {
 }
 
 #[test]
-fn every_trap_has_a_test() {
+fn every_bug_has_a_test() {
     let mut found = String::new();
     sources(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
-    for (trap, what, tests) in TRAPS {
-        assert!(!tests.is_empty(), "{trap}: {what}: no test");
+    for (bug, what, tests) in BUGS {
+        assert!(!tests.is_empty(), "{bug}: {what}: no test");
         for test in *tests {
             let forms = [
                 format!("#[test]\nfn {test}()"),
@@ -279,21 +284,20 @@ fn every_trap_has_a_test() {
             ];
             assert!(
                 forms.iter().any(|form| found.contains(form)),
-                "{trap}: {what}: there is no test {test}"
+                "{bug}: {what}: there is no test {test}"
             );
         }
     }
     let numbers = |kind: char| {
-        TRAPS
-            .iter()
-            .filter(|(trap, ..)| trap.starts_with(kind))
+        BUGS.iter()
+            .filter(|(bug, ..)| bug.starts_with(kind))
             .count()
     };
     assert_eq!((numbers('T'), numbers('P')), (20, 15));
 }
 
 #[test]
-fn a_start_that_cannot_connect_says_why() {
+fn start_reports_why_it_cannot_connect() {
     let host = HostClient::new(refused_url()).unwrap();
     let error = host
         .sequence("x")
@@ -314,7 +318,7 @@ fn a_start_that_cannot_connect_says_why() {
 }
 
 #[test]
-fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
+fn start_returns_the_error_message_of_the_hub() {
     let page = "<html><head><title>502 Bad Gateway</title></head></html>";
     for (status, body, says) in [
         ("404 Not Found", "Not Found", "404 NOT_FOUND: Not Found"),
@@ -353,11 +357,11 @@ fn a_sequence_that_cannot_be_started_is_an_error_with_the_hubs_words() {
     }
 }
 
-/// In a process of its own, which can have few files open, and has no more left when it calls.
+/// The child process has a low limit for open files, and uses all of them before it calls.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_has_no_files_left_is_told_so() {
-    const HUB: &str = "TEST_TRAPS_CHILD_HUB";
+fn version_and_start_report_that_no_file_descriptor_is_left() {
+    const HUB: &str = "TEST_BUGS_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         let host = HostClient::builder(url)
             .hub_version("1.0.1")
@@ -407,14 +411,14 @@ fn who_has_no_files_left_is_told_so() {
     assert!(requests.take().target.ends_with("/version") && requests.is_empty());
 }
 
-/// How many descriptors this process has open.
+/// Returns the number of open file descriptors of this process.
 #[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 #[test]
-fn a_thousand_calls_share_a_connection() {
+fn version_and_list_sequences_share_one_connection() {
     for encrypted in [false, true] {
         let handler = |connection: &mut scramjet_client_tests::scripted::Connection| {
             while connection.read_request().is_ok()
@@ -436,18 +440,18 @@ fn a_thousand_calls_share_a_connection() {
         let host = host.build().unwrap();
         for _ in 0..1000 {
             host.version().unwrap();
-            // Refusals and failures give theirs back too.
+            // Error responses and failed calls return their connection, too.
             host.list_sequences().unwrap_err();
         }
         assert_eq!(server.connections(), 1, "{}", server.url());
         #[cfg(target_os = "linux")]
-        // Other tests of this process open some meanwhile, but not a thousand.
+        // Other tests of this process open some descriptors at the same time.
         assert!(descriptors() < 500, "{} descriptors", descriptors());
     }
 }
 
 #[test]
-fn the_address_of_a_hub_is_not_rewritten() {
+fn host_client_new_does_not_rewrite_the_base_url() {
     for url in [
         "http://www.example.com:8000/api/v1",
         "https://www.example.com/hubs/b/a/api/v1",
@@ -468,7 +472,7 @@ fn the_address_of_a_hub_is_not_rewritten() {
 }
 
 #[test]
-fn a_success_without_a_body_is_one() {
+fn kill_send_event_and_delete_sequence_accept_an_empty_body() {
     for status in ["200 OK", "202 Accepted", "204 No Content"] {
         let server = ScriptedServer::start(move |connection| {
             let length = if status.starts_with("204") {
@@ -494,7 +498,7 @@ fn a_success_without_a_body_is_one() {
 }
 
 #[test]
-fn nothing_of_a_call_is_left_for_the_next() {
+fn start_and_send_stdin_do_not_affect_the_next_call() {
     let (server, requests) = recording(br#"{"id":"i"}"#);
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")
@@ -515,7 +519,7 @@ fn nothing_of_a_call_is_left_for_the_next() {
 }
 
 #[test]
-fn text_arrives_as_it_is() {
+fn send_input_sends_text_unchanged() {
     let (server, requests) = recording(b"");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -530,9 +534,9 @@ fn text_arrives_as_it_is() {
     assert_eq!(request.header("content-type"), Some("text/plain"));
 }
 
-/// In a process of its own, whose output is looked at.
+/// The child process prints only the lines of the test harness.
 #[test]
-fn nothing_is_printed() {
+fn calls_print_nothing() {
     const QUIET: &str = "SCRAMJET_CLIENT_QUIET";
     if env::var_os(QUIET).is_some() {
         let asked = Mailbox::new();
@@ -572,7 +576,7 @@ fn nothing_is_printed() {
     }
     let mut child = Command::new(env::current_exe().unwrap());
     let output = child
-        .args(["traps::nothing_is_printed", "--exact", "--nocapture"])
+        .args(["known_bugs::calls_print_nothing", "--exact", "--nocapture"])
         .env(QUIET, "1")
         .output()
         .unwrap();
@@ -585,7 +589,7 @@ fn nothing_is_printed() {
     let of_the_harness = [
         "",
         "running 1 test",
-        "test traps::nothing_is_printed ... ok",
+        "test known_bugs::calls_print_nothing ... ok",
     ];
     let printed: Vec<&str> = text
         .lines()

@@ -1,8 +1,10 @@
-//! What is on a hub for as long as it is needed.
+//! `Deployment`, `deploy_and_run` and `scoped_topic`: guards that delete what they created.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::Deleted;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Deployment, Error, ErrorKind, HostClient, KillOptions, SequenceId,
     StartOptions, TopicName, Upload, Version,
@@ -13,9 +15,9 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{has, until_killable};
-use crate::stand_in::{Scene, StandIn, says, until};
+use crate::stub_hub::{Reply, StubHub, json_reply, until};
 
-/// A package for stand-ins, which look no further.
+/// Enough of a package for the client and for a stub hub.
 const PACKAGE: &[u8] = b"\x1f\x8b";
 
 fn deploy(host: &HostClient, sample: &str) -> Deployment {
@@ -30,10 +32,11 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
     }
 }
 
-/// No instance of it runs any more: what has ended may be listed for a while.
-fn nothing_of(host: &HostClient, id: &SequenceId) {
+/// Checks that the sequence is gone and none of its instances runs. A hub may list ended instances
+/// for a while.
+fn assert_deleted(host: &HostClient, id: &SequenceId) {
     if host.dialect().unwrap().supports_force_delete() {
-        // The hub goes on with it alone.
+        // The hub finishes the deletion after the client has returned.
         until("it is deleted", || !is_there(host, id));
     }
     assert!(!is_there(host, id));
@@ -50,9 +53,9 @@ fn nothing_of(host: &HostClient, id: &SequenceId) {
     }
 }
 
-on_each_hub!(a_deployment_takes_its_instances_with_it);
-/// One row for each way in which a deployment comes to its end, with an instance that does not stop when it is asked to.
-fn a_deployment_takes_its_instances_with_it(host: HostClient) {
+on_each_hub!(deployment_close_and_drop_end_the_instances);
+/// The instance ignores stop requests. The test tries each way to end a deployment.
+fn deployment_close_and_drop_end_the_instances(host: HostClient) {
     within("deploying", move || {
         let ends: [fn(Deployment); 4] = [
             drop,
@@ -64,7 +67,7 @@ fn a_deployment_takes_its_instances_with_it(host: HostClient) {
                 )
             },
             |deployment| {
-                // Somebody else was quicker.
+                // The caller has deleted the sequence already.
                 deployment.force_delete().unwrap();
                 deployment.close().unwrap();
             },
@@ -75,13 +78,13 @@ fn a_deployment_takes_its_instances_with_it(host: HostClient) {
             let started = deployment.start(&StartOptions::new()).unwrap();
             started.wait_event("ready").unwrap();
             end(deployment);
-            nothing_of(&host, &id);
+            assert_deleted(&host, &id);
         }
     });
 }
 
-on_each_hub!(a_deployment_is_deleted_although_its_limits_were_reached);
-fn a_deployment_is_deleted_although_its_limits_were_reached(host: HostClient) {
+on_each_hub!(deployment_drop_deletes_the_sequence_after_its_token_is_cancelled);
+fn deployment_drop_deletes_the_sequence_after_its_token_is_cancelled(host: HostClient) {
     within("deploying", move || {
         let token = CancelToken::new();
         let deployment = deploy(
@@ -95,33 +98,33 @@ fn a_deployment_is_deleted_although_its_limits_were_reached(host: HostClient) {
         token.cancel();
         assert!(deployment.info().unwrap_err().is_cancelled());
         drop(deployment);
-        nothing_of(&host, &id);
+        assert_deleted(&host, &id);
     });
 }
 
-on_each_hub!(what_is_kept_stays);
-fn what_is_kept_stays(host: HostClient) {
+on_each_hub!(deployment_keep_leaves_the_sequence_on_the_hub);
+fn deployment_keep_leaves_the_sequence_on_the_hub(host: HostClient) {
     let kept = deploy(&host, "stays").keep();
     assert!(is_there(&host, kept.id()));
     kept.force_delete().unwrap();
-    nothing_of(&host, kept.id());
+    assert_deleted(&host, kept.id());
 }
 
 #[derive(Debug)]
-enum Mine {
+enum OwnError {
     Library(Error),
     Own,
 }
 
-impl From<Error> for Mine {
+impl From<Error> for OwnError {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
 }
 
-on_each_hub!(what_is_deployed_for_a_function_is_deleted_with_its_end);
-/// One row for each way in which the function ends.
-fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
+on_each_hub!(deploy_and_run_deletes_the_sequence_however_the_function_ends);
+/// The test tries each way in which the function can end.
+fn deploy_and_run_deletes_the_sequence_however_the_function_ends(host: HostClient) {
     within("deploying", move || {
         let mut ids = Vec::new();
         let package = || package::sequence("stays");
@@ -138,12 +141,12 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
         let own = host.deploy_and_run(package(), |sequence| {
             ids.push(sequence.id().clone());
             sequence.start(&StartOptions::new())?;
-            Err::<(), _>(Mine::Own)
+            Err::<(), _>(OwnError::Own)
         });
         let own = own.unwrap().result;
-        assert!(matches!(own, Err(Mine::Own)), "{own:?}");
+        assert!(matches!(own, Err(OwnError::Own)), "{own:?}");
 
-        let failed = host.deploy_and_run(package(), |sequence| -> Result<(), Mine> {
+        let failed = host.deploy_and_run(package(), |sequence| -> Result<(), OwnError> {
             ids.push(sequence.id().clone());
             let instance = sequence.start(&StartOptions::new())?;
             until_killable(&instance);
@@ -155,7 +158,7 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
                 .into())
         });
         let failed = failed.unwrap().result;
-        assert!(matches!(failed, Err(Mine::Library(error)) if error.is_timeout()));
+        assert!(matches!(failed, Err(OwnError::Library(error)) if error.is_timeout()));
 
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             host.deploy_and_run(package(), |sequence| -> Result<(), Error> {
@@ -171,13 +174,13 @@ fn what_is_deployed_for_a_function_is_deleted_with_its_end(host: HostClient) {
 
         assert_eq!(ids.len(), 4);
         for id in ids {
-            nothing_of(&host, &id);
+            assert_deleted(&host, &id);
         }
     });
 }
 
-on_each_hub!(what_cannot_be_uploaded_is_not_deployed);
-fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
+on_each_hub!(deploy_of_a_bad_package_is_an_error);
+fn deploy_of_a_bad_package_is_an_error(host: HostClient) {
     for (what, package) in package::garbage_packages() {
         if what == "not a gzip" {
             assert!(matches!(
@@ -208,16 +211,16 @@ fn what_cannot_be_uploaded_is_not_deployed(host: HostClient) {
 }
 
 #[test]
-fn a_deployment_kills_its_instances_before_it_is_deleted() {
+fn deployment_drop_kills_instances_before_it_deletes_the_sequence() {
     within("deploying", || {
         for version in ["1.0.1", "0.18.7"] {
-            let hub = StandIn::start(version, |_| Scene::Usual);
+            let hub = StubHub::start(version, |_| Reply::Default);
             let deployment = hub.host().deploy(PACKAGE).unwrap();
             deployment.start(&StartOptions::new()).unwrap();
             drop(deployment);
-            assert!(hub.living().is_empty());
-            let mut deleting = hub.seen("");
-            deleting.retain(|words| words.starts_with("DELETE") || words.ends_with("_kill"));
+            assert!(hub.running().is_empty());
+            let mut deleting = hub.requests("");
+            deleting.retain(|request| request.starts_with("DELETE") || request.ends_with("_kill"));
             let expected = [
                 "POST /instance/instance-0/_kill",
                 "DELETE /sequence/the-sequence",
@@ -228,15 +231,15 @@ fn a_deployment_kills_its_instances_before_it_is_deleted() {
 }
 
 #[test]
-fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
+fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
     within("deploying", || {
         let refusing = || {
-            StandIn::start("1.0.1", |words| match words {
-                "DELETE /sequence/the-sequence" => says(
+            StubHub::start("1.0.1", |request| match request {
+                "DELETE /sequence/the-sequence" => json_reply(
                     "500 Internal Server Error",
                     &json!({ "error": "Error removing Sequence" }),
                 ),
-                _ => Scene::Usual,
+                _ => Reply::Default,
             })
         };
         let hub = refusing();
@@ -245,33 +248,33 @@ fn a_deployment_that_cannot_be_deleted_says_so_where_it_is_closed() {
             (error.api().unwrap().status.as_u16(), error.operation()),
             (500, Some("delete sequence"))
         );
-        // And not again when it is dropped.
-        assert_eq!(hub.seen("DELETE").len(), 1);
+        // The drop does not try again.
+        assert_eq!(hub.requests("DELETE").len(), 1);
 
-        // What the function returned is there all the same.
+        // `deploy_and_run` returns the result of the function, too.
         let hub = refusing();
         let run =
-            |result: Result<u8, Mine>| hub.host().deploy_and_run(PACKAGE, |_| result).unwrap();
-        for result in [Ok(7), Err(Mine::Own)] {
+            |result: Result<u8, OwnError>| hub.host().deploy_and_run(PACKAGE, |_| result).unwrap();
+        for result in [Ok(7), Err(OwnError::Own)] {
             let succeeds = result.is_ok();
             let ran = run(result);
             assert!(matches!(ran.result, Ok(7)) == succeeds, "{ran:?}");
             let error = ran.cleanup.unwrap_err();
             assert_eq!(error.operation(), Some("delete sequence"));
         }
-        assert_eq!(hub.seen("DELETE").len(), 2);
+        assert_eq!(hub.requests("DELETE").len(), 2);
 
-        // Nobody is told of it otherwise.
+        // A drop cannot report the error.
         let hub = refusing();
         drop(hub.host().deploy(PACKAGE).unwrap());
-        assert_eq!(hub.seen("DELETE").len(), 1);
+        assert_eq!(hub.requests("DELETE").len(), 1);
     });
 }
 
-on_each_hub!(a_topic_goes_with_its_guard);
-fn a_topic_goes_with_its_guard(host: HostClient) {
+on_each_hub!(scoped_topic_close_deletes_the_topic);
+fn scoped_topic_close_deletes_the_topic(host: HostClient) {
     let name = format!("guarded-{}", std::process::id());
-    // A hub that is known to be too old is not asked.
+    // Makes the client learn the version, so that it rejects the call without a request.
     host.version().unwrap();
     let listed = |name: &TopicName| {
         host.list_topics()
@@ -299,23 +302,23 @@ fn a_topic_goes_with_its_guard(host: HostClient) {
 }
 
 #[test]
-fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
+fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
     within("deploying", || {
-        let topic = |hub: &StandIn| {
+        let topic = |hub: &StubHub| {
             hub.host()
                 .scoped_topic("a-topic", ContentType::Ndjson)
                 .unwrap()
         };
-        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        let hub = StubHub::start("1.0.1", |_| Reply::Default);
         drop(topic(&hub));
         topic(&hub).close().unwrap();
         let guarded = topic(&hub);
         catch_unwind(AssertUnwindSafe(move || panic!("with {guarded:?}"))).unwrap_err();
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
         assert_eq!(topic(&hub).keep().as_str(), "a-topic");
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 3);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
 
-        // Also where its limits were reached before.
+        // A cancelled token does not prevent the deletion.
         let token = CancelToken::new();
         let guarded = hub
             .host()
@@ -324,30 +327,29 @@ fn a_topic_is_deleted_by_whichever_way_its_guard_ends() {
             .unwrap();
         token.cancel();
         drop(guarded);
-        assert_eq!(hub.seen("DELETE /topics/a-topic").len(), 4);
+        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 4);
 
-        // One that is gone is as good as deleted; another refusal is told, and not repeated.
+        // A missing topic counts as deleted. Other errors are returned, and not retried.
         for (status, told) in [
             ("404 Not Found", false),
             ("500 Internal Server Error", true),
         ] {
-            let hub = StandIn::start("1.0.1", move |words| match words {
+            let hub = StubHub::start("1.0.1", move |request| match request {
                 "DELETE /topics/a-topic" => {
-                    says(status, &json!({ "error": "Topic a-topic not found" }))
+                    json_reply(status, &json!({ "error": "Topic a-topic not found" }))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             });
             assert_eq!(topic(&hub).close().is_err(), told, "{status}");
-            assert_eq!(hub.seen("DELETE").len(), 1, "{status}");
+            assert_eq!(hub.requests("DELETE").len(), 1, "{status}");
         }
     });
 }
 
-/// Neither a guard nor a child hangs where the hub is gone.
 #[test]
-fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
+fn dropping_child_deployment_and_scoped_topic_does_not_hang_without_a_hub() {
     within("deploying", || {
-        let hub = StandIn::start("1.0.1", |_| Scene::Usual);
+        let hub = StubHub::start("1.0.1", |_| Reply::Default);
         let (host, begin) = (hub.host(), Instant::now());
         let deployment = host.deploy(PACKAGE).unwrap();
         let child = deployment.spawn(&StartOptions::new()).unwrap();
@@ -360,5 +362,34 @@ fn letting_go_of_what_a_lost_hub_had_does_not_hang() {
             "{:?}",
             begin.elapsed()
         );
+    });
+}
+
+#[test]
+fn deployment_close_retries_the_deletion_if_the_connection_is_lost() {
+    within("deleting", || {
+        let losses: [fn() -> Reply; 2] = [
+            || Reply::Close,
+            || json_reply("502 Bad Gateway", &json!({ "error": "no hub" })),
+        ];
+        for lost in losses {
+            let first = AtomicBool::new(true);
+            let hub = StubHub::start("1.0.1", move |request| match request {
+                "DELETE /sequence/the-sequence" => {
+                    json_reply("409 Conflict", &json!({ "error": "in use" }))
+                }
+                "DELETE /sequence/the-sequence by force" => {
+                    if first.swap(false, Ordering::Relaxed) {
+                        return lost();
+                    }
+                    // The hub finishes the deletion without a response.
+                    Reply::Silence
+                }
+                _ => Reply::Default,
+            });
+            let deployment = hub.host().deploy(PACKAGE).unwrap();
+            assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
+            assert_eq!(hub.requests("by force").len(), 2);
+        }
     });
 }

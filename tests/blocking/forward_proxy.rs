@@ -1,4 +1,4 @@
-//! A real hub that is reached through a proxy, which passes on requests and opens no tunnel to it.
+//! A hub behind a forward proxy. The client sends plain requests to it, without a CONNECT tunnel.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -11,8 +11,8 @@ use crate::live::running;
 
 const HUB: &str = "hub.invalid:8000";
 
-on_each_hub!(a_hub_is_used_through_a_proxy);
-fn a_hub_is_used_through_a_proxy(direct: HostClient) {
+on_each_hub!(builder_proxy_forwards_transform_and_input_writer);
+fn builder_proxy_forwards_transform_and_input_writer(direct: HostClient) {
     let proxy = ForwardProxy::start(HUB, direct.base_url(), "HTTP/1.1 500 no\r\n\r\n");
     let (_, path) = direct.base_url().rsplit_once("/api").unwrap();
     let host = HostClient::builder(format!("http://{HUB}/api{path}"))
@@ -26,7 +26,7 @@ fn a_hub_is_used_through_a_proxy(direct: HostClient) {
             .iter()
             .all(|asked| asked.method != "CONNECT")
     );
-    // Most requests find an idle connection.
+    // Most requests reuse a connection.
     assert!(proxy.connections() < proxy.requests().len());
 }
 
@@ -43,7 +43,7 @@ fn use_hub(host: &HostClient) {
     assert_eq!(done.unwrap().received, LENGTH);
     assert_eq!(same.left(), 0);
 
-    // Neither direction waits for the end of the other.
+    // Both directions work at the same time.
     let (_sequence, instance) = running(host, "echo");
     let mut answers = BufReader::new(instance.output().unwrap());
     let mut writer = instance.input_writer(ContentType::Text).unwrap();
