@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 
 use scramjet_client_blocking::{ErrorKind, HostClient, ReplyError};
-use scramjet_client_tests::scripted::ScriptedServer;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -48,8 +48,10 @@ fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
-        let _ = connection
-            .send(chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
+        let _ = connection.send(chunk(
+            "{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n\
+                 {\"eventName\":\"e\"}\n{\"eventName\"",
+        ));
     });
     let host = HostClient::builder(server.url())
         .hub_version("0.18.7")
@@ -77,7 +79,8 @@ fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
 fn event_stream_returns_the_refusal_of_the_hub() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
-        let _ = connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
+        let body = b"{\"error\":\"Instance x not found now\"}";
+        let _ = connection.send(response("404 Not Found", &[], body));
     });
     let host = HostClient::builder(server.url())
         .hub_version("1.0.1")

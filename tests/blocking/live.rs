@@ -593,7 +593,8 @@ on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
 fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: this hub is not of 0.18"
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: \
+             this hub is not of 0.18"
         );
     }
     // This client does not know the version yet, so it asks the hub.

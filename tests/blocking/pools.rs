@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, InstanceId, InstancePool,
+    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, InstanceId, InstancePool,
     KillOptions, Placement, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
@@ -236,7 +236,11 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
                 assert!(failed_at_once(&error), "{error:?}");
                 assert_begun(begun);
                 let (error, begun) = start_failing_at_third(host, options(5), "error");
-                assert!(matches!(error.kind(), ErrorKind::Failed(event) if event.data == json!("as told")), "{error:?}");
+                let is_failure = |event: &Event| event.data == json!("as told");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Failed(event) if is_failure(event)),
+                    "{error:?}"
+                );
                 assert_begun(begun);
             });
             scope.spawn(move || {
@@ -443,7 +447,9 @@ fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
         StubHub::start("1.0.1", move |request| match request {
             "GET /load-check" => json_reply(
                 "200 OK",
-                &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] }),
+                &json!({
+                    "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [],
+                }),
             ),
             _ => Reply::Default,
         })

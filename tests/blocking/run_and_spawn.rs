@@ -254,7 +254,10 @@ fn run_that_fails_kills_its_instance(host: HostClient) {
         let reader = |panics| text(Failing(Numbered::new().take(20_000), panics));
         let error = sequence.run(&stays, reader(false)).unwrap_err();
         assert!(
-            matches!(error.kind(), ErrorKind::Upload(error) if error.to_string() == "the disk is gone"),
+            matches!(
+                error.kind(),
+                ErrorKind::Upload(error) if error.to_string() == "the disk is gone"
+            ),
             "{error:?}"
         );
         until_gone(&sequence);
@@ -333,7 +336,10 @@ fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) 
     within("running", {
         let sequence = sequence.clone();
         move || {
-            let steps = json!([{ "on": "leave", "emit": "left" }, { "print": "some" }, { "wait": 300 }, { "exit": 0 }]);
+            let steps = json!([
+                { "on": "leave", "emit": "left" }, { "print": "some" },
+                { "wait": 300 }, { "exit": 0 },
+            ]);
             let mut child = sequence.spawn(&acts(steps)).unwrap();
             let mut output = child.output.take().unwrap();
             let collecting = thread::spawn(move || child.wait_with_output().unwrap());
@@ -428,7 +434,8 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
         let hub = stub_1x(|request| {
             // The log stays open.
-            let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
+            let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                10\r\n{\"msg\":\"logged\"}\r\n";
             request
                 .ends_with("/log")
                 .then(|| Reply::Response(log.to_vec()))

@@ -284,7 +284,8 @@ fn manager_and_host_send_credentials_to_the_platform_only() {
             move |request| {
                 asked.put(request.clone());
                 let hub = format!(
-                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}","location":"{address}","host":"{address}"}}"#
+                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}",
+                    "location":"{address}","host":"{address}"}}"#
                 );
                 let list = request.target.ends_with("/list") || request.target.ends_with("/spaces");
                 let body = if list {

@@ -265,8 +265,10 @@ fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost(
 
 #[test]
 fn start_with_retry_does_not_repeat_after_a_permanent_error() {
-    let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,'engines' field can't contain more than one element\"}";
-    let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json\"}";
+    let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,\
+        'engines' field can't contain more than one element\"}";
+    let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. \
+        Check `main` field in Sequence package.json\"}";
     type Is = fn(&Error) -> bool;
     let rows: Vec<(&str, Start, Is)> = vec![
         (

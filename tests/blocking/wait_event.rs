@@ -32,7 +32,10 @@ pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
 on_each_hub!(wait_event_returns_early_and_late_events);
 fn wait_event_returns_early_and_late_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
-    let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
+    let steps = json!([
+        { "emit": "early", "data": "before anyone listens" }, { "wait": 700 },
+        { "emit": "late", "data": { "x": [1, null] } },
+    ]);
     let instance = sequence.start(&acts(steps)).unwrap();
     within("waiting", move || {
         for _ in 0..2 {
@@ -78,7 +81,10 @@ fn wait_any_returns_the_first_event_with_its_name(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("waiting", move || {
         for (first, second) in [("ready", "error"), ("error", "ready")] {
-            let steps = json!([{ "wait": 300 }, { "emit": first, "data": "it" }, { "wait": 600_000 }, { "emit": second }]);
+            let steps = json!([
+                { "wait": 300 }, { "emit": first, "data": "it" },
+                { "wait": 600_000 }, { "emit": second },
+            ]);
             let instance = sequence.start(&acts(steps)).unwrap();
             let event = instance.wait_any(["ready", "never", "error"]).unwrap();
             assert_eq!((event.name.as_str(), event.data), (first, json!("it")));

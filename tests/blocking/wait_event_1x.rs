@@ -8,7 +8,7 @@ use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
 use crate::helpers::within;
-use crate::scripted_hub::{Data, Route, ScriptedHub};
+use crate::scripted_hub::{Data, Route, ScriptedHub, terminated};
 
 fn instance(hub: &ScriptedHub) -> InstanceClient {
     hub.host().instance("i").unwrap()
@@ -190,7 +190,6 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
 fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     let recorded =
         |name: &str| serde_json::from_slice::<Value>(&load("1.0.1", name).response.body).unwrap();
-    let failed = |exitcode: i64, reason: &str| json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
     let rows = [
         (
             recorded("instance-info-completed"),
@@ -217,13 +216,13 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
             InstanceStatus::Errored,
         ),
         (
-            failed(23, "Sequence failed during execution"),
+            terminated("errored", 23, "Sequence failed during execution"),
             RunnerExit::FailedDuringExecution,
             "Sequence failed during execution",
             InstanceStatus::Errored,
         ),
         (
-            failed(213, "Runner failed"),
+            terminated("errored", 213, "Runner failed"),
             RunnerExit::Other(213),
             "Runner failed (exit code 213)",
             InstanceStatus::Errored,
@@ -280,8 +279,9 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
 
         // Hubs change the status of an ended instance if it is stopped.
         let hub = ScriptedHub::v1_with_instance();
-        let terminated = json!({ "exitcode": 137, "reason": "Instance killed" });
-        hub.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
+        let mut info = terminated("stopping", 137, "Instance killed");
+        info["ended"] = json!("2026-11-23T19:31:59.480Z");
+        hub.end(info);
         let ended = instance(&hub).wait_ended().unwrap();
         assert_eq!(
             (ended.exit, ended.status),
