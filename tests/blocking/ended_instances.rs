@@ -129,7 +129,7 @@ impl Drop for TestHub {
 
 /// Runs a test on each hub in parallel.
 fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'static) {
-    within("a call whose instance dies", move || {
+    within("a call on an instance that ends", move || {
         thread::scope(|scope| {
             for target in targets {
                 scope.spawn(|| {
@@ -206,13 +206,15 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
 
         let killed = target.instance("tees");
         let killer = killed.clone();
-        let (begun, begins) = channel();
+        let (sender, receiver) = channel();
         let killing = thread::spawn(move || {
-            begins.recv().unwrap();
+            receiver.recv().unwrap();
             // Hubs of 1.x refuse a kill shortly after the start.
-            until("it is killed", || killer.kill(&KillOptions::new()).is_ok());
+            until("the instance is killed", || {
+                killer.kill(&KillOptions::new()).is_ok()
+            });
         });
-        let mut output = SignalOnWrite(begun);
+        let mut output = SignalOnWrite(sender);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
         assert!(error.ended().is_some(), "{}: {error:?}", target.name);
@@ -346,7 +348,9 @@ fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
 fn send_input_to_a_dead_instance_is_an_error() {
     on_each(TestHub::all(), |target| {
         let killed = target.instance("stays");
-        until("it is killed", || killed.kill(&KillOptions::new()).is_ok());
+        until("the instance is killed", || {
+            killed.kill(&KillOptions::new()).is_ok()
+        });
         killed.wait_ended().unwrap();
         for error in send_in_each_way(target, &killed) {
             assert!(is_ended(&error), "{}: killed: {error:?}", target.name);
@@ -391,8 +395,8 @@ fn send_input_works_on_a_new_instance_with_a_reused_id() {
         let first = sequence.start(&options).unwrap();
         first.send_input("all").unwrap();
         let kill = KillOptions::new().remove_immediately(true);
-        until("it is killed", || first.kill(&kill).is_ok());
-        until("it is forgotten", || {
+        until("the instance is killed", || first.kill(&kill).is_ok());
+        until("the hub forgets the instance", || {
             first.info().is_err_and(|error| error.is_not_found())
         });
         let second = sequence.start(&options).unwrap();
@@ -475,7 +479,7 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
         drop(writers);
         drop(children);
         drop((sequence, host));
-        until("nothing is left", || {
+        until("no threads and sockets are left", || {
             let left = threads_and_sockets();
             left.0.is_empty() && left.1 <= before.1
         });
@@ -736,7 +740,7 @@ fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
                 .unwrap();
             assert_eq!(pieces.take().as_deref(), Some("half"));
             end(writer);
-            assert_eq!(pieces.take(), None, "it was taken for all");
+            assert_eq!(pieces.take(), None, "the upload looks complete");
         }
     });
 }
@@ -778,14 +782,14 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
                 let sequence = host.send_sequence(hub.package("tees")).unwrap();
                 let instance = sequence.start(&StartOptions::new()).unwrap();
                 listening(&instance);
-                let (tell, told) = channel();
+                let (sender, receiver) = channel();
                 let transforming = thread::spawn(move || {
                     let endless = Upload::reader(Endless(channel().0));
                     instance
-                        .transform(endless, &mut SignalOnWrite(tell))
+                        .transform(endless, &mut SignalOnWrite(sender))
                         .unwrap_err()
                 });
-                told.recv().unwrap();
+                receiver.recv().unwrap();
                 transforming
             };
             let transforming = begun();
@@ -804,7 +808,7 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
             let sequence = host.send_sequence(hub.package("stays")).unwrap();
             let before = hub.requests().len();
             let running = thread::spawn(move || sequence.run(&StartOptions::new(), ""));
-            hub.wait_until("it is read", |hub| {
+            hub.wait_until("the client reads the streams", |hub| {
                 let requests = hub.requests();
                 let mut since = requests.iter().skip(before);
                 since.any(|line| line.contains("/stderr"))

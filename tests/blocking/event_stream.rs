@@ -14,8 +14,8 @@ fn chunk(text: &str) -> Vec<u8> {
 
 #[test]
 fn event_stream_returns_an_event_before_the_next_is_sent() {
-    let (heard, hears) = channel::<()>();
-    let hears = std::sync::Mutex::new(hears);
+    let (sender, receiver) = channel::<()>();
+    let receiver = std::sync::Mutex::new(receiver);
     let server = ScriptedServer::start(move |connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
@@ -23,7 +23,7 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
             // Two chunks: an event is complete at its line end.
             let _ = connection.send(chunk("{\"n\":"));
             let _ = connection.send(chunk(&format!("{n}}}\n")));
-            if hears.lock().unwrap().recv().is_err() {
+            if receiver.lock().unwrap().recv().is_err() {
                 return;
             }
         }
@@ -37,7 +37,7 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
     for n in 0..5 {
         let event = events.next().unwrap().unwrap();
         assert_eq!((event.name.as_str(), event.data), ("e", json!({ "n": n })));
-        heard.send(()).unwrap();
+        sender.send(()).unwrap();
     }
     assert!(events.next().is_none());
     assert!(events.next().is_none());

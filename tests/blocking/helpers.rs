@@ -26,7 +26,7 @@ pub(crate) fn within<T: Send + 'static>(
     let worker = thread::spawn(move || drop(done.send(work())));
     match result.recv_timeout(PATIENCE * 3) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("{name}: it hangs"),
+        Err(RecvTimeoutError::Timeout) => panic!("{name}: timed out"),
         Err(RecvTimeoutError::Disconnected) => resume_unwind(worker.join().unwrap_err()),
     }
 }
@@ -55,7 +55,7 @@ impl<T> Mailbox<T> {
             .lock()
             .unwrap()
             .recv_timeout(PATIENCE)
-            .expect("word from the other side")
+            .expect("an item within the time limit")
     }
 
     /// Returns the next item without waiting.
@@ -118,7 +118,9 @@ pub(crate) fn in_child_that_exits(variables: &[(&str, &str)], code: i32) {
 
 fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
     let thread = thread::current();
-    let test = thread.name().expect("the thread of a test has its name");
+    let test = thread
+        .name()
+        .expect("the thread of a test has the name of the test");
     child
         .args([test, "--exact", "--nocapture"])
         .envs(variables.iter().copied());

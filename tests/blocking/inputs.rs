@@ -102,7 +102,11 @@ fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
             );
         }
         instance.send_stream(stream, "").unwrap();
-        assert_eq!(output.read(&mut [0]).unwrap(), 0, "{stream:?} goes on");
+        assert_eq!(
+            output.read(&mut [0]).unwrap(),
+            0,
+            "{stream:?} has not ended"
+        );
     }
 
     let topic = Topic::new(&host, "anywhere");
@@ -322,7 +326,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
         permits: Arc::clone(&permits),
         given: 0,
     };
-    let (error, values) = within("a null on its way", move || {
+    let (error, values) = within("a null line in an upload", move || {
         let sending = thread::spawn({
             let instance = instance.clone();
             move || {
@@ -408,7 +412,7 @@ fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
             let mut request = connection.read_head().unwrap();
             assert!(
                 connection.read_body(&mut request).is_err(),
-                "it is taken for the whole"
+                "the upload looks complete"
             );
             let body = String::from_utf8(request.body).unwrap();
             bodies.put(body);

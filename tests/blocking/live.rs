@@ -70,7 +70,7 @@ pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
 
 /// Waits until the instance can be killed. Hubs of 1.x refuse that while it is starting.
 pub(crate) fn until_killable(instance: &InstanceClient) {
-    until("it has started", || {
+    until("the instance has started", || {
         instance.info().unwrap().status != Some(InstanceStatus::Starting)
     });
 }
@@ -95,7 +95,7 @@ pub(crate) fn listening(instance: &InstanceClient) {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
         assert!(
             log.any(|line| line.msg.starts_with("Sequence loaded")),
-            "it does not say so"
+            "the log has no line \"Sequence loaded\""
         );
     }
 }
@@ -409,9 +409,9 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         );
     }
 
-    let (heard, hears) = channel();
+    let (sender, receiver) = channel();
     let waiting = instance.clone();
-    let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
+    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
     let ping = PostJson {
         base: "instance",
         id: instance.id().as_str(),
@@ -421,10 +421,10 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     // The hub does not report when `next_event` is waiting, so ping until it returns.
     let pong = loop {
         host.call(&ping).unwrap();
-        match hears.recv_timeout(Duration::from_millis(50)) {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok(event) => break event.unwrap(),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
         }
     };
     waiter.join().unwrap();
@@ -447,9 +447,9 @@ fn send_input_and_output_exchange_line_by_line(host: HostClient) {
     ] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();
         assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
-        let mut heard = String::new();
-        output.read_line(&mut heard).unwrap();
-        assert_eq!(heard, answer);
+        let mut answered = String::new();
+        output.read_line(&mut answered).unwrap();
+        assert_eq!(answered, answer);
     }
     instance.send_input("the end").unwrap();
     let mut rest = String::new();

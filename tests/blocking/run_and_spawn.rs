@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
 use crate::live::{Uploaded, listening, until_killable, was_refused};
-use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
@@ -604,7 +604,7 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
-        crate::stub_hub::until("it runs", || !hub.requests("/input").is_empty());
+        until("the instance runs", || !hub.requests("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -613,7 +613,9 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             "{:?}",
             begin.elapsed()
         );
-        crate::stub_hub::until("it is killed", || hub.requests("_kill").len() == 1);
+        until("the instance is killed", || {
+            hub.requests("_kill").len() == 1
+        });
     });
 }
 

@@ -279,11 +279,7 @@ impl ScriptedHub {
             .changed
             .wait_timeout_while(self.state(), STEP_TIMEOUT, |state| !is(state))
             .unwrap();
-        assert!(
-            !waited.timed_out(),
-            "it never came to that: {:?}",
-            state.requests
-        );
+        assert!(!waited.timed_out(), "timed out: {:?}", state.requests);
         state
     }
 }

@@ -221,9 +221,9 @@ fn redirects_are_not_followed_with_credentials() {
                     Some(status),
                     "{error:?}"
                 );
-                assert!(asked.take(), "{status}: who is asked knows them");
+                assert!(asked.take(), "{status}: the hub gets the credentials");
             }
-            assert!(asked.is_empty(), "{status}: each asks once");
+            assert!(asked.is_empty(), "{status}: each call sends one request");
         }
         assert_eq!(elsewhere.connections(), 0);
         assert!(arrived.is_empty());

@@ -195,7 +195,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(
             begin.elapsed() < Duration::from_secs(20),
-            "{what}: it does not come about"
+            "{what}: timed out"
         );
         thread::yield_now();
     }

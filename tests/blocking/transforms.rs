@@ -260,7 +260,7 @@ fn transform_error(
 on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
 fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();
-    let error = transform_error(&host, "cancelled where data flows", "echo", endless(), {
+    let error = transform_error(&host, "cancelled while data flows", "echo", endless(), {
         move |instance, input| {
             instance
                 .with_cancel(&token)
@@ -279,7 +279,7 @@ fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     );
     let error = transform_error(
         &host,
-        "cancelled where no output comes",
+        "cancelled without output",
         "stays",
         input,
         move |instance, input| {

@@ -162,7 +162,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
     within("waiting", move || {
         assert_eq!(instance.wait_event("pong").unwrap().data, json!("old"));
         for several in [false, true] {
-            let (heard, hears) = channel();
+            let (sender, receiver) = channel();
             let waiting = instance.clone();
             let wait = move || {
                 if several {
@@ -171,16 +171,16 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
                     waiting.wait_next_event("pong")
                 }
             };
-            let waiter = thread::spawn(move || heard.send(wait()).unwrap());
+            let waiter = thread::spawn(move || sender.send(wait()).unwrap());
             // The call does not report when it listens, so ping until it returns.
             let pong = loop {
                 instance
                     .send_event("ping", if several { "both" } else { "new" })
                     .unwrap();
-                match hears.recv_timeout(Duration::from_millis(50)) {
+                match receiver.recv_timeout(Duration::from_millis(50)) {
                     Ok(event) => break event.unwrap(),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+                    Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
                 }
             };
             waiter.join().unwrap();
@@ -197,7 +197,7 @@ on_each_hub!(wait_any_wait_next_event_and_wait_ended_return_when_the_instance_en
 fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
-    let tells = host.dialect().unwrap().has(Version::new(0, 27, 0));
+    let reports_exit = host.dialect().unwrap().has(Version::new(0, 27, 0));
     within("waiting", move || {
         let start = |steps| sequence.start(&acts(steps)).unwrap();
         let killed = start(json!([{ "emit": "up", "data": "it" }]));
@@ -206,7 +206,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
         // for.
         let start_failing =
             |sequence: &SequenceClient, options: &StartOptions| match sequence.start(options) {
-                Err(error) if tells && was_refused(&error) => None,
+                Err(error) if reports_exit && was_refused(&error) => None,
                 started => Some(started.unwrap()),
             };
         let rows: [(&str, Option<InstanceClient>, Exits); 6] = [
@@ -274,7 +274,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
                 {
                     assert_eq!(ended.id, *instance.id(), "{what}");
                     // Hubs that do not report the exit have forgotten the instance.
-                    assert_eq!(ended.exit.is_some(), tells, "{what}: {ended:?}");
+                    assert_eq!(ended.exit.is_some(), reports_exit, "{what}: {ended:?}");
                     assert!(ended.exit.is_none_or(expected), "{what}: {ended:?}");
                     assert_eq!(
                         ended.is_success(),
@@ -282,7 +282,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
                         "{what}"
                     );
                     assert!(
-                        tells
+                        reports_exit
                             || (ended.status.is_none()
                                 && ended.reason.is_none()
                                 && ended.info.is_none()),
@@ -363,12 +363,12 @@ fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
             let late = quickest(|| {
                 let token = CancelToken::new();
                 let waiting = instance.with_cancel(&token);
-                let (begins, begun) = channel();
+                let (sender, receiver) = channel();
                 let waiter = thread::spawn(move || {
-                    begins.send(()).unwrap();
+                    sender.send(()).unwrap();
                     wait(&waiting).expect("nothing comes")
                 });
-                begun.recv().unwrap();
+                receiver.recv().unwrap();
                 // This call takes some time, so that the other thread is probably waiting.
                 assert_eq!(instance.wait_event("up").unwrap().name, "up");
                 let begin = Instant::now();
@@ -451,12 +451,12 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
             drop(connecting);
             let (threads, sockets) = (running_threads(), open_sockets());
             let own = HostClient::new(host.base_url()).unwrap();
-            let (begins, begun) = channel();
+            let (sender, receiver) = channel();
             let waiters: Vec<_> = (0..64)
                 .map(|n| {
-                    let (waiting, begins) = (own.instance(instance.id()).unwrap(), begins.clone());
+                    let (waiting, sender) = (own.instance(instance.id()).unwrap(), sender.clone());
                     thread::spawn(move || {
-                        begins.send(()).unwrap();
+                        sender.send(()).unwrap();
                         let names = ["gone".to_owned(), format!("never-{n}")];
                         // Half of the threads wait for one event, half for one of two.
                         if n % 2 == 0 {
@@ -467,7 +467,7 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                     })
                 })
                 .collect();
-            (0..64).for_each(|_| begun.recv().unwrap());
+            (0..64).for_each(|_| receiver.recv().unwrap());
             instance.send_event("go", "g").unwrap();
             for waiter in waiters {
                 let event = waiter.join().unwrap().unwrap();

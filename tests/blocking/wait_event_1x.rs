@@ -55,14 +55,14 @@ fn rows() -> Vec<(Data, Value)> {
 #[test]
 fn wait_any_returns_the_data_whichever_route_is_faster() {
     for route in [Route::EventStream, Route::LastEvent] {
-        for (emitted, heard) in rows() {
+        for (emitted, returned) in rows() {
             let what = format!("{emitted:?} by {route:?}");
             within(&what.clone(), move || {
                 let hub = ScriptedHub::v1_with_instance();
                 let waiter = waiting(&hub);
                 hub.emit_first_on(route, "e", emitted);
                 let event = waiter.join().unwrap();
-                assert_eq!((event.name.as_str(), event.data), ("e", heard), "{what}");
+                assert_eq!((event.name.as_str(), event.data), ("e", returned), "{what}");
             });
         }
     }
@@ -96,7 +96,7 @@ fn wait_any_returns_data_with_or_without_its_op_status() {
 
 #[test]
 fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
-    let heard = [
+    let returned = [
         (json!("text"), json!("text")),
         (json!([1]), json!([1])),
         // The event is returned, but without its data.
@@ -109,7 +109,7 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
         ),
         (json!({ "opStatus": "Bogus" }), Value::Null),
     ];
-    let unheard = [
+    let falsy = [
         Some(json!(0)),
         Some(json!(false)),
         Some(json!("")),
@@ -117,16 +117,16 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
         None,
     ];
     within("waiting", move || {
-        for (emitted, heard) in heard {
+        for (emitted, returned) in returned {
             let hub = ScriptedHub::v1_with_instance();
             hub.emit("e", Some(emitted.clone()));
             assert_eq!(
                 instance(&hub).wait_event("e").unwrap().data,
-                heard,
+                returned,
                 "{emitted}"
             );
         }
-        for emitted in unheard {
+        for emitted in falsy {
             let hub = ScriptedHub::v1_with_instance();
             hub.emit("e", emitted.clone());
             let limit = Duration::from_millis(200);
@@ -177,10 +177,10 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
         });
         // The client may read either response first.
         let event = waiter.join().unwrap();
-        let heard = (event.name.as_str(), event.data);
+        let returned = (event.name.as_str(), event.data);
         assert!(
-            heard == ("e", json!(5)) || heard == ("other", json!("text")),
-            "{heard:?}"
+            returned == ("e", json!(5)) || returned == ("other", json!("text")),
+            "{returned:?}"
         );
     });
 }
