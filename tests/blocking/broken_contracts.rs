@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use scramjet_client_blocking::core::{Decode, ReplyError, Step};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
 use scramjet_client_blocking::{
-    CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody,
-    StartOptions, Transport, TransportError, Upload, UreqTransport,
+    CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient, StartOptions,
+    Transport, Upload,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_testing::script::from_fn;

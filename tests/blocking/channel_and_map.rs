@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::patterns::{Map, MapProgress};
 use scramjet_client_blocking::{
-    CancelToken, Channel, Error, ErrorKind, HostClient, Input, InstanceClient, InstancePool, Map,
-    MapOptions, MapProgress, PoolOptions, Readiness, SequenceClient, StartOptions,
+    CancelToken, Channel, Error, ErrorKind, HostClient, Input, InstanceClient, InstancePool,
+    MapOptions, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::link::Link;
@@ -622,7 +623,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let mut channel = channel(&linked.instance(instance.id()).unwrap());
     assert_eq!(ask_all(&mut channel, &[1]), [1]);
     channel.send(&job_with(2, "nothing")).unwrap();
-    link.cut();
+    link.close_connections();
     let error = channel.receive().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Reply(_)),
@@ -639,7 +640,7 @@ fn ask_fails_when_the_connection_is_lost(host: HostClient) {
     let mut map = map(&pool, jobs, MapOptions::new());
     send.send(job(0)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 0);
-    link.cut();
+    link.close_connections();
     send.send(job(1)).unwrap();
     assert_eq!(map.next().unwrap().1.unwrap().n, 1);
     assert_ne!(*pool.instances().next().unwrap().id(), first);

@@ -8,9 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::types::{Deleted, RunnerExit};
 use scramjet_client_blocking::{
-    CancelToken, Child, Deleted, Error, ErrorKind, HostClient, KillOptions, Package, Phase,
-    PoolOptions, Readiness, RunnerExit, StartOptions, StopOptions, Upload, Version,
+    CancelToken, Child, Error, ErrorKind, HostClient, KillOptions, Package, PoolOptions, Readiness,
+    StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::link::Link;
@@ -154,7 +156,7 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 let upload = named_package(&folder, &name);
                 let token = CancelToken::new();
                 let host = limit(&HostClient::new(link.url()).unwrap(), &token);
-                link.freeze_answers();
+                link.freeze_responses();
                 let deploying = thread::spawn(move || host.deploy(upload).map(drop));
                 let there = || direct.sequence_ids(&name).unwrap().len();
                 until("the hub has the sequence", || there() == 1);
@@ -163,7 +165,7 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
                 let says = "the hub may have acted upon the request";
                 assert!(error.to_string().contains(says), "{error}");
-                link.mend();
+                link.unfreeze();
                 let begin = Instant::now();
                 until("the sequence is deleted", || there() == 0);
                 println!(
@@ -487,7 +489,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
             assert!(!error.is_retryable() && !error.is_connect(), "{what}");
             let text = error.to_string();
             assert!(
-                text.contains("a thread could not be created"),
+                text.contains("thread could not be created"),
                 "{what}: {text}"
             );
         }

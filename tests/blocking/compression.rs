@@ -1,6 +1,7 @@
 //! Responses that a proxy compresses although the client did not ask for it.
 
-use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient, ReplyError};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 
 fn check(error: &Error) {

@@ -1,6 +1,7 @@
 //! Reuse of idle connections, and the error for a host name that cannot be resolved.
 
-use scramjet_client_blocking::{HostClient, Phase};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{serving, within};
@@ -70,7 +71,7 @@ fn version_reports_a_host_name_that_cannot_be_resolved() {
         error.is_connect()
             && error
                 .to_string()
-                .contains("could not find the host; is the address right?"),
+                .contains("name resolution failed; is the address right?"),
         "{error}"
     );
 }

@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::Deleted;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Deleted, Deployment, Error, ErrorKind, HostClient, KillOptions,
-    SequenceId, StartOptions, TopicName, Upload, Version,
+    CancelToken, ContentType, Deployment, Error, ErrorKind, HostClient, KillOptions, SequenceId,
+    StartOptions, TopicName, Upload, Version,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
@@ -204,9 +205,7 @@ fn deploy_of_a_bad_package_is_an_error(host: HostClient) {
         .deploy(Upload::path("/nowhere/package.tar.gz"))
         .unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("the data to upload cannot be used"),
+        error.to_string().contains("cannot upload the data"),
         "{error}"
     );
 }

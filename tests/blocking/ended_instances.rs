@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
     Child, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, KillOptions,
-    OutputStream, RunnerExit, SequenceClient, StartOptions, StreamWriter, Upload,
+    OutputStream, SequenceClient, StartOptions, StreamWriter, Upload,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
@@ -110,7 +111,7 @@ impl TestHub {
                 (ended.exit, reason),
                 (Some(RunnerExit::Other(101)), Some("Runner failed"))
             );
-            let text = "failed: the instance has ended: Runner failed (exit code 101)";
+            let text = ": the instance has ended: Runner failed (exit code 101)";
             assert!(error.to_string().ends_with(text), "{what}: {error}");
         }
     }
@@ -798,12 +799,12 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
 
             let transforming = begun();
-            hub.set_away(true);
+            hub.set_unreachable(true);
             let error = transforming.join().unwrap();
             // The error comes from the request for the state of the instance.
             assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:?}");
             assert_eq!(error.operation(), Some("get instance"), "{error:?}");
-            hub.set_away(false);
+            hub.set_unreachable(false);
 
             let sequence = host.send_sequence(hub.package("stays")).unwrap();
             let before = hub.requests().len();

@@ -2,7 +2,8 @@
 
 use std::sync::mpsc::channel;
 
-use scramjet_client_blocking::{ErrorKind, HostClient, ReplyError};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 

@@ -5,9 +5,9 @@ use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, OutputStream};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, within};
@@ -209,8 +209,9 @@ fn byte_stream_stays_an_error_after_it_was_cut_off() {
                     "{reply}: {error}"
                 );
                 assert!(
-                    lost.to_string()
-                        .ends_with(&format!("the reply was cut off after {cut}")),
+                    lost.to_string().ends_with(&format!(
+                        "connection lost while reading the response (got {cut})"
+                    )),
                     "{lost}"
                 );
             }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine,
-    StartOptions,
+    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, StartOptions,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
@@ -176,7 +176,7 @@ fn follow_log_ends_with_the_refusal_of_the_hub() {
             .collect();
         assert_eq!(seen.len(), 2, "{seen:?}");
         assert!(
-            seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"),
+            seen[1].contains("refused with status 403 NOT_AUTHORIZED: not yours"),
             "{seen:?}"
         );
     });

@@ -52,7 +52,7 @@ fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: Hos
     assert!(error.is_not_found(), "{error:?}");
     let said = error.to_string();
     assert!(
-        said.contains("no sequence of this hub is named \"there is no such package\""),
+        said.contains("no sequence on this hub is named \"there is no such package\""),
         "{said}"
     );
 

@@ -9,12 +9,14 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::core::{Json, Path, SendSequence};
+use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
+use scramjet_client_blocking::types::{Adapter, InstanceStatus, SequenceRef};
 use scramjet_client_blocking::{
-    Adapter, Dialect, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus,
-    KillOptions, Operation, OutputStream, RequestError, SequenceClient, SequenceRef, StartOptions,
-    StopOptions, Upload, Version,
+    Dialect, Error, ErrorCode, HostClient, Input, InstanceClient, KillOptions, OutputStream,
+    SequenceClient, StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;

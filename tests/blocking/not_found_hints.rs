@@ -5,7 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{Error, HostClient, RequestBody, StartOptions, TransportError};
+use scramjet_client_blocking::transport::{RequestBody, TransportError};
+use scramjet_client_blocking::{Error, HostClient, StartOptions};
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::on_each_hub;
 
@@ -103,7 +104,7 @@ fn not_found_errors_suggest_no_base_path_if_a_hub_answers_at_the_root() {
 }
 
 const NAME_HINT: &str =
-    "; hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+    "; hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
 /// Returns the errors of the calls that use this sequence id.
 fn errors_of(host: &HostClient, id: &str) -> [Error; 2] {

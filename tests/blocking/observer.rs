@@ -4,8 +4,9 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use scramjet_client_blocking::transport::Timings;
 use scramjet_client_blocking::{
-    HostClient, HostClientBuilder, RequestEvent, RequestInfo, RetryPolicy, Timings, Upload,
+    HostClient, HostClientBuilder, RequestEvent, RequestInfo, RetryPolicy, Upload,
 };
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 

@@ -6,9 +6,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    DeployChange, DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient,
-    LogLine, Package, PoolOptions, StartOptions,
+    DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient, Package,
+    PoolOptions, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
@@ -59,8 +61,8 @@ fn refuse_by_gateway<T: Send + 'static>(
     waiter: &JoinHandle<T>,
     refusals: usize,
 ) {
-    hub.set_proxy(Proxy::default().answering_for_hub(404, page));
-    hub.set_away(true);
+    hub.set_proxy(Proxy::default().answer_if_unreachable(404, page));
+    hub.set_unreachable(true);
     let before = hub.requests().len();
     hub.wait_until("the gateway has refused the requests", |hub| {
         assert!(
@@ -69,7 +71,7 @@ fn refuse_by_gateway<T: Send + 'static>(
         );
         hub.requests().len() >= before + refusals
     });
-    hub.set_away(false);
+    hub.set_unreachable(false);
     hub.set_proxy(None);
 }
 
@@ -416,7 +418,7 @@ fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
                 let text = format!("round {round}");
                 instance.send_event("log", &text).unwrap();
                 read_until(&|line| line == Some(&text));
-                link.cut();
+                link.close_connections();
                 if generation == Generation::V1 {
                     // This line is only in the log of the hub. The log of the instance has no
                     // earlier lines after a reconnect.
@@ -467,7 +469,7 @@ fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
                         break;
                     }
                 }
-                link.cut();
+                link.close_connections();
             }
             assert!(gaps >= 2, "{url}: {gaps} gaps");
             let mut once = seen.clone();
@@ -507,7 +509,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
                 receiver.try_iter().all(|is_gap| !is_gap),
                 "{url}: a gap without an end"
             );
-            link.mend();
+            link.unfreeze();
             until("following continues", || {
                 receiver.try_iter().any(|is_gap| is_gap)
             });

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, ManagerClient, Upload};
+use scramjet_client_blocking::platform::ManagerClient;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Upload};
 
 use crate::helpers::{Folder, recording};
 

@@ -13,10 +13,11 @@ use std::time::Duration;
 use std::{env, thread};
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::{CallLimits, RequestBody, UreqTransport};
 use scramjet_client_blocking::{
-    CallLimits, CancelToken, ContentType, Error, HostClient, Input, InstanceClient, InstancePool,
-    KillOptions, PoolOptions, Readiness, RequestBody, RequestEvent, RequestInfo, RetryPolicy,
-    SequenceClient, StartOptions, StopOptions, Transport, Upload, UreqTransport,
+    CancelToken, ContentType, Error, HostClient, Input, InstanceClient, InstancePool, KillOptions,
+    PoolOptions, Readiness, RequestEvent, RequestInfo, RetryPolicy, SequenceClient, StartOptions,
+    StopOptions, Transport, Upload,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_testing::script::from_fn;

@@ -1,9 +1,10 @@
 //! Middleware, Manager and MultiManager: the route through them to a hub, and their own routes.
 
-use scramjet_client_blocking::{
-    ByteStream, ContentType, DisconnectHubs, Error, HostClient, Input, ManagerClient,
-    MiddlewareClient, MultiManagerClient, RequestError, Upload,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::platform::{
+    DisconnectHubs, ManagerClient, MiddlewareClient, MultiManagerClient,
 };
+use scramjet_client_blocking::{ByteStream, ContentType, Error, HostClient, Input, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::proxy::PlatformProxy;

@@ -8,9 +8,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::patterns::Placement;
 use scramjet_client_blocking::{
     CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, InstanceId, InstancePool,
-    KillOptions, Placement, PoolOptions, Readiness, SequenceClient, StartOptions,
+    KillOptions, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;

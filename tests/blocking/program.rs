@@ -4,9 +4,10 @@
 use std::io::Read;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::{EventName, LastEvent};
+use scramjet_client_blocking::types::SequenceRef;
 use scramjet_client_blocking::{
-    Error, HostClient, Input, KillOptions, SequenceRef, StartOptions, StopOptions, Upload,
-    core::{EventName, LastEvent},
+    Error, HostClient, Input, KillOptions, StartOptions, StopOptions, Upload,
 };
 use scramjet_client_tests::package;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The program and single calls on recorded exchanges of both generations, over HTTP.
 
 use scramjet_client_blocking::{HostClient, StartOptions};
-use scramjet_client_testing::replay::{Check, Exchange, Replay};
+use scramjet_client_testing::replay::{Check, RecordedExchange, Replay};
 use scramjet_client_testing::server::Server;
 use scramjet_client_tests::fixture;
 
@@ -9,7 +9,7 @@ use crate::program::{self, Outcome};
 
 /// Loads an exchange. JSON request bodies must match byte for byte. Other bodies differ between the
 /// recordings and the tests.
-fn load(generation: &str, name: &str) -> Exchange {
+fn load(generation: &str, name: &str) -> RecordedExchange {
     let exchange = fixture::load(generation, name);
     let request = &exchange.request;
     let is_json = request.header("content-type") == Some("application/json");
@@ -27,7 +27,7 @@ struct Replayed {
 }
 
 impl Replayed {
-    fn start(exchanges: impl IntoIterator<Item = Exchange>) -> Self {
+    fn start(exchanges: impl IntoIterator<Item = RecordedExchange>) -> Self {
         let replay = Replay::new(exchanges).with_any_ids();
         let server = replay.serve().unwrap();
         Self { replay, server }
@@ -45,7 +45,7 @@ impl Replayed {
 
 /// Loads the exchanges of one run. The first part of a step is the folder for composed exchanges,
 /// or empty for recorded ones.
-fn script(version: &str, steps: &[(&str, &str)]) -> Vec<Exchange> {
+fn script(version: &str, steps: &[(&str, &str)]) -> Vec<RecordedExchange> {
     let folder = |from: &str| {
         if from.is_empty() {
             version.to_owned()
@@ -222,7 +222,7 @@ fn start_reports_each_refusal_of_the_hub() {
         assert!(
             refused
                 .to_string()
-                .contains(&format!("was refused: {found}")),
+                .contains(&format!("refused with status {found}")),
             "{name}: {refused}"
         );
         // The connection is still usable.

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
+use scramjet_client_blocking::transport::{
+    BoxError, NewConnection, Phase, RequestBody, TransportError,
+};
 use scramjet_client_blocking::{
-    BoxError, CancelToken, Error, ErrorKind, HostClient, NewConnection, Phase, RequestBody,
-    RequestEvent, RequestInfo, RetryPolicy, StartOptions, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, RequestEvent, RequestInfo, RetryPolicy,
+    StartOptions, Upload,
 };
 use scramjet_client_testing::script::from_fn;
 
@@ -299,7 +302,7 @@ fn retry_reports_an_earlier_attempt_that_was_sent() {
             "{told}"
         );
         // A GET changes nothing on the hub.
-        let sent = "; one before the last was sent, and the hub may have acted upon it)";
+        let sent = "; an earlier attempt was sent, and the hub may have processed it)";
         assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
     }
 }
@@ -313,7 +316,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
         (
             Outcome::Lost(Phase::Wait, io::ErrorKind::ConnectionReset),
             Phase::Wait,
-            "while the answer was waited for",
+            "while waiting for the response",
         ),
         (
             Outcome::Lost(Phase::Connect, io::ErrorKind::ConnectionRefused),
@@ -467,7 +470,7 @@ fn retry_makes_three_attempts_by_default() {
     );
     let told = error.to_string();
     let times = told.strip_prefix(
-        "get version (GET http://hub:8000/api/v1/version) could not connect; is the hub running at this address? (3 attempts in ",
+        "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (3 attempts in ",
     );
     assert!(
         times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")),

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::{LogLine, RunnerExit};
 use scramjet_client_blocking::{
-    CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, LogLine, Output,
-    RunOptions, RunnerExit, SequenceClient, StartOptions, Upload, Version,
+    CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, Output,
+    RunOptions, SequenceClient, StartOptions, Upload, Version,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::response;

@@ -6,9 +6,10 @@ use std::iter::successors;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
 use scramjet_client_blocking::{
-    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport,
-    Upload, UreqConfig, UreqTransport, WriteOptions,
+    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};

@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Phase, Readiness, Ready, RequestBody,
-    RetryPolicy, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorCode, ErrorKind, HostClient, Readiness, Ready, RetryPolicy,
+    StartOptions, Transport,
 };
 use scramjet_client_tests::on_each_hub;
 use serde_json::json;

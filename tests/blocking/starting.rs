@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Phase, Readiness, RequestBody, RunnerExit,
-    SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, Readiness, SequenceClient, StartOptions, Transport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -134,7 +135,7 @@ fn wait_ready_times_out_with_the_first_and_the_last_error() {
             assert!(
                 error.is_timeout()
                     && error.to_string()
-                        == format!("get version (GET {url}/version) failed 3 times"),
+                        == format!("get version (GET {url}/version): all 3 attempts failed"),
                 "{error}"
             );
             late
@@ -356,9 +357,9 @@ fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
             "{error}"
         );
         assert!(
-            error
-                .to_string()
-                .ends_with(r#"failed: the instance says "fatal" with {"why":"no"}"#),
+            error.to_string().ends_with(
+                r#": the instance reported failure with the event "fatal": {"why":"no"}"#
+            ),
             "{error}"
         );
         until_no_instance_runs(&sequence);
@@ -423,10 +424,7 @@ fn start_and_wait_rejects_bad_event_names_before_the_start() {
                 .start_with_retry(&StartOptions::new(), &readiness, &Default::default())
                 .unwrap_err(),
         ] {
-            assert!(
-                error.to_string().contains("cannot be used as event name"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("invalid event name"), "{error}");
         }
     }
     assert_eq!(hub.connections(), 0);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
     ByteStream, CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient,
-    KillOptions, LogLine, OutputStream, ReplyError, Upload,
+    KillOptions, OutputStream, Upload,
 };
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};

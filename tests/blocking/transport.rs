@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, CancelToken, ErrorKind, HostClient, Phase, ReasonPhrase, RequestBody, StopReason,
-    Timings, Transport, TransportError, TransportErrorKind, UreqTransport,
+use scramjet_client_blocking::transport::{
+    CallLimits, Phase, ReasonPhrase, RequestBody, StopReason, Timings, TransportError,
+    TransportErrorKind, UreqTransport,
 };
+use scramjet_client_blocking::{CancelToken, ErrorKind, HostClient, Transport};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::core::SendSequence;
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody, Sent, TransportError,
-    Upload,
-};
+use scramjet_client_blocking::stream::Sent;
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -197,7 +196,7 @@ fn send_returns_the_error_of_a_failing_reader() {
                     (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
                 );
                 let told = format!(
-                    "send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used",
+                    "send sequence (POST {}/sequence): cannot upload the data",
                     server.url()
                 );
                 assert_eq!(error.to_string(), told);
@@ -481,7 +480,7 @@ fn send_input_fails_if_the_response_is_cut_off() {
     assert!(
         error
             .to_string()
-            .ends_with("the reply was cut off after 0 bytes"),
+            .ends_with("connection lost while reading the response (got 0 bytes)"),
         "{error}"
     );
 }

@@ -28,7 +28,7 @@ fn version_from_str_rejects_text_that_is_no_version() {
     for (text, says) in [
         (
             "latest",
-            "\"latest\" is not a version; one looks like 1.0.1",
+            "\"latest\" is not a version; expected a version such as 1.0.1",
         ),
         ("", "\"\" is not a version"),
     ] {

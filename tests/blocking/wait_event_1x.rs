@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{ErrorKind, Event, InstanceClient, InstanceStatus, RunnerExit};
+use scramjet_client_blocking::types::{InstanceStatus, RunnerExit};
+use scramjet_client_blocking::{ErrorKind, Event, InstanceClient};
 use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
@@ -250,7 +251,7 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
                 (Some(exit), Some(&status))
             );
             assert_eq!((waited.exit, &waited.reason), (ended.exit, &ended.reason));
-            let says = format!("/event/ready) failed: the instance has ended: {reason}");
+            let says = format!("/event/ready): the instance has ended: {reason}");
             assert!(error.to_string().ends_with(&says), "{error}");
             assert_eq!(
                 ended.is_success(),

@@ -7,9 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::NullLine;
+use scramjet_client_blocking::stream::{Sent, WriteOptions};
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient, Sent,
-    StartOptions, StreamWriter, WriteOptions,
+    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient,
+    StartOptions, StreamWriter,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;

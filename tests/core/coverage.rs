@@ -1,14 +1,15 @@
-//! Which test shows what of each operation. A new operation without a row fails, and so does a row that names no test.
+//! The tests for each operation. Fails for an operation without a row, and for a row whose test
+//! does not exist.
 
 use std::{collections::BTreeSet, fs};
 
 use crate::drive::here;
 
-/// Where a hub of that version has no such route, or refuses it only as it refuses any request.
+/// Hubs of that version have no such route, or refuse it only with errors common to all requests.
 const NONE: &str = "-";
 
-/// One operation: a golden request; a recorded success and a recorded refusal of 0.18.7, the same of 1.0.1 (`+` marks a composed one);
-/// a test with the real hub, or with a platform.
+/// Rows: operation; golden request; recorded success and refusal of 0.18.7; the same of 1.0.1 (`+`:
+/// composed, not recorded); test with a hub or a platform.
 #[rustfmt::skip]
 const ROWS: &[[&str; 7]] = &[
     ["GetVersion", "get-version", "version", "accept-not-acceptable", "+version", "accept-not-acceptable", "version_load_check_and_log_stream_describe_the_hub"],
@@ -66,7 +67,7 @@ const ROWS: &[[&str; 7]] = &[
 ];
 
 #[test]
-fn every_operation_is_shown_by_tests() {
+fn every_operation_has_golden_requests_recordings_and_a_live_test() {
     let tests: String = ["hub", "live", "platform"]
         .map(|file| {
             fs::read_to_string(here(&format!("blocking/{file}.rs"))).expect("the tests with a hub")
@@ -87,7 +88,7 @@ fn every_operation_is_shown_by_tests() {
                 Some(composed) => format!("fixtures/composed/{version}/{composed}.http"),
                 None => format!("fixtures/{version}/{name}.http"),
             };
-            // That each fixture has a row in the tables of replies is shown there.
+            // The tables in `replies` check that each fixture has a row there.
             assert!(
                 *name == NONE || here(&file).is_file(),
                 "{operation}: no recording {file}"
@@ -113,7 +114,7 @@ fn every_operation_is_shown_by_tests() {
 }
 
 #[test]
-fn the_table_of_the_readme_is_that_of_the_documentation() {
+fn readme_table_matches_coming_from_api_client() {
     let rows = |file| {
         let text = fs::read_to_string(here(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         text.lines()
@@ -123,6 +124,6 @@ fn the_table_of_the_readme_is_that_of_the_documentation() {
     };
     assert_eq!(
         rows("../README.md"),
-        rows("../crates/blocking/src/coming_from_api_client.md")
+        rows("../crates/blocking/src/docs/coming_from_api_client.md")
     );
 }

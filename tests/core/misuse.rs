@@ -105,7 +105,7 @@ fn options_that_no_hub_takes_are_refused_by_name() {
         assert_eq!(id.len(), 36);
         let (option, problem) = refused(&options().instance_id(id));
         assert!(
-            option == "instanceId" && problem.contains("cannot be used as instance id"),
+            option == "instanceId" && problem.contains("invalid instance id"),
             "{option}: {problem}"
         );
     }
@@ -339,7 +339,7 @@ fn a_stop_of_more_than_24_days_is_refused() {
         );
         assert_eq!(
             error.to_string(),
-            "the option \"timeout\" cannot be sent: a hub cannot wait longer than 24 days"
+            "invalid option \"timeout\": a hub cannot wait longer than 24 days"
         );
     }
 }

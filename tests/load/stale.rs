@@ -179,12 +179,16 @@ fn rounds(short: u32) -> u32 {
 fn check_node(name: &str, busy: u32) {
     let server = KeepAliveServer::start(1000, busy);
     check(name, &run(server.url(), rounds(8)));
-    let seen = server.seen();
+    let stats = server.stats();
     println!(
         "{name} has seen {} requests on {} connections, and no POST twice",
-        seen.requests, seen.connections
+        stats.requests, stats.connections
     );
-    assert!(seen.twice.is_empty(), "{name}: {:?}", seen.twice);
+    assert!(
+        stats.posted_twice.is_empty(),
+        "{name}: {:?}",
+        stats.posted_twice
+    );
 }
 
 fn check(name: &str, outcome: &Outcome) {

@@ -1,8 +1,8 @@
-//! The head of an answer, as the transport looks for it beside the HTTP client's own reading, in any bytes.
+//! The transport's parser for response heads, which runs in addition to ureq's, fed any bytes.
 //!
-//! - nothing panics;
-//! - what was found in the beginning of the bytes is found in all of them, however they are cut: the same status, the same reason;
-//! - a status has three digits at most, and a head that is found ends within the bytes.
+//! - Nothing panics.
+//! - A head found in a prefix is also found in all bytes, with the same status and reason phrase.
+//! - A status has at most three digits, and a complete head ends within the bytes.
 
 #[path = "../../crates/blocking/src/transport/ureq/status_line.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -13,7 +13,7 @@ use status_line::{Head, find, first};
 pub(crate) fn check(input: &[u8]) {
     let mut found: Option<Head> = None;
     let mut interim: Option<Head> = None;
-    // Byte by byte, as a slow server sends it; of a long one, the beginning and some places.
+    // Every prefix, as from a slow server. For long inputs only some prefixes.
     let step = input.len() / 512 + 1;
     for end in (0..=input.len()).filter(|end| end % step == 0 || *end == input.len()) {
         let head = find(&input[..end]);
@@ -32,7 +32,7 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// What was read before, and what is read now that there is more.
+/// Compares the results for a prefix and for a longer one.
 fn compare(what: &str, before: Option<&Head>, now: Option<&Head>, input: &[u8]) {
     match (before, now) {
         (Some(before), _) if before.length.is_some() => {

@@ -1,16 +1,17 @@
-//! What is there in place of a hub that encrypts, or of one that does not.
+//! Servers without TLS at https addresses, and servers with TLS at http addresses.
 
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::{Phase, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{BACKENDS, Hub, fails};
+use crate::hubs::{BACKENDS, Hub, fails};
 
-/// What a server does with a connection on which a handshake begins.
+/// The server's part of a handshake.
 type Handler = fn(&mut Connection);
 
 fn hello(connection: &mut Connection) {
@@ -96,7 +97,7 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
 }
 
 #[test]
-fn what_does_not_encrypt_is_told() {
+fn tls_error_names_a_server_without_tls() {
     within("handshakes", || {
         for (name, handler, problem, says) in rows() {
             for &backend in BACKENDS {
@@ -117,7 +118,7 @@ fn what_does_not_encrypt_is_told() {
 }
 
 #[test]
-fn a_hub_that_encrypts_is_told_at_an_http_address() {
+fn http_address_of_a_tls_hub_is_a_tls_error() {
     within("a call", || {
         let hub = Hub::tls(&Authority::new("ours").identity(&["localhost"]));
         let error = fails(
@@ -136,9 +137,9 @@ fn a_hub_that_encrypts_is_told_at_an_http_address() {
     });
 }
 
-/// The first byte of an alert, as data.
+/// The body contains the first byte of a TLS alert.
 #[test]
-fn what_looks_like_encryption_later_is_not_taken_for_it() {
+fn body_that_looks_like_a_tls_alert_is_not_an_error() {
     within("calls", || {
         let go_on = Mailbox::new();
         let server = ScriptedServer::start({

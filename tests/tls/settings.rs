@@ -1,17 +1,19 @@
-//! Settings that cannot be used are refused when the client is built, and their content is not shown.
+//! Invalid settings are refused when the client is built. Error messages do not contain their
+//! values.
 
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend,
-    Transport, UreqConfig, UreqTransport,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::transport::{
+    ClientCertificate, Proxy, TlsBackend, UreqConfig, UreqTransport,
 };
+use scramjet_client_blocking::{ErrorKind, HostClient, HostClientBuilder, Transport};
 use scramjet_client_tests::authority::{Authority, Identity};
 
-use crate::scene::{BACKENDS, Hub};
+use crate::hubs::{BACKENDS, Hub};
 
-/// Lines of a text in other places.
+/// Removes the line breaks of a PEM text.
 fn on_one_line(pem: &str) -> String {
     pem.replace('\n', "")
 }
@@ -24,14 +26,14 @@ fn damaged(pem: &str) -> String {
     pem.replacen("MI", "!!", 1)
 }
 
-/// Base64, but of something else.
+/// Valid Base64, but no certificate or key.
 const NONSENSE: &str = "bm90aGluZyB0aGF0IGlzIG9mIGFueSB1c2U=";
 
 fn labelled(label: &str, base64: &str) -> String {
     format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
 }
 
-/// What is given, which setting is refused, and what is said of it.
+/// An invalid setting, its name in the error, and the message.
 fn rows(
     ours: &Authority,
     client: &Identity,
@@ -203,7 +205,7 @@ fn rows(
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_before_anything_is_sent() {
+fn build_refuses_invalid_settings() {
     let (ours, client) = (
         Authority::new("ours"),
         Authority::new("clients").identity(&["somebody"]),
@@ -226,7 +228,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
+                    .starts_with(&format!("invalid setting {setting:?}: {says}")),
                 "{what} with {backend:?}: {error}"
             );
             for text in [shown, format!("{error:?}"), format!("{:?}", error.kind())] {
@@ -247,7 +249,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn what_was_not_compiled_in_is_refused() {
+fn build_refuses_a_tls_backend_that_is_not_compiled_in() {
     for (backend, feature) in [
         (TlsBackend::Rustls, "rustls"),
         (TlsBackend::NativeTls, "native-tls"),
@@ -313,9 +315,9 @@ fn secrets_are_not_shown() {
     }
 }
 
-/// They would be lost without a word.
+/// Otherwise they would be ignored silently.
 #[test]
-fn settings_of_the_default_transport_are_refused_beside_another() {
+fn build_refuses_transport_settings_with_a_custom_transport() {
     let pem = Authority::new("ours").pem();
     let identity = Authority::new("clients").identity(&["somebody"]);
     let given = || {
@@ -341,7 +343,7 @@ fn settings_of_the_default_transport_are_refused_beside_another() {
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("the setting {setting:?} cannot be used: "))
+            error.starts_with(&format!("invalid setting {setting:?}: "))
                 && error.contains("another transport was given"),
             "{error}"
         );

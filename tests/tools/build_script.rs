@@ -247,7 +247,7 @@ fn a_build_script_fails_if_a_hub_refuses_its_package() {
     let output = project.cargo(Some(&server.url()));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && text.contains("was refused: 401"),
+        !output.status.success() && text.contains("refused with status 401"),
         "{text}"
     );
 }

@@ -49,7 +49,7 @@ fn case() -> Option<String> {
 }
 
 /// What an error says, in short and in full, which is no secret.
-fn said(error: &scramjet_client_blocking::ConfigError) -> String {
+fn said(error: &scramjet_client_blocking::config::ConfigError) -> String {
     let full = format!("{error:?}");
     assert!(full.starts_with(&error.to_string()), "{full}");
     assert!(!full.contains("secret"), "{full}");

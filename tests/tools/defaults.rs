@@ -3,7 +3,8 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use scramjet_client_blocking::{PackOptions, Package, build};
+use scramjet_client_blocking::pack::PackOptions;
+use scramjet_client_blocking::{Package, build};
 
 use crate::folder::{add, paths, sequence};
 

@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, thread};
 
-use scramjet_client_blocking::{
-    DeployChange, DeployError, DeployKey, Deployed, ErrorKind, HostClient, Package, StartOptions,
-    Version,
-};
+use scramjet_client_blocking::pack::{DeployChange, DeployError, Deployed};
+use scramjet_client_blocking::{DeployKey, ErrorKind, HostClient, Package, StartOptions, Version};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
@@ -489,7 +487,7 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     );
     assert_eq!(
         error.to_string(),
-        "deploy if changed was given up after 100ms, its deadline, before it was connected; nothing was sent"
+        "deploy if changed: timed out after 100ms before a connection was established; nothing was sent"
     );
     drop(hanging);
     assert!(hangs.join().unwrap());

@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use scramjet_client_blocking::{
-    ConfigError, DeployKey, HostClient, HostClientBuilder, Package, SiProfile,
-};
+use scramjet_client_blocking::config::{ConfigError, SiProfile};
+use scramjet_client_blocking::{DeployKey, HostClient, HostClientBuilder, Package};
 
 use crate::folder::{make_pipe, sequence};
 use crate::helpers::{Folder, in_child, within};

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use scramjet_client_blocking::{EntryKind, PackEntry, PackError, PackOptions, Package};
+use scramjet_client_blocking::Package;
+use scramjet_client_blocking::pack::{EntryKind, PackEntry, PackError, PackOptions};
 
 use crate::folder::{add, bytes_of, paths, sequence, unpacked};
 use crate::helpers::{Folder, in_child_of, within};

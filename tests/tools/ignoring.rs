@@ -4,7 +4,8 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
-use scramjet_client_blocking::{PackOptions, Package};
+use scramjet_client_blocking::Package;
+use scramjet_client_blocking::pack::PackOptions;
 
 use crate::folder::{add, paths, sequence};
 use crate::helpers::Folder;

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant, SystemTime};
 
-use scramjet_client_blocking::{EntryKind, HostClient, PackOptions, Package, StartOptions};
+use scramjet_client_blocking::pack::{EntryKind, PackOptions};
+use scramjet_client_blocking::{HostClient, Package, StartOptions};
 use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 

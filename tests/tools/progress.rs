@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::folder::{bytes_of, sequence};
@@ -105,7 +106,7 @@ fn an_upload_ends_where_it_is_asked_to_and_is_not_taken_for_whole() {
                 .unwrap()
                 .send_sequence(upload)
                 .unwrap_err();
-            assert_cancelled(&error, "was cancelled while the request was sent");
+            assert_cancelled(&error, ": cancelled while sending the request");
             assert!(!whole.take());
             assert!(told.lock().unwrap().last().unwrap().0 < 300_000);
         });
@@ -155,7 +156,7 @@ fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
             .unwrap_err()
             .downcast::<Error>()
             .unwrap();
-        assert_cancelled(&error, "was cancelled while the answer was read");
+        assert_cancelled(&error, ": cancelled while reading the response");
     }
     let told = told.lock().unwrap();
     assert_eq!(

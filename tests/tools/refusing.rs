@@ -7,7 +7,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ErrorKind, HostClient, PackError, PackOptions, Package};
+use scramjet_client_blocking::pack::{PackError, PackOptions};
+use scramjet_client_blocking::{ErrorKind, HostClient, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::folder::{add, make_pipe, paths, sequence};

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::{env, thread};
 
-use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, PackError, Package};
+use scramjet_client_blocking::pack::{DeployChange, PackError};
+use scramjet_client_blocking::{DeployKey, HostClient, Package};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 

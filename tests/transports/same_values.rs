@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{TryStreamExt, stream};
+use scramjet_client_blocking::core::{Decode, Operation};
+use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::http::Method;
-use scramjet_client_blocking::{
-    Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload,
-};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Transport, Upload};
 use scramjet_client_core::{
     Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
@@ -443,7 +443,7 @@ fn every_driver_gives_the_same_values() {
     assert_eq!(
         values(&host(
             server.url(),
-            Arc::new(scramjet_client_blocking::UreqTransport::default())
+            Arc::new(scramjet_client_blocking::transport::UreqTransport::default())
         )),
         expected,
         "ureq"
@@ -677,7 +677,9 @@ fn every_driver_gives_the_same_values_on_a_hub() {
     #[cfg(feature = "ureq")]
     assert_eq!(
         life(
-            &blocking(Arc::new(scramjet_client_blocking::UreqTransport::default())),
+            &blocking(Arc::new(
+                scramjet_client_blocking::transport::UreqTransport::default()
+            )),
             &hub
         ),
         expected,

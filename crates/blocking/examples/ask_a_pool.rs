@@ -28,7 +28,7 @@ struct Answer {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let deployment = host.deploy(package::sequence("words"))?;
 

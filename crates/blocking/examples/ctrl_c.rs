@@ -14,7 +14,7 @@ use scramjet_client_blocking::{CancelToken, Deployment, HostClient, StartOptions
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
 
     // Ctrl-C only cancels the token, so `main` returns as usual.
     let ctrl_c = CancelToken::new();

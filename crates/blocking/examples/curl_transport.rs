@@ -25,14 +25,14 @@ use std::thread;
 use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, Transport,
-    TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Curl))
         .build()?;

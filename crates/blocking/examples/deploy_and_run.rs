@@ -15,9 +15,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{io, thread};
 
+use scramjet_client_blocking::types::InstanceStatus;
 use scramjet_client_blocking::{
-    ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions,
-    Upload,
+    ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload,
 };
 use scramjet_client_tests::hub;
 
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let package = package.ok_or(USAGE)?;
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     // The sequence is deleted with its instances however the function returns.
     let ran = host.deploy_and_run(Upload::path(package), |sequence| {

@@ -15,7 +15,8 @@
 use std::error::Error;
 use std::time::Instant;
 
-use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::{DeployKey, HostClient, Package};
 use scramjet_client_tests::hub;
 
 const USAGE: &str =
@@ -60,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let key = if remove_old { key.remove_old() } else { key };
     let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     for _ in 0..if is_local { 2 } else { 1 } {
         let begin = Instant::now();

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ids => (None, ids),
     };
     let is_own = url.is_none() && env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::any(url)?;
+    let hub = hub::resolve(url)?;
 
     let stop = CancelToken::new();
     ctrlc::set_handler({

@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-#[path = "../src/guide/hyper_transport.rs"]
+#[path = "../src/docs/guide/hyper_transport.rs"]
 mod transport;
 
 use std::error::Error;
@@ -17,7 +17,7 @@ use scramjet_client_blocking::HostClient;
 use self::transport::Hyper;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
+    let hub = scramjet_client_tests::hub::resolve(std::env::args().nth(1))?;
     let builder = HostClient::builder(hub.url());
     let host = builder.transport(Arc::new(Hyper::new()?)).build()?;
     println!("version {}", host.version()?.version);

@@ -15,7 +15,7 @@ use scramjet_client_blocking::{HostClient, Input, PoolOptions, Readiness, StartO
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let deployment = host.deploy(package::sequence("shout"))?;
 

@@ -120,7 +120,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .without_time()
         .init();
 
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     use_hub(&HostClient::builder(hub.url()).observer(ToLog).build()?)?;
     use_hub(
         &HostClient::builder(hub.url())

@@ -18,7 +18,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use scramjet_client_blocking::{HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{HostClient, Package, Upload};
 use scramjet_client_tests::hub;
 
 const USAGE: &str = "usage: progress PACKAGE.tar.gz|FOLDER [--hub URL]";
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Upload::path(&path)
     };
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     let mut meter = Meter::new();
     let sequence = host.send_sequence(upload.progress(move |progress| meter.show(progress)))?;

@@ -11,9 +11,8 @@ use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{
-    Deleted, HostClient, Input, Readiness, SequenceClient, StartOptions,
-};
+use scramjet_client_blocking::types::Deleted;
+use scramjet_client_blocking::{HostClient, Input, Readiness, SequenceClient, StartOptions};
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
@@ -29,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     println!(
         "hub        {}, version {}",

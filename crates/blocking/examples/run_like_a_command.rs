@@ -16,7 +16,7 @@ use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     // If a run takes longer than a minute, it fails, and its instance is killed.
     let host = HostClient::new(hub.url())?.with_deadline(Duration::from_secs(60));
     let deployment = host.deploy(package::sequence("shout"))?;

@@ -15,7 +15,7 @@ use scramjet_client_blocking::{HostClient, Readiness, StartOptions};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     // The sequence is deleted with its instances when the function returns.
     let ran = host.deploy_and_run(

@@ -22,14 +22,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, StopReason,
-    Transport, TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Tcp))
         .build()?;

@@ -19,9 +19,10 @@ use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use crossterm::style::{Attribute, Print, SetAttribute};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue};
+use scramjet_client_blocking::types::InstanceHealth;
 use scramjet_client_blocking::{
-    CancelToken, Deployment, Followed, HostClient, InstanceHealth, InstanceId, InstanceInfo,
-    KillOptions, SequenceInfo, StartOptions, StopOptions,
+    CancelToken, Deployment, Followed, HostClient, InstanceId, InstanceInfo, KillOptions,
+    SequenceInfo, StartOptions, StopOptions,
 };
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
@@ -35,7 +36,7 @@ const KEPT: usize = 200;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let over = CancelToken::new();
     ctrlc::set_handler({
         let over = over.clone();

@@ -16,7 +16,7 @@ use scramjet_client_tests::{hub, package};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let ran = host.deploy_and_run(
         package::sequence("acts"),

@@ -1,5 +1,12 @@
-mod questions;
-mod text;
+//! Errors of calls, and the errors that they contain.
+
+#[cfg(feature = "ureq")]
+mod connection;
+mod display;
+mod predicates;
+
+#[doc(inline)]
+pub use scramjet_client_core::{ApiError, ErrorCode, ParseVersionError, ReplyError, RequestError};
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,10 +14,11 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, SequenceId};
 
-use crate::in_words::in_words;
-use crate::{Ended, Phase, TransportError};
+use crate::support::chain::in_words;
+use crate::support::threads::NoThread;
+use crate::transport::{Phase, TransportError};
 
 /// Why a call failed: which request, what happened, and what the hub said.
 ///
@@ -128,6 +136,12 @@ impl From<RequestError> for ErrorKind {
 impl From<ReplyError> for ErrorKind {
     fn from(error: ReplyError) -> Self {
         Self::Reply(error)
+    }
+}
+
+impl From<NoThread> for ErrorKind {
+    fn from(error: NoThread) -> Self {
+        Self::Thread(error.0)
     }
 }
 
@@ -268,15 +282,6 @@ impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         Self::new(error.into(), None)
     }
-}
-
-/// What is said of a connection whose other side is gone.
-pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
-    )
 }
 
 impl StdError for Error {

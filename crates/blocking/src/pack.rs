@@ -1,18 +1,20 @@
 //! Sequence folders become packages.
 
 mod archive;
-mod digest;
-mod error;
+pub mod build;
+pub(crate) mod deploy_if_changed;
+pub(crate) mod digest;
+pub(crate) mod error;
 mod glob;
 mod ignore;
 mod links;
 mod manifest;
 mod walk;
-mod write;
+pub(crate) mod write;
 
+pub use deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
 pub use digest::Digest;
 pub use error::PackError;
-pub(crate) use write::{target, write_atomically};
 
 use std::fmt;
 use std::fs;
@@ -23,8 +25,9 @@ use std::sync::Arc;
 use archive::{Hashing, Tar, compressed};
 use manifest::Manifest;
 use walk::Source;
+use write::write_atomically;
 
-use crate::Upload;
+use crate::body::upload::Upload;
 
 /// A sequence folder, ready to be packed: it was listed and checked, and nothing of its content is held.
 ///

@@ -12,14 +12,14 @@ pub use self::ureq::{
     ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
     UreqConfig, UreqTransport,
 };
+pub use crate::limits::call_limits::{CallLimits, StopReason};
+pub use crate::limits::cancel::OnCancel;
 
 use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
 use http::{Request, Response};
-
-use crate::StopReason;
 
 /// Any error, for what a transport reports as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +39,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///   error, never a clean end.
 /// - `Expect: 100-continue` among the headers offers to wait with an upload until it is asked for. A transport need not take the offer.
 /// - No time limit that nobody asked for: a wait for an event may take days.
-/// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
+/// - What was asked for is in the request's extensions as [`CallLimits`], and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
 ///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
 ///   a body holds a [`StopReason`].
@@ -63,7 +63,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use std::io::Read;
 /// use std::sync::Arc;
 /// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-/// use scramjet_client_blocking::{RequestBody, Phase, Transport, TransportError};
+/// use scramjet_client_blocking::Transport;
+/// use scramjet_client_blocking::transport::{RequestBody, Phase, TransportError};
 ///
 /// /// Asks for a new token for each request.
 /// struct SignedIn<F> {
@@ -220,7 +221,7 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     if let Some(stopped) = error.downcast_ref() {
         return TransportErrorKind::Stopped(*stopped);
     }
-    if error.is::<crate::threads::NoThread>() {
+    if error.is::<crate::support::threads::NoThread>() {
         return TransportErrorKind::Thread;
     }
     #[cfg(feature = "ureq")]
@@ -234,15 +235,24 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
     TransportErrorKind::Other
 }
 
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        kind,
+        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
+    )
+}
+
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
-            Phase::Resolve => "the host was not found",
+            Phase::Resolve => "name resolution failed",
             Phase::Connect => "could not connect",
-            Phase::Tls => "could not agree on encryption",
-            Phase::Send => "the request could not be sent to its end",
-            Phase::Wait => "no answer came that can be read",
-            Phase::Read => "the answer could not be read",
+            Phase::Tls => "TLS handshake failed",
+            Phase::Send => "sending the request failed",
+            Phase::Wait => "no valid response received",
+            Phase::Read => "reading the response failed",
         })
     }
 }

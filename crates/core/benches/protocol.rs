@@ -111,14 +111,14 @@ fn main() {
     compare(
         &bench,
         "decode version as ours: by hand into the library's struct, which keeps unknown members",
-        Goal::Told,
+        Goal::None,
         read,
         parse::<HubVersion>,
     );
     compare(
         &bench,
         "decode version alone: by hand nothing else is kept",
-        Goal::Told,
+        Goal::None,
         read,
         parse::<Least>,
     );
@@ -161,17 +161,17 @@ fn compare(bench: &Bench, title: &str, goal: Goal, core: impl Fn(), by_hand: imp
         ],
     );
     compared.time(CORE, BY_HAND, goal);
-    compared.cpu(CORE, BY_HAND, Goal::Told);
+    compared.cpu(CORE, BY_HAND, Goal::None);
     for (name, work) in [(CORE, &core as &dyn Fn()), (BY_HAND, &by_hand)] {
         let allocated = allocation_counter::measure(work);
         let what = format!(
             "allocations of {name}, of {} bytes in all",
             allocated.bytes_total
         );
-        compared.tell(
+        compared.report(
             &what,
             Spread::of([allocated.count_total as f64]),
-            Goal::Told,
+            Goal::None,
         );
     }
 }

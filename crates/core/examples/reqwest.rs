@@ -27,7 +27,7 @@ use scramjet_client_tests::{hub, package};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn main() -> Result<(), Failure> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -288,7 +288,7 @@ where
 
     /// Ends the flow, and cleans up on the hub. Its other results come no more.
     pub async fn give_up(&mut self) {
-        self.flow.give_up(self.began.elapsed());
+        self.flow.cancel(self.began.elapsed());
         // The error says that it was given up.
         let _ = self.next().await;
     }
@@ -312,7 +312,7 @@ where
             Came::Failed(progress, _) => Input::Failed {
                 id,
                 progress: *progress,
-                passes: true,
+                transient: true,
             },
         };
         self.flow.handle(self.began.elapsed(), input);
@@ -329,7 +329,7 @@ where
 
 /// Sends a request of a flow, and gives what comes.
 fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = Came> + Send {
-    let limit = send.limit.unwrap_or(Duration::from_secs(1 << 30));
+    let limit = send.timeout.unwrap_or(Duration::from_secs(1 << 30));
     let ends = Instant::now() + limit;
     let head = async move {
         let request = send.request.map(Body::from).try_into();

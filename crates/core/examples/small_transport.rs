@@ -64,7 +64,7 @@ where
 }
 
 fn main() -> Result<(), Failure> {
-    let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
+    let hub = scramjet_client_tests::hub::resolve(std::env::args().nth(1))?;
     println!(
         "version {}",
         call(&Endpoint::new(hub.url())?, &GetVersion)?.version

@@ -20,7 +20,7 @@ use scramjet_client_core::{
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Failure> {
-    let started = hub::any(std::env::args().nth(1))?;
+    let started = hub::resolve(std::env::args().nth(1))?;
     let mut hub = Endpoint::new(started.url())?;
     let version = call(&hub, &GetVersion)?;
     hub.set_dialect(version.dialect());

@@ -54,7 +54,11 @@ pub struct ParseVersionError(String);
 
 impl fmt::Display for ParseVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a version; one looks like 1.0.1", self.0)
+        write!(
+            f,
+            "{:?} is not a version; expected a version such as 1.0.1",
+            self.0
+        )
     }
 }
 

@@ -22,7 +22,7 @@ use crate::headers::Encoding;
 #[non_exhaustive]
 pub enum RequestError {
     /// The base URL of a hub cannot be used.
-    #[error("cannot use {url:?} as the base URL of a hub: {problem}")]
+    #[error("invalid base URL {url:?}: {problem}")]
     #[non_exhaustive]
     BaseUrl {
         /// The URL as given, without a password that it may hold.
@@ -32,7 +32,7 @@ pub enum RequestError {
     },
 
     /// A value that should stand in a path cannot be found there by a hub, or would change the route.
-    #[error("{value:?} cannot be used as {what}: {problem}")]
+    #[error("invalid {what} {value:?}: {problem}")]
     #[non_exhaustive]
     PathSegment {
         /// What it should have been: `sequence id`.
@@ -44,7 +44,7 @@ pub enum RequestError {
     },
 
     /// A header cannot be sent.
-    #[error("the header {name:?} cannot be sent: {problem}")]
+    #[error("invalid header {name:?}: {problem}")]
     #[non_exhaustive]
     Header {
         /// The header's name. Its value may be a secret and is not kept.
@@ -54,7 +54,7 @@ pub enum RequestError {
     },
 
     /// An option of an operation has a value that no hub takes.
-    #[error("the option {option:?} cannot be sent: {problem}")]
+    #[error("invalid option {option:?}: {problem}")]
     #[non_exhaustive]
     Option {
         /// The option, in the hub's spelling: `appConfig`.
@@ -64,7 +64,7 @@ pub enum RequestError {
     },
 
     /// A setting of a client cannot be used.
-    #[error("the setting {setting:?} cannot be used: {problem}")]
+    #[error("invalid setting {setting:?}: {problem}")]
     #[non_exhaustive]
     Setting {
         /// The setting: `ca_certificates`.
@@ -74,9 +74,7 @@ pub enum RequestError {
     },
 
     /// The hub is older than the operation, or than an option of it.
-    #[error(
-        "this hub (version {hub}) does not have {operation:?}, which came with version {since}"
-    )]
+    #[error("the hub is too old (version {hub}); {operation} requires version {since} or later")]
     #[non_exhaustive]
     Unsupported {
         /// The operation, or the option.
@@ -89,8 +87,8 @@ pub enum RequestError {
 
     /// The operation depends on the version of the hub, which is not known yet.
     #[error(
-        "{operation} depends on the version of the hub, which is not known yet: \
-         ask the hub for it, or set it"
+        "{operation} depends on the version of the hub, which is not known yet; \
+         request it from the hub, or set it"
     )]
     #[non_exhaustive]
     DialectUnknown {
@@ -157,7 +155,7 @@ pub enum ReplyError {
     Api(#[from] Box<ApiError>),
 
     /// The status says success, but the body is not what was expected.
-    #[error("the reply is not the JSON that was expected; it begins with {start:?}")]
+    #[error("the response is not the expected JSON; it begins with {start:?}")]
     #[non_exhaustive]
     Body {
         /// The beginning of the body, at most 120 characters.
@@ -167,7 +165,7 @@ pub enum ReplyError {
     },
 
     /// The status says success, but the body is not the text that was expected.
-    #[error("the reply is not the UTF-8 text that was expected; it begins with {start:?}")]
+    #[error("the response is not UTF-8 text; it begins with {start:?}")]
     #[non_exhaustive]
     Text {
         /// The beginning of the body, or of the line, at most 120 characters.
@@ -178,7 +176,8 @@ pub enum ReplyError {
 
     /// The body is longer than this operation's reply can be.
     #[error(
-        "the reply is longer than {limit} bytes, more than a hub sends here; it was not read further"
+        "the response is longer than {limit} bytes, more than a hub sends here; \
+         the rest was not read"
     )]
     #[non_exhaustive]
     TooLarge {
@@ -188,7 +187,8 @@ pub enum ReplyError {
 
     /// The body is compressed, although the request did not ask for that. It was not read.
     #[error(
-        "the response has {header}: {}, which nobody asked for and this client does not decode; \
+        "the response is encoded ({header}: {}), \
+         which the client did not request and cannot decode; \
          turn off compression in the proxy in front of the hub",
         said(.encoding).unwrap_or_default()
     )]
@@ -201,7 +201,7 @@ pub enum ReplyError {
     },
 
     /// The body ended before it was complete.
-    #[error("the reply was cut off after {}", cut(*.got, *.expected))]
+    #[error("connection lost while reading the response (got {})", progress(*.got, *.expected))]
     #[non_exhaustive]
     Truncated {
         /// How many bytes of the body came.
@@ -272,7 +272,7 @@ pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
     }
 }
 
-fn cut(got: u64, expected: Option<u64>) -> String {
+fn progress(got: u64, expected: Option<u64>) -> String {
     match expected {
         Some(expected) => format!("{got} of {expected} bytes"),
         None => format!("{got} bytes"),

@@ -35,15 +35,18 @@
 //!   the flow cleans up what it has begun on the hub, which takes some seconds at most. A driver that
 //!   has no time for that may do it in the background.
 
-mod call;
 mod delete;
 mod events;
+mod exchange;
+mod exchange_error;
 mod follow;
 mod follow_logs;
 mod kill;
 mod outage;
+mod outbox;
 mod start;
 mod status;
+mod sub_flow;
 mod version;
 mod watch;
 
@@ -81,7 +84,7 @@ pub trait Flow {
 
     /// Ends the flow, because its caller waits no longer: from now on it only cleans up. Its result
     /// is [`FlowError::GivenUp`], unless it has come to another one.
-    fn give_up(&mut self, now: Duration);
+    fn cancel(&mut self, now: Duration);
 }
 
 /// An instruction to a driver.
@@ -111,7 +114,7 @@ pub struct Send {
     pub request: Request<Vec<u8>>,
     /// The time in which the whole exchange has to be over; afterwards it has
     /// [failed](Input::Failed). Without a limit, it may take for ever.
-    pub limit: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
 /// Names an exchange of a flow: a request and its response.
@@ -151,7 +154,7 @@ pub enum Input<'a> {
         /// How far it had come.
         progress: Progress,
         /// The same request may succeed later. Not if a certificate is not trusted, for example.
-        passes: bool,
+        transient: bool,
     },
 }
 
@@ -196,7 +199,7 @@ pub enum FlowError {
     /// The flow's own time limit is over.
     TimedOut(Duration),
     /// The caller gave the flow up.
-    GivenUp,
+    Cancelled,
     /// Several attempts failed, each in its way.
     Attempts(Vec<FlowError>),
 }
@@ -210,12 +213,16 @@ impl fmt::Display for FlowError {
             Self::Ended(ended) => ended.fmt(f),
             Self::FailedEvent(event) => {
                 let data = Escaped(&event.data);
-                write!(f, "the instance emitted {:?}: {data}", event.name)
+                write!(
+                    f,
+                    "the instance reported failure with the event {:?}: {data}",
+                    event.name
+                )
             }
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
-            Self::GivenUp => f.write_str("given up by the caller"),
+            Self::Cancelled => f.write_str("cancelled by the caller"),
             Self::Attempts(errors) => match errors.last() {
-                Some(last) => write!(f, "{} attempts failed, the last: {last}", errors.len()),
+                Some(last) => write!(f, "all {} attempts failed; the last: {last}", errors.len()),
                 None => f.write_str("no attempt was made"),
             },
         }

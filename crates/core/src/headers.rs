@@ -63,9 +63,10 @@ impl Encoding {
 pub(crate) fn check_value(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
     let value = value.as_bytes();
     let problem = if value != value.trim_ascii() {
-        "its value begins or ends with white space, which would not arrive (was something to be put in there, and is missing?)"
+        "its value begins or ends with white space, which HTTP does not transmit; \
+         is a part of the value missing?"
     } else if !value.is_ascii() {
-        "its value holds a letter outside ASCII, which hubs and proxies read as others"
+        "its value contains a non-ASCII character, which hubs and proxies misread"
     } else {
         return Ok(());
     };

@@ -57,7 +57,7 @@ pub use sequences::*;
 pub use timestamp::Timestamp;
 pub use topics::*;
 
-pub use http;
+pub use {http, serde_json};
 
 /// The members of a JSON object that this library does not know: kept, and written back.
 pub type Extra = serde_json::Map<alloc::string::String, serde_json::Value>;

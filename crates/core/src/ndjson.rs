@@ -93,7 +93,8 @@ const NULL: [u8; 4] = *b"null";
 /// A line of what should be sent to an input is `null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line} is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"
+    "line {line} is `null`, which ends the input of an instance, so nothing after it would arrive; \
+     leave it out, or wrap it in an object"
 )]
 #[non_exhaustive]
 pub struct NullLine {

@@ -105,15 +105,15 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     for (value, expected) in [
         (
             "127.0.0.1:8000",
-            "SCRAMJET_HUB_URL cannot be used: missing http:// (or https://); a hub's address looks like http://",
+            "invalid SCRAMJET_HUB_URL: missing http:// (or https://); a hub's address looks like http://",
         ),
         (
             "http://127.0.0.1:8000/api/v1?token=secret",
-            "SCRAMJET_HUB_URL cannot be used: it holds a query",
+            "invalid SCRAMJET_HUB_URL: it contains a query",
         ),
         (
             "http://user:secret@127.0.0.1:8000",
-            "SCRAMJET_HUB_URL cannot be used: it holds a user name or password",
+            "invalid SCRAMJET_HUB_URL: it contains a user name or password",
         ),
     ] {
         with(NAME, &[("SCRAMJET_HUB_URL", value.as_ref())], expected);
@@ -121,12 +121,12 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     with(
         NAME,
         &[url, ("SCRAMJET_TOKEN", "secret\r\n".as_ref())],
-        "SCRAMJET_TOKEN cannot be used: it holds a line break",
+        "invalid SCRAMJET_TOKEN: it contains a line break",
     );
     with(
         NAME,
         &[url, ("SCRAMJET_HUB_VERSION", "latest".as_ref())],
-        r#"SCRAMJET_HUB_VERSION cannot be used: "latest" is not a version"#,
+        r#"invalid SCRAMJET_HUB_VERSION: "latest" is not a version"#,
     );
     with(
         NAME,
@@ -145,7 +145,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
         with(
             NAME,
             &[url, ("SCRAMJET_TOKEN", value)],
-            "SCRAMJET_TOKEN cannot be used: it is not valid Unicode",
+            "invalid SCRAMJET_TOKEN: it is not valid Unicode",
         );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scramjet_client_blocking::SiProfile;
+use scramjet_client_blocking::config::SiProfile;
 use scramjet_client_blocking::core::{GetVersion, ListSpaces};
 
 use super::{case, said, with};
@@ -112,7 +112,7 @@ fn the_current_profile_is_that_of_the_tool() {
     with(
         NAME,
         &[home, ("SI_CONFIG_PATH", "/nope.json".as_ref())],
-        "SI_CONFIG_PATH cannot be used: /nope.json cannot be read\n  caused by: ",
+        "invalid SI_CONFIG_PATH: cannot read /nope.json\n  caused by: ",
     );
     let mut after = BTreeMap::new();
     content(&folder.0, &mut after);
@@ -126,12 +126,9 @@ fn the_current_profile_is_that_of_the_tool() {
         ),
         (
             r#"{"profile":["secret"]}"#,
-            r#"si-config.json cannot be used: its "profile" is not a text"#,
+            r#"si-config.json: its "profile" is not a text"#,
         ),
-        (
-            r#"{"profile":"secret"#,
-            "si-config.json cannot be used: it is not JSON: ",
-        ),
+        (r#"{"profile":"secret"#, "si-config.json: it is not JSON: "),
     ] {
         fs::write(si.join("si-config.json"), chosen).unwrap();
         with(NAME, &[home], expected);
@@ -218,10 +215,15 @@ fn a_profile_gives_what_the_tool_was_told() {
         command
     );
     let error = said(&cloud.host().unwrap_err());
-    assert!(error.contains(r#"cloud.json cannot be used: its "env" is "production": it is for the platform, and names no hub"#), "{error}");
+    assert!(
+        error.contains(
+            r#"cloud.json: its "env" is "production": it is for the platform, and names no hub"#
+        ),
+        "{error}"
+    );
     let error = said(&staging.middleware().unwrap_err());
     assert!(
-        error.contains(r#"staging.json cannot be used: it has no "middlewareApiUrl""#),
+        error.contains(r#"staging.json: it has no "middlewareApiUrl""#),
         "{error}"
     );
 }
@@ -283,7 +285,7 @@ fn what_is_wrong_is_said_with_the_file() {
         ),
     ] {
         let error = profile(text).unwrap_err();
-        let expected = format!("p.json cannot be used: {expected}");
+        let expected = format!("p.json: {expected}");
         assert!(
             said(&error).contains(&expected) && !error.is_unset(),
             "{error}\nshould be: {expected}"
@@ -301,12 +303,11 @@ fn what_is_wrong_is_said_with_the_file() {
         profile(r#"{"configVersion":1,"env":"development","apiUrl":"http://x/?secret","middlewareApiUrl":"ftp://x","token":"a\nb"}"#)
             .unwrap();
     assert!(
-        said(&wrong.host().unwrap_err())
-            .contains(r#"p.json cannot be used: its "apiUrl": it holds a query"#)
+        said(&wrong.host().unwrap_err()).contains(r#"p.json: its "apiUrl": it contains a query"#)
     );
     assert!(
         said(&wrong.middleware().unwrap_err())
-            .contains(r#"p.json cannot be used: its "middlewareApiUrl": its scheme"#)
+            .contains(r#"p.json: its "middlewareApiUrl": its scheme"#)
     );
     let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
     let shown = format!("{:?}", profile(text).unwrap());
@@ -322,7 +323,7 @@ fn what_is_wrong_is_said_with_the_file() {
     );
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
-    assert!(said(&wrong).contains(r#"p.json cannot be used: its "token": it holds a character"#));
+    assert!(said(&wrong).contains(r#"p.json: its "token": it contains a character"#));
 
     let missing = folder.0.join("missing.json");
     assert!(

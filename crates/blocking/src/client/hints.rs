@@ -3,7 +3,7 @@
 use scramjet_client_core::{ApiError, GetVersion, Operation};
 
 use super::Client;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// The path of a hub's API.
 const API_PATH: &str = "/api/v1";
@@ -11,7 +11,7 @@ const API_PATH: &str = "/api/v1";
 const BASE_PATH: &str = "is the base path (/api/v1) missing?";
 
 const NAME: &str =
-    "hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+    "hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
 impl Client {
     /// A likely reason of this error, if it is a `404`.

@@ -10,8 +10,10 @@ use flate2::{Compression, GzBuilder};
 use hmac_sha256::Hash;
 use tar::{EntryType, Header};
 
+use super::digest::Digest;
+use super::error::PackError;
 use super::walk::{Source, is_executable};
-use super::{Contents, Digest, EntryKind, PackError};
+use super::{Contents, EntryKind};
 
 /// The operating system in the head of a gzip file: not known.
 const NO_SYSTEM: u8 = 255;

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use super::EntryKind;
+use super::error::PackError;
 use super::walk::Found;
-use super::{EntryKind, PackError};
 
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;
 
-pub(crate) const CIRCLE: &str = "it leads in a circle, or through more than 40 links";
+pub(crate) const CIRCLE: &str = "it leads into a loop, or through more than 40 links";
 
 const OUTSIDE: &str = "it leads out of the folder";
 
@@ -23,7 +24,7 @@ pub(crate) fn check_links(found: &Found, follows: bool) -> Result<(), PackError>
                 path: source.disk.clone(),
                 target: target.clone(),
                 problem: match problem {
-                    OUTSIDE if follows => "there is nothing at its target",
+                    OUTSIDE if follows => "its target does not exist",
                     OUTSIDE => "it leads out of the folder, and follow_outside_links is not set",
                     problem => problem,
                 },
@@ -74,7 +75,7 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
     if is_folder || found.contains_key(&path) {
         Ok(path)
     } else {
-        Err("what it leads to is not in the package")
+        Err("its target is not in the package")
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::error::PackError;
 use super::ignore::{self, Ignored, Rules};
 use super::links::{CIRCLE, MAX_LINKS, check_links, is_absolute};
-use super::{EntryKind, PackEntry, PackError, PackOptions};
+use super::{EntryKind, PackEntry, PackOptions};
 
 /// What is packed, by its path.
 pub(crate) type Found = BTreeMap<String, Source>;

@@ -4,7 +4,6 @@ mod buffers;
 mod call;
 mod config;
 mod connect;
-mod found;
 mod proxy;
 mod race;
 mod socket;
@@ -29,7 +28,8 @@ use super::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
     TransportErrorKind,
 };
-use crate::{CallLimits, threads};
+use crate::limits::call_limits::CallLimits;
+use crate::support::threads;
 
 /// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
 ///
@@ -198,12 +198,14 @@ fn unanswered(source: BoxError, call: Call) -> TransportError {
 /// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.
 fn cause(error: ::ureq::Error) -> BoxError {
     match error {
-        ::ureq::Error::Io(error) => match error.downcast::<crate::StopReason>() {
-            Ok(stopped) => stopped.into(),
-            Err(error) => error
-                .downcast::<Lost>()
-                .map_or_else(Into::into, |Lost(error)| error.into()),
-        },
+        ::ureq::Error::Io(error) => {
+            match error.downcast::<crate::limits::call_limits::StopReason>() {
+                Ok(stopped) => stopped.into(),
+                Err(error) => error
+                    .downcast::<Lost>()
+                    .map_or_else(Into::into, |Lost(error)| error.into()),
+            }
+        }
         // Only connecting has a timeout of ureq's.
         error @ ::ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error).into(),
         error => error.into(),

@@ -160,17 +160,15 @@ fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
         .filter(|_| status.is_redirection())?;
     let target = said(&redacted(&String::from_utf8_lossy(target.as_bytes())))?;
     Some(format!(
-        "it redirects to {target}, and redirects are not followed; if that is the hub, \
-         make it the base URL"
+        "redirect to {target}, which the client does not follow; \
+         if the hub is there, use that address as the base URL"
     ))
 }
 
 fn describe(status: StatusCode) -> &'static str {
     match status.as_u16() {
         419 => "Insufficient Space on Resource",
-        _ => status
-            .canonical_reason()
-            .unwrap_or("no explanation was sent"),
+        _ => status.canonical_reason().unwrap_or("no reason given"),
     }
 }
 
@@ -184,7 +182,11 @@ impl fmt::Display for ApiError {
             self.message
         )?;
         if self.received_status != self.status {
-            write!(f, " (sent as {})", self.received_status.as_u16())?;
+            write!(
+                f,
+                " (received with status {})",
+                self.received_status.as_u16()
+            )?;
         }
         Ok(())
     }

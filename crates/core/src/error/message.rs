@@ -101,7 +101,8 @@ impl Words {
                 .and_then(|at| said(text.get(at + 7..)?.split('<').next()?));
             let title = title.as_deref().unwrap_or("without a title");
             let message = format!(
-                "an HTML page ({title}); a proxy or another web server answered instead of the hub"
+                "HTML page ({title}) from a proxy or another web server, \
+                 which responded instead of the hub"
             );
             return Self {
                 message: Some(message),

@@ -4,8 +4,11 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::follow::{Followed, Following};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::follow::{Followed, StreamFollower};
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Ended, Endpoint, GetInstance, InstanceId, InstanceInfo, Json, JsonLines, ListInstances,
@@ -13,23 +16,23 @@ use crate::{
 };
 
 /// The time between two lists of instances. New instances and ends are noticed that late.
-const TICK: Duration = Duration::from_secs(1);
+const LIST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The same after a log has ended: the list shows a moment later that its instance has, too.
-const ENDING_TICK: Duration = Duration::from_millis(100);
+const ENDING_LIST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long the hub has to answer a question.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// If the list does not come, logs that were silent for so long are opened again.
-const SILENCE: Duration = Duration::from_secs(2);
+const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// After the end of the last instance, a silence of this length means that its lines are all there.
-const ECHO: Duration = Duration::from_millis(500);
+const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Other instances may leave no silence: this long without a line of one that is followed is
 /// enough.
-const LONGEST_ECHO: Duration = Duration::from_secs(5);
+const MAX_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// A line of the log of an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,14 +53,14 @@ flow! {
     /// [`Follow`](super::Follow), and a driver polls this flow as that one.
     ///
     /// History comes first, as far as the hub has kept it.
-    FollowLogs(Logs) -> Followed<InstanceLogLine>
+    FollowLogs(MergedLogs) -> Followed<InstanceLogLine>
 }
 
 impl FollowLogs {
     /// Follows the logs of all instances, also of those that are started later. It never ends.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn all(endpoint: Endpoint) -> Result<Self, RequestError> {
         Self::new(endpoint, None)
     }
@@ -66,7 +69,7 @@ impl FollowLogs {
     /// the hub does not know at the beginning is an error.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn of(
         endpoint: Endpoint,
         ids: impl IntoIterator<Item = InstanceId>,
@@ -76,122 +79,122 @@ impl FollowLogs {
 
     fn new(endpoint: Endpoint, of: Option<BTreeSet<InstanceId>>) -> Result<Self, RequestError> {
         let dialect = endpoint.known_dialect("follow logs")?;
-        let mut logs = Logs {
-            of,
-            in_one: dialect.remembers_ended_instances(),
+        let mut logs = MergedLogs {
+            only: of,
+            uses_hub_log: dialect.remembers_ended_instances(),
             logs: BTreeMap::new(),
-            listed: BTreeSet::new(),
+            alive: BTreeSet::new(),
             opening: BTreeSet::new(),
-            list: List::default(),
-            began: false,
-            all_ended: None,
-            told: false,
-            waits_since: Duration::ZERO,
+            list: InstanceList::default(),
+            has_list: false,
+            all_ended_at: None,
+            returned_result: false,
+            waiting_since: Duration::ZERO,
             ready: VecDeque::new(),
-            over: false,
-            given_up: false,
+            done: false,
+            cancelled: false,
         };
-        match &logs.of {
+        match &logs.only {
             // The log of the hub tells of new instances and cannot end: nothing is to be asked.
-            None if logs.in_one => {
-                logs.began = true;
-                logs.logs.insert(None, Some(Following::hub_log()));
+            None if logs.uses_hub_log => {
+                logs.has_list = true;
+                logs.logs.insert(None, Some(StreamFollower::hub_log()));
             }
             Some(none) if none.is_empty() => {
                 logs.ready.push_back(Ok(Followed::Opened));
-                logs.over = true;
+                logs.done = true;
             }
-            _ => logs.list.next = Some(Duration::ZERO),
+            _ => logs.list.next_request = Some(Duration::ZERO),
         }
-        Ok(Self(Whole::new(endpoint, logs)))
+        Ok(Self(RootFlow::new(endpoint, logs)))
     }
 }
 
 #[derive(Debug)]
-struct Logs {
+struct MergedLogs {
     /// The instances that are followed. `None`: all.
-    of: Option<BTreeSet<InstanceId>>,
+    only: Option<BTreeSet<InstanceId>>,
     /// The log of the hub has the lines of all instances.
-    in_one: bool,
+    uses_hub_log: bool,
     /// The log of the hub, without a key; or those of instances, of which the ones that are over
     /// stay as `None` for as long as the instance is listed.
-    logs: BTreeMap<Option<InstanceId>, Option<Following<JsonLines<LogLine>>>>,
+    logs: BTreeMap<Option<InstanceId>, Option<StreamFollower<JsonLines<LogLine>>>>,
     /// The instances that live, as of the last list.
-    listed: BTreeSet<InstanceId>,
+    alive: BTreeSet<InstanceId>,
     /// The instances of the first list whose logs are not open yet. Results wait for them.
     opening: BTreeSet<InstanceId>,
-    list: List,
-    began: bool,
+    list: InstanceList,
+    has_list: bool,
     /// All instances that are followed have ended, and the log of the hub was open since then.
-    all_ended: Option<Duration>,
+    all_ended_at: Option<Duration>,
     /// Something was told since the flow waited last.
-    told: bool,
+    returned_result: bool,
     /// When the caller had taken all that was told. While it did, more may have come to the driver.
-    waits_since: Duration,
+    waiting_since: Duration,
     ready: VecDeque<Result<Followed<InstanceLogLine>, FlowError>>,
-    over: bool,
-    given_up: bool,
+    done: bool,
+    cancelled: bool,
 }
 
 /// Asks for the list of instances.
 #[derive(Debug, Default)]
-struct List {
+struct InstanceList {
     /// The time of the next question; `None` if there is to be none.
-    next: Option<Duration>,
-    asking: Option<Call<Json<Vec<InstanceInfo>>>>,
+    next_request: Option<Duration>,
+    list: Option<OpenExchange<Json<Vec<InstanceInfo>>>>,
     /// Asks for an instance that the first list did not have: its refusal says so in the hub's
     /// words.
-    missing: Option<Call<Json<InstanceInfo>>>,
+    missing_instance: Option<OpenExchange<Json<InstanceInfo>>>,
 }
 
-impl List {
-    fn is_asking(&self) -> bool {
-        self.asking.is_some() || self.missing.is_some()
+impl InstanceList {
+    fn is_pending(&self) -> bool {
+        self.list.is_some() || self.missing_instance.is_some()
     }
 }
 
-impl Logs {
+impl MergedLogs {
     fn fail(&mut self, error: FlowError) {
         self.ready.push_back(Err(error));
-        self.over = true;
+        self.done = true;
     }
 
     /// The list has come.
-    fn listed(
+    fn on_list(
         &mut self,
         outbox: &mut Outbox,
         now: Duration,
         infos: Vec<InstanceInfo>,
     ) -> Result<(), RequestError> {
-        if !self.began {
-            let mut ids = self.of.iter().flatten();
+        if !self.has_list {
+            let mut ids = self.only.iter().flatten();
             if let Some(id) = ids.find(|id| infos.iter().all(|info| info.id != **id)) {
-                let missing = outbox.send(&GetInstance { id }, Some(ANSWER_LIMIT))?;
-                self.list.missing = Some(missing);
+                let missing = outbox.send(&GetInstance { id }, Some(RESPONSE_TIMEOUT))?;
+                self.list.missing_instance = Some(missing);
                 return Ok(());
             }
         }
         let alive = infos.into_iter().filter_map(|info| Ended::of(info).err());
-        self.listed = alive.map(|info| info.id).collect();
-        let begins = !core::mem::replace(&mut self.began, true);
-        if self.in_one {
+        self.alive = alive.map(|info| info.id).collect();
+        let begins = !core::mem::replace(&mut self.has_list, true);
+        if self.uses_hub_log {
             if begins {
-                self.logs.insert(None, Some(Following::hub_log()));
+                self.logs.insert(None, Some(StreamFollower::hub_log()));
             }
-            let mut ids = self.of.iter().flatten();
-            if !ids.any(|id| self.listed.contains(id)) {
-                self.all_ended = Some(now);
-                self.list.next = None;
+            let mut ids = self.only.iter().flatten();
+            if !ids.any(|id| self.alive.contains(id)) {
+                self.all_ended_at = Some(now);
+                self.list.next_request = None;
             }
             return Ok(());
         }
-        let new = match &self.of {
-            None => &self.listed,
+        let new = match &self.only {
+            None => &self.alive,
             Some(of) => of,
         };
-        if begins || self.of.is_none() {
+        if begins || self.only.is_none() {
             for id in new {
-                let log = || Some(Following::log_of_listed(id.clone()));
+                let log = || Some(StreamFollower::listed_instance_log(id.clone()));
                 self.logs.entry(Some(id.clone())).or_insert_with(log);
             }
         }
@@ -201,13 +204,13 @@ impl Logs {
                 self.ready.push_back(Ok(Followed::Opened));
             }
         }
-        let listed = &self.listed;
+        let listed = &self.alive;
         let lives = |id: &Option<InstanceId>| id.as_ref().is_none_or(|id| listed.contains(id));
         self.logs.retain(|id, log| log.is_some() || lives(id));
         for (id, log) in &mut self.logs {
             match log {
-                Some(log) if lives(id) => log.alive(now),
-                Some(log) => log.ended(outbox, now),
+                Some(log) if lives(id) => log.on_alive(now),
+                Some(log) => log.on_instance_ended(outbox, now),
                 None => {}
             }
         }
@@ -215,50 +218,56 @@ impl Logs {
     }
 
     /// The list has not come.
-    fn unlisted(&mut self, outbox: &mut Outbox, now: Duration, id: ExchangeId, error: CallError) {
+    fn on_list_error(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Duration,
+        id: ExchangeId,
+        error: ExchangeError,
+    ) {
         let refused = error.api().is_some() && !error.has_status(404);
-        let fails = refused && !error.may_succeed_later();
-        if !self.began || fails || error.is_encoded() {
-            return self.fail(error.of(id));
+        let fails = refused && !error.is_transient();
+        if !self.has_list || fails || error.is_encoded() {
+            return self.fail(error.into_flow_error(id));
         }
-        if self.in_one {
+        if self.uses_hub_log {
             // The log of the hub has a question of its own.
             return;
         }
         for log in self.logs.values_mut().flatten() {
-            let silent = |(last, _): (Duration, bool)| last + SILENCE <= now;
-            if log.quiet_since().is_some_and(silent) {
-                log.unanswered(outbox, now, &error);
+            let silent = |(last, _): (Duration, bool)| last + IDLE_LIMIT <= now;
+            if log.idle_since().is_some_and(silent) {
+                log.on_check_failed(outbox, now, &error);
             }
         }
     }
 
     /// Takes in what has come of a question.
-    fn answered(
+    fn handle_list(
         &mut self,
         outbox: &mut Outbox,
         now: Duration,
         input: &Input<'_>,
     ) -> Result<(), RequestError> {
-        if let Some(call) = &mut self.list.missing {
-            if let Some(result) = call.value(input) {
-                let id = call.id;
-                self.list.missing = None;
+        if let Some(exchange) = &mut self.list.missing_instance {
+            if let Some(result) = exchange.value(input) {
+                let id = exchange.id;
+                self.list.missing_instance = None;
                 // It was started in this moment: the next list has it.
-                result.map_or_else(|error| self.fail(error.of(id)), drop);
+                result.map_or_else(|error| self.fail(error.into_flow_error(id)), drop);
             }
         }
-        if let Some(call) = &mut self.list.asking {
-            if let Some(result) = call.value(input) {
-                let id = call.id;
-                self.list.asking = None;
-                self.list.next = Some(now + TICK);
+        if let Some(exchange) = &mut self.list.list {
+            if let Some(result) = exchange.value(input) {
+                let id = exchange.id;
+                self.list.list = None;
+                self.list.next_request = Some(now + LIST_INTERVAL);
                 match result {
-                    Ok(infos) => self.listed(outbox, now, infos)?,
-                    Err(error) => self.unlisted(outbox, now, id, error),
+                    Ok(infos) => self.on_list(outbox, now, infos)?,
+                    Err(error) => self.on_list_error(outbox, now, id, error),
                 }
-                if self.are_ending() {
-                    self.list.next = Some(now + ENDING_TICK);
+                if self.has_ending_logs() {
+                    self.list.next_request = Some(now + ENDING_LIST_INTERVAL);
                 }
             }
         }
@@ -266,37 +275,37 @@ impl Logs {
     }
 
     /// Logs have ended of which the list has to show that their instances have, too.
-    fn are_ending(&self) -> bool {
-        self.logs.values().flatten().any(Following::is_ending)
+    fn has_ending_logs(&self) -> bool {
+        self.logs.values().flatten().any(StreamFollower::is_ending)
     }
 
     /// The log of the hub, when all instances have ended: the time since which it is silent, and if
     /// its head has come.
-    fn silence(&self) -> Option<(Duration, bool)> {
-        self.all_ended?;
-        self.logs.get(&None)?.as_ref()?.quiet_since()
+    fn hub_log_idle_since(&self) -> Option<(Duration, bool)> {
+        self.all_ended_at?;
+        self.logs.get(&None)?.as_ref()?.idle_since()
     }
 
     /// When the log of the hub has said all about instances that have ended.
-    fn complete_at(&self) -> Option<Duration> {
-        let (ended, (last, headed)) = (self.all_ended?, self.silence()?);
+    fn hub_log_complete_at(&self) -> Option<Duration> {
+        let (ended, (last, headed)) = (self.all_ended_at?, self.hub_log_idle_since()?);
         Some(match headed {
             true => {
-                let since = ended.max(self.waits_since);
-                (last.max(since) + ECHO).min(since + LONGEST_ECHO)
+                let since = ended.max(self.waiting_since);
+                (last.max(since) + GRACE_PERIOD).min(since + MAX_GRACE_PERIOD)
             }
-            false => last + SILENCE,
+            false => last + IDLE_LIMIT,
         })
     }
 
     /// Takes the results of all logs.
-    fn collect(&mut self, outbox: &mut Outbox, now: Duration) {
+    fn collect_results(&mut self, outbox: &mut Outbox, now: Duration) {
         for (id, slot) in &mut self.logs {
             while let Some(log) = slot {
                 match log.step(outbox, now) {
                     None => break,
                     Some(Ok(Followed::Item(line))) => {
-                        let instance = match (id, &self.of) {
+                        let instance = match (id, &self.only) {
                             (Some(id), _) => Some(id.clone()),
                             (None, None) => line.instance_id(),
                             (None, Some(of)) => of.iter().find(|id| line.is_about(id)).cloned(),
@@ -319,11 +328,11 @@ impl Logs {
                     }
                     Some(Ok(Followed::Opened)) => self.ready.push_back(Ok(Followed::Opened)),
                     Some(Ok(Followed::End)) => {
-                        self.over |= id.is_none();
+                        self.done |= id.is_none();
                         *slot = None;
                     }
                     Some(Err(error)) => {
-                        self.over |= log.is_over();
+                        self.done |= log.is_done();
                         self.ready.push_back(Err(error));
                     }
                 }
@@ -331,84 +340,86 @@ impl Logs {
         }
         if !self.opening.is_empty() {
             let log = |id: &InstanceId| self.logs.get(&Some(id.clone()))?.as_ref();
-            let is_opening = |id: &InstanceId| log(id).is_some_and(Following::is_opening);
+            let is_opening = |id: &InstanceId| log(id).is_some_and(StreamFollower::is_opening);
             self.opening.retain(is_opening);
             if self.opening.is_empty() {
                 self.ready.push_front(Ok(Followed::Opened));
             }
         }
         // Of given instances, those that are not listed any more leave nothing to wait for.
-        let gone =
-            |id: &Option<InstanceId>| id.as_ref().is_some_and(|id| !self.listed.contains(id));
+        let gone = |id: &Option<InstanceId>| id.as_ref().is_some_and(|id| !self.alive.contains(id));
         self.logs.retain(|id, log| log.is_some() || !gone(id));
-        self.over |= self.began && self.of.is_some() && self.logs.is_empty();
+        self.done |= self.has_list && self.only.is_some() && self.logs.is_empty();
     }
 
     /// The next result. What the logs have to say waits until all are open.
-    fn next(&mut self) -> Outcome<Followed<InstanceLogLine>> {
-        if !self.opening.is_empty() && !self.over {
+    fn next_result(&mut self) -> Outcome<Followed<InstanceLogLine>> {
+        if !self.opening.is_empty() && !self.done {
             return None;
         }
         let next = self.ready.pop_front();
-        self.told |= next.is_some();
-        next.or_else(|| self.over.then_some(Ok(Followed::End)))
+        self.returned_result |= next.is_some();
+        next.or_else(|| self.done.then_some(Ok(Followed::End)))
     }
 }
 
-impl Part for Logs {
-    type Value = Followed<InstanceLogLine>;
+impl SubFlow for MergedLogs {
+    type Output = Followed<InstanceLogLine>;
 
-    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Value> {
-        if let Some(next) = self.next() {
+    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Self::Output> {
+        if let Some(next) = self.next_result() {
             return Some(next);
         }
-        if core::mem::take(&mut self.told) {
-            self.waits_since = now;
+        if core::mem::take(&mut self.returned_result) {
+            self.waiting_since = now;
             let logs = self.logs.values_mut().flatten();
-            logs.for_each(|log| log.waits_again(now));
+            logs.for_each(|log| log.restart_idle_time(now));
         }
-        if self.given_up {
-            return Some(Err(FlowError::GivenUp));
+        if self.cancelled {
+            return Some(Err(FlowError::Cancelled));
         }
-        if self.list.next.is_some_and(|next| next <= now) && !self.list.is_asking() {
-            match outbox.send(&ListInstances, Some(ANSWER_LIMIT)) {
-                Ok(call) => self.list.asking = Some(call),
+        if self.list.next_request.is_some_and(|next| next <= now) && !self.list.is_pending() {
+            match outbox.send(&ListInstances, Some(RESPONSE_TIMEOUT)) {
+                Ok(exchange) => self.list.list = Some(exchange),
                 Err(error) => self.fail(error.into()),
             }
         }
-        if self.complete_at().is_some_and(|time| time <= now) {
+        if self.hub_log_complete_at().is_some_and(|time| time <= now) {
             let log = self.logs.get_mut(&None).and_then(Option::as_mut);
-            log.into_iter().for_each(|log| log.ended(outbox, now));
+            log.into_iter()
+                .for_each(|log| log.on_instance_ended(outbox, now));
         }
-        self.collect(outbox, now);
-        self.next()
+        self.collect_results(outbox, now);
+        self.next_result()
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         // What the log of the hub has to say counts from when it is open.
-        if self.all_ended.is_some() && self.silence().is_none_or(|(_, headed)| !headed) {
-            self.all_ended = Some(now);
+        if self.all_ended_at.is_some()
+            && self.hub_log_idle_since().is_none_or(|(_, headed)| !headed)
+        {
+            self.all_ended_at = Some(now);
         }
-        let ending = self.are_ending();
+        let ending = self.has_ending_logs();
         for log in self.logs.values_mut().flatten() {
             log.handle(outbox, now, input);
         }
-        if self.are_ending() && !ending {
-            self.list.next = Some(now);
+        if self.has_ending_logs() && !ending {
+            self.list.next_request = Some(now);
         }
-        if let Err(error) = self.answered(outbox, now, input) {
+        if let Err(error) = self.handle_list(outbox, now, input) {
             self.fail(error.into());
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        let list = self.list.next.filter(|_| !self.list.is_asking());
-        let logs = self.logs.values().flatten().filter_map(Part::wakes);
-        logs.chain(list).chain(self.complete_at()).min()
+    fn next_wake(&self) -> Option<Duration> {
+        let list = self.list.next_request.filter(|_| !self.list.is_pending());
+        let logs = self.logs.values().flatten().filter_map(SubFlow::next_wake);
+        logs.chain(list).chain(self.hub_log_complete_at()).min()
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
-        self.given_up = true;
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
+        self.cancelled = true;
     }
 }
 

@@ -6,11 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
 use super::events::{EventWait, Since};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
 use super::kill::Killer;
 use super::outage::OutageTolerance;
-use super::status::{Finding, StatusCheck};
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Endpoint, Event, EventName, InstanceId, Json, RequestError, RetryPolicy, RunnerExit,
@@ -18,14 +21,14 @@ use crate::{
 };
 
 /// How long to look for an instance whose start may have been carried out.
-const SEARCH_LIMIT: Duration = Duration::from_secs(20);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a start may take after its caller has given up. 0.18 never answers some.
-const GIVEN_UP_LIMIT: Duration = Duration::from_secs(10);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The delay before another start on a hub that is full and names none, and the shortest delay.
-const FULL_DELAY: Duration = Duration::from_secs(1);
-const SHORTEST_FULL_DELAY: Duration = Duration::from_millis(200);
+const OVERLOAD_DELAY: Duration = Duration::from_secs(1);
+const MIN_OVERLOAD_DELAY: Duration = Duration::from_millis(200);
 
 /// Which events mean that an instance is ready, and which that it has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ flow! {
     /// id beforehand, by which it is found if the answer to its start was lost. An instance that does
     /// not get ready is killed, before the next attempt or the end, and so is one that comes up when
     /// the flow was given up.
-    StartUntilReady(Starting) -> Ready
+    StartUntilReady(StartWithRetry) -> Ready
 }
 
 impl StartUntilReady {
@@ -64,7 +67,7 @@ impl StartUntilReady {
     /// `seed` is any number; the ids of instances are made of it, so it must differ each time.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(
         endpoint: Endpoint,
         sequence: SequenceId,
@@ -74,84 +77,84 @@ impl StartUntilReady {
         let takes_ids = endpoint
             .known_dialect("start sequence")?
             .supports_instance_ids();
-        let starting = Starting {
+        let starting = StartWithRetry {
             endpoint: endpoint.clone(),
             sequence,
-            chosen: options.chosen_id().map(ToString::to_string),
+            chosen_id: options.chosen_id().map(ToString::to_string),
             options,
-            takes_ids,
+            supports_ids: takes_ids,
             seed,
             readiness: None,
             policy: None,
-            waits_if_full: false,
-            patience: OutageTolerance::new(),
+            waits_for_capacity: false,
+            outage_tolerance: OutageTolerance::new(),
             attempt: 0,
-            instance: None,
-            state: State::At(Duration::ZERO),
+            instance_id: None,
+            state: State::ScheduledAt(Duration::ZERO),
             errors: Vec::new(),
-            given_up: false,
+            cancelled: false,
             outcome: None,
         };
-        Ok(Self(Whole::new(endpoint, starting)))
+        Ok(Self(RootFlow::new(endpoint, starting)))
     }
 
     /// Waits until the instance is ready.
     #[must_use]
     pub fn until(mut self, readiness: Readiness) -> Self {
-        self.0.part.readiness = Some(readiness);
+        self.0.sub_flow.readiness = Some(readiness);
         self
     }
 
     /// Tries again by this policy what may succeed then.
     #[must_use]
     pub fn retrying(mut self, policy: RetryPolicy) -> Self {
-        self.0.part.policy = Some(policy);
+        self.0.sub_flow.policy = Some(policy);
         self
     }
 
     /// Tries again without an end while the hub has no room for another instance (`419`).
     #[must_use]
     pub fn when_available(mut self) -> Self {
-        self.0.part.waits_if_full = true;
+        self.0.sub_flow.waits_for_capacity = true;
         self
     }
 
     /// Has this patience while the instance gets ready.
     #[must_use]
-    pub fn patience(mut self, patience: OutageTolerance) -> Self {
-        self.0.part.patience = patience;
+    pub fn outage_tolerance(mut self, patience: OutageTolerance) -> Self {
+        self.0.sub_flow.outage_tolerance = patience;
         self
     }
 }
 
 #[derive(Debug)]
-struct Starting {
+struct StartWithRetry {
     endpoint: Endpoint,
     sequence: SequenceId,
     options: StartOptions,
     /// The id that the caller has chosen.
-    chosen: Option<String>,
-    takes_ids: bool,
+    chosen_id: Option<String>,
+    supports_ids: bool,
     seed: (u64, u64),
     readiness: Option<Readiness>,
     policy: Option<RetryPolicy>,
-    waits_if_full: bool,
-    patience: OutageTolerance,
+    waits_for_capacity: bool,
+    outage_tolerance: OutageTolerance,
     attempt: u32,
     /// The id of the instance of this attempt.
-    instance: Option<InstanceId>,
+    instance_id: Option<InstanceId>,
     state: State,
     errors: Vec<FlowError>,
-    given_up: bool,
+    cancelled: bool,
     outcome: Outcome<Ready>,
 }
 
 #[derive(Debug)]
 enum State {
     /// The next attempt is due then.
-    At(Duration),
-    Sent {
-        call: Call<Json<Started>>,
+    ScheduledAt(Duration),
+    Starting {
+        exchange: OpenExchange<Json<Started>>,
         /// It is waited for until then, after the flow was given up.
         until: Option<Duration>,
     },
@@ -159,7 +162,7 @@ enum State {
     Searching {
         status: Box<StatusCheck>,
         until: Duration,
-        error: (ExchangeId, CallError),
+        error: (ExchangeId, ExchangeError),
     },
     Waiting {
         started: Started,
@@ -169,20 +172,20 @@ enum State {
     Killing {
         killer: Box<Killer>,
         /// Another attempt may be made when it is gone.
-        again: bool,
+        retry: bool,
     },
-    Over,
+    Done,
 }
 
-impl Starting {
+impl StartWithRetry {
     /// Sends the start of an attempt.
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
         self.attempt += 1;
-        let id = match &self.chosen {
+        let id = match &self.chosen_id {
             Some(id) => Some(id.clone()),
-            None => self.takes_ids.then(|| self.make_id()),
+            None => self.supports_ids.then(|| self.make_id()),
         };
-        self.instance = id.as_deref().map(InstanceId::try_from).transpose()?;
+        self.instance_id = id.as_deref().map(InstanceId::try_from).transpose()?;
         let options = match id {
             Some(id) => self.options.clone().instance_id(id),
             None => self.options.clone(),
@@ -191,8 +194,8 @@ impl Starting {
             id: &self.sequence,
             options: &options,
         };
-        self.state = State::Sent {
-            call: outbox.send(&operation, None)?,
+        self.state = State::Starting {
+            exchange: outbox.send(&operation, None)?,
             until: None,
         };
         Ok(())
@@ -219,9 +222,9 @@ impl Starting {
     }
 
     /// The instance is there.
-    fn came_up(&mut self, now: Duration, started: Started) {
-        self.instance = Some(started.id.clone());
-        if self.given_up {
+    fn on_started(&mut self, now: Duration, started: Started) {
+        self.instance_id = Some(started.id.clone());
+        if self.cancelled {
             return self.kill(now, false);
         }
         let Some(readiness) = &self.readiness else {
@@ -238,7 +241,7 @@ impl Starting {
             .cloned()
             .collect();
         let until = readiness.timeout.map(|timeout| now + timeout);
-        let (id, patience) = (started.id.clone(), self.patience);
+        let (id, patience) = (started.id.clone(), self.outage_tolerance);
         match EventWait::new(&self.endpoint, id, names, Since::Start, patience, now) {
             Ok(wait) => {
                 self.state = State::Waiting {
@@ -256,32 +259,34 @@ impl Starting {
 
     /// Kills the instance of this attempt, if it is known.
     fn kill(&mut self, now: Duration, again: bool) {
-        match self.instance.clone() {
+        match self.instance_id.clone() {
             Some(id) => {
                 self.state = State::Killing {
                     killer: Killer::new(id, now).into(),
-                    again,
+                    retry: again,
                 }
             }
-            None => self.next(now, again),
+            None => self.next_attempt(now, again),
         }
     }
 
     /// The start came to nothing.
-    fn refused(&mut self, now: Duration, id: ExchangeId, error: CallError) {
+    fn on_start_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
         let full = error.api().filter(|refusal| refusal.is_overloaded());
-        if let Some(refusal) = full.filter(|_| self.waits_if_full && !self.given_up) {
-            let delay = refusal.retry_after.map_or(FULL_DELAY, Duration::from_secs);
+        if let Some(refusal) = full.filter(|_| self.waits_for_capacity && !self.cancelled) {
+            let delay = refusal
+                .retry_after
+                .map_or(OVERLOAD_DELAY, Duration::from_secs);
             self.errors.clear();
-            let delay = delay.max(SHORTEST_FULL_DELAY);
-            self.state = State::At(now.saturating_add(delay));
-            self.errors.push(error.of(id));
+            let delay = delay.max(MIN_OVERLOAD_DELAY);
+            self.state = State::ScheduledAt(now.saturating_add(delay));
+            self.errors.push(error.into_flow_error(id));
             return;
         }
-        if error.may_be_carried_out() && !error.api().is_some_and(|api| api.is_from_hub()) {
-            if let Some(instance) = self.instance.clone() {
-                let status = StatusCheck::at(now, instance, Duration::from_millis(100)).into();
-                let until = now + SEARCH_LIMIT;
+        if error.may_have_been_processed() && !error.api().is_some_and(|api| api.is_from_hub()) {
+            if let Some(instance) = self.instance_id.clone() {
+                let status = StatusCheck::new(now, instance, Duration::from_millis(100)).into();
+                let until = now + SEARCH_TIMEOUT;
                 self.state = State::Searching {
                     status,
                     until,
@@ -290,33 +295,33 @@ impl Starting {
                 return;
             }
             // Nobody knows whether there is an instance: another start may be a second one.
-            self.errors.push(error.of(id));
-            return self.next(now, false);
+            self.errors.push(error.into_flow_error(id));
+            return self.next_attempt(now, false);
         }
-        let again = error.may_succeed_later()
+        let again = error.is_transient()
             || error.api().is_some_and(|refusal| {
-                refusal.is_overloaded() || RunnerExit::in_refusal(refusal).is_some_and(may_get_up)
+                refusal.is_overloaded() || RunnerExit::in_refusal(refusal).is_some_and(is_retryable)
             });
-        self.errors.push(error.of(id));
-        self.next(now, again);
+        self.errors.push(error.into_flow_error(id));
+        self.next_attempt(now, again);
     }
 
-    fn searched(&mut self, now: Duration, finding: Finding) {
+    fn on_search_result(&mut self, now: Duration, finding: StatusResult) {
         match finding {
-            Finding::Alive(info) => self.came_up(now, Started::found(info.id)),
-            Finding::Ended(ended) if ended.info.is_some() => {
-                let again = ended.exit.is_none_or(may_get_up);
+            StatusResult::Alive(info) => self.on_started(now, Started::found(info.id)),
+            StatusResult::Ended(ended) if ended.info.is_some() => {
+                let again = ended.exit.is_none_or(is_retryable);
                 self.errors.push(FlowError::Ended(ended.into()));
-                self.next(now, again);
+                self.next_attempt(now, again);
             }
             // It may come up still.
-            Finding::Ended(_) | Finding::Unknown(..) => {}
+            StatusResult::Ended(_) | StatusResult::Unknown(..) => {}
         }
     }
 
     /// Waiting for readiness came to this.
-    fn waited(&mut self, now: Duration, result: Result<Event, FlowError>) {
-        let State::Waiting { started, .. } = core::mem::replace(&mut self.state, State::Over)
+    fn on_readiness(&mut self, now: Duration, result: Result<Event, FlowError>) {
+        let State::Waiting { started, .. } = core::mem::replace(&mut self.state, State::Done)
         else {
             return;
         };
@@ -336,9 +341,9 @@ impl Starting {
                 self.kill(now, true);
             }
             Err(FlowError::Ended(ended)) => {
-                let again = ended.exit.is_none_or(may_get_up);
+                let again = ended.exit.is_none_or(is_retryable);
                 self.errors.push(FlowError::Ended(ended));
-                self.next(now, again);
+                self.next_attempt(now, again);
             }
             Err(error) => {
                 let again = !matches!(error, FlowError::Request(_));
@@ -349,14 +354,14 @@ impl Starting {
     }
 
     /// Goes on with the next attempt, if there is to be one.
-    fn next(&mut self, now: Duration, again: bool) {
-        self.instance = None;
-        let policy = self.policy.filter(|_| again && !self.given_up);
+    fn next_attempt(&mut self, now: Duration, again: bool) {
+        self.instance_id = None;
+        let policy = self.policy.filter(|_| again && !self.cancelled);
         match policy.and_then(|policy| policy.delay(self.attempt, now, self.seed.0)) {
-            Some(delay) => self.state = State::At(now + delay),
+            Some(delay) => self.state = State::ScheduledAt(now + delay),
             None => {
-                if self.given_up {
-                    self.errors.push(FlowError::GivenUp);
+                if self.cancelled {
+                    self.errors.push(FlowError::Cancelled);
                 }
                 let errors = core::mem::take(&mut self.errors);
                 self.outcome = Some(Err(FlowError::of_attempts(errors)));
@@ -365,28 +370,29 @@ impl Starting {
     }
 
     /// What is over at this time.
-    fn overdue(&mut self, outbox: &mut Outbox, now: Duration) {
+    fn handle_timeouts(&mut self, outbox: &mut Outbox, now: Duration) {
         let is_over = |until: Duration| until <= now;
         match &mut self.state {
-            State::Sent {
-                call,
+            State::Starting {
+                exchange,
                 until: Some(until),
             } if is_over(*until) => {
-                outbox.close(call);
+                outbox.abort(exchange);
                 // One whose id the caller has chosen may be somebody else's.
-                match self.chosen {
+                match self.chosen_id {
                     None => self.kill(now, false),
-                    Some(_) => self.next(now, false),
+                    Some(_) => self.next_attempt(now, false),
                 }
             }
             State::Searching { until, error, .. } if is_over(*until) => {
-                let (id, error) = core::mem::replace(error, (error.0, CallError::cut_off()));
-                self.errors.push(error.of(id));
+                let (id, error) =
+                    core::mem::replace(error, (error.0, ExchangeError::connection_lost()));
+                self.errors.push(error.into_flow_error(id));
                 // It was never carried out, or the hub could not be asked. One whose id the caller
                 // has chosen may be somebody else's.
-                match self.chosen {
+                match self.chosen_id {
                     None => self.kill(now, true),
-                    Some(_) => self.next(now, true),
+                    Some(_) => self.next_attempt(now, true),
                 }
             }
             State::Waiting {
@@ -394,12 +400,12 @@ impl Starting {
                 until: Some(until),
                 ..
             } if is_over(*until) => {
-                wait.close(outbox);
+                wait.abort(outbox);
                 let timeout = self
                     .readiness
                     .as_ref()
                     .and_then(|readiness| readiness.timeout);
-                self.waited(now, Err(FlowError::TimedOut(timeout.unwrap_or_default())));
+                self.on_readiness(now, Err(FlowError::TimedOut(timeout.unwrap_or_default())));
             }
             _ => {}
         }
@@ -407,62 +413,65 @@ impl Starting {
 }
 
 /// Whether an instance that ended so may get ready the next time.
-fn may_get_up(exit: RunnerExit) -> bool {
+fn is_retryable(exit: RunnerExit) -> bool {
     !matches!(
         exit,
         RunnerExit::InvalidConfig | RunnerExit::InvalidEntrypoint
     )
 }
 
-impl Part for Starting {
-    type Value = Ready;
+impl SubFlow for StartWithRetry {
+    type Output = Ready;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Ready> {
-        self.overdue(outbox, now);
+        self.handle_timeouts(outbox, now);
         if self.outcome.is_some() {
             return self.outcome.take();
         }
         let stepped = match &mut self.state {
-            State::At(time) if *time <= now => self.send(outbox),
+            State::ScheduledAt(time) if *time <= now => self.send(outbox),
             State::Searching { status, .. } => status.step(outbox, now),
             State::Waiting { wait, .. } => {
                 if let Some(result) = wait.step(outbox, now) {
-                    wait.close(outbox);
-                    self.waited(now, result);
+                    wait.abort(outbox);
+                    self.on_readiness(now, result);
                     return self.step(outbox, now);
                 }
                 Ok(())
             }
-            State::Killing { killer, again } => {
+            State::Killing {
+                killer,
+                retry: again,
+            } => {
                 let again = *again;
                 if let Some(result) = killer.step(outbox, now) {
                     let killed = result.is_ok();
                     self.errors.extend(result.err());
                     // One that may run still would be there beside the next.
-                    self.next(now, again && killed);
+                    self.next_attempt(now, again && killed);
                     return self.step(outbox, now);
                 }
                 Ok(())
             }
-            State::At(_) | State::Sent { .. } | State::Over => Ok(()),
+            State::ScheduledAt(_) | State::Starting { .. } | State::Done => Ok(()),
         };
         stepped.err().map(|error| Err(error.into()))
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
-            State::At(_) | State::Over => {}
-            State::Sent { call, .. } => {
-                let (id, result) = (call.id, call.value(input));
+            State::ScheduledAt(_) | State::Done => {}
+            State::Starting { exchange, .. } => {
+                let (id, result) = (exchange.id, exchange.value(input));
                 match result {
                     None => {}
-                    Some(Ok(started)) => self.came_up(now, started),
-                    Some(Err(error)) => self.refused(now, id, error),
+                    Some(Ok(started)) => self.on_started(now, started),
+                    Some(Err(error)) => self.on_start_error(now, id, error),
                 }
             }
             State::Searching { status, .. } => {
                 if let Some(finding) = status.handle(outbox, now, input) {
-                    self.searched(now, finding);
+                    self.on_search_result(now, finding);
                 }
             }
             State::Waiting { wait, .. } => wait.handle(outbox, now, input),
@@ -470,33 +479,33 @@ impl Part for Starting {
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         match &self.state {
-            State::At(time) => Some(*time),
-            State::Sent { until, .. } => *until,
+            State::ScheduledAt(time) => Some(*time),
+            State::Starting { until, .. } => *until,
             State::Searching { status, until, .. } => {
-                status.wakes().into_iter().chain([*until]).min()
+                status.next_wake().into_iter().chain([*until]).min()
             }
-            State::Waiting { wait, until, .. } => wait.wakes().into_iter().chain(*until).min(),
-            State::Killing { killer, .. } => killer.wakes(),
-            State::Over => None,
+            State::Waiting { wait, until, .. } => wait.next_wake().into_iter().chain(*until).min(),
+            State::Killing { killer, .. } => killer.next_wake(),
+            State::Done => None,
         }
     }
 
-    fn give_up(&mut self, outbox: &mut Outbox, now: Duration) {
-        if core::mem::replace(&mut self.given_up, true) || self.outcome.is_some() {
+    fn cancel(&mut self, outbox: &mut Outbox, now: Duration) {
+        if core::mem::replace(&mut self.cancelled, true) || self.outcome.is_some() {
             return;
         }
         match &mut self.state {
-            State::At(_) | State::Over => self.next(now, false),
+            State::ScheduledAt(_) | State::Done => self.next_attempt(now, false),
             // The hub goes on with it: once it has answered, the instance is killed.
-            State::Sent { until, .. } => *until = Some(now + GIVEN_UP_LIMIT),
-            State::Searching { until, .. } => *until = (*until).min(now + GIVEN_UP_LIMIT),
+            State::Starting { until, .. } => *until = Some(now + CANCEL_TIMEOUT),
+            State::Searching { until, .. } => *until = (*until).min(now + CANCEL_TIMEOUT),
             State::Waiting { wait, .. } => {
-                wait.close(outbox);
+                wait.abort(outbox);
                 self.kill(now, false);
             }
-            State::Killing { again, .. } => *again = false,
+            State::Killing { retry: again, .. } => *again = false,
         }
     }
 }

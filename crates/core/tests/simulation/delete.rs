@@ -67,7 +67,7 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
                 assert!(gone && world.hub.running().is_empty(), "{:#?}", driven.sent);
             }
             Ok(Deleted::HandedOver) => assert!(hands_over && world.is_v1()),
-            Err(FlowError::GivenUp) => assert!(given_up),
+            Err(FlowError::Cancelled) => assert!(given_up),
             Err(FlowError::Reply(_, error)) if gone => {
                 let refusal = error.api().filter(|refusal| refusal.is_from_hub());
                 let not_found = refusal.is_some_and(|refusal| refusal.is_not_found());

@@ -109,7 +109,7 @@ fn wait_for_event_tells_what_happened() {
                     driven.sent
                 );
             }
-            Err(FlowError::GivenUp) => {
+            Err(FlowError::Cancelled) => {
                 let hidden = fired_early && world.is_v1() && fired.as_ref().is_some_and(is_nothing);
                 let never = fired.is_none() && !world.is_dead(key);
                 // What fires while a stream is not open, and is nothing, nobody sees.
@@ -154,7 +154,7 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
                     Input::Failed {
                         id,
                         progress,
-                        passes,
+                        transient: passes,
                     },
                 );
             }

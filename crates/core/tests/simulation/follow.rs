@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scramjet_client_core::flow::{FlowError, Follow, Followed};
 use scramjet_client_core::{JsonLines, LogLine};
-use scramjet_client_testing::model::{Exit, Process, ProgramSpec};
+use scramjet_client_testing::model::{Exit, ProcessContext, ProgramSpec};
 
 use crate::for_seeds;
 use crate::network::{Driven, Faults, LATENCY};
@@ -20,7 +20,7 @@ pub(crate) fn counting(pause: Duration) -> ProgramSpec {
         let number = instances.fetch_add(1, Ordering::Relaxed);
         let pause = pause + Duration::from_millis(7) * u32::try_from(number).unwrap();
         let (mut next, mut at) = (0, None);
-        Box::new(move |process: &mut Process<'_>| {
+        Box::new(move |process: &mut ProcessContext<'_>| {
             process.begin();
             loop {
                 let due = *at.get_or_insert_with(|| process.now() + pause);

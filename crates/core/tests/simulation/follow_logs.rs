@@ -150,7 +150,7 @@ fn follow_logs_of_all_tells_the_lines_of_new_instances_as_well() {
         let flow = FollowLogs::all(world.endpoint()).unwrap();
         let (heard, result) = hear(&mut world, flow);
         match result {
-            Err(FlowError::GivenUp) => {}
+            Err(FlowError::Cancelled) => {}
             Err(error) => {
                 let excused = world.faults != Faults::NONE && heard.lines.is_empty();
                 return assert!(excused, "{error}: {heard:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, Input, Progress};
 use scramjet_client_core::http;
-use scramjet_client_testing::model::{ExchangeId as HubExchange, Head, Model, Piece};
+use scramjet_client_testing::model::{ExchangeId as HubExchange, Model, Piece, ResponseHead};
 
 use crate::world::Chance;
 
@@ -137,11 +137,11 @@ where
                         reached: false,
                         silent: false,
                     });
-                    self.send(hub, chance, send.id, send.request, send.limit);
+                    self.send(hub, chance, send.id, send.request, send.timeout);
                 }
                 Command::Abort(id) => {
                     if let Some(exchange) = self.exchanges.remove(&id) {
-                        exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+                        exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                     }
                 }
                 Command::Wait { until } => {
@@ -166,14 +166,14 @@ where
     pub(crate) fn give_up(&mut self, hub: &Model) {
         if !self.given_up {
             self.given_up = true;
-            self.flow.give_up(self.now(hub));
+            self.flow.cancel(self.now(hub));
         }
     }
 
     /// Closes all connections.
     pub(crate) fn close(&mut self, hub: &mut Model) {
         for (_, exchange) in std::mem::take(&mut self.exchanges) {
-            exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+            exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
         }
     }
 
@@ -302,7 +302,7 @@ where
         match coming {
             Coming::Piece(Piece::Head(head)) => {
                 exchange.answered = true;
-                let Head {
+                let ResponseHead {
                     status,
                     reason,
                     headers,
@@ -332,14 +332,14 @@ where
             Coming::Piece(Piece::Cut) | Coming::Failed => {
                 chance.tell(hub, &format!("<- {progress:?} {}", exchange.line()));
                 if let Some(exchange) = self.exchanges.remove(&id) {
-                    exchange.hub.into_iter().for_each(|id| hub.abandon(id));
+                    exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                 }
                 self.flow.handle(
                     now,
                     Input::Failed {
                         id,
                         progress,
-                        passes: true,
+                        transient: true,
                     },
                 );
             }
@@ -403,7 +403,7 @@ impl Exchange {
                             self.coming.push((at, Coming::Piece(Piece::Body(bytes))));
                             self.coming.push((at, Coming::Failed));
                             self.hub = None;
-                            hub.abandon(id);
+                            hub.disconnect(id);
                             return;
                         }
                     }
@@ -441,7 +441,7 @@ fn gateway(status: u16, shape: usize) -> Vec<Piece> {
         b"",
     ][shape];
     let status = StatusCode::from_u16(status).unwrap();
-    let head = Head {
+    let head = ResponseHead {
         status,
         reason: String::new(),
         headers: HeaderMap::new(),

@@ -67,7 +67,7 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
         let mut flow = flow
             .unwrap()
             .until(readiness)
-            .patience(OutageTolerance::ENDLESS);
+            .outage_tolerance(OutageTolerance::ENDLESS);
         if world.chance.one_in(2) {
             flow = flow.retrying(policy);
         }

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::proxy::Forward;
 use super::socket::Wire;
+use crate::limits::call_limits::CallLimits;
+use crate::transport::BoxError;
 use crate::transport::{Phase, Timings};
-use crate::{BoxError, CallLimits};
 
 /// What is known of a call.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::proxy::{Proxies, Proxy};
 use super::tls::{self, ClientCertificate, Encrypt, TlsBackend};
 use super::watch::{LONGEST_IDLE, Watch};
 
-/// Settings of a [`UreqTransport`](crate::UreqTransport).
+/// Settings of a [`UreqTransport`](crate::transport::UreqTransport).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UreqConfig {

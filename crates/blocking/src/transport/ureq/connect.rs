@@ -18,7 +18,9 @@ use super::call;
 use super::proxy::{Address, Forward, Proxies, ProxyError};
 use super::race::{self, ATTEMPT_DELAY};
 use super::socket::{Socket, Wire};
-use crate::{CallLimits, Phase, StopReason, threads};
+use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::support::threads;
+use crate::transport::Phase;
 
 /// Finds nothing: ureq asks before it looks for an idle connection, so that each request would pay for a search (`getaddrinfo`, 15 µs
 /// for `localhost`) which only a new connection needs. [`Dial`] asks then.

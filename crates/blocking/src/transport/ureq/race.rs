@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{CancelToken, StopReason};
+use crate::limits::call_limits::StopReason;
+use crate::limits::cancel::CancelToken;
 
 /// The time that an address has before the next one is tried as well, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -11,9 +11,9 @@ use ::ureq::{Error, Timeout};
 
 use super::buffers::Sparse;
 use super::stream::{Stream, WRITE_TICK, Waiting};
-use crate::cancel::OnCancel;
-use crate::error::is_closed;
-use crate::{CallLimits, StopReason};
+use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::limits::cancel::OnCancel;
+use crate::transport::is_closed;
 
 /// The socket, for all who have to do with it: what reads and writes, what watches over the encryption, what cuts it.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use ::ureq::{Error, Timeout};
 use super::proxy::Forward;
 use super::socket::Wire;
 use super::{call, status_line};
-use crate::Phase;
-use crate::error::is_closed;
+use crate::transport::Phase;
+use crate::transport::is_closed;
 
 /// Node announces that it keeps a connection for 5 seconds. A request that is written while the hub closes is lost, and which of the two came
 /// first cannot be seen from here: so stay well away from that moment.

@@ -6,15 +6,15 @@ use std::io::{self, ErrorKind};
 
 use http::StatusCode;
 
-use super::super::found::find;
 use super::Address;
-use crate::{BoxError, Error, StopReason};
+use crate::limits::call_limits::StopReason;
+use crate::transport::BoxError;
 
 /// The problem with a proxy, in a sentence that names it without user name and password. Found in
-/// an error by [`Error::proxy`].
+/// an error by [`Error::proxy`](crate::Error::proxy).
 ///
 /// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
-/// with `5xx`, it may have passed the request on. [`Error::phase`] is [`Phase::Wait`](crate::Phase)
+/// with `5xx`, it may have passed the request on. [`Error::phase`](crate::Error::phase) is [`Phase::Wait`](crate::transport::Phase)
 /// then.
 #[derive(Debug)]
 pub struct ProxyError {
@@ -155,25 +155,5 @@ impl StdError for ProxyError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// The problem with the proxy, if there is one.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
-    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
-    /// if let Err(error) = host.version() {
-    ///     match error.proxy().map(|proxy| proxy.problem()) {
-    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn proxy(&self) -> Option<&ProxyError> {
-        find(self)
     }
 }

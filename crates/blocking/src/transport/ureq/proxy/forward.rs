@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{Address, ProxyError};
-use crate::Phase;
+use crate::transport::Phase;
 
 /// A proxy that passes requests on to an `http` hub.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::super::config::USER_AGENT;
 use super::super::socket::Socket;
 use super::super::status_line;
 use super::{Address, ProxyError};
-use crate::error::is_closed;
+use crate::transport::is_closed;
 
 /// An answer to a `CONNECT` is not longer than this.
 const LONGEST_HEAD: usize = 16 << 10;

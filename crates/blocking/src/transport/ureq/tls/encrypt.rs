@@ -15,7 +15,7 @@ use super::super::socket::Socket;
 use super::plain::Plain;
 use super::words::Moment;
 use super::{TlsError, TlsProblem, is_refusal};
-use crate::error::is_closed;
+use crate::transport::is_closed;
 
 /// Encrypts the connections to `https` hubs.
 #[derive(Debug, Default)]

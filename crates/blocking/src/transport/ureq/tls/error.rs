@@ -8,11 +8,10 @@ use http::StatusCode;
 use memchr::memmem;
 use scramjet_client_core::ApiError;
 
-use super::super::found::find;
-use crate::{BoxError, Error};
+use crate::transport::BoxError;
 
 /// What is wrong with the encryption of a connection: a sentence, and the word of the library that encrypts where it says more. Found in
-/// an error by [`Error::tls`].
+/// an error by [`Error::tls`](crate::Error::tls).
 #[derive(Debug)]
 pub struct TlsError {
     problem: TlsProblem,
@@ -65,6 +64,18 @@ impl TlsError {
             source: None,
         }
     }
+
+    /// The meaning of a refusal of a server in front of the hub, if it is about TLS.
+    pub(crate) fn of_refusal(refusal: &ApiError) -> Option<&'static Self> {
+        if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
+            return None;
+        }
+        let says = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
+        REFUSALS
+            .iter()
+            .find(|(text, _)| says(text))
+            .map(|(_, error)| error)
+    }
 }
 
 pub(super) const NO_CERTIFICATE: &str = "the hub asks for a certificate of the client, \
@@ -104,18 +115,6 @@ static REFUSALS: [(&str, TlsError); 5] = {
     ]
 };
 
-/// The meaning of a refusal of a server in front of the hub, if it is about TLS.
-fn of_refusal(refusal: &ApiError) -> Option<&'static TlsError> {
-    if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
-        return None;
-    }
-    let says = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
-    REFUSALS
-        .iter()
-        .find(|(text, _)| says(text))
-        .map(|(_, error)| error)
-}
-
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 impl TlsError {
     pub(super) fn because(mut self, source: impl Into<BoxError>) -> Self {
@@ -142,26 +141,5 @@ impl StdError for TlsError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// The problem with the encryption, if there is one; also if a server in front of
-    /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, TlsProblem};
-    /// let host = HostClient::new("https://hub.example.com/api/v1")?;
-    /// if let Err(error) = host.version() {
-    ///     match error.tls().map(|tls| tls.problem()) {
-    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => println!("look at the clock: {error:?}"),
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn tls(&self) -> Option<&TlsError> {
-        find(self).or_else(|| of_refusal(self.api()?))
     }
 }

@@ -155,7 +155,8 @@ mod tests {
     use ::ureq::tls::{RootCerts, TlsProvider};
 
     use super::{Settings, settings};
-    use crate::{TlsBackend, UreqConfig};
+    use crate::transport::ureq::config::UreqConfig;
+    use crate::transport::ureq::tls::TlsBackend;
 
     #[test]
     fn public_authorities_are_trusted_where_nothing_is_said() {

@@ -64,7 +64,10 @@ mod tests {
 
     use http::Request;
 
-    use crate::{HostClient, RequestBody, TlsBackend, Transport, UreqTransport};
+    use crate::handles::host::HostClient;
+    use crate::transport::ureq::UreqTransport;
+    use crate::transport::ureq::tls::TlsBackend;
+    use crate::transport::{RequestBody, Transport};
 
     #[test]
     fn what_should_be_encrypted_is_refused() -> Result<(), Box<dyn std::error::Error>> {
