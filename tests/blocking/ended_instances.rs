@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child, within};
 use crate::live::listening;
+use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
@@ -776,7 +777,7 @@ fn send_input_works_after_stream_writer_abort() {
 #[test]
 fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
     within("calls whose hub is lost", || {
-        for generation in [Generation::V0_18, Generation::V1] {
+        for generation in GENERATIONS {
             let hub = programs::fake_hub(generation);
             let host = HostClient::new(hub.url()).unwrap();
             let begun = || {

@@ -7,6 +7,8 @@ use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
+use crate::helpers::client_1x;
+
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn chunk(text: &str) -> Vec<u8> {
@@ -30,10 +32,7 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
         }
         let _ = connection.send(b"0\r\n\r\n");
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
     for n in 0..5 {
         let event = events.next().unwrap().unwrap();
@@ -83,10 +82,7 @@ fn event_stream_returns_the_refusal_of_the_hub() {
         let body = b"{\"error\":\"Instance x not found now\"}";
         let _ = connection.send(response("404 Not Found", &[], body));
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let error = host.instance("x").unwrap().event_stream("e").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use scramjet_client_blocking::HostClient;
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
@@ -79,6 +80,12 @@ pub(crate) fn serving(
             }
         }
     })
+}
+
+/// Returns a client for a hub of 1.0.1. It does not request the version.
+pub(crate) fn client_1x(server: &ScriptedServer) -> HostClient {
+    let builder = HostClient::builder(server.url()).hub_version("1.0.1");
+    builder.build().unwrap()
 }
 
 /// Starts a server that answers every request with `200 OK`, and records the requests.

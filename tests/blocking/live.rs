@@ -27,6 +27,8 @@ use crate::helpers::Folder;
 use crate::program::{self, Outcome};
 use crate::stub_hub::until;
 
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Returns `true` if the hub has this version or a later one. Otherwise prints that the test is
 /// skipped.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
@@ -38,6 +40,16 @@ pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
         );
     }
     dialect.has(since)
+}
+
+/// Returns a client for an instance that the hub does not know.
+pub(crate) fn unknown_instance(host: &HostClient) -> InstanceClient {
+    host.instance(UNKNOWN_ID).unwrap()
+}
+
+/// Returns a client for a sequence that the hub does not know.
+pub(crate) fn unknown_sequence(host: &HostClient) -> SequenceClient {
+    host.sequence(UNKNOWN_ID).unwrap()
 }
 
 /// An uploaded sample sequence. Drop deletes it with its instances.
@@ -342,12 +354,8 @@ fn list_instances_and_instance_find_started_instances(host: HostClient) {
 
 on_each_hub!(calls_with_an_unknown_id_are_not_found);
 fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
-    let sequence = host
-        .sequence("00000000-0000-4000-8000-000000000000")
-        .unwrap();
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let sequence = unknown_sequence(&host);
+    let instance = unknown_instance(&host);
     let errors: [(&str, Error); 10] = [
         ("sequence info", sequence.info().unwrap_err()),
         ("start", sequence.start(&StartOptions::new()).unwrap_err()),
@@ -636,9 +644,7 @@ fn start_works_after_the_connection_was_idle() {
                 let host = HostClient::from(hub);
                 host.version().unwrap();
                 thread::sleep(idle);
-                let sequence = host
-                    .sequence("00000000-0000-4000-8000-000000000000")
-                    .unwrap();
+                let sequence = unknown_sequence(&host);
                 let error = sequence.start(&StartOptions::new()).unwrap_err();
                 assert!(error.is_not_found(), "after {idle:?}: {error:?}");
             });

@@ -7,8 +7,7 @@ use scramjet_client_blocking::{CancelToken, HostClient, Readiness, SequenceClien
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 
 use crate::helpers::within;
-
-const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+use crate::outages::GENERATIONS;
 
 /// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {

@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::helpers::{in_child, within};
 use crate::live::{listening, until_killable};
+use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
@@ -627,7 +628,7 @@ fn dropping_handles_in_a_panic_does_not_abort_the_process() {
 #[test]
 fn observer_can_make_calls() {
     within("an observer that calls back", || {
-        for generation in [Generation::V0_18, Generation::V1] {
+        for generation in GENERATIONS {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
             programs::serve(&hub);
             let (calls, events) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -18,7 +18,7 @@ use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
-use crate::live::{Uploaded, listening, until_killable, was_refused};
+use crate::live::{Uploaded, listening, unknown_sequence, until_killable, was_refused};
 use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 use crate::wait_event::acts;
 
@@ -279,9 +279,7 @@ fn run_that_fails_kills_its_instance(host: HostClient) {
 
 on_each_hub!(run_that_cannot_start_an_instance_is_an_error);
 fn run_that_cannot_start_an_instance_is_an_error(host: HostClient) {
-    let error = host
-        .sequence("00000000-0000-4000-8000-000000000000")
-        .unwrap()
+    let error = unknown_sequence(&host)
         .run(&StartOptions::new(), "some")
         .unwrap_err();
     assert!(

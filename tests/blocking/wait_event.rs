@@ -16,7 +16,7 @@ use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{in_child, recording, within};
-use crate::live::{Uploaded, until_killable, was_refused};
+use crate::live::{Uploaded, unknown_instance, until_killable, was_refused};
 
 /// Upper bound for the time by which a call may overrun its limit.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
@@ -301,9 +301,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
 
 on_each_hub!(wait_event_and_wait_ended_report_an_unknown_instance_as_gone);
 fn wait_event_and_wait_ended_report_an_unknown_instance_as_gone(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let instance = unknown_instance(&host);
     within("waiting", move || {
         // In parallel, because each call retries for some seconds before it accepts the 404.
         type Wait = fn(&InstanceClient) -> Result<Event, Error>;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
-use crate::live::running;
+use crate::live::{running, unknown_instance};
 
 /// Writes lines, and waits for the echo of each. Prints the latencies, and returns the number of
 /// bytes.
@@ -154,9 +154,7 @@ fn writer_error(writing: Writing) -> Error {
 
 on_each_hub!(input_writer_to_an_unknown_instance_is_not_found);
 fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let instance = unknown_instance(&host);
     for open in [InstanceClient::input_writer, InstanceClient::stdin_writer] {
         let error = writer_error(write_until_error(open(&instance, ContentType::Text).unwrap()).1);
         assert!(error.is_not_found(), "{error:?}");
