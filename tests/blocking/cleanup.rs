@@ -163,7 +163,7 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 token.cancel();
                 let error = deploying.join().unwrap().unwrap_err();
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
-                let says = "the hub may have acted upon the request";
+                let says = "the hub may have processed the request";
                 assert!(error.to_string().contains(says), "{error}");
                 link.unfreeze();
                 let begin = Instant::now();

@@ -364,7 +364,7 @@ fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
         let error = instance.last_event("bare").unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            error.to_string().ends_with("emit it with a text"),
+            error.to_string().ends_with("emit it with a string"),
             "{error}"
         );
         let error = instance.next_event("bare").unwrap_err();

@@ -356,7 +356,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(
-            cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
+            cause.starts_with("get version (GET http://hub:8000/api/v1/version): "),
             "{error:?}"
         );
         // Built, attempt, retry, failed.

@@ -244,7 +244,10 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
             } else {
                 assert_eq!(error.phase(), Some(Phase::Wait));
                 let text = error.to_string();
-                assert!(text.contains("the hub may have acted upon it"), "{text}");
+                assert!(
+                    text.contains("the hub may have processed the request"),
+                    "{text}"
+                );
             }
             assert_eq!(
                 (hub.lifecycle(), hub.requested_ids()),

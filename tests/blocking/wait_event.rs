@@ -413,7 +413,9 @@ fn wait_event_and_wait_any_reject_bad_names_before_sending() {
     ] {
         assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
         assert!(
-            error.to_string().contains("nothing would ever come"),
+            error
+                .to_string()
+                .contains("at least one event name is required"),
             "{error}"
         );
     }

@@ -148,7 +148,10 @@ fn write_until_error(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
 fn writer_error(writing: Writing) -> Error {
     let (error, result) = within("a writer", move || writing.join().unwrap());
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-    assert!(error.to_string().contains("finish() tells why"), "{error}");
+    assert!(
+        error.to_string().contains("finish() returns the reason"),
+        "{error}"
+    );
     result.unwrap_err()
 }
 

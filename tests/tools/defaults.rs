@@ -150,12 +150,12 @@ fn build_scripts_warn_of_files_that_may_be_secrets() {
         warnings,
         [
             format!(
-                "cargo::warning=\".env\" is packed and may hold a secret; leave it out with a line \
-                 in {rules:?}, or keep it with !/.env"
+                "cargo::warning=\".env\" is packed and may contain a secret; \
+                 exclude it in {rules:?}, or keep it with !/.env"
             ),
             format!(
-                "cargo::warning=\"a\\ncargo::error=x.pem\" is packed and may hold a secret; leave \
-                 it out with a line in {rules:?}, or keep it with !/a\\ncargo::error=x.pem"
+                "cargo::warning=\"a\\ncargo::error=x.pem\" is packed and may contain a secret; \
+                 exclude it in {rules:?}, or keep it with !/a\\ncargo::error=x.pem"
             ),
         ]
     );

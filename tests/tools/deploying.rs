@@ -390,7 +390,8 @@ fn what_is_no_state_file_is_left_alone() {
     );
     let text = format!("{error:?}");
     assert!(
-        text.contains("caused by: it is not one: ") && text.contains("name another, or delete it"),
+        text.contains("caused by: it is not a state file: ")
+            && text.contains("choose another path, or delete the file"),
         "{text}"
     );
     assert_eq!((fs::read(&path).unwrap(), hub.seen().len()), (before, 0));
@@ -633,7 +634,7 @@ fn what_is_sent_has_the_digest_that_is_kept() {
     let text = format!("{error:?}");
     assert!(
         matches!(error.kind(), ErrorKind::Upload(_))
-            && text.contains("changed while it was packed"),
+            && text.contains("changed while it was being packed"),
         "{text}"
     );
 }

@@ -20,8 +20,8 @@ fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
 }
 
 const WORDS: [&str; 3] = [
-    "it is a pipe, a socket or a device, and not a file",
-    "it is a pipe, a socket or a device, and not a file",
+    "it is a pipe, a socket or a device, not a regular file",
+    "it is a pipe, a socket or a device, not a regular file",
     "it is longer than ",
 ];
 

@@ -115,8 +115,8 @@ fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the link {} -> ../../../lib cannot be packed: it leads out of the folder, and \
-             follow_outside_links is not set; mend it, or leave it out with a line in .siignore",
+            "cannot pack the link {} -> ../../../lib: it leads out of the folder, and \
+             follow_outside_links is not set; fix it, or exclude it in .siignore",
             app.join("node_modules/@o/lib").display()
         )
     );
@@ -185,10 +185,7 @@ fn followed_links_that_lead_in_a_circle_are_refused() {
         symlink(target, folder.0.join(at)).unwrap();
         let result = followed(&folder.0.join("app"));
         let text = result.unwrap_err().to_string();
-        assert!(
-            text.contains("cannot be packed: it leads in a circle"),
-            "{at}: {text}"
-        );
+        assert!(text.contains(": it leads into a loop"), "{at}: {text}");
     }
     // Many that lead from one to the next, without a circle.
     let folder = workspace("chain");
@@ -203,10 +200,7 @@ fn followed_links_that_lead_in_a_circle_are_refused() {
     fs::create_dir(folder.0.join("chain/100")).unwrap();
     symlink("../chain/0", folder.0.join("app/chain")).unwrap();
     let text = followed(&folder.0.join("app")).unwrap_err().to_string();
-    assert!(
-        text.contains("cannot be packed: it leads in a circle"),
-        "{text}"
-    );
+    assert!(text.contains(": it leads into a loop"), "{text}");
 }
 
 #[test]
@@ -214,9 +208,9 @@ fn followed_links_to_nothing_or_to_a_device_are_refused() {
     let folder = workspace("nothing");
     let link = folder.0.join("app/link");
     for (target, says) in [
-        ("../missing", "there is nothing at its target"),
-        ("/dev/zero", "is a device and cannot be packed"),
-        ("link", "it leads in a circle"),
+        ("../missing", "its target does not exist"),
+        ("/dev/zero", "is a device, which cannot be packed"),
+        ("link", "it leads into a loop"),
     ] {
         symlink(target, &link).unwrap();
         let text = followed(&folder.0.join("app")).unwrap_err().to_string();

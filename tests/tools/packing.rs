@@ -295,7 +295,7 @@ fn a_package_is_written_whole_or_not_at_all() {
     add(&folder, &[("index.js", "changed")]);
     let error = package.write_to(&path).unwrap_err();
     let text = format!(
-        "{} changed while it was packed; pack again when nothing writes there",
+        "{} changed while it was being packed; pack it again when nothing writes to it",
         folder.0.join("index.js").display()
     );
     assert_eq!(error.to_string(), text);

@@ -466,7 +466,7 @@ fn recorder_writes_what_replay_plays() {
         .transport(Arc::new(recorder));
     let recorded = results(&builder.build().unwrap());
     assert!(
-        recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"),
+        recorded[4].starts_with("true") && recorded[5].contains("(got 5 bytes)"),
         "{recorded:#?}"
     );
     hub.assert_done();

@@ -571,29 +571,6 @@ fn the_transport_of_the_readme_gives_the_same_values() {
     );
 }
 
-#[test]
-fn the_readme_shows_what_is_compiled() {
-    let [readme, file] = ["README.md", "examples/small_transport.rs"].map(|path| {
-        std::fs::read_to_string(
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../crates/core")
-                .join(path),
-        )
-        .unwrap()
-    });
-    let start = file.find("pub type Failure").unwrap();
-    let code = &file[start..file.find("\nfn main").unwrap()];
-    assert!(
-        readme.contains(code.trim_end()),
-        "the README of core does not show what is in examples/small_transport.rs"
-    );
-    let lines = code[code.find("pub fn call").unwrap()..]
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .count();
-    assert!(lines <= 50, "{lines} lines");
-}
-
 /// A short life of a sequence on a real hub, with what every hub makes anew left out.
 fn life(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
     let package = package::sequence("events")

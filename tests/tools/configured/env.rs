@@ -92,7 +92,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
         "SCRAMJET_HUB_URL",
         OsStr::new("http://127.0.0.1:8000/api/v1"),
     );
-    let unset = "unset: SCRAMJET_HUB_URL is not set; it is the address of a hub's API, for example http://localhost:8000/api/v1";
+    let unset = "unset: SCRAMJET_HUB_URL is not set; set it to the address of a hub's API, for example http://localhost:8000/api/v1";
     with(NAME, &[], unset);
     with(
         NAME,
@@ -136,7 +136,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     with(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", missing.as_os_str())],
-        "missing.pem cannot be read\n  caused by: ",
+        "missing.pem\n  caused by: ",
     );
     #[cfg(unix)]
     {

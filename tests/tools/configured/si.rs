@@ -98,11 +98,11 @@ fn the_current_profile_is_that_of_the_tool() {
     );
     // A path needs no home.
     with(NAME, &[path], "- cloud.json");
-    let there = "/.si/profiles; there are: cloud, default, staging";
+    let there = "/.si/profiles; available: cloud, default, staging";
     with(
         NAME,
         &[home, ("SI_CONFIG", "nope".as_ref())],
-        r#"SI_CONFIG names the profile "nope", which is not in "#,
+        r#"SI_CONFIG selects the profile "nope", which does not exist in "#,
     );
     with(
         NAME,
@@ -122,11 +122,11 @@ fn the_current_profile_is_that_of_the_tool() {
         (r#"{"profile":""}"#, "default default.json"),
         (
             r#"{"profile":"gone"}"#,
-            r#"si-config.json names the profile "gone", which is not in "#,
+            r#"si-config.json selects the profile "gone", which does not exist in "#,
         ),
         (
             r#"{"profile":["secret"]}"#,
-            r#"si-config.json: its "profile" is not a text"#,
+            r#"si-config.json: its "profile" is not a string"#,
         ),
         (r#"{"profile":"secret"#, "si-config.json: it is not JSON: "),
     ] {
@@ -136,7 +136,7 @@ fn the_current_profile_is_that_of_the_tool() {
     fs::remove_file(si.join("si-config.json")).unwrap();
     with(NAME, &[home], "default default.json");
     fs::remove_file(si.join("profiles/default.json")).unwrap();
-    with(NAME, &[home], r#"there is no profile "default" in "#);
+    with(NAME, &[home], r#"no profile "default" in "#);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn where_the_tool_has_never_run_nothing_is_made() {
     with(
         NAME,
         &[("HOME", home.0.as_os_str())],
-        "/.si/profiles; there are none, `si config print` makes the first",
+        "/.si/profiles; there are no profiles, `si config print` creates the first",
     );
     assert!(fs::read_dir(&home.0).unwrap().next().is_none());
 }
@@ -217,7 +217,7 @@ fn a_profile_gives_what_the_tool_was_told() {
     let error = said(&cloud.host().unwrap_err());
     assert!(
         error.contains(
-            r#"cloud.json: its "env" is "production": it is for the platform, and names no hub"#
+            r#"cloud.json: its "env" is "production", so it is for the platform and names no hub"#
         ),
         "{error}"
     );
@@ -257,15 +257,15 @@ fn what_is_wrong_is_said_with_the_file() {
         ("[]", "it is not a JSON object"),
         (
             "{}",
-            r#"it has no "configVersion", and so is no profile of si"#,
+            r#"it has no "configVersion", so it is not a profile of si"#,
         ),
         (
             r#"{"configVersion":"1"}"#,
-            r#"it has no "configVersion", and so is no profile of si"#,
+            r#"it has no "configVersion", so it is not a profile of si"#,
         ),
         (
             r#"{"configVersion":2}"#,
-            r#"its "configVersion" 2 is not one that this library knows, which is 1; take a newer library"#,
+            r#"its "configVersion" is 2, but this library supports only 1; update the library"#,
         ),
         (
             r#"{"configVersion":1,"env":"development"}"#,
@@ -277,11 +277,11 @@ fn what_is_wrong_is_said_with_the_file() {
         ),
         (
             &format!("{{{api}\"production\",\"token\":[\"secret\"]}}"),
-            r#"its "token" is not a text"#,
+            r#"its "token" is not a string"#,
         ),
         (
             &format!("{{{api}\"production\",\"verser2\":{{}}}}"),
-            r#"it reaches its hub by "verser2""#,
+            r#"it connects to its hub with "verser2""#,
         ),
     ] {
         let error = profile(text).unwrap_err();

@@ -89,7 +89,9 @@ impl Error {
                     found.iter().try_for_each(|id| write!(f, " {id}"))
                 }
             },
-            ErrorKind::Attempts(errors) => write!(f, "all {} attempts failed", errors.len()),
+            ErrorKind::Attempts(errors) => {
+                write!(f, "all attempts failed ({} errors)", errors.len())
+            }
             ErrorKind::Upload(_) => f.write_str("cannot upload the data"),
             ErrorKind::Write(_) => f.write_str("cannot write the received data"),
             ErrorKind::Thread(_) => f.write_str("thread could not be created"),

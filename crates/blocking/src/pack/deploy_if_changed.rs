@@ -15,7 +15,7 @@ use crate::pack::Package;
 use crate::pack::digest::Digest;
 use crate::pack::error::PackError;
 use crate::pack::write::target;
-use crate::support::chain::in_words;
+use crate::support::chain::fmt_chain;
 use lock::Lock;
 use state::{DeployState, Seen, State};
 
@@ -123,7 +123,7 @@ impl DeployError {
 /// The sentence and its causes.
 impl fmt::Debug for DeployError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 

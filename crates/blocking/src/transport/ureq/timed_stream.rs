@@ -1,99 +1,98 @@
-//! Reads and writes that return after a time, without losing data.
+//! Reads and writes with a time limit that lose no data.
+//!
+//! On Unix, the socket's timeouts end a wait. On Windows, `WSAPoll` does, because data may be lost
+//! after a timeout of the socket.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use self::system::{READ_TICK, Timer};
+use self::system::READ_TICK;
+pub(super) use self::system::Timer;
 
-/// The longest wait of a write. So often a blocked upload looks if the response is there already.
-/// The system does not say when in this time it took what it took, so an idle timeout may come
-/// later by as much.
+/// Upper bound for one wait of a write. A blocked upload checks as often for an early response.
+/// The operating system does not report when in this time it accepted data, so an idle timeout may
+/// be late by as much.
 pub(super) const WRITE_TICK: Duration = Duration::from_millis(50);
 
-/// The shortest wait. Systems take zero for no limit.
+/// Lower bound for one wait. The operating system treats zero as no limit.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A TCP connection of which a blocked read or write returns `WouldBlock` after a while. The caller
-/// then looks at its limits and goes on: nothing was read or written.
+/// A TCP connection whose blocked reads and writes return `WouldBlock` after a while. Nothing was
+/// read or written then: the caller checks its limits and repeats the call.
 #[derive(Debug)]
-pub(super) struct Stream(TcpStream);
+pub(super) struct TimedStream(TcpStream);
 
-/// Waits for a direction of a stream.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(Timer);
-
-impl Stream {
+impl TimedStream {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         system::prepare(&stream)?;
         Ok(Self(stream))
     }
 
-    /// Reads what is there, and waits for it no longer than `left` (`None`: without a limit).
+    /// Reads available data. Waits for it for at most `left` (`None`: without a limit).
     pub(super) fn read(
         &self,
-        waiting: &mut Waiting,
+        timer: &mut Timer,
         left: Option<Duration>,
         buf: &mut [u8],
     ) -> io::Result<usize> {
         let left = left.map(|left| left.clamp(SHORTEST, READ_TICK));
-        system::read(&self.0, &mut waiting.0, left, |mut stream| stream.read(buf))
+        system::read(&self.0, timer, left, |mut stream| stream.read(buf))
     }
 
-    /// Writes what the system takes, and waits no longer than `left` until it takes something.
+    /// Writes as much as the operating system accepts. Waits for it for at most `left`.
     pub(super) fn write(
         &self,
-        waiting: &mut Waiting,
+        timer: &mut Timer,
         left: Duration,
         bytes: &[u8],
     ) -> io::Result<usize> {
         let left = left.clamp(SHORTEST, WRITE_TICK);
-        system::write(&self.0, &mut waiting.0, left, |mut stream| {
-            stream.write(bytes)
-        })
+        system::write(&self.0, timer, left, |mut stream| stream.write(bytes))
     }
 
-    /// Shows what can be read without waiting, and leaves it there.
+    /// Copies available data without waiting and without consuming it.
     pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        system::at_once(&self.0, |stream| stream.peek(buf))
+        system::without_waiting(&self.0, |stream| stream.peek(buf))
     }
 
-    /// Ends both directions. Wakes what is blocked, on Windows after [`READ_TICK`] at the latest.
+    /// Shuts down both directions. Blocked reads and writes return, on Windows within
+    /// [`READ_TICK`].
     pub(super) fn shutdown(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Both)
     }
 }
 
-/// The timeouts of the socket.
+/// Waits with the timeouts of the socket.
 #[cfg(not(windows))]
 mod system {
     use super::{Duration, TcpStream, WRITE_TICK, io};
 
-    /// The longest wait of a read that has a limit. The timeout of the socket is then the same from
-    /// one wait to the next and needs no system call, except near the end. With one for each wait,
-    /// a small request with a deadline takes 1.4 to 2.1 µs more of 15.
+    /// Upper bound for one wait of a read with a limit. The socket's timeout thus stays the same
+    /// for most waits, without a system call. A system call for each wait makes a small request
+    /// with a deadline 1.4 to 2.1 µs slower (of 15 µs).
     pub(super) const READ_TICK: Duration = Duration::from_secs(1);
 
-    /// A timeout of the socket, as it was last set.
+    /// The timeout of one direction of a socket, as last set.
     #[derive(Debug, Default)]
-    pub(super) struct Timer(Option<Duration>);
+    pub(in super::super) struct Timer(Option<Duration>);
 
     impl Timer {
-        /// Ensures that a wait ends within `left` (`None`: need not end), with as few system calls
-        /// as possible. It may end before.
+        /// Ensures with as few system calls as possible that a wait ends within `left` (`None`: it
+        /// may last). It may end earlier.
         fn set(
             &mut self,
             left: Option<Duration>,
             tick: Duration,
             set: impl FnOnce(Option<Duration>) -> io::Result<()>,
         ) -> io::Result<()> {
-            let good = match (self.0, left) {
+            let is_suitable = match (self.0, left) {
                 (Some(current), Some(left)) => current == left,
-                // A wait that need not end is simply begun again.
+                // The caller repeats a wait without a limit.
                 (current, None) => current.is_none_or(|current| current >= tick),
                 (None, Some(_)) => false,
             };
-            if !good {
+            if !is_suitable {
                 let timer = left.or(self.0.map(|_| tick));
                 set(timer)?;
                 self.0 = timer;
@@ -127,7 +126,7 @@ mod system {
         write(stream)
     }
 
-    pub(super) fn at_once<T>(
+    pub(super) fn without_waiting<T>(
         stream: &TcpStream,
         act: impl FnOnce(&TcpStream) -> io::Result<T>,
     ) -> io::Result<T> {
@@ -138,21 +137,22 @@ mod system {
     }
 }
 
-/// Non-blocking sockets and `WSAPoll`. The timeouts of sockets are of no use on Windows: after one,
-/// "the socket state is indeterminate" and data may be lost (Winsock, `SO_RCVTIMEO`), and each is
-/// half a second longer than it was set to.
+/// Waits with `WSAPoll` on non-blocking sockets. Timeouts of sockets are unsuitable on Windows:
+/// after one, "the socket state is indeterminate" and data may be lost (Winsock, `SO_RCVTIMEO`),
+/// and each is half a second longer than set.
 #[cfg(windows)]
 mod system {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::{Duration, TcpStream, WRITE_TICK, io};
 
-    /// The longest wait of a read. Winsock does not say that `shutdown` wakes what waits in another
-    /// thread, so whether the call was cancelled is looked at as often.
+    /// Upper bound for one wait of a read. Winsock does not guarantee that `shutdown` wakes a wait
+    /// in another thread, so a read checks as often if its call was cancelled.
     pub(super) const READ_TICK: Duration = WRITE_TICK;
 
+    /// Unused: `WSAPoll` takes its timeout as a parameter.
     #[derive(Debug, Default)]
-    pub(super) struct Timer;
+    pub(in super::super) struct Timer;
 
     pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)
@@ -176,7 +176,7 @@ mod system {
         wait(stream, PollFlags::WRNORM, left, write)
     }
 
-    /// Acts, after a wait if necessary.
+    /// Tries, waits if necessary, and tries again.
     fn wait(
         stream: &TcpStream,
         flags: PollFlags,
@@ -192,7 +192,7 @@ mod system {
         act(stream)
     }
 
-    pub(super) fn at_once<T>(
+    pub(super) fn without_waiting<T>(
         stream: &TcpStream,
         act: impl FnOnce(&TcpStream) -> io::Result<T>,
     ) -> io::Result<T> {
@@ -208,24 +208,24 @@ mod tests {
 
     use super::*;
 
-    fn pair() -> io::Result<(Stream, TcpStream)> {
+    fn pair() -> io::Result<(TimedStream, TcpStream)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let stream = Stream::new(TcpStream::connect(listener.local_addr()?)?)?;
+        let stream = TimedStream::new(TcpStream::connect(listener.local_addr()?)?)?;
         Ok((stream, listener.accept()?.0))
     }
 
     #[test]
-    fn write_goes_on_after_waits_and_everything_arrives_once() -> io::Result<()> {
+    fn write_after_waits_sends_everything_once() -> io::Result<()> {
         let (stream, other) = pair()?;
         let sent: Vec<u8> = (0..4_u32 << 20).flat_map(u32::to_le_bytes).collect();
-        let mut waiting = Waiting::default();
+        let mut timer = Timer::default();
         let (mut rest, mut waits, mut reader) = (&*sent, 0, None);
         while !rest.is_empty() {
-            match stream.write(&mut waiting, SHORTEST, rest) {
+            match stream.write(&mut timer, SHORTEST, rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == WouldBlock => {
                     waits += 1;
-                    // The other side begins to read after two waits in a row.
+                    // The peer begins to read after two waits.
                     if waits == 2 {
                         let mut other = other.try_clone()?;
                         reader = Some(thread::spawn(move || {
@@ -245,10 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn read_waits_for_data_and_returns_without_them_after_a_while() -> io::Result<()> {
+    fn read_waits_for_data_and_returns_would_block_after_a_while() -> io::Result<()> {
         let (stream, mut other) = pair()?;
-        let (mut waiting, mut buf) = (Waiting::default(), [0; 4]);
-        let mut read = |buf: &mut [u8]| stream.read(&mut waiting, Some(SHORTEST), buf);
+        let (mut timer, mut buf) = (Timer::default(), [0; 4]);
+        let mut read = |buf: &mut [u8]| stream.read(&mut timer, Some(SHORTEST), buf);
         let nothing = read(&mut buf);
         assert!(nothing.is_err_and(|error| error.kind() == WouldBlock));
         other.write_all(b"abcd")?;

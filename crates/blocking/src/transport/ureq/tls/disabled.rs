@@ -1,4 +1,4 @@
-//! What is left of it where this is built without encryption.
+//! Refuses `https` hubs and TLS options in a build without a TLS backend.
 
 use std::io::{self, ErrorKind};
 
@@ -8,53 +8,51 @@ use ::ureq::typestate::AgentScope;
 use ::ureq::unversioned::transport::{ConnectionDetails, Connector};
 use scramjet_client_core::RequestError;
 
-use super::super::UreqConfig;
+use super::super::config::UreqConfig;
 use super::super::socket::Socket;
-use super::plain::Plain;
-use super::{TlsError, TlsProblem};
+use super::error::{TlsError, TlsProblem};
+use super::plain::PlainTransport;
 
-const PROBLEM: &str = "this program was built without encryption; enable the feature `rustls` or `native-tls` of scramjet-client-blocking";
+const PROBLEM: &str = "this program was built without TLS support; enable the feature `rustls` \
+                       or `native-tls` of scramjet-client-blocking";
 
-/// None.
-#[derive(Default)]
-pub(in super::super) struct Settings(());
-
-impl Settings {
-    pub(in super::super) fn apply(
-        self,
-        agent: ConfigBuilder<AgentScope>,
-    ) -> ConfigBuilder<AgentScope> {
-        agent
+/// Refuses all TLS options.
+pub(in super::super) fn configure(
+    config: &UreqConfig,
+    agent: ConfigBuilder<AgentScope>,
+) -> Result<ConfigBuilder<AgentScope>, RequestError> {
+    match config.tls_option() {
+        Some(option) => Err(RequestError::setting(option, PROBLEM)),
+        None => Ok(agent),
     }
 }
 
-/// Refuses what cannot be had.
-pub(in super::super) fn settings(config: &UreqConfig) -> Result<Settings, RequestError> {
-    match config.tls_setting() {
-        Some(setting) => Err(RequestError::setting(setting, PROBLEM)),
-        None => Ok(Settings(())),
-    }
+/// Changes nothing.
+pub(in super::super) fn configure_default(
+    agent: ConfigBuilder<AgentScope>,
+) -> ConfigBuilder<AgentScope> {
+    agent
 }
 
-/// Encrypts nothing, and so does not let through what should be.
+/// Refuses connections to `https` hubs.
 #[derive(Debug, Default)]
-pub(in super::super) struct Encrypt(());
+pub(in super::super) struct TlsConnector(());
 
-impl Connector<Socket> for Encrypt {
-    type Out = Plain;
+impl Connector<Socket> for TlsConnector {
+    type Out = PlainTransport;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
         chained: Option<Socket>,
-    ) -> Result<Option<Plain>, Error> {
+    ) -> Result<Option<PlainTransport>, Error> {
         if details.needs_tls() {
             return Err(Error::Io(io::Error::new(
                 ErrorKind::Unsupported,
                 TlsError::new(TlsProblem::Unsupported, PROBLEM),
             )));
         }
-        Ok(chained.map(Plain::new))
+        Ok(chained.map(PlainTransport::new))
     }
 }
 
@@ -66,11 +64,11 @@ mod tests {
 
     use crate::handles::host::HostClient;
     use crate::transport::ureq::UreqTransport;
-    use crate::transport::ureq::tls::TlsBackend;
+    use crate::transport::ureq::config::TlsBackend;
     use crate::transport::{RequestBody, Transport};
 
     #[test]
-    fn what_should_be_encrypted_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+    fn https_hubs_and_tls_options_are_errors() -> Result<(), Box<dyn std::error::Error>> {
         for builder in [
             HostClient::builder("https://localhost/api/v1"),
             HostClient::builder("http://localhost/api/v1").ca_certificate_pem("x"),

@@ -1,4 +1,4 @@
-//! The hubs that no proxy leads to: `NO_PROXY`.
+//! The list of hosts in `NO_PROXY`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,40 +6,48 @@ use ::ureq::http::Uri;
 use ::ureq::http::uri::Scheme;
 use url::Host;
 
+/// The hosts that are reached without a proxy, each optionally only at one port.
 #[derive(Debug, Default)]
-pub(super) struct Exceptions(Vec<(Exception, Option<u16>)>);
+pub(super) struct NoProxy(Vec<(HostPattern, Option<u16>)>);
 
 #[derive(Debug)]
-enum Exception {
+enum HostPattern {
     All,
-    /// The name and all below it, or only those below it.
+    /// A name with its subdomains, or only its subdomains.
     Name {
         name: String,
-        only_below: bool,
+        only_subdomains: bool,
     },
-    /// The addresses whose first so many bits are those of this one.
-    Net(IpAddr, u8),
+    /// A network: an address and the length of its prefix in bits.
+    Network(IpAddr, u8),
 }
 
-impl Exceptions {
-    /// Reads a list with commas or blanks: `*`, names (`example.com` is also all below it, `.example.com` and `*.example.com` are only those), addresses,
-    /// nets (`10.0.0.0/8`); each, but for nets, with a port or without. What is none of these is passed over.
+impl NoProxy {
+    /// Parses a list separated by commas or blanks:
+    ///
+    /// - `*`,
+    /// - names: `example.com` includes its subdomains, `.example.com` and `*.example.com` are only
+    ///   the subdomains,
+    /// - addresses,
+    /// - networks (`10.0.0.0/8`).
+    ///
+    /// Names and addresses may have a port. All other entries are ignored.
     pub(super) fn parse(list: &str) -> Self {
         Self(
             list.split(|c: char| c == ',' || c.is_whitespace())
-                .filter_map(|entry| Exception::parse(&entry.to_ascii_lowercase()))
+                .filter_map(|entry| HostPattern::parse(&entry.to_ascii_lowercase()))
                 .collect(),
         )
     }
 
-    pub(super) fn has(&self, host: &str, port: u16) -> bool {
+    pub(super) fn contains(&self, host: &str, port: u16) -> bool {
         self.0
             .iter()
-            .any(|(exception, only)| only.is_none_or(|only| only == port) && exception.has(host))
+            .any(|(pattern, only)| only.is_none_or(|only| only == port) && pattern.matches(host))
     }
 }
 
-impl Exception {
+impl HostPattern {
     fn parse(entry: &str) -> Option<(Self, Option<u16>)> {
         if entry.is_empty() {
             return None;
@@ -47,65 +55,79 @@ impl Exception {
         if entry == "*" {
             return Some((Self::All, None));
         }
-        if let Some((net, bits)) = entry.split_once('/') {
-            return Some((Self::Net(bare(net).parse().ok()?, bits.parse().ok()?), None));
+        if let Some((network, bits)) = entry.split_once('/') {
+            let address = without_brackets(network).parse().ok()?;
+            return Some((Self::Network(address, bits.parse().ok()?), None));
         }
-        if let Ok(address) = bare(entry).parse() {
-            return Some((Self::Net(address, u8::MAX), None));
+        if let Ok(address) = without_brackets(entry).parse() {
+            return Some((Self::Network(address, u8::MAX), None));
         }
         if let Ok(address) = entry.parse::<SocketAddr>() {
-            return Some((Self::Net(address.ip(), u8::MAX), Some(address.port())));
+            return Some((Self::Network(address.ip(), u8::MAX), Some(address.port())));
         }
         let (name, port) = match entry.rsplit_once(':') {
             Some((name, port)) => (name, Some(port.parse().ok()?)),
             None => (entry, None),
         };
-        let below = name.strip_prefix("*.").or_else(|| name.strip_prefix('.'));
-        let only_below = below.is_some();
-        let name = below.unwrap_or(name).trim_end_matches('.');
-        // The names of hubs are in ASCII.
+        let domain = name.strip_prefix("*.").or_else(|| name.strip_prefix('.'));
+        let only_subdomains = domain.is_some();
+        let name = domain.unwrap_or(name).trim_end_matches('.');
+        // The host names of hubs are in ASCII (Punycode).
         let name = match Host::parse(name) {
             Ok(Host::Domain(ascii)) if !name.is_ascii() => ascii,
             _ => name.to_owned(),
         };
-        (!name.is_empty()).then_some((Self::Name { name, only_below }, port))
+        if name.is_empty() {
+            return None;
+        }
+        let pattern = Self::Name {
+            name,
+            only_subdomains,
+        };
+        Some((pattern, port))
     }
 
-    fn has(&self, host: &str) -> bool {
+    fn matches(&self, host: &str) -> bool {
         match (self, host.parse::<IpAddr>()) {
             (Self::All, _) => true,
-            (Self::Name { name, only_below }, Err(_)) => match host.strip_suffix(name.as_str()) {
-                Some("") => !only_below,
+            (
+                Self::Name {
+                    name,
+                    only_subdomains,
+                },
+                Err(_),
+            ) => match host.strip_suffix(name.as_str()) {
+                Some("") => !only_subdomains,
                 Some(rest) => rest.ends_with('.'),
                 None => false,
             },
-            (Self::Net(net, bits), Ok(address)) => {
-                let (same, all) = match (net, address) {
-                    (IpAddr::V4(net), IpAddr::V4(address)) => {
-                        ((net.to_bits() ^ address.to_bits()).leading_zeros(), 32)
+            (Self::Network(network, bits), Ok(address)) => {
+                let (common, all) = match (network, address) {
+                    (IpAddr::V4(network), IpAddr::V4(address)) => {
+                        ((network.to_bits() ^ address.to_bits()).leading_zeros(), 32)
                     }
-                    (IpAddr::V6(net), IpAddr::V6(address)) => {
-                        ((net.to_bits() ^ address.to_bits()).leading_zeros(), 128)
+                    (IpAddr::V6(network), IpAddr::V6(address)) => {
+                        ((network.to_bits() ^ address.to_bits()).leading_zeros(), 128)
                     }
                     _ => return false,
                 };
-                same >= all.min(u32::from(*bits))
+                common >= all.min(u32::from(*bits))
             }
             _ => false,
         }
     }
 }
 
-fn bare(address: &str) -> &str {
+fn without_brackets(address: &str) -> &str {
     address
         .strip_prefix('[')
         .and_then(|address| address.strip_suffix(']'))
         .unwrap_or(address)
 }
 
-/// The host of a URL in small letters, an IPv6 address without brackets, and its port.
-pub(super) fn host_of(hub: &Uri) -> (String, u16) {
-    let host = bare(hub.host().unwrap_or_default())
+/// Returns the host of a URL, in lower case and without the brackets of IPv6, and its port.
+pub(super) fn host_and_port(hub: &Uri) -> (String, u16) {
+    let host = without_brackets(hub.host().unwrap_or_default())
         .trim_end_matches('.')
         .to_ascii_lowercase();
     let default = if hub.scheme() == Some(&Scheme::HTTPS) {
@@ -118,10 +140,10 @@ pub(super) fn host_of(hub: &Uri) -> (String, u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exceptions, host_of};
+    use super::{NoProxy, host_and_port};
 
     #[test]
-    fn hubs_are_excepted_by_name_address_and_net() {
+    fn contains_matches_names_addresses_and_networks() {
         for (list, those, others) in [
             ("*", &["a", "a.b", "1.2.3.4", "[::2]"][..], &[][..]),
             (
@@ -173,14 +195,14 @@ mod tests {
             ("0.0.0.0/0", &["10.0.0.1"], &["[::2]", "a"]),
             ("fd00::/8", &["[fd12::1]"], &["[fe00::1]"]),
             ("", &[], &["a", "1.2.3.4"]),
-            // Nothing that is known.
+            // Invalid entries.
             (
                 "10.0.0.0/x,/8,.,:80,a:b,*x",
                 &[],
                 &["10.0.0.0", "a", "xx", "b"],
             ),
         ] {
-            let exceptions = Exceptions::parse(list);
+            let no_proxy = NoProxy::parse(list);
             for (hubs, expected) in [(those, true), (others, false)] {
                 for hub in hubs {
                     let url = if hub.contains("://") {
@@ -188,8 +210,8 @@ mod tests {
                     } else {
                         format!("http://{hub}")
                     };
-                    let (host, port) = host_of(&url.parse().unwrap_or_default());
-                    assert_eq!(exceptions.has(&host, port), expected, "{list:?}: {hub}");
+                    let (host, port) = host_and_port(&url.parse().unwrap_or_default());
+                    assert_eq!(no_proxy.contains(&host, port), expected, "{list:?}: {hub}");
                 }
             }
         }

@@ -1,24 +1,28 @@
-//! The head of an answer, as far as this needs to know it.
+//! Parses the heads of responses.
+//!
+//! ureq parses them too, but keeps what this transport needs to itself: the reason phrase, an early
+//! response during an upload, and the headers about the connection.
 
 use std::time::Duration;
 
-/// The beginning of the answer that counts.
+/// The head of a response: the status line, and the headers about the connection.
 #[derive(Debug, PartialEq)]
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) reason: String,
-    /// How long it is, where the rest of it is there as well.
+    /// The length of the head in bytes, if all of it was received.
     pub(super) length: Option<usize>,
-    /// How long the other side says that it keeps an idle connection.
+    /// Time for which the server keeps an idle connection (`Keep-Alive: timeout`).
     pub(super) keep_alive: Option<Duration>,
-    /// If the other side says that the connection stays open.
+    /// The server has announced `Connection: keep-alive`.
     pub(super) stays_open: bool,
 }
 
-/// Reads `HTTP/1.1 400 Could not parse content`, where the whole line is there, after any interim answers (1xx).
-pub(super) fn find(mut input: &[u8]) -> Option<Head> {
-    for _ in 0..=MOST_INTERIM {
-        let head = first(input)?;
+/// Parses the head of the final response, after any interim responses (1xx). Its status line must
+/// be complete.
+pub(super) fn final_head(mut input: &[u8]) -> Option<ResponseHead> {
+    for _ in 0..=MAX_INTERIM {
+        let head = first_head(input)?;
         if head.status >= 200 {
             return Some(head);
         }
@@ -27,15 +31,15 @@ pub(super) fn find(mut input: &[u8]) -> Option<Head> {
     None
 }
 
-/// So many interim answers are looked through at a time. Hubs send one at most; a server that sends them without end is not to have each looked
-/// at again for every one that follows.
-const MOST_INTERIM: usize = 16;
+/// Upper bound for the interim responses that [`final_head`] skips. Hubs send at most one. Without
+/// a bound, a server that never stops sending them would cause quadratic work.
+const MAX_INTERIM: usize = 16;
 
-/// As many headers as ureq takes.
+/// Upper bound for the headers of a response, as in ureq.
 const MAX_HEADERS: usize = 128;
 
-/// The first head, interim or not.
-pub(super) fn first(input: &[u8]) -> Option<Head> {
+/// Parses the first head, interim or final. Its status line must be complete.
+pub(super) fn first_head(input: &[u8]) -> Option<ResponseHead> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let length = httparse::ParserConfig::default()
@@ -46,9 +50,9 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
             httparse::Status::Complete(length) => Some(length),
             httparse::Status::Partial => None,
         });
-    let mut head = Head {
+    let mut head = ResponseHead {
         status: response.code?,
-        // There when the whole line is there.
+        // `None` until the status line is complete.
         reason: response.reason?.to_owned(),
         length,
         keep_alive: None,
@@ -61,12 +65,12 @@ pub(super) fn first(input: &[u8]) -> Option<Head> {
     Some(head)
 }
 
-/// Returns the status and the length of the first head, interim or not, if all of it is there.
-pub(super) fn whole(input: &[u8]) -> Option<(u16, usize)> {
-    first(input).and_then(|head| Some((head.status, head.length?)))
+/// Returns the status and length of the first head, interim or final, if it is complete.
+pub(super) fn first_complete(input: &[u8]) -> Option<(u16, usize)> {
+    first_head(input).and_then(|head| Some((head.status, head.length?)))
 }
 
-/// Reads `Keep-Alive: timeout=5, max=100`.
+/// Parses `Keep-Alive: timeout=5, max=100`.
 fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     let parameters = Some(header.value)
         .filter(|_| header.name.eq_ignore_ascii_case("keep-alive"))
@@ -74,13 +78,13 @@ fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     let timeout = parameters
         .split(',')
         .find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
-    // Longer than anything is kept, in any case.
+    // A u32 of seconds is longer than any connection is kept.
     Some(Duration::from_secs(
         timeout.trim().parse::<u32>().ok()?.into(),
     ))
 }
 
-/// Reads `Connection: keep-alive`.
+/// Parses `Connection: keep-alive`.
 fn stays_open(header: &httparse::Header<'_>) -> bool {
     let names = ["connection", "proxy-connection"];
     let value = String::from_utf8_lossy(header.value);
@@ -96,9 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_lines_are_read_when_they_are_whole() {
+    fn final_head_needs_a_complete_status_line() {
         let read = |text: &str| {
-            find(text.as_bytes()).map(|head| (head.status, head.reason, head.length.is_some()))
+            final_head(text.as_bytes())
+                .map(|head| (head.status, head.reason, head.length.is_some()))
         };
         assert_eq!(
             read("HTTP/1.1 400 Could not parse content\r\nDate"),
@@ -118,10 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_connections_are_kept_is_read() {
+    fn final_head_reads_the_keep_alive_timeout() {
         let read = |header: &str| {
-            let head =
-                find(format!("HTTP/1.1 200 OK\r\nDate: today\r\n{header}\r\n\r\n").as_bytes());
+            let head = final_head(
+                format!("HTTP/1.1 200 OK\r\nDate: today\r\n{header}\r\n\r\n").as_bytes(),
+            );
             head.and_then(|head| head.keep_alive)
                 .map(|limit| limit.as_secs())
         };
@@ -140,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_stays_open_is_announced() {
+    fn final_head_reads_connection_keep_alive() {
         let stays_open = |header: &str| {
-            let head = find(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n").as_bytes());
+            let head = final_head(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n").as_bytes());
             head.is_some_and(|head| head.stays_open)
         };
         for header in [
@@ -163,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_head_is_found_when_it_is_whole() {
-        let read = |text: &str| first(text.as_bytes()).map(|head| (head.status, head.length));
+    fn first_head_returns_the_length_of_a_complete_head() {
+        let read = |text: &str| first_head(text.as_bytes()).map(|head| (head.status, head.length));
         assert_eq!(
             read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
             Some((100, Some(25)))
@@ -185,12 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn interim_answers_do_not_count() {
-        let read = |text: &str| find(text.as_bytes()).map(|head| head.status);
+    fn final_head_skips_interim_responses() {
+        let read = |text: &str| final_head(text.as_bytes()).map(|head| head.status);
         assert_eq!(read("HTTP/1.1 100 Continue\r\n\r\n"), None);
         assert_eq!(
             read(
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 202 Accepted\r\n"
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
+                 HTTP/1.1 202 Accepted\r\n"
             ),
             Some(202)
         );
@@ -202,7 +209,7 @@ mod tests {
             read(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(interim) + "HTTP/1.1 202 Accepted\r\n"))
         };
         assert_eq!(
-            (after(MOST_INTERIM), after(MOST_INTERIM + 1)),
+            (after(MAX_INTERIM), after(MAX_INTERIM + 1)),
             (Some(202), None)
         );
     }
