@@ -1,6 +1,6 @@
 //! The traps of the clients that there are for other languages, and what shows that this one is without them.
 //!
-//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). Each was seen there with real hubs.
+//! T: the TypeScript client (0.26 and 1.0). P: the Python client (1.1.1). Each was measure there with real hubs.
 
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -93,7 +93,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
             "every_shape_of_refusal",
             "a_host_that_is_not_found_is_told_as_such",
             "a_start_that_cannot_connect_says_why",
-            "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
+            "requests_on_a_lost_connection_are_retried_only_if_safe",
             "who_has_no_files_left_is_told_so",
             "cancelled_token_prevents_connections",
         ],
@@ -234,7 +234,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
     (
         "P12",
         "a connector of one's own works once",
-        &["every_driver_gives_the_same_values"],
+        &["every_driver_returns_the_same_values"],
     ),
     (
         "P13",
