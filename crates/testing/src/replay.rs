@@ -51,7 +51,8 @@ use scramjet_client_blocking::{
     CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
 };
 
-use crate::script::{LimitedBody, Script};
+use crate::limits::LimitedBody;
+use crate::script::Script;
 use crate::server::{Connection, Server, response};
 use crate::{IncomingRequest, ReceivedRequest};
 
