@@ -85,7 +85,8 @@ impl Replay {
         Self::of(folder, names)
     }
 
-    /// Loads the exchanges of a folder that have these names, in this order. A name may be repeated.
+    /// Loads the exchanges of a folder that have these names, in this order. A name may be
+    /// repeated.
     ///
     /// # Errors
     /// If a file cannot be read, or is not a request or a response.
@@ -118,8 +119,8 @@ impl Replay {
         self
     }
 
-    /// Accepts any ids of sequences and instances in the paths, for programs that create new ids, and
-    /// for exchanges from several recordings.
+    /// Accepts any ids of sequences and instances in the paths, for programs that create new ids,
+    /// and for exchanges from several recordings.
     #[must_use]
     pub fn with_any_ids(self) -> Self {
         self.state().any_ids = true;
@@ -147,9 +148,9 @@ impl Replay {
     /// Starts a server that plays this replay over HTTP, for other processes and other transports.
     ///
     /// It sends the recorded bytes one by one, because a client must not depend on how the network
-    /// splits them. If a request has an `Expect` header, its interim responses come before its body.
-    /// A request that differs from its recording gets the status 599, with the difference as the
-    /// body.
+    /// splits them. If a request has an `Expect` header, its interim responses come before its
+    /// body. A request that differs from its recording gets the status 599, with the difference as
+    /// the body.
     ///
     /// ```
     /// # use scramjet_client_testing::replay::{RecordedExchange, Replay};

@@ -59,11 +59,12 @@ use crate::{IncomingRequest, ReceivedRequest};
 ///
 /// An unexpected request fails. Its error lists the requests that the script still expects, and the
 /// client calls that make such a request, with all of their requests. Many calls make requests that
-/// are not visible in the code of a test. For example, `wait_event` polls the state of the instance.
+/// are not visible in the code of a test. For example, `wait_event` polls the state of the
+/// instance.
 ///
 /// The code under test may ignore the error, so [`assert_done`](Self::assert_done) reports it as
-/// well. If the test does not call `assert_done`, the last clone panics when it is dropped, if there
-/// is anything to report.
+/// well. If the test does not call `assert_done`, the last clone panics when it is dropped, if
+/// there is anything to report.
 ///
 /// A script keeps the contract of [`Transport`], including deadlines, idle timeouts and
 /// cancellation, with two exceptions: it keeps whole uploads in memory for
@@ -71,8 +72,8 @@ use crate::{IncomingRequest, ReceivedRequest};
 #[derive(Clone)]
 pub struct Script {
     shared: Arc<Shared>,
-    /// Counts the clones of the test only. Clients hold `shared`, so they do not keep silent answers
-    /// waiting.
+    /// Counts the clones of the test only. Clients hold `shared`, so they do not keep silent
+    /// answers waiting.
     _guard: Arc<SilenceGuard>,
 }
 
@@ -108,8 +109,8 @@ impl Script {
     /// Expects a request, once, after those that were added before.
     ///
     /// A path that begins with `/` is compared with the whole path and its query. Any other path is
-    /// compared with the last segments: `version` matches `/api/v1/version`. The segment `*` matches
-    /// any segment.
+    /// compared with the last segments: `version` matches `/api/v1/version`. The segment `*`
+    /// matches any segment.
     #[must_use]
     pub fn then(self, method: &str, path: &str, answer: Answer) -> Self {
         self.then_with(method, path, |_| answer)
@@ -168,8 +169,8 @@ impl Script {
     /// Sets the upper bound for each wait for the headers or the next piece of an
     /// [`Answer::live`]. The default is 10 seconds, and `None` removes it.
     ///
-    /// It prevents a test from hanging that does not send the next piece or does not end the answer.
-    /// The error says which request waited, and for which part.
+    /// It prevents a test from hanging that does not send the next piece or does not end the
+    /// answer. The error says which request waited, and for which part.
     /// [`assert_done`](Self::assert_done) reports it as well.
     ///
     /// ```

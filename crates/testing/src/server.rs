@@ -1,7 +1,7 @@
 //! A server on the loopback interface, whose connections the test handles itself.
 //!
-//! It is for programs in other processes, for tests of transports, and for responses that no correct
-//! server sends.
+//! It is for programs in other processes, for tests of transports, and for responses that no
+//! correct server sends.
 //!
 //! ```
 //! use scramjet_client_blocking::HostClient;
@@ -66,8 +66,8 @@ impl Server {
         Self::start_on(TcpListener::bind("127.0.0.1:0")?, plain, handler)
     }
 
-    /// Starts a server on this listener. `wrap` adds a protocol such as TLS to each connection; pass
-    /// [`plain`] to add none.
+    /// Starts a server on this listener. `wrap` adds a protocol such as TLS to each connection;
+    /// pass [`plain`] to add none.
     ///
     /// `wrap` runs on the thread of the connection. If it fails, the connection is closed.
     ///

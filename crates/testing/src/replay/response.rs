@@ -39,7 +39,7 @@ impl RecordedResponse {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(error),
             };
-            let [_, status, reason] = head.words();
+            let [_, status, reason] = head.parts();
             let status: StatusCode = status.parse().map_err(io::Error::other)?;
             if status.is_informational() {
                 response.interim += 1;

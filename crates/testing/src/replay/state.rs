@@ -36,8 +36,8 @@ impl Shared {
         lock(&self.0)
     }
 
-    /// Reads the body of a request and sends its recorded response. Returns `false` if the connection
-    /// cannot be used further.
+    /// Reads the body of a request and sends its recorded response. Returns `false` if the
+    /// connection cannot be used further.
     pub(super) fn play(
         &self,
         connection: &mut Connection,

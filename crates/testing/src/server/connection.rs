@@ -91,8 +91,8 @@ impl Connection {
         Ok(request)
     }
 
-    /// Reads the first line and the headers of the next request. Its body stays unread, and is empty
-    /// in the result.
+    /// Reads the first line and the headers of the next request. Its body stays unread, and is
+    /// empty in the result.
     ///
     /// # Errors
     /// If the client closed the connection before the end of the headers, or sent something else.
@@ -113,8 +113,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the next chunk of a chunked body, after [`read_head`](Self::read_head). The last chunk is
-    /// empty.
+    /// Reads the next chunk of a chunked body, after [`read_head`](Self::read_head). The last chunk
+    /// is empty.
     ///
     /// # Errors
     /// If the client closed the connection before the end of the chunk, or sent something else.

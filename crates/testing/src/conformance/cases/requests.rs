@@ -8,7 +8,7 @@ use crate::conformance::fixture::{Fixture, Target, text};
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
-/// Answers each request when it has arrived completely.
+/// Answers each request after its whole body has arrived.
 fn answer_all(target: &Target) -> CheckResult<Fixture> {
     target.answer(|request| {
         request.read_all();
@@ -85,7 +85,7 @@ pub(super) fn requests_are_sent_unchanged(target: &Target) -> CheckResult {
             if method != Method::PUT {
                 check_eq(&what, values(&received, "accept"), vec![&b"*/*"[..]])?;
             }
-            if fixture.is_wire() {
+            if fixture.has_network() {
                 check_eq(&what, values(&received, "host").len(), 1)?;
             }
             for name in ["accept-encoding", "expect", "content-type", "cookie"] {
@@ -128,7 +128,7 @@ pub(super) fn bodies_are_announced_and_sent(target: &Target) -> CheckResult {
                 let what = format!("{method} {body:?}");
                 text(fixture.send(method.clone(), "/x", body)?)?;
                 let received = fixture.received()?;
-                if fixture.is_wire() {
+                if fixture.has_network() {
                     let announced = length.map(|length| length.to_string());
                     check_eq(
                         &what,

@@ -127,7 +127,7 @@ const INTERIM: [&str; 3] = [
     "HTTP/1.1 102 Processing\r\nX-A: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
 ];
 
-/// Sends each of `INTERIM` before the response, in one piece and byte by byte.
+/// Sends each of [`INTERIM`] before a response, at once and byte by byte.
 fn after_interim(
     target: &Target,
     response: &'static str,
@@ -222,9 +222,9 @@ pub(super) fn split_reason_phrases_are_reported(target: &Target) -> CheckResult 
     )
 }
 
-/// Reads a line, with as few reads as it takes.
+/// Reads a line, with as few reads as possible.
 fn line(body: &mut dyn Read) -> CheckResult<String> {
-    // The buffer is larger than a piece, because a read must not wait until it is full.
+    // The buffer is larger than a piece. A read must not wait until it is full.
     let (mut buffer, mut line) = ([0; 4096], Vec::new());
     while !line.ends_with(b"\n") {
         let read = body.read(&mut buffer)?;
@@ -351,7 +351,7 @@ pub(super) fn truncated_responses_are_errors(target: &Target) -> CheckResult {
     };
     for (index, (what, answer, before)) in answers().into_iter().enumerate() {
         let path = format!("/{index}");
-        // Each needs a server of its own, because it closes the connection.
+        // Each answer needs its own server, because it closes the connection.
         let fixture = target.answer_in_order([(Method::GET, path.clone(), answer)])?;
         check_truncated(fixture.get(&path)?, what, before)?;
     }
