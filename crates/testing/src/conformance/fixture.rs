@@ -183,11 +183,7 @@ impl Fixture {
         reader: &mut (dyn Read + Send),
         length: Option<u64>,
     ) -> Result<BodyResponse, TransportError> {
-        self.send(
-            Method::POST,
-            "/upload",
-            RequestBody::Reader { reader, length },
-        )
+        self.send(Method::POST, "/upload", reader_body(reader, length))
     }
 
     /// Like [`send`](Self::send), with limits.
@@ -231,6 +227,24 @@ impl Fixture {
             Peer::Script(..) | Peer::Replay => 0,
         }
     }
+}
+
+/// Returns a body for a request: none for GET, and `{}` for other methods.
+pub(super) fn body_of(method: &Method) -> RequestBody<'static> {
+    match *method {
+        Method::GET => RequestBody::Empty,
+        _ => RequestBody::Bytes(b"{}"),
+    }
+}
+
+/// Returns a body that is read from a reader, with or without a length.
+pub(super) fn reader_body(reader: &mut (dyn Read + Send), length: Option<u64>) -> RequestBody<'_> {
+    RequestBody::Reader { reader, length }
+}
+
+/// Returns the first value of a header.
+pub(super) fn header<'a>(response: &'a BodyResponse, name: &str) -> Option<&'a [u8]> {
+    Some(response.headers().get(name)?.as_bytes())
 }
 
 pub(super) fn text(response: BodyResponse) -> CheckResult<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::instance::{ProcessEnd, ProcessState};
+use super::instance::{Instance, ProcessEnd, ProcessState};
 use super::items::{Decoded, Decoder, Item};
 use super::pipe::{PipeId, PipeRead};
 use super::process::{Exit, Input, Message, Output, ReadResult};
@@ -18,6 +18,14 @@ pub struct ProcessContext<'a> {
 }
 
 impl ProcessContext<'_> {
+    fn instance(&self) -> Option<&Instance> {
+        self.model.instances.get(self.key)
+    }
+
+    fn instance_mut(&mut self) -> Option<&mut Instance> {
+        self.model.instances.get_mut(self.key)
+    }
+
     /// Returns the time since the start of the hub.
     #[must_use]
     pub fn now(&self) -> Duration {
@@ -26,7 +34,7 @@ impl ProcessContext<'_> {
 
     /// Schedules the next call of the program.
     pub fn wake_at(&mut self, time: Duration) {
-        if let Some(instance) = self.model.instances.get_mut(self.key) {
+        if let Some(instance) = self.instance_mut() {
             instance.runner.wakes = Some(time);
         }
         self.model.wake_process_at(self.key, time);
@@ -35,9 +43,7 @@ impl ProcessContext<'_> {
     /// Returns `true` if the process runs and the sequence has not completed.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.model
-            .instances
-            .get(self.key)
+        self.instance()
             .is_some_and(|instance| instance.state == ProcessState::Running)
     }
 
@@ -50,10 +56,7 @@ impl ProcessContext<'_> {
     /// Returns `true` if [`begin`](Self::begin) was called.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.model
-            .instances
-            .get(self.key)
-            .is_none_or(|instance| instance.runner.begun)
+        self.instance().is_none_or(|instance| instance.runner.begun)
     }
 
     /// Returns the key of the instance.
@@ -65,9 +68,7 @@ impl ProcessContext<'_> {
     /// Returns the id of the instance.
     #[must_use]
     pub fn id(&self) -> String {
-        self.model
-            .instances
-            .get(self.key)
+        self.instance()
             .map(|instance| instance.id.clone())
             .unwrap_or_default()
     }
@@ -75,13 +76,13 @@ impl ProcessContext<'_> {
     /// Returns the configuration that the instance was started with.
     #[must_use]
     pub fn config(&self) -> Option<Value> {
-        self.model.instances.get(self.key)?.app_config.clone()
+        self.instance()?.app_config.clone()
     }
 
     /// Returns the arguments that the instance was started with.
     #[must_use]
     pub fn args(&self) -> Vec<Value> {
-        let instance = self.model.instances.get(self.key);
+        let instance = self.instance();
         match instance.and_then(|instance| instance.args.clone()) {
             Some(Value::Array(args)) => args,
             // JavaScript spreads a string into its characters.
@@ -94,12 +95,7 @@ impl ProcessContext<'_> {
     /// before the first request.
     #[must_use]
     pub fn input_type(&self) -> Option<String> {
-        self.model
-            .instances
-            .get(self.key)?
-            .input
-            .content_type
-            .clone()
+        self.instance()?.input.content_type.clone()
     }
 
     // Rule 5.6
@@ -141,7 +137,7 @@ impl ProcessContext<'_> {
                 }
             }
         };
-        if let Some(instance) = self.model.instances.get_mut(self.key) {
+        if let Some(instance) = self.instance_mut() {
             instance.input.decoder = Some(decoder);
         }
         item
@@ -150,7 +146,7 @@ impl ProcessContext<'_> {
     /// Takes the decoder of the input; `None` if the content type is not known yet.
     fn take_decoder(&mut self) -> Option<Decoder> {
         let is_v1 = self.model.generation.is_v1();
-        let input = &mut self.model.instances.get_mut(self.key)?.input;
+        let input = &mut self.instance_mut()?.input;
         let content_type = input.content_type.as_deref()?;
         let decoder = input.decoder.take();
         Some(decoder.unwrap_or_else(|| Decoder::new(content_type, is_v1)))
@@ -158,7 +154,7 @@ impl ProcessContext<'_> {
 
     /// Reads the next chunk.
     pub fn read(&mut self, from: Input) -> ReadResult {
-        let Some(instance) = self.model.instances.get(self.key) else {
+        let Some(instance) = self.instance() else {
             return ReadResult::Ended;
         };
         let (pipe, reader) = match from {
@@ -209,18 +205,13 @@ impl ProcessContext<'_> {
 
     /// Takes the next message from the mailbox.
     pub fn receive(&mut self) -> Option<Message> {
-        self.model
-            .instances
-            .get_mut(self.key)?
-            .runner
-            .mailbox
-            .pop_front()
+        self.instance_mut()?.runner.mailbox.pop_front()
     }
 
     /// Prevents the kill after the timeout of a stop that allows this. A hub of 0.18 kills the
     /// process 11 s after the request to stop in any case.
     pub fn keep_alive(&mut self) {
-        if let Some(instance) = self.model.instances.get_mut(self.key) {
+        if let Some(instance) = self.instance_mut() {
             instance.kept_alive = true;
         }
     }
@@ -234,7 +225,7 @@ impl ProcessContext<'_> {
     /// Blocks forever. The process no longer reacts to anything.
     pub fn hang(&mut self) {
         self.begin();
-        if let Some(instance) = self.model.instances.get_mut(self.key) {
+        if let Some(instance) = self.instance_mut() {
             instance.runner.hangs = true;
         }
     }

@@ -195,7 +195,7 @@ impl State {
             standing => format!(", and always answers {}", standing.join(", ")),
         };
         format!(
-            "{}: the script does not have this request; it {expected}{standing}{}",
+            "{}: unexpected request; the script {expected}{standing}{}",
             request.label(),
             calls::making(request)
         )

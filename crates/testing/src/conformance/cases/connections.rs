@@ -8,7 +8,7 @@ use http::Method;
 use scramjet_client_blocking::{NewConnection, Phase, RequestBody, TransportError};
 
 use crate::conformance::fixture::{
-    BodyResponse, SharedReceiver, SharedSender, Target, receive, text,
+    BodyResponse, SharedReceiver, SharedSender, Target, reader_body, receive, text,
 };
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
@@ -108,14 +108,7 @@ pub(super) fn connections_are_reused(target: &Target) -> CheckResult {
     ] {
         text(fixture.get(path)?)?;
         text(fixture.send(Method::POST, path, RequestBody::Bytes(b"{}"))?)?;
-        text(fixture.send(
-            Method::POST,
-            path,
-            RequestBody::Reader {
-                reader: &mut &b"data"[..],
-                length: None,
-            },
-        )?)?;
+        text(fixture.send(Method::POST, path, reader_body(&mut &b"data"[..], None))?)?;
     }
     check_eq("the number of connections", fixture.connections(), 1)
 }

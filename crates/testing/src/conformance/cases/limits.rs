@@ -10,7 +10,9 @@ use scramjet_client_blocking::{
     CallLimits, CancelToken, RequestBody, StopReason, TransportError, TransportErrorKind,
 };
 
-use crate::conformance::fixture::{BodyResponse, Fixture, SharedReceiver, Target, receive, text};
+use crate::conformance::fixture::{
+    BodyResponse, Fixture, SharedReceiver, Target, reader_body, receive, text,
+};
 use crate::conformance::{CheckResult, STEP_TIMEOUT, check, check_eq};
 use crate::script::{Answer, ResponseHandle};
 
@@ -99,10 +101,7 @@ fn ends_a_wait(target: &Target, stopped: StopReason) -> CheckResult {
     for body in [
         RequestBody::Empty,
         RequestBody::Bytes(b"{}"),
-        RequestBody::Reader {
-            reader: &mut &b"data"[..],
-            length: None,
-        },
+        reader_body(&mut &b"data"[..], None),
     ] {
         let what = format!("{body:?}");
         let begin = Instant::now();
@@ -165,10 +164,7 @@ fn ends_an_upload(target: &Target, stopped: StopReason) -> CheckResult {
         let begin = Instant::now();
         let result = fixture.send_within(
             &limits(stopped, LIMIT),
-            RequestBody::Reader {
-                reader: &mut io::repeat(b'.'),
-                length,
-            },
+            reader_body(&mut io::repeat(b'.'), length),
         );
         check_ended(
             &format!("an upload announced as {length:?}"),
@@ -194,13 +190,7 @@ fn sends_nothing(target: &Target, limits: &CallLimits, stopped: StopReason) -> C
     let mut reader = &b"data"[..];
     check_eq(
         "the reason",
-        stop_reason(fixture.send_within(
-            limits,
-            RequestBody::Reader {
-                reader: &mut reader,
-                length: None,
-            },
-        )),
+        stop_reason(fixture.send_within(limits, reader_body(&mut reader, None))),
         Err(Some(stopped)),
     )?;
     check(reader == b"data", "the reader was read")?;

@@ -4,7 +4,7 @@ use http::Method;
 use scramjet_client_blocking::RequestBody;
 
 use crate::ReceivedRequest;
-use crate::conformance::fixture::{Fixture, Target, text};
+use crate::conformance::fixture::{Fixture, Target, body_of, reader_body, text};
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
@@ -40,11 +40,7 @@ pub(super) fn requests_are_sent_unchanged(target: &Target) -> CheckResult {
             "/q?x=%20+y&z",
         ] {
             let what = format!("{method} {path}");
-            let body = if method == Method::GET {
-                RequestBody::Empty
-            } else {
-                RequestBody::Bytes(b"{}")
-            };
+            let body = body_of(&method);
             let mut request = fixture.request(method.clone(), path, body)?;
             let headers = [
                 ("x-one", "a b"),
@@ -147,20 +143,8 @@ pub(super) fn bodies_are_announced_and_sent(target: &Target) -> CheckResult {
                 )
             };
             send(RequestBody::Bytes(content), length)?;
-            send(
-                RequestBody::Reader {
-                    reader: &mut &*content,
-                    length,
-                },
-                length,
-            )?;
-            send(
-                RequestBody::Reader {
-                    reader: &mut &*content,
-                    length: None,
-                },
-                None,
-            )?;
+            send(reader_body(&mut &*content, length), length)?;
+            send(reader_body(&mut &*content, None), None)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use http::Method;
 use scramjet_client_blocking::{ReasonPhrase, RequestBody};
 
-use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, text};
+use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, body_of, header, text};
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
@@ -33,10 +33,7 @@ pub(super) fn every_status_is_ok(target: &Target) -> CheckResult {
         check_eq("the status", response.status().as_u16(), status)?;
         check_eq(
             "the header",
-            response
-                .headers()
-                .get("x-status")
-                .map(|value| value.as_bytes()),
+            header(&response, "x-status"),
             Some(status.to_string().as_bytes()),
         )?;
         check_eq("the body", text(response)?, format!("the body of {status}"))?;
@@ -62,19 +59,12 @@ pub(super) fn redirects_are_not_followed(target: &Target) -> CheckResult {
     }))?;
     for (method, status) in requests() {
         let what = format!("{method} answered with {status}");
-        let body = if method == Method::GET {
-            RequestBody::Empty
-        } else {
-            RequestBody::Bytes(b"{}")
-        };
+        let body = body_of(&method);
         let response = fixture.send(method, &format!("/{status}"), body)?;
         check_eq(&what, response.status().as_u16(), status)?;
         check_eq(
             &what,
-            response
-                .headers()
-                .get("location")
-                .map(|value| value.as_bytes()),
+            header(&response, "location"),
             Some(&b"/elsewhere"[..]),
         )?;
         check_eq(&what, text(response)?.as_str(), "over there")?;
@@ -91,10 +81,7 @@ pub(super) fn response_bodies_are_not_decoded(target: &Target) -> CheckResult {
     let response = fixture.get("/compressed")?;
     check_eq(
         "the header",
-        response
-            .headers()
-            .get("content-encoding")
-            .map(|value| value.as_bytes()),
+        header(&response, "content-encoding"),
         Some(&b"gzip"[..]),
     )?;
     let mut bytes = Vec::new();
