@@ -357,8 +357,7 @@ fn answer_error_is_the_cause_of_the_clients_error() {
     }
     let error = host.version().unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Reply(_))
-            && error.to_string().contains("cut off after 11 bytes"),
+        matches!(error.kind(), ErrorKind::Reply(_)) && error.to_string().contains("(got 11 bytes)"),
         "{error}"
     );
     script.assert_done();

@@ -1,4 +1,4 @@
-//! What cannot be packed is told before a connection is made, and what changes meanwhile before the archive ends.
+//! Packing errors: before a connection is opened, or during the upload if files change.
 
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -11,8 +11,8 @@ use scramjet_client_blocking::pack::{PackError, PackOptions};
 use scramjet_client_blocking::{ErrorKind, HostClient, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
-use crate::folder::{add, make_pipe, paths, sequence};
 use crate::helpers::{Folder, Mailbox, within};
+use crate::package_folder::{add, make_pipe, paths, sequence};
 
 fn refused(folder: &Folder) -> PackError {
     within("packing", {
@@ -21,14 +21,11 @@ fn refused(folder: &Folder) -> PackError {
     })
 }
 
-/// What is said of `package.json`.
+/// Returns the error about this `package.json`.
 fn problem(content: &str) -> String {
     let folder = sequence("manifest", &[("package.json", content), ("sub.js/x", ".")]);
     let error = refused(&folder);
-    let expected = format!(
-        "{} cannot be used: ",
-        folder.0.join("package.json").display()
-    );
+    let expected = format!("cannot use {}: ", folder.0.join("package.json").display());
     assert!(matches!(error, PackError::Manifest { .. }));
     error
         .to_string()
@@ -38,7 +35,7 @@ fn problem(content: &str) -> String {
 }
 
 #[test]
-fn a_folder_needs_a_package_json_that_a_hub_can_use() {
+fn from_dir_refuses_an_invalid_package_json() {
     for (content, expected) in [
         (
             "",
@@ -48,7 +45,7 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
             "{ \"name\": \"x\", }",
             "it is not JSON: trailing comma at line 1 column 16",
         ),
-        ("[]", "it is JSON, but not an object"),
+        ("[]", "it is not a JSON object"),
         (
             "{}",
             r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
@@ -57,10 +54,10 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
             r#"{"main":""}"#,
             r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
         ),
-        (r#"{"main":1}"#, r#""main" is 1, which is not a text"#),
+        (r#"{"main":1}"#, r#""main" is 1, which is not a string"#),
         (
             r#"{"main":"x.js"}"#,
-            r#""main" is "x.js": what it leads to is not in the package"#,
+            r#""main" is "x.js": its target is not in the package"#,
         ),
         (
             r#"{"main":"../x.js"}"#,
@@ -68,7 +65,7 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
         ),
         (
             r#"{"main":"/index.js"}"#,
-            r#""main" is "/index.js": it is absolute, and the hub has other folders"#,
+            r#""main" is "/index.js": it is absolute, but the hub has other folders"#,
         ),
         (
             r#"{"main":"sub.js"}"#,
@@ -76,15 +73,15 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
         ),
         (
             r#"{"main":"index.js","name":["x"]}"#,
-            r#""name" is ["x"], which is not a text"#,
+            r#""name" is ["x"], which is not a string"#,
         ),
         (
             r#"{"main":"index.js","version":2}"#,
-            r#""version" is 2, which is not a text"#,
+            r#""version" is 2, which is not a string"#,
         ),
         (
             r#"{"main":"index.js","engines":{"node":">=16","python3":"3"}}"#,
-            r#""engines" has several (node, python3), and hubs take one"#,
+            r#""engines" has several entries (node, python3), but hubs accept only one"#,
         ),
         (
             r#"{"main":"index.js","engines":16}"#,
@@ -112,12 +109,12 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
     };
     assert_eq!(
         told(refused(&folder)),
-        "it is left out by .siignore or by the options, and a hub needs it"
+        "it is excluded by .siignore or by the options, but hubs need it"
     );
     fs::remove_file(folder.0.join("package.json")).unwrap();
     assert_eq!(
         told(refused(&folder)),
-        "there is none, and a sequence needs one with a name and a \"main\""
+        "it does not exist; a sequence needs one with a name and a \"main\""
     );
 
     add(
@@ -130,13 +127,13 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
     add(&folder, &[(".siignore", "*.js")]);
     assert_eq!(
         told(refused(&folder)),
-        r#""main" is "index.js": what it leads to is not in the package"#
+        r#""main" is "index.js": its target is not in the package"#
     );
 }
 
-/// Runners remove `.js` from the end of `main` and add it again.
+/// Runners remove `.js` from the end of `main` and append it again.
 #[test]
-fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
+fn from_dir_refuses_a_main_that_hubs_cannot_start() {
     let folder = sequence("main", &[("sub/x", "."), ("both", "."), ("both.js", ".")]);
     let with = |engines: &str, main: &str| {
         let manifest = format!(r#"{{"engines":{engines},"main":{main:?}}}"#);
@@ -160,8 +157,8 @@ fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "{} cannot be used: \"main\" is {main:?}, and hubs start files that end in .js \
-                     only: \"{main}.js\" must exist, or \"main\" name another file",
+                    "cannot use {}: \"main\" is {main:?}, but hubs start only files that end \
+                     in .js; \"{main}.js\" must exist, or \"main\" must name another file",
                     folder.0.join("package.json").display()
                 )
             );
@@ -170,26 +167,25 @@ fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
     for main in ["index.js", "./index.js", "index", "both"] {
         with("{}", main).unwrap();
     }
-    // The runner of Python takes the name as it is.
+    // The Python runner uses the name unchanged.
     with(r#"{"python3":"3.8"}"#, "main.py").unwrap();
     assert!(with(r#"{"python3":"3.8"}"#, "main").is_err());
 }
 
 #[test]
-fn a_package_json_with_a_byte_order_mark_is_refused_as_such() {
+fn from_dir_refuses_a_byte_order_mark_in_package_json() {
     assert_eq!(
         problem("\u{feff}{ \"main\": \"index.js\" }"),
-        "it begins with a byte order mark, and a hub takes that for wrong JSON; save it as UTF-8 \
+        "it begins with a byte order mark, which hubs reject as invalid JSON; save it as UTF-8 \
          without one"
     );
 }
 
 #[test]
-fn what_is_packed_must_be_a_folder() {
+fn from_dir_refuses_files_and_missing_folders() {
     let folder = sequence("no-folder", &[]);
     let error = Package::from_dir(folder.0.join("index.js")).unwrap_err();
-    let text =
-        "index.js is not a folder; a sequence is packed from the folder that has its package.json";
+    let text = "index.js is not a folder; pack the folder that contains package.json";
     assert!(
         matches!(error, PackError::NotAFolder { .. }) && error.to_string().ends_with(text),
         "{error}"
@@ -206,7 +202,7 @@ fn what_is_packed_must_be_a_folder() {
 }
 
 #[test]
-fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
+fn from_dir_refuses_links_that_are_broken_on_a_hub() {
     let root = sequence(
         "leads-out",
         &[
@@ -216,41 +212,41 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         ],
     );
     let name = root.0.file_name().unwrap().to_str().unwrap().to_owned();
-    // Real ones on this machine, but not on the hub.
+    // These exist on this machine, but not on the hub.
     let inside = root.0.join("index.js");
     let outside = "it leads out of the folder, and follow_outside_links is not set";
     for (at, target, problem) in [
         (
             "link",
             "/etc/passwd",
-            "it is absolute, and the hub has other folders",
+            "it is absolute, but the hub has other folders",
         ),
         (
             "link",
             inside.to_str().unwrap(),
-            "it is absolute, and the hub has other folders",
+            "it is absolute, but the hub has other folders",
         ),
         ("link", "../elsewhere", outside),
         ("lib/link", "../../elsewhere", outside),
         ("link", &format!("../{name}/index.js"), outside),
         ("link", "lib/deep/../../../x", outside),
-        ("link", "missing", "what it leads to is not in the package"),
-        ("link", "left.js", "what it leads to is not in the package"),
+        ("link", "missing", "its target is not in the package"),
+        ("link", "left.js", "its target is not in the package"),
         (
             "link",
             "link",
-            "it leads in a circle, or through more than 40 links",
+            "it leads into a loop, or through more than 40 links",
         ),
     ] {
         symlink(target, root.0.join(at)).unwrap();
         let error = refused(&root);
-        let remedy = "mend it, or leave it out with a line in .siignore";
+        let remedy = "fix it, or exclude it in .siignore";
         let text = format!(
-            "the link {} -> {target} cannot be packed: {problem}; {remedy}",
+            "cannot pack the link {} -> {target}: {problem}; {remedy}",
             root.0.join(at).display()
         );
         assert_eq!(error.to_string(), text);
-        // And that is a remedy.
+        // The remedy works.
         let package = Package::from_dir_with(&root.0, &PackOptions::new().ignore("link")).unwrap();
         assert_eq!(
             paths(&package),
@@ -258,7 +254,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         );
         fs::remove_file(root.0.join(at)).unwrap();
     }
-    // By way of a link, `..` is where that leads to.
+    // `..` is relative to the target of a link.
     symlink("lib/deep", root.0.join("down")).unwrap();
     symlink("down/../../../x", root.0.join("link")).unwrap();
     assert!(
@@ -272,13 +268,13 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
 }
 
 #[test]
-fn sockets_and_pipes_are_refused_by_name() {
+fn from_dir_refuses_sockets_and_pipes() {
     let folder = sequence("special", &[]);
     let _socket = UnixListener::bind(folder.0.join("a.sock")).unwrap();
     let special = |name: &str, what: &str| {
-        let remedy = "remove it, or leave it out with a line in .siignore";
+        let remedy = "remove it, or exclude it in .siignore";
         format!(
-            "{} is a {what} and cannot be packed; {remedy}",
+            "{} is a {what}, which cannot be packed; {remedy}",
             folder.0.join(name).display()
         )
     };
@@ -304,7 +300,7 @@ fn sockets_and_pipes_are_refused_by_name() {
 }
 
 #[test]
-fn names_that_are_not_utf_8_are_refused_unless_left_out() {
+fn from_dir_refuses_names_that_are_not_utf_8() {
     use std::os::unix::ffi::OsStrExt;
 
     let folder = sequence("names", &[]);
@@ -319,7 +315,7 @@ fn names_that_are_not_utf_8_are_refused_unless_left_out() {
 }
 
 #[test]
-fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
+fn from_dir_over_a_limit_names_the_largest_folder() {
     let folder = sequence(
         "large",
         &[
@@ -334,10 +330,9 @@ fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
     let with = |options: PackOptions| Package::from_dir_with(&folder.0, &options);
     assert!(with(PackOptions::new().max_bytes(size).max_files(9)).is_ok());
     let told = |unit, limit, most| {
-        let remedy =
-            "leave something out with a line in .siignore, or raise the limit in PackOptions";
+        let remedy = "exclude something in .siignore, or raise the limit in PackOptions";
         format!(
-            "{} holds more than the {limit} {unit} that are allowed, most of it in {most:?}; {remedy}",
+            "{} contains more than {limit} {unit}, most of them in {most:?}; {remedy}",
             folder.0.display()
         )
     };
@@ -356,7 +351,8 @@ fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
     assert!(with(PackOptions::new().max_files(5).ignore("/many")).is_ok());
 }
 
-/// Where a listed file is changed so, an upload is abandoned with its name, and what arrives is not a whole package.
+/// Changes a packed file, and checks that the upload fails with its path and that no complete
+/// package arrives.
 fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'static) {
     within(what, move || {
         let folder = sequence("changing", &[("data", &"x".repeat(5000))]);
@@ -398,7 +394,7 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
 }
 
 #[test]
-fn a_file_that_changes_is_an_error_and_not_a_broken_package() {
+fn upload_fails_if_a_packed_file_changes() {
     assert_abandoned("a file that grows", |path| {
         fs::write(path, "x".repeat(5001)).unwrap()
     });

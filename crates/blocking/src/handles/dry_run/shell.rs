@@ -1,15 +1,15 @@
-//! Words of a POSIX shell.
+//! Writes words for a POSIX shell.
 
-use core::fmt::{self, Write};
+use std::fmt::{self, Write};
 
-/// A word that stands for these bytes, of which none is zero.
+/// A shell word with these bytes as its value. None of them may be zero.
 pub(super) struct Word<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of what a command prints, the last line breaks are lost.
+        // `$(…)` removes line breaks at the end, but quotes keep them.
         let ends_line = || {
-            core::str::from_utf8(self.0)
+            std::str::from_utf8(self.0)
                 .ok()
                 .filter(|text| text.ends_with('\n'))
         };
@@ -18,7 +18,7 @@ impl fmt::Display for Word<'_> {
             Some(text) => {
                 f.write_char('\'')?;
                 for (n, part) in text.split('\'').enumerate() {
-                    // Nothing can be escaped between single quotes: they are left for one.
+                    // Single quotes allow no escapes: end them, escape the quote, begin again.
                     f.write_str(if n > 0 { r"'\''" } else { "" })?;
                     f.write_str(part)?;
                 }
@@ -29,7 +29,7 @@ impl fmt::Display for Word<'_> {
     }
 }
 
-/// A command that prints these bytes, all of which it may be given.
+/// A `printf` command that prints these bytes. They may have any value.
 pub(super) struct Printf<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Printf<'_> {
@@ -37,14 +37,14 @@ impl fmt::Display for Printf<'_> {
         f.write_str("printf '")?;
         for (n, byte) in self.0.iter().enumerate() {
             match byte {
-                // It would be an option.
+                // `printf` would read it as an option.
                 b'-' if n == 0 => f.write_str(r"\055")?,
                 b'%' => f.write_str("%%")?,
                 b'\\' => f.write_str(r"\\")?,
                 b'\n' => f.write_str(r"\n")?,
                 b'\r' => f.write_str(r"\r")?,
                 b'\t' => f.write_str(r"\t")?,
-                // Three digits, always: a digit may follow.
+                // Always three digits, because a digit may follow.
                 b'\'' | 0..=0x1f | 0x7f.. => write!(f, r"\{byte:03o}")?,
                 byte => f.write_char(char::from(*byte))?,
             }
@@ -53,30 +53,36 @@ impl fmt::Display for Printf<'_> {
     }
 }
 
-/// The text that can stand in a line, and in a terminal, as it is.
+/// Returns the bytes as text, if a line and a terminal can show them unchanged.
 pub(super) fn printable(bytes: &[u8]) -> Option<&str> {
-    core::str::from_utf8(bytes)
+    std::str::from_utf8(bytes)
         .ok()
         .filter(|text| !text.contains(|c: char| c.is_control() || is_invisible(c)))
 }
 
-/// Ends a line, or changes the order in which a text is shown: what is read would not be what is run.
+/// Returns `true` for characters that end a line or reorder the shown text. With them, the shown
+/// command would differ from the one that runs.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+    )
 }
 
+/// Returns `true` for characters that need no quotes.
 fn means_itself(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./:@+,".contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
     use super::*;
 
     #[test]
-    fn words_are_quoted_where_they_have_to_be() {
+    fn word_quotes_only_what_needs_quotes() {
         for (word, quoted) in [
             ("", "''"),
             (

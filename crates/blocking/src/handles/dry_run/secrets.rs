@@ -1,18 +1,12 @@
-//! The values that are not shown.
+//! Replaces values that may be secrets.
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use http::{HeaderMap, HeaderValue, header};
+use scramjet_client_core::http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
-use crate::json;
-
-/// Takes the place of a value.
+/// The replacement of a hidden value.
 const HIDDEN: &str = "***";
 
-/// The headers that operations of this library set themselves, but for those that are a secret.
+/// The headers that operations of this library set, except those with secrets.
 const SHOWN_HEADERS: [&str; 7] = [
     "accept",
     "content-type",
@@ -23,7 +17,7 @@ const SHOWN_HEADERS: [&str; 7] = [
     "x-seq-kill-inst",
 ];
 
-/// The members that operations of this library define, but for those with values of any kind.
+/// The members that operations of this library define, except those with arbitrary values.
 const SHOWN_MEMBERS: [&str; 12] = [
     "canCallKeepalive",
     "content-type",
@@ -39,11 +33,12 @@ const SHOWN_MEMBERS: [&str; 12] = [
     "timeout",
 ];
 
+/// Replaces the values of all other headers, and adds their names to `hidden`.
 pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>) {
     for (name, value) in headers.iter_mut() {
         if value.is_sensitive() || !SHOWN_HEADERS.contains(&name.as_str()) {
             note(name.as_str(), hidden);
-            // That it is a bearer token is no secret, and belongs there.
+            // The scheme is no secret, and the command needs it.
             let bearer = *name == header::AUTHORIZATION
                 && value
                     .as_bytes()
@@ -54,15 +49,16 @@ pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>)
     }
 }
 
-/// The body without the values of other members. `None` if there is nothing to hide.
+/// Returns the body with the values of all other members replaced, and adds their names to
+/// `hidden`. `None` if there is nothing to hide.
 pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<u8>> {
     if body.is_empty() {
         return None;
     }
-    let mut value = json::parse_bytes(body).unwrap_or(Value::Null);
+    let mut value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let members = match &mut value {
         Value::Object(members) => members,
-        // A message to an instance: its code, and what it says.
+        // A message to an instance: its code and its members.
         Value::Array(message) => match message.as_mut_slice() {
             [Value::Number(_), Value::Object(members)] => members,
             _ => return Some(hide_all(hidden)),
@@ -76,7 +72,7 @@ pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<
             *value = HIDDEN.into();
         }
     }
-    // A value that was read can be written.
+    // Serialization of a parsed value cannot fail.
     (hidden.len() > count).then(|| serde_json::to_vec(&value).unwrap_or_default())
 }
 
@@ -96,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_members_that_the_library_defines_are_shown() {
+    fn hide_in_body_shows_only_members_that_the_library_defines() {
         let hide = |body: &str| {
             let mut hidden = Vec::new();
             let shown = hide_in_body(body.as_bytes(), &mut hidden);
@@ -139,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_headers_that_the_library_sets_are_shown() {
+    fn hide_in_headers_shows_only_headers_that_the_library_sets() {
         let mut headers = HeaderMap::new();
         let mut marked = HeaderValue::from_static("text/blue");
         marked.set_sensitive(true);

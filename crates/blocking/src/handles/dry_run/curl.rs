@@ -1,24 +1,24 @@
-//! A request as a command of `curl`.
+//! Writes a request as a command of `curl`.
 
-use alloc::string::ToString;
-use core::fmt;
+use std::fmt;
 
-use http::{Method, header};
+use scramjet_client_core::http::{Method, header};
 
 use super::shell::{Printf, Word, printable};
 use super::{DryRun, DryRunBody};
 
-/// The longest argument of a program is 128 KiB on Linux; `printf` is a part of the shell and takes more.
+/// The longest body that is an argument of `curl`. Linux allows 128 KiB per argument of a program.
+/// `printf` has no such limit, because it is part of the shell.
 const LONGEST_ARGUMENT: usize = 64 << 10;
 
-/// From here on, some `curl` asks first whether the body is wanted.
+/// The body size from which some versions of `curl` send `Expect: 100-continue`.
 const ASKS_FIRST: usize = 1 << 10;
 
 pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let broken = f.alternate();
     if broken && !dry_run.hidden.is_empty() {
         f.write_str("# *** stands for what is not shown:")?;
-        // Escaped, for a line break would end the comment.
+        // Escaped, because a line break would end the comment.
         dry_run
             .hidden
             .iter()
@@ -42,13 +42,13 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
         Body::Argument(bytes) => command.option(format_args!("--data-binary {}", Word(bytes))),
         Body::Piped(_) => command.option("--data-binary @-"),
         Body::Upload(None) => command.option("-T -"),
-        // These two are no names of files to curl.
+        // To curl, these two names are not files.
         Body::Upload(Some(file @ ("-" | "."))) => command.option(format_args!("-T ./{file}")),
         Body::Upload(Some(file)) => command.option(format_args!("-T {}", Word(file.as_bytes()))),
     }
 }
 
-/// How the body gets into the command.
+/// The way in which the command passes the body.
 enum Body<'a> {
     None,
     Argument(&'a [u8]),
@@ -66,7 +66,7 @@ impl<'a> Body<'a> {
             {
                 Self::None
             }
-            // A body that begins with an @ would be taken for the name of a file.
+            // curl reads an argument that begins with @ as the name of a file.
             DryRunBody::Bytes(bytes)
                 if bytes.len() <= LONGEST_ARGUMENT
                     && bytes.first() != Some(&b'@')
@@ -92,17 +92,17 @@ impl Command<'_, '_> {
     fn address(&mut self, dry_run: &DryRun) -> fmt::Result {
         let url = dry_run.url.to_string();
         let globs = |text: &str| text.contains(['[', ']', '{', '}']);
-        // Brackets and braces stand for themselves.
+        // -g: curl does not expand brackets and braces.
         let literal = if globs(&url) || dry_run.file.as_deref().is_some_and(globs) {
             "-g "
         } else {
             ""
         };
-        // On the first line.
+        // Always on the first line, next to `curl`.
         write!(self.f, " {literal}{}", Word(url.as_bytes()))
     }
 
-    /// The method, where curl would take another.
+    /// Writes the method, if curl would use another.
     fn method(&mut self, method: &Method, body: &Body<'_>) -> fmt::Result {
         match (body, method) {
             (Body::None, &Method::GET)
@@ -113,12 +113,12 @@ impl Command<'_, '_> {
         }
     }
 
-    /// The headers, and which of those that curl would add are not sent.
+    /// Writes the headers, and removes those that curl would add.
     fn headers(&mut self, dry_run: &DryRun, body: &Body<'_>) -> fmt::Result {
         let headers = &dry_run.headers;
         for (name, value) in headers {
             if name == header::ACCEPT && value == "*/*" {
-                // curl sends this one.
+                // curl sends this header itself.
             } else if value.is_empty() {
                 self.option(format_args!("-H '{name};'"))?;
             } else {
@@ -134,8 +134,11 @@ impl Command<'_, '_> {
             ),
             (
                 header::EXPECT,
-                matches!(body, Body::Upload(_))
-                    || matches!(body, Body::Argument(bytes) | Body::Piped(bytes) if bytes.len() > ASKS_FIRST),
+                match body {
+                    Body::None => false,
+                    Body::Argument(bytes) | Body::Piped(bytes) => bytes.len() > ASKS_FIRST,
+                    Body::Upload(_) => true,
+                },
             ),
         ];
         for (name, _) in added
