@@ -4,11 +4,12 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::support::panics::in_drop;
+use crate::support::sync::{lock, wait};
 
 /// Cancels calls and streams from another thread.
 ///
@@ -74,7 +75,7 @@ impl Shared {
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
         // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hooks)
     }
 }
 
@@ -208,11 +209,7 @@ impl Drop for OnCancel {
             .get(&self.id)
             .is_some_and(|thread| *thread != thread::current().id())
         {
-            hooks = self
-                .shared
-                .finished
-                .wait(hooks)
-                .unwrap_or_else(PoisonError::into_inner);
+            hooks = wait(&self.shared.finished, hooks, None);
         }
         drop(hooks);
         in_drop(|| drop(hook));
