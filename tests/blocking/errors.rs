@@ -634,7 +634,7 @@ fn every_kind_and_phase_is_among_them() {
     let (kinds, phases) = (
         variants(blocking, "ErrorKind"),
         variants(
-            include_str!("../../crates/blocking/src/transport.rs"),
+            include_str!("../../crates/blocking/src/transport/error.rs"),
             "Phase",
         ),
     );

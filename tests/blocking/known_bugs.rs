@@ -95,7 +95,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
             "every_shape_of_refusal",
             "version_reports_a_host_name_that_cannot_be_resolved",
             "start_reports_why_it_cannot_connect",
-            "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
+            "requests_on_a_lost_connection_are_retried_only_if_safe",
             "version_and_start_report_that_no_file_descriptor_is_left",
             "cancelled_token_prevents_connections",
         ],
@@ -236,7 +236,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
     (
         "P12",
         "a custom connector works only once",
-        &["every_driver_gives_the_same_values"],
+        &["every_driver_returns_the_same_values"],
     ),
     (
         "P13",

@@ -220,7 +220,7 @@ fn proxy_may_accept_connect_with_any_2xx_head() {
 
 type Handler = fn(&ReceivedRequest, &mut Connection);
 
-/// What the proxy does, and the resulting problem and message, with `<proxy>` for its URL.
+/// The action of a proxy, and the resulting problem and message, with `<proxy>` for its URL.
 fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
     let refused = |status: u16| ProxyProblem::Refused(status.try_into().unwrap());
     vec![

@@ -1,4 +1,5 @@
-//! A server that treats each request as the id says which is in it: proper answers, and ends of all sorts.
+//! A server whose response depends on the ID in the request's path: valid responses and faults of
+//! many kinds.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,15 +8,15 @@ use std::sync::{Arc, Barrier};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-/// How many clients the route `gather` waits for before it answers them.
-pub(crate) const GATHERED: usize = 64;
+/// Number of clients that the route `gather` waits for before it answers them.
+pub(crate) const GATHERED_CLIENTS: usize = 64;
 
-/// Over http.
+/// Starts the server over http.
 pub(crate) fn start() -> ScriptedServer {
     serve(ScriptedServer::start)
 }
 
-/// The same over https.
+/// Starts the server over https.
 pub(crate) fn start_tls() -> ScriptedServer {
     serve(ScriptedServer::start_tls)
 }
@@ -25,12 +26,12 @@ type Handler = Box<dyn Fn(&mut Connection) + Send + Sync>;
 fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
     let (open, gathering) = (
         Arc::<AtomicUsize>::default(),
-        Arc::new(Barrier::new(GATHERED)),
+        Arc::new(Barrier::new(GATHERED_CLIENTS)),
     );
     start(Box::new(move |connection| {
         open.fetch_add(1, Ordering::SeqCst);
         while let Ok(mut request) = connection.read_head() {
-            if !treat(connection, &mut request, &open, &gathering) {
+            if !serve_request(connection, &mut request, &open, &gathering) {
                 break;
             }
         }
@@ -38,8 +39,8 @@ fn serve(start: fn(Handler) -> ScriptedServer) -> ScriptedServer {
     }))
 }
 
-/// Gives whether the connection can serve another request.
-fn treat(
+/// Serves a request. Returns `true` if the connection can serve another one.
+fn serve_request(
     connection: &mut Connection,
     request: &mut ReceivedRequest,
     open: &AtomicUsize,
@@ -52,7 +53,7 @@ fn treat(
         .unwrap_or_default()
         .to_owned();
     match &*id {
-        // A stream that ends when nobody reads it any more.
+        // A stream that ends when the client stops reading.
         "endless" => {
             let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
             while connection.send(b"800\r\n").is_ok()
@@ -61,7 +62,7 @@ fn treat(
             {}
             false
         }
-        // An answer that never comes.
+        // Never responds.
         "silent" => {
             while connection.read(&mut [0; 1024]).unwrap_or(0) > 0 {}
             false
@@ -76,7 +77,7 @@ fn treat(
                 connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf");
             false
         }
-        // In the midst of an upload, of which the rest is not read.
+        // Refuses during an upload, and does not read the rest.
         "refuses" => {
             let _ = connection.read(&mut [0; 1024]);
             let _ = connection.send(response(
@@ -86,7 +87,7 @@ fn treat(
             ));
             false
         }
-        // The same, where the connection stays open for as long as the client sends on.
+        // Refuses during an upload, and keeps the connection open until the client stops sending.
         "full" => {
             connection
                 .send(response(
@@ -111,7 +112,7 @@ fn treat(
             gathering.wait();
             connection.send(response("200 OK", &[], b"{}")).is_ok()
         }
-        // Tells in the answer how many connections there are.
+        // The version contains the number of open connections.
         _ if request.target.ends_with("/version") => {
             let version = format!(
                 r#"{{"version":"1.0.1","build":"{}"}}"#,

@@ -1,4 +1,4 @@
-//! Tests of `Replay` and `Recorder`, with recordings of real hubs.
+//! `Replay` and `Recorder` with recordings of real hubs.
 
 use std::fs;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use scramjet_client_tests::fixture;
 
 use crate::tcp_transport::Tcp;
 
-/// A folder that is removed with everything in it.
+/// A temporary folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -33,7 +33,7 @@ impl Folder {
         self
     }
 
-    /// Returns the names and contents of its files.
+    /// Returns the names and contents of the files.
     fn content(&self) -> Vec<(String, String)> {
         let mut files: Vec<_> = fs::read_dir(&self.0)
             .unwrap()
@@ -69,7 +69,7 @@ fn complaints(replay: Replay) -> String {
 }
 
 #[test]
-fn replay_plays_the_recordings_of_hubs() {
+fn replay_plays_recordings_of_hubs() {
     let id = fixture::load("0.18.7", "stop-with-keepalive")
         .request
         .segment_after("instance")
@@ -86,7 +86,7 @@ fn replay_plays_the_recordings_of_hubs() {
     host.instance(id).unwrap().stop(&options).unwrap();
     replay.assert_done();
 
-    // Interim responses, and a body that was not recorded to its end.
+    // Interim responses, and a request body that was not recorded to its end.
     let replay = Replay::of(
         fixture::folder("0.18.7"),
         ["sequence-upload-expect-continue"],
@@ -117,7 +117,7 @@ fn replay_plays_the_recordings_of_hubs() {
     );
     assert_eq!(bytes, open.response.body);
     replay.assert_done();
-    // A response that never came.
+    // A request without a response.
     let silent = fixture::load("1.0.1", "event-once-ended");
     let replay = Replay::of(fixture::folder("1.0.1"), ["event-once-ended"]).unwrap();
     let instance = replay
@@ -268,12 +268,12 @@ fn assert_done_reports_missing_and_additional_requests() {
     );
     assert!(complaints(replay).contains("no remaining exchange matches the request"));
 
-    // Dropping it reports the same.
+    // Dropping the replay reports the same.
     let replay = Replay::open(&folder.0).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| drop(replay))).is_err());
 }
 
-/// An upload that was refused was not recorded to its end.
+/// The hub refused the upload before it was recorded to its end.
 #[test]
 fn replay_compares_the_beginning_of_a_truncated_recording() {
     let folder = Folder::new("part");
@@ -310,7 +310,7 @@ fn replay_compares_the_beginning_of_a_truncated_recording() {
 }
 
 #[test]
-fn in_any_order_plays_the_exchange_that_matches() {
+fn in_any_order_plays_the_matching_exchange() {
     let folder = Folder::new("order");
     for (name, id) in [("1", "a"), ("2", "b")] {
         folder.write(
@@ -341,7 +341,7 @@ fn in_any_order_plays_the_exchange_that_matches() {
 }
 
 #[test]
-fn open_fails_for_what_is_not_a_recording() {
+fn open_fails_for_files_that_are_not_recordings() {
     let folder = Folder::new("none");
     let open_error = |folder: &Folder| Replay::open(&folder.0).unwrap_err().to_string();
     assert!(
@@ -386,7 +386,7 @@ fn open_fails_for_what_is_not_a_recording() {
     );
 }
 
-/// Calls a client in many ways, and returns the results as text.
+/// Makes many calls and returns the results as text.
 fn results(host: &HostClient) -> Vec<String> {
     let mut stdout = Vec::new();
     let mut cut = Vec::new();

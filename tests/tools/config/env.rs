@@ -1,16 +1,16 @@
-//! `SCRAMJET_…`.
+//! The variables `SCRAMJET_…`.
 
 use std::ffi::OsStr;
 
 use scramjet_client_blocking::{HostClient, HostClientBuilder};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use super::{case, said, with};
+use super::{case, error_text, run_in_child};
 use crate::helpers::{Folder, recording};
 
 #[test]
-fn all_variables_get_into_the_client() {
-    const NAME: &str = "configured::env::all_variables_get_into_the_client";
+fn from_env_applies_all_variables() {
+    const NAME: &str = "config::env::from_env_applies_all_variables";
     if case().is_some() {
         let host = HostClient::from_env().unwrap();
         assert_eq!(host.dialect().unwrap().version().to_string(), "0.28.1");
@@ -25,17 +25,17 @@ fn all_variables_get_into_the_client() {
     let variables = variables
         .each_ref()
         .map(|(name, value)| (*name, OsStr::new(value)));
-    with(NAME, &variables, "all");
+    run_in_child(NAME, &variables, "all");
     let request = requests.take();
-    // The version was not asked for.
+    // There was no version request.
     assert_eq!(
         (request.target.as_str(), request.header("authorization")),
         ("/api/v1/sequences", Some("Bearer secret"))
     );
     assert!(requests.is_empty());
 
-    // Without a token there is none, also where it is empty.
-    with(
+    // Without a token, or with an empty one, there is no header.
+    run_in_child(
         NAME,
         &[variables[0], variables[2], ("SCRAMJET_TOKEN", "".as_ref())],
         "no token",
@@ -44,8 +44,8 @@ fn all_variables_get_into_the_client() {
 }
 
 #[test]
-fn certificates_are_those_of_the_file() {
-    const NAME: &str = "configured::env::certificates_are_those_of_the_file";
+fn from_env_trusts_the_certificates_of_ca_file() {
+    const NAME: &str = "config::env::from_env_trusts_the_certificates_of_ca_file";
     if let Some(case) = case() {
         let answer = HostClientBuilder::from_env()
             .unwrap()
@@ -65,24 +65,24 @@ fn certificates_are_those_of_the_file() {
     let file = folder.file("ca.pem", server.certificate().unwrap().as_bytes());
     let url = server.url();
     let url = ("SCRAMJET_HUB_URL", OsStr::new(&url));
-    with(
+    run_in_child(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", file.as_os_str())],
         "trusted",
     );
-    with(NAME, &[url], "not trusted");
+    run_in_child(NAME, &[url], "not trusted");
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_name_of_the_variable() {
-    const NAME: &str = "configured::env::what_is_wrong_is_said_with_the_name_of_the_variable";
+fn from_env_error_names_the_variable() {
+    const NAME: &str = "config::env::from_env_error_names_the_variable";
     if let Some(case) = case() {
         let error = HostClient::from_env().unwrap_err();
         let (expected, unset) = case
             .strip_prefix("unset: ")
             .map_or((case.as_str(), false), |expected| (expected, true));
-        let said = said(&error);
-        assert!(said.contains(expected), "{said}\nshould be: {expected}");
+        let text = error_text(&error);
+        assert!(text.contains(expected), "{text}\nshould be: {expected}");
         return assert_eq!(error.is_unset(), unset);
     }
     let folder = Folder::new("env-wrong");
@@ -93,8 +93,8 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
         OsStr::new("http://127.0.0.1:8000/api/v1"),
     );
     let unset = "unset: SCRAMJET_HUB_URL is not set; set it to the address of a hub's API, for example http://localhost:8000/api/v1";
-    with(NAME, &[], unset);
-    with(
+    run_in_child(NAME, &[], unset);
+    run_in_child(
         NAME,
         &[
             ("SCRAMJET_HUB_URL", "".as_ref()),
@@ -116,24 +116,24 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
             "invalid SCRAMJET_HUB_URL: it contains a user name or password",
         ),
     ] {
-        with(NAME, &[("SCRAMJET_HUB_URL", value.as_ref())], expected);
+        run_in_child(NAME, &[("SCRAMJET_HUB_URL", value.as_ref())], expected);
     }
-    with(
+    run_in_child(
         NAME,
         &[url, ("SCRAMJET_TOKEN", "secret\r\n".as_ref())],
         "invalid SCRAMJET_TOKEN: it contains a line break",
     );
-    with(
+    run_in_child(
         NAME,
         &[url, ("SCRAMJET_HUB_VERSION", "latest".as_ref())],
         r#"invalid SCRAMJET_HUB_VERSION: "latest" is not a version"#,
     );
-    with(
+    run_in_child(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", empty.as_os_str())],
         "empty.pem: there is no certificate in it",
     );
-    with(
+    run_in_child(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", missing.as_os_str())],
         "missing.pem\n  caused by: ",
@@ -142,7 +142,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_variable() {
     {
         use std::os::unix::ffi::OsStrExt;
         let value = OsStr::from_bytes(b"secret\xff");
-        with(
+        run_in_child(
             NAME,
             &[url, ("SCRAMJET_TOKEN", value)],
             "invalid SCRAMJET_TOKEN: it is not valid Unicode",

@@ -1,9 +1,10 @@
-//! A call never fails because the other side has closed an idle connection.
+//! No call fails because the server has closed an idle connection.
 //!
-//! Calls are spaced around the moment at which it does, on a server of Node.js that keeps connections for a second, on one that is busy with
-//! something else much of its time, and on a real hub. Half of the clients repeat nothing: there a call that meets a closed connection fails.
+//! The calls are spaced around the server's idle timeout: on a Node.js server that keeps
+//! connections for a second, on one that is busy much of its time, and on a real hub. Half of the
+//! clients make no retries, so their calls would fail on a closed connection.
 //!
-//! This is a small version. The whole one is 2,000 calls on each, in three minutes:
+//! This is a short version. The long one makes 2,000 calls on each server, in three minutes:
 //!
 //! ```sh
 //! SCRAMJET_TEST_STALE_CALLS=2000 cargo test -p scramjet-client-tests --test load stale -- --nocapture
@@ -23,19 +24,19 @@ use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::keep_alive::KeepAliveServer;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::naive::{Fared, Keeps, Naive, around};
-use crate::scene::alone;
+use crate::naive_client::{IdleTimeout, NaiveClient, NaiveResults, around};
+use crate::process::alone;
 
-/// Clients that call around the moment at which the other side closes, each on a connection of its own.
+/// Number of clients that call around the server's idle timeout, each with its own connection.
 const CLIENTS: u32 = 100;
 
-/// Clients that call around the moment from which on a connection is not used again.
+/// Number of clients that call around the time after which the library does not reuse a connection.
 const EARLY_CLIENTS: u32 = 20;
 
-/// Clients that only look whether the connection is closed already.
+/// Number of naive clients.
 const NAIVE_CLIENTS: u32 = 60;
 
-/// The calls of one client after one another, so that any of them may follow any.
+/// Makes one of the calls, in an order that differs for each client.
 fn call(host: &HostClient, client: u32, round: u32) -> Result<(), Error> {
     let name = format!("call-{client}-{round}");
     let stream = format!("stream-{client}-{round}");
@@ -51,21 +52,21 @@ fn call(host: &HostClient, client: u32, round: u32) -> Result<(), Error> {
     }
 }
 
-/// What became of the calls on one server.
+/// The results of the calls on one server.
 struct Outcome {
-    keeps: Keeps,
+    timeout: IdleTimeout,
     calls: u32,
     early: u32,
     failures: Vec<String>,
-    /// How many requests went over a connection that was used before.
+    /// Number of requests on a reused connection.
     reused: u32,
-    naive: Fared,
+    naive: NaiveResults,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            keeps,
+            timeout,
             calls,
             early,
             failures,
@@ -75,11 +76,11 @@ impl fmt::Display for Outcome {
         let milliseconds = |time: Duration| time.as_millis();
         write!(
             f,
-            "announces {} ms and closes after {} ms: {calls} calls around that and {early} around {} ms, {} failed, {reused} on a used connection; \
-             clients that only look whether it is closed have seen that {} times, and of {} calls on a used connection {} failed",
-            milliseconds(keeps.announced),
-            milliseconds(keeps.closes),
-            milliseconds(keeps.retired()),
+            "announces {} ms and closes after {} ms: {calls} calls around that and {early} around {} ms, {} failed, {reused} on a reused connection; \
+             naive clients found it closed {} times, and of their {} calls on a reused connection {} failed",
+            milliseconds(timeout.announced),
+            milliseconds(timeout.measured),
+            milliseconds(timeout.retired()),
             failures.len(),
             naive.closed,
             naive.reused,
@@ -96,7 +97,7 @@ fn client(url: &str, number: u32, reused: &Arc<AtomicU32>) -> HostClient {
         }
     };
     let host = HostClient::builder(url).observer(observer).build().unwrap();
-    // No call needs to be repeated; and where they may be, none arrives twice.
+    // Half of the clients make no retries. With retries, no POST may arrive twice.
     if number % 2 == 0 {
         host.with_retry(None)
     } else {
@@ -104,16 +105,16 @@ fn client(url: &str, number: u32, reused: &Arc<AtomicU32>) -> HostClient {
     }
 }
 
-/// Calls in these intervals. Gives what failed.
+/// Makes calls at these intervals. Returns the failures.
 fn call_around(moment: Duration, host: &HostClient, number: u32, rounds: u32) -> Vec<String> {
-    // Where it is asked, nothing is waited for.
+    // Asks for the version now, so that no call has to.
     host.dialect().unwrap();
     let failures = (0..=rounds).filter_map(|round| {
         if round > 0 {
             thread::sleep(around(moment, number, round));
         }
         match call(host, number, round) {
-            // A refusal is an answer.
+            // An API error is a response.
             Err(error) if error.api().is_none() => {
                 Some(format!("{moment:?}, call {round}: {error:?}"))
             }
@@ -123,12 +124,13 @@ fn call_around(moment: Duration, host: &HostClient, number: u32, rounds: u32) ->
     failures.collect()
 }
 
-/// Has many clients call the server, with pauses around its idle limit and around what the client makes of that.
+/// Makes calls from many clients, with pauses around the server's idle timeout and the library's
+/// limit.
 fn run(url: &str, rounds: u32) -> Outcome {
-    let keeps = Keeps::seen(url);
-    // They take as long as the others.
-    let early_rounds =
-        rounds * u32::try_from(keeps.closes.as_millis() / keeps.retired().as_millis()).unwrap();
+    let timeout = IdleTimeout::measure(url);
+    // Shorter pauses, so more rounds take the same time.
+    let early_rounds = rounds
+        * u32::try_from(timeout.measured.as_millis() / timeout.retired().as_millis()).unwrap();
     let reused = Arc::<AtomicU32>::default();
     let (failures, naive) = scope(|scope| {
         let reused = &reused;
@@ -139,15 +141,17 @@ fn run(url: &str, rounds: u32) -> Outcome {
                 })
             })
         };
-        let late = start(0..CLIENTS, keeps.closes, rounds);
+        let late = start(0..CLIENTS, timeout.measured, rounds);
         let early = start(
             CLIENTS..CLIENTS + EARLY_CLIENTS,
-            keeps.retired(),
+            timeout.retired(),
             early_rounds,
         );
         let clients: Vec<_> = late.chain(early).collect();
         let naive: Vec<_> = (0..NAIVE_CLIENTS)
-            .map(|number| scope.spawn(move || Naive::run(url, number, rounds, keeps.closes)))
+            .map(|number| {
+                scope.spawn(move || NaiveClient::run(url, number, rounds, timeout.measured))
+            })
             .collect();
         let failures = clients
             .into_iter()
@@ -159,7 +163,7 @@ fn run(url: &str, rounds: u32) -> Outcome {
         )
     });
     Outcome {
-        keeps,
+        timeout,
         calls: CLIENTS * rounds,
         early: EARLY_CLIENTS * early_rounds,
         failures,
@@ -168,7 +172,7 @@ fn run(url: &str, rounds: u32) -> Outcome {
     }
 }
 
-/// How many times each client pauses on a server, so that the short version takes some 20 seconds.
+/// Returns the number of pauses for each client. The short version takes some 20 seconds.
 fn rounds(short: u32) -> u32 {
     let calls: Option<u32> = env::var("SCRAMJET_TEST_STALE_CALLS")
         .ok()
@@ -181,7 +185,7 @@ fn check_node(name: &str, busy: u32) {
     check(name, &run(server.url(), rounds(8)));
     let stats = server.stats();
     println!(
-        "{name} has seen {} requests on {} connections, and no POST twice",
+        "{name} received {} requests on {} connections, and no POST twice",
         stats.requests, stats.connections
     );
     assert!(
@@ -198,18 +202,18 @@ fn check(name: &str, outcome: &Outcome) {
         "{name}: {:#?}",
         outcome.failures
     );
-    // The pauses end around the moment, on both sides of it. On a busy machine, a connection that
-    // is about to be closed is lost more often than it is seen closed.
+    // The pauses end before and after the timeout. On a busy machine, a naive client more often
+    // loses a connection that is about to be closed than it finds it closed.
     assert!(
         outcome.naive.reused > 0 && outcome.naive.closed + outcome.naive.lost > 0,
         "{name}"
     );
-    // Connections are used again, up to their limit.
+    // Connections are reused up to their limit.
     assert!(outcome.reused > 0, "{name}");
 }
 
 #[test]
-fn no_call_meets_a_closed_connection() {
+fn no_call_uses_a_connection_that_the_server_has_closed() {
     let hub = shared();
     let _alone = alone();
     scope(|scope| {
@@ -221,9 +225,10 @@ fn no_call_meets_a_closed_connection() {
     });
 }
 
-/// A server is done with an answer when it is sent, and not when it is read.
+/// For a server, a connection is idle when it has sent the response, not when the client has read
+/// it.
 #[test]
-fn a_connection_is_idle_from_the_answer_on_and_not_from_when_it_was_read() {
+fn connection_is_idle_from_the_response_head_on() {
     let _alone = alone();
     let server = ScriptedServer::start(|connection| {
         while connection.read_request().is_ok() {

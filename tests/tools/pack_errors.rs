@@ -1,4 +1,4 @@
-//! What cannot be packed is told before a connection is made, and what changes meanwhile before the archive ends.
+//! Packing errors: before a connection is opened, or during the upload if files change.
 
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -11,8 +11,8 @@ use scramjet_client_blocking::pack::{PackError, PackOptions};
 use scramjet_client_blocking::{ErrorKind, HostClient, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
-use crate::folder::{add, make_pipe, paths, sequence};
 use crate::helpers::{Folder, Mailbox, within};
+use crate::package_folder::{add, make_pipe, paths, sequence};
 
 fn refused(folder: &Folder) -> PackError {
     within("packing", {
@@ -21,7 +21,7 @@ fn refused(folder: &Folder) -> PackError {
     })
 }
 
-/// What is said of `package.json`.
+/// Returns the error about this `package.json`.
 fn problem(content: &str) -> String {
     let folder = sequence("manifest", &[("package.json", content), ("sub.js/x", ".")]);
     let error = refused(&folder);
@@ -35,7 +35,7 @@ fn problem(content: &str) -> String {
 }
 
 #[test]
-fn a_folder_needs_a_package_json_that_a_hub_can_use() {
+fn from_dir_refuses_an_invalid_package_json() {
     for (content, expected) in [
         (
             "",
@@ -131,9 +131,9 @@ fn a_folder_needs_a_package_json_that_a_hub_can_use() {
     );
 }
 
-/// Runners remove `.js` from the end of `main` and add it again.
+/// Runners remove `.js` from the end of `main` and append it again.
 #[test]
-fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
+fn from_dir_refuses_a_main_that_hubs_cannot_start() {
     let folder = sequence("main", &[("sub/x", "."), ("both", "."), ("both.js", ".")]);
     let with = |engines: &str, main: &str| {
         let manifest = format!(r#"{{"engines":{engines},"main":{main:?}}}"#);
@@ -167,13 +167,13 @@ fn a_main_that_no_hub_can_start_is_refused_with_the_file_that_must_exist() {
     for main in ["index.js", "./index.js", "index", "both"] {
         with("{}", main).unwrap();
     }
-    // The runner of Python takes the name as it is.
+    // The Python runner uses the name unchanged.
     with(r#"{"python3":"3.8"}"#, "main.py").unwrap();
     assert!(with(r#"{"python3":"3.8"}"#, "main").is_err());
 }
 
 #[test]
-fn a_package_json_with_a_byte_order_mark_is_refused_as_such() {
+fn from_dir_refuses_a_byte_order_mark_in_package_json() {
     assert_eq!(
         problem("\u{feff}{ \"main\": \"index.js\" }"),
         "it begins with a byte order mark, which hubs reject as invalid JSON; save it as UTF-8 \
@@ -182,7 +182,7 @@ fn a_package_json_with_a_byte_order_mark_is_refused_as_such() {
 }
 
 #[test]
-fn what_is_packed_must_be_a_folder() {
+fn from_dir_refuses_files_and_missing_folders() {
     let folder = sequence("no-folder", &[]);
     let error = Package::from_dir(folder.0.join("index.js")).unwrap_err();
     let text = "index.js is not a folder; pack the folder that contains package.json";
@@ -202,7 +202,7 @@ fn what_is_packed_must_be_a_folder() {
 }
 
 #[test]
-fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
+fn from_dir_refuses_links_that_are_broken_on_a_hub() {
     let root = sequence(
         "leads-out",
         &[
@@ -212,7 +212,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         ],
     );
     let name = root.0.file_name().unwrap().to_str().unwrap().to_owned();
-    // Real ones on this machine, but not on the hub.
+    // These exist on this machine, but not on the hub.
     let inside = root.0.join("index.js");
     let outside = "it leads out of the folder, and follow_outside_links is not set";
     for (at, target, problem) in [
@@ -246,7 +246,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
             root.0.join(at).display()
         );
         assert_eq!(error.to_string(), text);
-        // And that is a remedy.
+        // The remedy works.
         let package = Package::from_dir_with(&root.0, &PackOptions::new().ignore("link")).unwrap();
         assert_eq!(
             paths(&package),
@@ -254,7 +254,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
         );
         fs::remove_file(root.0.join(at)).unwrap();
     }
-    // By way of a link, `..` is where that leads to.
+    // `..` is relative to the target of a link.
     symlink("lib/deep", root.0.join("down")).unwrap();
     symlink("down/../../../x", root.0.join("link")).unwrap();
     assert!(
@@ -268,7 +268,7 @@ fn links_that_lead_nowhere_on_a_hub_are_refused_by_name() {
 }
 
 #[test]
-fn sockets_and_pipes_are_refused_by_name() {
+fn from_dir_refuses_sockets_and_pipes() {
     let folder = sequence("special", &[]);
     let _socket = UnixListener::bind(folder.0.join("a.sock")).unwrap();
     let special = |name: &str, what: &str| {
@@ -300,7 +300,7 @@ fn sockets_and_pipes_are_refused_by_name() {
 }
 
 #[test]
-fn names_that_are_not_utf_8_are_refused_unless_left_out() {
+fn from_dir_refuses_names_that_are_not_utf_8() {
     use std::os::unix::ffi::OsStrExt;
 
     let folder = sequence("names", &[]);
@@ -315,7 +315,7 @@ fn names_that_are_not_utf_8_are_refused_unless_left_out() {
 }
 
 #[test]
-fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
+fn from_dir_over_a_limit_names_the_largest_folder() {
     let folder = sequence(
         "large",
         &[
@@ -351,7 +351,8 @@ fn a_folder_that_is_too_large_is_refused_with_what_makes_it_so() {
     assert!(with(PackOptions::new().max_files(5).ignore("/many")).is_ok());
 }
 
-/// Where a listed file is changed so, an upload is abandoned with its name, and what arrives is not a whole package.
+/// Changes a packed file, and checks that the upload fails with its path and that no complete
+/// package arrives.
 fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'static) {
     within(what, move || {
         let folder = sequence("changing", &[("data", &"x".repeat(5000))]);
@@ -393,7 +394,7 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
 }
 
 #[test]
-fn a_file_that_changes_is_an_error_and_not_a_broken_package() {
+fn upload_fails_if_a_packed_file_changes() {
     assert_abandoned("a file that grows", |path| {
         fs::write(path, "x".repeat(5001)).unwrap()
     });

@@ -1,4 +1,4 @@
-//! Profiles, as `si` wrote them.
+//! Profiles written by `si`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use scramjet_client_blocking::config::SiProfile;
 use scramjet_client_blocking::core::{GetVersion, ListSpaces};
 
-use super::{case, said, with};
+use super::{case, error_text, run_in_child};
 use crate::helpers::{Folder, recording};
 
 const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJuYW1lIjoic2VjcmV0In0.c2VjcmV0";
@@ -18,7 +18,7 @@ fn recorded(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// A home folder with what the tool has left there.
+/// Returns a home folder with files written by `si`.
 fn home(test: &str) -> Folder {
     let home = Folder::new(test);
     fs::create_dir_all(home.0.join(".si/profiles")).unwrap();
@@ -33,7 +33,7 @@ fn home(test: &str) -> Folder {
     home
 }
 
-/// All that is in a folder.
+/// Reads all files of a folder.
 fn content(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -46,7 +46,7 @@ fn content(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-/// What is current; in words where there is none.
+/// Returns the current profile or the error as text.
 fn current() -> String {
     match SiProfile::current() {
         Ok(profile) => format!(
@@ -54,13 +54,13 @@ fn current() -> String {
             profile.name().unwrap_or("-"),
             profile.path().file_name().unwrap().to_string_lossy()
         ),
-        Err(error) => said(&error),
+        Err(error) => error_text(&error),
     }
 }
 
 #[test]
-fn the_current_profile_is_that_of_the_tool() {
-    const NAME: &str = "configured::si::the_current_profile_is_that_of_the_tool";
+fn si_profile_current_selects_like_si() {
+    const NAME: &str = "config::si::si_profile_current_selects_like_si";
     if let Some(expected) = case() {
         let current = current();
         return assert!(
@@ -76,13 +76,13 @@ fn the_current_profile_is_that_of_the_tool() {
     let mut before = BTreeMap::new();
     content(&folder.0, &mut before);
 
-    // The first of these that there is.
-    with(
+    // The order of precedence.
+    run_in_child(
         NAME,
         &[home, path, ("SI_CONFIG", "default".as_ref())],
         "- cloud.json",
     );
-    with(
+    run_in_child(
         NAME,
         &[
             home,
@@ -91,25 +91,25 @@ fn the_current_profile_is_that_of_the_tool() {
         ],
         "default default.json",
     );
-    with(
+    run_in_child(
         NAME,
         &[home, ("SI_CONFIG", "".as_ref())],
         "staging staging.json",
     );
     // A path needs no home.
-    with(NAME, &[path], "- cloud.json");
+    run_in_child(NAME, &[path], "- cloud.json");
     let there = "/.si/profiles; available: cloud, default, staging";
-    with(
+    run_in_child(
         NAME,
         &[home, ("SI_CONFIG", "nope".as_ref())],
         r#"SI_CONFIG selects the profile "nope", which does not exist in "#,
     );
-    with(
+    run_in_child(
         NAME,
         &[home, ("SI_CONFIG", "../profiles/cloud".as_ref())],
         there,
     );
-    with(
+    run_in_child(
         NAME,
         &[home, ("SI_CONFIG_PATH", "/nope.json".as_ref())],
         "invalid SI_CONFIG_PATH: cannot read /nope.json\n  caused by: ",
@@ -131,24 +131,24 @@ fn the_current_profile_is_that_of_the_tool() {
         (r#"{"profile":"secret"#, "si-config.json: it is not JSON: "),
     ] {
         fs::write(si.join("si-config.json"), chosen).unwrap();
-        with(NAME, &[home], expected);
+        run_in_child(NAME, &[home], expected);
     }
     fs::remove_file(si.join("si-config.json")).unwrap();
-    with(NAME, &[home], "default default.json");
+    run_in_child(NAME, &[home], "default default.json");
     fs::remove_file(si.join("profiles/default.json")).unwrap();
-    with(NAME, &[home], r#"no profile "default" in "#);
+    run_in_child(NAME, &[home], r#"no profile "default" in "#);
 }
 
 #[test]
-fn where_the_tool_has_never_run_nothing_is_made() {
-    const NAME: &str = "configured::si::where_the_tool_has_never_run_nothing_is_made";
+fn si_profile_current_creates_nothing() {
+    const NAME: &str = "config::si::si_profile_current_creates_nothing";
     if let Some(expected) = case() {
         assert_eq!(SiProfile::names().unwrap(), [""; 0]);
         let current = current();
         return assert!(current.ends_with(&expected), "{current}");
     }
     let home = Folder::new("si-nothing");
-    with(
+    run_in_child(
         NAME,
         &[("HOME", home.0.as_os_str())],
         "/.si/profiles; there are no profiles, `si config print` creates the first",
@@ -157,12 +157,12 @@ fn where_the_tool_has_never_run_nothing_is_made() {
 }
 
 #[test]
-fn a_profile_gives_what_the_tool_was_told() {
-    const NAME: &str = "configured::si::a_profile_gives_what_the_tool_was_told";
+fn si_profile_named_returns_its_settings() {
+    const NAME: &str = "config::si::si_profile_named_returns_its_settings";
     if case().is_none() {
         let home = home("si-told");
         fs::write(home.0.join(".si/profiles/README"), "").unwrap();
-        return with(NAME, &[("HOME", home.0.as_os_str())], "in its home");
+        return run_in_child(NAME, &[("HOME", home.0.as_os_str())], "in its home");
     }
     assert_eq!(SiProfile::names().unwrap(), ["cloud", "default", "staging"]);
     let told = |name| {
@@ -202,7 +202,7 @@ fn a_profile_gives_what_the_tool_was_told() {
         )
     );
 
-    // The token is for the platform alone.
+    // The token is only sent to the platform.
     let host = staging.host().unwrap();
     assert_eq!(
         host.dry_run(&GetVersion).unwrap().to_string(),
@@ -214,14 +214,14 @@ fn a_profile_gives_what_the_tool_was_told() {
         middleware.dry_run(&ListSpaces).unwrap().to_string(),
         command
     );
-    let error = said(&cloud.host().unwrap_err());
+    let error = error_text(&cloud.host().unwrap_err());
     assert!(
         error.contains(
             r#"cloud.json: its "env" is "production", so it is for the platform and names no hub"#
         ),
         "{error}"
     );
-    let error = said(&staging.middleware().unwrap_err());
+    let error = error_text(&staging.middleware().unwrap_err());
     assert!(
         error.contains(r#"staging.json: it has no "middlewareApiUrl""#),
         "{error}"
@@ -229,7 +229,7 @@ fn a_profile_gives_what_the_tool_was_told() {
 }
 
 #[test]
-fn the_token_is_sent_to_the_platform() {
+fn si_profile_middleware_sends_the_token() {
     let (server, requests) = recording(b"[]");
     let text = fs::read_to_string(recorded("profiles/cloud.json"))
         .unwrap()
@@ -248,7 +248,7 @@ fn the_token_is_sent_to_the_platform() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_file() {
+fn si_profile_error_names_the_file() {
     let folder = Folder::new("si-wrong");
     let profile = |text: &str| SiProfile::from_path(folder.file("p.json", text.as_bytes()));
     let api = r#""configVersion":1,"apiUrl":"http://127.0.0.1/","env":"#;
@@ -287,11 +287,11 @@ fn what_is_wrong_is_said_with_the_file() {
         let error = profile(text).unwrap_err();
         let expected = format!("p.json: {expected}");
         assert!(
-            said(&error).contains(&expected) && !error.is_unset(),
+            error_text(&error).contains(&expected) && !error.is_unset(),
             "{error}\nshould be: {expected}"
         );
     }
-    // What is not needed may be missing, and what is not known is not looked at.
+    // Optional members may be missing, and unknown members are ignored.
     assert!(
         profile(&format!("{{{api}\"development\",\"new\":1}}"))
             .unwrap()
@@ -303,10 +303,11 @@ fn what_is_wrong_is_said_with_the_file() {
         profile(r#"{"configVersion":1,"env":"development","apiUrl":"http://x/?secret","middlewareApiUrl":"ftp://x","token":"a\nb"}"#)
             .unwrap();
     assert!(
-        said(&wrong.host().unwrap_err()).contains(r#"p.json: its "apiUrl": it contains a query"#)
+        error_text(&wrong.host().unwrap_err())
+            .contains(r#"p.json: its "apiUrl": it contains a query"#)
     );
     assert!(
-        said(&wrong.middleware().unwrap_err())
+        error_text(&wrong.middleware().unwrap_err())
             .contains(r#"p.json: its "middlewareApiUrl": its scheme"#)
     );
     let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
@@ -323,11 +324,11 @@ fn what_is_wrong_is_said_with_the_file() {
     );
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
-    assert!(said(&wrong).contains(r#"p.json: its "token": it contains a character"#));
+    assert!(error_text(&wrong).contains(r#"p.json: its "token": it contains a character"#));
 
     let missing = folder.0.join("missing.json");
     assert!(
-        said(&SiProfile::from_path(&missing).unwrap_err())
+        error_text(&SiProfile::from_path(&missing).unwrap_err())
             .starts_with(&format!("cannot read {}\n  caused by: ", missing.display()))
     );
 }

@@ -1,4 +1,4 @@
-//! Tests of the conformance suite, with transports that each break one rule of the contract.
+//! The conformance suite finds faults: each of these transports breaks one rule of the contract.
 
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,10 @@ use scramjet_client_testing::script::from_fn;
 use crate::tcp_transport::Tcp;
 
 type Body = Box<dyn Read + Send>;
-type Answered = Result<Response<Body>, TransportError>;
-type Sending = fn(Request<RequestBody<'_>>) -> Answered;
+type SendResult = Result<Response<Body>, TransportError>;
+type SendFn = fn(Request<RequestBody<'_>>) -> SendResult;
 
-fn faulty(send: Sending) -> Arc<dyn Transport> {
+fn faulty(send: SendFn) -> Arc<dyn Transport> {
     Arc::new(from_fn(send))
 }
 
@@ -27,7 +27,7 @@ fn broken(error: impl Into<BoxError>) -> TransportError {
     TransportError::new(Phase::Wait, error)
 }
 
-/// The body of a request in memory.
+/// Reads the body of a request into memory.
 fn collected(body: RequestBody<'_>) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     match body {
@@ -42,7 +42,7 @@ fn collected(body: RequestBody<'_>) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// A body that does something else when it is read.
+/// A response body that is read by a closure.
 struct Reads<F>(Body, F);
 
 impl<F: FnMut(&mut Body, &mut [u8]) -> io::Result<usize>> Read for Reads<F> {
@@ -52,13 +52,13 @@ impl<F: FnMut(&mut Body, &mut [u8]) -> io::Result<usize>> Read for Reads<F> {
 }
 
 fn reads(
-    answered: Answered,
+    answered: SendResult,
     read: impl FnMut(&mut Body, &mut [u8]) -> io::Result<usize> + Send + 'static,
-) -> Answered {
+) -> SendResult {
     Ok(answered?.map(|body| -> Body { Box::new(Reads(body, read)) }))
 }
 
-fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> Answered {
+fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> SendResult {
     let response = Tcp.send(request)?;
     if response.status().is_client_error() {
         Err(broken("refused"))
@@ -67,7 +67,7 @@ fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn following(request: Request<RequestBody<'_>>) -> Answered {
+fn following(request: Request<RequestBody<'_>>) -> SendResult {
     let base = request.uri().authority().unwrap().clone();
     let response = Tcp.send(request)?;
     match response.headers().get("location") {
@@ -79,7 +79,7 @@ fn following(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn collecting_uploads(request: Request<RequestBody<'_>>) -> Answered {
+fn collecting_uploads(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     let length = if let RequestBody::Reader { length, .. } = body {
         Some(length)
@@ -101,7 +101,7 @@ fn collecting_uploads(request: Request<RequestBody<'_>>) -> Answered {
     ))
 }
 
-fn announcing_no_length(request: Request<RequestBody<'_>>) -> Answered {
+fn announcing_no_length(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     match body {
         RequestBody::Reader { reader, length } => {
@@ -118,7 +118,7 @@ fn announcing_no_length(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn reading_beyond_the_length(request: Request<RequestBody<'_>>) -> Answered {
+fn reading_beyond_the_length(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     match body {
         RequestBody::Reader {
@@ -135,7 +135,7 @@ fn reading_beyond_the_length(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn taking_errors_for_the_end(request: Request<RequestBody<'_>>) -> Answered {
+fn taking_errors_for_the_end(request: Request<RequestBody<'_>>) -> SendResult {
     struct Careless<'a>(&'a mut (dyn Read + Send));
     impl Read for Careless<'_> {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -155,14 +155,14 @@ fn taking_errors_for_the_end(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn adding_a_header(mut request: Request<RequestBody<'_>>) -> Answered {
+fn adding_a_header(mut request: Request<RequestBody<'_>>) -> SendResult {
     request
         .headers_mut()
         .insert("accept-encoding", HeaderValue::from_static("gzip"));
     Tcp.send(request)
 }
 
-fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> Answered {
+fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> SendResult {
     *request.uri_mut() = request
         .uri()
         .to_string()
@@ -172,7 +172,7 @@ fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> Answered {
     Tcp.send(request)
 }
 
-fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> Answered {
+fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request.map(|body| {
         if let RequestBody::Empty = body {
             RequestBody::Bytes(b"")
@@ -182,18 +182,18 @@ fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> Answere
     }))
 }
 
-fn collecting_replies(request: Request<RequestBody<'_>>) -> Answered {
+fn collecting_replies(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, mut body) = Tcp.send(request)?.into_parts();
     let mut bytes = Vec::new();
     body.read_to_end(&mut bytes).map_err(broken)?;
     Ok(Response::from_parts(head, Box::new(Cursor::new(bytes))))
 }
 
-fn ending_where_it_is_cut(request: Request<RequestBody<'_>>) -> Answered {
+fn ending_where_it_is_cut(request: Request<RequestBody<'_>>) -> SendResult {
     reads(Tcp.send(request), |body, buf| body.read(buf).or(Ok(0)))
 }
 
-fn capping(request: Request<RequestBody<'_>>) -> Answered {
+fn capping(request: Request<RequestBody<'_>>) -> SendResult {
     let mut left = 10 << 20;
     reads(Tcp.send(request), move |body, buf| {
         let wanted = buf.len().min(left);
@@ -203,7 +203,7 @@ fn capping(request: Request<RequestBody<'_>>) -> Answered {
     })
 }
 
-fn keeping_bodies(request: Request<RequestBody<'_>>) -> Answered {
+fn keeping_bodies(request: Request<RequestBody<'_>>) -> SendResult {
     static KEPT: Mutex<Vec<Arc<Mutex<Body>>>> = Mutex::new(Vec::new());
     let (head, body) = Tcp.send(request)?.into_parts();
     let body = Arc::new(Mutex::new(body));
@@ -215,19 +215,19 @@ fn keeping_bodies(request: Request<RequestBody<'_>>) -> Answered {
     Ok(Response::from_parts(head, body))
 }
 
-fn one_at_a_time(request: Request<RequestBody<'_>>) -> Answered {
+fn one_at_a_time(request: Request<RequestBody<'_>>) -> SendResult {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     Tcp.send(request)
 }
 
-fn without_a_reason(request: Request<RequestBody<'_>>) -> Answered {
+fn without_a_reason(request: Request<RequestBody<'_>>) -> SendResult {
     let mut response = Tcp.send(request)?;
     response.extensions_mut().remove::<ReasonPhrase>();
     Ok(response)
 }
 
-fn trying_again(request: Request<RequestBody<'_>>) -> Answered {
+fn trying_again(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     let Ok(Some(body)) = collected(body) else {
         return Tcp.send(Request::from_parts(head, RequestBody::Empty));
@@ -236,33 +236,36 @@ fn trying_again(request: Request<RequestBody<'_>>) -> Answered {
         .or_else(|_| Tcp.send(Request::from_parts(head, RequestBody::Bytes(&body))))
 }
 
-fn always_waiting(request: Request<RequestBody<'_>>) -> Answered {
+fn always_waiting(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request).map_err(|mut error| {
         error.phase = Phase::Wait;
         error
     })
 }
 
-fn bounded_by(request: Request<RequestBody<'_>>, bound: fn(CallLimits) -> CallLimits) -> Answered {
+fn bounded_by(
+    request: Request<RequestBody<'_>>,
+    bound: fn(CallLimits) -> CallLimits,
+) -> SendResult {
     let (mut head, body) = request.into_parts();
     let limits = head.extensions.remove::<CallLimits>().unwrap_or_default();
     head.extensions.insert(bound(limits));
     Tcp.send(Request::from_parts(head, body))
 }
 
-fn without_deadlines(request: Request<RequestBody<'_>>) -> Answered {
+fn without_deadlines(request: Request<RequestBody<'_>>) -> SendResult {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.deadline = None)
     })
 }
 
-fn without_idle_timeouts(request: Request<RequestBody<'_>>) -> Answered {
+fn without_idle_timeouts(request: Request<RequestBody<'_>>) -> SendResult {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.idle = None)
     })
 }
 
-fn without_cancellation(request: Request<RequestBody<'_>>) -> Answered {
+fn without_cancellation(request: Request<RequestBody<'_>>) -> SendResult {
     bounded_by(request, |limits| {
         without(limits, |limits| limits.cancel = None)
     })
@@ -273,7 +276,7 @@ fn without(mut limits: CallLimits, change: fn(&mut CallLimits)) -> CallLimits {
     limits
 }
 
-fn with_a_plain_error(request: Request<RequestBody<'_>>) -> Answered {
+fn with_a_plain_error(request: Request<RequestBody<'_>>) -> SendResult {
     let answered = Tcp.send(request).map_err(|error| broken(error.to_string()));
     reads(answered, |body, buf| {
         body.read(buf)
@@ -281,12 +284,12 @@ fn with_a_plain_error(request: Request<RequestBody<'_>>) -> Answered {
     })
 }
 
-fn inventing_answers(request: Request<RequestBody<'_>>) -> Answered {
+fn inventing_answers(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request)
         .or_else(|_| Ok(Response::new(Box::new(io::empty()))))
 }
 
-fn capping_uploads(request: Request<RequestBody<'_>>) -> Answered {
+fn capping_uploads(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     match body {
         RequestBody::Reader { reader, .. } => Tcp.send(Request::from_parts(
@@ -300,14 +303,14 @@ fn capping_uploads(request: Request<RequestBody<'_>>) -> Answered {
     }
 }
 
-fn dropping_headers(request: Request<RequestBody<'_>>) -> Answered {
+fn dropping_headers(request: Request<RequestBody<'_>>) -> SendResult {
     let mut response = Tcp.send(request)?;
     response.headers_mut().clear();
     Ok(response)
 }
 
-/// As one that goes on with a connection which is closed.
-fn working_once(request: Request<RequestBody<'_>>) -> Answered {
+/// Fails like a transport that keeps using a closed connection.
+fn working_once(request: Request<RequestBody<'_>>) -> SendResult {
     static WORKED: AtomicBool = AtomicBool::new(false);
     if WORKED.swap(true, Ordering::SeqCst) {
         Err(broken("the connection is closed"))
@@ -317,7 +320,7 @@ fn working_once(request: Request<RequestBody<'_>>) -> Answered {
 }
 
 #[cfg(feature = "ureq")]
-fn never_fresh(mut request: Request<RequestBody<'_>>) -> Answered {
+fn never_fresh(mut request: Request<RequestBody<'_>>) -> SendResult {
     static UREQ: std::sync::LazyLock<scramjet_client_blocking::transport::UreqTransport> =
         std::sync::LazyLock::new(Default::default);
     request
@@ -326,8 +329,8 @@ fn never_fresh(mut request: Request<RequestBody<'_>>) -> Answered {
     UREQ.send(request)
 }
 
-/// A rule, and a transport that breaks it.
-const FAULTS: &[(&str, Sending)] = &[
+/// Each rule, with a transport that breaks it.
+const FAULTS: &[(&str, SendFn)] = &[
     (
         "every status is Ok, with its body",
         with_errors_for_refusals,
@@ -460,7 +463,7 @@ const FAULTS: &[(&str, Sending)] = &[
     ),
 ];
 
-fn run(rule: &'static str, fault: Sending) -> Outcome {
+fn run(rule: &'static str, fault: SendFn) -> Outcome {
     let report = Suite::new("faulty", faulty(fault)).only(rule).run();
     report
         .rows
@@ -548,7 +551,7 @@ fn report_and_table_show_the_outcomes() {
     );
     let panic = std::panic::catch_unwind(|| failed.assert_conforms()).unwrap_err();
     assert!(panic.downcast::<String>().unwrap().ends_with(&text));
-    // No case has such a name.
+    // There is no case with this name.
     let none = Suite::new("d", faulty(without_a_reason))
         .only("no such thing")
         .run();

@@ -1,4 +1,5 @@
-//! What is sent again where real connections are refused, closed or reset, and how often it arrives.
+//! Retries on real connections that are refused, closed or reset, and how often the requests
+//! arrive.
 
 use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -12,47 +13,47 @@ use scramjet_client_blocking::{
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-use crate::crooked;
+use crate::faulty_server;
 use crate::helpers::{Mailbox, within};
 
 const PACKAGE: &[u8] = b"\x1f\x8ba package";
 
-/// Whether a request may be sent twice.
+/// When a request may be retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Repeat {
+enum Retry {
     Always,
-    /// For all of it is there still.
+    /// Retried only if it was not sent.
     IfUnsent,
-    /// May be sent twice, but not after its data was read.
+    /// Idempotent, but its data can be read only once.
     IfUnread,
 }
 
-type Calls = [(&'static str, Repeat, fn(&HostClient) -> Result<(), Error>); 8];
+type Calls = [(&'static str, Retry, fn(&HostClient) -> Result<(), Error>); 8];
 
 fn calls() -> Calls {
     [
-        ("a list", Repeat::Always, |host| {
+        ("a list", Retry::Always, |host| {
             host.list_sequences().map(drop)
         }),
-        ("a stream", Repeat::Always, |host| {
+        ("a stream", Retry::Always, |host| {
             host.instance("x")?.stdout().map(drop)
         }),
-        ("a deletion", Repeat::Always, |host| {
+        ("a deletion", Retry::Always, |host| {
             host.delete_sequence("x")
         }),
-        ("a start", Repeat::IfUnsent, |host| {
+        ("a start", Retry::IfUnsent, |host| {
             host.sequence("x")?.start(&StartOptions::new()).map(drop)
         }),
-        ("an event", Repeat::IfUnsent, |host| {
+        ("an event", Retry::IfUnsent, |host| {
             host.instance("x")?.send_event("an-event", "data")
         }),
-        ("an upload", Repeat::IfUnsent, |host| {
+        ("an upload", Retry::IfUnsent, |host| {
             host.send_sequence(Upload::bytes(PACKAGE)).map(drop)
         }),
-        ("a streamed upload", Repeat::IfUnsent, |host| {
+        ("a streamed upload", Retry::IfUnsent, |host| {
             host.send_sequence(Upload::reader(PACKAGE)).map(drop)
         }),
-        ("a replacement", Repeat::IfUnread, |host| {
+        ("a replacement", Retry::IfUnread, |host| {
             host.sequence("x")?
                 .overwrite(Upload::reader(PACKAGE))
                 .map(drop)
@@ -83,20 +84,21 @@ fn answer_all(connection: &mut Connection, arrived: &Mailbox<ReceivedRequest>) {
     }
 }
 
-/// What happens to a connection that has served one request already.
+/// The end of a connection that has served one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
-    /// It is closed before the next one comes.
+enum ConnectionEnd {
+    /// The server closes it before the next request arrives.
     Closed,
-    /// It is closed after the next one was read, which the server may have acted upon.
+    /// The server closes it after it has read the next request, which it may have processed.
     ClosedAfter,
-    /// It is reset when the next one comes.
+    /// The server resets it when the next request arrives.
     Reset,
 }
 
-/// The first connection has this fate, the others are good. Tells when the first is closed, and of every request that was read.
-fn fateful(
-    fate: Fate,
+/// Starts a server whose first connection ends like this. Later connections work. Reports when the
+/// first is closed, and every request that was read.
+fn ending_server(
+    end: ConnectionEnd,
 ) -> (
     ScriptedServer,
     Arc<Mailbox<()>>,
@@ -111,13 +113,13 @@ fn fateful(
             }
             let first = connection.read_request().unwrap();
             let _ = connection.send(answer(&first));
-            match fate {
-                Fate::Closed => {
+            match end {
+                ConnectionEnd::Closed => {
                     connection.socket().shutdown(Shutdown::Both).unwrap();
                     closed.put(());
                 }
-                Fate::ClosedAfter => arrived.put(connection.read_request().unwrap()),
-                Fate::Reset => connection.wait_unread().unwrap(),
+                ConnectionEnd::ClosedAfter => arrived.put(connection.read_request().unwrap()),
+                ConnectionEnd::Reset => connection.wait_unread().unwrap(),
             }
         }
     });
@@ -129,25 +131,29 @@ fn arrivals(arrived: &Mailbox<ReceivedRequest>) -> usize {
 }
 
 #[test]
-fn what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may() {
-    for (name, repeat, call) in calls() {
-        for fate in [Fate::Closed, Fate::ClosedAfter, Fate::Reset] {
-            let what = format!("{name}, {fate:?}");
+fn requests_on_a_lost_connection_are_retried_only_if_safe() {
+    for (name, retry, call) in calls() {
+        for end in [
+            ConnectionEnd::Closed,
+            ConnectionEnd::ClosedAfter,
+            ConnectionEnd::Reset,
+        ] {
+            let what = format!("{name}, {end:?}");
             within(&what.clone(), move || {
-                let (server, closed, arrived) = fateful(fate);
+                let (server, closed, arrived) = ending_server(end);
                 let host = client(&server.url());
                 host.version().unwrap();
-                if fate == Fate::Closed {
+                if end == ConnectionEnd::Closed {
                     closed.take();
                 }
                 let result = call(&host);
-                let repeated = match (fate, repeat) {
-                    (Fate::Closed, _) | (_, Repeat::Always) => true,
-                    (_, Repeat::IfUnsent) | (Fate::ClosedAfter, Repeat::IfUnread) => false,
-                    // It may be known before the data is looked at.
-                    (Fate::Reset, Repeat::IfUnread) => result.is_ok(),
+                let retried = match (end, retry) {
+                    (ConnectionEnd::Closed, _) | (_, Retry::Always) => true,
+                    (_, Retry::IfUnsent) | (ConnectionEnd::ClosedAfter, Retry::IfUnread) => false,
+                    // The client may notice the reset before it reads the data.
+                    (ConnectionEnd::Reset, Retry::IfUnread) => result.is_ok(),
                 };
-                if repeated {
+                if retried {
                     result.unwrap_or_else(|error| panic!("{what}: {error:?}"));
                     assert_eq!(server.connections(), 2, "{what}");
                 } else {
@@ -163,19 +169,20 @@ fn what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may()
                     );
                     assert_eq!(
                         error.is_retryable(),
-                        repeat == Repeat::IfUnread,
+                        retry == Retry::IfUnread,
                         "{what}: {error:?}"
                     );
                 }
-                // What is not read is not counted.
-                let expected = usize::from(fate == Fate::ClosedAfter) + usize::from(repeated);
+                // Only requests that the server has read are counted.
+                let expected =
+                    usize::from(end == ConnectionEnd::ClosedAfter) + usize::from(retried);
                 assert_eq!(arrivals(&arrived), expected, "{what}");
             });
         }
     }
 }
 
-/// A port of this machine at which nobody listens, and which the system gives to nobody who does not ask for it.
+/// Returns a port that refuses connections and that the system does not assign to other sockets.
 fn unused_port() -> u16 {
     let first = 20_000 + u16::try_from(process::id() % 10_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
@@ -185,12 +192,12 @@ fn unused_port() -> u16 {
 }
 
 #[test]
-fn where_nobody_listens_at_first_everything_is_sent_again_and_arrives_once() {
+fn refused_connections_are_retried_and_requests_arrive_once() {
     for (name, _, call) in calls() {
         within(name, move || {
             let (port, arrived) = (unused_port(), Mailbox::new());
             let server = Arc::<Mutex<Option<ScriptedServer>>>::default();
-            // Somebody listens from when on the first attempt has failed.
+            // The server starts when the first attempt has failed.
             let observer = {
                 let (server, arrived) = (Arc::clone(&server), Arc::clone(&arrived));
                 move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
@@ -238,8 +245,8 @@ fn where_nobody_listens_at_first_everything_is_sent_again_and_arrives_once() {
 }
 
 #[test]
-fn nothing_is_sent_where_the_host_is_not_found() {
-    // So long that no name server need be asked.
+fn unknown_host_is_an_error_in_phase_resolve() {
+    // Labels of more than 63 characters are invalid, so no name server is asked.
     let url = format!("http://{}.localhost:8000/api/v1", "a".repeat(64));
     within("looking for a host", move || {
         for (name, _, call) in calls() {
@@ -253,13 +260,13 @@ fn nothing_is_sent_where_the_host_is_not_found() {
     });
 }
 
-/// A server that closes every connection without an answer.
+/// The server closes every connection without a response.
 #[test]
-fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
+fn with_retry_limits_attempts_and_keeps_the_deadline() {
     within("calls", || {
-        let tried = |call: fn(&HostClient) -> Result<(), Error>,
-                     change: fn(HostClient) -> HostClient| {
-            let server = crooked::start();
+        let attempts = |call: fn(&HostClient) -> Result<(), Error>,
+                        change: fn(HostClient) -> HostClient| {
+            let server = faulty_server::start();
             let error = call(&change(client(&server.url()))).unwrap_err();
             (server.connections(), error)
         };
@@ -273,17 +280,17 @@ fn it_is_tried_as_often_as_the_policy_says_and_not_after_the_deadline() {
             .max_delay(Duration::from_millis(1))
             .max_attempts(u32::MAX);
 
-        assert_eq!(tried(ask, |host| host).0, 3);
-        assert_eq!(tried(ask, |host| host.with_retry(None)).0, 1);
-        assert_eq!(tried(start, |host| host).0, 1);
+        assert_eq!(attempts(ask, |host| host).0, 3);
+        assert_eq!(attempts(ask, |host| host.with_retry(None)).0, 1);
+        assert_eq!(attempts(start, |host| host).0, 1);
 
-        let server = crooked::start();
+        let server = faulty_server::start();
         let host = client(&server.url())
             .with_retry(often)
             .with_deadline(Duration::from_millis(500));
         let error = ask(&host).unwrap_err();
         assert!(error.is_timeout() && error.attempt_count() > 3, "{error:?}");
-        // Nor is it waited beyond it.
+        // A retry does not wait beyond the deadline either.
         let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
         let error = ask(&host.with_retry(hour)).unwrap_err();
         assert!(

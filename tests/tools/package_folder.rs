@@ -1,4 +1,4 @@
-//! Folders to pack, and what is in a package.
+//! Helpers that create folders to pack and read packages.
 
 use std::fs;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::helpers::Folder;
 pub(crate) const MANIFEST: &str =
     r#"{ "name": "a-package", "version": "1.2.3", "main": "index.js" }"#;
 
-/// A folder that can be packed, with these files besides.
+/// Creates a valid sequence folder with these additional files.
 pub(crate) fn sequence(test: &str, files: &[(&str, &str)]) -> Folder {
     let folder = Folder::new(test);
     add(
@@ -29,7 +29,7 @@ pub(crate) fn sequence(test: &str, files: &[(&str, &str)]) -> Folder {
     folder
 }
 
-/// Makes a named pipe into which nobody writes.
+/// Creates a named pipe without a writer.
 #[cfg(unix)]
 pub(crate) fn make_pipe(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status();
@@ -44,7 +44,7 @@ pub(crate) fn add(folder: &Folder, files: &[(&str, &str)]) {
     }
 }
 
-/// The paths in a package, sorted as they are in it.
+/// Returns the paths in a package, in its order.
 pub(crate) fn paths(package: &Package) -> Vec<String> {
     package.entries().map(|entry| entry.path.clone()).collect()
 }
@@ -59,7 +59,7 @@ pub(crate) fn bytes_of(package: &Package) -> Vec<u8> {
     bytes
 }
 
-/// An entry of an archive, with all that it says.
+/// An entry of an archive.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Unpacked {
     pub(crate) path: PathBuf,
@@ -69,7 +69,7 @@ pub(crate) struct Unpacked {
     pub(crate) content: Vec<u8>,
 }
 
-/// What is in a package. Nothing in it may tell where and when it was made.
+/// Reads a package. Its entries must not reveal where and when it was made.
 pub(crate) fn unpacked(package: &[u8]) -> Vec<Unpacked> {
     assert_eq!(
         package[..10],

@@ -1,4 +1,4 @@
-//! What has not changed is not sent again: on a real hub, and on one that replaces in place.
+//! `deploy_if_changed` on a real hub, and on fake ones with and without `overwrite`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,28 +17,29 @@ use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
-use crate::folder::{add, sequence};
 use crate::helpers::{Folder, in_child_that_exits, serving, within};
+use crate::package_folder::{add, sequence};
 
-/// A hub that keeps packages, and what it was asked. With those of a later version than 0.38, it replaces them.
-struct Keeping {
+/// A hub that stores packages and records requests. It supports `overwrite` if its version is 0.38
+/// or later.
+struct StoringHub {
     server: ScriptedServer,
-    state: Arc<Mutex<Kept>>,
+    state: Arc<Mutex<HubState>>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct HubState {
     seen: Vec<String>,
     sent: usize,
     sequences: BTreeMap<String, Vec<u8>>,
     in_use: Vec<String>,
-    /// Requests that begin so are refused with 500.
+    /// Requests that begin with this text fail with 500.
     failing: Option<&'static str>,
 }
 
-impl Keeping {
+impl StoringHub {
     fn start(version: &'static str) -> Self {
-        let state = Arc::<Mutex<Kept>>::default();
+        let state = Arc::<Mutex<HubState>>::default();
         let server = serving({
             let state = Arc::clone(&state);
             move |request| state.lock().unwrap().answer(version, request)
@@ -50,11 +51,11 @@ impl Keeping {
         HostClient::new(self.server.url()).unwrap()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Kept)) {
+    fn change(&self, change: impl FnOnce(&mut HubState)) {
         change(&mut self.state.lock().unwrap());
     }
 
-    /// What it was asked since the last time.
+    /// Returns the requests since the last call.
     fn seen(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().seen)
     }
@@ -70,7 +71,7 @@ impl Keeping {
     }
 }
 
-impl Kept {
+impl HubState {
     fn answer(&mut self, version: &str, request: &ReceivedRequest) -> Vec<u8> {
         let words = format!(
             "{} {}",
@@ -129,14 +130,14 @@ impl Kept {
     }
 }
 
-/// A folder to deploy, and a key whose file is beside it.
-struct Scene {
+/// A folder to deploy, and the path of its state file.
+struct Setup {
     folder: Folder,
     _state: Folder,
     state_file: PathBuf,
 }
 
-impl Scene {
+impl Setup {
     fn new(test: &str) -> Self {
         let state = Folder::new(&format!("{test}-state"));
         Self {
@@ -168,7 +169,7 @@ impl Scene {
     }
 }
 
-fn assert_is(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
+fn assert_deployed(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
     let told: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
     assert_eq!(
         (
@@ -181,28 +182,28 @@ fn assert_is(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str])
 }
 
 #[test]
-fn the_second_run_sends_no_package() {
+fn deploy_if_changed_sends_an_unchanged_package_once() {
     for version in ["0.18.7", "1.0.1"] {
-        let (hub, scene) = (Keeping::start(version), Scene::new("second"));
+        let (hub, setup) = (StoringHub::start(version), Setup::new("second"));
         let host = hub.host();
-        assert_is(
-            &scene.deploy(&host, &scene.key()),
+        assert_deployed(
+            &setup.deploy(&host, &setup.key()),
             "s1",
             DeployChange::Created,
             &[],
         );
         assert_eq!(hub.seen(), ["POST sequence", "GET sequence/s1"]);
-        assert_is(
-            &scene.deploy(&host, &scene.key()),
+        assert_deployed(
+            &setup.deploy(&host, &setup.key()),
             "s1",
             DeployChange::Unchanged,
             &[],
         );
         assert_eq!(hub.seen(), ["GET sequence/s1"]);
-        // Nor does another program with the same file, or the same content of a later time.
-        scene.edit(&fs::read_to_string(scene.folder.0.join("index.js")).unwrap());
-        assert_is(
-            &scene.deploy(&hub.host(), &scene.key()),
+        // Nor does another client with the same state file, or the same content with a later time.
+        setup.edit(&fs::read_to_string(setup.folder.0.join("index.js")).unwrap());
+        assert_deployed(
+            &setup.deploy(&hub.host(), &setup.key()),
             "s1",
             DeployChange::Unchanged,
             &[],
@@ -212,14 +213,14 @@ fn the_second_run_sends_no_package() {
 }
 
 #[test]
-fn a_hub_that_can_replaces_in_place() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("in-place"));
+fn deploy_if_changed_overwrites_on_newer_hubs() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("in-place"));
     let host = hub.host();
-    scene.deploy(&host, &scene.key());
-    scene.edit("changed");
+    setup.deploy(&host, &setup.key());
+    setup.edit("changed");
     hub.seen();
-    assert_is(
-        &scene.deploy(&host, &scene.key().remove_old()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().remove_old()),
         "s1",
         DeployChange::Updated,
         &[],
@@ -233,32 +234,32 @@ fn a_hub_that_can_replaces_in_place() {
             "GET sequence/s1"
         ]
     );
-    assert_is(
-        &scene.deploy(&host, &scene.key()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key()),
         "s1",
         DeployChange::Unchanged,
         &[],
     );
 
-    // Not what is in use, and not where it is not wanted.
+    // Not if it is in use, and not with `anew`.
     hub.change(|kept| kept.in_use.push("s1".into()));
-    scene.edit("changed again");
-    assert_is(
-        &scene.deploy(&host, &scene.key().remove_old()),
+    setup.edit("changed again");
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().remove_old()),
         "s2",
         DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.in_use.clear());
-    assert_is(
-        &scene.deploy(&host, &scene.key().remove_old()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().remove_old()),
         "s2",
         DeployChange::Unchanged,
         &[],
     );
-    scene.edit("and again");
-    assert_is(
-        &scene.deploy(&host, &scene.key().anew()),
+    setup.edit("and again");
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().anew()),
         "s3",
         DeployChange::Updated,
         &["s2"],
@@ -267,29 +268,29 @@ fn a_hub_that_can_replaces_in_place() {
 }
 
 #[test]
-fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
-    let (hub, scene) = (Keeping::start("0.18.7"), Scene::new("older"));
+fn deploy_if_changed_replaces_sequences_on_older_hubs() {
+    let (hub, setup) = (StoringHub::start("0.18.7"), Setup::new("older"));
     let host = hub.host();
-    scene.deploy(&host, &scene.key());
-    scene.edit("two");
-    assert_is(
-        &scene.deploy(&host, &scene.key()),
+    setup.deploy(&host, &setup.key());
+    setup.edit("two");
+    assert_deployed(
+        &setup.deploy(&host, &setup.key()),
         "s2",
         DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.in_use.push("s2".into()));
-    scene.edit("three");
-    assert_is(
-        &scene.deploy(&host, &scene.key().remove_old()),
+    setup.edit("three");
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().remove_old()),
         "s3",
         DeployChange::Updated,
         &["s2"],
     );
     assert_eq!(hub.ids(), ["s2", "s3"]);
     hub.change(|kept| kept.in_use.clear());
-    assert_is(
-        &scene.deploy(&host, &scene.key().remove_old()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key().remove_old()),
         "s3",
         DeployChange::Unchanged,
         &[],
@@ -298,41 +299,41 @@ fn an_older_hub_gets_a_new_sequence_and_loses_the_old_one_when_it_is_free() {
 }
 
 #[test]
-fn what_is_gone_or_was_replaced_by_another_is_deployed_again() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("gone"));
+fn deploy_if_changed_redeploys_missing_or_foreign_sequences() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("gone"));
     let host = hub.host();
-    scene.deploy(&host, &scene.key());
+    setup.deploy(&host, &setup.key());
     hub.change(|kept| kept.sequences.clear());
-    assert_is(
-        &scene.deploy(&host, &scene.key()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key()),
         "s2",
         DeployChange::Created,
         &[],
     );
     hub.change(|kept| drop(kept.sequences.insert("s2".into(), b"of another".to_vec())));
-    assert_is(
-        &scene.deploy(&host, &scene.key()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key()),
         "s2",
         DeployChange::Updated,
         &[],
     );
 
-    // Other names and other hubs are other deployments, in the same file.
-    let other = Keeping::start("1.0.1");
-    assert_is(
-        &scene.deploy(&host, &DeployKey::new("another", &scene.state_file)),
+    // Other keys and other hubs are separate deployments in the same state file.
+    let other = StoringHub::start("1.0.1");
+    assert_deployed(
+        &setup.deploy(&host, &DeployKey::new("another", &setup.state_file)),
         "s3",
         DeployChange::Created,
         &[],
     );
-    assert_is(
-        &scene.deploy(&other.host(), &scene.key()),
+    assert_deployed(
+        &setup.deploy(&other.host(), &setup.key()),
         "s1",
         DeployChange::Created,
         &[],
     );
-    assert_is(
-        &scene.deploy(&host, &scene.key()),
+    assert_deployed(
+        &setup.deploy(&host, &setup.key()),
         "s2",
         DeployChange::Unchanged,
         &[],
@@ -340,50 +341,50 @@ fn what_is_gone_or_was_replaced_by_another_is_deployed_again() {
 }
 
 #[test]
-fn a_failure_is_never_taken_for_success_by_the_next_run() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("failure"));
+fn deploy_if_changed_retries_after_each_failure() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("failure"));
     let host = hub.host();
     let fails = |request, change| {
         hub.change(|kept| kept.failing = Some(request));
-        let error = scene.fail(&host, &scene.key());
+        let error = setup.fail(&host, &setup.key());
         assert!(
             matches!(&error, DeployError::Hub(error) if error.api().is_some()),
             "{error:?}"
         );
         hub.change(|kept| kept.failing = None);
         assert_eq!(
-            scene.deploy(&host, &scene.key()).change,
+            setup.deploy(&host, &setup.key()).change,
             change,
             "{request}"
         );
         assert_eq!(
-            scene.deploy(&host, &scene.key()).change,
+            setup.deploy(&host, &setup.key()).change,
             DeployChange::Unchanged,
             "{request}"
         );
     };
     fails("POST sequence", DeployChange::Created);
     fails("GET sequence", DeployChange::Unchanged);
-    scene.edit("changed");
+    setup.edit("changed");
     fails("PUT sequence", DeployChange::Updated);
-    // Also where the content is again what it was before.
-    scene.edit("changed again");
+    // Even if the content is what it was before.
+    setup.edit("changed again");
     hub.change(|kept| kept.failing = Some("PUT"));
-    scene.fail(&host, &scene.key());
+    setup.fail(&host, &setup.key());
     hub.change(|kept| kept.failing = None);
-    scene.edit("changed");
+    setup.edit("changed");
     assert_eq!(
-        scene.deploy(&host, &scene.key()).change,
+        setup.deploy(&host, &setup.key()).change,
         DeployChange::Updated
     );
 }
 
 #[test]
-fn what_is_no_state_file_is_left_alone() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("no-state"));
-    let path = scene.folder.0.join("package.json");
+fn deploy_if_changed_keeps_a_file_that_is_no_state_file() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("no-state"));
+    let path = setup.folder.0.join("package.json");
     let before = fs::read(&path).unwrap();
-    let error = scene.fail(&hub.host(), &DeployKey::new("x", &path));
+    let error = setup.fail(&hub.host(), &DeployKey::new("x", &path));
     assert_eq!(
         error.to_string(),
         format!("cannot use the state file {}", path.display())
@@ -398,9 +399,9 @@ fn what_is_no_state_file_is_left_alone() {
 }
 
 #[test]
-fn of_many_runs_at_once_one_sends() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("many"));
-    let (package, key, host) = (scene.package(), scene.key(), hub.host());
+fn concurrent_deploy_if_changed_sends_one_package() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("many"));
+    let (package, key, host) = (setup.package(), setup.key(), hub.host());
     let changes = within("many runs", move || {
         let run = || host.deploy_if_changed(&package, &key).unwrap().change;
         thread::scope(|scope| {
@@ -429,10 +430,10 @@ fn of_many_runs_at_once_one_sends() {
 }
 
 #[test]
-fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wanted() {
+fn deploy_if_changed_waits_for_the_lock_until_the_deadline() {
     const CODE: i32 = 77;
     if let Ok(state_file) = env::var("TEST_DEPLOYING_STATE") {
-        // Its hub never answers; it ends with the lock.
+        // This hub never responds, and exits while the lock is held.
         let server = ScriptedServer::start(move |connection| {
             let _ = connection.read_head();
             std::process::exit(CODE);
@@ -443,8 +444,8 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
             .deploy_if_changed(&package, &DeployKey::new("x", state_file));
         abort();
     }
-    let scene = Scene::new("crashes");
-    let [folder, state] = [&scene.folder.0, &scene.state_file].map(|path| path.to_str().unwrap());
+    let setup = Setup::new("crashes");
+    let [folder, state] = [&setup.folder.0, &setup.state_file].map(|path| path.to_str().unwrap());
     in_child_that_exits(
         &[
             ("TEST_DEPLOYING_FOLDER", folder),
@@ -452,15 +453,15 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
         ],
         CODE,
     );
-    let hub = Keeping::start("1.0.1");
-    assert_is(
-        &scene.deploy(&hub.host(), &scene.key()),
+    let hub = StoringHub::start("1.0.1");
+    assert_deployed(
+        &setup.deploy(&hub.host(), &setup.key()),
         "s1",
         DeployChange::Created,
         &[],
     );
 
-    // One has the lock, and waits for its hub.
+    // A run holds the lock and waits for its hub.
     let (reached, has_lock) = std::sync::mpsc::channel();
     let hanging = ScriptedServer::start(move |connection| {
         let _ = connection.read_head();
@@ -468,8 +469,8 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
         while connection.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
     });
     let (package, key, host) = (
-        scene.package(),
-        DeployKey::new("hanging", &scene.state_file),
+        setup.package(),
+        DeployKey::new("hanging", &setup.state_file),
         HostClient::new(hanging.url()).unwrap(),
     );
     let hangs = thread::spawn(move || host.deploy_if_changed(&package, &key).is_err());
@@ -477,8 +478,8 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     let error = within("a run that has to wait", {
         let (host, package, key) = (
             hub.host().with_deadline(Duration::from_millis(100)),
-            scene.package(),
-            scene.key(),
+            setup.package(),
+            setup.key(),
         );
         move || host.deploy_if_changed(&package, &key).unwrap_err()
     });
@@ -492,8 +493,8 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
     );
     drop(hanging);
     assert!(hangs.join().unwrap());
-    assert_is(
-        &scene.deploy(&hub.host(), &scene.key()),
+    assert_deployed(
+        &setup.deploy(&hub.host(), &setup.key()),
         "s1",
         DeployChange::Unchanged,
         &[],
@@ -501,70 +502,70 @@ fn a_run_that_crashes_holds_up_no_other_and_one_that_hangs_no_longer_than_is_wan
 }
 
 #[test]
-fn a_package_that_changes_after_its_digest_was_taken_is_not_deployed() {
-    let (hub, scene) = (Keeping::start("1.0.1"), Scene::new("meanwhile"));
-    let package = scene.package();
-    scene.edit("changed");
+fn deploy_if_changed_fails_if_the_package_changes_after_its_digest() {
+    let (hub, setup) = (StoringHub::start("1.0.1"), Setup::new("meanwhile"));
+    let package = setup.package();
+    setup.edit("changed");
     let error = hub
         .host()
-        .deploy_if_changed(&package, &scene.key())
+        .deploy_if_changed(&package, &setup.key())
         .unwrap_err();
     assert!(
         matches!(error, DeployError::Pack(_)) && hub.seen().is_empty(),
         "{error:?}"
     );
-    assert!(!scene.state_file.exists());
+    assert!(!setup.state_file.exists());
 }
 
-/// On both generations: where the package is replaced in place, the file is written in the midst of it.
+/// With `overwrite`, the state file is written during the upload.
 #[test]
-fn a_state_file_in_the_folder_is_no_part_of_the_package() {
+fn state_file_in_the_folder_is_not_packed() {
     for version in ["0.18.7", "1.0.1"] {
-        let (hub, scene) = (
-            Keeping::start(version),
-            Scene::new(&format!("inside-{version}")),
+        let (hub, setup) = (
+            StoringHub::start(version),
+            Setup::new(&format!("inside-{version}")),
         );
         for state_file in ["deployed.json", "target/deployed.json"] {
-            let key = DeployKey::new(state_file, scene.folder.0.join(state_file));
-            let id = scene.deploy(&hub.host(), &key).sequence.id().clone();
+            let key = DeployKey::new(state_file, setup.folder.0.join(state_file));
+            let id = setup.deploy(&hub.host(), &key).sequence.id().clone();
             for change in [DeployChange::Unchanged, DeployChange::Unchanged] {
-                assert_is(&scene.deploy(&hub.host(), &key), id.as_str(), change, &[]);
+                assert_deployed(&setup.deploy(&hub.host(), &key), id.as_str(), change, &[]);
             }
-            scene.edit(state_file);
-            let updated = scene.deploy(&hub.host(), &key);
+            setup.edit(state_file);
+            let updated = setup.deploy(&hub.host(), &key);
             assert_eq!(updated.change, DeployChange::Updated, "{version}");
             assert_eq!(
-                scene.deploy(&hub.host(), &key).change,
+                setup.deploy(&hub.host(), &key).change,
                 DeployChange::Unchanged,
                 "{version}"
             );
-            fs::remove_file(scene.folder.0.join(state_file)).unwrap();
-            fs::remove_file(scene.folder.0.join(format!("{state_file}.lock"))).unwrap();
+            fs::remove_file(setup.folder.0.join(state_file)).unwrap();
+            fs::remove_file(setup.folder.0.join(format!("{state_file}.lock"))).unwrap();
         }
     }
 }
 
 #[test]
-fn a_sequence_that_cannot_be_looked_at_is_not_forgotten() {
+fn deploy_if_changed_remembers_a_sequence_if_its_info_fails() {
     for version in ["1.0.1", "0.18.7"] {
-        let (hub, scene) = (
-            Keeping::start(version),
-            Scene::new(&format!("unseen-{version}")),
+        let (hub, setup) = (
+            StoringHub::start(version),
+            Setup::new(&format!("unseen-{version}")),
         );
         hub.change(|kept| kept.failing = Some("GET sequence/"));
-        let DeployError::Hub(error) = scene.fail(&hub.host(), &scene.key()) else {
+        let DeployError::Hub(error) = setup.fail(&hub.host(), &setup.key()) else {
             panic!("of the hub")
         };
         assert_eq!(error.api().unwrap().status, 500);
         hub.change(|kept| kept.failing = None);
-        assert_is(
-            &scene.deploy(&hub.host(), &scene.key()),
+        assert_deployed(
+            &setup.deploy(&hub.host(), &setup.key()),
             "s1",
             DeployChange::Unchanged,
             &[],
         );
         assert_eq!(hub.ids(), ["s1"]);
-        // From now on it is known what it looks like.
+        // The next run knows the package and notices the change.
         hub.change(|kept| {
             drop(
                 kept.sequences
@@ -572,28 +573,28 @@ fn a_sequence_that_cannot_be_looked_at_is_not_forgotten() {
             )
         });
         assert_eq!(
-            scene.deploy(&hub.host(), &scene.key()).change,
+            setup.deploy(&hub.host(), &setup.key()).change,
             DeployChange::Updated
         );
     }
 }
 
 #[test]
-fn what_may_not_be_deleted_is_left_and_told() {
-    let (hub, scene) = (Keeping::start("0.18.7"), Scene::new("kept-old"));
-    let key = scene.key().remove_old();
-    scene.deploy(&hub.host(), &key);
-    scene.edit("another");
+fn deploy_if_changed_returns_sequences_that_it_could_not_delete() {
+    let (hub, setup) = (StoringHub::start("0.18.7"), Setup::new("kept-old"));
+    let key = setup.key().remove_old();
+    setup.deploy(&hub.host(), &key);
+    setup.edit("another");
     hub.change(|kept| kept.failing = Some("DELETE"));
-    assert_is(
-        &scene.deploy(&hub.host(), &key),
+    assert_deployed(
+        &setup.deploy(&hub.host(), &key),
         "s2",
         DeployChange::Updated,
         &["s1"],
     );
     hub.change(|kept| kept.failing = None);
-    assert_is(
-        &scene.deploy(&hub.host(), &key),
+    assert_deployed(
+        &setup.deploy(&hub.host(), &key),
         "s2",
         DeployChange::Unchanged,
         &[],
@@ -601,10 +602,11 @@ fn what_may_not_be_deleted_is_left_and_told() {
 }
 
 #[test]
-fn what_is_sent_has_the_digest_that_is_kept() {
-    let scene = Scene::new("swapped");
-    let file = scene.folder.0.join("index.js");
-    // It is asked for the sequence when the digest has been taken: the content is then another, and nothing else tells of it.
+fn deploy_if_changed_stores_the_digest_of_the_sent_package() {
+    let setup = Setup::new("swapped");
+    let file = setup.folder.0.join("index.js");
+    // The hub changes the file when the client asks for the sequence, after it has taken the
+    // digest. Size and time stay the same.
     let swap = file.clone();
     let hub = serving(move |request| match request.method.as_str() {
         "GET" if request.target.ends_with("/version") => {
@@ -625,9 +627,9 @@ fn what_is_sent_has_the_digest_that_is_kept() {
         _ => response("200 OK", &[], br#"{"id":"s1"}"#),
     });
     let host = HostClient::new(hub.url()).unwrap();
-    scene.deploy(&host, &scene.key());
-    scene.edit("this is sent next");
-    let error = scene.fail(&host, &scene.key());
+    setup.deploy(&host, &setup.key());
+    setup.edit("this is sent next");
+    let error = setup.fail(&host, &setup.key());
     let DeployError::Hub(error) = error else {
         panic!("{error:?}")
     };
@@ -639,21 +641,21 @@ fn what_is_sent_has_the_digest_that_is_kept() {
     );
 }
 
-on_each_hub!(a_real_hub_is_deployed_to);
-fn a_real_hub_is_deployed_to(host: HostClient) {
-    let scene = Scene::new("real-deploy");
+on_each_hub!(deploy_if_changed_on_a_hub);
+fn deploy_if_changed_on_a_hub(host: HostClient) {
+    let setup = Setup::new("real-deploy");
     let copy = |name: &str| {
         for file in ["index.js", "package.json"] {
             fs::copy(
                 package::sequence_dir(name).join(file),
-                scene.folder.0.join(file),
+                setup.folder.0.join(file),
             )
             .unwrap();
         }
     };
     copy("stays");
-    let key = scene.key().remove_old();
-    let first = scene.deploy(&host, &key);
+    let key = setup.key().remove_old();
+    let first = setup.deploy(&host, &key);
     assert_eq!(
         (
             first.change,
@@ -661,30 +663,30 @@ fn a_real_hub_is_deployed_to(host: HostClient) {
         ),
         (DeployChange::Created, "stays")
     );
-    let second = scene.deploy(&host, &key);
+    let second = setup.deploy(&host, &key);
     assert_eq!(
         (second.change, second.sequence.id()),
         (DeployChange::Unchanged, first.sequence.id())
     );
 
-    // In use: it stays, beside the new one.
+    // In use, so it is kept in addition to the new one.
     first.sequence.start(&StartOptions::new()).unwrap();
     copy("prints");
-    let third = scene.deploy(&host, &key);
+    let third = setup.deploy(&host, &key);
     assert_eq!(
         (third.change, third.left.as_slice()),
         (DeployChange::Updated, &[first.sequence.id().clone()][..])
     );
     assert_eq!(third.sequence.info().unwrap().config.name, "prints");
     first.sequence.force_delete().unwrap();
-    let fourth = scene.deploy(&host, &key);
+    let fourth = setup.deploy(&host, &key);
     assert_eq!(
         (fourth.change, fourth.sequence.id(), fourth.left.len()),
         (DeployChange::Unchanged, third.sequence.id(), 0)
     );
 
-    scene.edit("module.exports = async () => {};\n");
-    let fifth = scene.deploy(&host, &key);
+    setup.edit("module.exports = async () => {};\n");
+    let fifth = setup.deploy(&host, &key);
     let in_place = host.dialect().unwrap().has(Version::new(0, 38, 0));
     assert_eq!(
         (
@@ -695,6 +697,6 @@ fn a_real_hub_is_deployed_to(host: HostClient) {
         (DeployChange::Updated, in_place, 0)
     );
     fifth.sequence.delete().unwrap();
-    assert_eq!(scene.deploy(&host, &key).change, DeployChange::Created);
-    scene.deploy(&host, &key).sequence.delete().unwrap();
+    assert_eq!(setup.deploy(&host, &key).change, DeployChange::Created);
+    setup.deploy(&host, &key).sequence.delete().unwrap();
 }

@@ -1,4 +1,4 @@
-//! What `.siignore` leaves out: what git would ignore, had it that name.
+//! `.siignore` leaves out what git would ignore with the same rules.
 
 use std::env;
 use std::fs;
@@ -7,10 +7,10 @@ use std::process::Command;
 use scramjet_client_blocking::Package;
 use scramjet_client_blocking::pack::PackOptions;
 
-use crate::folder::{add, paths, sequence};
 use crate::helpers::Folder;
+use crate::package_folder::{add, paths, sequence};
 
-/// What is packed of a folder with these files, `package.json` and `index.js` aside.
+/// Returns the packed files, without `package.json` and `index.js`.
 fn kept(folder: &Folder) -> Vec<String> {
     let package = Package::from_dir(&folder.0).unwrap_or_else(|error| panic!("{error:?}"));
     paths(&package)
@@ -19,15 +19,15 @@ fn kept(folder: &Folder) -> Vec<String> {
         .collect()
 }
 
-/// What git does not ignore. `None` where there is no git.
-fn kept_by_git(folder: &Folder) -> Option<Vec<String>> {
+/// Returns the files that git does not ignore, or `None` without git.
+fn not_ignored_by_git(folder: &Folder) -> Option<Vec<String>> {
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
         git.args(args)
             .current_dir(&folder.0)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1");
-        // Those of a hook that runs the tests would lead elsewhere.
+        // Removes variables of a git hook that may run these tests.
         for (name, _) in
             env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_"))
         {
@@ -85,7 +85,7 @@ const FILES: [(&str, &str); 19] = [
     ("ä.txt", "."),
 ];
 
-/// A rule, and what it leaves out.
+/// A rule, and the files that it leaves out.
 const RULES: [(&str, &[&str]); 32] = [
     ("", &[]),
     ("# logs\n\n   \n", &[]),
@@ -166,11 +166,11 @@ const RULES: [(&str, &[&str]); 32] = [
     ),
 ];
 
-/// So that there is something to pack whatever the rule.
+/// Keeps the required files for every rule.
 const NEEDED: &str = "\n!/package.json\n!/index.js\n";
 
 #[test]
-fn rules_mean_what_they_mean_to_git() {
+fn siignore_rules_match_like_git() {
     let folder = sequence("rules", &FILES);
     let mut compared = 0;
     for (rule, left_out) in RULES {
@@ -182,8 +182,8 @@ fn rules_mean_what_they_mean_to_git() {
             .collect();
         expected.sort_unstable();
         assert_eq!(kept(&folder), expected, "{rule:?}");
-        if let Some(kept_by_git) = kept_by_git(&folder) {
-            assert_eq!(kept_by_git, expected, "git: {rule:?}");
+        if let Some(not_ignored_by_git) = not_ignored_by_git(&folder) {
+            assert_eq!(not_ignored_by_git, expected, "git: {rule:?}");
             compared += 1;
         }
     }
@@ -192,10 +192,10 @@ fn rules_mean_what_they_mean_to_git() {
     }
 }
 
-/// Numbers that are the same each time.
-struct Dice(u64);
+/// A random number generator with a fixed seed.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         self.0 = self
             .0
@@ -205,7 +205,8 @@ impl Dice {
     }
 }
 
-/// Without stars that follow a star or a letter: they should be like one, and git takes them for `**` where only letters are before them.
+/// Replaces `**` after a letter or star by `*`. According to its documentation git treats them the
+/// same, but it takes them for `**` if only letters precede them.
 fn plain(line: &str) -> String {
     let mut plain = String::new();
     for piece in line.split_inclusive('/') {
@@ -229,7 +230,7 @@ fn plain(line: &str) -> String {
 }
 
 #[test]
-fn any_rules_leave_out_what_git_leaves_out() {
+fn random_siignore_rules_match_like_git() {
     const PIECES: [&str; 22] = [
         "a", "b", "ab", "*", "**", "?", "/", "/", "/", "**/", "/**", "!", "[ab]", "[!a]", "[a-c]",
         "\\a", ".", "a*", "*b", "[]a]", "***", "[^b-]",
@@ -248,12 +249,12 @@ fn any_rules_leave_out_what_git_leaves_out() {
             );
         }
     }
-    let mut dice = Dice(42);
+    let mut dice = Random(42);
     let mut left_out = 0;
     for round in 0..400 {
         let mut rules = || {
             let lines = *dice.pick(&[1, 2, 3]);
-            let line = |dice: &mut Dice| {
+            let line = |dice: &mut Random| {
                 let line: String = (0..*dice.pick(&[1, 2, 3, 4, 5]))
                     .map(|_| *dice.pick(&PIECES))
                     .collect();
@@ -266,8 +267,8 @@ fn any_rules_leave_out_what_git_leaves_out() {
         let (root, below) = (rules(), rules());
         fs::write(folder.0.join(".siignore"), format!("{root}{NEEDED}")).unwrap();
         fs::write(folder.0.join("a/.siignore"), &below).unwrap();
-        let Some(expected) = kept_by_git(&folder) else {
-            return eprintln!("SKIPPED any_rules_leave_out_what_git_leaves_out: there is no git");
+        let Some(expected) = not_ignored_by_git(&folder) else {
+            return eprintln!("SKIPPED random_siignore_rules_match_like_git: there is no git");
         };
         let kept = kept(&folder);
         assert_eq!(
@@ -280,7 +281,7 @@ fn any_rules_leave_out_what_git_leaves_out() {
 }
 
 #[test]
-fn neither_git_nor_the_rules_themselves_are_packed() {
+fn from_dir_never_packs_git_folders_and_siignore() {
     let folder = sequence(
         "never",
         &[
@@ -297,7 +298,7 @@ fn neither_git_nor_the_rules_themselves_are_packed() {
 }
 
 #[test]
-fn rules_are_read_also_with_a_byte_order_mark_and_windows_line_ends() {
+fn siignore_may_have_a_byte_order_mark_and_crlf() {
     let folder = sequence(
         "mark",
         &[
@@ -311,7 +312,7 @@ fn rules_are_read_also_with_a_byte_order_mark_and_windows_line_ends() {
 }
 
 #[test]
-fn the_rules_of_the_options_are_the_strongest() {
+fn pack_options_rules_override_siignore() {
     let folder = sequence(
         "options",
         &[
@@ -333,7 +334,7 @@ fn the_rules_of_the_options_are_the_strongest() {
 }
 
 #[test]
-fn a_folder_of_which_everything_is_left_out_is_left_out() {
+fn from_dir_omits_a_folder_whose_files_are_all_ignored() {
     let folder = sequence(
         "emptied",
         &[("logs/a/b.log", "."), (".siignore", "logs/**")],
@@ -343,7 +344,7 @@ fn a_folder_of_which_everything_is_left_out_is_left_out() {
 }
 
 #[test]
-fn a_rule_that_git_would_pass_over_is_an_error() {
+fn invalid_siignore_rule_is_an_error() {
     for (rule, problem) in [
         (
             "file[1.txt",

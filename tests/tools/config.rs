@@ -1,5 +1,5 @@
-//! Clients whose settings come from the environment, or from a profile of `si`. The environment belongs to all of a process: each case has one of
-//! its own.
+//! Clients configured by environment variables or a profile of `si`. Each case runs in a process of
+//! its own, because the environment is shared by a process.
 
 mod env;
 mod si;
@@ -7,7 +7,7 @@ mod si;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-/// Every variable that is looked at.
+/// Every variable that is read.
 const VARIABLES: [&str; 8] = [
     "SCRAMJET_HUB_URL",
     "SCRAMJET_TOKEN",
@@ -19,8 +19,8 @@ const VARIABLES: [&str; 8] = [
     "USERPROFILE",
 ];
 
-/// Runs the test of this name in a process with these variables and no others of those, and tells it `word`.
-fn with(test: &str, variables: &[(&str, &OsStr)], word: &str) {
+/// Runs the test in a child process with these of the variables, and passes it `word`.
+fn run_in_child(test: &str, variables: &[(&str, &OsStr)], word: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args([test, "--exact", "--nocapture"]);
     for variable in VARIABLES {
@@ -40,7 +40,7 @@ fn with(test: &str, variables: &[(&str, &OsStr)], word: &str) {
     );
 }
 
-/// The word, in the process of a case.
+/// Returns the word in a child process.
 fn case() -> Option<String> {
     std::env::var_os("TEST_CONFIGURED_CASE")
         .map(OsString::into_string)
@@ -48,8 +48,8 @@ fn case() -> Option<String> {
         .unwrap()
 }
 
-/// What an error says, in short and in full, which is no secret.
-fn said(error: &scramjet_client_blocking::config::ConfigError) -> String {
+/// Returns the error with its causes, which must not contain secrets.
+fn error_text(error: &scramjet_client_blocking::config::ConfigError) -> String {
     let full = format!("{error:?}");
     assert!(full.starts_with(&error.to_string()), "{full}");
     assert!(!full.contains("secret"), "{full}");

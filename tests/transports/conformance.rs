@@ -1,4 +1,4 @@
-//! The conformance suite, for all transports.
+//! Runs the conformance suite for all transports.
 
 use std::io::{self, Write};
 use std::process::Command;
@@ -11,11 +11,11 @@ use crate::curl_transport::Curl;
 use crate::hyper_transport::Hyper;
 use crate::tcp_transport::Tcp;
 
-/// Returns true if `curl` is installed, and says so if it is not.
+/// Returns `true` if `curl` is installed. Prints a message otherwise.
 pub(crate) fn is_curl_here() -> bool {
     let is_here = Command::new("curl").arg("--version").output().is_ok();
     if !is_here {
-        // Past the test harness, which shows nothing of a test that passes.
+        // Written to stderr directly, because the test harness hides the output of tests that pass.
         let _ = writeln!(
             io::stderr(),
             "SKIPPED: the transport over `curl`, which is not installed (apt-get install curl)"
@@ -80,7 +80,7 @@ fn suite_passes_for_every_transport() {
     for report in &reports {
         report.assert_conforms();
     }
-    // The guide shows users what each transport supports.
+    // The guide contains the table of supported features.
     if cfg!(feature = "ureq") && is_curl_here() {
         let guide = include_str!("../../crates/blocking/src/docs/guide/transports.md");
         assert!(

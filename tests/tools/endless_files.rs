@@ -1,4 +1,4 @@
-//! Files that never end are refused, and not read until the memory is full.
+//! Endless files are refused before they fill the memory.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -7,10 +7,10 @@ use std::path::Path;
 use scramjet_client_blocking::config::{ConfigError, SiProfile};
 use scramjet_client_blocking::{DeployKey, HostClient, HostClientBuilder, Package};
 
-use crate::folder::{make_pipe, sequence};
 use crate::helpers::{Folder, in_child, within};
+use crate::package_folder::{make_pipe, sequence};
 
-/// A device without an end, a pipe into which nobody writes, and a file that is larger than memory.
+/// Returns an endless device, a pipe without a writer, and a file larger than memory.
 fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
     let pipe = folder.0.join("pipe");
     make_pipe(&pipe);
@@ -26,12 +26,12 @@ const WORDS: [&str; 3] = [
 ];
 
 #[test]
-fn a_state_file_without_an_end_is_refused() {
+fn deploy_if_changed_refuses_an_endless_state_file() {
     let folder = sequence("endless-state", &[]);
     let files = Folder::new("endless-state-files");
     let package = Package::from_dir(&folder.0).unwrap();
     for (path, words) in endless(&files).into_iter().zip(WORDS) {
-        // So that no lock is made beside the device.
+        // A link, so that no lock file is created in /dev.
         let state_file = files.0.join("state.json");
         symlink(&path, &state_file).unwrap();
         let (package, key) = (package.clone(), DeployKey::new("x", &state_file));
@@ -52,7 +52,7 @@ fn a_state_file_without_an_end_is_refused() {
 }
 
 #[test]
-fn a_profile_without_an_end_is_refused() {
+fn si_profile_from_path_refuses_an_endless_file() {
     let files = Folder::new("endless-profile");
     for (path, words) in endless(&files).into_iter().zip(WORDS) {
         let error = within("a profile", move || SiProfile::from_path(path).unwrap_err());
@@ -65,7 +65,7 @@ fn a_profile_without_an_end_is_refused() {
 }
 
 #[test]
-fn a_file_of_certificates_without_an_end_is_refused() {
+fn from_env_refuses_an_endless_ca_file() {
     if std::env::var_os("TEST_ENDLESS_CERTIFICATES").is_some() {
         let words = std::env::var("TEST_ENDLESS_CERTIFICATES").unwrap();
         let error = within("certificates", || {

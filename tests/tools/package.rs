@@ -1,4 +1,4 @@
-//! What is in a package: all of the folder, and nothing of the machine.
+//! Packages contain the whole folder, and nothing specific to the machine.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -10,15 +10,15 @@ use scramjet_client_blocking::{HostClient, Package, StartOptions};
 use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 
-use crate::folder::{MANIFEST, add, bytes_of, packed, paths, sequence, unpacked};
 use crate::helpers::{Folder, Numbered};
+use crate::package_folder::{MANIFEST, add, bytes_of, packed, paths, sequence, unpacked};
 
 fn set_mode(folder: &Folder, path: &str, mode: u32) {
     fs::set_permissions(folder.0.join(path), Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
-fn a_package_has_the_files_at_its_root_and_what_can_be_executed_stays_so() {
+fn from_dir_packs_files_at_the_root_and_keeps_executables() {
     let folder = sequence(
         "all",
         &[
@@ -55,7 +55,7 @@ fn a_package_has_the_files_at_its_root_and_what_can_be_executed_stays_so() {
     for entry in entries.iter().filter(|entry| entry.kind == file) {
         assert_eq!(entry.content, fs::read(folder.0.join(&entry.path)).unwrap());
     }
-    // The list says the same.
+    // `entries` returns the same.
     assert_eq!(
         paths(&package),
         expected.map(|(path, ..)| path.trim_end_matches('/'))
@@ -81,11 +81,11 @@ fn a_package_has_the_files_at_its_root_and_what_can_be_executed_stays_so() {
 }
 
 #[test]
-fn the_same_content_is_the_same_package() {
+fn digest_depends_only_on_the_content() {
     let files = [("b/c", "c"), ("b.txt", "b"), ("a", "a"), ("b-d", "d")];
     let one = sequence("same-one", &files);
     let other = Folder::new("same-other");
-    // In another order, at another time, for other users.
+    // Other order, times and permissions.
     add(
         &other,
         &[
@@ -112,7 +112,7 @@ fn the_same_content_is_the_same_package() {
     let digest = |folder: &Folder| Package::from_dir(&folder.0).unwrap().digest().unwrap();
     assert_eq!(digest(&one), digest(&other));
 
-    // And anything else is another one.
+    // Any other change gives another digest.
     let before = digest(&other);
     let changes: [&dyn Fn(); 5] = [
         &|| set_mode(&other, "a", 0o755),
@@ -130,9 +130,10 @@ fn the_same_content_is_the_same_package() {
     }
 }
 
-/// What other machines and later builds must come to. A change of it deploys everything anew.
+/// The digest must be the same on all machines and in later versions. A change would deploy all
+/// packages again.
 #[test]
-fn the_digest_is_the_same_everywhere() {
+fn digest_is_stable() {
     let folder = sequence(
         "golden",
         &[
@@ -151,7 +152,7 @@ fn the_digest_is_the_same_everywhere() {
     );
     assert_eq!(format!("{digest:?}"), format!("Digest({digest})"));
 
-    // It is that of the archive before compression, as anybody can take it.
+    // It is the SHA-256 hash of the uncompressed archive.
     let mut tar = Vec::new();
     flate2::read::GzDecoder::new(bytes_of(&package).as_slice())
         .read_to_end(&mut tar)
@@ -161,7 +162,7 @@ fn the_digest_is_the_same_everywhere() {
 }
 
 #[test]
-fn links_within_the_folder_stay_links() {
+fn from_dir_keeps_links_within_the_folder() {
     let folder = sequence(
         "links",
         &[("node_modules/.store/m/index.js", "m"), ("lib/x.js", "x")],
@@ -192,7 +193,7 @@ fn links_within_the_folder_stay_links() {
 }
 
 #[test]
-fn any_path_and_any_length_come_through() {
+fn from_dir_packs_paths_of_any_length() {
     let long = format!(
         "{}/{}/{}.js",
         "a".repeat(100),
@@ -252,7 +253,7 @@ fn any_path_and_any_length_come_through() {
 }
 
 #[test]
-fn main_is_found_as_a_hub_finds_it() {
+fn from_dir_finds_main_like_a_hub() {
     for main in [
         "index.js",
         "index",
@@ -280,7 +281,7 @@ fn main_is_found_as_a_hub_finds_it() {
 }
 
 #[test]
-fn a_package_is_written_whole_or_not_at_all() {
+fn write_to_writes_the_whole_package_or_nothing() {
     let folder = sequence("write", &[]);
     let target = Folder::new("write-target");
     let path = target.0.join("package.tar.gz");
@@ -321,8 +322,8 @@ fn a_package_is_written_whole_or_not_at_all() {
     );
 }
 
-on_each_hub!(a_real_hub_takes_packages_and_runs_them);
-fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
+on_each_hub!(send_sequence_accepts_a_package_on_a_hub);
+fn send_sequence_accepts_a_package_on_a_hub(host: HostClient) {
     let folder = sequence(
         "linked",
         &[
@@ -357,9 +358,9 @@ fn a_real_hub_takes_packages_and_runs_them(host: HostClient) {
     sequence.force_delete().unwrap();
 }
 
-/// Whoever had packed all of it first would not miss what is gone.
+/// The reader must not read all files in advance, so it notices the deletion of a later one.
 #[test]
-fn a_package_is_made_while_it_is_read() {
+fn package_reader_streams() {
     let folder = sequence("streamed", &[("z", "the last")]);
     io::copy(
         &mut Numbered::new().take(64 << 20),
@@ -378,9 +379,9 @@ fn a_package_is_made_while_it_is_read() {
     );
 }
 
-/// Tells what it takes, for whoever looks at the output.
+/// Prints the time of each step.
 #[test]
-fn a_thousand_files_are_packed() {
+fn from_dir_packs_a_thousand_files() {
     let folder = sequence("thousand", &[]);
     for number in 0..1000 {
         let path = folder

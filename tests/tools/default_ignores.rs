@@ -1,4 +1,4 @@
-//! Files that npm does not pack, and files that may be secrets.
+//! Files that are not packed by default, as in npm, and files that may be secrets.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use scramjet_client_blocking::pack::PackOptions;
 use scramjet_client_blocking::{Package, build};
 
-use crate::folder::{add, paths, sequence};
+use crate::package_folder::{add, paths, sequence};
 
-/// Each is ignored by `npm pack` according to npm's documentation.
+/// `npm pack` ignores these according to its documentation.
 const IGNORED: [(&str, &str); 17] = [
     (".npmrc", "//registry.npmjs.org/:_authToken=secret"),
     ("lib/.npmrc", "."),
@@ -30,7 +30,7 @@ const IGNORED: [(&str, &str); 17] = [
 ];
 
 #[test]
-fn what_npm_leaves_out_is_left_out_unless_a_rule_keeps_it() {
+fn from_dir_ignores_what_npm_ignores_unless_a_rule_keeps_it() {
     let folder = sequence(
         "npm",
         &[
@@ -50,7 +50,7 @@ fn what_npm_leaves_out_is_left_out_unless_a_rule_keeps_it() {
         "package.json",
     ];
     assert_eq!(paths(&package), expected);
-    // So that a package is not deployed again because a file manager was there.
+    // A file manager's files do not cause a deployment.
     assert_eq!(package.digest().unwrap(), before.digest().unwrap());
 
     add(
@@ -94,7 +94,7 @@ fn warned(package: &Package) -> Vec<&str> {
 }
 
 #[test]
-fn files_that_may_be_secrets_are_marked_unless_a_rule_keeps_them() {
+fn entries_mark_possible_secrets_unless_a_rule_keeps_them() {
     let folder = sequence("secrets", &SECRETS);
     add(&folder, &HARMLESS);
     let package = Package::from_dir(&folder.0).unwrap();
@@ -108,7 +108,7 @@ fn files_that_may_be_secrets_are_marked_unless_a_rule_keeps_them() {
 }
 
 #[test]
-fn build_scripts_warn_of_files_that_may_be_secrets() {
+fn build_script_warns_about_possible_secrets() {
     if env::var_os("TEST_BUILD_WARNINGS").is_some() {
         build::sequence("sequence").pack().unwrap();
         return;
@@ -127,7 +127,7 @@ fn build_scripts_warn_of_files_that_may_be_secrets() {
     );
     let output = Command::new(env::current_exe().unwrap())
         .args([
-            "defaults::build_scripts_warn_of_files_that_may_be_secrets",
+            "default_ignores::build_script_warns_about_possible_secrets",
             "--exact",
             "--nocapture",
         ])

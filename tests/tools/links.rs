@@ -1,4 +1,4 @@
-//! Folders that are nested deeply, and links that lead out of the folder.
+//! Deeply nested folders, and links out of the folder.
 
 use std::env;
 use std::fs;
@@ -10,15 +10,14 @@ use std::thread;
 use scramjet_client_blocking::Package;
 use scramjet_client_blocking::pack::{EntryKind, PackEntry, PackError, PackOptions};
 
-use crate::folder::{add, bytes_of, paths, sequence, unpacked};
 use crate::helpers::{Folder, in_child_of, within};
+use crate::package_folder::{add, bytes_of, paths, sequence, unpacked};
 
-/// Deeper than the stack of a thread allows that is this small, and than a process may have files
-/// open.
+/// More than this test's small stack and limit of open files allow, if a level takes one of them.
 const LEVELS: usize = 400;
 
 #[test]
-fn nested_folders_take_neither_stack_nor_open_files() {
+fn from_dir_packs_deeply_nested_folders() {
     if let Ok(folder) = env::var("TEST_NESTED_FOLDER") {
         let package = thread::Builder::new()
             .stack_size(128 << 10)
@@ -47,7 +46,7 @@ fn nested_folders_take_neither_stack_nor_open_files() {
 }
 
 #[test]
-fn rules_hold_below_their_folder_and_not_beside_it() {
+fn siignore_rules_apply_below_their_folder_only() {
     let folder = sequence(
         "rules-below",
         &[
@@ -83,8 +82,8 @@ fn followed(dir: &Path) -> Result<Package, PackError> {
     })
 }
 
-/// A workspace of npm: a sequence in `app`, and a library beside it that is linked into its
-/// `node_modules`.
+/// Creates an npm workspace: a sequence in `app`, and a library in `lib` that is linked into
+/// `app/node_modules`.
 fn workspace(test: &str) -> Folder {
     let folder = Folder::new(test);
     add(
@@ -108,7 +107,7 @@ fn workspace(test: &str) -> Folder {
 }
 
 #[test]
-fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
+fn follow_outside_links_packs_the_targets() {
     let folder = workspace("workspace");
     let app = folder.0.join("app");
     let error = Package::from_dir(&app).unwrap_err();
@@ -122,7 +121,7 @@ fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
     );
     symlink("../shared.js", app.join("shared.js")).unwrap();
     symlink(folder.0.join("lib/dist"), app.join("absolute")).unwrap();
-    // Links that stay within their folder stay links, also in one that is followed.
+    // Links within their folder stay links, also in a followed folder.
     symlink("index.js", app.join("inner.js")).unwrap();
     symlink("dist/a.js", folder.0.join("lib/inner.js")).unwrap();
 
@@ -163,7 +162,7 @@ fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
         .find(|entry| entry.path.ends_with("lib/index.js"))
         .unwrap();
     assert_eq!(lib.content, b"module.exports = 1;");
-    // The outside is watched like the rest.
+    // Files outside are checked for changes as well.
     fs::write(folder.0.join("lib/index.js"), "module.exports = 22;").unwrap();
     assert!(matches!(
         package.digest().unwrap_err(),
@@ -172,12 +171,12 @@ fn links_out_of_the_folder_are_packed_as_what_they_lead_to_if_asked_for() {
 }
 
 #[test]
-fn followed_links_that_lead_in_a_circle_are_refused() {
+fn follow_outside_links_refuses_cycles() {
     for (at, target) in [
-        // To a folder that the link is in.
+        // To a parent folder.
         ("app/up", ".."),
         ("app/node_modules/up", "../../../"),
-        // From the library back to the application, and so to the library again.
+        // From the library to the application, which links to the library.
         ("lib/app", "../app"),
         ("lib/deep", ".."),
     ] {
@@ -187,7 +186,7 @@ fn followed_links_that_lead_in_a_circle_are_refused() {
         let text = result.unwrap_err().to_string();
         assert!(text.contains(": it leads into a loop"), "{at}: {text}");
     }
-    // Many that lead from one to the next, without a circle.
+    // A long chain without a cycle.
     let folder = workspace("chain");
     for number in 0..100 {
         add(&folder, &[(&format!("chain/{number}/x"), ".")]);
@@ -204,7 +203,7 @@ fn followed_links_that_lead_in_a_circle_are_refused() {
 }
 
 #[test]
-fn followed_links_to_nothing_or_to_a_device_are_refused() {
+fn follow_outside_links_refuses_missing_targets_and_devices() {
     let folder = workspace("nothing");
     let link = folder.0.join("app/link");
     for (target, says) in [
@@ -220,13 +219,13 @@ fn followed_links_to_nothing_or_to_a_device_are_refused() {
 }
 
 #[test]
-fn links_that_leave_their_folder_and_come_back_are_packed_as_what_they_lead_to_if_asked_for() {
+fn follow_outside_links_packs_links_that_lead_back_inside() {
     let folder = workspace("back");
     let app = folder.0.join("app");
     symlink("../app/index.js", app.join("back.js")).unwrap();
     symlink("../../app/node_modules/dep", app.join("node_modules/back")).unwrap();
     symlink("../lib/index.js", folder.0.join("lib/back.js")).unwrap();
-    // Through a link that is outside.
+    // Through a link outside.
     symlink("app/index.js", folder.0.join("hop.js")).unwrap();
     symlink("../hop.js", app.join("hop.js")).unwrap();
 

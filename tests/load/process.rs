@@ -1,26 +1,26 @@
-//! What the tests share: one at a time, and what a process holds.
+//! A lock for tests that must run alone, and the resources of this process.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// Held by a test as long as it must not be disturbed.
+/// Locks out other tests that must run alone.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What this process has open.
+/// Returns the targets of all open files.
 pub(crate) fn files() -> Vec<PathBuf> {
     let files = fs::read_dir("/proc/self/fd").unwrap();
-    // The folder itself is among them, and what others close meanwhile.
+    // Skips the listed folder itself, and files that were closed meanwhile.
     files
         .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
         .collect()
 }
 
-/// How many sockets this process has.
+/// Returns the number of open sockets.
 pub(crate) fn sockets() -> usize {
     files()
         .iter()
@@ -32,12 +32,12 @@ pub(crate) fn sockets() -> usize {
         .count()
 }
 
-/// How many threads this process has.
+/// Returns the number of threads.
 pub(crate) fn threads() -> usize {
     status("Threads:")
 }
 
-/// The memory that this process has now, in KiB.
+/// Returns the memory in use, in KiB.
 pub(crate) fn resident() -> usize {
     status("VmRSS:")
 }
@@ -51,7 +51,8 @@ fn status(name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Waits for what others still have to do: longer than they take, also on a busy machine.
+/// Waits until the condition holds. The timeout is longer than background work takes on a busy
+/// machine.
 pub(crate) fn settles(what: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !what() {

@@ -1,4 +1,4 @@
-//! Files that are written: state files behind links, and what killed runs have left.
+//! Written files: state files behind links, packages, and leftovers of killed processes.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -13,16 +13,16 @@ use scramjet_client_blocking::{DeployKey, HostClient, Package};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::folder::{Unpacked, add, make_pipe, paths, sequence, unpacked};
 use crate::helpers::{Folder, Mailbox, serving, within};
+use crate::package_folder::{Unpacked, add, make_pipe, paths, sequence, unpacked};
 
-/// A hub that takes everything, and always has the same sequence.
-fn taking() -> ScriptedServer {
-    taking_to(|_| ())
+/// Starts a hub that accepts everything and always has the same sequence.
+fn accepting() -> ScriptedServer {
+    accepting_to(|_| ())
 }
 
-/// The same, and hands on each package that it has received.
-fn taking_to(package: impl Fn(&[u8]) + Send + Sync + 'static) -> ScriptedServer {
+/// Like [`accepting`], and passes on each received package.
+fn accepting_to(package: impl Fn(&[u8]) + Send + Sync + 'static) -> ScriptedServer {
     serving(move |request: &ReceivedRequest| {
         if request.method == "POST" {
             package(&request.body);
@@ -46,8 +46,8 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_state_file_that_is_a_link_is_followed() {
-    let hub = taking();
+fn deploy_if_changed_follows_a_linked_state_file() {
+    let hub = accepting();
     let host = HostClient::new(hub.url()).unwrap();
     let package = sequence("linked-state", &[]);
     let folder = Folder::new("linked-state-files");
@@ -58,7 +58,7 @@ fn a_state_file_that_is_a_link_is_followed() {
             .unwrap()
             .change
     };
-    // It leads to another link, and that to a file that is not there yet.
+    // The first leads to the second, and that to a file that does not exist yet.
     let (link, second) = (folder.0.join("link.json"), folder.0.join("second.json"));
     let real = state.0.join("new/real.json");
     symlink("second.json", &link).unwrap();
@@ -68,7 +68,7 @@ fn a_state_file_that_is_a_link_is_followed() {
     assert_eq!(deploy(&second), DeployChange::Unchanged);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::symlink_metadata(&second).unwrap().is_symlink());
-    // Whoever uses the file by another name waits for the same lock.
+    // All names of the file share a lock.
     assert_eq!(names(&folder.0), ["link.json", "second.json"]);
     assert_eq!(names(&state.0.join("new")), ["real.json", "real.json.lock"]);
 
@@ -82,9 +82,9 @@ fn a_state_file_that_is_a_link_is_followed() {
 }
 
 #[test]
-fn a_link_to_the_state_file_is_no_part_of_the_package() {
+fn link_to_the_state_file_is_not_packed() {
     let received = Mailbox::new();
-    let hub = taking_to({
+    let hub = accepting_to({
         let received = Arc::clone(&received);
         move |package| received.put(unpacked(package))
     });
@@ -105,14 +105,14 @@ fn a_link_to_the_state_file_is_no_part_of_the_package() {
     };
     let packed = ["index.js", "package.json"].map(PathBuf::from);
     assert_eq!(deploy(), (DeployChange::Created, packed.to_vec()));
-    // The file has changed, and its lock is there.
+    // The state file has changed, and its lock file exists.
     assert_eq!(deploy(), (DeployChange::Unchanged, vec![]));
     add(&folder, &[("index.js", "changed")]);
     assert_eq!(deploy(), (DeployChange::Updated, packed.to_vec()));
 }
 
 #[test]
-fn a_package_is_written_through_a_link_and_never_over_a_device() {
+fn write_to_follows_links_and_refuses_devices() {
     let folder = sequence("written-link", &[]);
     let out = Folder::new("written-link-out");
     let package = Package::from_dir(&folder.0).unwrap();
@@ -135,20 +135,19 @@ fn a_package_is_written_through_a_link_and_never_over_a_device() {
     assert_eq!(names(&out.0), ["link.tar.gz", "pipe", "real.tar.gz"]);
 }
 
-/// A process that is killed at the end of a test, also if the test fails.
-struct Killed(Child);
+/// A child process that is killed when dropped.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         self.0.kill().and_then(|()| self.0.wait()).unwrap();
     }
 }
 
-/// A run that writes a package, and is killed in the midst of it.
+/// A process is killed while it writes a package.
 #[test]
-fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
-    const NAME: &str =
-        "written::what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not";
+fn write_to_deletes_leftovers_of_killed_processes_only() {
+    const NAME: &str = "written_files::write_to_deletes_leftovers_of_killed_processes_only";
     if let Some(dir) = env::var_os("TEST_WRITTEN_DIR") {
         let package = Package::from_dir(Path::new(&dir).join("sequence")).unwrap();
         package
@@ -168,12 +167,12 @@ fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
         ],
     );
     let foreign = names(&folder.0.join("out"));
-    // Sparse, and takes long to be compressed.
+    // Sparse, and slow to compress.
     File::create(folder.0.join("sequence/large"))
         .unwrap()
         .set_len(200 << 20)
         .unwrap();
-    let mut writer = Killed(
+    let mut writer = KillOnDrop(
         Command::new(env::current_exe().unwrap())
             .args([NAME, "--exact", "--nocapture"])
             .env("TEST_WRITTEN_DIR", &folder.0)
@@ -190,7 +189,7 @@ fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
         assert!(writer.0.try_wait().unwrap().is_none(), "it was too quick");
         thread::yield_now();
     }
-    // Stopped, so that it is surely writing.
+    // Stopped, so that it stays in the middle of writing.
     let id = writer.0.id().to_string();
     let stop = Command::new("kill").args(["-STOP", &id]).status();
     assert!(stop.unwrap().success());
@@ -223,11 +222,11 @@ fn what_a_killed_run_has_left_is_deleted_and_what_another_writes_is_not() {
         .read_to_end(&mut bytes)
         .unwrap();
     assert_eq!(paths(&package), ["index.js", "package.json"]);
-    assert_eq!(bytes, crate::folder::bytes_of(&package));
+    assert_eq!(bytes, crate::package_folder::bytes_of(&package));
 }
 
 #[test]
-fn many_that_write_the_same_file_at_once_all_succeed() {
+fn concurrent_write_to_succeeds() {
     let folder = sequence("written-at-once", &[]);
     let out = Folder::new("written-at-once-out");
     let package = Package::from_dir(&folder.0).unwrap();

@@ -1,48 +1,47 @@
-//! What a server does with idle connections, and a client that does not know of it.
+//! The idle timeout of a server, and a client that ignores it.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::thread::{self, scope};
 use std::time::{Duration, Instant};
 
-/// How far from the moment the calls are, at most.
+/// Maximum distance of the calls from the idle timeout.
 const SPREAD: Duration = Duration::from_millis(15);
 
-/// One time after another, around a moment, on both sides.
+/// Returns a duration close to `moment`, shorter or longer, different for each client and round.
 pub(crate) fn around(moment: Duration, client: u32, round: u32) -> Duration {
     let step = (client * 97 + round * 37) % 301;
     moment - SPREAD + SPREAD * step / 150
 }
 
-/// How a server treats idle connections.
+/// The idle timeout of a server.
 #[derive(Clone, Copy)]
-pub(crate) struct Keeps {
+pub(crate) struct IdleTimeout {
     pub(crate) announced: Duration,
-    /// After how long they are closed.
-    pub(crate) closes: Duration,
+    pub(crate) measured: Duration,
 }
 
-impl Keeps {
-    /// Waits for what a server does.
-    pub(crate) fn seen(url: &str) -> Self {
+impl IdleTimeout {
+    /// Measures the timeout of a server.
+    pub(crate) fn measure(url: &str) -> Self {
         let all: Vec<_> = scope(|scope| {
             let waiting: Vec<_> = (0..20)
-                .map(|_| scope.spawn(|| Self::seen_once(url)))
+                .map(|_| scope.spawn(|| Self::measure_once(url)))
                 .collect();
             waiting
                 .into_iter()
                 .map(|waiting| waiting.join().unwrap())
                 .collect()
         });
-        *all.iter().min_by_key(|keeps| keeps.closes).unwrap()
+        *all.iter().min_by_key(|timeout| timeout.measured).unwrap()
     }
 
-    fn seen_once(url: &str) -> Self {
-        let mut naive = Naive::connect(url);
+    fn measure_once(url: &str) -> Self {
+        let mut naive = NaiveClient::connect(url);
         let head = naive.exchange("GET", "version").unwrap();
         let begin = Instant::now();
         naive.0.read_to_end(&mut Vec::new()).unwrap();
-        let closes = begin.elapsed();
+        let measured = begin.elapsed();
         let announced = head
             .to_lowercase()
             .split("keep-alive: timeout=")
@@ -50,20 +49,20 @@ impl Keeps {
             .and_then(|rest| rest.lines().next()?.trim().parse().ok());
         Self {
             announced: Duration::from_secs(announced.expect("an announcement")),
-            closes,
+            measured,
         }
     }
 
-    /// From when on the client does not use a connection again.
+    /// Returns the idle time after which the library does not reuse a connection.
     pub(crate) fn retired(self) -> Duration {
         Duration::from_secs(3).min(self.announced * 3 / 5)
     }
 }
 
-/// A client that sends on a connection which it does not see closed.
-pub(crate) struct Naive(TcpStream);
+/// A client that reuses a connection unless it notices that it is closed.
+pub(crate) struct NaiveClient(TcpStream);
 
-impl Naive {
+impl NaiveClient {
     fn connect(url: &str) -> Self {
         let address = url.trim_start_matches("http://").split('/').next().unwrap();
         let socket = TcpStream::connect(address).unwrap();
@@ -71,7 +70,7 @@ impl Naive {
         Self(socket)
     }
 
-    /// Gives the head of an answer that comes whole; `None` where the connection is lost.
+    /// Returns the head of a complete response, or `None` if the connection is lost.
     fn exchange(&mut self, method: &str, path: &str) -> Option<String> {
         let request =
             format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: hub\r\nContent-Length: 0\r\n\r\n");
@@ -99,18 +98,18 @@ impl Naive {
 
     fn is_open(&mut self) -> bool {
         self.0.set_nonblocking(true).unwrap();
-        let seen = self.0.peek(&mut [0]);
+        let measure = self.0.peek(&mut [0]);
         self.0.set_nonblocking(false).unwrap();
-        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        measure.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Calls in these intervals.
-    pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> Fared {
-        let Fared {
+    /// Makes calls at these intervals.
+    pub(crate) fn run(url: &str, client: u32, rounds: u32, moment: Duration) -> NaiveResults {
+        let NaiveResults {
             mut reused,
             mut closed,
             mut lost,
-        } = Fared::default();
+        } = NaiveResults::default();
         let mut naive = Self::connect(url);
         for round in 0..rounds {
             if naive
@@ -129,7 +128,7 @@ impl Naive {
                 naive = Self::connect(url);
             }
         }
-        Fared {
+        NaiveResults {
             reused,
             closed,
             lost,
@@ -137,18 +136,18 @@ impl Naive {
     }
 }
 
-/// How clients fared that only look whether a connection is closed.
+/// The results of naive clients.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Fared {
-    /// Calls over a connection that was used before.
+pub(crate) struct NaiveResults {
+    /// Calls on a reused connection.
     pub(crate) reused: u32,
-    /// Connections that were seen to be closed.
+    /// Connections that were found closed.
     pub(crate) closed: u32,
-    /// Calls over a used connection that failed.
+    /// Calls that failed on a reused connection.
     pub(crate) lost: u32,
 }
 
-impl std::iter::Sum for Fared {
+impl std::iter::Sum for NaiveResults {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, one| Self {
             reused: sum.reused + one.reused,
