@@ -545,7 +545,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "invalid setting \"ca_certificates\": there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "invalid setting \"ca_certificates\": it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)
@@ -634,7 +634,7 @@ fn every_kind_and_phase_is_among_them() {
     let (kinds, phases) = (
         variants(blocking, "ErrorKind"),
         variants(
-            include_str!("../../crates/blocking/src/transport.rs"),
+            include_str!("../../crates/blocking/src/transport/error.rs"),
             "Phase",
         ),
     );

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use scramjet_client_blocking::types::DryRun;
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, DisconnectHubs, DryRun, Ended, Endpoint, EventName,
-    GetInstance, GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions,
-    LastEvent, NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey,
-    SendEvent, SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance,
-    StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, Ended, Endpoint, EventName, GetInstance,
+    GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions, LastEvent,
+    NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SendEvent,
+    SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance, StopOptions,
+    Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};

@@ -18,7 +18,7 @@ use scramjet_client_core::{Ended, Event, SequenceId};
 
 use crate::support::chain::fmt_chain;
 use crate::support::threads::NoThread;
-use crate::transport::{Phase, TransportError};
+use crate::transport::error::{Phase, TransportError};
 
 /// The error of every call.
 ///

@@ -10,7 +10,7 @@ use crate::call::observer::{Observing, RequestEvent, RequestInfo};
 use crate::error::{Error, ErrorKind, Request};
 use crate::limits::call_limits::StopReason;
 use crate::support::threads::NoThread;
-use crate::transport::{Phase, TransportError, TransportErrorKind};
+use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
 /// The operation, request and progress of a call. Cheap to make, because most calls neither fail
 /// nor have an observer.

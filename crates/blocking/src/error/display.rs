@@ -14,7 +14,7 @@ use scramjet_client_core::{Escaped, ReplyError};
 
 use super::Request;
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Phase, TransportErrorKind};
+use crate::transport::error::{Phase, TransportErrorKind};
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use scramjet_client_core::{ApiError, Ended, ErrorCode, ReplyError, RequestError};
 
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Phase, TransportErrorKind, is_closed};
+use crate::transport::error::{Phase, TransportErrorKind};
+use crate::transport::is_closed;
 
 const PROXY: TransportErrorKind = TransportErrorKind::Proxy;
 

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::EntryKind;
+use super::entry::{EntryKind, Found};
 use super::error::PackError;
-use super::walk::Found;
 
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::limits::call_limits::StopReason;
 use crate::streams::pipe::{PipeWriter, pipe};
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
 /// unless the instance does not read.

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::iter::successors;
 
+/// The cause of a [`TransportError`](crate::transport::TransportError): any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Upper bound for the length of a chain: an error of the user's code may be its own cause.
 const MAX_CAUSES: usize = 64;
 

@@ -34,11 +34,11 @@ flow! {
     /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
     /// has ended. The flow retries until then.
     ///
-    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only when
-    /// it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It takes
-    /// 195 seconds if an instance was killed shortly before. And if one instance of the sequence
-    /// ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is that the
-    /// hub continues even if the client disconnects.
+    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only
+    /// when it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It
+    /// takes 195 seconds if an instance was killed shortly before. And if one instance of the
+    /// sequence ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is
+    /// that the hub continues even if the client disconnects.
     DeleteByForce(Deletion) -> Deleted
 }
 

@@ -49,9 +49,9 @@ flow! {
     /// If the instance ends without one of these events, the result is [`FlowError::Ended`].
     ///
     /// Hubs before 0.38.0 return the last event with its data, so `GET instance/:id/event/:name` is
-    /// enough. Newer hubs lose the data of some events there. Their event stream,
-    /// `GET instance/:id/events/:name`, keeps the data but misses events from before the request. So
-    /// the flow sends both requests and prefers the event that has its data.
+    /// enough. Newer hubs lose the data of some events there. Their event stream, `GET
+    /// instance/:id/events/:name`, keeps the data but misses events from before the request. So the
+    /// flow sends both requests and prefers the event that has its data.
     WaitForEvent(EventWait) -> Event
 }
 

@@ -48,8 +48,8 @@ impl Subject {
 /// A result of [`Follow`] or [`FollowLogs`](super::FollowLogs).
 #[derive(Debug)]
 pub enum Followed<T> {
-    /// The stream is open, or its head has not arrived within a second. Always the first result, and
-    /// yielded only once.
+    /// The stream is open, or its head has not arrived within a second. Always the first result,
+    /// and yielded only once.
     Opened,
     /// The next item.
     Item(T),
@@ -96,13 +96,13 @@ impl<T> Followed<T> {
 
 /// Follows a stream and opens it again if the connection is lost.
 ///
-/// This flow yields many results. After each [`Command::Done`], the driver polls it again and leaves
-/// the exchange open. The last result is [`Followed::End`] or an error. One kind of error is not the
-/// last result: a [`FlowError::Reply`] for an item that cannot be decoded.
+/// This flow yields many results. After each [`Command::Done`], the driver polls it again and
+/// leaves the exchange open. The last result is [`Followed::End`] or an error. One kind of error is
+/// not the last result: a [`FlowError::Reply`] for an item that cannot be decoded.
 ///
-/// After a gap, the log of a hub starts again with its history. The flow skips the lines that it has
-/// already yielded. A hub since 0.27.0 writes the log of an instance only once, so after a gap the
-/// flow continues with the lines about the instance in the log of the hub.
+/// After a gap, the log of a hub starts again with its history. The flow skips the lines that it
+/// has already yielded. A hub since 0.27.0 writes the log of an instance only once, so after a gap
+/// the flow continues with the lines about the instance in the log of the hub.
 pub struct Follow<D: Decode>(RootFlow<StreamFollower<D>>);
 
 impl Follow<JsonLines<LogLine>> {

@@ -32,8 +32,8 @@ const RETRY_DELAYS: [Duration; 5] = [
 flow! {
     /// Kills an instance within 10 seconds, whatever its state.
     ///
-    /// An instance that no longer exists counts as killed. The flow returns when the hub has accepted
-    /// the kill. The process may run for up to 15 seconds more.
+    /// An instance that no longer exists counts as killed. The flow returns when the hub has
+    /// accepted the kill. The process may run for up to 15 seconds more.
     Kill(Killer) -> ()
 }
 
@@ -62,8 +62,8 @@ pub(super) struct Killer {
 enum State {
     ScheduledAt(Duration),
     Killing(OpenExchange<Json<StopReply>>),
-    /// The last resort: for an instance in the status `stopping`, a hub of 1.x refuses every kill and
-    /// accepts only another stop.
+    /// The last resort: for an instance in the status `stopping`, a hub of 1.x refuses every kill
+    /// and accepts only another stop.
     Stopping(OpenExchange<Json<StopReply>>),
     /// Requests the status, which shows if the kill was processed.
     CheckingStatus,

@@ -23,8 +23,8 @@ impl OutageTolerance {
         max_outage: None,
     };
 
-    /// Returns the default: at most three attempts, 50 and 100 milliseconds apart, until the hub has
-    /// answered for the first time. After that, outages of up to a minute.
+    /// Returns the default: at most three attempts, 50 and 100 milliseconds apart, until the hub
+    /// has answered for the first time. After that, outages of up to a minute.
     #[must_use]
     pub fn new() -> Self {
         let first = RetryPolicy::exponential(Duration::from_millis(100));

@@ -20,9 +20,9 @@ flow! {
     /// for 195 seconds after an uncaught exception, and never answers an upload to an instance that
     /// was killed. So the flow requests the status of each instance every second.
     ///
-    /// Outages and the `404` of a gateway do not count as an end. The flow yields one result for each
-    /// instance that has ended; poll it again for the next one. Without an instance to watch, it
-    /// waits forever.
+    /// Outages and the `404` of a gateway do not count as an end. The flow yields one result for
+    /// each instance that has ended; poll it again for the next one. Without an instance to watch,
+    /// it waits forever.
     WatchInstances(Watcher) -> Ended
 }
 

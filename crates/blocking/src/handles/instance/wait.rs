@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// Added to a timeout on hubs that do not tell of such events.
 const HIDDEN: &str = "if the event was emitted earlier without data, this hub does not report it; \

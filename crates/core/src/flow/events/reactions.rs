@@ -238,7 +238,8 @@ impl EventWait {
     }
 }
 
-/// Replaces `{}` by `null`. Streams of 1.x write `{}` for missing data, `null`, `false`, `0` and `""`.
+/// Replaces `{}` by `null`. Streams of 1.x write `{}` for missing data, `null`, `false`, `0` and
+/// `""`.
 fn without_empty_data(event: Event) -> Event {
     let is_empty = event.data.as_object().is_some_and(|data| data.is_empty());
     if is_empty {

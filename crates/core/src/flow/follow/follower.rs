@@ -192,6 +192,8 @@ impl<D: Decode + 'static> StreamFollower<D> {
 
 impl<D: Decode> fmt::Debug for StreamFollower<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Following").field(&self.subject).finish()
+        f.debug_tuple("StreamFollower")
+            .field(&self.subject)
+            .finish()
     }
 }
