@@ -40,7 +40,9 @@ impl Error {
     ///     .build()?;
     /// if let Err(error) = host.version() {
     ///     match error.proxy().map(|proxy| proxy.problem()) {
-    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
+    ///         Some(ProxyProblem::Refused(status)) if status == 407 => {
+    ///             println!("log in to the proxy");
+    ///         }
     ///         _ => return Err(error),
     ///     }
     /// }
@@ -52,8 +54,8 @@ impl Error {
     }
 }
 
-/// Returns the first cause of this type. Looks also into IO errors, because their `source` skips the
-/// error that they wrap.
+/// Returns the first cause of this type. Also looks into IO errors, because their `source` skips
+/// the error that they wrap.
 fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
     causes(error).find_map(|cause| {
         let within = cause
