@@ -383,7 +383,7 @@ mod tests {
                 "\"http://localhost:8000/api/v1\"",
                 "begins with '\"' instead of http://",
             ),
-            ("'http://localhost/api/v1'", r"begins with '\'', and not"),
+            ("'http://localhost/api/v1'", r"begins with '\'' instead"),
             ("“https://localhost/api/v1”", "begins with '“' instead"),
             ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
