@@ -34,11 +34,11 @@ flow! {
     /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
     /// has ended. The flow retries until then.
     ///
-    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only
-    /// when it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It
-    /// takes 195 seconds if an instance was killed shortly before. And if one instance of the
-    /// sequence ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is
-    /// that the hub continues even if the client disconnects.
+    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`), which continues even if
+    /// the client disconnects. The flow uses it only if it is cancelled or asked to
+    /// [hand over](DeleteByForce::hand_over), because it has two problems. It takes 195 seconds if
+    /// an instance was killed shortly before. And it leaves running instances alive if another
+    /// instance of the sequence ended more than 15 seconds ago.
     DeleteByForce(Deletion) -> Deleted
 }
 
@@ -112,7 +112,7 @@ struct Deletion {
     forcing: bool,
     /// The time at which the last deletion was sent.
     sent_at: Duration,
-    /// Timeout for a handed-over deletion, after which it has certainly reached the hub.
+    /// Time that a handed-over deletion gets to reach the hub.
     delivery_time: Duration,
     /// The hub may have processed a deletion whose response was lost.
     may_be_deleted: bool,

@@ -1,4 +1,4 @@
-//! Reading the response to one request of a flow.
+//! Reads the response to one request of a flow.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,13 +21,13 @@ enum State<D> {
     Done,
 }
 
-/// The operation's part in reading a response.
+/// The decoder and the error mapping of an operation.
 pub(super) struct ResponseReader<D> {
     pub(super) decoder: D,
     pub(super) map_api_error: fn(ApiError) -> ApiError,
 }
 
-/// A step in the life of an exchange.
+/// An event of an exchange.
 #[derive(Debug)]
 pub(super) enum ExchangeEvent<T> {
     /// The head of a successful response has arrived.

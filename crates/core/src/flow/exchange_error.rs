@@ -1,4 +1,4 @@
-//! The failure of an exchange, and the conclusions that flows draw from it.
+//! The error of an exchange, and its classification.
 
 use alloc::boxed::Box;
 
