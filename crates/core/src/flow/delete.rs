@@ -10,7 +10,7 @@ use super::kill::Killer;
 use super::outage::{OutageTolerance, OutageTracker};
 use super::outbox::Outbox;
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{
     DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
     RequestError, SequenceId,
@@ -162,12 +162,7 @@ impl Deletion {
         Ok(())
     }
 
-    fn on_delete_result(
-        &mut self,
-        now: Duration,
-        id: ExchangeId,
-        result: Result<(), ExchangeError>,
-    ) {
+    fn on_delete_result(&mut self, now: Duration, result: Result<(), ExchangeError>) {
         let handed_over = core::mem::take(&mut self.forcing);
         // If the connection was lost earlier, the deletion may not have reached the hub.
         let delivered = handed_over && now.saturating_sub(self.sent_at) >= self.delivery_time;
@@ -177,7 +172,7 @@ impl Deletion {
                 self.outcome = Some(Ok(Deleted::HandedOver));
             }
             Err(error) if error.has_status(409) => {
-                self.conflict = Some(error.into_flow_error(id));
+                self.conflict = Some(error.into());
                 self.forcing = self.hand_over && !handed_over;
                 if self.forcing {
                     // A new connection takes several round trips.
@@ -192,18 +187,18 @@ impl Deletion {
             }
             Err(error) => {
                 self.may_be_deleted |= error.may_have_been_processed();
-                self.on_error(now, id, error);
+                self.on_error(now, error);
             }
         }
     }
 
-    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+    fn on_error(&mut self, now: Duration, error: ExchangeError) {
         if error.is_not_found_from_hub() {
             // An earlier attempt may have succeeded although its response was lost.
             let gone = if self.may_be_deleted {
                 Ok(Deleted::Gone)
             } else {
-                Err(error.into_flow_error(id))
+                Err(error.into())
             };
             return self.outcome = Some(gone);
         }
@@ -211,7 +206,7 @@ impl Deletion {
         let delay = transient.then(|| self.outage.request_failed(now)).flatten();
         match delay {
             Some(delay) => self.state = State::ScheduledAt(now + delay),
-            None => self.outcome = Some(Err(error.into_flow_error(id))),
+            None => self.outcome = Some(Err(error.into())),
         }
     }
 
@@ -262,19 +257,15 @@ impl SubFlow for Deletion {
         match &mut self.state {
             State::ScheduledAt(_) => {}
             State::Deleting(exchange) => {
-                let id = exchange.id;
                 if let Some(result) = exchange.value(input) {
-                    self.on_delete_result(now, id, result);
+                    self.on_delete_result(now, result);
                 }
             }
-            State::Listing(exchange) => {
-                let id = exchange.id;
-                match exchange.value(input) {
-                    None => {}
-                    Some(Ok(ids)) => self.on_instances(now, ids),
-                    Some(Err(error)) => self.on_error(now, id, error),
-                }
-            }
+            State::Listing(exchange) => match exchange.value(input) {
+                None => {}
+                Some(Ok(ids)) => self.on_instances(now, ids),
+                Some(Err(error)) => self.on_error(now, error),
+            },
             State::Killing(killers) => {
                 killers
                     .iter_mut()
