@@ -140,25 +140,24 @@ impl Deletion {
             State::ScheduledAt(time) if time <= now => {}
             _ => return Ok(()),
         }
-        let id = &self.id;
-        self.state = if self.forcing {
-            self.sent_at = now;
-            let delete = DeleteSequence { id, force: true };
-            State::Deleting(outbox.send(&delete, Some(self.delivery_time))?)
-        } else {
-            let list = ListSequenceInstances { id };
-            State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?)
-        };
+        if self.forcing {
+            return self.delete(outbox, now);
+        }
+        let list = ListSequenceInstances { id: &self.id };
+        self.state = State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?);
         Ok(())
     }
 
     fn delete(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
-        let delete = DeleteSequence {
-            id: &self.id,
-            force: false,
+        let (id, force) = (&self.id, self.forcing);
+        let timeout = if force {
+            self.delivery_time
+        } else {
+            RESPONSE_TIMEOUT
         };
         self.sent_at = now;
-        self.state = State::Deleting(outbox.send(&delete, Some(RESPONSE_TIMEOUT))?);
+        let delete = DeleteSequence { id, force };
+        self.state = State::Deleting(outbox.send(&delete, Some(timeout))?);
         Ok(())
     }
 
@@ -195,12 +194,8 @@ impl Deletion {
     fn on_error(&mut self, now: Duration, error: ExchangeError) {
         if error.is_not_found_from_hub() {
             // An earlier attempt may have succeeded although its response was lost.
-            let gone = if self.may_be_deleted {
-                Ok(Deleted::Gone)
-            } else {
-                Err(error.into())
-            };
-            return self.outcome = Some(gone);
+            let gone = self.may_be_deleted.then_some(Deleted::Gone);
+            return self.outcome = Some(gone.ok_or_else(|| error.into()));
         }
         let transient = error.is_transient() || error.has_status(404);
         let delay = transient.then(|| self.outage.request_failed(now)).flatten();
