@@ -13,13 +13,14 @@ use scramjet_client_blocking::{
     CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient, StartOptions,
     Transport, Upload,
 };
-use scramjet_client_testing::fake_hub::{FakeHub, Generation};
+use scramjet_client_testing::fake_hub::FakeHub;
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::programs;
 use serde_json::value::RawValue;
 
-use crate::helpers::{recording, within};
+use crate::helpers::{client_1x, recording, within};
 use crate::live::listening;
+use crate::outages::GENERATIONS;
 
 /// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -74,7 +75,7 @@ impl Write for OverlongWriter {
 
 /// Runs a test on a fake hub of each generation.
 fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Send + 'static) {
-    for generation in [Generation::V0_18, Generation::V1] {
+    for generation in GENERATIONS {
         let test = test.clone();
         within(what, move || {
             let hub = programs::fake_hub(generation);
@@ -270,10 +271,7 @@ fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
 #[test]
 fn json_lines_send_writes_a_raw_value_with_line_breaks_as_one_line() {
     let (server, requests) = recording(b"");
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
     let mut lines = writer.json_lines();
     // Values like this come from `to_string_pretty`, or are written by hand.

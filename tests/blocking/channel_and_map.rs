@@ -294,7 +294,7 @@ fn ask_fails_if_the_instance_sent_a_line_before_the_first_request(host: HostClie
     let options = StartOptions::new().app_config(json!({ "greets": true }));
     let instance = start_ready(&sequence, &options);
     let mut greeted = channel(&instance);
-    until("the greeting is noticed", || greeted.is_broken());
+    until("the client reads the greeting", || greeted.is_broken());
     let error = greeted.ask(&job(1)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfStep(_)), "{error:?}");
 }
@@ -580,7 +580,9 @@ fn checkout_and_map_report_why_no_instance_can_be_started() {
 
         // The pool keeps retrying, so it recovers.
         hub.set_overloaded(false);
-        hub.wait_until("they are replaced", |hub| hub.running().len() == 2);
+        hub.wait_until("the pool replaces its instances", |hub| {
+            hub.running().len() == 2
+        });
         let answers = results(map(&pool, (0..20).map(job), MapOptions::new()));
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         drop(pool);
@@ -603,7 +605,7 @@ fn map_retries_a_job_without_an_answer_on_another_instance() {
         assert_eq!(*silent.id(), *pool.instances().next().unwrap().id());
         drop(silent);
         let map = attempt(2);
-        hub.wait_until("the silent one is passed over", |_| {
+        hub.wait_until("the pool skips the silent instance", |_| {
             pool.instances().count() == 1
         });
         drop(other);
@@ -667,8 +669,8 @@ fn map_ends_when_the_hub_is_gone() {
         let without = |error: &&Error| no_instance(error.attempts().last().unwrap_or(error));
         let without: Vec<_> = errors.iter().filter(without).collect();
         assert!(without.len() >= 39 - 4, "{errors:?}");
-        let tells = |error: &Error| matches!(error.kind(), ErrorKind::NoInstance(Some(_)));
-        let last = |error: &Error| tells(error.attempts().last().unwrap_or(error));
+        let has_cause = |error: &Error| matches!(error.kind(), ErrorKind::NoInstance(Some(_)));
+        let last = |error: &Error| has_cause(error.attempts().last().unwrap_or(error));
         assert!(without.iter().all(|error| last(error)), "{errors:?}");
         println!("{:?}: {}", begin.elapsed(), errors[38]);
         drop(pool);
@@ -797,9 +799,9 @@ fn map_propagates_panics_of_the_callers_code(host: HostClient) {
     let text = panic_after(decoding, 0);
     assert!(text.contains("it cannot be decoded"), "{text}");
 
-    let reporting = MapOptions::new().on_progress(|_| panic!("it cannot be told"));
+    let reporting = MapOptions::new().on_progress(|_| panic!("the callback panics"));
     let text = panic_after(map(&pool, (0..20).map(job), reporting), 0);
-    assert!(text.contains("it cannot be told"), "{text}");
+    assert!(text.contains("the callback panics"), "{text}");
 
     // The pool still works.
     let answers = results(map(&pool, (0..20).map(job), options()));

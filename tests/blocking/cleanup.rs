@@ -29,7 +29,7 @@ const HUB: &str = "TEST_CLEANUP_HUB";
 
 /// Kills an instance, and retries because hubs of 1.x refuse a kill shortly after the start.
 fn kill_when_possible(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
-    until("it is killed", || instance.kill(options).is_ok());
+    until("the instance is killed", || instance.kill(options).is_ok());
 }
 
 #[test]
@@ -159,15 +159,15 @@ fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 link.freeze_responses();
                 let deploying = thread::spawn(move || host.deploy(upload).map(drop));
                 let there = || direct.sequence_ids(&name).unwrap().len();
-                until("the hub has it", || there() == 1);
+                until("the hub has the sequence", || there() == 1);
                 token.cancel();
                 let error = deploying.join().unwrap().unwrap_err();
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
-                let says = "the hub may have acted upon the request";
+                let says = "the hub may have processed the request";
                 assert!(error.to_string().contains(says), "{error}");
                 link.unfreeze();
                 let begin = Instant::now();
-                until("it is deleted", || there() == 0);
+                until("the sequence is deleted", || there() == 0);
                 println!(
                     "{url}: {what}: gone {:?} after the link was back",
                     begin.elapsed()
@@ -203,7 +203,7 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     within("deploying", || {
         let hub = fake_hub(Generation::V1);
         let token = CancelToken::new();
-        let (begun, begins) = channel();
+        let (sender, receiver) = channel();
         let (_kept, never) = channel::<()>();
         struct Blocks(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
         impl std::io::Read for Blocks {
@@ -214,9 +214,9 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
             }
         }
         let host = hub.client().with_cancel(&token);
-        let upload = Upload::reader(Blocks(begun, never));
+        let upload = Upload::reader(Blocks(sender, never));
         let deploying = thread::spawn(move || host.deploy(upload).map(drop));
-        begins.recv().unwrap();
+        receiver.recv().unwrap();
         token.cancel();
         assert!(deploying.join().unwrap().unwrap_err().is_cancelled());
         assert!(hub.sequences().is_empty());
@@ -271,7 +271,7 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
             let sent = |request: &&String| {
                 request.ends_with("/start") || request.ends_with("POST /api/v1/sequence")
             };
-            until("all are sent", || {
+            until("all requests are sent", || {
                 hub.requests().iter().filter(sent).count() > COUNT + 1
             });
             let begin = Instant::now();
@@ -349,7 +349,7 @@ fn pool_releases_the_handles_of_replaced_instances() {
             let replace = || {
                 let old = pool.next().unwrap().id().clone();
                 assert!(hub.crash(&old));
-                until("it is replaced", || {
+                until("the pool replaces the instance", || {
                     pool.next().is_some_and(|instance| *instance.id() != old)
                 });
                 // Each handle holds a clone of the transport.
@@ -359,7 +359,7 @@ fn pool_releases_the_handles_of_replaced_instances() {
             assert!((0..5).all(|_| replace() > 0));
             // The pool holds two more handles while it requests the list of instances.
             let kept = || Arc::strong_count(&transport);
-            until("nothing is kept", || kept() <= before + 2);
+            until("the pool drops its handles", || kept() <= before + 2);
         });
     });
 }
@@ -384,7 +384,7 @@ fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
             let limited = dead.with_deadline(Duration::from_secs(20));
             match generation {
                 Generation::V0_18 => {
-                    hub.wait_until("it is gone", |_| {
+                    hub.wait_until("the instance is gone", |_| {
                         dead.host().instance_info(dead.id()).is_err()
                     });
                     assert!(limited.send_input("lost\n").unwrap_err().is_not_found());
@@ -410,16 +410,16 @@ thread_local! {
 struct CallsOnDrop {
     host: HostClient,
     _child: Option<Child>,
-    tell: std::sync::mpsc::Sender<Result<String, Error>>,
+    sender: std::sync::mpsc::Sender<Result<String, Error>>,
 }
 
 impl Drop for CallsOnDrop {
     fn drop(&mut self) {
         let version = self.host.version().map(|version| version.version);
-        let _ = self.tell.send(version);
+        let _ = self.sender.send(version);
         let limited = self.host.with_deadline(Duration::from_secs(5));
         let instances = limited.list_instances().map(|list| list.len().to_string());
-        let _ = self.tell.send(instances);
+        let _ = self.sender.send(instances);
     }
 }
 
@@ -433,12 +433,12 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
         let hub = fake_hub(generation);
         let host = HostClient::new(hub.url()).unwrap();
         let sequence = host.send_sequence(package::sequence("events")).unwrap();
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
             let last = |child| CallsOnDrop {
                 host,
                 _child: child,
-                tell,
+                sender,
             };
             // The value that is registered first is dropped last.
             LAST.with(|slot| assert!(slot.borrow().is_none()));
@@ -447,8 +447,8 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
         })
         .join()
         .unwrap();
-        assert_eq!(told.recv().unwrap().unwrap(), generation.version());
-        assert_eq!(told.recv().unwrap().unwrap(), "1");
+        assert_eq!(receiver.recv().unwrap().unwrap(), generation.version());
+        assert_eq!(receiver.recv().unwrap().unwrap(), "1");
         hub.wait_until("the child is killed", |hub| hub.running().is_empty());
     }
 }

@@ -2,7 +2,9 @@
 
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient};
-use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
+use scramjet_client_testing::fake_hub::{FakeHub, Proxy};
+
+use crate::outages::GENERATIONS;
 
 fn check(error: &Error) {
     let ErrorKind::Reply(ReplyError::Encoded { encoding, .. }) = error.kind() else {
@@ -21,7 +23,7 @@ fn check(error: &Error) {
 
 #[test]
 fn compressed_responses_are_an_error_that_names_content_encoding() {
-    for generation in [Generation::V0_18, Generation::V1] {
+    for generation in GENERATIONS {
         let hub = FakeHub::builder(generation).start();
         hub.program("quiet", |process| process.stay());
         let host = hub.client();

@@ -37,7 +37,7 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 fn assert_deleted(host: &HostClient, id: &SequenceId) {
     if host.dialect().unwrap().supports_force_delete() {
         // The hub finishes the deletion after the client has returned.
-        until("it is deleted", || !is_there(host, id));
+        until("the sequence is deleted", || !is_there(host, id));
     }
     assert!(!is_there(host, id));
     let of_it = |info: &scramjet_client_blocking::InstanceInfo| {
@@ -330,7 +330,7 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
         assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 4);
 
         // A missing topic counts as deleted. Other errors are returned, and not retried.
-        for (status, told) in [
+        for (status, fails) in [
             ("404 Not Found", false),
             ("500 Internal Server Error", true),
         ] {
@@ -340,7 +340,7 @@ fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
                 }
                 _ => Reply::Default,
             });
-            assert_eq!(topic(&hub).close().is_err(), told, "{status}");
+            assert_eq!(topic(&hub).close().is_err(), fails, "{status}");
             assert_eq!(hub.requests("DELETE").len(), 1, "{status}");
         }
     });

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::helpers::{Mailbox, in_child, within};
 use crate::live::listening;
+use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
@@ -130,7 +131,7 @@ impl Drop for TestHub {
 
 /// Runs a test on each hub in parallel.
 fn on_each(targets: Vec<TestHub>, test: impl Fn(&TestHub) + Send + Sync + 'static) {
-    within("a call whose instance dies", move || {
+    within("a call on an instance that ends", move || {
         thread::scope(|scope| {
             for target in targets {
                 scope.spawn(|| {
@@ -207,13 +208,15 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
 
         let killed = target.instance("tees");
         let killer = killed.clone();
-        let (begun, begins) = channel();
+        let (sender, receiver) = channel();
         let killing = thread::spawn(move || {
-            begins.recv().unwrap();
+            receiver.recv().unwrap();
             // Hubs of 1.x refuse a kill shortly after the start.
-            until("it is killed", || killer.kill(&KillOptions::new()).is_ok());
+            until("the instance is killed", || {
+                killer.kill(&KillOptions::new()).is_ok()
+            });
         });
-        let mut output = SignalOnWrite(begun);
+        let mut output = SignalOnWrite(sender);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
         assert!(error.ended().is_some(), "{}: {error:?}", target.name);
@@ -347,7 +350,9 @@ fn send_in_each_way(target: &TestHub, instance: &InstanceClient) -> Vec<Error> {
 fn send_input_to_a_dead_instance_is_an_error() {
     on_each(TestHub::all(), |target| {
         let killed = target.instance("stays");
-        until("it is killed", || killed.kill(&KillOptions::new()).is_ok());
+        until("the instance is killed", || {
+            killed.kill(&KillOptions::new()).is_ok()
+        });
         killed.wait_ended().unwrap();
         for error in send_in_each_way(target, &killed) {
             assert!(is_ended(&error), "{}: killed: {error:?}", target.name);
@@ -392,8 +397,8 @@ fn send_input_works_on_a_new_instance_with_a_reused_id() {
         let first = sequence.start(&options).unwrap();
         first.send_input("all").unwrap();
         let kill = KillOptions::new().remove_immediately(true);
-        until("it is killed", || first.kill(&kill).is_ok());
-        until("it is forgotten", || {
+        until("the instance is killed", || first.kill(&kill).is_ok());
+        until("the hub forgets the instance", || {
             first.info().is_err_and(|error| error.is_not_found())
         });
         let second = sequence.start(&options).unwrap();
@@ -476,7 +481,7 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
         drop(writers);
         drop(children);
         drop((sequence, host));
-        until("nothing is left", || {
+        until("no threads and sockets are left", || {
             let left = threads_and_sockets();
             left.0.is_empty() && left.1 <= before.1
         });
@@ -737,7 +742,7 @@ fn stream_writer_abort_or_drop_in_a_panic_does_not_complete_the_upload() {
                 .unwrap();
             assert_eq!(pieces.take().as_deref(), Some("half"));
             end(writer);
-            assert_eq!(pieces.take(), None, "it was taken for all");
+            assert_eq!(pieces.take(), None, "the upload looks complete");
         }
     });
 }
@@ -772,21 +777,21 @@ fn send_input_works_after_stream_writer_abort() {
 #[test]
 fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
     within("calls whose hub is lost", || {
-        for generation in [Generation::V0_18, Generation::V1] {
+        for generation in GENERATIONS {
             let hub = programs::fake_hub(generation);
             let host = HostClient::new(hub.url()).unwrap();
             let begun = || {
                 let sequence = host.send_sequence(hub.package("tees")).unwrap();
                 let instance = sequence.start(&StartOptions::new()).unwrap();
                 listening(&instance);
-                let (tell, told) = channel();
+                let (sender, receiver) = channel();
                 let transforming = thread::spawn(move || {
                     let endless = Upload::reader(Endless(channel().0));
                     instance
-                        .transform(endless, &mut SignalOnWrite(tell))
+                        .transform(endless, &mut SignalOnWrite(sender))
                         .unwrap_err()
                 });
-                told.recv().unwrap();
+                receiver.recv().unwrap();
                 transforming
             };
             let transforming = begun();
@@ -805,7 +810,7 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
             let sequence = host.send_sequence(hub.package("stays")).unwrap();
             let before = hub.requests().len();
             let running = thread::spawn(move || sequence.run(&StartOptions::new(), ""));
-            hub.wait_until("it is read", |hub| {
+            hub.wait_until("the client reads the streams", |hub| {
                 let requests = hub.requests();
                 let mut since = requests.iter().skip(before);
                 since.any(|line| line.contains("/stderr"))

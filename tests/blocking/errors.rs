@@ -421,7 +421,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     &RetryPolicy::linear(Duration::from_millis(1)),
                 )
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all 3 attempts failed\n  \
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all attempts failed (3 errors)\n  \
              caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status 503 SERVER_ERROR: restarting",
         ),
         (
@@ -545,7 +545,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "invalid setting \"ca_certificates\": there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "invalid setting \"ca_certificates\": it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)
@@ -634,7 +634,7 @@ fn every_kind_and_phase_is_among_them() {
     let (kinds, phases) = (
         variants(blocking, "ErrorKind"),
         variants(
-            include_str!("../../crates/blocking/src/transport.rs"),
+            include_str!("../../crates/blocking/src/transport/error.rs"),
             "Phase",
         ),
     );
@@ -1114,7 +1114,7 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
         assert!(
             error
                 .to_string()
-                .ends_with("hubs never answer a request for it"),
+                .ends_with("hubs never respond to a request for it"),
             "{error}"
         );
     }

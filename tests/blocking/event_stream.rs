@@ -4,8 +4,10 @@ use std::sync::mpsc::channel;
 
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::{ErrorKind, HostClient};
-use scramjet_client_tests::scripted::ScriptedServer;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
+
+use crate::helpers::client_1x;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -15,8 +17,8 @@ fn chunk(text: &str) -> Vec<u8> {
 
 #[test]
 fn event_stream_returns_an_event_before_the_next_is_sent() {
-    let (heard, hears) = channel::<()>();
-    let hears = std::sync::Mutex::new(hears);
+    let (sender, receiver) = channel::<()>();
+    let receiver = std::sync::Mutex::new(receiver);
     let server = ScriptedServer::start(move |connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
@@ -24,21 +26,18 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
             // Two chunks: an event is complete at its line end.
             let _ = connection.send(chunk("{\"n\":"));
             let _ = connection.send(chunk(&format!("{n}}}\n")));
-            if hears.lock().unwrap().recv().is_err() {
+            if receiver.lock().unwrap().recv().is_err() {
                 return;
             }
         }
         let _ = connection.send(b"0\r\n\r\n");
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let mut events = host.instance("x").unwrap().event_stream("e").unwrap();
     for n in 0..5 {
         let event = events.next().unwrap().unwrap();
         assert_eq!((event.name.as_str(), event.data), ("e", json!({ "n": n })));
-        heard.send(()).unwrap();
+        sender.send(()).unwrap();
     }
     assert!(events.next().is_none());
     assert!(events.next().is_none());
@@ -49,8 +48,10 @@ fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);
-        let _ = connection
-            .send(chunk("{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n{\"eventName\":\"e\"}\n{\"eventName\""));
+        let _ = connection.send(chunk(
+            "{\"eventName\":\"e\",\"message\":1}\nnonsense\n{\"no\":\"envelope\"}\n\
+                 {\"eventName\":\"e\"}\n{\"eventName\"",
+        ));
     });
     let host = HostClient::builder(server.url())
         .hub_version("0.18.7")
@@ -78,12 +79,10 @@ fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
 fn event_stream_returns_the_refusal_of_the_hub() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
-        let _ = connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 35\r\n\r\n{\"error\":\"Instance x not found now\"}");
+        let body = b"{\"error\":\"Instance x not found now\"}";
+        let _ = connection.send(response("404 Not Found", &[], body));
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let error = host.instance("x").unwrap().event_stream("e").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -75,7 +75,7 @@ fn assert_about(error: &Error, operation: &str, url: &str) {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("{operation} (GET {url}) ")),
+            .starts_with(&format!("{operation} (GET {url}): ")),
         "{error}"
     );
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use scramjet_client_blocking::HostClient;
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
@@ -26,7 +27,7 @@ pub(crate) fn within<T: Send + 'static>(
     let worker = thread::spawn(move || drop(done.send(work())));
     match result.recv_timeout(PATIENCE * 3) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("{name}: it hangs"),
+        Err(RecvTimeoutError::Timeout) => panic!("{name}: timed out"),
         Err(RecvTimeoutError::Disconnected) => resume_unwind(worker.join().unwrap_err()),
     }
 }
@@ -55,7 +56,7 @@ impl<T> Mailbox<T> {
             .lock()
             .unwrap()
             .recv_timeout(PATIENCE)
-            .expect("word from the other side")
+            .expect("an item within the time limit")
     }
 
     /// Returns the next item without waiting.
@@ -79,6 +80,12 @@ pub(crate) fn serving(
             }
         }
     })
+}
+
+/// Returns a client for a hub of 1.0.1. It does not request the version.
+pub(crate) fn client_1x(server: &ScriptedServer) -> HostClient {
+    let builder = HostClient::builder(server.url()).hub_version("1.0.1");
+    builder.build().unwrap()
 }
 
 /// Starts a server that answers every request with `200 OK`, and records the requests.
@@ -118,7 +125,9 @@ pub(crate) fn in_child_that_exits(variables: &[(&str, &str)], code: i32) {
 
 fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
     let thread = thread::current();
-    let test = thread.name().expect("the thread of a test has its name");
+    let test = thread
+        .name()
+        .expect("the thread of a test has the name of the test");
     child
         .args([test, "--exact", "--nocapture"])
         .envs(variables.iter().copied());

@@ -16,8 +16,10 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
 
-use crate::helpers::{Folder, Mailbox, Numbered, SameNumbered, in_child_that_exits, within};
-use crate::live::{has, running};
+use crate::helpers::{
+    Folder, Mailbox, Numbered, SameNumbered, client_1x, in_child_that_exits, within,
+};
+use crate::live::{has, running, unknown_instance};
 
 /// A topic for one test, deleted on drop if the hub supports it.
 pub(crate) struct Topic<'a> {
@@ -102,7 +104,11 @@ fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
             );
         }
         instance.send_stream(stream, "").unwrap();
-        assert_eq!(output.read(&mut [0]).unwrap(), 0, "{stream:?} goes on");
+        assert_eq!(
+            output.read(&mut [0]).unwrap(),
+            0,
+            "{stream:?} has not ended"
+        );
     }
 
     let topic = Topic::new(&host, "anywhere");
@@ -267,10 +273,7 @@ fn null_line(error: &Error) -> u64 {
 fn send_input_rejects_a_null_line_in_memory_before_sending() {
     let server = ScriptedServer::start(|_| {});
     // The version is set, so the client sends no request for it.
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let instance = host.instance("the-instance").unwrap();
     for (lines, line) in [
         ("null", 1),
@@ -322,7 +325,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
         permits: Arc::clone(&permits),
         given: 0,
     };
-    let (error, values) = within("a null on its way", move || {
+    let (error, values) = within("a null line in an upload", move || {
         let sending = thread::spawn({
             let instance = instance.clone();
             move || {
@@ -357,10 +360,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
 #[test]
 fn send_input_send_topic_and_inout_stop_at_a_null_line() {
     let (server, bodies) = truncated_body_server();
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let instance = host.instance("the-instance").unwrap();
     let folder = Folder::new("null");
     let path = folder.file("lines", b"1\n2\nnull\n3\n");
@@ -408,7 +408,7 @@ fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
             let mut request = connection.read_head().unwrap();
             assert!(
                 connection.read_body(&mut request).is_err(),
-                "it is taken for the whole"
+                "the upload looks complete"
             );
             let body = String::from_utf8(request.body).unwrap();
             bodies.put(body);
@@ -454,9 +454,7 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
     );
 
     // The hub refuses these requests before the data is sent.
-    let nobody = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let nobody = unknown_instance(&host);
     assert!(nobody.send_input(data()).unwrap_err().is_not_found());
     let error = host
         .send(&SendSequence, Upload::bytes("no package").expect_continue())

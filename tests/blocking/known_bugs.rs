@@ -8,7 +8,6 @@ use std::error::Error as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::{env, io, iter};
 
 use scramjet_client_blocking::transport::{Phase, TransportError};
@@ -18,7 +17,7 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
-use crate::helpers::{Mailbox, in_child_of, recording};
+use crate::helpers::{client_1x, in_child_of, recording, serving};
 
 /// The number of the bug, a description, and the tests.
 const BUGS: &[(&str, &str, &[&str])] = &[
@@ -96,7 +95,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
             "every_shape_of_refusal",
             "version_reports_a_host_name_that_cannot_be_resolved",
             "start_reports_why_it_cannot_connect",
-            "what_is_sent_on_a_connection_that_is_lost_arrives_no_more_often_than_it_may",
+            "requests_on_a_lost_connection_are_retried_only_if_safe",
             "version_and_start_report_that_no_file_descriptor_is_left",
             "cancelled_token_prevents_connections",
         ],
@@ -237,7 +236,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
     (
         "P12",
         "a custom connector works only once",
-        &["every_driver_gives_the_same_values"],
+        &["every_driver_returns_the_same_values"],
     ),
     (
         "P13",
@@ -333,13 +332,7 @@ fn start_returns_the_error_message_of_the_hub() {
             "502 SERVER_ERROR: HTML page (502 Bad Gateway)",
         ),
     ] {
-        let server = ScriptedServer::start(move |connection| {
-            while connection.read_request().is_ok()
-                && connection
-                    .send(response(status, &[], body.as_bytes()))
-                    .is_ok()
-            {}
-        });
+        let server = serving(move |_| response(status, &[], body.as_bytes()));
         let error = HostClient::new(server.url())
             .unwrap()
             .sequence("x")
@@ -474,22 +467,15 @@ fn host_client_new_does_not_rewrite_the_base_url() {
 #[test]
 fn kill_send_event_and_delete_sequence_accept_an_empty_body() {
     for status in ["200 OK", "202 Accepted", "204 No Content"] {
-        let server = ScriptedServer::start(move |connection| {
+        let server = serving(move |_| {
             let length = if status.starts_with("204") {
                 ""
             } else {
                 "Content-Length: 0\r\n"
             };
-            while connection.read_request().is_ok()
-                && connection
-                    .send(format!("HTTP/1.1 {status}\r\n{length}\r\n").as_bytes())
-                    .is_ok()
-            {}
+            format!("HTTP/1.1 {status}\r\n{length}\r\n").into_bytes()
         });
-        let host = HostClient::builder(server.url())
-            .hub_version("1.0.1")
-            .build()
-            .unwrap();
+        let host = client_1x(&server);
         let instance = host.instance("i").unwrap();
         instance.kill(&KillOptions::new()).unwrap();
         instance.send_event("e", json!({ "a": 1 })).unwrap();
@@ -500,10 +486,7 @@ fn kill_send_event_and_delete_sequence_accept_an_empty_body() {
 #[test]
 fn start_and_send_stdin_do_not_affect_the_next_call() {
     let (server, requests) = recording(br#"{"id":"i"}"#);
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let sequence = host.sequence("x").unwrap();
     let options = StartOptions::new().app_config(json!({ "a": 1 })).arg(2);
     let before = options.clone();
@@ -539,20 +522,7 @@ fn send_input_sends_text_unchanged() {
 fn calls_print_nothing() {
     const QUIET: &str = "SCRAMJET_CLIENT_QUIET";
     if env::var_os(QUIET).is_some() {
-        let asked = Mailbox::new();
-        let server = ScriptedServer::start({
-            let asked = Arc::clone(&asked);
-            move |connection| {
-                while let Ok(request) = connection.read_request() {
-                    asked.put(request.target);
-                    let _ = connection.send(response(
-                        "200 OK",
-                        &[],
-                        br#"{"id":"i","version":"1.0.1"}"#,
-                    ));
-                }
-            }
-        });
+        let (server, requests) = recording(br#"{"id":"i","version":"1.0.1"}"#);
         let host = HostClient::builder(server.url())
             .bearer_token("secret")
             .build()
@@ -570,7 +540,7 @@ fn calls_print_nothing() {
             .version()
             .unwrap_err();
         for _ in 0..5 {
-            asked.take();
+            requests.take();
         }
         return;
     }

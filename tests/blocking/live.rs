@@ -27,6 +27,8 @@ use crate::helpers::Folder;
 use crate::program::{self, Outcome};
 use crate::stub_hub::until;
 
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Returns `true` if the hub has this version or a later one. Otherwise prints that the test is
 /// skipped.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
@@ -38,6 +40,16 @@ pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
         );
     }
     dialect.has(since)
+}
+
+/// Returns a client for an instance that the hub does not know.
+pub(crate) fn unknown_instance(host: &HostClient) -> InstanceClient {
+    host.instance(UNKNOWN_ID).unwrap()
+}
+
+/// Returns a client for a sequence that the hub does not know.
+pub(crate) fn unknown_sequence(host: &HostClient) -> SequenceClient {
+    host.sequence(UNKNOWN_ID).unwrap()
 }
 
 /// An uploaded sample sequence. Drop deletes it with its instances.
@@ -72,7 +84,7 @@ pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClien
 
 /// Waits until the instance can be killed. Hubs of 1.x refuse that while it is starting.
 pub(crate) fn until_killable(instance: &InstanceClient) {
-    until("it has started", || {
+    until("the instance has started", || {
         instance.info().unwrap().status != Some(InstanceStatus::Starting)
     });
 }
@@ -97,7 +109,7 @@ pub(crate) fn listening(instance: &InstanceClient) {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
         assert!(
             log.any(|line| line.msg.starts_with("Sequence loaded")),
-            "it does not say so"
+            "the log has no line \"Sequence loaded\""
         );
     }
 }
@@ -342,12 +354,8 @@ fn list_instances_and_instance_find_started_instances(host: HostClient) {
 
 on_each_hub!(calls_with_an_unknown_id_are_not_found);
 fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
-    let sequence = host
-        .sequence("00000000-0000-4000-8000-000000000000")
-        .unwrap();
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let sequence = unknown_sequence(&host);
+    let instance = unknown_instance(&host);
     let errors: [(&str, Error); 10] = [
         ("sequence info", sequence.info().unwrap_err()),
         ("start", sequence.start(&StartOptions::new()).unwrap_err()),
@@ -411,9 +419,9 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         );
     }
 
-    let (heard, hears) = channel();
+    let (sender, receiver) = channel();
     let waiting = instance.clone();
-    let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
+    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
     let ping = PostJson {
         base: "instance",
         id: instance.id().as_str(),
@@ -423,10 +431,10 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     // The hub does not report when `next_event` is waiting, so ping until it returns.
     let pong = loop {
         host.call(&ping).unwrap();
-        match hears.recv_timeout(Duration::from_millis(50)) {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok(event) => break event.unwrap(),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
         }
     };
     waiter.join().unwrap();
@@ -449,9 +457,9 @@ fn send_input_and_output_exchange_line_by_line(host: HostClient) {
     ] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();
         assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
-        let mut heard = String::new();
-        output.read_line(&mut heard).unwrap();
-        assert_eq!(heard, answer);
+        let mut answered = String::new();
+        output.read_line(&mut answered).unwrap();
+        assert_eq!(answered, answer);
     }
     instance.send_input("the end").unwrap();
     let mut rest = String::new();
@@ -595,7 +603,8 @@ on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
 fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: this hub is not of 0.18"
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: \
+             this hub is not of 0.18"
         );
     }
     // This client does not know the version yet, so it asks the hub.
@@ -635,9 +644,7 @@ fn start_works_after_the_connection_was_idle() {
                 let host = HostClient::from(hub);
                 host.version().unwrap();
                 thread::sleep(idle);
-                let sequence = host
-                    .sequence("00000000-0000-4000-8000-000000000000")
-                    .unwrap();
+                let sequence = unknown_sequence(&host);
                 let error = sequence.start(&StartOptions::new()).unwrap_err();
                 assert!(error.is_not_found(), "after {idle:?}: {error:?}");
             });

@@ -7,8 +7,7 @@ use scramjet_client_blocking::{CancelToken, HostClient, Readiness, SequenceClien
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 
 use crate::helpers::within;
-
-const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+use crate::outages::GENERATIONS;
 
 /// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
@@ -19,19 +18,19 @@ fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
     (hub, sequence)
 }
 
-fn has_asked_for_the_event(hub: &FakeHub) -> bool {
+fn has_requested_the_event(hub: &FakeHub) -> bool {
     let requests = hub.requests();
     requests.iter().any(|line| line.ends_with("/event/never"))
 }
 
 #[test]
 fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
-    within("a wait over a restart of the hub", || {
+    within("a wait during a restart of the hub", || {
         for generation in GENERATIONS {
             let (hub, sequence) = silent(generation);
             let instance = sequence.start(&StartOptions::new()).unwrap();
             let waiting = thread::spawn(move || instance.wait_event("never"));
-            hub.wait_until("the event is asked for", has_asked_for_the_event);
+            hub.wait_until("the client requests the event", has_requested_the_event);
             let before = hub.requests().len();
             hub.restart(true);
             let error = waiting.join().unwrap().unwrap_err();
@@ -45,7 +44,7 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
 
 #[test]
 fn start_and_wait_names_the_missing_event_on_timeout() {
-    within("starts that do not get ready", || {
+    within("starts that do not become ready", || {
         for generation in GENERATIONS {
             let (_hub, sequence) = silent(generation);
             let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
@@ -68,7 +67,7 @@ fn start_and_wait_names_the_missing_event_on_cancel() {
             let starting = thread::spawn(move || {
                 sequence.start_and_wait(&StartOptions::new(), &Readiness::event("never"))
             });
-            hub.wait_until("the event is asked for", has_asked_for_the_event);
+            hub.wait_until("the client requests the event", has_requested_the_event);
             token.cancel();
             let error = starting.join().unwrap().map(drop).unwrap_err();
             let text = error.to_string();

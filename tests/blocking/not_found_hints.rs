@@ -40,8 +40,10 @@ fn not_found_errors_suggest_a_missing_base_path(host: HostClient) {
     }
     assert!(has_hint(&at(root).list_instances().unwrap_err()));
     // Setting the version does not suppress the hint.
-    let told = HostClient::builder(root).hub_version("1.0.1").build();
-    assert!(has_hint(&told.unwrap().list_instances().unwrap_err()));
+    let with_version = HostClient::builder(root).hub_version("1.0.1").build();
+    assert!(has_hint(
+        &with_version.unwrap().list_instances().unwrap_err()
+    ));
     // This path may be a prefix of a gateway.
     let other = at(&format!("{root}/hubs/a")).list_instances().unwrap_err();
     assert!(!has_hint(&other));

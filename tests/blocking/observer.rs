@@ -39,7 +39,7 @@ impl Log {
             .url
             .split_once("/api/v1")
             .map_or("", |(_, path)| path);
-        let told = match event {
+        let text = match event {
             RequestEvent::Built => "built".into(),
             RequestEvent::Attempt { attempt, .. } => format!("attempt {attempt}"),
             RequestEvent::Head {
@@ -72,7 +72,7 @@ impl Log {
             .unwrap()
             .push_str(&format!("{request:?} {event:?}\n"));
         self.lines.lock().unwrap().push(format!(
-            "{} {} {path}: {told}",
+            "{} {} {path}: {text}",
             request.operation, request.method
         ));
     }
@@ -100,34 +100,34 @@ fn observer_sees_every_step_of_a_request() {
         let host = log.client(&server.url()).build().unwrap();
         host.version().unwrap();
         let get = "get version GET /version: ";
-        let told = [
+        let text = [
             "built",
             "attempt 1",
             "head of 1: 200 OK, 0 sent, reused Some(false)",
             "body 19 true",
         ];
-        assert_eq!(log.take(), told.map(|told| format!("{get}{told}")));
+        assert_eq!(log.take(), text.map(|text| format!("{get}{text}")));
 
         host.send_sequence(Upload::reader(&b"\x1f\x8bpackage"[..]))
             .unwrap();
         let send = "send sequence POST /sequence: ";
-        let told = [
+        let text = [
             "built",
             "attempt 1",
             "head of 1: 200 OK, 9 sent, reused Some(true)",
             "body 10 true",
         ];
-        assert_eq!(log.take(), told.map(|told| format!("{send}{told}")));
+        assert_eq!(log.take(), text.map(|text| format!("{send}{text}")));
 
         host.sequence_info("x").unwrap_err();
         let info = "get sequence GET /sequence/x: ";
-        let told = [
+        let text = [
             "built",
             "attempt 1",
             "head of 1: 404 Not Found, 0 sent, reused Some(true)",
             "failed NOT_FOUND",
         ];
-        assert_eq!(log.take(), told.map(|told| format!("{info}{told}")));
+        assert_eq!(log.take(), text.map(|text| format!("{info}{text}")));
     });
 }
 
@@ -145,7 +145,7 @@ fn observer_sees_the_body_of_a_stream_when_it_ends() {
         assert_eq!(io::read_to_string(&mut stream).unwrap(), "one\ntwo\n");
         assert_eq!(log.take(), ["read log GET /log: body 8 true"]);
         drop(stream);
-        assert!(log.take().is_empty(), "it is told once");
+        assert!(log.take().is_empty(), "the event is reported once");
 
         let mut stream = host.log_stream().unwrap();
         stream.read_exact(&mut [0; 3]).unwrap();
@@ -166,17 +166,17 @@ fn observer_sees_the_body_of_a_stream_when_it_ends() {
             .unwrap();
         assert!(io::read_to_string(&mut stream).is_err() && stream.read(&mut [0]).is_err());
         drop(stream);
-        let told = log.take();
+        let text = log.take();
         assert_eq!(
-            told.last().unwrap(),
+            text.last().unwrap(),
             "read log GET /log: failed INVALID_RESPONSE"
         );
         assert_eq!(
-            told.iter()
-                .filter(|told| told.contains("failed") || told.contains("body"))
+            text.iter()
+                .filter(|text| text.contains("failed") || text.contains("body"))
                 .count(),
             1,
-            "{told:?}"
+            "{text:?}"
         );
     });
 }
@@ -190,7 +190,7 @@ fn observer_sees_attempts_and_retries() {
             .unwrap()
             .version()
             .unwrap_err();
-        let told = [
+        let text = [
             "built",
             "attempt 1",
             "retry after 1, 1ms, Some(Connect)",
@@ -201,7 +201,7 @@ fn observer_sees_attempts_and_retries() {
         ];
         assert_eq!(
             log.take(),
-            told.map(|told| format!("get version GET /version: {told}"))
+            text.map(|text| format!("get version GET /version: {text}"))
         );
     });
 }

@@ -64,10 +64,10 @@ fn refuse_by_gateway<T: Send + 'static>(
     hub.set_proxy(Proxy::default().answer_if_unreachable(404, page));
     hub.set_unreachable(true);
     let before = hub.requests().len();
-    hub.wait_until("requests in vain", |hub| {
+    hub.wait_until("the gateway has refused the requests", |hub| {
         assert!(
             !waiter.is_finished(),
-            "it takes {page:?} for the hub's word"
+            "it accepted {page:?} as a response of the hub"
         );
         hub.requests().len() >= before + refusals
     });
@@ -128,20 +128,20 @@ fn follow_log_does_not_end_on_a_404_of_a_gateway() {
             let hub = fake_hub(generation);
             logs_on_request(&hub);
             let instance = start(&hub, "events", &StartOptions::new());
-            let (tell, told) = channel();
+            let (sender, receiver) = channel();
             let waiter = thread::spawn({
                 let instance = instance.clone();
                 move || {
                     for item in instance.follow_log().unwrap() {
-                        tell.send(item.map(line)).unwrap();
+                        sender.send(item.map(line)).unwrap();
                     }
                 }
             });
             // The stream is open.
-            told.recv().unwrap().unwrap();
+            receiver.recv().unwrap().unwrap();
             refuse_by_gateway(&hub, page, &waiter, 3);
             instance.send_event("log", "after").unwrap();
-            let after = told
+            let after = receiver
                 .iter()
                 .find(|item| matches!(item, Ok(Some(line)) if line == "after"));
             assert!(after.is_some(), "{generation:?}, {page:?}");
@@ -208,7 +208,7 @@ fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
                 .unwrap();
             hub.fault(Fault::refuse(404, page).on("GET", "instances").times(2));
             let before = hub.requests().len();
-            hub.wait_until("it is asked again", |hub| {
+            hub.wait_until("the pool requests the list again", |hub| {
                 let asked = |words: &&String| words.ends_with("/instances");
                 hub.requests().iter().skip(before).filter(asked).count() > 2
             });
@@ -276,10 +276,10 @@ fn wait_while_provoking<T: Send + 'static>(
     provoke: impl Fn(),
     wait: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    let (tell, told) = channel();
-    let waiter = thread::spawn(move || tell.send(wait()).unwrap());
+    let (sender, receiver) = channel();
+    let waiter = thread::spawn(move || sender.send(wait()).unwrap());
     loop {
-        match told.recv_timeout(Duration::from_millis(100)) {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(value) => return value,
             Err(RecvTimeoutError::Timeout) => provoke(),
             Err(RecvTimeoutError::Disconnected) => {
@@ -364,7 +364,7 @@ fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
         let error = instance.last_event("bare").unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            error.to_string().ends_with("emit it with a text"),
+            error.to_string().ends_with("emit it with a string"),
             "{error}"
         );
         let error = instance.next_event("bare").unwrap_err();
@@ -405,7 +405,7 @@ fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
             let mut gaps = 0;
             let mut read_until = |ends: &dyn Fn(Option<&str>) -> bool| {
                 loop {
-                    let line = line(log.next().expect("a log that goes on").unwrap());
+                    let line = line(log.next().expect("a log without an end").unwrap());
                     let is_last = ends(line.as_deref());
                     gaps += usize::from(line.is_none());
                     seen.extend(line);
@@ -456,7 +456,7 @@ fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
                 ids.push(instance.id().to_string());
                 // Reads until the first line about the new instance, past all older lines.
                 loop {
-                    let line = match log.next().expect("a log that goes on").unwrap() {
+                    let line = match log.next().expect("a log without an end").unwrap() {
                         Followed::Gap(_) => {
                             gaps += 1;
                             continue;
@@ -490,27 +490,29 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
             let host = HostClient::new(link.url()).unwrap();
             let begin = Instant::now();
             let following = host.instance(instance.id()).unwrap();
-            let (tell, told) = channel();
+            let (sender, receiver) = channel();
             thread::spawn(move || {
                 for item in following.follow_log().unwrap() {
                     let is_gap = matches!(item.unwrap(), Followed::Gap(_));
                     // The test may be over.
-                    let _ = tell.send(is_gap);
+                    let _ = sender.send(is_gap);
                 }
             });
-            assert!(!told.recv().unwrap(), "{url}: a gap at first");
+            assert!(!receiver.recv().unwrap(), "{url}: a gap at first");
             link.freeze_all();
             let before = link.connections();
             // Two connections each for the initial attempt and the reconnect: the instance info and
             // the stream.
-            until("it is noticed", || link.connections() > before + 3);
+            until("the client reconnects", || link.connections() > before + 3);
             let noticed = begin.elapsed();
             assert!(
-                told.try_iter().all(|is_gap| !is_gap),
+                receiver.try_iter().all(|is_gap| !is_gap),
                 "{url}: a gap without an end"
             );
             link.unfreeze();
-            until("it goes on", || told.try_iter().any(|is_gap| is_gap));
+            until("following continues", || {
+                receiver.try_iter().any(|is_gap| is_gap)
+            });
             println!(
                 "{url}: noticed after {noticed:?}, over after {:?}",
                 begin.elapsed()

@@ -42,7 +42,7 @@ fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting(
         (b"\x1f", "it begins with 1f"),
         (b"", "it is empty"),
     ] {
-        let told = format!(
+        let message = format!(
             "the package is not gzip-compressed: {begins}, but a gzip file begins with \
              1f 8b; send a .tar.gz, as `tar -czf` makes it"
         );
@@ -64,7 +64,7 @@ fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting(
                 manager.put_store_item(upload()).unwrap_err(),
                 manager.put_store_item_as("an-id", upload()).unwrap_err(),
             ] {
-                assert_eq!(problem(&error), told);
+                assert_eq!(problem(&error), message);
             }
         }
     }

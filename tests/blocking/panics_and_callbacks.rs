@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::helpers::{in_child, within};
 use crate::live::{listening, until_killable};
+use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
 use crate::wait_event::acts;
 
@@ -374,7 +375,7 @@ fn pool_replaces_instances_after_an_observer_panicked() {
             .unwrap();
         let first = pool.next().unwrap().id().clone();
         hub.crash(first.as_str());
-        until("it is replaced", || {
+        until("the pool replaces the instance", || {
             pool.next().is_some_and(|instance| *instance.id() != first)
         });
         assert_eq!(left.load(Ordering::SeqCst), 0);
@@ -388,13 +389,13 @@ fn pool_can_be_dropped_by_its_own_options_function() {
         let host = HostClient::new(hub.url()).unwrap();
         let sequence = host.send_sequence(hub.package("stays")).unwrap();
         let place = Arc::new(Mutex::new(None::<InstancePool>));
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let start = {
             let place = Arc::clone(&place);
             move |_| {
                 let pool = place.lock().unwrap().take();
                 if pool.is_some() {
-                    let _ = tell.send(panics(|| drop(pool)));
+                    let _ = sender.send(panics(|| drop(pool)));
                 }
                 StartOptions::new()
             }
@@ -406,7 +407,7 @@ fn pool_can_be_dropped_by_its_own_options_function() {
         let first = pool.next().unwrap().id().clone();
         *place.lock().unwrap() = Some(pool);
         hub.crash(first.as_str());
-        assert!(!told.recv().unwrap(), "dropping it panicked");
+        assert!(!receiver.recv().unwrap(), "dropping it panicked");
         hub.wait_until("all have ended", |hub| hub.running().is_empty());
     });
 }
@@ -423,12 +424,12 @@ fn on_cancel_hook_that_panics_does_not_prevent_other_cancellations() {
         let _hooks = [(); 2].map(|()| token.on_cancel(|| panic!("the hook of a user panics")));
         let waiting = instance.with_cancel(&token);
         let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
-        hub.wait_until("it waits", |hub| {
+        hub.wait_until("the call waits", |hub| {
             hub.requests().iter().any(|line| line.contains("never"))
         });
         assert!(panics(|| token.cancel()));
         assert!(waiter.join().unwrap().is_cancelled());
-        assert!(!panics(|| token.cancel()), "it has told of the panic");
+        assert!(!panics(|| token.cancel()), "the panic is reported once");
     });
 }
 
@@ -437,14 +438,14 @@ fn on_cancel_hook_can_use_its_token_and_the_client() {
     within("a hook that calls back", || {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
-        let (token, (tell, told)) = (CancelToken::new(), channel());
+        let (token, (sender, receiver)) = (CancelToken::new(), channel());
         let hook = token.on_cancel({
             let token = token.clone();
             move || {
                 token.cancel();
                 drop(token.on_cancel(|| {}));
                 let cancelled = host.with_cancel(&token.child()).version();
-                let _ = tell.send((
+                let _ = sender.send((
                     cancelled.unwrap_err().is_cancelled(),
                     host.version().is_ok(),
                 ));
@@ -452,7 +453,7 @@ fn on_cancel_hook_can_use_its_token_and_the_client() {
             }
         });
         token.cancel();
-        assert_eq!(told.recv(), Ok((true, true)));
+        assert_eq!(receiver.recv(), Ok((true, true)));
         drop(hook);
     });
 }
@@ -627,17 +628,17 @@ fn dropping_handles_in_a_panic_does_not_abort_the_process() {
 #[test]
 fn observer_can_make_calls() {
     within("an observer that calls back", || {
-        for generation in [Generation::V0_18, Generation::V1] {
+        for generation in GENERATIONS {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
             programs::serve(&hub);
-            let (calls, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (calls, events) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let itself = Arc::new(OnceLock::<HostClient>::new());
             let observed = HostClient::builder(hub.url()).observer({
-                let (calls, told, itself) = (calls.clone(), told.clone(), itself.clone());
+                let (calls, events, itself) = (calls.clone(), events.clone(), itself.clone());
                 move |request: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                     if request.operation == "get version" {
                         // The observer also sees its own calls.
-                        told.fetch_add(1, Ordering::SeqCst);
+                        events.fetch_add(1, Ordering::SeqCst);
                     } else if let Some(host) = itself.get() {
                         host.version().unwrap();
                         calls.fetch_add(1, Ordering::SeqCst);
@@ -652,7 +653,7 @@ fn observer_can_make_calls() {
             let calls = calls.load(Ordering::SeqCst);
             // The observer gets four events for each of its own calls: built, attempt, head and
             // body.
-            assert!(calls > 20 && told.load(Ordering::SeqCst) >= 4 * calls);
+            assert!(calls > 20 && events.load(Ordering::SeqCst) >= 4 * calls);
         }
     });
 }
@@ -699,8 +700,8 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
     within("code that blocks", || {
         const BLOCKED: &str = "blocked";
         let hub = programs::fake_hub(Generation::V1);
-        let ((go_on, goes_on), (tell, told)) = (channel::<()>(), channel());
-        let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(tell.clone()));
+        let ((go_on, goes_on), (sender, receiver)) = (channel::<()>(), channel());
+        let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(sender.clone()));
         let host = HostClient::builder(hub.url()).observer(
             move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                 if thread::current().name() == Some(BLOCKED) {
@@ -714,12 +715,12 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
         let token = CancelToken::new();
         let (other, sends) = (host.clone(), instance.clone());
         let reading = thread::spawn(move || {
-            let data = Input::from(Upload::reader(BlockingReader(tell)));
+            let data = Input::from(Upload::reader(BlockingReader(sender)));
             sends.send_input(data.end(false))
         });
         let blocked = thread::Builder::new().name(BLOCKED.into());
         let observed = blocked.spawn(move || other.version().map(drop)).unwrap();
-        told.recv().and_then(|()| told.recv()).unwrap();
+        receiver.recv().and_then(|()| receiver.recv()).unwrap();
 
         host.version().unwrap();
         instance.info().unwrap();
@@ -774,7 +775,7 @@ fn handles_work_in_the_destructor_of_a_thread_local() {
         let hub = programs::fake_hub(Generation::V1);
         let host = HostClient::new(hub.url()).unwrap();
         let sequence = host.send_sequence(hub.package("tees")).unwrap();
-        let (stays, (tell, told)) = (hub.package("stays"), channel());
+        let (stays, (sender, receiver)) = (hub.package("stays"), channel());
         let ending = thread::spawn(move || {
             // Registered before the thread-locals of the client, and so dropped after them.
             AT_THE_END.with_borrow_mut(Vec::clear);
@@ -802,12 +803,12 @@ fn handles_work_in_the_destructor_of_a_thread_local() {
                 assert!(limited.wait_event("never").unwrap_err().is_timeout());
                 assert_eq!(instance.transform_bytes("in\n").unwrap(), b"in\n");
                 sequence.run(&StartOptions::new(), "in\n").unwrap();
-                tell.send(()).unwrap();
+                sender.send(()).unwrap();
             };
             AT_THE_END.with_borrow_mut(|all| all.push(RunOnDrop(Some(Box::new(work)))));
         });
         ending.join().unwrap();
-        told.recv().unwrap();
+        receiver.recv().unwrap();
     });
 }
 
@@ -853,7 +854,7 @@ fn forgotten_handles_do_not_block_other_calls() {
     if env::var_os(CHILD).is_none() {
         return in_child(&[(CHILD, "1")]);
     }
-    within("calls beside forgotten handles", || {
+    within("calls with forgotten handles", || {
         let hub = FakeHub::builder(Generation::V1).time_scale(20.0).start();
         programs::serve(&hub);
         let host = HostClient::new(hub.url()).unwrap();
@@ -869,8 +870,8 @@ fn forgotten_handles_do_not_block_other_calls() {
         forget(sequence.spawn(&StartOptions::new()).unwrap());
         forget(host.deploy(hub.package("stays")).unwrap());
         forget(host.scoped_topic("topic", ContentType::Text).unwrap());
-        let (tell, told) = channel();
-        forget(token.on_cancel(move || tell.send(()).unwrap()));
+        let (sender, receiver) = channel();
+        forget(token.on_cancel(move || sender.send(()).unwrap()));
         let pool = PoolOptions::new(1).replace(true);
         forget(pool.start([sequence.clone()], |_| StartOptions::new()));
 
@@ -878,7 +879,7 @@ fn forgotten_handles_do_not_block_other_calls() {
         let waiter = thread::spawn(move || waiting.wait_event("never").unwrap_err());
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
-        told.recv().unwrap();
+        receiver.recv().unwrap();
         let output = sequence.run(&StartOptions::new(), "in\n").unwrap();
         assert_eq!(output.output, b"in\n");
         until_killable(&instance);

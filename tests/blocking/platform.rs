@@ -21,26 +21,39 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
         .map_or("", |(_, route)| route);
     let body = match (request.method.as_str(), route) {
         ("GET", "version") => {
-            json!({ "service": "@scramjet/manager", "apiVersion": "v1", "version": "1.0.1", "build": "abc" })
+            json!({
+                "service": "@scramjet/manager", "apiVersion": "v1", "version": "1.0.1",
+                "build": "abc",
+            })
         }
         ("GET", "spaces") => json!([{ "id": "my-space" }]),
         ("GET", "load") => {
             json!({ "avgLoad": 1.5, "currentLoad": 2, "memFree": 3, "memUsed": 4, "fsSize": [] })
         }
         ("GET", "list") => {
-            json!([{ "id": "my-hub", "info": { "created": "2026-11-23T19:31:57.434Z" }, "healthy": true, "selfHosted": false,
-            "isConnectionActive": true, "tags": ["a"] }])
+            json!([{
+                "id": "my-hub", "info": { "created": "2026-11-23T19:31:57.434Z" }, "healthy": true,
+                "selfHosted": false, "isConnectionActive": true, "tags": ["a"],
+            }])
         }
         ("GET", "config") => json!({ "config": { "apiBase": "/api/v1", "id": "m" } }),
         ("GET", "sequences" | "all_sequences") => {
-            json!([{ "id": "s", "name": "n", "config": { "name": "n" }, "location": "my-hub", "instances": ["i"] }])
+            json!([{
+                "id": "s", "name": "n", "config": { "name": "n" }, "location": "my-hub",
+                "instances": ["i"],
+            }])
         }
         ("GET", "instances") => json!([{ "id": "i", "sequence": "s", "status": "running" }]),
         ("GET", "topics") => {
-            json!([{ "name": "t", "contentType": "text/plain", "actors": [{ "hostId": "my-hub", "role": "producer" }] }])
+            json!([{
+                "name": "t", "contentType": "text/plain",
+                "actors": [{ "hostId": "my-hub", "role": "producer" }],
+            }])
         }
         ("GET", "s3") => {
-            json!([{ "id": "item", "name": "n", "version": "1.0.0", "engines": { "node": ">=16" } }])
+            json!([{
+                "id": "item", "name": "n", "version": "1.0.0", "engines": { "node": ">=16" },
+            }])
         }
         ("GET", "info") => {
             json!({ "apiBase": "/api/v1", "apiPort": 11000, "id": "mm", "managersCount": 2 })
@@ -49,7 +62,10 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
         ("PUT", "s3" | "s3/item") => json!({ "id": "item", "name": "n" }),
         ("POST", "start") => json!({ "id": "new-manager" }),
         ("POST", "disconnect") => {
-            json!({ "opStatus": "OK", "managerId": "m", "disconnected": [{ "sthId": "my-hub", "reason": "x" }] })
+            json!({
+                "opStatus": "OK", "managerId": "m",
+                "disconnected": [{ "sthId": "my-hub", "reason": "x" }],
+            })
         }
         ("POST", "topic/t") => json!({}),
         ("DELETE", "s3/item" | "store" | "sth/my-hub") => json!({ "opStatus": "OK" }),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::patterns::Placement;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, InstanceId, InstancePool,
+    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, InstanceId, InstancePool,
     KillOptions, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
@@ -33,8 +33,8 @@ fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
 /// Returns the index that an instance of `args` was started with.
 fn place(instance: InstanceClient) -> u64 {
     let started = instance.last_event("started").unwrap();
-    let told: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
-    told["args"][0].as_u64().unwrap()
+    let seen: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
+    seen["args"][0].as_u64().unwrap()
 }
 
 fn ids(pool: &InstancePool) -> Vec<InstanceId> {
@@ -44,7 +44,7 @@ fn ids(pool: &InstancePool) -> Vec<InstanceId> {
 }
 
 fn until_replaced(pool: &InstancePool, count: usize, id: &InstanceId) {
-    until("it is replaced", || {
+    until("the pool replaces the instance", || {
         let ids = ids(pool);
         ids.len() == count && !ids.contains(id)
     });
@@ -128,7 +128,9 @@ fn pool_next_skips_ended_instances_and_replace_starts_new_ones(host: HostClient)
             let sequence = Uploaded::sample(&host, "args");
             let pool = args_pool(&sequence, PoolOptions::new(3));
             let killed = kill_second(&pool);
-            until("it is passed over", || !ids(&pool).contains(&killed));
+            until("the pool skips the instance", || {
+                !ids(&pool).contains(&killed)
+            });
             let left = ids(&pool);
             assert_eq!(left.len(), 2);
             for _ in 0..6 {
@@ -185,8 +187,8 @@ fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     until_gone(&sequence);
 
     let (pool, instance) = evict_first(PoolOptions::new(2).replace(true));
-    until("it is replaced", || ids(&pool).len() == 2);
-    until("it is killed", || instance.info().is_err());
+    until("the pool replaces the instance", || ids(&pool).len() == 2);
+    until("the instance is killed", || instance.info().is_err());
     drop(pool);
     until_gone(&sequence);
 }
@@ -199,53 +201,61 @@ fn start_failing_at_third(
     third: &'static str,
 ) -> (Error, usize) {
     let sequence = Uploaded::sample(host, "starts-as-told");
-    let begun = Arc::new(AtomicUsize::new(0));
+    let started = Arc::new(AtomicUsize::new(0));
     let error = options
         .start([sequence.clone()], {
-            let begun = Arc::clone(&begun);
+            let started = Arc::clone(&started);
             move |place| {
-                begun.fetch_add(1, Ordering::SeqCst);
+                started.fetch_add(1, Ordering::SeqCst);
                 StartOptions::new().arg(if place == 2 { third } else { "ready" })
             }
         })
         .unwrap_err();
     until_gone(&sequence);
-    (error, begun.load(Ordering::SeqCst))
+    (error, started.load(Ordering::SeqCst))
 }
 
 on_each_hub!(pool_start_that_fails_half_way_leaves_no_instance);
 fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
     let readiness = Readiness::event("ready").fails_on("error");
     thread::scope(|scope| {
-        for at_once in [1, 3] {
+        for concurrency in [1, 3] {
             let (host, readiness) = (&host, &readiness);
             let options = move |count| {
                 PoolOptions::new(count)
-                    .concurrency(at_once)
+                    .concurrency(concurrency)
                     .readiness(readiness.clone())
             };
             // With a concurrency of 1, nothing starts after the failure. Otherwise, pending starts
             // complete.
-            let assert_begun = move |begun| {
+            let assert_started = move |started| {
                 assert!(
-                    if at_once == 1 { begun == 3 } else { begun >= 3 },
-                    "{begun} of {at_once} at once"
+                    if concurrency == 1 {
+                        started == 3
+                    } else {
+                        started >= 3
+                    },
+                    "{started} started with concurrency {concurrency}"
                 )
             };
             scope.spawn(move || {
-                let (error, begun) = start_failing_at_third(host, options(5), "throws");
+                let (error, started) = start_failing_at_third(host, options(5), "throws");
                 assert!(failed_at_once(&error), "{error:?}");
-                assert_begun(begun);
-                let (error, begun) = start_failing_at_third(host, options(5), "error");
-                assert!(matches!(error.kind(), ErrorKind::Failed(event) if event.data == json!("as told")), "{error:?}");
-                assert_begun(begun);
+                assert_started(started);
+                let (error, started) = start_failing_at_third(host, options(5), "error");
+                let is_failure = |event: &Event| event.data == json!("as told");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Failed(event) if is_failure(event)),
+                    "{error:?}"
+                );
+                assert_started(started);
             });
             scope.spawn(move || {
                 let options =
                     options(3).readiness(readiness.clone().timeout(Duration::from_secs(3)));
-                let (error, begun) = start_failing_at_third(host, options, "silent");
+                let (error, started) = start_failing_at_third(host, options, "silent");
                 assert!(error.is_timeout(), "{error:?}");
-                assert_begun(begun);
+                assert_started(started);
             });
         }
     });
@@ -253,11 +263,11 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
 
 on_each_hub!(pool_start_that_times_out_or_is_cancelled_leaves_no_instance);
 fn pool_start_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
-    for at_once in [1, 2] {
+    for concurrency in [1, 2] {
         let sequence = Uploaded::sample(&host, "starts-as-told");
         let options = || {
             PoolOptions::new(4)
-                .concurrency(at_once)
+                .concurrency(concurrency)
                 .readiness(Readiness::event("ready"))
         };
         let silent = |place| StartOptions::new().arg(if place == 0 { "ready" } else { "silent" });
@@ -296,9 +306,9 @@ fn pool_start_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient
 
 on_each_hub!(pool_start_leaves_no_instance_if_its_options_function_panics);
 fn pool_start_leaves_no_instance_if_its_options_function_panics(host: HostClient) {
-    for at_once in [1, 3] {
+    for concurrency in [1, 3] {
         let sequence = Uploaded::sample(&host, "events");
-        let options = PoolOptions::new(6).concurrency(at_once);
+        let options = PoolOptions::new(6).concurrency(concurrency);
         let start = AssertUnwindSafe(|| {
             let made = options.start([sequence.clone()], |place| {
                 assert_ne!(place, 2, "there is no third");
@@ -409,13 +419,13 @@ impl Groups {
 
 #[test]
 fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
-    for at_once in [1, 3] {
+    for concurrency in [1, 3] {
         let (starts, stops) = (Arc::new(Groups::default()), Arc::new(Groups::default()));
         let stub = StubHub::start("1.0.1", {
             let (starts, stops) = (Arc::clone(&starts), Arc::clone(&stops));
             move |request| {
                 if request.ends_with("/start") {
-                    starts.pass(at_once);
+                    starts.pass(concurrency);
                 } else if request.ends_with("/_stop") {
                     stops.pass(6);
                 }
@@ -424,15 +434,15 @@ fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
         });
         let begin = Instant::now();
         let pool = PoolOptions::new(6)
-            .concurrency(at_once)
+            .concurrency(concurrency)
             .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
-        assert_eq!(starts.at_most(), at_once);
+        assert_eq!(starts.at_most(), concurrency);
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 6);
         assert_eq!(stops.at_most(), 6);
         assert!(
             begin.elapsed() < Duration::from_secs(10),
-            "{at_once} at once: it waited in vain"
+            "concurrency {concurrency}: a group was not complete"
         );
         assert!(stub.running().is_empty());
     }
@@ -444,7 +454,9 @@ fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
         StubHub::start("1.0.1", move |request| match request {
             "GET /load-check" => json_reply(
                 "200 OK",
-                &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] }),
+                &json!({
+                    "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [],
+                }),
             ),
             _ => Reply::Default,
         })
@@ -472,14 +484,14 @@ fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
     };
     let [busy, idle, as_idle] = [80.0, 7.5, 7.5].map(loaded);
     assert_eq!(start(&[&busy, &idle], PoolOptions::new(3)), [0, 3]);
-    for at_once in [1, 4] {
+    for concurrency in [1, 4] {
         assert_eq!(
             start(
                 &[&busy, &idle, &as_idle],
-                PoolOptions::new(4).concurrency(at_once)
+                PoolOptions::new(4).concurrency(concurrency)
             ),
             [0, 2, 2],
-            "{at_once} at once"
+            "concurrency {concurrency}"
         );
     }
 
@@ -520,7 +532,7 @@ fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
         });
         other.end("instance-0");
         let begin = Instant::now();
-        until("it is passed over", || ids(&pool).len() == 1);
+        until("the pool skips the instance", || ids(&pool).len() == 1);
         assert_eq!(pool.next().unwrap().host().base_url(), hanging.url());
         drop(pool);
         // Neither `next` nor the drop waited for the hub that hangs.
@@ -562,7 +574,7 @@ fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
             fails.store(true, Ordering::SeqCst);
             let ended = pool.next().unwrap().id().clone();
             stub.end(ended.as_str());
-            until("it is replaced", || {
+            until("the pool replaces the instance", || {
                 pool.next().is_some_and(|instance| *instance.id() != ended)
             });
             assert!(!fails.load(Ordering::SeqCst));

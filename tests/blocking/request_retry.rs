@@ -324,12 +324,12 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             "nothing was sent",
         ),
     ] {
-        let (failed, told) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let (failures, events) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
         let observer = {
-            let (failed, told) = (Arc::clone(&failed), Arc::clone(&told));
+            let (failures, events) = (Arc::clone(&failures), Arc::clone(&events));
             move |_: &RequestInfo<'_>, event: &RequestEvent<'_>| {
-                told.fetch_add(1, Ordering::Relaxed);
-                failed.fetch_add(
+                events.fetch_add(1, Ordering::Relaxed);
+                failures.fetch_add(
                     u32::from(matches!(event, RequestEvent::Failed { .. })),
                     Ordering::Relaxed,
                 );
@@ -356,12 +356,15 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(
-            cause.starts_with("get version (GET http://hub:8000/api/v1/version) "),
+            cause.starts_with("get version (GET http://hub:8000/api/v1/version): "),
             "{error:?}"
         );
         // Built, attempt, retry, failed.
         assert_eq!(
-            (told.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)),
+            (
+                events.load(Ordering::Relaxed),
+                failures.load(Ordering::Relaxed)
+            ),
             (4, 1),
             "{error:?}"
         );

@@ -18,8 +18,8 @@ use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
 use crate::helpers::{Numbered, SameNumbered, within};
-use crate::live::{Uploaded, listening, until_killable, was_refused};
-use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
+use crate::live::{Uploaded, listening, unknown_sequence, until_killable, was_refused};
+use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
@@ -255,7 +255,10 @@ fn run_that_fails_kills_its_instance(host: HostClient) {
         let reader = |panics| text(Failing(Numbered::new().take(20_000), panics));
         let error = sequence.run(&stays, reader(false)).unwrap_err();
         assert!(
-            matches!(error.kind(), ErrorKind::Upload(error) if error.to_string() == "the disk is gone"),
+            matches!(
+                error.kind(),
+                ErrorKind::Upload(error) if error.to_string() == "the disk is gone"
+            ),
             "{error:?}"
         );
         until_gone(&sequence);
@@ -276,9 +279,7 @@ fn run_that_fails_kills_its_instance(host: HostClient) {
 
 on_each_hub!(run_that_cannot_start_an_instance_is_an_error);
 fn run_that_cannot_start_an_instance_is_an_error(host: HostClient) {
-    let error = host
-        .sequence("00000000-0000-4000-8000-000000000000")
-        .unwrap()
+    let error = unknown_sequence(&host)
         .run(&StartOptions::new(), "some")
         .unwrap_err();
     assert!(
@@ -334,7 +335,10 @@ fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) 
     within("running", {
         let sequence = sequence.clone();
         move || {
-            let steps = json!([{ "on": "leave", "emit": "left" }, { "print": "some" }, { "wait": 300 }, { "exit": 0 }]);
+            let steps = json!([
+                { "on": "leave", "emit": "left" }, { "print": "some" },
+                { "wait": 300 }, { "exit": 0 },
+            ]);
             let mut child = sequence.spawn(&acts(steps)).unwrap();
             let mut output = child.output.take().unwrap();
             let collecting = thread::spawn(move || child.wait_with_output().unwrap());
@@ -429,7 +433,8 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
     within("running", || {
         let hub = stub_1x(|request| {
             // The log stays open.
-            let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"msg\":\"logged\"}\r\n";
+            let log: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                10\r\n{\"msg\":\"logged\"}\r\n";
             request
                 .ends_with("/log")
                 .then(|| Reply::Response(log.to_vec()))
@@ -598,7 +603,7 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
-        crate::stub_hub::until("it runs", || !hub.requests("/input").is_empty());
+        until("the instance runs", || !hub.requests("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
@@ -607,7 +612,9 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
             "{:?}",
             begin.elapsed()
         );
-        crate::stub_hub::until("it is killed", || hub.requests("_kill").len() == 1);
+        until("the instance is killed", || {
+            hub.requests("_kill").len() == 1
+        });
     });
 }
 

@@ -279,11 +279,7 @@ impl ScriptedHub {
             .changed
             .wait_timeout_while(self.state(), STEP_TIMEOUT, |state| !is(state))
             .unwrap();
-        assert!(
-            !waited.timed_out(),
-            "it never came to that: {:?}",
-            state.requests
-        );
+        assert!(!waited.timed_out(), "timed out: {:?}", state.requests);
         state
     }
 }
@@ -408,7 +404,7 @@ impl Shared {
                 Some(self.change(|state| make(state, emitted, None)))
             }
             Start::Ended(exitcode, reason) => {
-                let ended = json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
+                let ended = terminated("errored", exitcode, reason);
                 Some(self.change(|state| make(state, Vec::new(), Some(ended))))
             }
             Start::Closed => None,
@@ -449,24 +445,37 @@ impl Shared {
 
     fn kill(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
+            let Some(instance) = state.instances.get_mut(id) else {
+                return self.not_found(id);
+            };
             if state.kills_forbidden {
                 return response("403 Forbidden", &[], b"");
             }
             if state.unkillable.0 > 0 || instance.ended.is_some() {
                 state.unkillable.0 = state.unkillable.0.saturating_sub(1);
-                return json_reply("400 Bad Request", &json!({ "error": "Instance not running" }));
+                return json_reply(
+                    "400 Bad Request",
+                    &json!({ "error": "Instance not running" }),
+                );
             }
-            instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 137, "reason": "Instance killed" } }));
-            json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "killing" }))
+            instance.ended = Some(terminated("completed", 137, "Instance killed"));
+            json_reply(
+                "202 Accepted",
+                &json!({ "id": id, "sequence": "s", "status": "killing" }),
+            )
         })
     }
 
     fn stop(&self, id: &str) -> Vec<u8> {
         self.change(|state| {
-            let Some(instance) = state.instances.get_mut(id) else { return self.not_found(id) };
-            instance.ended = Some(json!({ "status": "completed", "terminated": { "exitcode": 138, "reason": "Instance stopped" } }));
-            json_reply("202 Accepted", &json!({ "id": id, "sequence": "s", "status": "stopping" }))
+            let Some(instance) = state.instances.get_mut(id) else {
+                return self.not_found(id);
+            };
+            instance.ended = Some(terminated("completed", 138, "Instance stopped"));
+            json_reply(
+                "202 Accepted",
+                &json!({ "id": id, "sequence": "s", "status": "stopping" }),
+            )
         })
     }
 
@@ -518,7 +527,8 @@ impl Shared {
         let Some(mut next) = first else {
             return connection.send(self.not_found(id)).ok();
         };
-        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n\
+            Transfer-Encoding: chunked\r\n\r\n";
         connection.send(head).ok()?;
         loop {
             // The stream does not end with the instance.
@@ -550,6 +560,11 @@ const ALLOWS_ALL: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 fn json_reply(status: &str, body: &Value) -> Vec<u8> {
     let headers = [("content-type", "application/json"), ALLOWS_ALL];
     response(status, &headers, body.to_string().as_bytes())
+}
+
+/// Returns the members that the info of an instance gets when it ends.
+pub(crate) fn terminated(status: &str, exit_code: i64, reason: &str) -> Value {
+    json!({ "status": status, "terminated": { "exitcode": exit_code, "reason": reason } })
 }
 
 /// Returns an event as 0.18.7 writes it.

@@ -222,9 +222,9 @@ fn redirects_are_not_followed_with_credentials() {
                     Some(status),
                     "{error:?}"
                 );
-                assert!(asked.take(), "{status}: who is asked knows them");
+                assert!(asked.take(), "{status}: the hub gets the credentials");
             }
-            assert!(asked.is_empty(), "{status}: each asks once");
+            assert!(asked.is_empty(), "{status}: each call sends one request");
         }
         assert_eq!(elsewhere.connections(), 0);
         assert!(arrived.is_empty());
@@ -285,7 +285,8 @@ fn manager_and_host_send_credentials_to_the_platform_only() {
             move |request| {
                 asked.put(request.clone());
                 let hub = format!(
-                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}","location":"{address}","host":"{address}"}}"#
+                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}",
+                    "location":"{address}","host":"{address}"}}"#
                 );
                 let list = request.target.ends_with("/list") || request.target.ends_with("/spaces");
                 let body = if list {

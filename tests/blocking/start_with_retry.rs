@@ -100,8 +100,12 @@ fn start_with_retry_repeats_after_a_transient_failure() {
                     let ready = start(&hub, &attempts(4)).unwrap();
                     assert_eq!(ready.event.data, json!("r"), "{what}");
                     let lifecycle = hub.lifecycle();
-                    let begins = lifecycle.iter().filter(|part| *part == "start").count();
-                    assert_eq!(begins, failures + 1, "{version}, {what}: {lifecycle:?}");
+                    let start_count = lifecycle.iter().filter(|part| *part == "start").count();
+                    assert_eq!(
+                        start_count,
+                        failures + 1,
+                        "{version}, {what}: {lifecycle:?}"
+                    );
                     // Each failed instance was killed before the next start.
                     let expected = ["start", "kill"].into_iter().cycle().take(lifecycle.len());
                     let kinds = lifecycle.iter().map(|part| part.split(' ').next().unwrap());
@@ -109,13 +113,13 @@ fn start_with_retry_repeats_after_a_transient_failure() {
                         if killed {
                             kinds.eq(expected)
                         } else {
-                            lifecycle.len() == begins
+                            lifecycle.len() == start_count
                         },
                         "{version}, {what}: {lifecycle:?}"
                     );
                     assert_eq!(hub.running(), [ready.instance.id().to_string()], "{what}");
                     // Each attempt is known to have failed, so the next one uses a new id.
-                    let ids = if version == "1.0.1" { begins } else { 0 };
+                    let ids = if version == "1.0.1" { start_count } else { 0 };
                     assert_eq!(different(&hub.requested_ids()), ids, "{version}, {what}");
                 }
             });
@@ -240,7 +244,10 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
             } else {
                 assert_eq!(error.phase(), Some(Phase::Wait));
                 let text = error.to_string();
-                assert!(text.contains("the hub may have acted upon it"), "{text}");
+                assert!(
+                    text.contains("the hub may have processed the request"),
+                    "{text}"
+                );
             }
             assert_eq!(
                 (hub.lifecycle(), hub.requested_ids()),
@@ -266,8 +273,10 @@ fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost(
 
 #[test]
 fn start_with_retry_does_not_repeat_after_a_permanent_error() {
-    let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,'engines' field can't contain more than one element\"}";
-    let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json\"}";
+    let two_engines = "{\"error\":\"Incorrect config passed to SequenceConfig,\
+        'engines' field can't contain more than one element\"}";
+    let bad_main = "{\"error\":\"Sequence entrypoint path missing.js is invalid. \
+        Check `main` field in Sequence package.json\"}";
     type Is = fn(&Error) -> bool;
     let rows: Vec<(&str, Start, Is)> = vec![
         (

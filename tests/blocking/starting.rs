@@ -135,7 +135,9 @@ fn wait_ready_times_out_with_the_first_and_the_last_error() {
             assert!(
                 error.is_timeout()
                     && error.to_string()
-                        == format!("get version (GET {url}/version): all 3 attempts failed"),
+                        == format!(
+                            "get version (GET {url}/version): all attempts failed (3 errors)"
+                        ),
                 "{error}"
             );
             late

@@ -230,17 +230,17 @@ fn output_stdout_and_stderr_end_when_the_instance_is_killed(host: HostClient) {
     streams.extend(
         [OutputStream::Stdout, OutputStream::Stderr].map(|stream| instance.stream(stream).unwrap()),
     );
-    let (begun, readers) = (Mailbox::new(), streams.into_iter());
+    let (reading, readers) = (Mailbox::new(), streams.into_iter());
     let readers: Vec<_> = readers
         .map(|mut stream| {
-            let begun = Arc::clone(&begun);
+            let reading = Arc::clone(&reading);
             thread::spawn(move || {
-                begun.put(());
+                reading.put(());
                 io::copy(&mut stream, &mut io::sink())
             })
         })
         .collect();
-    readers.iter().for_each(|_| begun.take());
+    readers.iter().for_each(|_| reading.take());
     until_killable(&instance);
     instance.kill(&KillOptions::new()).unwrap();
     within("readers of a killed instance", move || {
@@ -264,7 +264,7 @@ fn cancel_while_waiting<T: Send + 'static>(
     });
     ready.take();
     token.cancel();
-    let result = within("what was cancelled", move || waiter.join().unwrap());
+    let result = within("a cancelled wait", move || waiter.join().unwrap());
     assert!(instance.health().unwrap().healthy);
     result
 }

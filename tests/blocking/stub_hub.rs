@@ -47,8 +47,8 @@ pub(crate) fn json_reply(status: &str, body: &serde_json::Value) -> Reply {
 }
 
 impl StubHub {
-    /// Starts the stub. `reply` gets each request as `"POST /sequence/the-sequence/start"`; a forced
-    /// deletion ends in ` by force`.
+    /// Starts the stub. `reply` gets each request as text like `"GET /instances"`. For a forced
+    /// deletion, the text ends in ` by force`.
     pub(crate) fn start(
         version: &'static str,
         reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
@@ -195,7 +195,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(
             begin.elapsed() < Duration::from_secs(20),
-            "{what}: it does not come about"
+            "{what}: timed out"
         );
         thread::yield_now();
     }

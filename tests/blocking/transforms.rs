@@ -15,8 +15,8 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
-use crate::helpers::{Mailbox, Numbered, SameNumbered, in_child, peak_memory, within};
-use crate::live::{Uploaded, running};
+use crate::helpers::{Mailbox, Numbered, SameNumbered, client_1x, in_child, peak_memory, within};
+use crate::live::{Uploaded, running, unknown_instance};
 
 fn numbered(length: u64) -> Input {
     text(Numbered::new().take(length))
@@ -208,9 +208,7 @@ fn transform_fails_if_its_reader_or_writer_fails(host: HostClient) {
 
 on_each_hub!(transform_of_an_unknown_instance_is_not_found);
 fn transform_of_an_unknown_instance_is_not_found(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let instance = unknown_instance(&host);
     let (input, dropped) = endless();
     let error = instance.transform(input, &mut io::sink()).unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
@@ -260,7 +258,7 @@ fn transform_error(
 on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
 fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();
-    let error = transform_error(&host, "cancelled where data flows", "echo", endless(), {
+    let error = transform_error(&host, "cancelled while data flows", "echo", endless(), {
         move |instance, input| {
             instance
                 .with_cancel(&token)
@@ -279,7 +277,7 @@ fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     );
     let error = transform_error(
         &host,
-        "cancelled where no output comes",
+        "cancelled without output",
         "stays",
         input,
         move |instance, input| {
@@ -395,10 +393,7 @@ fn inout_sends_all_input_and_then_reads_the_output() {
             connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nDATA\r\n");
         let _ = connection.read_head();
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let instance = host
         .with_idle_timeout(Duration::from_millis(100))
         .instance("the-instance")

@@ -108,7 +108,7 @@ fn upload_file_sends_only_the_data_after_its_position() {
     assert_sized(at(4), b"456789");
     assert_sized(at(10), b"");
     // At a position after the end, there is no data, and the length is not negative.
-    let beyond = within("a file that stands beyond its end", {
+    let beyond = within("a file whose position is after its end", {
         let file = at(20);
         move || received(file)
     });
@@ -200,7 +200,7 @@ fn send_returns_the_error_of_a_failing_reader() {
                     server.url()
                 );
                 assert_eq!(error.to_string(), told);
-                assert!(!whole.take(), "the hub takes what arrived for the whole");
+                assert!(!whole.take(), "the hub got a complete upload");
                 // The client continues on another connection.
                 assert!(host.version().is_ok());
                 assert!(whole.take());
@@ -223,7 +223,7 @@ fn sized_reader_with_too_little_data_is_an_error() {
                 cause(&error).to_string(),
                 format!("the data ended {left} bytes before its announced length")
             );
-            assert!(!whole.take(), "the hub takes what arrived for the whole");
+            assert!(!whole.take(), "the hub got a complete upload");
         });
     }
 }
@@ -422,7 +422,10 @@ fn send_input_returns_after_the_hub_has_received_everything() {
             send(&instance).unwrap();
             taken.load(Ordering::SeqCst)
         });
-        assert!(whole.take() && said_after, "{name}: it was said before");
+        assert!(
+            whole.take() && said_after,
+            "{name}: the call returned too early"
+        );
     }
 }
 

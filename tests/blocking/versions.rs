@@ -14,9 +14,11 @@ fn hub_version_accepts_strings_and_versions() {
         |builder| builder.hub_version(Version::new(0, 18, 7)),
         |builder| builder.hub_version("0.18.7".parse::<Version>().unwrap()),
     ];
-    for told in builders {
+    for set_version in builders {
         // No hub listens at this URL, so the dialect can only come from the given version.
-        let host = told(HostClient::builder(refused_url())).build().unwrap();
+        let host = set_version(HostClient::builder(refused_url()))
+            .build()
+            .unwrap();
         assert!(!host.dialect().unwrap().supports_topic_management());
     }
 }

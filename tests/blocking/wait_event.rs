@@ -16,7 +16,7 @@ use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{in_child, recording, within};
-use crate::live::{Uploaded, until_killable, was_refused};
+use crate::live::{Uploaded, unknown_instance, until_killable, was_refused};
 
 /// Upper bound for the time by which a call may overrun its limit.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
@@ -34,7 +34,10 @@ pub(crate) fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
 on_each_hub!(wait_event_returns_early_and_late_events);
 fn wait_event_returns_early_and_late_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
-    let steps = json!([{ "emit": "early", "data": "before anyone listens" }, { "wait": 700 }, { "emit": "late", "data": { "x": [1, null] } }]);
+    let steps = json!([
+        { "emit": "early", "data": "before anyone listens" }, { "wait": 700 },
+        { "emit": "late", "data": { "x": [1, null] } },
+    ]);
     let instance = sequence.start(&acts(steps)).unwrap();
     within("waiting", move || {
         for _ in 0..2 {
@@ -80,7 +83,10 @@ fn wait_any_returns_the_first_event_with_its_name(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     within("waiting", move || {
         for (first, second) in [("ready", "error"), ("error", "ready")] {
-            let steps = json!([{ "wait": 300 }, { "emit": first, "data": "it" }, { "wait": 600_000 }, { "emit": second }]);
+            let steps = json!([
+                { "wait": 300 }, { "emit": first, "data": "it" },
+                { "wait": 600_000 }, { "emit": second },
+            ]);
             let instance = sequence.start(&acts(steps)).unwrap();
             let event = instance.wait_any(["ready", "never", "error"]).unwrap();
             assert_eq!((event.name.as_str(), event.data), (first, json!("it")));
@@ -158,7 +164,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
     within("waiting", move || {
         assert_eq!(instance.wait_event("pong").unwrap().data, json!("old"));
         for several in [false, true] {
-            let (heard, hears) = channel();
+            let (sender, receiver) = channel();
             let waiting = instance.clone();
             let wait = move || {
                 if several {
@@ -167,16 +173,16 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
                     waiting.wait_next_event("pong")
                 }
             };
-            let waiter = thread::spawn(move || heard.send(wait()).unwrap());
+            let waiter = thread::spawn(move || sender.send(wait()).unwrap());
             // The call does not report when it listens, so ping until it returns.
             let pong = loop {
                 instance
                     .send_event("ping", if several { "both" } else { "new" })
                     .unwrap();
-                match hears.recv_timeout(Duration::from_millis(50)) {
+                match receiver.recv_timeout(Duration::from_millis(50)) {
                     Ok(event) => break event.unwrap(),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+                    Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
                 }
             };
             waiter.join().unwrap();
@@ -193,7 +199,7 @@ on_each_hub!(wait_any_wait_next_event_and_wait_ended_return_when_the_instance_en
 fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
     let broken = Uploaded::sample(&host, "fails-at-load");
-    let tells = host.dialect().unwrap().has(Version::new(0, 27, 0));
+    let reports_exit = host.dialect().unwrap().has(Version::new(0, 27, 0));
     within("waiting", move || {
         let start = |steps| sequence.start(&acts(steps)).unwrap();
         let killed = start(json!([{ "emit": "up", "data": "it" }]));
@@ -202,7 +208,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
         // for.
         let start_failing =
             |sequence: &SequenceClient, options: &StartOptions| match sequence.start(options) {
-                Err(error) if tells && was_refused(&error) => None,
+                Err(error) if reports_exit && was_refused(&error) => None,
                 started => Some(started.unwrap()),
             };
         let rows: [(&str, Option<InstanceClient>, Exits); 6] = [
@@ -270,7 +276,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
                 {
                     assert_eq!(ended.id, *instance.id(), "{what}");
                     // Hubs that do not report the exit have forgotten the instance.
-                    assert_eq!(ended.exit.is_some(), tells, "{what}: {ended:?}");
+                    assert_eq!(ended.exit.is_some(), reports_exit, "{what}: {ended:?}");
                     assert!(ended.exit.is_none_or(expected), "{what}: {ended:?}");
                     assert_eq!(
                         ended.is_success(),
@@ -278,7 +284,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
                         "{what}"
                     );
                     assert!(
-                        tells
+                        reports_exit
                             || (ended.status.is_none()
                                 && ended.reason.is_none()
                                 && ended.info.is_none()),
@@ -295,9 +301,7 @@ fn wait_any_wait_next_event_and_wait_ended_return_when_the_instance_ends(host: H
 
 on_each_hub!(wait_event_and_wait_ended_report_an_unknown_instance_as_gone);
 fn wait_event_and_wait_ended_report_an_unknown_instance_as_gone(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let instance = unknown_instance(&host);
     within("waiting", move || {
         // In parallel, because each call retries for some seconds before it accepts the 404.
         type Wait = fn(&InstanceClient) -> Result<Event, Error>;
@@ -351,12 +355,12 @@ fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
             let late = quickest(|| {
                 let token = CancelToken::new();
                 let waiting = instance.with_cancel(&token);
-                let (begins, begun) = channel();
+                let (sender, receiver) = channel();
                 let waiter = thread::spawn(move || {
-                    begins.send(()).unwrap();
+                    sender.send(()).unwrap();
                     wait(&waiting).expect("nothing comes")
                 });
-                begun.recv().unwrap();
+                receiver.recv().unwrap();
                 // This call takes some time, so that the other thread is probably waiting.
                 assert_eq!(instance.wait_event("up").unwrap().name, "up");
                 let begin = Instant::now();
@@ -409,7 +413,9 @@ fn wait_event_and_wait_any_reject_bad_names_before_sending() {
     ] {
         assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
         assert!(
-            error.to_string().contains("nothing would ever come"),
+            error
+                .to_string()
+                .contains("at least one event name is required"),
             "{error}"
         );
     }
@@ -439,12 +445,12 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
             drop(connecting);
             let (threads, sockets) = (running_threads(), open_sockets());
             let own = HostClient::new(host.base_url()).unwrap();
-            let (begins, begun) = channel();
+            let (sender, receiver) = channel();
             let waiters: Vec<_> = (0..64)
                 .map(|n| {
-                    let (waiting, begins) = (own.instance(instance.id()).unwrap(), begins.clone());
+                    let (waiting, sender) = (own.instance(instance.id()).unwrap(), sender.clone());
                     thread::spawn(move || {
-                        begins.send(()).unwrap();
+                        sender.send(()).unwrap();
                         let names = ["gone".to_owned(), format!("never-{n}")];
                         // Half of the threads wait for one event, half for one of two.
                         if n % 2 == 0 {
@@ -455,7 +461,7 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                     })
                 })
                 .collect();
-            (0..64).for_each(|_| begun.recv().unwrap());
+            (0..64).for_each(|_| receiver.recv().unwrap());
             instance.send_event("go", "g").unwrap();
             for waiter in waiters {
                 let event = waiter.join().unwrap().unwrap();

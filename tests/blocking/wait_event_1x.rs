@@ -9,7 +9,7 @@ use scramjet_client_tests::fixture::load;
 use serde_json::{Value, json};
 
 use crate::helpers::within;
-use crate::scripted_hub::{Data, Route, ScriptedHub};
+use crate::scripted_hub::{Data, Route, ScriptedHub, terminated};
 
 fn instance(hub: &ScriptedHub) -> InstanceClient {
     hub.host().instance("i").unwrap()
@@ -56,14 +56,14 @@ fn rows() -> Vec<(Data, Value)> {
 #[test]
 fn wait_any_returns_the_data_whichever_route_is_faster() {
     for route in [Route::EventStream, Route::LastEvent] {
-        for (emitted, heard) in rows() {
+        for (emitted, returned) in rows() {
             let what = format!("{emitted:?} by {route:?}");
             within(&what.clone(), move || {
                 let hub = ScriptedHub::v1_with_instance();
                 let waiter = waiting(&hub);
                 hub.emit_first_on(route, "e", emitted);
                 let event = waiter.join().unwrap();
-                assert_eq!((event.name.as_str(), event.data), ("e", heard), "{what}");
+                assert_eq!((event.name.as_str(), event.data), ("e", returned), "{what}");
             });
         }
     }
@@ -97,7 +97,7 @@ fn wait_any_returns_data_with_or_without_its_op_status() {
 
 #[test]
 fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
-    let heard = [
+    let returned = [
         (json!("text"), json!("text")),
         (json!([1]), json!([1])),
         // The event is returned, but without its data.
@@ -110,7 +110,7 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
         ),
         (json!({ "opStatus": "Bogus" }), Value::Null),
     ];
-    let unheard = [
+    let falsy = [
         Some(json!(0)),
         Some(json!(false)),
         Some(json!("")),
@@ -118,16 +118,16 @@ fn wait_event_returns_an_earlier_event_unless_its_data_is_falsy() {
         None,
     ];
     within("waiting", move || {
-        for (emitted, heard) in heard {
+        for (emitted, returned) in returned {
             let hub = ScriptedHub::v1_with_instance();
             hub.emit("e", Some(emitted.clone()));
             assert_eq!(
                 instance(&hub).wait_event("e").unwrap().data,
-                heard,
+                returned,
                 "{emitted}"
             );
         }
-        for emitted in unheard {
+        for emitted in falsy {
             let hub = ScriptedHub::v1_with_instance();
             hub.emit("e", emitted.clone());
             let limit = Duration::from_millis(200);
@@ -178,10 +178,10 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
         });
         // The client may read either response first.
         let event = waiter.join().unwrap();
-        let heard = (event.name.as_str(), event.data);
+        let returned = (event.name.as_str(), event.data);
         assert!(
-            heard == ("e", json!(5)) || heard == ("other", json!("text")),
-            "{heard:?}"
+            returned == ("e", json!(5)) || returned == ("other", json!("text")),
+            "{returned:?}"
         );
     });
 }
@@ -191,7 +191,6 @@ fn wait_any_returns_one_of_two_events_with_its_own_data() {
 fn wait_any_and_wait_ended_report_how_the_instance_ended() {
     let recorded =
         |name: &str| serde_json::from_slice::<Value>(&load("1.0.1", name).response.body).unwrap();
-    let failed = |exitcode: i64, reason: &str| json!({ "status": "errored", "terminated": { "exitcode": exitcode, "reason": reason } });
     let rows = [
         (
             recorded("instance-info-completed"),
@@ -218,13 +217,13 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
             InstanceStatus::Errored,
         ),
         (
-            failed(23, "Sequence failed during execution"),
+            terminated("errored", 23, "Sequence failed during execution"),
             RunnerExit::FailedDuringExecution,
             "Sequence failed during execution",
             InstanceStatus::Errored,
         ),
         (
-            failed(213, "Runner failed"),
+            terminated("errored", 213, "Runner failed"),
             RunnerExit::Other(213),
             "Runner failed (exit code 213)",
             InstanceStatus::Errored,
@@ -281,8 +280,9 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
 
         // Hubs change the status of an ended instance if it is stopped.
         let hub = ScriptedHub::v1_with_instance();
-        let terminated = json!({ "exitcode": 137, "reason": "Instance killed" });
-        hub.end(json!({ "ended": "2026-11-23T19:31:59.480Z", "status": "stopping", "terminated": terminated }));
+        let mut info = terminated("stopping", 137, "Instance killed");
+        info["ended"] = json!("2026-11-23T19:31:59.480Z");
+        hub.end(info);
         let ended = instance(&hub).wait_ended().unwrap();
         assert_eq!(
             (ended.exit, ended.status),

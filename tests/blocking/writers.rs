@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
-use crate::live::running;
+use crate::live::{running, unknown_instance};
 
 /// Writes lines, and waits for the echo of each. Prints the latencies, and returns the number of
 /// bytes.
@@ -62,7 +62,11 @@ fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
         let mut writer = open(&instance).unwrap();
         let bytes = exchange_lines(what, &mut writer, &mut output);
         assert_eq!(writer.finish().unwrap().bytes, bytes, "{what}");
-        assert_eq!(output.read(&mut [0]).unwrap(), 0, "{what}: it goes on");
+        assert_eq!(
+            output.read(&mut [0]).unwrap(),
+            0,
+            "{what}: the output has not ended"
+        );
     }
 
     let topic = Topic::new(&host, "line-by-line");
@@ -126,33 +130,34 @@ type Writing = JoinHandle<(std::io::Error, Result<Sent, Error>)>;
 
 /// Writes chunks until a write fails. Reports each chunk before it is written.
 fn write_until_error(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let writing = thread::spawn(move || {
         let (mut data, mut piece) = (Numbered::new(), vec![0; 64 << 10]);
         loop {
             data.read_exact(&mut piece).unwrap();
             // The receiver may be gone.
-            let _ = tell.send(piece.len());
+            let _ = sender.send(piece.len());
             if let Err(error) = writer.write_all(&piece).and_then(|()| writer.flush()) {
                 return (error, writer.finish());
             }
         }
     });
-    (told, writing)
+    (receiver, writing)
 }
 
 fn writer_error(writing: Writing) -> Error {
     let (error, result) = within("a writer", move || writing.join().unwrap());
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-    assert!(error.to_string().contains("finish() tells why"), "{error}");
+    assert!(
+        error.to_string().contains("finish() returns the reason"),
+        "{error}"
+    );
     result.unwrap_err()
 }
 
 on_each_hub!(input_writer_to_an_unknown_instance_is_not_found);
 fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    let instance = unknown_instance(&host);
     for open in [InstanceClient::input_writer, InstanceClient::stdin_writer] {
         let error = writer_error(write_until_error(open(&instance, ContentType::Text).unwrap()).1);
         assert!(error.is_not_found(), "{error:?}");
@@ -165,11 +170,11 @@ fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
 }
 
 /// Waits until the writer blocks, and returns the number of bytes that were written.
-fn read_until_blocked(told: &Receiver<usize>) -> usize {
+fn read_until_blocked(receiver: &Receiver<usize>) -> usize {
     let mut taken = 0;
     loop {
         // Much longer than one write takes.
-        match told.recv_timeout(Duration::from_millis(800)) {
+        match receiver.recv_timeout(Duration::from_millis(800)) {
             Ok(piece) => taken += piece,
             Err(RecvTimeoutError::Timeout) => return taken,
             Err(RecvTimeoutError::Disconnected) => panic!("it ended"),
@@ -195,9 +200,9 @@ fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host:
         ),
     ];
     let writers = writers.map(|(what, writer)| (what, write_until_error(writer.unwrap())));
-    for (what, (told, _)) in &writers {
-        let taken = read_until_blocked(told);
-        println!("{what}: {taken} bytes were taken by nobody");
+    for (what, (receiver, _)) in &writers {
+        let taken = read_until_blocked(receiver);
+        println!("{what}: {taken} bytes were written before it blocked");
         assert!(taken < MOST, "{what}");
     }
     token.cancel();
@@ -223,8 +228,8 @@ fn input_writer_fails_when_the_hub_ends() {
         instance.last_event("ready").unwrap();
         instance.input_writer(ContentType::Text).unwrap()
     });
-    let (told, writing) = write_until_error(blocking);
-    read_until_blocked(&told);
+    let (receiver, writing) = write_until_error(blocking);
+    read_until_blocked(&receiver);
     let mut waiting = waiting;
     writeln!(waiting, "a line")
         .and_then(|()| waiting.flush())

@@ -71,7 +71,8 @@ fn compressed_transfer_is_an_error_that_names_transfer_encoding() {
             Ok(()) => assert!(is_plain, "{encoding}"),
             Err(error) => {
                 assert_eq!(encoding_of(&error), encoding);
-                let says = format!("the response has Transfer-Encoding: {encoding}, which");
+                let says =
+                    format!("the response is encoded (Transfer-Encoding: {encoding}), which");
                 assert!(!is_plain && error.to_string().starts_with(&says), "{error}");
             }
         }

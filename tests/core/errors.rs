@@ -505,8 +505,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             unknown.map(drop).expect_err("no version was told"),
-            "delete sequence depends on the version of the hub, which is not known yet: \
-             ask the hub for it, or set it",
+            "delete sequence depends on the version of the hub, which is not known yet; \
+             request it from the hub, or set it",
             &[],
         ),
         (

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use scramjet_client_blocking::types::DryRun;
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, DisconnectHubs, DryRun, Ended, Endpoint, EventName,
-    GetInstance, GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions,
-    LastEvent, NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey,
-    SendEvent, SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance,
-    StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, Ended, Endpoint, EventName, GetInstance,
+    GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions, LastEvent,
+    NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SendEvent,
+    SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance, StopOptions,
+    Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ fn body(options: &StartOptions) -> String {
 
 #[test]
 fn options_that_no_hub_takes_are_refused_by_name() {
-    let no_object = "it is not a JSON object; a sequence's configuration has to be one";
+    let no_object = "a sequence's configuration must be a JSON object";
     let options = StartOptions::new;
     for (options, option, problem) in [
         (options().app_config("text"), "appConfig", no_object),
@@ -75,17 +76,17 @@ fn options_that_no_hub_takes_are_refused_by_name() {
         (
             options().instance_id(&UUID[1..]),
             "instanceId",
-            "it has 35 characters; hubs take exactly 36",
+            "it has 35 characters; hubs accept exactly 36",
         ),
         (
             options().instance_id(format!("{UUID}x")),
             "instanceId",
-            "it has 37 characters; hubs take exactly 36",
+            "it has 37 characters; hubs accept exactly 36",
         ),
         (
             options().instance_id(""),
             "instanceId",
-            "it has 0 characters; hubs take exactly 36",
+            "it has 0 characters; hubs accept exactly 36",
         ),
         (options().input_topic(""), "inputTopic", "it is empty"),
         (options().output_topic(""), "outputTopic", "it is empty"),

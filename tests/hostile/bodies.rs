@@ -195,7 +195,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             "a line that is not UTF-8",
             Fault::reply(sized(b"a\n\xff\xfe\n")),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Text { .. })),
-            "not the UTF-8 text",
+            "not UTF-8 text",
         )
         .calling(Call::Lines),
         Case::returns(

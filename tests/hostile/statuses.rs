@@ -17,7 +17,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             name,
             Fault::cut(status(code, TWO, b"[]")),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         )
     };
     let answer = ok(TWO, "[]");
@@ -126,7 +126,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "interim responses without end",
             Fault::endless("", interim("100 Continue").repeat(100)),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "hints without end",
@@ -135,7 +135,7 @@ pub(crate) fn statuses() -> Vec<Case> {
                 status("103 Early Hints", &["Link: </x>"], b"").repeat(100),
             ),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "another protocol from here on",

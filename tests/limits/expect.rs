@@ -22,7 +22,7 @@ use crate::timing::{assert_in_time, timed};
 /// More than one write.
 const LENGTH: u64 = 300_000;
 
-/// How long an upload waits for a `100 Continue`.
+/// Time that an upload waits for `100 Continue`.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The expected outcome.

@@ -264,7 +264,7 @@ pub(crate) fn line(
 ) -> String {
     let text = error.to_string();
     let message = text
-        .split_once(") ")
+        .split_once("): ")
         .map_or(text.as_str(), |(_, message)| message);
     format!(
         "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {message}",

@@ -22,10 +22,10 @@ const LENGTH: u64 = 100 << 20;
 /// Much longer than an error response takes, but shorter than the servers here wait for the client.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// How a hub ends the connection after an error response. It has read at most a part of the upload.
+/// The end of a connection after an error response. It has read at most a part of the upload.
 struct ConnectionEnd {
     name: &'static str,
-    /// How much of the upload it reads before.
+    /// Bytes of the upload that it reads before.
     reads: usize,
     end: fn(&mut Connection, &Signal),
 }

@@ -113,7 +113,7 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
         each(&authorities, |what, hub, backend| {
             let error = fails(what, authorities.client(hub, backend));
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-            let problem = check(what, hub, error, "asks for a certificate of the client");
+            let problem = check(what, hub, error, "requires a client certificate");
             assert!(
                 problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
                 "{what}"
@@ -124,7 +124,7 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
                     .client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
                 assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-                check(what, hub, error, "does not accept the client's certificate");
+                check(what, hub, error, "rejected the client certificate");
             }
         });
     });
@@ -142,8 +142,7 @@ fn missing_client_certificate_is_a_tls_error_during_send_sequence() {
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(
-                tls.to_string()
-                    .contains("asks for a certificate of the client"),
+                tls.to_string().contains("requires a client certificate"),
                 "{what}: {error:?}"
             );
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");

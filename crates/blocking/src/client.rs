@@ -15,9 +15,8 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::{self, OutageTolerance};
 use scramjet_client_core::{
-    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
-    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, SingleItem,
-    Streamed,
+    BodyLength, Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, InstanceId, LastEvent,
+    NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, SingleItem, Streamed,
 };
 
 use crate::body::byte_stream::ByteStream;
@@ -242,16 +241,6 @@ impl Client {
             |_| CallContext::unbuilt::<O>(),
             |uri| CallContext::of(O::NAME, &O::METHOD, &uri),
         )
-    }
-
-    /// The request for an operation, which is not sent.
-    pub(crate) fn dry_run<O>(&self, operation: &O) -> Result<DryRun, Error>
-    where
-        O: Operation<Payload: Into<DryRunBody>>,
-    {
-        Ok(DryRun::new(self.endpoint().request(operation).map_err(
-            |error| CallContext::unbuilt::<O>().failed(error),
-        )?))
     }
 
     /// Asks the hub for its version, and remembers how it speaks.

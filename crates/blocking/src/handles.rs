@@ -2,7 +2,7 @@
 
 pub(crate) mod builder;
 mod call_options;
-mod dry_run;
+pub(crate) mod dry_run;
 pub(crate) mod host;
 mod info;
 pub(crate) mod instance;

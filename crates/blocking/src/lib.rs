@@ -199,16 +199,17 @@ pub mod platform {
 
 /// Values that requests take and responses contain.
 pub mod types {
+    pub use crate::handles::dry_run::{DryRun, DryRunBody};
     #[doc(inline)]
     pub use scramjet_client_core::flow::Deleted;
     #[doc(inline)]
     pub use scramjet_client_core::{
-        Adapter, AuditRecord, AuditState, ContentType, CreatedTopic, Dialect, Disk, DryRun,
-        DryRunBody, Ended, Entities, Event, EventName, Extra, HubConfig, HubStatus, HubVersion,
-        InstanceHealth, InstanceId, InstanceInfo, InstanceLimits, InstanceStatus, KillOptions,
-        LoadCheck, LogLevel, LogLine, RetryPolicy, RunnerExit, SequenceConfig, SequenceId,
-        SequenceInfo, SequenceRef, StartOptions, Started, StopOptions, StopReply, Terminated,
-        Timestamp, TopicInfo, TopicName, Version,
+        Adapter, AuditRecord, AuditState, ContentType, CreatedTopic, Dialect, Disk, Ended,
+        Entities, Event, EventName, Extra, HubConfig, HubStatus, HubVersion, InstanceHealth,
+        InstanceId, InstanceInfo, InstanceLimits, InstanceStatus, KillOptions, LoadCheck, LogLevel,
+        LogLine, RetryPolicy, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceRef,
+        StartOptions, Started, StopOptions, StopReply, Terminated, Timestamp, TopicInfo, TopicName,
+        Version,
     };
 }
 

@@ -381,14 +381,14 @@ mod tests {
             (" ", "it is empty"),
             (
                 "\"http://localhost:8000/api/v1\"",
-                "begins with '\"', and not with http://",
+                "begins with '\"', instead of http://",
             ),
             ("'http://localhost/api/v1'", r"begins with '\'', and not"),
-            ("“https://localhost/api/v1”", "begins with '“', and not"),
-            ("<http://localhost/api/v1>", "begins with '<', and not"),
+            ("“https://localhost/api/v1”", "begins with '“' instead"),
+            ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
                 "\u{feff}http://localhost/api/v1",
-                r"begins with '\u{feff}', and not with http://",
+                r"begins with '\u{feff}', instead of http://",
             ),
             ("http://http://localhost:8000/api/v1", "twice"),
             ("https://http://localhost:8000/api/v1", "twice"),
@@ -418,27 +418,24 @@ mod tests {
             ),
             (
                 "http://example.com/api?token=secret",
-                "\"http://example.com/api\" as the base URL of a hub: it holds a query",
+                "\"http://example.com/api\": it contains a query",
             ),
             (
                 "http://example.com/a@b#secret",
-                "\"…@b\" as the base URL of a hub: it holds a fragment",
+                "\"…@b\": it contains a fragment",
             ),
             (
                 "user:secret@example.com/api",
-                "\"…@example.com/api\" as the base URL of a hub: its scheme",
+                "\"…@example.com/api\": its scheme",
             ),
             (
                 "http://example.com:port/api?secret",
-                "\"http://example.com:port/api\" as the base URL of a hub: invalid port",
+                "\"http://example.com:port/api\": invalid port",
             ),
-            (
-                "http://user:x#secret@example.com",
-                "\"…\" as the base URL of a hub: invalid port",
-            ),
+            ("http://user:x#secret@example.com", "\"…\": invalid port"),
             (
                 "http://user:1#secret@example.com",
-                "\"…\" as the base URL of a hub: it holds a fragment",
+                "\"…\": it contains a fragment",
             ),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("user:secret@example.com/api", "scheme"),

@@ -225,7 +225,11 @@ impl fmt::Display for FlowError {
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
             Self::Cancelled => f.write_str("cancelled by the caller"),
             Self::Attempts(errors) => match errors.last() {
-                Some(last) => write!(f, "all {} attempts failed; the last: {last}", errors.len()),
+                Some(last) => write!(
+                    f,
+                    "all attempts failed ({} errors); the last: {last}",
+                    errors.len()
+                ),
                 None => f.write_str("no attempt was made"),
             },
         }

@@ -166,8 +166,8 @@ fn replies_of_a_proxy() {
         ServerError,
         "something broke",
     );
-    let target = "redirect to https://login.example.com/, and redirects are not followed; \
-                  if that is the hub, make it the base URL";
+    let target = "redirect to https://login.example.com/, which the client does not follow; \
+                  if the hub is there, use that address as the base URL";
     t.fails("redirect", version, 302, UnknownError, target);
 
     let row = t.row("ok-html");

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
-use crate::transport::{Phase, TransportError, TransportErrorKind};
+use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
 /// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
 pub(crate) struct Body {

@@ -1,4 +1,4 @@
-//! A call as errors and observers know it.
+//! The context of a call, from which errors and events for observers are made.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,33 +10,36 @@ use crate::call::observer::{Observing, RequestEvent, RequestInfo};
 use crate::error::{Error, ErrorKind, Request};
 use crate::limits::call_limits::StopReason;
 use crate::support::threads::NoThread;
-use crate::transport::{Phase, TransportError, TransportErrorKind};
+use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
-/// What is said of a call when it fails, and on its way. Cheap to make: most calls have nothing to say.
+/// The operation, request and progress of a call. Cheap to make, because most calls neither fail
+/// nor have an observer.
 #[derive(Clone)]
 pub(crate) struct CallContext {
     pub(crate) operation: &'static str,
-    /// Where the request goes; none where it could not be built.
+    /// Method and URL. `None` if there is no request, or it could not be built.
     target: Option<(Method, Uri)>,
-    /// Sending it twice does not do more than sending it once.
+    /// Sending the request twice has the same effect as sending it once.
     idempotent: bool,
     pub(crate) began: Instant,
-    /// How many times it was handed to the transport.
+    /// Number of times that the transport got the request.
     pub(crate) attempts: u32,
-    /// How far an attempt got that has failed.
+    /// Phase of the failed attempt that got furthest.
     pub(crate) reached: Phase,
-    /// How long it had, where it was limited.
+    /// Time that the call may take. Zero if there is no deadline.
     pub(crate) deadline: Duration,
+    /// Idle timeout. Zero if there is none.
     pub(crate) idle: Duration,
     pub(crate) observing: Option<Observing>,
 }
 
 impl CallContext {
+    /// Returns the context for a request that could not be built.
     pub(crate) fn unbuilt<O: Operation>() -> Self {
         Self::in_general(O::NAME)
     }
 
-    /// For what is no request.
+    /// Returns the context for an operation that is not a single request.
     pub(crate) fn in_general(what: &'static str) -> Self {
         Self {
             operation: what,
@@ -51,6 +54,7 @@ impl CallContext {
         }
     }
 
+    /// Returns the context for a request.
     pub(crate) fn of(operation: &'static str, method: &Method, uri: &Uri) -> Self {
         Self {
             target: Some((method.clone(), uri.clone())),
@@ -59,7 +63,7 @@ impl CallContext {
         }
     }
 
-    /// Another request of the same whole, within its limits.
+    /// Returns the context for another request of the same call. It has the same limits.
     pub(crate) fn with_request(&self, operation: &'static str, method: &Method, uri: &Uri) -> Self {
         Self {
             began: self.began,
@@ -69,19 +73,20 @@ impl CallContext {
         }
     }
 
-    /// It changes nothing on the hub.
+    /// Returns `true` if the request changes nothing on the hub.
     pub(crate) fn only_asks(&self) -> bool {
         let method = self.target.as_ref().map(|(method, _)| method);
         method.is_none_or(Method::is_safe)
     }
 
-    /// Method and URL.
+    /// Returns method and URL.
     pub(crate) fn line(&self) -> Option<(&Method, String)> {
         self.target
             .as_ref()
             .map(|(method, uri)| (method, uri.to_string()))
     }
 
+    /// Passes an event to the observer, if there is one.
     pub(crate) fn tell(&self, event: &RequestEvent<'_>) {
         let Some(observing) = &self.observing else {
             return;
@@ -98,7 +103,7 @@ impl CallContext {
         }
     }
 
-    /// The request as errors tell of it.
+    /// Returns the request for an error.
     pub(crate) fn request(&self) -> Request {
         Request {
             operation: self.operation,
@@ -110,12 +115,14 @@ impl CallContext {
         }
     }
 
+    /// Makes an error of this call.
     pub(crate) fn failed(&self, kind: impl Into<ErrorKind>) -> Error {
         Error::new(kind.into(), Some(self.request()))
     }
 
+    /// Makes the error for a limit that ended the call.
     pub(crate) fn stopped(&self, stopped: StopReason, phase: Phase) -> Error {
-        // What an attempt before this one has sent stays sent.
+        // An earlier attempt may have got further, and what it sent stays sent.
         let phase = phase.max(self.reached);
         self.failed(match stopped {
             StopReason::Deadline => ErrorKind::Deadline {
@@ -130,7 +137,7 @@ impl CallContext {
         })
     }
 
-    /// One attempt is its own error.
+    /// Makes the error for several attempts. A single attempt is its own error.
     pub(crate) fn of_attempts(&self, mut errors: Vec<Error>) -> Error {
         match errors.pop() {
             Some(only) if errors.is_empty() => only,
@@ -141,7 +148,7 @@ impl CallContext {
         }
     }
 
-    /// What a transport reports instead of an answer.
+    /// Makes the error for a transport that returned no response.
     pub(crate) fn unanswered(&self, error: TransportError) -> Error {
         match error.kind {
             TransportErrorKind::Stopped(stopped) => self.stopped(stopped, error.phase),
@@ -155,7 +162,7 @@ impl CallContext {
         }
     }
 
-    /// What a body reports instead of bytes, after so many.
+    /// Makes the error for a response body that failed. `length` has the number of bytes received.
     pub(crate) fn interrupted(&self, error: TransportError, length: BodyLength) -> Error {
         match error.io_kind() {
             Some(io::ErrorKind::UnexpectedEof) => self.failed(length.cut_off()),
@@ -163,7 +170,7 @@ impl CallContext {
         }
     }
 
-    /// What an upload reports instead of data.
+    /// Makes the error for an upload whose data failed.
     pub(crate) fn abandoned(&self, error: io::Error) -> Error {
         match error.downcast::<StopReason>() {
             Ok(stopped) => self.stopped(stopped, Phase::Send),

@@ -8,7 +8,7 @@ use crate::call::context::CallContext;
 use crate::error::Error;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// What the caller wants of each call of a handle.
 #[derive(Clone, Debug, Default)]

@@ -15,8 +15,8 @@ use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
-use crate::transport::{NewConnection, Timings};
-use crate::transport::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
+use crate::transport::error::{Phase, TransportError};
+use crate::transport::{NewConnection, ReasonPhrase, RequestBody, Timings, Transport};
 
 /// One call: its request, sent until it is answered or should not be sent again. It knows nothing of the operation's type, for then all of it
 /// would be compiled for each operation, and programs pay for that when they are built.

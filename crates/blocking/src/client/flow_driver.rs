@@ -22,7 +22,8 @@ use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::transport::{Phase, ReasonPhrase, TransportError};
+use crate::transport::ReasonPhrase;
+use crate::transport::error::{Phase, TransportError};
 
 /// How many pieces of responses may wait for the flow. A stream that is not read on is held up then.
 const PIECES: usize = 16;

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::support::chain::in_words;
+use crate::support::chain::fmt_chain;
 
 /// Why no client could be made of the environment, or of a profile of `si`. Says which variable or file it is about, and never what a secret is.
 #[non_exhaustive]
@@ -106,9 +106,13 @@ impl fmt::Display for ConfigError {
                 folder,
                 there,
             } => {
-                write!(f, "no profile {name:?} in {}", folder.display())?;
-                if let Some(named_by) = named_by {
-                    write!(f, ", but {named_by} selects it")?;
+                let folder = folder.display();
+                match named_by {
+                    Some(named_by) => write!(
+                        f,
+                        "{named_by} selects the profile {name:?}, which does not exist in {folder}"
+                    )?,
+                    None => write!(f, "no profile {name:?} in {folder}")?,
                 }
                 match there.join(", ") {
                     none if none.is_empty() => {
@@ -140,6 +144,6 @@ impl Error for ConfigError {
 /// The sentence and its causes.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }

@@ -14,7 +14,7 @@ use scramjet_client_core::{Escaped, ReplyError};
 
 use super::Request;
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Phase, TransportErrorKind};
+use crate::transport::error::{Phase, TransportErrorKind};
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +89,9 @@ impl Error {
                     found.iter().try_for_each(|id| write!(f, " {id}"))
                 }
             },
-            ErrorKind::Attempts(errors) => write!(f, "all {} attempts failed", errors.len()),
+            ErrorKind::Attempts(errors) => {
+                write!(f, "all attempts failed ({} errors)", errors.len())
+            }
             ErrorKind::Upload(_) => f.write_str("cannot upload the data"),
             ErrorKind::Write(_) => f.write_str("cannot write the received data"),
             ErrorKind::Thread(_) => f.write_str("thread could not be created"),

@@ -1,4 +1,4 @@
-//! What a program asks of an error.
+//! Predicates: methods of an error that help to decide what to do.
 
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,15 +6,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use scramjet_client_core::{ApiError, Ended, ErrorCode, ReplyError, RequestError};
 
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Phase, TransportErrorKind, is_closed};
+use crate::transport::error::{Phase, TransportErrorKind};
+use crate::transport::is_closed;
 
 const PROXY: TransportErrorKind = TransportErrorKind::Proxy;
 
-/// What to do about it.
+/// Predicates. If several attempts failed, they describe the last one.
 impl Error {
-    /// What kind of failure it is, in the words of the hub and of its TypeScript client: a refusal's own code, `CANNOT_CONNECT`
-    /// where there was no answer, `INVALID_RESPONSE` where it cannot be used, `BAD_PARAMETERS` for what was not sent, `GENERAL_ERROR`
-    /// for what was given up on this side.
+    /// Returns the code that the hub and its TypeScript client use for this error:
+    ///
+    /// - the code of the refusal, if the hub refused the request;
+    /// - [`BadParameters`](ErrorCode::BadParameters) if the request is invalid and was not sent;
+    /// - [`CannotConnect`](ErrorCode::CannotConnect) if there was no response;
+    /// - [`InvalidResponse`](ErrorCode::InvalidResponse) if the response cannot be used;
+    /// - [`GeneralError`](ErrorCode::GeneralError) for everything else, such as timeouts,
+    ///   cancellations and instances that have ended.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self.decisive() {
@@ -28,7 +34,7 @@ impl Error {
         }
     }
 
-    /// The refusal, where the hub (or something in front of it) refused.
+    /// Returns the refusal, if the hub, or a proxy in front of it, refused the request.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
         match self.decisive() {
@@ -37,7 +43,11 @@ impl Error {
         }
     }
 
-    /// No such sequence, instance or route (404), or no sequence of that name.
+    /// Returns `true` if there is no such sequence, instance, topic or route (404), or no sequence
+    /// of this name.
+    ///
+    /// A proxy that does not reach the hub may also respond with 404, see
+    /// [`ApiError::is_from_hub`].
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self.decisive() {
@@ -46,39 +56,42 @@ impl Error {
         }
     }
 
-    /// A 404 of the hub itself. Others may be those of a gateway that does not reach it.
+    /// Returns `true` for a 404 of the hub itself. Another 404 may come from a gateway that does
+    /// not reach the hub.
     pub(crate) fn is_hubs_not_found(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
     }
 
-    /// A 409 of the hub itself.
+    /// Returns `true` for a 409 of the hub itself.
     #[cfg(feature = "pack")]
     pub(crate) fn is_hubs_conflict(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_conflict() && refusal.is_from_hub())
     }
 
-    /// In use, or already there (409).
+    /// Returns `true` if the sequence is in use, or the id or name is already taken (409).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.api().is_some_and(ApiError::is_conflict)
     }
 
-    /// The hub has no room for another instance at the moment (419).
+    /// Returns `true` if the hub lacks resources for another instance (419). Retry later, or stop
+    /// an instance first.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         self.api().is_some_and(ApiError::is_overloaded)
     }
 
-    /// No connection could be made; nothing was sent, in no attempt.
+    /// Returns `true` if no attempt could establish a connection. Nothing was sent, so a retry is
+    /// safe.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self.decisive(), ErrorKind::Transport(_))
             && self.phase().is_some_and(|phase| phase < Phase::Send)
     }
 
-    /// It took too long: for its deadline, for its idle timeout, or for the limit for connecting.
+    /// Returns `true` if the deadline, the idle timeout or the connect timeout expired.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self.decisive() {
@@ -88,12 +101,12 @@ impl Error {
         }
     }
 
-    /// Nothing moved for as long as the idle timeout.
+    /// Returns `true` if the idle timeout expired.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.decisive(), ErrorKind::Idle { .. })
     }
 
-    /// An item of a stream could not be read; others may follow.
+    /// Returns `true` if one item of a stream cannot be decoded. Other items may follow.
     pub(crate) fn is_of_item(&self) -> bool {
         matches!(
             self.decisive(),
@@ -103,7 +116,8 @@ impl Error {
         )
     }
 
-    /// How the instance has ended that was waited for, where that is what happened.
+    /// Returns how the instance ended, if the call failed because it has ended
+    /// ([`ErrorKind::Ended`]).
     #[must_use]
     pub fn ended(&self) -> Option<&Ended> {
         match self.decisive() {
@@ -112,7 +126,8 @@ impl Error {
         }
     }
 
-    /// The errors of all attempts, where there were several.
+    /// Returns the errors of the attempts, if there were several ([`ErrorKind::Attempts`]).
+    /// Otherwise empty.
     #[must_use]
     pub fn attempts(&self) -> &[Error] {
         match &self.0.kind {
@@ -121,11 +136,20 @@ impl Error {
         }
     }
 
-    /// Trying again may help, and does nothing twice: what was in the way may pass, and the hub has surely not acted upon the request, or
-    /// acting upon it again changes nothing (`GET`, `PUT`, `DELETE`).
+    /// Returns `true` if a retry may succeed, and cannot do anything twice: the hub has not
+    /// processed the request, or the request is idempotent (`GET`, `PUT`, `DELETE`).
     ///
-    /// That is so where the connection could not be made, or was lost during such a request; where such a request took too long; and where
-    /// the hub is overloaded, or something in front of it does not reach it. [`retry_after`](Self::retry_after) may say when.
+    /// Namely:
+    ///
+    /// - The connection could not be established. Exceptions: TLS failed, for example because of
+    ///   the certificate, or a proxy forbids the connection.
+    /// - The connection was lost, or a timeout expired, and nothing was sent or the request is
+    ///   idempotent.
+    /// - The hub is overloaded or busy (408, 419, 425, 429, 503).
+    /// - A proxy got no response from the hub (502, 504, 520 to 530), and the request is
+    ///   idempotent.
+    ///
+    /// [`retry_after`](Self::retry_after) returns when to retry, if the hub says so.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let error = self.last();
@@ -134,7 +158,7 @@ impl Error {
                 *phase < Phase::Send || error.is_idempotent()
             }
             ErrorKind::Reply(ReplyError::Api(refusal)) => match refusal.received_status.as_u16() {
-                // Something in front of the hub has no response, and the hub may have acted.
+                // A proxy got no response, but the hub may have processed the request.
                 502 | 504 | 520..=530 => error.is_idempotent(),
                 _ => refusal.is_overloaded() || refusal.is_transient(),
             },
@@ -142,7 +166,9 @@ impl Error {
         }
     }
 
-    /// Whether the same request may succeed later, as far as the network is concerned.
+    /// Returns `true` if the same request may succeed later, because the network or a proxy failed.
+    /// Other than [`is_retryable`](Self::is_retryable), this ignores if the hub may have processed
+    /// the request.
     pub(crate) fn may_pass(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport(error) => {
@@ -163,14 +189,14 @@ impl Error {
         }
     }
 
-    /// The connection was at fault, and the request may be sent again on another.
+    /// Returns `true` if the connection failed, and the request may be sent again on another one.
     pub(crate) fn is_lost(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport(error) => {
                 let kind = error.io_kind();
                 match error.phase {
                     Phase::Resolve | Phase::Connect => !self.is_forbidden_by_a_proxy(),
-                    // A certificate does not get better.
+                    // A retry does not help if the certificate is not accepted.
                     Phase::Tls => {
                         kind.is_some_and(|kind| is_closed(kind) || kind == io::ErrorKind::TimedOut)
                     }
@@ -185,8 +211,8 @@ impl Error {
         }
     }
 
-    /// A proxy that knows the hub, but does not let this client through, will say so again; and its address in the environment does not get
-    /// better.
+    /// Returns `true` if a retry through the proxy is useless: the proxy forbids the connection
+    /// (4xx), or its address in the environment is invalid.
     #[cfg(feature = "ureq")]
     fn is_forbidden_by_a_proxy(&self) -> bool {
         let problem = self.proxy().map(crate::transport::ProxyError::problem);
@@ -208,8 +234,8 @@ impl Error {
             .is_some_and(|request| request.idempotent)
     }
 
-    /// The time to wait before the next attempt, if the response says so (`Retry-After`). If it
-    /// names a time and has no `Date`, this is the time until then by the clock of this machine.
+    /// Returns the time to wait before a retry, if the response has `Retry-After`. If that header
+    /// is a date, and the response has no `Date`, the clock of this machine is used.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let refusal = self.api()?;
@@ -221,13 +247,14 @@ impl Error {
         seconds.or_else(until)
     }
 
-    /// It was cancelled.
+    /// Returns `true` if the call was cancelled, see [`ErrorKind::Cancelled`].
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self.decisive(), ErrorKind::Cancelled { .. })
     }
 
-    /// The hub is too old for the operation, or for an option of it; nothing was sent.
+    /// Returns `true` if the hub is too old for the operation, or for one of its options. Nothing
+    /// was sent. Upgrade the hub, or do without.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         matches!(

@@ -315,7 +315,7 @@ mod tests {
             .map(|error| error.to_string())
             .unwrap_or_default();
         assert!(
-            error.starts_with("the setting \"transport\" cannot be used: none was given")
+            error.starts_with("invalid setting \"transport\": none is set")
                 && error.contains("`rustls`"),
             "{error}"
         );

@@ -4,29 +4,31 @@ use std::time::{Duration, Instant};
 
 use crate::limits::cancel::CancelToken;
 
-/// What bounds one exchange. Travels to the [`Transport`](crate::Transport) in the request's extensions, where there is anything to bound.
+/// Limits of one exchange: deadline, idle timeout and cancel token. If there is a limit, the client
+/// passes them to the [`Transport`](crate::transport::Transport) in the request's extensions.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallLimits {
-    /// When all of it must be over, to the last byte of the answer's body.
+    /// Time by which the exchange must be complete, including the last byte of the response body.
     pub deadline: Option<Instant>,
-    /// The longest silence: how long not a single byte may come while one is waited for, nor be taken while some are sent.
+    /// Upper bound for the time without progress: no byte arrives while the transport waits for
+    /// one, or no byte leaves while it sends.
     pub idle: Option<Duration>,
-    /// What ends it from another thread.
+    /// Token that ends the exchange from another thread.
     pub cancel: Option<CancelToken>,
 }
 
 impl CallLimits {
-    /// Whether there is nothing to bound.
+    /// Returns `true` if there are no limits.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.deadline.is_none() && self.idle.is_none() && self.cancel.is_none()
     }
 
-    /// Whether it may go on.
+    /// Checks if the exchange may go on.
     ///
     /// # Errors
-    /// It was cancelled, or its deadline has passed.
+    /// The exchange was cancelled, or its deadline has passed.
     pub fn check(&self) -> Result<(), StopReason> {
         if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Err(StopReason::Cancelled);
@@ -53,7 +55,8 @@ impl CallLimits {
         self.check()
     }
 
-    /// When a wait must be given up in which nothing has moved since `quiet_since`, and what to report then; `None` for never.
+    /// Returns when a wait without progress since `quiet_since` must end, and the reason to report
+    /// then. `None` if it may last forever.
     #[must_use]
     pub fn end_of_wait(&self, quiet_since: Instant) -> Option<(Instant, StopReason)> {
         let deadline = self
@@ -62,21 +65,22 @@ impl CallLimits {
         let idle = self
             .idle
             .and_then(|idle| Some((quiet_since.checked_add(idle)?, StopReason::Idle)));
-        // Of two that are equal, the deadline.
+        // If both are equal, the deadline wins.
         deadline.into_iter().chain(idle).min_by_key(|(at, _)| *at)
     }
 }
 
-/// Why an exchange was given up on the caller's behalf.
+/// The limit that ended an exchange.
 ///
-/// A [`Transport`](crate::Transport) reports it as the kind of its
-/// [`TransportError`](crate::transport::TransportError), and inside the [`io::Error`](std::io::Error) of a body.
+/// A [`Transport`](crate::transport::Transport) reports it as the kind of its
+/// [`TransportError`](crate::transport::TransportError), and inside the
+/// [`io::Error`](std::io::Error) of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {
     /// The deadline passed.
     Deadline,
-    /// Nothing moved for as long as the idle timeout.
+    /// No data moved for the idle timeout.
     Idle,
     /// The cancel token was cancelled.
     Cancelled,
@@ -94,7 +98,8 @@ impl fmt::Display for StopReason {
 
 impl std::error::Error for StopReason {}
 
-/// As the error of a body. Not an `Interrupted`, which readers take for "try again".
+/// The error of a body that a limit ended. Its kind is never `Interrupted`, because readers retry
+/// after that.
 impl From<StopReason> for std::io::Error {
     fn from(stopped: StopReason) -> Self {
         let kind = match stopped {

@@ -52,11 +52,12 @@ use std::{env, fs, io};
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::handles::host::HostClient;
-use crate::pack::deploy_if_changed::{DeployError, DeployKey, Deployed};
+use crate::pack::deploy_if_changed::error::DeployError;
+use crate::pack::deploy_if_changed::{DeployKey, Deployed};
 use crate::pack::digest::Digest;
 use crate::pack::error::PackError;
 use crate::pack::{PackOptions, Package};
-use crate::support::chain::in_words;
+use crate::support::chain::fmt_chain;
 
 /// A sequence folder, relative to the crate's own.
 pub fn sequence(dir: impl Into<PathBuf>) -> Sequence {
@@ -158,7 +159,7 @@ pub enum BuildError {
 /// The sentence and its causes.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 
@@ -413,8 +414,8 @@ fn warn(package: &Package) {
     for entry in package.entries().filter(|entry| entry.may_be_secret) {
         // Quoted: a line break in a name would begin another instruction for cargo.
         println!(
-            "cargo::warning={:?} is packed and may hold a secret; leave it out with a line in \
-             {:?}, or keep it with !/{}",
+            "cargo::warning={:?} is packed and may contain a secret; exclude it in {:?}, or keep it \
+             with !/{}",
             entry.path,
             package.dir().join(".siignore"),
             entry.path.escape_debug(),

@@ -1,21 +1,19 @@
 //! A package is on a hub, and is sent only where it is not.
 
+pub(crate) mod error;
 mod lock;
 mod state;
 
-use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use std::path::PathBuf;
 
 use scramjet_client_core::{SequenceId, SequenceInfo};
 
-use crate::error::Error;
 use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::pack::Package;
 use crate::pack::digest::Digest;
-use crate::pack::error::PackError;
 use crate::pack::write::target;
-use crate::support::chain::in_words;
+use error::DeployError;
 use lock::Lock;
 use state::{DeployState, Seen, State};
 
@@ -88,43 +86,6 @@ pub enum DeployChange {
     Created,
     /// There was one with other content. The package was sent, and replaces it: under the same id, or under a new one.
     Updated,
-}
-
-/// Why a package was not deployed.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum DeployError {
-    /// The package cannot be made. Nothing was sent.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-
-    /// A call to the hub failed.
-    #[error(transparent)]
-    Hub(#[from] Error),
-
-    /// The file in which is kept what was deployed, or the lock beside it, cannot be used.
-    #[error("cannot use the state file {}", path.display())]
-    #[non_exhaustive]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-impl DeployError {
-    fn state(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        |source| Self::State { path, source }
-    }
-}
-
-/// The sentence and its causes.
-impl fmt::Debug for DeployError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
-    }
 }
 
 impl HostClient {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::support::chain::in_words;
+use crate::support::chain::fmt_chain;
 
 /// Why a folder cannot be packed. Found before anything is sent, but for [`Changed`](Self::Changed) and [`Read`](Self::Read), which may come
 /// in the midst of an upload and end it: what arrived is no package then, and the hub does not take it for one.
@@ -146,7 +146,7 @@ impl PackError {
 /// The sentence and its causes.
 impl fmt::Debug for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 

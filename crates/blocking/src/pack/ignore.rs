@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::entry::special;
 use super::error::PackError;
 use super::glob::Glob;
-use super::walk::special;
 use crate::support::small_file;
 
 pub(crate) const FILE: &str = ".siignore";

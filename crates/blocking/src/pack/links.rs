@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::EntryKind;
+use super::entry::{EntryKind, Found};
 use super::error::PackError;
-use super::walk::Found;
 
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;
@@ -82,7 +81,7 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
 /// The last one first.
 fn steps<'a>(folder: &'a str, target: &'a str) -> Result<Vec<&'a str>, &'static str> {
     if is_absolute(target) {
-        return Err("it is absolute, and the hub has other folders");
+        return Err("it is absolute, but the hub has other folders");
     }
     Ok(folder.split('/').chain(target.split('/')).rev().collect())
 }

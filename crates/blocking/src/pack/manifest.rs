@@ -6,10 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::EntryKind;
+use super::entry::{EntryKind, Found};
 use super::error::PackError;
 use super::links::resolve;
-use super::walk::Found;
 use crate::support::small_file;
 
 const FILE: &str = "package.json";

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::limits::call_limits::StopReason;
 use crate::streams::pipe::{PipeWriter, pipe};
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
 /// unless the instance does not read.
@@ -80,7 +80,7 @@ impl From<ContentType> for WriteOptions {
 /// println!("{} bytes were taken", input.finish()?.bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping a writer loses the hub's answer; call finish()"]
+#[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct StreamWriter {
     /// There until it is finished or aborted.
     pipe: Option<PipeWriter>,
@@ -200,7 +200,7 @@ impl fmt::Debug for StreamWriter {
 
 /// Writes values as lines of JSON, each of which leaves at once. Made by [`StreamWriter::json_lines`].
 #[derive(Debug)]
-#[must_use = "dropping a writer loses the hub's answer; call finish()"]
+#[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct JsonLinesWriter {
     writer: StreamWriter,
 }

@@ -19,7 +19,7 @@ get! {
 
 /// The public part of a hub's configuration.
 ///
-/// It may contain secrets all the same: 1.x includes `platform` with its API key.
+/// It may still contain secrets: 1.x includes `platform` with its API key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -27,8 +27,8 @@ pub struct NextEvent<'a> {
 
 /// `GET /instance/:id/event/:name`: returns the last event with this name, or waits for the first.
 ///
-/// Response: one [`Event`]. quirk (1.x): the hub ignores earlier events whose data is `null`,
-/// `false`, `0`, `""` or missing, and waits for another one.
+/// Response: one [`Event`]. quirk (1.x): if the data of the last event is `null`, `false`, `0`,
+/// `""` or missing, the hub waits for the next event.
 #[derive(Clone, Copy, Debug)]
 pub struct LastEvent<'a> {
     /// The instance.

@@ -78,7 +78,7 @@ const MAX_TIMEOUT_MS: u128 = 0x7fff_ffff;
 #[non_exhaustive]
 pub struct StopOptions {
     /// Time for the instance to end by itself, in whole milliseconds. The hub always waits this
-    /// long before it responds. At most 2,147,483,647 ms, which is 24 days.
+    /// long before it responds. More than 2,147,483,647 ms (24 days) is an error.
     pub timeout: Duration,
     /// If `true`, the hub does not kill an instance that has asked for more time by calling
     /// `keepAlive`.

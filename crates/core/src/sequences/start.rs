@@ -84,9 +84,11 @@ const LATER_OPTIONS: [(&str, &str, Version); 4] = [
 
 /// Options for starting a sequence.
 ///
-/// The request contains only the options that were set; by default it is `{}`. An invalid value,
-/// for example an `appConfig` that is not a JSON object, is an error of the start, before anything
-/// is sent. So all options can be set in one expression.
+/// The request contains only the options that were set; by default it is `{}`.
+///
+/// The methods do not return errors, so that one expression can set all options. With an invalid
+/// value, for example an `appConfig` that is not a JSON object, the start fails before anything is
+/// sent.
 ///
 /// ```
 /// use scramjet_client_core::StartOptions;

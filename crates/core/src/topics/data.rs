@@ -6,8 +6,8 @@ use crate::{Chunks, ContentType, Discard, Operation, Path, RequestError, Streame
 
 /// `POST /topic/:name`: writes data to a topic. Creates the topic if it does not exist.
 ///
-/// Request: the data. Response: ignored. 1.x responds when it has read the whole request body, 0.18
-/// before.
+/// Request: the data. Response: ignored. 1.x responds after it has read the whole request body,
+/// 0.18 before.
 ///
 /// A topic without a reader buffers about 100 kB on 1.x and less than 16 kB on 0.18; then the hub
 /// stops reading the request. On 1.x several writers take turns: the hub reads a request only after

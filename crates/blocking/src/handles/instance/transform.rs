@@ -13,8 +13,7 @@ use super::input::send;
 use super::output::{HEAD_LIMIT, open_until_ended};
 use super::wait::{ended, explain_loss};
 use crate::body::byte_stream::ByteStream;
-use crate::body::input::InputStream;
-use crate::body::input::{Input, Sent};
+use crate::body::input::{Input, InputStream, Sent};
 use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
@@ -23,7 +22,7 @@ use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// What went through an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// Added to a timeout on hubs that do not tell of such events.
-const HIDDEN: &str = "if the event has fired before, this hub does not tell of it unless it had \
-                      data: emit it with a text";
+const HIDDEN: &str = "if the event was emitted earlier without data, this hub does not report it; \
+                      emit it with a string";
 
 impl InstanceClient {
     /// Waits for an event, which may have fired at any time since the start. `GET /instance/:id/event/:name`, and on 1.x

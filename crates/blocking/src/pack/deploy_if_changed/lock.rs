@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use fs4::fs_std::FileExt;
 
-use super::DeployError;
+use super::error::DeployError;
 use crate::call::context::CallContext;
 use crate::client::Client;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// Between two looks at a lock that somebody has: nothing beside an upload.
 const PAUSE: Duration = Duration::from_millis(20);

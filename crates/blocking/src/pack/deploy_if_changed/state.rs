@@ -7,7 +7,7 @@ use scramjet_client_core::{SequenceId, SequenceInfo};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::DeployError;
+use super::error::DeployError;
 use crate::pack::write::write_atomically;
 use crate::support::small_file;
 

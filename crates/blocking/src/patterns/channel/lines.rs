@@ -13,8 +13,7 @@ use scramjet_client_core::{
 };
 
 use crate::body::byte_stream::ByteStream;
-use crate::body::input::Input;
-use crate::body::input::InputStream;
+use crate::body::input::{Input, InputStream};
 use crate::body::upload::Upload;
 use crate::call::context::CallContext;
 use crate::client::Client;
@@ -29,7 +28,7 @@ use crate::limits::cancel::CancelToken;
 use crate::streams::pipe::{PipeWriter, pipe};
 use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// The time that the output has to tell why, if the input fails or ends first.
 const GRACE: Duration = Duration::from_secs(1);

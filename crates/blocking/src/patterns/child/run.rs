@@ -16,8 +16,7 @@ use super::Child;
 use crate::body::byte_stream::ByteStream;
 use crate::body::input::Input;
 use crate::call::context::CallContext;
-use crate::client::Client;
-use crate::client::kill;
+use crate::client::{Client, kill};
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::handles::instance::output::HEAD_LIMIT;
@@ -27,7 +26,7 @@ use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// A hub keeps an instance for 10 seconds after its sequence has come to its end, and some of its streams as well.
 const AFTERLIFE: Duration = Duration::from_secs(12);

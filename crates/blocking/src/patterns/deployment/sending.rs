@@ -10,16 +10,15 @@ use scramjet_client_core::SendSequence;
 
 use crate::body::upload::Upload;
 use crate::call::options::CallOptions;
-use crate::client::Client;
 use crate::client::flow_driver::FOREGROUND_LIMIT;
-use crate::client::kill;
+use crate::client::{Client, kill};
 use crate::error::Error;
 use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// How long the hub has to answer an upload that was given up.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(20);

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// A waiter looks again after this time, because nobody wakes it if an instance ends.
 const LOOK: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@ use crate::patterns::channel::lines::{Format, LineChannel};
 use crate::patterns::channel::{decode, encode_json, encode_line};
 use crate::support::panics::in_drop;
 use crate::support::threads;
-use crate::transport::Phase;
+use crate::transport::error::Phase;
 
 /// So many jobs are taken for each one that an instance may have, before results are handed out.
 const WINDOW: usize = 4;
