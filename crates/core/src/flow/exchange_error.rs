@@ -54,7 +54,10 @@ impl ExchangeError {
 
     /// Returns `true` if a proxy compressed the response.
     pub(super) fn is_encoded(&self) -> bool {
-        matches!(&self.kind, ErrorKind::Reply(error) if matches!(**error, ReplyError::Encoded { .. }))
+        match &self.kind {
+            ErrorKind::Reply(error) => matches!(**error, ReplyError::Encoded { .. }),
+            _ => false,
+        }
     }
 
     /// Returns `true` if the same request may succeed later: the connection was lost, or a gateway
