@@ -6,8 +6,7 @@ use std::time::Instant;
 use scramjet_client_core::{Decode, Discard, JsonLines, Lines, Reply, TextLines};
 
 use crate::body::items::Items;
-use crate::body::progress::Progress;
-use crate::body::progress::Reporter;
+use crate::body::progress::{Progress, Reporter};
 use crate::body::response::Body;
 use crate::body::watchdog::Watch;
 use crate::error::Error;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::body::null_line_guard::Guarded;
-use crate::body::progress::Progress;
-use crate::body::progress::Reporter;
+use crate::body::progress::{Progress, Reporter};
 use crate::body::user_reader::{UserReader, read_on};
 use crate::limits::call_limits::CallLimits;
 

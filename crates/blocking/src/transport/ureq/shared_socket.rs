@@ -47,7 +47,7 @@ struct Sending {
     /// Data held back during such a pause. At most the buffers of the transports above, because
     /// they send nothing until it is over.
     held_back: Vec<u8>,
-    /// The server has closed the connection.
+    /// The error by which the server closed the connection.
     closed: Option<io::Error>,
     /// The limits of the call ended a write. TLS libraries may ignore that error and write again,
     /// which must fail at once.
