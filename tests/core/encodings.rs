@@ -47,7 +47,7 @@ fn compressed_body_is_an_error_that_names_content_encoding() {
         for error in errors {
             assert_eq!(encoding_of(&error), encoding);
             let text = error.to_string();
-            let says = format!("Content-Encoding: {encoding}, which nobody asked for");
+            let says = format!("(Content-Encoding: {encoding}), which the client did not request");
             assert!(
                 text.contains(&says) && text.contains("turn off compression"),
                 "{text}"
@@ -71,7 +71,8 @@ fn compressed_transfer_is_an_error_that_names_transfer_encoding() {
             Ok(()) => assert!(is_plain, "{encoding}"),
             Err(error) => {
                 assert_eq!(encoding_of(&error), encoding);
-                let says = format!("the response has Transfer-Encoding: {encoding}, which");
+                let says =
+                    format!("the response is encoded (Transfer-Encoding: {encoding}), which");
                 assert!(!is_plain && error.to_string().starts_with(&says), "{error}");
             }
         }

@@ -112,7 +112,7 @@ fn redirect_error_hides_credentials_and_query() {
         let error = refusal(&Head::new(302, "Found").header("location", target), b"");
         let text = error.to_string();
         assert!(!text.contains("secret"), "{text}");
-        let words = format!("it redirects to {shown}, and");
+        let words = format!("redirect to {shown}, which");
         assert!(text.contains(&words) || shown.is_empty(), "{text}");
     }
 }

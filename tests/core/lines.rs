@@ -130,7 +130,7 @@ fn lines_report_a_too_long_line_once_and_skip_it() {
 fn json_lines_continue_after_a_line_that_is_not_json() {
     let body = "{\"a\":1}\n\n  \r\nnonsense\n[1,\n\"s\"\nnull\n5";
     let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
-    let not_json = || Err("the reply is not the JSON that was expected".to_owned());
+    let not_json = || Err("the response is not the expected JSON".to_owned());
     assert_eq!(
         outcome,
         [
@@ -149,7 +149,7 @@ fn text_lines_continue_after_a_line_that_is_not_utf_8() {
     let body = b"za\xc5\xbc\xc3\xb3\r\n\xff\n\n\xc5\na\xc5\nb\n\xc5";
     let outcome = every_cut::<TextLines>(body, true);
     let text = |text: &str| Ok(text.to_owned());
-    let not_text = || Err("the reply is not the UTF-8 text that was expected".to_owned());
+    let not_text = || Err("the response is not UTF-8 text".to_owned());
     assert_eq!(
         outcome,
         [
@@ -250,7 +250,7 @@ fn json_lines_continue_after_a_line_that_is_not_utf_8() {
         outcome,
         [
             Ok(json!(1)),
-            Err("the reply is not the UTF-8 text that was expected".to_owned()),
+            Err("the response is not UTF-8 text".to_owned()),
             Ok(json!(2))
         ]
     );

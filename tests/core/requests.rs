@@ -163,18 +163,18 @@ fn requests_match_the_golden_requests() {
 pub(crate) fn implemented() -> BTreeSet<String> {
     let mut operations = BTreeSet::new();
     for (_, text) in core_sources() {
-        for line in text
-            .lines()
-            .map(str::trim_start)
+        let lines = text.lines().map(str::trim_start);
+        let implementations = lines
             .filter(|line| line.starts_with("impl"))
-        {
-            if let Some((_, name)) = line.split_once(" Operation for ") {
-                operations.insert(
-                    name.chars()
-                        .take_while(char::is_ascii_alphanumeric)
-                        .collect::<String>(),
-                );
-            }
+            .filter_map(|line| line.split_once(" Operation for "));
+        let uses = text.split("\nget! {").skip(1);
+        let uses = uses.filter_map(|text| text.split_once("pub struct "));
+        for (_, name) in implementations.chain(uses) {
+            operations.insert(
+                name.chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect::<String>(),
+            );
         }
     }
     operations

@@ -1,6 +1,7 @@
 //! Endless bodies, and bodies of the wrong type.
 
-use scramjet_client_blocking::{ErrorKind, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
 
 use crate::cases::{Call, Case, is_compressed, is_not_json, is_not_utf_8, is_status, is_too_large};
 use crate::server::{Fault, Step, ok, status};
@@ -194,7 +195,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             "a line that is not UTF-8",
             Fault::reply(sized(b"a\n\xff\xfe\n")),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Text { .. })),
-            "not the UTF-8 text",
+            "not UTF-8 text",
         )
         .calling(Call::Lines),
         Case::returns(
@@ -276,7 +277,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             "a page of a proxy",
             refusal("502 Bad Gateway", &html, nginx),
             is_status::<502>,
-            "an HTML page (502 Bad Gateway); a proxy",
+            "HTML page (502 Bad Gateway) from a proxy",
         ),
         Case::fails(
             "a page of a proxy that asks for patience",
@@ -286,7 +287,7 @@ pub(crate) fn bodies() -> Vec<Case> {
                 b"<html><title>Later</title>",
             ),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_transient()),
-            "an HTML page (Later)",
+            "HTML page (Later)",
         ),
         Case::fails(
             "a proxy without words",

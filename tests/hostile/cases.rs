@@ -1,8 +1,8 @@
 //! The parts of a row of the table.
 
-use scramjet_client_blocking::{
-    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream};
 use std::io::Read;
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ impl Case {
         };
         Self {
             deadline: SHORT,
-            ..Self::fails(name, fault, kind, "was given up after 400ms, its deadline")
+            ..Self::fails(name, fault, kind, ": timed out after 400ms ")
         }
     }
 

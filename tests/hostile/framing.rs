@@ -1,6 +1,6 @@
 //! Closed connections, and invalid lengths and chunks.
 
-use scramjet_client_blocking::Phase;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Call, Case, Outcome, cut, is_bad_framing, is_connection_lost, is_unreadable};
 use crate::server::{Fault, Step, chunked, ok};
@@ -8,7 +8,7 @@ use crate::server::{Fault, Step, chunked, ok};
 const EMPTY: &str = "0 sequences";
 
 /// The outcome if the connection is lost instead of closed, for a body that ends with it.
-const LOST: Outcome = Outcome::Fails(cut, "the reply was cut off");
+const LOST: Outcome = Outcome::Fails(cut, "connection lost while reading the response");
 
 pub(crate) fn ends() -> Vec<Case> {
     let length = |length: usize, body: &str| ok(&[&format!("Content-Length: {length}")], body);
@@ -29,80 +29,80 @@ pub(crate) fn ends() -> Vec<Case> {
             "closes after the request",
             Fault::cut(""),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes after the request with a word",
             Fault::close(""),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes in the version",
             Fault::cut("HT"),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes in the status line",
             Fault::cut("HTTP/1.1 20"),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes after the status line",
             Fault::cut("HTTP/1.1 200 OK\r\n"),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes in a header",
             Fault::cut("HTTP/1.1 200 OK\r\nContent-Le"),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes before the empty line",
             Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "closes after the head",
             Fault::cut(length(2, "")),
             cut,
-            "cut off after 0 of 2 bytes",
+            "(got 0 of 2 bytes)",
         ),
         Case::fails(
             "closes in the body",
             Fault::cut(length(100, "[{\"id\":")),
             cut,
-            "cut off after 7 of 100 bytes",
+            "(got 7 of 100 bytes)",
         ),
         // Without its length, this would be a valid list.
         Case::fails(
             "closes one byte before the end",
             Fault::close(length(3, "[]")),
             cut,
-            "cut off after 2 of 3 bytes",
+            "(got 2 of 3 bytes)",
         ),
         Case::fails(
             "closes in a chunk's size",
             Fault::cut(chunked("2\r\n[]\r\n1")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
         Case::fails(
             "closes in a chunk",
             Fault::cut(chunked("9\r\n[{}")),
             cut,
-            "cut off after 3 bytes",
+            "(got 3 bytes)",
         ),
         Case::fails(
             "closes after a chunk",
             Fault::close(chunked("2\r\n[]\r\n")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
         // The last chunk is complete; only the final line end is missing.
         Case::returns(
@@ -139,14 +139,14 @@ pub(crate) fn ends() -> Vec<Case> {
             "a stream that is cut off",
             Fault::cut(length(9, "abc")),
             cut,
-            "cut off after 3 of 9 bytes",
+            "(got 3 of 9 bytes)",
         )
         .calling(Call::Stream),
         Case::fails(
             "a deletion that is cut off",
             Fault::cut(length(9, "{")),
             cut,
-            "cut off after 1 of 9 bytes",
+            "(got 1 of 9 bytes)",
         )
         .calling(Call::Deletion),
     ]
@@ -166,7 +166,7 @@ pub(crate) fn lengths() -> Vec<Case> {
             name,
             Fault::cut(with(&[length])),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         )
     };
     vec![
@@ -199,13 +199,13 @@ pub(crate) fn lengths() -> Vec<Case> {
             "two lengths",
             Fault::reply(with(&["2", "9"])),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "two lengths in a line",
             Fault::reply(with(&["2, 9"])),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         no_number("a negative length", "-2"),
         no_number("a length with a sign", "+2"),
@@ -244,7 +244,7 @@ pub(crate) fn lengths() -> Vec<Case> {
                 "2\r\n[]\r\n0\r\n\r\n",
             )),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
     ]
 }
@@ -255,7 +255,7 @@ pub(crate) fn chunks() -> Vec<Case> {
             name,
             Fault::cut(chunked(chunks)),
             is_bad_framing,
-            "was interrupted while the answer was read",
+            "reading the response failed",
         )
     };
     let good = |name, chunks: &str| Case::returns(name, Fault::reply(chunked(chunks)), EMPTY);
@@ -280,7 +280,7 @@ pub(crate) fn chunks() -> Vec<Case> {
             "the longest chunk size",
             Fault::cut(chunked("ffffffffffffffff\r\n[]")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
         bad("a chunk longer than its size", "1\r\n[]\r\n0\r\n\r\n"),
         bad("a chunk without its line end", "2\r\n[]0\r\n\r\n"),
@@ -302,13 +302,13 @@ pub(crate) fn chunks() -> Vec<Case> {
             "an extension without end",
             Fault::endless(chunked("2;"), [b'a'; 4096]),
             cut,
-            "cut off after 0 bytes",
+            "(got 0 bytes)",
         ),
         Case::fails(
             "a chunk size without end",
             Fault::endless(chunked(""), [b'0'; 4096]),
             cut,
-            "cut off after 0 bytes",
+            "(got 0 bytes)",
         ),
         Case::ends_with_deadline(
             "a trailer without end",

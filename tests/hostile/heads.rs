@@ -1,6 +1,6 @@
 //! Endless heads, and invalid ones.
 
-use scramjet_client_blocking::Phase;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Call, Case, is_status, is_unreadable};
 use crate::server::{Fault, Step, ok, status};
@@ -8,8 +8,14 @@ use crate::server::{Fault, Step, ok, status};
 const EMPTY: &str = "0 sequences";
 
 pub(crate) fn heads() -> Vec<Case> {
-    let none =
-        |name, reply: &[u8]| Case::fails(name, Fault::cut(reply), is_unreadable, "got no answer");
+    let none = |name, reply: &[u8]| {
+        Case::fails(
+            name,
+            Fault::cut(reply),
+            is_unreadable,
+            "no valid response received",
+        )
+    };
     let line = |name, line: &str| none(name, &ok(&[line, "Content-Length: 2"], "[]"));
     let begin = "HTTP/1.1 200 OK\r\n";
     let many: Vec<String> = (0..200).map(|number| format!("X-{number}: x")).collect();
@@ -23,7 +29,7 @@ pub(crate) fn heads() -> Vec<Case> {
             name,
             Fault::endless(begin, then),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         )
     };
     vec![

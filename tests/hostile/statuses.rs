@@ -1,6 +1,8 @@
 //! Invalid statuses, error statuses, interim responses, and redirects.
 
-use scramjet_client_blocking::{ErrorKind, Phase, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::Phase;
 
 use crate::cases::{Call, Case, is_not_json, is_status, is_unreadable};
 use crate::server::{Fault, ok, status};
@@ -15,7 +17,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             name,
             Fault::cut(status(code, TWO, b"[]")),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         )
     };
     let answer = ok(TWO, "[]");
@@ -58,7 +60,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "a 304",
             Fault::reply(status("304 Not Modified", &[], b"")),
             is_status::<304>,
-            "was refused: 304",
+            "refused with status 304",
         ),
         Case::fails(
             "a 304 with a length",
@@ -92,7 +94,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "a 300",
             Fault::reply(status("300 Multiple Choices", TWO, b"[]")),
             is_status::<300>,
-            "was refused: 300",
+            "refused with status 300",
         ),
         Case::fails(
             "a 407 of a proxy",
@@ -124,7 +126,7 @@ pub(crate) fn statuses() -> Vec<Case> {
             "interim responses without end",
             Fault::endless("", interim("100 Continue").repeat(100)),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "hints without end",
@@ -133,7 +135,7 @@ pub(crate) fn statuses() -> Vec<Case> {
                 status("103 Early Hints", &["Link: </x>"], b"").repeat(100),
             ),
             is_unreadable,
-            "got no answer",
+            "no valid response received",
         ),
         Case::fails(
             "another protocol from here on",
@@ -143,7 +145,7 @@ pub(crate) fn statuses() -> Vec<Case> {
                 b"\0\0\x12\x04\0\0\0\0\0",
             )),
             is_status::<101>,
-            "was refused: 101",
+            "refused with status 101",
         ),
         Case::returns(
             "a 205 with a body",
@@ -227,7 +229,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
             b"",
         ))
     };
-    let says = "it redirects to";
+    let says = "redirect to";
     let target = &format!("{elsewhere}/sequences");
     let same_port = target
         .trim_start_matches("https:")
@@ -302,7 +304,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
                 &format!("https://u:{SECRET}@h/a?{SECRET}#{SECRET}"),
             ),
             is_status::<302>,
-            "it redirects to …@h/a, and",
+            "redirect to …@h/a, which",
         ),
         Case::fails(
             "a redirect to nowhere",

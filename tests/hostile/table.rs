@@ -105,7 +105,7 @@ fn play(case: &Case, encrypted: bool) -> Measured {
                 error.url().expect("a request"),
             );
             assert!(
-                url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}) ")),
+                url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}): ")),
                 "the request is not named: {text}"
             );
             assert!(kind(error.kind()), "{:?}: {text}", error.kind());

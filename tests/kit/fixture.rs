@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use scramjet_client_testing::replay::Exchange;
+use scramjet_client_testing::replay::RecordedExchange;
 
 /// Loads the exchange of this name. `generation` is a folder in `fixtures`: `"0.18.7"`,
 /// `"composed/1.0.1"`.
 ///
 /// # Panics
 /// There is no such exchange, or its request was not recorded to its end.
-pub fn load(generation: &str, name: &str) -> Exchange {
-    let exchange = Exchange::load(folder(generation), name)
+pub fn load(generation: &str, name: &str) -> RecordedExchange {
+    let exchange = RecordedExchange::load(folder(generation), name)
         .unwrap_or_else(|error| panic!("no fixture {generation}/{name}: {error}"));
     assert!(
         exchange.request.complete,
@@ -21,7 +21,7 @@ pub fn load(generation: &str, name: &str) -> Exchange {
 
 /// Returns the names of all exchanges of a generation, sorted.
 pub fn names(generation: &str) -> Vec<String> {
-    Exchange::names(folder(generation))
+    RecordedExchange::names(folder(generation))
         .unwrap_or_else(|error| panic!("no fixtures for {generation}: {error}"))
 }
 

@@ -25,8 +25,8 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
                 notice_failure,
                 lingering,
                 extension,
-                first_health,
-                stranded,
+                first_health_report: first_health,
+                stalled_upload: stranded,
                 ..
             } = &mut settings.times;
             let short = [connect, load, starting, exit, notice, notice_failure];

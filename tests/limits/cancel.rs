@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Phase, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Upload};
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
@@ -165,10 +166,10 @@ fn cancel_may_race_with_the_response() {
     }
 }
 
-fn transport(pem: Option<&str>) -> scramjet_client_blocking::UreqTransport {
-    let mut config = scramjet_client_blocking::UreqConfig::default();
+fn transport(pem: Option<&str>) -> scramjet_client_blocking::transport::UreqTransport {
+    let mut config = scramjet_client_blocking::transport::UreqConfig::default();
     config.ca_certificates = pem.map(|pem| pem.as_bytes().to_vec());
-    scramjet_client_blocking::UreqTransport::new(&config).unwrap()
+    scramjet_client_blocking::transport::UreqTransport::new(&config).unwrap()
 }
 
 /// Any call of a handle may be cancelled. Cancelling a child token does not cancel its parent.

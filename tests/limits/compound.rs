@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, HostClient, Input, Phase, StreamWriter, Upload,
+    CancelToken, ContentType, Error, HostClient, Input, StreamWriter, Upload,
 };
 use scramjet_client_tests::scripted::response;
 

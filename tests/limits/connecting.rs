@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::SendSequence;
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Phase, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Upload};
 use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 

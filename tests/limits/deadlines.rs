@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{HostClient, Phase, StopOptions, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{HostClient, StopOptions, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{recording, within};

@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{SendInput, SendSequence};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Phase, ReplyError, Upload,
-    WriteOptions,
+    ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use scramjet_client_blocking::core::SendSequence;
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Phase, Upload,
+    CancelToken, Error, ErrorKind, HostClient, Input, KillOptions, Upload,
 };
 use scramjet_client_tests::scripted::{Connection, response};
 

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ErrorKind, Phase};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::transport::Phase;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, within};

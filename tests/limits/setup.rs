@@ -6,9 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::{Event, EventName, NextEvent};
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient, Phase,
-};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, HostClientBuilder, InstanceClient};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
@@ -235,17 +234,17 @@ impl Limit {
             "{error:?}"
         );
         let waiting = match phase {
-            Phase::Resolve => "while the host was looked for; nothing was sent",
-            Phase::Connect => "before it was connected; nothing was sent",
-            Phase::Tls => "while encryption was agreed upon; nothing was sent",
-            Phase::Send => "while the request was sent",
-            Phase::Wait => "while the answer was waited for",
-            Phase::Read => "while the answer was read",
+            Phase::Resolve => "while resolving the host name; nothing was sent",
+            Phase::Connect => "before a connection was established; nothing was sent",
+            Phase::Tls => "during the TLS handshake; nothing was sent",
+            Phase::Send => "while sending the request",
+            Phase::Wait => "while waiting for the response",
+            Phase::Read => "while reading the response",
             _ => unreachable!(),
         };
         let long = match self {
-            Self::Deadline => format!("given up after {limit:?}, its deadline, {waiting}"),
-            Self::Idle => format!("given up after {limit:?} in which nothing moved, {waiting}"),
+            Self::Deadline => format!("timed out after {limit:?} {waiting}"),
+            Self::Idle => format!("timed out after {limit:?} of inactivity {waiting}"),
             Self::Cancel => format!("cancelled {waiting}"),
         };
         assert!(
@@ -265,7 +264,7 @@ pub(crate) fn line(
 ) -> String {
     let text = error.to_string();
     let message = text
-        .split_once(") ")
+        .split_once("): ")
         .map_or(text.as_str(), |(_, message)| message);
     format!(
         "{fault:<72} {:<5} {limit:<15} {:>6.1} ms  {message}",

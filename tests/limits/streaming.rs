@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{ByteStream, ErrorKind, InstanceClient, ReplyError};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::{ByteStream, ErrorKind, InstanceClient};
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::Value;
 

@@ -195,7 +195,7 @@ fn check(what: &str, error: &Error, refusal: &Refusal) {
     assert!(
         error
             .to_string()
-            .contains(&format!("was refused: {} ", refusal.status)),
+            .contains(&format!("refused with status {} ", refusal.status)),
         "{what}: {error}"
     );
 }

@@ -8,9 +8,10 @@ use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Duration;
 
+use scramjet_client_blocking::stream::WriteOptions;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, HostClientBuilder, RetryPolicy, StartOptions,
-    Upload, WriteOptions,
+    Upload,
 };
 use scramjet_client_tests::scripted::ScriptedServer;
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{iter, process};
 
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{
-    Error, HostClient, Phase, RequestEvent, RequestInfo, RetryPolicy, StartOptions, Upload,
+    Error, HostClient, RequestEvent, RequestInfo, RetryPolicy, StartOptions, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};

@@ -13,9 +13,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{env, fmt, thread};
 
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::UreqTransport;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, InstanceClient, KillOptions, StartOptions,
-    Transport, Upload, UreqTransport, WriteOptions,
+    Transport, Upload,
 };
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;

@@ -2,7 +2,14 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use scramjet_client_blocking::core::Chunks;
+use scramjet_client_blocking::patterns::TopicGuard;
+use scramjet_client_blocking::platform::{ManagerClient, MiddlewareClient, MultiManagerClient};
+use scramjet_client_blocking::stream::{
+    Chunks, EventStream, Follow, Items, JsonLinesWriter, Sent, WriteOptions,
+};
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, StopReason, TransportError, UreqConfig, UreqTransport,
+};
 use scramjet_client_blocking::*;
 
 fn shared<T: Send + Sync + 'static>() {}

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use scramjet_client_blocking::http::{Request, Response};
-use scramjet_client_blocking::{ErrorKind, HostClient, RequestBody};
+use scramjet_client_blocking::transport::RequestBody;
+use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_testing::script::from_fn;
 
 use crate::generated::{CASES, for_all, headers, texts};

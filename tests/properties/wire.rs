@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{EventName, LastEvent};
-use scramjet_client_blocking::{ErrorKind, HostClient, UreqTransport};
+use scramjet_client_blocking::transport::UreqTransport;
+use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::{Phase, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
@@ -36,7 +37,7 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
                 let _ = connection.close_after_client();
             },
             TlsProblem::NoTls,
-            "what answers there does not speak TLS; perhaps the address should begin with http://",
+            "the server does not speak TLS; perhaps the address should begin with http://",
         ),
         (
             "another server",
@@ -54,43 +55,43 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
                 let _ = connection.close_after_client();
             },
             TlsProblem::Other,
-            "the other side closed the connection before the two had agreed on encryption",
+            "the server closed the connection during the TLS handshake",
         ),
         (
             "a server that resets",
             |connection| connection.wait_unread().unwrap(),
             TlsProblem::Other,
-            "the other side closed the connection before the two had agreed on encryption",
+            "the server closed the connection during the TLS handshake",
         ),
         (
             "certificate_required",
             alert::<116>,
             TlsProblem::ClientCertificate,
-            "the hub asks for a certificate of the client, and none was given",
+            "the hub requires a client certificate, but none is set",
         ),
         (
             "bad_certificate",
             alert::<42>,
             TlsProblem::ClientCertificate,
-            "the hub asks for a certificate of the client, and none was given",
+            "the hub requires a client certificate, but none is set",
         ),
         (
             "handshake_failure",
             alert::<40>,
             TlsProblem::Other,
-            "the hub refused to encrypt: it asks for a certificate of the client, or has no cipher in common with it",
+            "the hub rejected the TLS handshake: it requires a client certificate, or has no cipher suite in common with this client",
         ),
         (
             "protocol_version",
             alert::<70>,
             TlsProblem::Other,
-            "the hub and this client have no version of TLS, or no cipher, in common",
+            "the hub and this client have no TLS version or no cipher suite in common",
         ),
         (
             "internal_error",
             alert::<80>,
             TlsProblem::Other,
-            "the two could not agree on encryption",
+            "unexpected error in the TLS handshake",
         ),
     ]
 }
@@ -130,7 +131,9 @@ fn http_address_of_a_tls_hub_is_a_tls_error() {
             "{error:?}"
         );
         assert!(
-            format!("{error:?}").ends_with("\n  caused by: what answers there speaks TLS; the address should begin with https://"),
+            format!("{error:?}").ends_with(
+                "\n  caused by: the server speaks TLS; the address should begin with https://"
+            ),
             "{error:?}"
         );
     });

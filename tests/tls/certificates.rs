@@ -1,6 +1,7 @@
 //! Accepted and refused hub certificates.
 
-use scramjet_client_blocking::{Input, Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::Input;
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
@@ -32,7 +33,7 @@ fn rows() -> Vec<Row> {
     let this = || ours.identity(&["localhost", "127.0.0.1"]);
     let unknown = Some((
         TlsProblem::UnknownIssuer,
-        "nobody who is trusted here vouches for the hub's certificate; if it is the right one, trust",
+        "the hub's certificate is signed by an unknown authority; if the certificate is genuine, trust",
     ));
     let own = Identity::self_signed(&["localhost"]);
     let trusted_own = own.pem();
@@ -95,7 +96,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, and not for localhost",
+                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, not for localhost",
             )),
         ),
         row(
@@ -105,7 +106,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for localhost, and not for 127.0.0.1",
+                "the hub's certificate is for localhost, not for 127.0.0.1",
             )),
         ),
         row(
@@ -115,7 +116,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for no host at all, and not for localhost",
+                "the hub's certificate is for no host at all, not for localhost",
             )),
         ),
         row(

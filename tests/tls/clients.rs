@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use scramjet_client_blocking::{Error, HostClientBuilder, Phase, TlsBackend, TlsProblem, Upload};
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::{Error, HostClientBuilder, Upload};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
@@ -79,7 +80,7 @@ fn client_certificate_pem_is_sent_to_the_hub() {
             } else {
                 let error = sec1.build().unwrap_err().to_string();
                 assert!(
-                    error.starts_with("the setting \"client_certificate\" cannot be used: ")
+                    error.starts_with("invalid setting \"client_certificate\": ")
                         && error.contains("PKCS#8"),
                     "{error}"
                 );
@@ -112,7 +113,7 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
         each(&authorities, |what, hub, backend| {
             let error = fails(what, authorities.client(hub, backend));
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-            let problem = check(what, hub, error, "asks for a certificate of the client");
+            let problem = check(what, hub, error, "requires a client certificate");
             assert!(
                 problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
                 "{what}"
@@ -123,7 +124,7 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
                     .client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
                 assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-                check(what, hub, error, "does not accept the client's certificate");
+                check(what, hub, error, "rejected the client certificate");
             }
         });
     });
@@ -141,8 +142,7 @@ fn missing_client_certificate_is_a_tls_error_during_send_sequence() {
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(
-                tls.to_string()
-                    .contains("asks for a certificate of the client"),
+                tls.to_string().contains("requires a client certificate"),
                 "{what}: {error:?}"
             );
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");

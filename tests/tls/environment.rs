@@ -2,7 +2,8 @@
 
 use std::env;
 
-use scramjet_client_blocking::{HostClient, ProxyProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::ProxyProblem;
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::forward::ForwardProxy;
 
@@ -93,7 +94,7 @@ fn invalid_proxy_variable_is_named_and_affects_only_hubs_behind_it() {
             assert_eq!(told.problem(), ProxyProblem::Setting);
             assert_eq!(
                 told.to_string(),
-                "the environment's ALL_PROXY cannot be used: only proxies with an http:// address can be used, and this is one with socks5://"
+                "invalid environment variable ALL_PROXY: socks5:// proxies are not supported, only http:// proxies"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
             // A retry would fail the same way.

@@ -3,7 +3,8 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{Error, HostClient, HostClientBuilder, TlsBackend};
+use scramjet_client_blocking::transport::TlsBackend;
+use scramjet_client_blocking::{Error, HostClient, HostClientBuilder};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::{Authority, Identity};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::transport::{
+    Phase, Proxy, ProxyProblem, TlsProblem, UreqConfig, UreqTransport,
+};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, Proxy, ProxyProblem,
-    TlsProblem, Upload, UreqConfig, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::Authority;
@@ -228,7 +230,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.send(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 2\r\n\r\nno");
             },
             refused(407),
-            "the proxy <proxy> does not accept the user name and the password of its URL (407), or wants them in another way than Basic",
+            "the proxy <proxy> rejected the user name and password of its URL (407), or does not support Basic authentication",
         ),
         (
             "Tinyproxy's 401",
@@ -239,7 +241,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 );
             },
             refused(401),
-            "the proxy <proxy> does not accept the user name and the password of its URL (401), or wants them in another way than Basic",
+            "the proxy <proxy> rejected the user name and password of its URL (401), or does not support Basic authentication",
         ),
         (
             "403",
@@ -271,7 +273,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
             "no answer",
             |_, _| {},
             ProxyProblem::NotAProxy,
-            "the proxy <proxy> closed the connection instead of answering",
+            "the proxy <proxy> closed the connection without a response",
         ),
         (
             "half an answer",
@@ -280,7 +282,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "the proxy <proxy> closed the connection instead of answering",
+            "the proxy <proxy> closed the connection without a response",
         ),
         (
             "another protocol",
@@ -289,7 +291,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
         (
             "no status",
@@ -298,7 +300,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
         (
             "an endless answer",
@@ -307,7 +309,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 while client.send([b'x'; 1000]).is_ok() {}
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
     ]
 }
@@ -316,7 +318,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 fn assert_proxy_error(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
     let told = error.to_string();
     assert!(
-        told.contains("could not connect through the proxy, and nothing was sent to the hub"),
+        told.contains("could not connect through the proxy; nothing was sent to the hub"),
         "{told}"
     );
     let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
@@ -487,7 +489,7 @@ fn assert_bad_gateway_error(what: &str, error: &Error, proxy: &str) {
     // It makes no difference for a request without effect.
     let matters = error.method().is_some_and(|method| method == "POST");
     assert_eq!(
-        text.contains("the hub may have acted upon it"),
+        text.contains("the hub may have processed the request"),
         matters,
         "{text}"
     );
@@ -527,7 +529,7 @@ fn proxy_error_for_407_asks_for_credentials() {
             "407",
             HostClient::builder("http://hub.invalid:8000/api/v1").proxy(proxy.url()),
         );
-        let says = "the proxy <proxy> wants a user name and a password (407), which its URL can hold: http://user:password@...";
+        let says = "the proxy <proxy> requires a user name and a password (407); set them in its URL: http://user:password@...";
         assert_proxy_error(
             "407",
             &error,
@@ -606,7 +608,7 @@ fn proxy_tunnel_ends_with_deadline_connect_timeout_and_cancel() {
                     what,
                     &error,
                     ProxyProblem::Unreachable,
-                    "the proxy <proxy> did not answer in time",
+                    "the proxy <proxy> did not respond in time",
                     &proxy.url(),
                 );
 

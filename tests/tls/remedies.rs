@@ -1,6 +1,7 @@
 //! Common mistakes with certificates. Each error names the certificate and a remedy.
 
-use scramjet_client_blocking::{HostClient, HostClientBuilder, TlsBackend, TlsProblem};
+use scramjet_client_blocking::transport::{TlsBackend, TlsProblem};
+use scramjet_client_blocking::{HostClient, HostClientBuilder};
 use scramjet_client_tests::authority::{Authority, Identity};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
@@ -55,14 +56,14 @@ fn unsupported_client_certificate_error_has_a_remedy() {
         (
             VERSION_1,
             [
-                "its certificate is X.509 version 1",
+                "the certificate is X.509 version 1",
                 "basicConstraints=critical,CA:FALSE",
             ],
         ),
         (
             P_521,
             [
-                "the private key is damaged, or of a kind that rustls does not",
+                "the private key is malformed or of a kind that rustls does not",
                 "P-521",
             ],
         ),
@@ -104,7 +105,7 @@ fn der_certificate_error_has_the_command_that_converts_it() {
         ] {
             let error = builder.build().unwrap_err().to_string();
             assert!(
-                error.contains("binary, and not PEM") && error.contains(says),
+                error.contains("binary, not PEM") && error.contains(says),
                 "{error}"
             );
         }
@@ -138,12 +139,12 @@ fn nginx_responses_about_tls_are_tls_errors() {
                 (
                     "No required SSL certificate was sent",
                     TlsProblem::ClientCertificate,
-                    "none was given; see `client_certificate_pem`",
+                    "none is set; see `client_certificate_pem`",
                 ),
                 (
                     "The SSL certificate error",
                     TlsProblem::ClientCertificate,
-                    "does not accept the client's certificate: it has to be valid now",
+                    "rejected the client certificate: it must be valid now",
                 ),
             ] {
                 let server = ScriptedServer::start_tls_as(&identity, nginx(title));

@@ -4,10 +4,11 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend,
-    Transport, UreqConfig, UreqTransport,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::transport::{
+    ClientCertificate, Proxy, TlsBackend, UreqConfig, UreqTransport,
 };
+use scramjet_client_blocking::{ErrorKind, HostClient, HostClientBuilder, Transport};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::hubs::{BACKENDS, Hub};
@@ -42,31 +43,31 @@ fn rows(
     let pair = |certificates: String, key: String| hub().client_certificate_pem(certificates, key);
     let (certificate, key) = (|| client.pem(), || client.key_pem());
     let other = ours.identity(&["other"]);
-    let lines = "it is damaged: each item begins with a line";
+    let lines = "the PEM is malformed: each item needs a line";
     vec![
         (
             "no authority",
             ca(String::new()),
             "ca_certificates",
-            "there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             "some words",
             ca("a certificate".into()),
             "ca_certificates",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "DER",
             hub().ca_certificate_pem([0x30, 0x82, 1, 2, 0xff, 0]),
             "ca_certificates",
-            "it is binary, and not PEM",
+            "it is binary, not PEM",
         ),
         (
             "a key alone",
             ca(key()),
             "ca_certificates",
-            "there is only a private key in it, and no certificate",
+            "it contains a private key but no certificate",
         ),
         (
             "an authority on one line",
@@ -90,37 +91,37 @@ fn rows(
             "an authority of nonsense",
             ca(ours.pem() + &labelled("CERTIFICATE", NONSENSE)),
             "ca_certificates",
-            "certificate 2 of 2 in it is damaged",
+            "certificate 2 of 2 is malformed",
         ),
         (
             "no certificate",
             pair(String::new(), key()),
             "client_certificate",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "a key without its certificate",
             pair(key(), key()),
             "client_certificate",
-            "there is only a private key in it, and no certificate",
+            "it contains a private key but no certificate",
         ),
         (
             "a certificate of nonsense",
             pair(labelled("CERTIFICATE", NONSENSE), key()),
             "client_certificate",
-            "certificate 1 of 1 in it is damaged",
+            "certificate 1 of 1 is malformed",
         ),
         (
             "no key",
             pair(certificate(), String::new()),
             "client_certificate",
-            "there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----",
+            "it contains no private key; a private key begins with -----BEGIN PRIVATE KEY-----",
         ),
         (
             "a certificate without its key",
             pair(certificate(), certificate()),
             "client_certificate",
-            "there is no private key in it, only a certificate",
+            "it contains a certificate but no private key",
         ),
         (
             "a key on one line",
@@ -144,37 +145,37 @@ fn rows(
             "a key of nonsense",
             pair(certificate(), labelled("PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "the private key is damaged, or ",
+            "the private key is malformed",
         ),
         (
             "an old key of nonsense",
             pair(certificate(), labelled("RSA PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "the private key is damaged, or ",
+            "the private key is malformed",
         ),
         (
             "two keys",
             pair(certificate(), key() + &other.key_pem()),
             "client_certificate",
-            "there are several private keys in it",
+            "it contains several private keys",
         ),
         (
             "the key of another",
             pair(certificate(), other.key_pem()),
             "client_certificate",
-            "the private key does not belong to the first of the certificates",
+            "the private key does not match the first certificate",
         ),
         (
             "the chain in the wrong order",
             pair(ours.pem() + &certificate(), key()),
             "client_certificate",
-            "the private key does not belong to the first",
+            "the private key does not match the first",
         ),
         (
             "an encrypted key",
             pair(certificate(), labelled("ENCRYPTED PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "its private key is encrypted with a password; `openssl pkey",
+            "its private key is encrypted with a password; decrypt it with `openssl pkey",
         ),
         (
             "a key encrypted in the old way",
@@ -192,13 +193,13 @@ fn rows(
             "a proxy that is none",
             hub().proxy("user:secret@proxy://"),
             "proxy",
-            "it is not the URL of a proxy; one looks like http://",
+            "it is not a proxy URL such as http://",
         ),
         (
             "a proxy of another kind",
             hub().proxy("socks5://user:secret@proxy:1080"),
             "proxy",
-            "only proxies with an http:// address can be used, and this is one with socks5://",
+            "socks5:// proxies are not supported",
         ),
     ]
 }
@@ -227,7 +228,7 @@ fn build_refuses_invalid_settings() {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
+                    .starts_with(&format!("invalid setting {setting:?}: {says}")),
                 "{what} with {backend:?}: {error}"
             );
             for text in [shown, format!("{error:?}"), format!("{:?}", error.kind())] {
@@ -342,8 +343,8 @@ fn build_refuses_transport_settings_with_a_custom_transport() {
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("the setting {setting:?} cannot be used: "))
-                && error.contains("another transport was given"),
+            error.starts_with(&format!("invalid setting {setting:?}: "))
+                && error.contains("another transport is set"),
             "{error}"
         );
     }

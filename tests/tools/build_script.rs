@@ -206,7 +206,7 @@ fn build_script_deploys_changes_and_packs_without_a_hub() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     for part in [
-        "Error: the sequence cannot be packed",
+        "Error: cannot pack the sequence",
         r#"caused by: "#,
         r#"it has no "main", the file that a hub runs; add one"#,
     ] {
@@ -219,9 +219,8 @@ fn build_script_deploys_changes_and_packs_without_a_hub() {
     let output = project.cargo_with(&["run", "--offline"], Some(&url));
     let [said, warned] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    let told = format!(
-        "was not deployed to {url}; start a hub there, or let the build script only pack it: "
-    );
+    let told =
+        format!(" to {url}; start a hub there, or let the build script only pack the sequence: ");
     for (text, begin) in [(&said, " bytes, not deployed: "), (&warned, "warning: ")] {
         let line = text
             .lines()
@@ -247,7 +246,7 @@ fn build_script_fails_if_the_hub_refuses_its_package() {
     let output = project.cargo(Some(&server.url()));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && text.contains("was refused: 401"),
+        !output.status.success() && text.contains("refused with status 401"),
         "{text}"
     );
 }
@@ -293,20 +292,25 @@ fn build_sequence_options_set_name_rules_and_state_file() {
     drop(server);
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
     assert!(
-        text.contains(&format!("was not deployed to {url}; start a hub there")),
+        text.contains(&format!(" to {url}; start a hub there")),
         "{text}"
     );
 
     fs::write(project.dir.join("build.rs"), script("my seq")).unwrap();
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
-    assert!(text.contains("\"my seq\" cannot be the name of a sequence in a build script; use letters, digits, - and _"), "{text}");
+    assert!(
+        text.contains(
+            "invalid name \"my seq\" for a sequence in a build script; use letters, digits, - and _"
+        ),
+        "{text}"
+    );
     // Fails outside of a build script.
     let error = scramjet_client_blocking::build::sequence("sequence")
         .pack()
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "OUT_DIR is not set: this is for build scripts, which cargo runs"
+        "OUT_DIR is not set; Cargo sets it for build scripts, so call this from one"
     );
 }
 

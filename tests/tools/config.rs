@@ -49,7 +49,7 @@ fn case() -> Option<String> {
 }
 
 /// Returns the error with its causes, which must not contain secrets.
-fn error_text(error: &scramjet_client_blocking::ConfigError) -> String {
+fn error_text(error: &scramjet_client_blocking::config::ConfigError) -> String {
     let full = format!("{error:?}");
     assert!(full.starts_with(&error.to_string()), "{full}");
     assert!(!full.contains("secret"), "{full}");

@@ -12,11 +12,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::core::{Endpoint, Streamed};
+use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
-use scramjet_client_blocking::{
-    Dialect, DryRun, DryRunBody, ErrorKind, HostClient, Operation, RequestError, Upload, core,
-};
+use scramjet_client_blocking::types::{DryRun, DryRunBody};
+use scramjet_client_blocking::{Dialect, ErrorKind, HostClient, Upload, core};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 

@@ -3,7 +3,8 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use scramjet_client_blocking::{PackOptions, Package, build};
+use scramjet_client_blocking::pack::PackOptions;
+use scramjet_client_blocking::{Package, build};
 
 use crate::package_folder::{add, paths, sequence};
 
@@ -149,12 +150,12 @@ fn build_script_warns_about_possible_secrets() {
         warnings,
         [
             format!(
-                "cargo::warning=\".env\" is packed and may hold a secret; leave it out with a line \
-                 in {rules:?}, or keep it with !/.env"
+                "cargo::warning=\".env\" is packed and may contain a secret; \
+                 exclude it in {rules:?}, or keep it with !/.env"
             ),
             format!(
-                "cargo::warning=\"a\\ncargo::error=x.pem\" is packed and may hold a secret; leave \
-                 it out with a line in {rules:?}, or keep it with !/a\\ncargo::error=x.pem"
+                "cargo::warning=\"a\\ncargo::error=x.pem\" is packed and may contain a secret; \
+                 exclude it in {rules:?}, or keep it with !/a\\ncargo::error=x.pem"
             ),
         ]
     );

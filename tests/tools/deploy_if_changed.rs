@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, thread};
 
-use scramjet_client_blocking::{
-    DeployChange, DeployError, DeployKey, Deployed, ErrorKind, HostClient, Package, StartOptions,
-    Version,
-};
+use scramjet_client_blocking::pack::{DeployChange, DeployError, Deployed};
+use scramjet_client_blocking::{DeployKey, ErrorKind, HostClient, Package, StartOptions, Version};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
@@ -393,7 +391,8 @@ fn deploy_if_changed_keeps_a_file_that_is_no_state_file() {
     );
     let text = format!("{error:?}");
     assert!(
-        text.contains("caused by: it is not one: ") && text.contains("name another, or delete it"),
+        text.contains("caused by: it is not a state file: ")
+            && text.contains("choose another path, or delete the file"),
         "{text}"
     );
     assert_eq!((fs::read(&path).unwrap(), hub.seen().len()), (before, 0));
@@ -490,7 +489,7 @@ fn deploy_if_changed_waits_for_the_lock_until_the_deadline() {
     );
     assert_eq!(
         error.to_string(),
-        "deploy if changed was given up after 100ms, its deadline, before it was connected; nothing was sent"
+        "deploy if changed: timed out after 100ms before a connection was established; nothing was sent"
     );
     drop(hanging);
     assert!(hangs.join().unwrap());
@@ -637,7 +636,7 @@ fn deploy_if_changed_stores_the_digest_of_the_sent_package() {
     let text = format!("{error:?}");
     assert!(
         matches!(error.kind(), ErrorKind::Upload(_))
-            && text.contains("changed while it was packed"),
+            && text.contains("changed while it was being packed"),
         "{text}"
     );
 }

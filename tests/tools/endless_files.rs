@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use scramjet_client_blocking::{
-    ConfigError, DeployKey, HostClient, HostClientBuilder, Package, SiProfile,
-};
+use scramjet_client_blocking::config::{ConfigError, SiProfile};
+use scramjet_client_blocking::{DeployKey, HostClient, HostClientBuilder, Package};
 
 use crate::helpers::{Folder, in_child, within};
 use crate::package_folder::{make_pipe, sequence};
@@ -21,8 +20,8 @@ fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
 }
 
 const WORDS: [&str; 3] = [
-    "it is a pipe, a socket or a device, and not a file",
-    "it is a pipe, a socket or a device, and not a file",
+    "it is a pipe, a socket or a device, not a regular file",
+    "it is a pipe, a socket or a device, not a regular file",
     "it is longer than ",
 ];
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use scramjet_client_blocking::{EntryKind, PackEntry, PackError, PackOptions, Package};
+use scramjet_client_blocking::Package;
+use scramjet_client_blocking::pack::{EntryKind, PackEntry, PackError, PackOptions};
 
 use crate::helpers::{Folder, in_child_of, within};
 use crate::package_folder::{add, bytes_of, paths, sequence, unpacked};
@@ -113,8 +114,8 @@ fn follow_outside_links_packs_the_targets() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the link {} -> ../../../lib cannot be packed: it leads out of the folder, and \
-             follow_outside_links is not set; mend it, or leave it out with a line in .siignore",
+            "cannot pack the link {} -> ../../../lib: it leads out of the folder, and \
+             follow_outside_links is not set; fix it, or exclude it in .siignore",
             app.join("node_modules/@o/lib").display()
         )
     );
@@ -183,10 +184,7 @@ fn follow_outside_links_refuses_cycles() {
         symlink(target, folder.0.join(at)).unwrap();
         let result = followed(&folder.0.join("app"));
         let text = result.unwrap_err().to_string();
-        assert!(
-            text.contains("cannot be packed: it leads in a circle"),
-            "{at}: {text}"
-        );
+        assert!(text.contains(": it leads into a loop"), "{at}: {text}");
     }
     // A long chain without a cycle.
     let folder = workspace("chain");
@@ -201,10 +199,7 @@ fn follow_outside_links_refuses_cycles() {
     fs::create_dir(folder.0.join("chain/100")).unwrap();
     symlink("../chain/0", folder.0.join("app/chain")).unwrap();
     let text = followed(&folder.0.join("app")).unwrap_err().to_string();
-    assert!(
-        text.contains("cannot be packed: it leads in a circle"),
-        "{text}"
-    );
+    assert!(text.contains(": it leads into a loop"), "{text}");
 }
 
 #[test]
@@ -212,9 +207,9 @@ fn follow_outside_links_refuses_missing_targets_and_devices() {
     let folder = workspace("nothing");
     let link = folder.0.join("app/link");
     for (target, says) in [
-        ("../missing", "there is nothing at its target"),
-        ("/dev/zero", "is a device and cannot be packed"),
-        ("link", "it leads in a circle"),
+        ("../missing", "its target does not exist"),
+        ("/dev/zero", "is a device, which cannot be packed"),
+        ("link", "it leads into a loop"),
     ] {
         symlink(target, &link).unwrap();
         let text = followed(&folder.0.join("app")).unwrap_err().to_string();

@@ -7,7 +7,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ErrorKind, HostClient, PackError, PackOptions, Package};
+use scramjet_client_blocking::pack::{PackError, PackOptions};
+use scramjet_client_blocking::{ErrorKind, HostClient, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::helpers::{Folder, Mailbox, within};
@@ -24,10 +25,7 @@ fn refused(folder: &Folder) -> PackError {
 fn problem(content: &str) -> String {
     let folder = sequence("manifest", &[("package.json", content), ("sub.js/x", ".")]);
     let error = refused(&folder);
-    let expected = format!(
-        "{} cannot be used: ",
-        folder.0.join("package.json").display()
-    );
+    let expected = format!("cannot use {}: ", folder.0.join("package.json").display());
     assert!(matches!(error, PackError::Manifest { .. }));
     error
         .to_string()
@@ -47,7 +45,7 @@ fn from_dir_refuses_an_invalid_package_json() {
             "{ \"name\": \"x\", }",
             "it is not JSON: trailing comma at line 1 column 16",
         ),
-        ("[]", "it is JSON, but not an object"),
+        ("[]", "it is not a JSON object"),
         (
             "{}",
             r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
@@ -56,10 +54,10 @@ fn from_dir_refuses_an_invalid_package_json() {
             r#"{"main":""}"#,
             r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#,
         ),
-        (r#"{"main":1}"#, r#""main" is 1, which is not a text"#),
+        (r#"{"main":1}"#, r#""main" is 1, which is not a string"#),
         (
             r#"{"main":"x.js"}"#,
-            r#""main" is "x.js": what it leads to is not in the package"#,
+            r#""main" is "x.js": its target is not in the package"#,
         ),
         (
             r#"{"main":"../x.js"}"#,
@@ -67,7 +65,7 @@ fn from_dir_refuses_an_invalid_package_json() {
         ),
         (
             r#"{"main":"/index.js"}"#,
-            r#""main" is "/index.js": it is absolute, and the hub has other folders"#,
+            r#""main" is "/index.js": it is absolute, but the hub has other folders"#,
         ),
         (
             r#"{"main":"sub.js"}"#,
@@ -75,15 +73,15 @@ fn from_dir_refuses_an_invalid_package_json() {
         ),
         (
             r#"{"main":"index.js","name":["x"]}"#,
-            r#""name" is ["x"], which is not a text"#,
+            r#""name" is ["x"], which is not a string"#,
         ),
         (
             r#"{"main":"index.js","version":2}"#,
-            r#""version" is 2, which is not a text"#,
+            r#""version" is 2, which is not a string"#,
         ),
         (
             r#"{"main":"index.js","engines":{"node":">=16","python3":"3"}}"#,
-            r#""engines" has several (node, python3), and hubs take one"#,
+            r#""engines" has several entries (node, python3), but hubs accept only one"#,
         ),
         (
             r#"{"main":"index.js","engines":16}"#,
@@ -111,12 +109,12 @@ fn from_dir_refuses_an_invalid_package_json() {
     };
     assert_eq!(
         told(refused(&folder)),
-        "it is left out by .siignore or by the options, and a hub needs it"
+        "it is excluded by .siignore or by the options, but hubs need it"
     );
     fs::remove_file(folder.0.join("package.json")).unwrap();
     assert_eq!(
         told(refused(&folder)),
-        "there is none, and a sequence needs one with a name and a \"main\""
+        "it does not exist; a sequence needs one with a name and a \"main\""
     );
 
     add(
@@ -129,7 +127,7 @@ fn from_dir_refuses_an_invalid_package_json() {
     add(&folder, &[(".siignore", "*.js")]);
     assert_eq!(
         told(refused(&folder)),
-        r#""main" is "index.js": what it leads to is not in the package"#
+        r#""main" is "index.js": its target is not in the package"#
     );
 }
 
@@ -159,8 +157,8 @@ fn from_dir_refuses_a_main_that_hubs_cannot_start() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "{} cannot be used: \"main\" is {main:?}, and hubs start files that end in .js \
-                     only: \"{main}.js\" must exist, or \"main\" name another file",
+                    "cannot use {}: \"main\" is {main:?}, but hubs start only files that end \
+                     in .js; \"{main}.js\" must exist, or \"main\" must name another file",
                     folder.0.join("package.json").display()
                 )
             );
@@ -178,7 +176,7 @@ fn from_dir_refuses_a_main_that_hubs_cannot_start() {
 fn from_dir_refuses_a_byte_order_mark_in_package_json() {
     assert_eq!(
         problem("\u{feff}{ \"main\": \"index.js\" }"),
-        "it begins with a byte order mark, and a hub takes that for wrong JSON; save it as UTF-8 \
+        "it begins with a byte order mark, which hubs reject as invalid JSON; save it as UTF-8 \
          without one"
     );
 }
@@ -187,8 +185,7 @@ fn from_dir_refuses_a_byte_order_mark_in_package_json() {
 fn from_dir_refuses_files_and_missing_folders() {
     let folder = sequence("no-folder", &[]);
     let error = Package::from_dir(folder.0.join("index.js")).unwrap_err();
-    let text =
-        "index.js is not a folder; a sequence is packed from the folder that has its package.json";
+    let text = "index.js is not a folder; pack the folder that contains package.json";
     assert!(
         matches!(error, PackError::NotAFolder { .. }) && error.to_string().ends_with(text),
         "{error}"
@@ -222,30 +219,30 @@ fn from_dir_refuses_links_that_are_broken_on_a_hub() {
         (
             "link",
             "/etc/passwd",
-            "it is absolute, and the hub has other folders",
+            "it is absolute, but the hub has other folders",
         ),
         (
             "link",
             inside.to_str().unwrap(),
-            "it is absolute, and the hub has other folders",
+            "it is absolute, but the hub has other folders",
         ),
         ("link", "../elsewhere", outside),
         ("lib/link", "../../elsewhere", outside),
         ("link", &format!("../{name}/index.js"), outside),
         ("link", "lib/deep/../../../x", outside),
-        ("link", "missing", "what it leads to is not in the package"),
-        ("link", "left.js", "what it leads to is not in the package"),
+        ("link", "missing", "its target is not in the package"),
+        ("link", "left.js", "its target is not in the package"),
         (
             "link",
             "link",
-            "it leads in a circle, or through more than 40 links",
+            "it leads into a loop, or through more than 40 links",
         ),
     ] {
         symlink(target, root.0.join(at)).unwrap();
         let error = refused(&root);
-        let remedy = "mend it, or leave it out with a line in .siignore";
+        let remedy = "fix it, or exclude it in .siignore";
         let text = format!(
-            "the link {} -> {target} cannot be packed: {problem}; {remedy}",
+            "cannot pack the link {} -> {target}: {problem}; {remedy}",
             root.0.join(at).display()
         );
         assert_eq!(error.to_string(), text);
@@ -275,9 +272,9 @@ fn from_dir_refuses_sockets_and_pipes() {
     let folder = sequence("special", &[]);
     let _socket = UnixListener::bind(folder.0.join("a.sock")).unwrap();
     let special = |name: &str, what: &str| {
-        let remedy = "remove it, or leave it out with a line in .siignore";
+        let remedy = "remove it, or exclude it in .siignore";
         format!(
-            "{} is a {what} and cannot be packed; {remedy}",
+            "{} is a {what}, which cannot be packed; {remedy}",
             folder.0.join(name).display()
         )
     };
@@ -333,10 +330,9 @@ fn from_dir_over_a_limit_names_the_largest_folder() {
     let with = |options: PackOptions| Package::from_dir_with(&folder.0, &options);
     assert!(with(PackOptions::new().max_bytes(size).max_files(9)).is_ok());
     let told = |unit, limit, most| {
-        let remedy =
-            "leave something out with a line in .siignore, or raise the limit in PackOptions";
+        let remedy = "exclude something in .siignore, or raise the limit in PackOptions";
         format!(
-            "{} holds more than the {limit} {unit} that are allowed, most of it in {most:?}; {remedy}",
+            "{} contains more than {limit} {unit}, most of them in {most:?}; {remedy}",
             folder.0.display()
         )
     };

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant, SystemTime};
 
-use scramjet_client_blocking::{EntryKind, HostClient, PackOptions, Package, StartOptions};
+use scramjet_client_blocking::pack::{EntryKind, PackOptions};
+use scramjet_client_blocking::{HostClient, Package, StartOptions};
 use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 
@@ -295,7 +296,7 @@ fn write_to_writes_the_whole_package_or_nothing() {
     add(&folder, &[("index.js", "changed")]);
     let error = package.write_to(&path).unwrap_err();
     let text = format!(
-        "{} changed while it was packed; pack again when nothing writes there",
+        "{} changed while it was being packed; pack it again when nothing writes to it",
         folder.0.join("index.js").display()
     );
     assert_eq!(error.to_string(), text);

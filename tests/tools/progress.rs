@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, recording, within};
@@ -111,7 +112,7 @@ fn upload_progress_break_cancels_the_upload() {
                 .unwrap()
                 .send_sequence(upload)
                 .unwrap_err();
-            assert_cancelled(&error, "was cancelled while the request was sent");
+            assert_cancelled(&error, ": cancelled while sending the request");
             assert!(!whole.take());
             assert!(recorded.lock().unwrap().last().unwrap().0 < 300_000);
         });
@@ -161,7 +162,7 @@ fn stream_progress_reports_bytes_and_can_cancel() {
             .unwrap_err()
             .downcast::<Error>()
             .unwrap();
-        assert_cancelled(&error, "was cancelled while the answer was read");
+        assert_cancelled(&error, ": cancelled while reading the response");
     }
     let recorded = recorded.lock().unwrap();
     assert_eq!(

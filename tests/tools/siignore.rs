@@ -4,7 +4,8 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
-use scramjet_client_blocking::{PackOptions, Package};
+use scramjet_client_blocking::Package;
+use scramjet_client_blocking::pack::PackOptions;
 
 use crate::helpers::Folder;
 use crate::package_folder::{add, paths, sequence};
@@ -347,16 +348,16 @@ fn invalid_siignore_rule_is_an_error() {
     for (rule, problem) in [
         (
             "file[1.txt",
-            "has a [ without its ]; write \\[ for the character itself",
+            "it has a [ without a ]; write \\[ for the character itself",
         ),
         (
             "[a-",
-            "has a [ without its ]; write \\[ for the character itself",
+            "it has a [ without a ]; write \\[ for the character itself",
         ),
-        ("[[:letter:]]", "has a [:class:] of an unknown name"),
+        ("[[:letter:]]", "it has a [:class:] with an unknown name"),
         (
             "a\\",
-            "ends with a backslash, which escapes what follows it",
+            "it ends with a backslash, which must be followed by a character",
         ),
     ] {
         let folder = sequence(
@@ -368,7 +369,7 @@ fn invalid_siignore_rule_is_an_error() {
         assert_eq!(
             error.to_string(),
             format!(
-                "line 2 of {} cannot be used: {rule:?} {problem}",
+                "invalid rule {rule:?} in line 2 of {}: {problem}",
                 path.display()
             )
         );
@@ -378,7 +379,7 @@ fn invalid_siignore_rule_is_an_error() {
             Package::from_dir_with(&folder.0, &PackOptions::new().ignore(rule)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("a rule of the options cannot be used: {rule:?} {problem}")
+            format!("invalid rule {rule:?} in the options: {problem}")
         );
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use scramjet_client_testing::conformance::{Ability, Suite, table};
+use scramjet_client_testing::conformance::{Capability, Suite, table};
 
 use crate::curl_transport::Curl;
 use crate::hyper_transport::Hyper;
@@ -28,7 +28,7 @@ fn suites() -> Vec<Suite> {
     let mut suites = Vec::new();
     #[cfg(feature = "ureq")]
     {
-        use scramjet_client_blocking::{UreqConfig, UreqTransport};
+        use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
         let mut untimed = UreqConfig::default();
         untimed.connect_timeout = None;
         suites.push(Suite::new("ureq", Arc::new(UreqTransport::default())));
@@ -38,23 +38,23 @@ fn suites() -> Vec<Suite> {
         ));
     }
     if cfg!(unix) {
-        suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Ability::Reuse));
+        suites.push(Suite::new("tcp", Arc::new(Tcp)).without(Capability::Reuse));
     }
     if is_curl_here() {
         suites.push(
             Suite::new("curl", Arc::new(Curl))
-                .without(Ability::Reuse)
-                .without(Ability::ResetRefusal),
+                .without(Capability::Reuse)
+                .without(Capability::ResetRefusal),
         );
     }
     suites.push(
         [
-            Ability::Deadline,
-            Ability::Idle,
-            Ability::Cancel,
-            Ability::Reuse,
-            Ability::ResetRefusal,
-            Ability::Phase,
+            Capability::Deadline,
+            Capability::Idle,
+            Capability::Cancel,
+            Capability::Reuse,
+            Capability::ResetRefusal,
+            Capability::Phase,
         ]
         .into_iter()
         .fold(
@@ -62,7 +62,7 @@ fn suites() -> Vec<Suite> {
             Suite::without,
         ),
     );
-    suites.extend([Suite::of_script(), Suite::of_replay()]);
+    suites.extend([Suite::for_script(), Suite::for_replay()]);
     suites
 }
 
@@ -82,7 +82,7 @@ fn suite_passes_for_every_transport() {
     }
     // The guide contains the table of supported features.
     if cfg!(feature = "ureq") && is_curl_here() {
-        let guide = include_str!("../../crates/blocking/src/guide/transports.md");
+        let guide = include_str!("../../crates/blocking/src/docs/guide/transports.md");
         assert!(
             guide.contains(&table(&reports)),
             "the guide to transports does not have this table:\n{}",

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-use scramjet_client_blocking::{
-    BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
+use scramjet_client_blocking::transport::{
+    BoxError, CallLimits, Phase, ReasonPhrase, RequestBody, TransportError,
 };
-use scramjet_client_testing::conformance::{Ability, Outcome, Report, Suite, table};
+use scramjet_client_testing::conformance::{Capability, Outcome, Report, Suite, table};
 use scramjet_client_testing::script::from_fn;
 
 use crate::tcp_transport::Tcp;
@@ -320,11 +321,11 @@ fn working_once(request: Request<RequestBody<'_>>) -> SendResult {
 
 #[cfg(feature = "ureq")]
 fn never_fresh(mut request: Request<RequestBody<'_>>) -> SendResult {
-    static UREQ: std::sync::LazyLock<scramjet_client_blocking::UreqTransport> =
+    static UREQ: std::sync::LazyLock<scramjet_client_blocking::transport::UreqTransport> =
         std::sync::LazyLock::new(Default::default);
     request
         .extensions_mut()
-        .remove::<scramjet_client_blocking::NewConnection>();
+        .remove::<scramjet_client_blocking::transport::NewConnection>();
     UREQ.send(request)
 }
 
@@ -475,7 +476,7 @@ fn run(rule: &'static str, fault: SendFn) -> Outcome {
 
 #[test]
 fn suite_finds_every_fault() {
-    for row in Suite::of_replay().run().rows {
+    for row in Suite::for_replay().run().rows {
         let is_broken = FAULTS.iter().any(|(rule, _)| *rule == row.name);
         assert!(
             is_broken || cfg!(not(feature = "ureq")),
@@ -498,7 +499,7 @@ fn suite_finds_every_fault() {
 #[test]
 fn without_skips_the_cases_that_need_the_ability() {
     let suite = Suite::new("plain", faulty(without_a_reason))
-        .without(Ability::Reason)
+        .without(Capability::Reason)
         .only("reason phrase");
     let report = suite.run();
     assert!(report.conforms());
@@ -515,7 +516,7 @@ fn without_skips_the_cases_that_need_the_ability() {
 fn report_and_table_show_the_outcomes() {
     let report = |name: &str, fault| -> Report {
         Suite::new(name, faulty(fault))
-            .without(Ability::Reuse)
+            .without(Capability::Reuse)
             .only("are reused")
             .run()
     };

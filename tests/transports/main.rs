@@ -19,7 +19,7 @@ mod core_tcp;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/curl_transport.rs"]
 mod curl_transport;
-#[path = "../../crates/blocking/src/guide/hyper_transport.rs"]
+#[path = "../../crates/blocking/src/docs/guide/hyper_transport.rs"]
 mod hyper_transport;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/tcp_transport.rs"]

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{EventName, NextEvent, SendSequence};
-use scramjet_client_blocking::{
-    ErrorKind, HostClient, Phase, StartOptions, StopOptions, TransportError, Upload,
-};
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{ErrorKind, HostClient, StartOptions, StopOptions, Upload};
 use scramjet_client_testing::replay::{Check, Recorder, Replay};
 use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::fixture;
@@ -467,7 +466,7 @@ fn recorder_writes_what_replay_plays() {
         .transport(Arc::new(recorder));
     let recorded = results(&builder.build().unwrap());
     assert!(
-        recorded[4].starts_with("true") && recorded[5].contains("cut off after 5 bytes"),
+        recorded[4].starts_with("true") && recorded[5].contains("(got 5 bytes)"),
         "{recorded:#?}"
     );
     hub.assert_done();

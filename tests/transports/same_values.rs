@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{TryStreamExt, stream};
+use scramjet_client_blocking::core::{Decode, Operation};
+use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::http::Method;
-use scramjet_client_blocking::{
-    Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload,
-};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Transport, Upload};
 use scramjet_client_core::{
     Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
@@ -443,7 +443,7 @@ fn every_driver_returns_the_same_values() {
     assert_eq!(
         values(&host(
             server.url(),
-            Arc::new(scramjet_client_blocking::UreqTransport::default())
+            Arc::new(scramjet_client_blocking::transport::UreqTransport::default())
         )),
         expected,
         "ureq"
@@ -571,29 +571,6 @@ fn transport_of_the_readme_returns_the_same_values() {
     );
 }
 
-#[test]
-fn readme_of_core_contains_the_small_transport_example() {
-    let [readme, file] = ["README.md", "examples/small_transport.rs"].map(|path| {
-        std::fs::read_to_string(
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../crates/core")
-                .join(path),
-        )
-        .unwrap()
-    });
-    let start = file.find("pub type Failure").unwrap();
-    let code = &file[start..file.find("\nfn main").unwrap()];
-    assert!(
-        readme.contains(code.trim_end()),
-        "the README of core does not show what is in examples/small_transport.rs"
-    );
-    let lines = code[code.find("pub fn call").unwrap()..]
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .count();
-    assert!(lines <= 50, "{lines} lines");
-}
-
 /// Runs operations on a real hub. Removes what differs for each run from the results.
 fn values_on_hub(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
     let package = package::sequence("events")
@@ -681,7 +658,9 @@ fn every_driver_returns_the_same_values_on_a_hub() {
     #[cfg(feature = "ureq")]
     assert_eq!(
         values_on_hub(
-            &blocking(Arc::new(scramjet_client_blocking::UreqTransport::default())),
+            &blocking(Arc::new(
+                scramjet_client_blocking::transport::UreqTransport::default()
+            )),
             &hub
         ),
         expected,

@@ -9,7 +9,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{HostClient, HubVersion};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::types::HubVersion;
 use scramjet_client_tests::bench::process::pin_to_one_processor;
 use scramjet_client_tests::bench::raw::Raw;
 use scramjet_client_tests::bench::server::Server;

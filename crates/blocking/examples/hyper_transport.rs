@@ -1,10 +1,12 @@
-//! Asks a hub for its version through the short transport of the guide.
+//! Requests the version of a hub through the hyper transport of the guide.
 //!
 //! `cargo run --example hyper_transport -- [HUB-URL]`
+//!
+//! Prints the version. Without a URL, it uses `SCRAMJET_HUB_URL`, or starts a hub on this machine.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-#[path = "../src/guide/hyper_transport.rs"]
+#[path = "../src/docs/guide/hyper_transport.rs"]
 mod transport;
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Requests that are built and replies that are read, by core and by hand: time and allocations.
+//! Time and allocations for building requests and reading responses, in core and by hand.
 //!
 //! `cargo bench --bench protocol`
 
@@ -80,19 +80,19 @@ fn main() {
             VERSION.as_bytes(),
         )))
     };
-    // What a program would write that needs what hubs say, and nothing that is still to come.
+    // A struct for all members of today, which ignores future ones.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    #[expect(dead_code, reason = "nobody looks at them")]
+    #[expect(dead_code, reason = "only parsed")]
     struct Version {
         service: String,
         api_version: String,
         version: String,
         build: String,
     }
-    // And one that needs the version alone.
+    // A struct for the version only.
     #[derive(Deserialize)]
-    #[expect(dead_code, reason = "nobody looks at it")]
+    #[expect(dead_code, reason = "only parsed")]
     struct Least {
         version: String,
     }
@@ -183,7 +183,7 @@ fn request(method: Method, uri: String) -> scramjet_client_core::http::request::
         .header(header::ACCEPT, "*/*")
 }
 
-/// What a driver does, where the body comes in one piece.
+/// Reads a response like a driver whose body arrives as one chunk.
 fn reply<O, T: DeserializeOwned>(
     endpoint: &Endpoint,
     operation: &O,
@@ -207,7 +207,10 @@ where
 fn instance(number: usize) -> serde_json::Value {
     json!({
         "id": format!("{number:08}-6c42-4c0f-a3a3-7d2c39d0e2a1"),
-        "sequence": { "id": "5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1", "config": { "name": "shout", "version": "1.0.0", "main": "index.js" } },
+        "sequence": {
+            "id": "5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1",
+            "config": { "name": "shout", "version": "1.0.0", "main": "index.js" },
+        },
         "status": "running",
         "appConfig": {},
         "args": ["Berlin"],

@@ -1,4 +1,4 @@
-//! Serves a fake hub of 0.18 or 1.x, whose sequences live and die in the eighteen ways of
+//! Serves a fake hub of 0.18 or 1.x, whose sequences live and die in the eighteen scenarios of
 //! `tests/fixtures/timelines-*.json`, until standard input ends. It prints the URL of the hub.
 //!
 //! `cargo run -p scramjet-client-testing --example timelines -- 1.x`
@@ -7,9 +7,9 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-#[path = "../tests/model/timelines/ways.rs"]
+#[path = "../tests/model/timelines/scenarios.rs"]
 #[allow(dead_code, reason = "the test uses all of it")]
-mod ways;
+mod scenarios;
 
 use std::io;
 
@@ -25,9 +25,9 @@ fn main() -> io::Result<()> {
     let hub = FakeHub::new(generation);
     hub.find_programs(|package: &Package| {
         let file = package.files.get("index.js")?.as_slice();
-        let mut ways = ways::all().into_iter();
-        let way = ways.find(|way| way.index_js.as_bytes() == file)?;
-        Some(move |process: &mut Process| run(process, &way.steps))
+        let mut scenarios = scenarios::all().into_iter();
+        let scenario = scenarios.find(|scenario| scenario.index_js.as_bytes() == file)?;
+        Some(move |process: &mut Process| run(process, &scenario.steps))
     });
     println!("{}", hub.url());
     for id in io::stdin().lines() {
@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Does the steps of a way, and then stays.
+/// Does the steps of a scenario, and then stays.
 fn run(process: &mut Process, steps: &[Step]) -> ProgramResult {
     for step in steps {
         match step {
@@ -52,7 +52,7 @@ fn run(process: &mut Process, steps: &[Step]) -> ProgramResult {
             }
             Step::Exit(exit) => return Err(exit.clone()),
             Step::Hang => process.hang()?,
-            _ => unreachable!("no way has this step: {step:?}"),
+            _ => unreachable!("no scenario has this step: {step:?}"),
         }
     }
     process.stay()

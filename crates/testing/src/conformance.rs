@@ -18,8 +18,8 @@
 //! missing one with [`Suite::without`]; the [`Report`] shows it.
 
 mod cases;
+mod fixture;
 mod report;
-mod stage;
 
 pub use self::report::{Outcome, Report, Row, table};
 
@@ -31,9 +31,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{BoxError, Transport};
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::BoxError;
 
-use self::stage::{Stage, Unsupported};
+use self::fixture::{Target, Unsupported};
 
 /// Upper bound for one step of a case. No step takes as long, even on a busy machine.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,24 +42,24 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// An ability that a transport may lack, if it declares so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Ability {
-    /// Ends a request at its [`deadline`](scramjet_client_blocking::CallLimits::deadline).
+pub enum Capability {
+    /// Ends a request at its [`deadline`](scramjet_client_blocking::transport::CallLimits::deadline).
     Deadline,
-    /// Ends a wait after the [`idle`](scramjet_client_blocking::CallLimits::idle) timeout, and can
+    /// Ends a wait after the [`idle`](scramjet_client_blocking::transport::CallLimits::idle) timeout, and can
     /// continue afterwards.
     Idle,
-    /// Ends a request when its [`cancel`](scramjet_client_blocking::CallLimits::cancel) token is
+    /// Ends a request when its [`cancel`](scramjet_client_blocking::transport::CallLimits::cancel) token is
     /// canceled.
     Cancel,
     /// Uses a connection for several requests.
     Reuse,
-    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::ReasonPhrase) phrase of a response.
+    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::transport::ReasonPhrase) phrase of a response.
     Reason,
     /// Returns a refusal even if the connection is reset right after it, during an upload. A
     /// connection that is only closed does not need this.
     ResetRefusal,
     /// Knows how far a request got, for the phase of its
-    /// [`TransportError`](scramjet_client_blocking::TransportError).
+    /// [`TransportError`](scramjet_client_blocking::transport::TransportError).
     Phase,
 }
 
@@ -68,34 +69,34 @@ pub enum Ability {
 #[derive(Clone)]
 pub struct Suite {
     name: String,
-    stage: Stage,
-    lacks: Vec<Ability>,
+    target: Target,
+    lacks: Vec<Capability>,
     only: Option<String>,
 }
 
 impl Suite {
     /// Returns all cases for this transport. The name is for the report.
     pub fn new(name: impl Into<String>, transport: Arc<dyn Transport>) -> Self {
-        Self::on(name.into(), Stage::Loopback(transport))
+        Self::on(name.into(), Target::Loopback(transport))
     }
 
     /// Returns the cases that apply to a [`Script`](crate::script::Script), which has no network.
     #[must_use]
-    pub fn of_script() -> Self {
-        Self::on("script".into(), Stage::Script)
+    pub fn for_script() -> Self {
+        Self::on("script".into(), Target::Script)
     }
 
     /// Returns the cases that apply to a [`Replay`](crate::replay::Replay), which can only play
     /// what was written down before.
     #[must_use]
-    pub fn of_replay() -> Self {
-        Self::on("replay".into(), Stage::Replay)
+    pub fn for_replay() -> Self {
+        Self::on("replay".into(), Target::Replay)
     }
 
-    fn on(name: String, stage: Stage) -> Self {
+    fn on(name: String, target: Target) -> Self {
         Self {
             name,
-            stage,
+            target,
             lacks: Vec::new(),
             only: None,
         }
@@ -103,7 +104,7 @@ impl Suite {
 
     /// Declares that the transport lacks an ability. The cases that need it do not run.
     #[must_use]
-    pub fn without(mut self, ability: Ability) -> Self {
+    pub fn without(mut self, ability: Capability) -> Self {
         self.lacks.push(ability);
         self
     }
@@ -144,9 +145,9 @@ impl Suite {
             return Outcome::Unsupported(format!("the transport lacks {ability:?}"));
         }
         let (sender, result) = channel();
-        let stage = self.stage.clone();
+        let target = self.target.clone();
         thread::spawn(move || {
-            let checked = catch_unwind(AssertUnwindSafe(|| (case.run)(&stage)));
+            let checked = catch_unwind(AssertUnwindSafe(|| (case.run)(&target)));
             // The receiver is gone if the case took too long.
             let _ =
                 sender.send(checked.unwrap_or_else(|_| {
@@ -186,14 +187,14 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 /// A rule of the contract, and the function that checks it.
 struct Case {
     name: &'static str,
-    needs: &'static [Ability],
-    run: fn(&Stage) -> Checked,
+    needs: &'static [Capability],
+    run: fn(&Target) -> CheckResult,
 }
 
 /// The result of a check. The error says what is wrong.
-type Checked<T = ()> = Result<T, BoxError>;
+type CheckResult<T = ()> = Result<T, BoxError>;
 
-fn check(holds: bool, otherwise: impl fmt::Display) -> Checked {
+fn check(holds: bool, otherwise: impl fmt::Display) -> CheckResult {
     if holds {
         Ok(())
     } else {
@@ -201,7 +202,11 @@ fn check(holds: bool, otherwise: impl fmt::Display) -> Checked {
     }
 }
 
-fn check_eq<T: PartialEq + fmt::Debug>(what: impl fmt::Display, found: T, expected: T) -> Checked {
+fn check_eq<T: PartialEq + fmt::Debug>(
+    what: impl fmt::Display,
+    found: T,
+    expected: T,
+) -> CheckResult {
     check(
         found == expected,
         format_args!("{what}: found {found:?}, expected {expected:?}"),

@@ -6,12 +6,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// The first line and the headers of a message.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct MessageHead {
     pub(crate) first_line: String,
     pub(crate) headers: HeaderMap,
 }
 
-impl Head {
+impl MessageHead {
     /// Reads a head; `None` if the input ends before its first byte.
     pub(crate) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         if reader.fill_buf()?.is_empty() {
@@ -81,12 +81,12 @@ pub(crate) enum Framing {
 /// A body without its framing. A truncated one ends with [`io::ErrorKind::UnexpectedEof`].
 ///
 /// `framing` keeps the progress, so a later `Body` over the same reader continues.
-pub(crate) struct Body<'a, R> {
+pub(crate) struct BodyReader<'a, R> {
     pub(crate) reader: &'a mut R,
     pub(crate) framing: &'a mut Framing,
 }
 
-impl<R: BufRead> Read for Body<'_, R> {
+impl<R: BufRead> Read for BodyReader<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -227,7 +227,7 @@ mod tests {
             let mut body = Vec::new();
             let mut reader = CHUNKED.get(..cut).unwrap_or_default();
             let mut framing = Framing::NextChunk;
-            let result = Body {
+            let result = BodyReader {
                 reader: &mut reader,
                 framing: &mut framing,
             }
@@ -249,7 +249,7 @@ mod tests {
         let mut framing = Framing::NextChunk;
         let mut body = Vec::new();
         for _ in 0..20 {
-            let part = Body {
+            let part = BodyReader {
                 reader: &mut reader,
                 framing: &mut framing,
             };
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn head_keeps_repeated_headers_and_opaque_values() {
         let mut input = &b"GET /x HTTP/1.1\r\nA: 1\r\na:  2 \r\nB: \xff\r\n\r\nrest"[..];
-        let head = Head::read(&mut input).ok().flatten();
+        let head = MessageHead::read(&mut input).ok().flatten();
         let head = head.unwrap_or_else(|| unreachable!());
         let values: Vec<_> = head.headers.get_all("a").iter().collect();
         assert_eq!(head.words(), ["GET", "/x", "HTTP/1.1"]);
@@ -285,8 +285,12 @@ mod tests {
 
     #[test]
     fn head_without_its_end_is_an_error() {
-        let kind = |input: &[u8]| Head::read(&mut &*input).err().map(|error| error.kind());
-        assert!(matches!(Head::read(&mut &b""[..]), Ok(None)));
+        let kind = |input: &[u8]| {
+            MessageHead::read(&mut &*input)
+                .err()
+                .map(|error| error.kind())
+        };
+        assert!(matches!(MessageHead::read(&mut &b""[..]), Ok(None)));
         assert_eq!(kind(b"GET / HT"), Some(io::ErrorKind::UnexpectedEof));
         assert_eq!(
             kind(b"GET / HTTP/1.1\r\nA: b\r\n"),

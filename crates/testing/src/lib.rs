@@ -43,6 +43,7 @@ pub mod replay;
 mod request;
 pub mod script;
 pub mod server;
+mod sync;
 
 pub use request::{IncomingRequest, ReceivedRequest};
 

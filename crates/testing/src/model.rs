@@ -39,17 +39,19 @@ pub use self::exchange::ExchangeId;
 pub use self::generation::{Generation, Times};
 pub use self::items::Item;
 pub use self::package::Package;
-pub use self::process::{Exit, Input, Message, Output, Process, Program, ProgramSpec, Read};
-pub use self::record::Record;
-pub use self::reply::{Head, Piece};
+pub use self::process::{
+    Exit, Input, Message, Output, ProcessContext, Program, ProgramSpec, ReadResult,
+};
+pub use self::record::InstanceRecord;
+pub use self::reply::{Piece, ResponseHead};
 pub use self::steps::{Step, Steps};
 
 use self::exchange::Exchange;
 use self::instance::Instances;
-use self::life::Due;
-use self::pipe::{Keep, PipeId, Pipes};
-use self::sequences::{Deletion, Sequence};
-use self::text::Ids;
+use self::life::TimerEvent;
+use self::pipe::{PipeId, Pipes, Retention};
+use self::sequences::{PendingDeletion, Sequence};
+use self::text::IdGenerator;
 use self::timers::Timers;
 use self::topics::Topic;
 
@@ -118,15 +120,15 @@ pub struct Model {
     refuses_failed_starts: bool,
     epoch: Duration,
     now: Duration,
-    ids: Ids,
-    timers: Timers<Due>,
+    ids: IdGenerator,
+    timers: Timers<TimerEvent>,
     exchanges: BTreeMap<ExchangeId, Exchange>,
     next_exchange: u64,
     pipes: Pipes,
     sequences: Vec<Sequence>,
-    deletions: Vec<Deletion>,
+    deletions: Vec<PendingDeletion>,
     /// Records about the state of each instance are written.
-    heart_beats: bool,
+    audit_heartbeat: bool,
     instances: Instances,
     topics: Vec<Topic>,
     log: PipeId,
@@ -134,7 +136,7 @@ pub struct Model {
     programs: BTreeMap<String, ProgramSpec>,
     find_program: Option<FindProgram>,
     overloaded: bool,
-    records: BTreeMap<InstanceKey, Record>,
+    records: BTreeMap<InstanceKey, InstanceRecord>,
     /// Processes to which something has happened.
     dirty: BTreeSet<InstanceKey>,
     /// Exchanges to which something may have happened since they were last asked for.
@@ -149,22 +151,22 @@ impl Model {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let mut pipes = Pipes::new(!settings.generation.is_v1());
-        let log = pipes.add(Keep::History, 1 << 20);
-        let audit = pipes.add(Keep::History, 1 << 20);
+        let log = pipes.add(Retention::History, 1 << 20);
+        let audit = pipes.add(Retention::History, 1 << 20);
         let mut model = Self {
             generation: settings.generation,
             times: settings.times,
             refuses_failed_starts: settings.refuses_failed_starts,
             epoch: settings.epoch,
             now: Duration::ZERO,
-            ids: Ids::new(settings.seed),
+            ids: IdGenerator::new(settings.seed),
             timers: Timers::default(),
             exchanges: BTreeMap::new(),
             next_exchange: 0,
             pipes,
             sequences: Vec::new(),
             deletions: Vec::new(),
-            heart_beats: false,
+            audit_heartbeat: false,
             instances: Instances::default(),
             topics: Vec::new(),
             log,
@@ -220,7 +222,7 @@ impl Model {
     pub fn advance(&mut self, now: Duration) {
         while let Some((at, due)) = self.timers.take(now) {
             self.now = self.now.max(at);
-            self.carry_out(due);
+            self.handle_timer(due);
             self.settle();
         }
         self.now = self.now.max(now);
@@ -247,10 +249,10 @@ impl Model {
     pub fn with_process<T>(
         &mut self,
         key: InstanceKey,
-        act: impl FnOnce(&mut Process<'_>) -> T,
+        act: impl FnOnce(&mut ProcessContext<'_>) -> T,
     ) -> Option<T> {
         self.instances.get(key)?;
-        let result = act(&mut Process { model: self, key });
+        let result = act(&mut ProcessContext { model: self, key });
         self.changed = true;
         self.settle();
         Some(result)
@@ -264,7 +266,7 @@ impl Model {
 
     /// Ends the process of an instance from outside, like `SIGKILL`.
     pub fn crash(&mut self, key: InstanceKey) {
-        self.process_died(key, instance::Death::Exited);
+        self.process_died(key, instance::ProcessEnd::Exited);
         self.settle();
     }
 
@@ -291,10 +293,10 @@ impl Model {
         self.deletions.clear();
         self.topics.clear();
         self.dirty.clear();
-        self.heart_beats = false;
+        self.audit_heartbeat = false;
         self.pipes = Pipes::new(!self.generation.is_v1());
-        self.log = self.pipes.add(Keep::History, 1 << 20);
-        self.audit = self.pipes.add(Keep::History, 1 << 20);
+        self.log = self.pipes.add(Retention::History, 1 << 20);
+        self.audit = self.pipes.add(Retention::History, 1 << 20);
         self.log_begin();
     }
 
@@ -315,16 +317,16 @@ impl Model {
             let Some(instance) = self.instances.get_mut(key) else {
                 continue;
             };
-            if instance.mind.hangs || instance.stage != instance::Stage::Running {
+            if instance.runner.hangs || instance.state != instance::ProcessState::Running {
                 continue;
             }
-            let Some(mut program) = instance.mind.program.take() else {
+            let Some(mut program) = instance.runner.program.take() else {
                 continue;
             };
-            program.run(&mut Process { model: self, key });
+            program.run(&mut ProcessContext { model: self, key });
             if let Some(instance) = self.instances.get_mut(key) {
                 if !instance.is_dead() {
-                    instance.mind.program = Some(program);
+                    instance.runner.program = Some(program);
                 }
             }
         }

@@ -1,272 +1,45 @@
-//! The way between a client and the hub: faults on demand, and a proxy. No IO, no clock.
+//! A network between clients and a [`Model`]: faults on demand, and a proxy. No IO, no clock.
+
+mod connection;
+mod fault;
+mod proxy;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Write;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 
+use self::connection::ConnectionState;
+use self::fault::FaultKind;
+use self::proxy::ProxyState;
 use crate::http1::is_bodiless;
-use crate::model::{ExchangeId, Head, Model, Piece};
+use crate::model::{ExchangeId, Model, Piece, ResponseHead};
 
-/// Something that goes wrong with a request.
-///
-/// A fault happens once, to the next request, unless [`on`](Self::on), [`times`](Self::times) or
-/// [`always`](Self::always) say otherwise.
-///
-/// ```
-/// use scramjet_client_testing::fake_hub::Fault;
-///
-/// let fault = Fault::refuse(503, "try again later").on("POST", "sequence/*/start").times(2);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[must_use = "it happens when it is given to `FakeHub::fault`"]
-pub struct Fault {
-    kind: Kind,
-    method: String,
-    path: String,
-    left: usize,
-}
+pub use self::fault::Fault;
+pub use self::proxy::Proxy;
 
-#[derive(Clone, Debug, PartialEq)]
-enum Kind {
-    Refuse {
-        status: StatusCode,
-        body: String,
-        headers: HeaderMap,
-    },
-    Delay(Duration),
-    CutAfter(u64),
-    LoseRequest,
-    LoseResponse,
-    Silence,
-}
-
-/// Checks the status of an answer.
-#[track_caller]
-fn final_status(status: u16) -> StatusCode {
-    let known = StatusCode::from_u16(status).ok();
-    let known = known.filter(|status| !status.is_informational());
-    assert!(
-        known.is_some(),
-        "{status} is not the status of a response; choose one from 200 to 999"
-    );
-    known.unwrap_or_default()
-}
-
-impl Fault {
-    /// Answers with this status and text. The request does not reach the hub.
-    ///
-    /// # Panics
-    /// If the status is not one from 200 to 999.
-    #[track_caller]
-    pub fn refuse(status: u16, body: impl Into<String>) -> Self {
-        Self::of(Kind::Refuse {
-            status: final_status(status),
-            body: body.into(),
-            headers: HeaderMap::new(),
-        })
-    }
-
-    /// Keeps the response back for some of the hub's time. The hub carries the request out at once.
-    pub fn delay(by: Duration) -> Self {
-        Self::of(Kind::Delay(by))
-    }
-
-    /// Closes the connection after so many bytes of the response's body; for 0, right after the
-    /// head. A response whose body is shorter is complete.
-    pub fn cut_after(bytes: u64) -> Self {
-        Self::of(Kind::CutAfter(bytes))
-    }
-
-    /// Closes the connection before the request has reached the hub.
-    pub fn lose_request() -> Self {
-        Self::of(Kind::LoseRequest)
-    }
-
-    /// Lets the hub carry out the request, and closes the connection instead of an answer.
-    pub fn lose_response() -> Self {
-        Self::of(Kind::LoseResponse)
-    }
-
-    /// Lets the hub carry out the request, and never answers, as over a link that was cut. The
-    /// request ends only by the limits of the client, or when its connection is closed.
-    pub fn silence() -> Self {
-        Self::of(Kind::Silence)
-    }
-
-    fn of(kind: Kind) -> Self {
-        Self {
-            kind,
-            method: "*".into(),
-            path: "*".into(),
-            left: 1,
-        }
-    }
-
-    /// Restricts the fault to requests of this method and path.
-    ///
-    /// A path that begins with `/` is the whole path, without the query. Any other path is the end
-    /// of the whole path, in whole segments: `version` stands for `/api/v1/version`. The segment
-    /// `*` stands for any segment, and the path `*` for any path. The method `*` stands for any
-    /// method.
-    ///
-    /// # Panics
-    /// If no request can have this path: it is empty, or contains `?` or `://`, or ends with `/`.
-    #[track_caller]
-    pub fn on(mut self, method: &str, path: &str) -> Self {
-        assert!(
-            !path.is_empty()
-                && !path.ends_with('/')
-                && !path.contains('?')
-                && !path.contains("://"),
-            "no request has the path {path:?}; give the end of a path without its query, such as \
-             instance/*/log"
-        );
-        (self.method, self.path) = (method.to_ascii_uppercase(), path.to_owned());
-        self
-    }
-
-    /// Lets the fault happen to so many requests.
-    pub fn times(self, times: usize) -> Self {
-        Self {
-            left: times,
-            ..self
-        }
-    }
-
-    /// Lets the fault happen to all requests.
-    pub fn always(self) -> Self {
-        self.times(usize::MAX)
-    }
-
-    /// Adds a header to the answer of [`refuse`](Self::refuse).
-    ///
-    /// # Panics
-    /// If the name or the value cannot be sent, or the fault does not answer.
-    #[track_caller]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        let is_refusal = matches!(self.kind, Kind::Refuse { .. });
-        assert!(
-            is_refusal,
-            "only Fault::refuse answers, so only it has headers"
-        );
-        let parsed = header::HeaderName::try_from(name).ok();
-        let parsed = parsed.zip(HeaderValue::try_from(value).ok());
-        assert!(
-            parsed.is_some(),
-            "{name:?}: {value:?} cannot be sent as a header"
-        );
-        if let (Kind::Refuse { headers, .. }, Some((name, value))) = (&mut self.kind, parsed) {
-            headers.append(name, value);
-        }
-        self
-    }
-
-    fn matches(&self, method: &Method, path: &str) -> bool {
-        let mut segments = path.rsplit('/');
-        let ends = self.path == "*"
-            || self.path.rsplit('/').all(|wanted| {
-                segments
-                    .next()
-                    .is_some_and(|given| wanted == given || (wanted == "*" && !given.is_empty()))
-            });
-        self.left > 0 && ends && (self.method == "*" || *method == *self.method)
-    }
-}
-
-/// A reverse proxy in front of the hub.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Proxy {
-    /// Passes on the head of a response together with the first bytes of its body.
-    pub buffers_heads: bool,
-    /// Compresses all responses of the hub with gzip, even if the client does not accept that.
-    pub compresses: bool,
-    /// Answers `504` if the hub is silent for so long, or cuts a response that has begun.
-    pub timeout: Option<Duration>,
-    /// The answer while the hub is away; `502` by default. See
-    /// [`answering_for_hub`](Self::answering_for_hub).
-    pub away: Option<(u16, String)>,
-}
-
-impl Proxy {
-    /// A stock nginx: it buffers heads, waits for 60 seconds, and answers `502` while the hub is
-    /// away.
-    #[must_use]
-    pub fn nginx() -> Self {
-        Self {
-            buffers_heads: true,
-            timeout: Some(Duration::from_secs(60)),
-            ..Self::default()
-        }
-    }
-
-    /// Answers with this status and text while the hub is away. Routers that know no backend then
-    /// answer `404`.
-    ///
-    /// # Panics
-    /// If the status is not one from 200 to 999.
-    #[must_use]
-    #[track_caller]
-    pub fn answering_for_hub(mut self, status: u16, body: impl Into<String>) -> Self {
-        self.away = Some((final_status(status).as_u16(), body.into()));
-        self
-    }
-}
-
-/// Nobody listens at the address of the hub.
+/// The error of a request to an unreachable hub: the connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct ConnectionRefused;
 
-/// Names an exchange on its way.
+/// The id of a request in a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
-/// A hub and the way to it, with the interface of a [`Model`].
+/// A hub behind a network. It has the same methods for requests as [`Model`].
 #[derive(Debug)]
 pub struct Network {
     hub: Model,
     faults: Vec<Fault>,
     proxy: Option<Proxy>,
-    away: bool,
-    connections: BTreeMap<ConnectionId, Connection>,
+    unreachable: bool,
+    connections: BTreeMap<ConnectionId, ConnectionState>,
     next: u64,
     requests: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    /// None if the request does not reach the hub.
-    exchange: Option<ExchangeId>,
-    /// The request is a `HEAD`, so its response has no body.
-    is_head: bool,
-    /// What is ready for the client.
-    ready: VecDeque<Piece>,
-    not_before: Duration,
-    cut_after: Option<u64>,
-    loses_response: bool,
-    silent: bool,
-    proxied: Option<Proxied>,
-}
-
-/// What a proxy does to a response.
-#[derive(Debug)]
-struct Proxied {
-    buffers_heads: bool,
-    held_head: Option<Piece>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
-    timeout: Option<Duration>,
-    /// The time of the last piece, for the timeout.
-    last: Duration,
-    /// A head has been passed on.
-    began: bool,
-}
-
 impl Network {
-    /// A direct way to a hub, without faults.
+    /// Returns a network without faults and without a proxy.
     #[must_use]
     pub fn new(hub: Model) -> Self {
         let (faults, connections) = (Vec::new(), BTreeMap::new());
@@ -274,49 +47,49 @@ impl Network {
             hub,
             faults,
             proxy: None,
-            away: false,
+            unreachable: false,
             connections,
             next: 0,
             requests: Vec::new(),
         }
     }
 
-    /// The hub.
+    /// Returns the hub.
     pub fn hub(&mut self) -> &mut Model {
         &mut self.hub
     }
 
-    /// Adds a fault. Of several that match a request, the first one happens.
+    /// Adds a fault. If several faults match a request, the one that was added first applies.
     pub fn add_fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
-    /// The faults that are still to happen. One that always happens stays.
+    /// Returns the faults that have not been used up. A fault that always applies stays.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<Fault> {
         let left = self.faults.iter().filter(|fault| fault.left > 0);
         left.cloned().collect()
     }
 
-    /// Forgets all faults that were added.
+    /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
     }
 
-    /// Puts a proxy in front of the hub, or takes it away.
+    /// Puts a proxy in front of the hub, or removes it.
     pub fn set_proxy(&mut self, proxy: Option<Proxy>) {
         self.proxy = proxy;
     }
 
-    /// Takes the hub away: all its connections are closed, and new ones are refused until it is
-    /// back. What it knows is kept, as over a lost link.
-    pub fn set_away(&mut self, away: bool) {
-        self.away = away;
+    /// Makes the hub unreachable, or reachable again. An unreachable hub loses all connections and
+    /// refuses new ones, and keeps its state.
+    pub fn set_unreachable(&mut self, away: bool) {
+        self.unreachable = away;
         if away {
             for connection in self.connections.values_mut() {
                 if let Some(exchange) = connection.exchange.take() {
-                    self.hub.abandon(exchange);
-                    // A proxy answers for it if the response has not begun.
+                    self.hub.disconnect(exchange);
+                    // If the response has not begun, a proxy responds.
                     connection.pass_on(Piece::Cut, self.hub.now());
                 }
             }
@@ -324,18 +97,18 @@ impl Network {
         }
     }
 
-    /// Restarts the hub, see [`Model::restart`].
+    /// Restarts the hub: see [`Model::restart`].
     pub fn restart(&mut self, keep_sequences: bool) {
         self.hub.restart(keep_sequences);
     }
 
-    /// The time since the hub began.
+    /// Returns the time since the start of the hub.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.hub.now()
     }
 
-    /// See [`Model::advance`].
+    /// Advances the time: see [`Model::advance`].
     pub fn advance(&mut self, now: Duration) {
         let before = self.hub.now();
         self.hub.advance(now);
@@ -344,7 +117,7 @@ impl Network {
         }
     }
 
-    /// The next time at which something happens without a request.
+    /// Returns the next time at which something happens without a request.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         let now = self.hub.now();
@@ -352,19 +125,19 @@ impl Network {
         self.hub.next_due().into_iter().chain(own).min()
     }
 
-    /// The times at which delays and timeouts of the proxy are over, also those that have passed.
+    /// Returns the times at which delays and proxy timeouts end, including past ones.
     fn own_times(&self) -> impl Iterator<Item = Duration> {
         let delays = self.connections.values();
         let delays = delays.map(|connection| connection.not_before);
         let timeouts = self.connections.values();
-        delays.chain(timeouts.filter_map(|connection| connection.proxied.as_ref()?.ends()))
+        delays.chain(timeouts.filter_map(|connection| connection.proxy.as_ref()?.timeout_end()))
     }
 
-    /// Takes the head of a request, see [`Model::request`].
+    /// Receives the head of a request: see [`Model::request`].
     ///
     /// # Errors
-    /// The hub is away, and there is no proxy in front of it.
-    pub fn request(&mut self, request: &Request<()>) -> Result<ConnectionId, Refused> {
+    /// If the hub is unreachable and has no proxy in front of it.
+    pub fn request(&mut self, request: &Request<()>) -> Result<ConnectionId, ConnectionRefused> {
         let (method, path) = (request.method(), request.uri().path());
         self.requests.push(format!("{method} {path}"));
         let fault = self
@@ -378,7 +151,7 @@ impl Network {
             fault.kind.clone()
         });
         let now = self.hub.now();
-        let mut connection = Connection {
+        let mut connection = ConnectionState {
             exchange: None,
             is_head: *method == Method::HEAD,
             ready: VecDeque::new(),
@@ -386,39 +159,39 @@ impl Network {
             cut_after: None,
             loses_response: false,
             silent: false,
-            proxied: self
+            proxy: self
                 .proxy
                 .as_ref()
-                .map(|proxy| Proxied::of(proxy, method, now)),
+                .map(|proxy| ProxyState::new(proxy, method, now)),
         };
         let mut reaches = true;
         match kind {
             None => {}
-            Some(Kind::Refuse {
+            Some(FaultKind::Refuse {
                 status,
                 body,
                 headers,
             }) => {
-                connection.ready = answer(status, &body, headers);
+                connection.ready = whole_response(status, &body, headers);
                 reaches = false;
             }
-            Some(Kind::LoseRequest) => {
+            Some(FaultKind::LoseRequest) => {
                 connection.ready.push_back(Piece::Cut);
                 reaches = false;
             }
-            Some(Kind::Delay(by)) => connection.not_before = now.saturating_add(by),
-            Some(Kind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
-            Some(Kind::LoseResponse) => connection.loses_response = true,
-            Some(Kind::Silence) => connection.silent = true,
+            Some(FaultKind::Delay(by)) => connection.not_before = now.saturating_add(by),
+            Some(FaultKind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
+            Some(FaultKind::LoseResponse) => connection.loses_response = true,
+            Some(FaultKind::Silence) => connection.silent = true,
         }
-        if self.away && reaches {
+        if self.unreachable && reaches {
             let Some(proxy) = &self.proxy else {
-                return Err(Refused);
+                return Err(ConnectionRefused);
             };
-            connection.ready = match &proxy.away {
+            connection.ready = match &proxy.unreachable_response {
                 Some((status, body)) => {
                     let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
-                    answer(status, body, HeaderMap::new())
+                    whole_response(status, body, HeaderMap::new())
                 }
                 None => bad_gateway(),
             };
@@ -433,46 +206,43 @@ impl Network {
         Ok(id)
     }
 
-    /// The requests that have come, as method and path, also those that did not reach the hub.
+    /// Returns the method and the path of each request so far, including those that did not reach
+    /// the hub.
     #[must_use]
     pub fn requests(&self) -> &[String] {
         &self.requests
     }
 
-    /// See [`Model::upload`].
+    /// Returns the exchange with the hub; `None` if the request does not reach the hub.
+    fn exchange(&self, id: ConnectionId) -> Option<ExchangeId> {
+        self.connections.get(&id)?.exchange
+    }
+
+    /// Receives bytes of a request body: see [`Model::upload`].
     pub fn upload(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
-        let exchange = self
-            .connections
-            .get(&id)
-            .and_then(|connection| connection.exchange);
-        exchange.map_or(bytes.len(), |exchange| self.hub.upload(exchange, bytes))
+        self.exchange(id)
+            .map_or(bytes.len(), |exchange| self.hub.upload(exchange, bytes))
     }
 
-    /// See [`Model::end_upload`].
+    /// Ends a request body: see [`Model::end_upload`].
     pub fn end_upload(&mut self, id: ConnectionId) {
-        let exchange = self
-            .connections
-            .get(&id)
-            .and_then(|connection| connection.exchange);
-        exchange
-            .into_iter()
-            .for_each(|exchange| self.hub.end_upload(exchange));
+        if let Some(exchange) = self.exchange(id) {
+            self.hub.end_upload(exchange);
+        }
     }
 
-    /// See [`Model::abandon`].
-    pub fn abandon(&mut self, id: ConnectionId) {
-        let exchange = self
-            .connections
-            .remove(&id)
-            .and_then(|connection| connection.exchange);
-        exchange
-            .into_iter()
-            .for_each(|exchange| self.hub.abandon(exchange));
-        // Those who wait for it may wait no longer, also if the request did not reach the hub.
+    /// Closes the client's connection: see [`Model::disconnect`].
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        let exchange = self.exchange(id);
+        self.connections.remove(&id);
+        if let Some(exchange) = exchange {
+            self.hub.disconnect(exchange);
+        }
+        // Drivers must notice, even if the request did not reach the hub.
         self.hub.set_changed();
     }
 
-    /// Takes what comes next of the response, see [`Model::poll`].
+    /// Takes the next part of a response: see [`Model::poll`].
     pub fn poll(&mut self, id: ConnectionId) -> Piece {
         let now = self.hub.now();
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -489,7 +259,7 @@ impl Network {
                 Piece::Pending => {
                     if connection.times_out(now) {
                         connection.exchange = None;
-                        self.hub.abandon(exchange);
+                        self.hub.disconnect(exchange);
                     }
                     break;
                 }
@@ -498,162 +268,45 @@ impl Network {
         }
         let piece = connection.take();
         if matches!(piece, Piece::End | Piece::Cut) {
-            self.abandon(id);
+            self.disconnect(id);
         }
         piece
     }
 }
 
-impl Connection {
-    /// Takes a piece of the hub's response in.
-    fn pass_on(&mut self, piece: Piece, now: Duration) {
-        let Some(proxied) = &mut self.proxied else {
-            return self.ready.push_back(piece);
-        };
-        proxied.last = now;
-        match piece {
-            Piece::Head(head) => {
-                let length = head.headers.get(header::CONTENT_LENGTH);
-                if is_bodiless(head.status) || length.is_some_and(|length| length == "0") {
-                    proxied.gzip = None;
-                }
-                let head = Piece::Head(if proxied.gzip.is_some() {
-                    compressed(head)
-                } else {
-                    head
-                });
-                proxied.held_head = Some(head);
-                if !proxied.buffers_heads {
-                    self.ready.extend(proxied.head());
-                }
-            }
-            Piece::Body(bytes) => {
-                self.ready.extend(proxied.head());
-                self.ready.push_back(Piece::Body(proxied.compress(bytes)));
-            }
-            Piece::End => {
-                self.ready.extend(proxied.head());
-                let rest = proxied.gzip.take().and_then(|gzip| gzip.finish().ok());
-                self.ready
-                    .extend(rest.filter(|rest| !rest.is_empty()).map(Piece::Body));
-                self.ready.push_back(Piece::End);
-            }
-            Piece::Cut if !proxied.began => self.ready.extend(bad_gateway()),
-            piece => self.ready.push_back(piece),
-        }
-    }
-
-    /// Whether the proxy gives up on the hub now.
-    fn times_out(&mut self, now: Duration) -> bool {
-        let Some(proxied) = &self.proxied else {
-            return false;
-        };
-        let over = proxied.ends().is_some_and(|end| end <= now);
-        match (over, proxied.began) {
-            (false, _) => {}
-            (true, true) => self.ready.push_back(Piece::Cut),
-            (true, false) => {
-                let page = "<html><h1>504 Gateway Time-out</h1></html>";
-                let status = StatusCode::GATEWAY_TIMEOUT;
-                self.ready.extend(answer(status, page, HeaderMap::new()));
-            }
-        }
-        over
-    }
-
-    /// The next piece for the client, unless the response is to be cut there.
-    fn take(&mut self) -> Piece {
-        if self.is_head {
-            self.ready.retain(|piece| !matches!(piece, Piece::Body(_)));
-        }
-        let Some(piece) = self.ready.pop_front() else {
-            return Piece::Pending;
-        };
-        if self.loses_response && piece != Piece::Continue {
-            return Piece::Cut;
-        }
-        match (piece, &mut self.cut_after) {
-            (Piece::Body(_), Some(0)) => Piece::Cut,
-            (Piece::Head(head), Some(0)) => {
-                self.ready = [Piece::Cut].into();
-                Piece::Head(head)
-            }
-            (Piece::Body(mut bytes), Some(left)) => {
-                bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-                if *left == 0 {
-                    self.ready = [Piece::Cut].into();
-                }
-                Piece::Body(bytes)
-            }
-            (piece, _) => piece,
-        }
-    }
-}
-
-impl Proxied {
-    fn of(proxy: &Proxy, method: &Method, now: Duration) -> Self {
-        let gzip = || GzEncoder::new(Vec::new(), Compression::fast());
-        let compresses = proxy.compresses && *method != Method::HEAD;
-        Self {
-            buffers_heads: proxy.buffers_heads,
-            held_head: None,
-            gzip: compresses.then(gzip),
-            timeout: proxy.timeout,
-            last: now,
-            began: false,
-        }
-    }
-
-    /// The time at which the proxy gives up, if the hub is silent until then.
-    fn ends(&self) -> Option<Duration> {
-        Some(self.last.saturating_add(self.timeout?))
-    }
-
-    /// The head that was held back.
-    fn head(&mut self) -> Option<Piece> {
-        let head = self.held_head.take()?;
-        self.began = true;
-        Some(head)
-    }
-
-    fn compress(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        let Some(gzip) = &mut self.gzip else {
-            return bytes;
-        };
-        // Writing to a vector does not fail.
-        let _ = gzip.write_all(&bytes).and_then(|()| gzip.flush());
-        std::mem::take(gzip.get_mut())
-    }
-}
-
-fn compressed(mut head: Head) -> Head {
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.headers
-        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    head
-}
-
 fn bad_gateway() -> VecDeque<Piece> {
-    answer(
+    whole_response(
         StatusCode::BAD_GATEWAY,
         "<html><h1>502 Bad Gateway</h1></html>",
         HeaderMap::new(),
     )
 }
 
-fn answer(status: StatusCode, body: &str, mut headers: HeaderMap) -> VecDeque<Piece> {
+/// Returns the parts of a response with this body.
+fn whole_response(status: StatusCode, body: &str, mut headers: HeaderMap) -> VecDeque<Piece> {
     let reason = status.canonical_reason().unwrap_or_default().to_owned();
     let mut pieces = VecDeque::new();
     if !is_bodiless(status) {
         headers.insert(header::CONTENT_LENGTH, body.len().into());
         pieces.push_back(Piece::Body(body.as_bytes().to_vec()));
     }
-    pieces.push_front(Piece::Head(Head {
+    pieces.push_front(Piece::Head(ResponseHead {
         status,
         reason,
         headers,
     }));
     pieces.push_back(Piece::End);
     pieces
+}
+
+/// Checks the status of a response that is not interim.
+#[track_caller]
+fn final_status(status: u16) -> StatusCode {
+    let known = StatusCode::from_u16(status).ok();
+    let known = known.filter(|status| !status.is_informational());
+    assert!(
+        known.is_some(),
+        "{status} is not the status of a final response; choose one between 200 and 999"
+    );
+    known.unwrap_or_default()
 }

@@ -36,7 +36,7 @@
 mod exchange;
 mod record;
 
-pub use self::exchange::{Check, Exchange, RecordedResponse};
+pub use self::exchange::{Check, RecordedExchange, RecordedResponse};
 pub use self::record::Recorder;
 
 use std::collections::VecDeque;
@@ -47,9 +47,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 use crate::script::{LimitedBody, Script};
 use crate::server::{Connection, Server, response};
@@ -68,11 +67,11 @@ pub struct Replay {
 struct Shared(Mutex<State>);
 
 struct State {
-    left: VecDeque<Exchange>,
+    left: VecDeque<RecordedExchange>,
     any_order: bool,
     any_ids: bool,
     requests: Vec<ReceivedRequest>,
-    complaints: Vec<String>,
+    problems: Vec<String>,
     finished: bool,
 }
 
@@ -83,7 +82,7 @@ impl Replay {
     /// The folder or a file cannot be read, there is no exchange, or a file is not a request or a
     /// response.
     pub fn open(folder: impl AsRef<Path>) -> io::Result<Self> {
-        let names = Exchange::names(&folder)?;
+        let names = RecordedExchange::names(&folder)?;
         if names.is_empty() {
             let problem = format!("{}: there is no *.request file", folder.as_ref().display());
             return Err(io::Error::new(io::ErrorKind::NotFound, problem));
@@ -101,21 +100,21 @@ impl Replay {
     ) -> io::Result<Self> {
         let exchanges = names
             .into_iter()
-            .map(|name| Exchange::load(&folder, name.as_ref()))
+            .map(|name| RecordedExchange::load(&folder, name.as_ref()))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self::new(exchanges))
     }
 
     /// Plays these exchanges, in this order.
     #[must_use]
-    pub fn new(exchanges: impl IntoIterator<Item = Exchange>) -> Self {
+    pub fn new(exchanges: impl IntoIterator<Item = RecordedExchange>) -> Self {
         Self {
             shared: Arc::new(Shared(Mutex::new(State {
                 left: exchanges.into_iter().collect(),
                 any_order: false,
                 any_ids: false,
                 requests: Vec::new(),
-                complaints: Vec::new(),
+                problems: Vec::new(),
                 finished: false,
             }))),
         }
@@ -291,7 +290,7 @@ impl State {
             .left
             .iter()
             .map(|exchange| format!("{}: the recorded request did not come", exchange.name));
-        std::mem::take(&mut self.complaints)
+        std::mem::take(&mut self.problems)
             .into_iter()
             .chain(left)
             .collect()
@@ -304,7 +303,7 @@ impl State {
     }
 
     /// Returns the exchange that a request will probably get, whose body is still to come.
-    fn candidate(&self, request: &ReceivedRequest) -> Option<&Exchange> {
+    fn candidate(&self, request: &ReceivedRequest) -> Option<&RecordedExchange> {
         self.left.iter().find(|exchange| {
             let check = exchange.check.min(Check::ContentType);
             !self.any_order || exchange.difference(request, check, self.any_ids).is_none()
@@ -317,22 +316,22 @@ impl State {
         index: usize,
         request: ReceivedRequest,
         whole: bool,
-    ) -> Result<Exchange, String> {
+    ) -> Result<RecordedExchange, String> {
         let taken = match whole {
             true => self.take_matching(&request),
             false => Err(format!("{}: the request broke off", request.label())),
         };
-        self.complaints.extend(taken.as_ref().err().cloned());
+        self.problems.extend(taken.as_ref().err().cloned());
         if let Some(place) = self.requests.get_mut(index) {
             *place = request;
         }
         taken
     }
 
-    fn take_matching(&mut self, request: &ReceivedRequest) -> Result<Exchange, String> {
+    fn take_matching(&mut self, request: &ReceivedRequest) -> Result<RecordedExchange, String> {
         let any_ids = self.any_ids;
         let difference =
-            |exchange: &Exchange| exchange.difference(request, exchange.check, any_ids);
+            |exchange: &RecordedExchange| exchange.difference(request, exchange.check, any_ids);
         let index = match self.any_order {
             true => self
                 .left

@@ -1,10 +1,12 @@
+//! Requests as they were received, and the comparison of their paths with patterns.
+
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::Deref;
 
 use http::{HeaderMap, HeaderName, Method, Uri, header, request};
 
-use crate::http1::Head;
+use crate::http1::MessageHead;
 
 /// Headers whose values are credentials.
 pub(crate) const SECRET_HEADERS: [HeaderName; 4] = [
@@ -14,23 +16,23 @@ pub(crate) const SECRET_HEADERS: [HeaderName; 4] = [
     header::SET_COOKIE,
 ];
 
-/// A request as it was received: by a [`Script`](crate::script::Script), a
-/// [`Replay`](crate::replay::Replay) or a [`Server`](crate::server::Server).
+/// A request that a [`Script`](crate::script::Script), a [`Replay`](crate::replay::Replay) or a
+/// [`Server`](crate::server::Server) has received.
 ///
-/// It shows everything that was sent, including the credentials that the client keeps out of errors
-/// and `Debug` output.
+/// Its fields include credentials, which the client omits from errors and `Debug` output. Its own
+/// `Debug` output omits them as well.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
     /// The method.
     pub method: Method,
-    /// The path with the query: `/api/v1/version`.
+    /// The path with the query, for example `/api/v1/version`.
     pub target: String,
     /// The headers, credentials included.
     pub headers: HeaderMap,
     /// The part of the body that was read, without chunk framing.
     pub body: Vec<u8>,
-    /// True if `body` is the whole body.
+    /// `true` if `body` is the whole body.
     pub complete: bool,
 }
 
@@ -39,7 +41,7 @@ impl ReceivedRequest {
         Self::new(head.method.clone(), target(&head.uri), head.headers.clone())
     }
 
-    pub(crate) fn from_head(head: Head) -> io::Result<Self> {
+    pub(crate) fn from_head(head: MessageHead) -> io::Result<Self> {
         let [method, target, _] = head.words();
         let method = method.parse().map_err(io::Error::other)?;
         let target = target.to_owned();
@@ -107,8 +109,9 @@ impl fmt::Debug for ReceivedRequest {
 
 /// A request whose body is still arriving.
 ///
-/// Reading it reads the body. It dereferences to the part of the request that has been read. The
-/// rest of the body is read after the request was answered, unless the answer is a refusal.
+/// Its [`Read`] implementation reads the body. It dereferences to the part of the request that was
+/// read so far. After the test has returned the
+/// answer, the rest of the body is read if the status of the answer is 2xx.
 pub struct IncomingRequest<'a> {
     request: ReceivedRequest,
     rest: &'a mut (dyn Read + Send),
@@ -126,9 +129,9 @@ impl<'a> IncomingRequest<'a> {
 
     /// Blocks until the whole body has arrived, and returns the request.
     ///
-    /// If the client breaks off, [`complete`](ReceivedRequest::complete) is false.
+    /// If the client stops sending, [`complete`](ReceivedRequest::complete) is `false`.
     pub fn read_all(&mut self) -> &ReceivedRequest {
-        // The error is kept for the client, in `self.error`.
+        // `read` keeps the error in `self.error`, for the client.
         let _ = io::copy(self, &mut io::sink());
         &self.request
     }
@@ -183,6 +186,22 @@ impl fmt::Debug for IncomingRequest<'_> {
     }
 }
 
+/// Returns `true` if a path matches a pattern.
+///
+/// A pattern that begins with `/` is compared with the whole path, any other one with its last
+/// segments. The segment `*` matches any segment that is not empty. The pattern `*` matches any path.
+pub(crate) fn path_matches(path: &str, pattern: &str) -> bool {
+    // The part before a leading slash is an empty segment, which only the beginning of the path
+    // matches.
+    let mut segments = path.rsplit('/');
+    pattern == "*"
+        || pattern.rsplit('/').all(|wanted| {
+            segments
+                .next()
+                .is_some_and(|segment| segment == wanted || (wanted == "*" && !segment.is_empty()))
+        })
+}
+
 /// Returns the target of a request: the path with the query.
 pub(crate) fn target(uri: &Uri) -> String {
     uri.path_and_query()
@@ -215,7 +234,7 @@ mod tests {
     #[test]
     fn debug_of_a_received_request_shows_no_credentials() {
         let mut input = &b"GET /x HTTP/1.1\r\nCookie: a-secret\r\nX-A: b\r\n\r\n"[..];
-        let head = Head::read(&mut input).ok().flatten();
+        let head = MessageHead::read(&mut input).ok().flatten();
         let request = head.and_then(|head| ReceivedRequest::from_head(head).ok());
         assert_eq!(
             request

@@ -43,11 +43,10 @@ use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
-use self::handle::{End, Queue, WaitLimits};
+use self::handle::{AnswerEnd, AnswerQueue, WaitLimits};
 use crate::{IncomingRequest, ReceivedRequest};
 
 /// How long a request waits for the next part of a live answer by default.
@@ -72,62 +71,62 @@ const MAX_LISTED: usize = 10;
 pub struct Script {
     shared: Arc<Shared>,
     /// Does not keep clients from ending silent answers: those hold `shared` only.
-    _handle: Arc<EndSilence>,
+    _handle: Arc<SilenceGuard>,
 }
 
 struct Shared {
     state: Mutex<State>,
     /// Silent answers wait for its end.
-    silence: Arc<Queue>,
+    silence: Arc<AnswerQueue>,
 }
 
 struct State {
-    steps: VecDeque<Step<Once>>,
-    standing: Vec<Step<Always>>,
+    expected: VecDeque<ExpectedRequest<AnswerOnce>>,
+    always: Vec<ExpectedRequest<AnswerAlways>>,
     time_limit: Option<Duration>,
     requests: Vec<ReceivedRequest>,
     /// The live answers, each with the label of its request.
-    live: Vec<(String, Arc<Queue>)>,
-    complaints: Vec<String>,
+    live: Vec<(String, Arc<AnswerQueue>)>,
+    problems: Vec<String>,
     finished: bool,
 }
 
-type Once = Box<dyn FnOnce(&mut IncomingRequest<'_>) -> Answer + Send>;
-type Always = Arc<dyn Fn(&mut IncomingRequest<'_>) -> Answer + Send + Sync>;
+type AnswerOnce = Box<dyn FnOnce(&mut IncomingRequest<'_>) -> Answer + Send>;
+type AnswerAlways = Arc<dyn Fn(&mut IncomingRequest<'_>) -> Answer + Send + Sync>;
 
 /// An expected request.
-struct Step<T> {
+struct ExpectedRequest<T> {
     method: String,
     path: String,
     answer: T,
 }
 
 /// Ends the silent answers when it is dropped, which is when the test drops its last clone.
-struct EndSilence(Arc<Queue>);
+struct SilenceGuard(Arc<AnswerQueue>);
 
-impl Drop for EndSilence {
+impl Drop for SilenceGuard {
     fn drop(&mut self) {
-        self.0.end(End::Lost);
+        self.0.end(AnswerEnd::Lost);
     }
 }
 
 impl Default for Script {
     fn default() -> Self {
-        let silence = Arc::<Queue>::default();
+        let silence = Arc::<AnswerQueue>::default();
         Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
-                    steps: VecDeque::new(),
-                    standing: Vec::new(),
+                    expected: VecDeque::new(),
+                    always: Vec::new(),
                     time_limit: Some(TIME_LIMIT),
                     requests: Vec::new(),
                     live: Vec::new(),
-                    complaints: Vec::new(),
+                    problems: Vec::new(),
                     finished: false,
                 }),
                 silence: Arc::clone(&silence),
             }),
-            _handle: Arc::new(EndSilence(silence)),
+            _handle: Arc::new(SilenceGuard(silence)),
         }
     }
 }
@@ -160,9 +159,9 @@ impl Script {
         path: &str,
         answer: impl FnOnce(&mut IncomingRequest<'_>) -> Answer + Send + 'static,
     ) -> Self {
-        let answer: Once = Box::new(answer);
-        let step = Step::new(method, path, answer);
-        self.state().steps.push_back(step);
+        let answer: AnswerOnce = Box::new(answer);
+        let step = ExpectedRequest::new(method, path, answer);
+        self.state().expected.push_back(step);
         self
     }
 
@@ -194,9 +193,9 @@ impl Script {
         path: &str,
         answer: impl Fn(&mut IncomingRequest<'_>) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let answer: Always = Arc::new(answer);
-        let step = Step::new(method, path, answer);
-        self.state().standing.push(step);
+        let answer: AnswerAlways = Arc::new(answer);
+        let step = ExpectedRequest::new(method, path, answer);
+        self.state().always.push(step);
         self
     }
 
@@ -332,7 +331,7 @@ impl Shared {
             }
         };
         match error {
-            None => answer.play(label, limits, &self.silence),
+            None => answer.into_response(label, limits, &self.silence),
             Some(error) => Err(TransportError::new(Phase::Send, error)),
         }
     }
@@ -357,14 +356,14 @@ impl State {
             return Vec::new();
         }
         let live = self.live.iter().filter_map(|(request, queue)| {
-            let complaint = queue.complaint()?;
+            let complaint = queue.problem()?;
             Some(format!("{request}: {complaint}"))
         });
-        let missing = self.steps.iter().map(|step| {
-            let Step { method, path, .. } = step;
+        let missing = self.expected.iter().map(|step| {
+            let ExpectedRequest { method, path, .. } = step;
             format!("{method} {path}: the expected request did not come")
         });
-        counted(std::mem::take(&mut self.complaints))
+        counted(std::mem::take(&mut self.problems))
             .into_iter()
             .chain(live)
             .chain(missing)
@@ -372,22 +371,22 @@ impl State {
     }
 
     /// Takes the answer to a request.
-    fn answer(&mut self, request: &ReceivedRequest) -> Result<Once, String> {
+    fn answer(&mut self, request: &ReceivedRequest) -> Result<AnswerOnce, String> {
         if let Some(step) = self
-            .steps
+            .expected
             .front()
             .is_some_and(|step| step.matches(request))
-            .then(|| self.steps.pop_front())
+            .then(|| self.expected.pop_front())
             .flatten()
         {
             return Ok(step.answer);
         }
-        if let Some(step) = self.standing.iter().find(|step| step.matches(request)) {
+        if let Some(step) = self.always.iter().find(|step| step.matches(request)) {
             let answer = Arc::clone(&step.answer);
             return Ok(Box::new(move |request| answer(request)));
         }
         let complaint = self.unexpected(request);
-        self.complaints.push(complaint.clone());
+        self.problems.push(complaint.clone());
         Err(complaint)
     }
 
@@ -395,12 +394,12 @@ impl State {
     /// requests the call makes that may have sent it.
     fn unexpected(&self, request: &ReceivedRequest) -> String {
         let mut expected: Vec<_> = self
-            .steps
+            .expected
             .iter()
             .take(MAX_LISTED)
-            .map(Step::label)
+            .map(ExpectedRequest::label)
             .collect();
-        match self.steps.len().saturating_sub(MAX_LISTED) {
+        match self.expected.len().saturating_sub(MAX_LISTED) {
             0 => {}
             more => expected.push(format!("{more} more")),
         }
@@ -408,7 +407,7 @@ impl State {
             [] => "expects no more requests".to_owned(),
             expected => format!("still expects {}", expected.join(", then ")),
         };
-        let standing: Vec<_> = self.standing.iter().map(Step::label).collect();
+        let standing: Vec<_> = self.always.iter().map(ExpectedRequest::label).collect();
         let standing = match standing.as_slice() {
             [] => String::new(),
             standing => format!(", and always answers {}", standing.join(", ")),
@@ -416,12 +415,12 @@ impl State {
         format!(
             "{}: the script does not have this request; it {expected}{standing}{}",
             request.label(),
-            calls::that_make(request)
+            calls::making(request)
         )
     }
 }
 
-impl<T> Step<T> {
+impl<T> ExpectedRequest<T> {
     fn new(method: &str, path: &str, answer: T) -> Self {
         Self {
             method: method.to_owned(),
@@ -463,7 +462,7 @@ impl Transport for Script {
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        let expected: Vec<_> = state.steps.iter().map(Step::label).collect();
+        let expected: Vec<_> = state.expected.iter().map(ExpectedRequest::label).collect();
         f.debug_struct("Script")
             .field("expected", &expected)
             .field("requests", &state.requests)

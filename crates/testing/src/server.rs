@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use crate::http1::{chunk, response};
 
-use crate::http1::{Body, Framing, Head, read_chunk};
+use crate::http1::{BodyReader, Framing, MessageHead, read_chunk};
 use crate::script::Answer;
 use crate::{IncomingRequest, ReceivedRequest};
 
@@ -267,7 +267,7 @@ impl Connection {
     /// # Errors
     /// The client closed the connection before the end of the head, or did not send a request.
     pub fn read_head(&mut self) -> io::Result<ReceivedRequest> {
-        let head = Head::read(&mut self.reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let head = MessageHead::read(&mut self.reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         self.framing = head.framing(Framing::Length(0));
         ReceivedRequest::from_head(head)
     }
@@ -406,8 +406,8 @@ impl Connection {
     }
 
     /// The rest of the body of a request whose head was read, without its framing.
-    pub(crate) fn body(&mut self) -> Body<'_, BufReader<Box<dyn Stream>>> {
-        Body {
+    pub(crate) fn body(&mut self) -> BodyReader<'_, BufReader<Box<dyn Stream>>> {
+        BodyReader {
             reader: &mut self.reader,
             framing: &mut self.framing,
         }

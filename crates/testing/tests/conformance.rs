@@ -5,7 +5,7 @@ use scramjet_client_testing::conformance::{Outcome, Suite};
 
 #[test]
 fn replay_keeps_the_contract() {
-    let report = Suite::of_replay().run();
+    let report = Suite::for_replay().run();
     report.assert_conforms();
     let passed = report
         .rows

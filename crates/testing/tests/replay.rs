@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use scramjet_client_testing::replay::{Check, Exchange, Replay};
+use scramjet_client_testing::replay::{Check, RecordedExchange, Replay};
 use scramjet_client_testing::server::Server;
 
 const VERSION: &[u8] = b"HTTP/1.1 200 OK\r\nX-Order: 1\r\nx-order: 2\r\nTransfer-Encoding: chunked\
@@ -16,12 +16,12 @@ const UPLOADED: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r
     HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}";
 const KILLED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
 
-fn version() -> Exchange {
-    Exchange::from_bytes("version", get("version"), VERSION).unwrap()
+fn version() -> RecordedExchange {
+    RecordedExchange::from_bytes("version", get("version"), VERSION).unwrap()
 }
 
-fn kill() -> Exchange {
-    Exchange::from_bytes("kill", kill_of("recorded", "{}"), KILLED).unwrap()
+fn kill() -> RecordedExchange {
+    RecordedExchange::from_bytes("kill", kill_of("recorded", "{}"), KILLED).unwrap()
 }
 
 fn get(path: &str) -> String {
@@ -81,9 +81,9 @@ fn serve_sends_the_recorded_bytes_on_one_connection() {
 fn serve_sends_interim_responses_before_the_body_arrives() {
     let head =
         "POST /api/v1/sequence HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
-    let recorded = Exchange::from_bytes("upload", format!("{head}abc"), UPLOADED).unwrap();
+    let recorded = RecordedExchange::from_bytes("upload", format!("{head}abc"), UPLOADED).unwrap();
     for any_order in [false, true] {
-        let other = Exchange::from_bytes("other", get("x"), KILLED).unwrap();
+        let other = RecordedExchange::from_bytes("other", get("x"), KILLED).unwrap();
         let replay = match any_order {
             false => Replay::new([recorded.clone()]),
             true => Replay::new([other, recorded.clone()]).in_any_order(),
@@ -104,7 +104,8 @@ fn serve_sends_interim_responses_before_the_body_arrives() {
 
 #[test]
 fn serve_closes_the_connection_where_the_recording_ends() {
-    let cut = Exchange::from_bytes("cut", get("version"), &VERSION[..VERSION.len() - 3]).unwrap();
+    let cut =
+        RecordedExchange::from_bytes("cut", get("version"), &VERSION[..VERSION.len() - 3]).unwrap();
     let replay = Replay::new([cut]);
     let server = replay.serve().unwrap();
     let response = exchange_to_end(&mut connect(&server), &get("version"));

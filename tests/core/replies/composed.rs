@@ -157,8 +157,7 @@ fn replies_of_a_proxy() {
         ServerError,
         "Bad Gateway",
     );
-    let page =
-        "an HTML page (502 Bad Gateway); a proxy or another web server answered instead of the hub";
+    let page = "HTML page (502 Bad Gateway) from a proxy or another web server, which responded instead of the hub";
     t.fails("bad-gateway-html", version, 502, ServerError, page);
     t.fails(
         "server-error-text",
@@ -167,8 +166,8 @@ fn replies_of_a_proxy() {
         ServerError,
         "something broke",
     );
-    let target = "it redirects to https://login.example.com/, and redirects are not followed; \
-                  if that is the hub, make it the base URL";
+    let target = "redirect to https://login.example.com/, which the client does not follow; \
+                  if the hub is there, use that address as the base URL";
     t.fails("redirect", version, 302, UnknownError, target);
 
     let row = t.row("ok-html");

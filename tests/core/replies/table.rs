@@ -6,7 +6,7 @@ use scramjet_client_core::{
     ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation,
     OutputStream, ReadStream, ReplyError, RequestError, SequenceId, SingleItem, Step, TopicName,
 };
-use scramjet_client_testing::replay::Exchange;
+use scramjet_client_testing::replay::RecordedExchange;
 use scramjet_client_tests::fixture;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(super) struct Table {
 
 /// The exchange of a row, and its name for messages.
 pub(super) struct Row {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: RecordedExchange,
     place: String,
 }
 

@@ -92,7 +92,7 @@ fn from_env_error_names_the_variable() {
         "SCRAMJET_HUB_URL",
         OsStr::new("http://127.0.0.1:8000/api/v1"),
     );
-    let unset = "unset: SCRAMJET_HUB_URL is not set; it is the address of a hub's API, for example http://localhost:8000/api/v1";
+    let unset = "unset: SCRAMJET_HUB_URL is not set; set it to the address of a hub's API, for example http://localhost:8000/api/v1";
     run_in_child(NAME, &[], unset);
     run_in_child(
         NAME,
@@ -105,15 +105,15 @@ fn from_env_error_names_the_variable() {
     for (value, expected) in [
         (
             "127.0.0.1:8000",
-            "SCRAMJET_HUB_URL cannot be used: missing http:// (or https://); a hub's address looks like http://",
+            "invalid SCRAMJET_HUB_URL: missing http:// (or https://); a hub's address looks like http://",
         ),
         (
             "http://127.0.0.1:8000/api/v1?token=secret",
-            "SCRAMJET_HUB_URL cannot be used: it holds a query",
+            "invalid SCRAMJET_HUB_URL: it contains a query",
         ),
         (
             "http://user:secret@127.0.0.1:8000",
-            "SCRAMJET_HUB_URL cannot be used: it holds a user name or password",
+            "invalid SCRAMJET_HUB_URL: it contains a user name or password",
         ),
     ] {
         run_in_child(NAME, &[("SCRAMJET_HUB_URL", value.as_ref())], expected);
@@ -121,12 +121,12 @@ fn from_env_error_names_the_variable() {
     run_in_child(
         NAME,
         &[url, ("SCRAMJET_TOKEN", "secret\r\n".as_ref())],
-        "SCRAMJET_TOKEN cannot be used: it holds a line break",
+        "invalid SCRAMJET_TOKEN: it contains a line break",
     );
     run_in_child(
         NAME,
         &[url, ("SCRAMJET_HUB_VERSION", "latest".as_ref())],
-        r#"SCRAMJET_HUB_VERSION cannot be used: "latest" is not a version"#,
+        r#"invalid SCRAMJET_HUB_VERSION: "latest" is not a version"#,
     );
     run_in_child(
         NAME,
@@ -136,7 +136,7 @@ fn from_env_error_names_the_variable() {
     run_in_child(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", missing.as_os_str())],
-        "missing.pem cannot be read\n  caused by: ",
+        "missing.pem\n  caused by: ",
     );
     #[cfg(unix)]
     {
@@ -145,7 +145,7 @@ fn from_env_error_names_the_variable() {
         run_in_child(
             NAME,
             &[url, ("SCRAMJET_TOKEN", value)],
-            "SCRAMJET_TOKEN cannot be used: it is not valid Unicode",
+            "invalid SCRAMJET_TOKEN: it is not valid Unicode",
         );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scramjet_client_blocking::SiProfile;
+use scramjet_client_blocking::config::SiProfile;
 use scramjet_client_blocking::core::{GetVersion, ListSpaces};
 
 use super::{case, error_text, run_in_child};
@@ -98,11 +98,11 @@ fn si_profile_current_selects_like_si() {
     );
     // A path needs no home folder.
     run_in_child(NAME, &[path], "- cloud.json");
-    let there = "/.si/profiles; there are: cloud, default, staging";
+    let there = "/.si/profiles; available: cloud, default, staging";
     run_in_child(
         NAME,
         &[home, ("SI_CONFIG", "nope".as_ref())],
-        r#"SI_CONFIG names the profile "nope", which is not in "#,
+        r#"SI_CONFIG selects the profile "nope", which does not exist in "#,
     );
     run_in_child(
         NAME,
@@ -112,7 +112,7 @@ fn si_profile_current_selects_like_si() {
     run_in_child(
         NAME,
         &[home, ("SI_CONFIG_PATH", "/nope.json".as_ref())],
-        "SI_CONFIG_PATH cannot be used: /nope.json cannot be read\n  caused by: ",
+        "invalid SI_CONFIG_PATH: cannot read /nope.json\n  caused by: ",
     );
     let mut after = BTreeMap::new();
     content(&folder.0, &mut after);
@@ -122,16 +122,13 @@ fn si_profile_current_selects_like_si() {
         (r#"{"profile":""}"#, "default default.json"),
         (
             r#"{"profile":"gone"}"#,
-            r#"si-config.json names the profile "gone", which is not in "#,
+            r#"si-config.json selects the profile "gone", which does not exist in "#,
         ),
         (
             r#"{"profile":["secret"]}"#,
-            r#"si-config.json cannot be used: its "profile" is not a text"#,
+            r#"si-config.json: its "profile" is not a string"#,
         ),
-        (
-            r#"{"profile":"secret"#,
-            "si-config.json cannot be used: it is not JSON: ",
-        ),
+        (r#"{"profile":"secret"#, "si-config.json: it is not JSON: "),
     ] {
         fs::write(si.join("si-config.json"), chosen).unwrap();
         run_in_child(NAME, &[home], expected);
@@ -139,7 +136,7 @@ fn si_profile_current_selects_like_si() {
     fs::remove_file(si.join("si-config.json")).unwrap();
     run_in_child(NAME, &[home], "default default.json");
     fs::remove_file(si.join("profiles/default.json")).unwrap();
-    run_in_child(NAME, &[home], r#"there is no profile "default" in "#);
+    run_in_child(NAME, &[home], r#"no profile "default" in "#);
 }
 
 #[test]
@@ -154,7 +151,7 @@ fn si_profile_current_creates_nothing() {
     run_in_child(
         NAME,
         &[("HOME", home.0.as_os_str())],
-        "/.si/profiles; there are none, `si config print` makes the first",
+        "/.si/profiles; there are no profiles, `si config print` creates the first",
     );
     assert!(fs::read_dir(&home.0).unwrap().next().is_none());
 }
@@ -218,10 +215,15 @@ fn si_profile_named_returns_its_settings() {
         command
     );
     let error = error_text(&cloud.host().unwrap_err());
-    assert!(error.contains(r#"cloud.json cannot be used: its "env" is "production": it is for the platform, and names no hub"#), "{error}");
+    assert!(
+        error.contains(
+            r#"cloud.json: its "env" is "production", so it is for the platform and names no hub"#
+        ),
+        "{error}"
+    );
     let error = error_text(&staging.middleware().unwrap_err());
     assert!(
-        error.contains(r#"staging.json cannot be used: it has no "middlewareApiUrl""#),
+        error.contains(r#"staging.json: it has no "middlewareApiUrl""#),
         "{error}"
     );
 }
@@ -255,15 +257,15 @@ fn si_profile_error_names_the_file() {
         ("[]", "it is not a JSON object"),
         (
             "{}",
-            r#"it has no "configVersion", and so is no profile of si"#,
+            r#"it has no "configVersion", so it is not a profile of si"#,
         ),
         (
             r#"{"configVersion":"1"}"#,
-            r#"it has no "configVersion", and so is no profile of si"#,
+            r#"it has no "configVersion", so it is not a profile of si"#,
         ),
         (
             r#"{"configVersion":2}"#,
-            r#"its "configVersion" 2 is not one that this library knows, which is 1; take a newer library"#,
+            r#"its "configVersion" is 2, but this library supports only 1; update the library"#,
         ),
         (
             r#"{"configVersion":1,"env":"development"}"#,
@@ -275,15 +277,15 @@ fn si_profile_error_names_the_file() {
         ),
         (
             &format!("{{{api}\"production\",\"token\":[\"secret\"]}}"),
-            r#"its "token" is not a text"#,
+            r#"its "token" is not a string"#,
         ),
         (
             &format!("{{{api}\"production\",\"verser2\":{{}}}}"),
-            r#"it reaches its hub by "verser2""#,
+            r#"it connects to its hub with "verser2""#,
         ),
     ] {
         let error = profile(text).unwrap_err();
-        let expected = format!("p.json cannot be used: {expected}");
+        let expected = format!("p.json: {expected}");
         assert!(
             error_text(&error).contains(&expected) && !error.is_unset(),
             "{error}\nshould be: {expected}"
@@ -302,11 +304,11 @@ fn si_profile_error_names_the_file() {
             .unwrap();
     assert!(
         error_text(&wrong.host().unwrap_err())
-            .contains(r#"p.json cannot be used: its "apiUrl": it holds a query"#)
+            .contains(r#"p.json: its "apiUrl": it contains a query"#)
     );
     assert!(
         error_text(&wrong.middleware().unwrap_err())
-            .contains(r#"p.json cannot be used: its "middlewareApiUrl": its scheme"#)
+            .contains(r#"p.json: its "middlewareApiUrl": its scheme"#)
     );
     let text = r#"{"configVersion":1,"env":"development","apiUrl":"http://u:secret@x/a?secret","middlewareApiUrl":"u:secret@y"}"#;
     let shown = format!("{:?}", profile(text).unwrap());
@@ -322,9 +324,7 @@ fn si_profile_error_names_the_file() {
     );
     let text = r#"{"configVersion":1,"env":"production","apiUrl":"x","middlewareApiUrl":"http://x","token":"secret\n"}"#;
     let wrong = profile(text).unwrap().middleware().unwrap_err();
-    assert!(
-        error_text(&wrong).contains(r#"p.json cannot be used: its "token": it holds a character"#)
-    );
+    assert!(error_text(&wrong).contains(r#"p.json: its "token": it contains a character"#));
 
     let missing = folder.0.join("missing.json");
     assert!(

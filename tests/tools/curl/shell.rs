@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use scramjet_client_blocking::DryRun;
 use scramjet_client_blocking::core::Streamed;
 use scramjet_client_blocking::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use scramjet_client_blocking::types::DryRun;
 
 const SHELLS: [&[&str]; 5] = [
     &["sh"],

@@ -6,10 +6,10 @@ mod requests;
 mod responses;
 mod uploads;
 
-use super::stage::Stage;
-use super::{Ability, Case, Checked};
+use super::fixture::Target;
+use super::{Capability, Case, CheckResult};
 
-const fn case(name: &'static str, run: fn(&Stage) -> Checked) -> Case {
+const fn case(name: &'static str, run: fn(&Target) -> CheckResult) -> Case {
     Case {
         name,
         needs: &[],
@@ -17,7 +17,11 @@ const fn case(name: &'static str, run: fn(&Stage) -> Checked) -> Case {
     }
 }
 
-const fn needs(needs: &'static [Ability], name: &'static str, run: fn(&Stage) -> Checked) -> Case {
+const fn needs(
+    needs: &'static [Capability],
+    name: &'static str,
+    run: fn(&Target) -> CheckResult,
+) -> Case {
     Case { name, needs, run }
 }
 
@@ -39,12 +43,12 @@ pub(super) const ALL: &[Case] = &[
         responses::interim_responses_are_skipped,
     ),
     needs(
-        &[Ability::Reason],
+        &[Capability::Reason],
         "the reason phrase is reported",
         responses::reason_phrases_are_reported,
     ),
     needs(
-        &[Ability::Reason],
+        &[Capability::Reason],
         "the reason phrase is reported, however its bytes are split",
         responses::split_reason_phrases_are_reported,
     ),
@@ -117,7 +121,7 @@ pub(super) const ALL: &[Case] = &[
         uploads::early_refusals_are_returned,
     ),
     needs(
-        &[Ability::ResetRefusal],
+        &[Capability::ResetRefusal],
         "a refusal is returned, even if the connection is reset",
         uploads::refusals_are_returned_despite_a_reset,
     ),
@@ -138,12 +142,12 @@ pub(super) const ALL: &[Case] = &[
         connections::closed_connections_are_not_used,
     ),
     needs(
-        &[Ability::Reuse],
+        &[Capability::Reuse],
         "connections are reused",
         connections::connections_are_reused,
     ),
     needs(
-        &[Ability::Reuse],
+        &[Capability::Reuse],
         "a retried request gets a new connection",
         connections::retried_requests_get_new_connections,
     ),
@@ -152,82 +156,82 @@ pub(super) const ALL: &[Case] = &[
         connections::requests_are_sent_once,
     ),
     needs(
-        &[Ability::Phase],
+        &[Capability::Phase],
         "errors say how far the request got",
         connections::errors_say_how_far_the_request_got,
     ),
     needs(
-        &[Ability::Deadline],
+        &[Capability::Deadline],
         "nothing is sent after the deadline",
         limits::nothing_is_sent_after_the_deadline,
     ),
     needs(
-        &[Ability::Deadline],
+        &[Capability::Deadline],
         "a deadline ends a wait for the response",
         limits::deadlines_end_a_wait,
     ),
     needs(
-        &[Ability::Deadline],
+        &[Capability::Deadline],
         "a deadline ends a response body",
         limits::deadlines_end_a_body,
     ),
     needs(
-        &[Ability::Deadline],
+        &[Capability::Deadline],
         "a deadline ends a response body that keeps arriving",
         limits::deadlines_end_a_body_that_keeps_arriving,
     ),
     needs(
-        &[Ability::Deadline],
+        &[Capability::Deadline],
         "a deadline ends an upload",
         limits::deadlines_end_an_upload,
     ),
     needs(
-        &[Ability::Deadline, Ability::Reuse],
+        &[Capability::Deadline, Capability::Reuse],
         "after a deadline, the connection is not reused",
         limits::connections_are_not_reused_after_a_deadline,
     ),
     needs(
-        &[Ability::Idle],
+        &[Capability::Idle],
         "an idle timeout ends a wait for the response",
         limits::idle_timeouts_end_a_wait,
     ),
     needs(
-        &[Ability::Idle],
+        &[Capability::Idle],
         "an idle timeout ends an upload",
         limits::idle_timeouts_end_an_upload,
     ),
     needs(
-        &[Ability::Idle],
+        &[Capability::Idle],
         "after an idle timeout, the body can be read further",
         limits::bodies_can_be_read_after_an_idle_timeout,
     ),
     needs(
-        &[Ability::Idle],
+        &[Capability::Idle],
         "after an idle timeout, no bytes are lost",
         limits::no_bytes_are_lost_after_an_idle_timeout,
     ),
     needs(
-        &[Ability::Cancel],
+        &[Capability::Cancel],
         "nothing is sent after a cancellation",
         limits::nothing_is_sent_after_a_cancellation,
     ),
     needs(
-        &[Ability::Cancel],
+        &[Capability::Cancel],
         "cancellation ends a wait for the response",
         limits::cancellation_ends_a_wait,
     ),
     needs(
-        &[Ability::Cancel],
+        &[Capability::Cancel],
         "cancellation ends a response body",
         limits::cancellation_ends_a_body,
     ),
     needs(
-        &[Ability::Cancel],
+        &[Capability::Cancel],
         "cancellation ends an upload",
         limits::cancellation_ends_an_upload,
     ),
     needs(
-        &[Ability::Cancel],
+        &[Capability::Cancel],
         "a cancellation does not affect other requests",
         limits::cancellation_does_not_affect_other_requests,
     ),

@@ -1,34 +1,36 @@
+//! The clock of a fake hub.
+
 use std::time::{Duration, Instant};
 
-/// The end of time: later times would be those of no calendar.
+/// The latest time of a clock: 100 years. Dates of later times could overflow.
 const END: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// The time of a hub.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// The time that was added by hand.
+    /// The time that [`advance`](Self::advance) has added.
     added: Duration,
-    /// Since when the time passes by itself, and how many times as fast as real time.
-    runs: Option<(Instant, f64)>,
+    /// The start of the clock, and its speed relative to real time. `None` for a manual clock.
+    running: Option<(Instant, f64)>,
 }
 
 impl Clock {
     pub(super) fn scaled(scale: f64) -> Self {
         Self {
             added: Duration::ZERO,
-            runs: Some((Instant::now(), scale)),
+            running: Some((Instant::now(), scale)),
         }
     }
 
     pub(super) fn manual() -> Self {
         Self {
             added: Duration::ZERO,
-            runs: None,
+            running: None,
         }
     }
 
     pub(super) fn now(&self) -> Duration {
-        let passed = self.runs.map(|(since, scale)| {
+        let passed = self.running.map(|(since, scale)| {
             Duration::try_from_secs_f64(since.elapsed().as_secs_f64() * scale)
                 .unwrap_or(Duration::MAX)
         });
@@ -40,9 +42,10 @@ impl Clock {
         self.added = self.added.saturating_add(by).min(END);
     }
 
-    /// The real time until a time of the hub; `None` if it does not come by itself.
+    /// Returns the real time until a time of the hub; `None` if that time never comes without
+    /// [`advance`](Self::advance).
     pub(super) fn until(&self, time: Duration) -> Option<Duration> {
-        let (_, scale) = self.runs?;
+        let (_, scale) = self.running?;
         if time > END {
             return None;
         }
@@ -66,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn advance_adds_to_the_time_that_passes_and_stops_at_the_end() {
+    fn advance_adds_to_the_passing_time_and_stops_at_the_end() {
         for mut clock in [Clock::manual(), Clock::scaled(1.0)] {
             clock.advance(Duration::from_secs(5));
             assert!(clock.now() >= Duration::from_secs(5));

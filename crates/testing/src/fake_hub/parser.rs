@@ -1,6 +1,6 @@
-//! Parses requests as the parser of Node.js 20 does, which refuses more than HTTP demands.
+//! Parses requests like the parser of Node.js 20, which is stricter than the HTTP standard.
 //!
-//! The answers to what it refuses were taken from a real hub, see `tests/fake_hub/wire.rs`.
+//! The responses to rejected requests are those of a real hub: see `tests/fake_hub/wire.rs`.
 
 use std::io::{BufRead, Read};
 
@@ -8,10 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use crate::http1::Framing;
 
-/// The parser takes a target and headers up to this length.
+/// Upper bound for the length of the first line and the headers, without line ends.
 const HEAD_LIMIT: u64 = 16 << 10;
 
-/// The methods that the parser knows, apart from those that [`http`] has constants for.
+/// The methods that the parser accepts and that [`http`] has no constants for.
 const OTHER_METHODS: &str = "ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR \
     MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND \
     UNLINK UNLOCK UNSUBSCRIBE";
@@ -29,13 +29,13 @@ pub(super) enum Rejection {
     TooLong,
     /// The target is not a path.
     NotFound,
-    /// Nobody handles `CONNECT`.
+    /// The hub does not handle `CONNECT`.
     Connect,
 }
 
 impl Rejection {
-    /// The bytes that are sent before the connection is closed.
-    pub(super) fn answer(self) -> &'static [u8] {
+    /// Returns the bytes to send before the connection is closed.
+    pub(super) fn response(self) -> &'static [u8] {
         match self {
             Self::Ended | Self::Connect => b"",
             Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
@@ -56,9 +56,9 @@ impl Rejection {
 
 /// The head of a request.
 #[derive(Debug)]
-pub(super) struct Parsed {
+pub(super) struct ParsedHead {
     pub(super) request: Request<()>,
-    /// How its body is delimited.
+    /// The framing of its body.
     pub(super) framing: Framing,
     /// The connection is closed after the response.
     pub(super) is_last: bool,
@@ -67,11 +67,11 @@ pub(super) struct Parsed {
 }
 
 /// Reads the head of the next request.
-pub(super) fn read_head(reader: &mut impl BufRead) -> Result<Parsed, Rejection> {
+pub(super) fn read_head(reader: &mut impl BufRead) -> Result<ParsedHead, Rejection> {
     match reader.fill_buf().ok().and_then(<[u8]>::first) {
         None => return Err(Rejection::Ended),
         Some(b'A'..=b'Z' | b'\r' | b'\n') => {}
-        // This may be TLS, which has no lines.
+        // This may be a TLS handshake, which has no line ends.
         Some(_) => return Err(Rejection::BadRequest),
     }
     let mut left = HEAD_LIMIT;
@@ -89,7 +89,7 @@ pub(super) fn read_head(reader: &mut impl BufRead) -> Result<Parsed, Rejection> 
         if line.is_empty() {
             break;
         }
-        let (name, value) = header_of(&line).ok_or(Rejection::BadRequest)?;
+        let (name, value) = parse_header(&line).ok_or(Rejection::BadRequest)?;
         headers
             .try_append(name, value)
             .map_err(|_| Rejection::TooLong)?;
@@ -97,7 +97,8 @@ pub(super) fn read_head(reader: &mut impl BufRead) -> Result<Parsed, Rejection> 
     parse(&first_line, headers)
 }
 
-/// Reads a line and cuts its end off. `left` bytes of all lines may follow, without their ends.
+/// Reads a line, and returns it without its end. `left` is the number of bytes that the rest of the
+/// head may have, without line ends.
 fn read_line(reader: &mut impl BufRead, left: &mut u64) -> Result<Vec<u8>, Rejection> {
     let mut line = Vec::new();
     let read = reader.take(*left + 2).read_until(b'\n', &mut line);
@@ -113,7 +114,7 @@ fn read_line(reader: &mut impl BufRead, left: &mut u64) -> Result<Vec<u8>, Rejec
     Some(line).filter(|_| has_end).ok_or(Rejection::BadRequest)
 }
 
-fn header_of(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
     let value = value.strip_prefix(b":")?.trim_ascii();
@@ -121,22 +122,22 @@ fn header_of(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     Some((name, HeaderValue::from_bytes(value).ok()?))
 }
 
-fn parse(first_line: &str, headers: HeaderMap) -> Result<Parsed, Rejection> {
+fn parse(first_line: &str, headers: HeaderMap) -> Result<ParsedHead, Rejection> {
     let mut words = first_line.splitn(3, ' ');
-    let method = words.next().and_then(method_of);
+    let method = words.next().and_then(parse_method);
     let method = method.ok_or(Rejection::BadRequest)?;
     let target = words.next().unwrap_or_default();
-    // Without a version, it is 0.9.
+    // HTTP/0.9 has no version in the first line.
     let version = words.next().unwrap_or("HTTP/0.9");
     let is_1_1 = version == "HTTP/1.1";
     if !is_1_1 && !matches!(version, "HTTP/0.9" | "HTTP/1.0" | "HTTP/2.0") {
         return Err(Rejection::BadRequest);
     }
-    let framing = framing_of(&headers).ok_or(Rejection::BadRequest)?;
+    let framing = parse_framing(&headers).ok_or(Rejection::BadRequest)?;
     if method == Method::CONNECT {
         return Err(Rejection::Connect);
     }
-    let uri = path_of(target)?;
+    let uri = parse_target(target)?;
     if is_1_1 && !headers.contains_key(header::HOST) {
         return Err(Rejection::NoHost);
     }
@@ -148,7 +149,7 @@ fn parse(first_line: &str, headers: HeaderMap) -> Result<Parsed, Rejection> {
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    Ok(Parsed {
+    Ok(ParsedHead {
         request,
         framing,
         is_last: closes || !is_1_1,
@@ -156,7 +157,7 @@ fn parse(first_line: &str, headers: HeaderMap) -> Result<Parsed, Rejection> {
     })
 }
 
-fn method_of(word: &str) -> Option<Method> {
+fn parse_method(word: &str) -> Option<Method> {
     let method: Method = word.parse().ok()?;
     let is_known = matches!(
         method,
@@ -173,8 +174,8 @@ fn method_of(word: &str) -> Option<Method> {
     Some(method).filter(|_| is_known)
 }
 
-/// The target as a path. The hub finds nothing for another target.
-fn path_of(target: &str) -> Result<Uri, Rejection> {
+/// Parses a target that is a path. Other targets are rejected.
+fn parse_target(target: &str) -> Result<Uri, Rejection> {
     if target == "*" {
         return Err(Rejection::NotFound);
     }
@@ -187,8 +188,8 @@ fn path_of(target: &str) -> Result<Uri, Rejection> {
     }
 }
 
-/// How the body is delimited, unless the headers contradict each other.
-fn framing_of(headers: &HeaderMap) -> Option<Framing> {
+/// Returns the framing of the body; `None` if the headers contradict each other.
+fn parse_framing(headers: &HeaderMap) -> Option<Framing> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let length = match (lengths.next(), lengths.next()) {
         (None, _) => None,

@@ -1,154 +1,66 @@
-//! Programs as Rust closures, each on a thread of its own.
+//! The processes of programs that are Rust closures.
+
+mod launch;
+mod lines;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Shared;
-use crate::model::{
-    self, Exit, Input, InstanceKey, Item, Message, Output, ProgramSpec, Read as ReadResult,
-};
+pub use self::lines::Lines;
 
-/// How a program ends: `Ok` completes the sequence, an [`Exit`] is another way.
+pub(super) use self::launch::{LaunchQueue, ThreadedProgram};
+use super::shared::Shared;
+use crate::model::{Exit, Input, InstanceKey, Item, Message, Output, ProcessContext, ReadResult};
+
+/// The result of a program. `Ok` completes the sequence, and an [`Exit`] ends it in another way.
 pub type ProgramResult = Result<(), Exit>;
 
-type Run = dyn Fn(&mut Process) -> ProgramResult + Send + Sync;
-
-/// Programs whose instances have come up, and whose threads are to be started.
-#[derive(Clone, Default)]
-pub(super) struct Launched {
-    launches: Arc<Mutex<Vec<Launch>>>,
-}
-
-pub(super) struct Launch {
-    key: InstanceKey,
-    run: Arc<Run>,
-}
-
-impl Launched {
-    pub(super) fn take(&self) -> Vec<Launch> {
-        std::mem::take(&mut self.launches.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.launches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
-    }
-
-    fn push(&self, launch: Launch) {
-        self.launches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(launch);
-    }
-}
-
-/// Stands in the model for a program that runs on a thread.
-pub(super) struct Program {
-    run: Option<Arc<Run>>,
-    launched: Launched,
-}
-
-impl Program {
-    pub(super) fn spec(
-        run: impl Fn(&mut Process) -> ProgramResult + Send + Sync + 'static,
-        launched: Launched,
-    ) -> ProgramSpec {
-        let run: Arc<Run> = Arc::new(run);
-        ProgramSpec::new(move || {
-            Box::new(Self {
-                run: Some(Arc::clone(&run)),
-                launched: launched.clone(),
-            })
-        })
-    }
-}
-
-impl model::Program for Program {
-    fn run(&mut self, process: &mut model::Process<'_>) {
-        if let Some(run) = self.run.take() {
-            self.launched.push(Launch {
-                key: process.key(),
-                run,
-            });
-        }
-    }
-}
-
-impl Launch {
-    pub(super) fn start(self, shared: &Arc<Shared>) {
-        let Self { key, run } = self;
-        let weak = Arc::downgrade(shared);
-        let mut process = Process {
-            shared: Arc::clone(shared),
-            key,
-            listeners: Vec::new(),
-            stoppers: Vec::new(),
-        };
-        let started = thread::Builder::new()
-            .name("fake-instance".into())
-            .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| run(&mut process)));
-                let exit = match ended {
-                    Ok(Ok(())) => Exit::Completed,
-                    Ok(Err(exit)) => exit,
-                    // What a panic is in Rust is an exception in JavaScript.
-                    Err(_) => Exit::Uncaught,
-                };
-                process.exit(exit);
-            });
-        if let (Err(_), Some(shared)) = (started, weak.upgrade()) {
-            shared.with(|state| state.network.hub().crash(key));
-        }
-    }
-}
-
-/// A request to stop that a program has received.
+/// A request to stop an instance, as its program receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stop {
-    /// How long the process has before it is killed.
+pub struct StopRequest {
+    /// Time until the hub kills the process.
     pub timeout: Duration,
-    /// Whether [`Process::keep_alive`] keeps it from being killed.
+    /// If `true`, [`Process::keep_alive`] prevents the kill.
     pub can_keep_alive: bool,
 }
 
 type Listener = Box<dyn FnMut(&mut Process, Value) + Send>;
-type Stopper = Box<dyn FnMut(&mut Process, Stop) + Send>;
+type StopHandler = Box<dyn FnMut(&mut Process, StopRequest) + Send>;
 
 /// The process of an instance, for the program that runs in it.
 ///
-/// The program runs on one thread, like JavaScript: listeners are called while it waits for
-/// something. Its function *returns* when it waits for the first time; one that fails before that
-/// fails at once. When the instance is killed, whatever waits ends with [`Exit::Killed`]: pass it on
-/// with `?`.
+/// The program runs on one thread, like JavaScript. Its listeners run while it waits for something:
+/// input, time, or a full output.
+///
+/// The first wait corresponds to the return of the sequence's function. A program that fails before
+/// its first wait fails to start.
+///
+/// If the instance is killed, each wait returns [`Exit::Killed`]. Pass the error on with `?`.
 pub struct Process {
     shared: Arc<Shared>,
     key: InstanceKey,
     listeners: Vec<(String, Listener)>,
-    stoppers: Vec<Stopper>,
+    stop_handlers: Vec<StopHandler>,
 }
 
 impl Process {
-    fn with<T>(&self, act: impl FnOnce(&mut model::Process<'_>) -> T) -> Result<T, Exit> {
+    fn with<T>(&self, act: impl FnOnce(&mut ProcessContext<'_>) -> T) -> Result<T, Exit> {
         self.shared
             .with(|state| state.network.hub().with_process(self.key, act))
             .ok_or(Exit::Killed)
     }
 
-    /// The id of the instance.
+    /// Returns the id of the instance.
     #[must_use]
     pub fn id(&self) -> String {
         self.with(|process| process.id()).unwrap_or_default()
     }
 
-    /// The configuration that the instance was started with; `null` if it has none.
+    /// Returns the configuration that the instance was started with; `null` if it has none.
     #[must_use]
     pub fn config(&self) -> Value {
         self.with(|process| process.config())
@@ -157,7 +69,7 @@ impl Process {
             .unwrap_or_default()
     }
 
-    /// The arguments that the instance was started with.
+    /// Returns the arguments that the instance was started with.
     #[must_use]
     pub fn args(&self) -> Vec<Value> {
         self.with(|process| process.args()).unwrap_or_default()
@@ -165,7 +77,7 @@ impl Process {
 
     /// Emits an event.
     pub fn emit(&self, name: &str, data: impl Into<Value>) {
-        // To whom nobody listens any more, nothing is said.
+        // An error means that the instance has ended, and a hub ignores its late events.
         let _ = self.with(|process| process.emit(name, Some(data.into())));
     }
 
@@ -174,19 +86,25 @@ impl Process {
         let _ = self.with(|process| process.emit(name, None));
     }
 
-    /// Calls a listener for each event of this name, while the program waits. Without data, it gets
-    /// `null`.
+    /// Adds a listener for events of this name. It runs while the program waits.
+    ///
+    /// The data of an event without data is `null`.
     pub fn on(&mut self, name: &str, listener: impl FnMut(&mut Self, Value) + Send + 'static) {
         self.listeners.push((name.to_owned(), Box::new(listener)));
     }
 
-    /// Calls a handler for each request to stop, while the program waits. Whatever it does, the
-    /// process is killed at the end of the timeout unless it was kept alive.
-    pub fn on_stop(&mut self, handler: impl FnMut(&mut Self, Stop) + Send + 'static) {
-        self.stoppers.push(Box::new(handler));
+    /// Adds a handler for requests to stop. It runs while the program waits.
+    ///
+    /// The hub kills the process after the timeout, unless [`keep_alive`](Self::keep_alive)
+    /// prevents it.
+    pub fn on_stop(&mut self, handler: impl FnMut(&mut Self, StopRequest) + Send + 'static) {
+        self.stop_handlers.push(Box::new(handler));
     }
 
-    /// Keeps the process from being killed at the end of a stop that allows it.
+    /// Prevents the kill after the timeout of a stop, if the request to stop
+    /// [allows it](StopRequest::can_keep_alive).
+    ///
+    /// A hub of 0.18 kills the process 11 seconds after the request in any case.
     pub fn keep_alive(&self) {
         let _ = self.with(|process| process.keep_alive());
     }
@@ -196,10 +114,10 @@ impl Process {
         let _ = self.with(|process| process.log("INFO", message));
     }
 
-    /// Writes to the output, and waits while nobody reads it and it is full.
+    /// Writes to the output. Waits while the output is full because nothing reads it.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> ProgramResult {
         self.write_to(Output::Output, bytes.as_ref())
     }
@@ -207,7 +125,7 @@ impl Process {
     /// Writes to standard output.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn print(&mut self, bytes: impl AsRef<[u8]>) -> ProgramResult {
         self.write_to(Output::Stdout, bytes.as_ref())
     }
@@ -215,31 +133,31 @@ impl Process {
     /// Writes to standard error.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn eprint(&mut self, bytes: impl AsRef<[u8]>) -> ProgramResult {
         self.write_to(Output::Stderr, bytes.as_ref())
     }
 
     fn write_to(&mut self, output: Output, bytes: &[u8]) -> ProgramResult {
-        // Only a write that waits lets the function of the sequence return.
+        // A write that need not wait is not the first wait, at which the function returns.
         if self.with(|process| process.write(output, bytes))? {
             return Ok(());
         }
         self.wait(|process| process.write(output, bytes).then_some(()))
     }
 
-    /// Waits for the next piece of the input, as the hub received it; `None` is its end.
+    /// Waits for the next chunk of the input, as the hub received it. `None` is the end.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn read(&mut self) -> Result<Option<Vec<u8>>, Exit> {
         self.read_from(Input::Input)
     }
 
-    /// Waits for the next piece of standard input.
+    /// Waits for the next chunk of standard input. `None` is the end.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn read_stdin(&mut self) -> Result<Option<Vec<u8>>, Exit> {
         self.read_from(Input::Stdin)
     }
@@ -252,12 +170,13 @@ impl Process {
         })
     }
 
-    /// Waits for the next item of the input, as a sequence receives it; `None` is its end. The
-    /// content type of the first request decides: each line of NDJSON is a value; text and bytes
-    /// come in pieces as they were received.
+    /// Waits for the next item of the input, as a sequence receives it. `None` is the end.
+    ///
+    /// The content type of the first request decides on the kind of items: a value for each line of
+    /// NDJSON, or chunks of text or bytes as the hub received them.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn read_item(&mut self) -> Result<Option<Item>, Exit> {
         self.wait(|process| match process.read_item() {
             Item::Pending => None,
@@ -266,20 +185,15 @@ impl Process {
         })
     }
 
-    /// The lines of the input.
+    /// Returns a reader of the lines of the input.
     pub fn lines(&mut self) -> Lines<'_> {
-        Lines {
-            process: self,
-            rest: Vec::new(),
-            searched: 0,
-            ended: false,
-        }
+        Lines::new(self)
     }
 
-    /// Does nothing for some of the hub's time, but call listeners.
+    /// Waits for this long in the hub's time.
     ///
     /// # Errors
-    /// The process was ended.
+    /// [`Exit::Killed`] if the process was ended.
     pub fn sleep(&mut self, time: Duration) -> ProgramResult {
         let until = self.with(|process| {
             let until = process.now().saturating_add(time);
@@ -289,32 +203,33 @@ impl Process {
         self.wait(|process| (process.now() >= until).then_some(()))
     }
 
-    /// Stays until the instance is ended, calling listeners.
+    /// Waits until the instance is ended.
     ///
     /// # Errors
-    /// The process was ended: always.
+    /// Always [`Exit::Killed`].
     pub fn stay(&mut self) -> ProgramResult {
         self.wait(|_| None)
     }
 
-    /// Blocks for ever, like an endless loop: calls no listeners, and does not react to a kill.
+    /// Blocks forever, like an endless loop. Runs no listeners, and ignores kills until the hub
+    /// removes the process by force.
     ///
     /// # Errors
-    /// The process was ended: always.
+    /// Always [`Exit::Killed`].
     pub fn hang(&mut self) -> ProgramResult {
         self.with(|process| process.hang())?;
-        self.wait_silently(|_| None)
+        self.wait_without_listeners(|_| None)
     }
 
-    /// Waits until there is a result, calling listeners meanwhile.
+    /// Waits until `check` returns a value, and runs listeners meanwhile.
     fn wait<T>(
         &mut self,
-        mut look: impl FnMut(&mut model::Process<'_>) -> Option<T>,
+        mut check: impl FnMut(&mut ProcessContext<'_>) -> Option<T>,
     ) -> Result<T, Exit> {
         loop {
-            let next = self.wait_silently(|process| match process.receive() {
+            let next = self.wait_without_listeners(|process| match process.receive() {
                 Some(message) => Some(Err(message)),
-                None => look(process).map(Ok),
+                None => check(process).map(Ok),
             })?;
             match next {
                 Ok(found) => return Ok(found),
@@ -323,23 +238,22 @@ impl Process {
         }
     }
 
-    fn wait_silently<T>(
+    fn wait_without_listeners<T>(
         &mut self,
-        mut look: impl FnMut(&mut model::Process<'_>) -> Option<T>,
+        mut check: impl FnMut(&mut ProcessContext<'_>) -> Option<T>,
     ) -> Result<T, Exit> {
         self.with(|process| process.begin())?;
-        let seen = self.shared.wait_for(
+        self.shared.wait_for(
             |state| {
                 let hub = state.network.hub();
-                let seen = hub.with_process(self.key, |process| match process.is_alive() {
-                    true => look(process).map(Ok),
+                let found = hub.with_process(self.key, |process| match process.is_alive() {
+                    true => check(process).map(Ok),
                     false => Some(Err(Exit::Killed)),
                 });
-                seen.unwrap_or(Some(Err(Exit::Killed)))
+                found.unwrap_or(Some(Err(Exit::Killed)))
             },
             || Ok::<_, Exit>(None),
-        );
-        seen?
+        )?
     }
 
     fn receive(&mut self, message: Message) {
@@ -356,18 +270,16 @@ impl Process {
                 timeout,
                 can_keep_alive,
             } => {
-                let mut stoppers = std::mem::take(&mut self.stoppers);
-                for stopper in &mut stoppers {
-                    stopper(
-                        self,
-                        Stop {
-                            timeout,
-                            can_keep_alive,
-                        },
-                    );
+                let request = StopRequest {
+                    timeout,
+                    can_keep_alive,
+                };
+                let mut handlers = std::mem::take(&mut self.stop_handlers);
+                for handler in &mut handlers {
+                    handler(self, request);
                 }
-                stoppers.append(&mut self.stoppers);
-                self.stoppers = stoppers;
+                handlers.append(&mut self.stop_handlers);
+                self.stop_handlers = handlers;
             }
         }
     }
@@ -377,53 +289,6 @@ impl Process {
             Exit::Uncaught if !process.has_begun() => process.exit(Exit::Threw),
             exit => process.exit(exit),
         });
-    }
-}
-
-/// The lines of an input.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    process: &'a mut Process,
-    rest: Vec<u8>,
-    /// So much of the rest holds no line end.
-    searched: usize,
-    ended: bool,
-}
-
-impl Lines<'_> {
-    /// Waits for the next line, without its end; `None` is the end of the input.
-    ///
-    /// # Errors
-    /// The process was ended.
-    pub fn next_line(&mut self) -> Result<Option<String>, Exit> {
-        loop {
-            let mut new = self.rest.iter().skip(self.searched);
-            if let Some(end) = new.position(|byte| *byte == b'\n') {
-                let end = self.searched + end;
-                self.searched = 0;
-                let line: Vec<u8> = self.rest.drain(..=end).collect();
-                let line = String::from_utf8_lossy(&line)
-                    .trim_end_matches(['\r', '\n'])
-                    .to_owned();
-                return Ok(Some(line));
-            }
-            self.searched = self.rest.len();
-            if self.ended {
-                self.searched = 0;
-                let rest = std::mem::take(&mut self.rest);
-                let rest = String::from_utf8_lossy(&rest).into_owned();
-                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
-            }
-            match self.process.read()? {
-                Some(chunk) => self.rest.extend(chunk),
-                None => self.ended = true,
-            }
-        }
-    }
-
-    /// The process, to answer a line.
-    pub fn process(&mut self) -> &mut Process {
-        self.process
     }
 }
 

@@ -1,123 +1,113 @@
-//! A fake hub on the loopback interface.
+//! Serves a fake hub on the loopback interface.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, header};
 
-use super::Shared;
-use super::parser::{self, Parsed, Rejection};
+use super::parser::{self, ParsedHead, Rejection};
+use super::shared::Shared;
 use crate::http1::{self, is_bodiless};
-use crate::model::{Head, Piece};
+use crate::model::{Piece, ResponseHead};
 use crate::network::ConnectionId;
-use crate::server;
-use crate::server::Connection;
+use crate::server::{Connection, Server};
+use crate::sync::lock;
 
-/// A hub closes a connection that was idle for so long, although it announces 5 seconds.
-const IDLE_LIMIT: Duration = Duration::from_secs(6);
+/// Time after which a hub closes an idle connection. Its `Keep-Alive` header announces 5 seconds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 
-pub(super) struct Server {
-    server: server::Server,
+/// Starts a server for the hub. It does not keep the hub alive.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Server> {
+    let shared = Arc::downgrade(shared);
+    Server::start(move |connection| match shared.upgrade() {
+        Some(shared) => serve(&shared, connection),
+        None => Ok(()),
+    })
 }
 
-impl Server {
-    pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
-        let shared = Arc::downgrade(shared);
-        let server = server::Server::start(move |connection| match shared.upgrade() {
-            Some(shared) => serve(&shared, connection),
-            None => Ok(()),
-        })?;
-        Ok(Self { server })
-    }
-
-    pub(super) fn url(&self) -> String {
-        self.server.url()
-    }
-}
-
-/// A request whose response is to be written.
-struct Asked {
+/// A request whose response has not been written.
+struct PendingResponse {
     id: ConnectionId,
     is_head: bool,
     is_last: bool,
     takes_chunks: bool,
 }
 
-/// Shared by the reader and the writer of a connection.
-struct Progress(Mutex<State>);
+/// The state of a connection, shared by its reader and its writer.
+struct ConnectionProgress(Mutex<ProgressState>);
 
-struct State {
-    /// The exchanges whose responses are not complete.
+struct ProgressState {
+    /// The requests whose responses are not complete.
     open: Vec<ConnectionId>,
     /// The time at which the last response was complete.
     idle_since: Instant,
-    /// No more requests come, so what the hub does not have ready is cut off. The answer is sent
-    /// then, unless a response has begun.
-    over: Option<Rejection>,
+    /// Set when no more requests can be read. The writer then sends what the hub has ready, and cuts
+    /// off the rest. If no response has begun, it sends the bytes of the rejection.
+    rejection: Option<Rejection>,
 }
 
-impl Progress {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl ConnectionProgress {
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
+        lock(&self.0)
     }
 
-    /// The time for which the connection may stay idle. `None` while it is not.
+    /// Returns the time until the connection has been idle for too long; `None` if it is not idle.
     fn idle_left(&self) -> Option<Duration> {
         let state = self.lock();
-        let left = IDLE_LIMIT.saturating_sub(state.idle_since.elapsed());
+        let left = IDLE_TIMEOUT.saturating_sub(state.idle_since.elapsed());
         Some(left).filter(|_| state.open.is_empty())
     }
 }
 
-/// Reads the requests of a connection, while a second thread writes the responses.
+/// Reads the requests of a connection. A second thread writes the responses.
 fn serve(shared: &Arc<Shared>, connection: &mut Connection) -> io::Result<()> {
-    let progress = Arc::new(Progress(Mutex::new(State {
+    let progress = Arc::new(ConnectionProgress(Mutex::new(ProgressState {
         open: Vec::new(),
         idle_since: Instant::now(),
-        over: None,
+        rejection: None,
     })));
-    let (asks, asked) = channel();
+    let (sender, pending) = channel();
     let socket = connection.socket().try_clone()?;
     let writer = {
         let (shared, progress) = (Arc::clone(shared), Arc::clone(&progress));
         let write = move || {
-            let _ = write_responses(&shared, &socket, &progress, &asked);
-            // Wakes the reader; it may have ended already.
+            let _ = write_responses(&shared, &socket, &progress, &pending);
+            // Wakes the reader. An error means that the connection is already closed.
             let _ = socket.shutdown(Shutdown::Both);
         };
         thread::Builder::new()
             .name("fake-hub-writer".into())
             .spawn(write)?
     };
-    let rejection = read_requests(shared, connection, &progress, &asks).unwrap_or_else(|| {
-        // Nothing else is read, but the end tells that the client does not wait any longer.
+    let rejection = read_requests(shared, connection, &progress, &sender).unwrap_or_else(|| {
+        // Reads until the client closes the connection, which means that it waits no longer.
         let _ = io::copy(connection, &mut io::sink());
         Rejection::Ended
     });
-    progress.lock().over = Some(rejection);
+    progress.lock().rejection = Some(rejection);
     shared.with(|state| state.network.hub().set_changed());
-    drop(asks);
+    drop(sender);
     let _ = writer.join();
     let left = std::mem::take(&mut progress.lock().open);
-    shared.with(|state| left.into_iter().for_each(|id| state.network.abandon(id)));
+    shared.with(|state| left.into_iter().for_each(|id| state.network.disconnect(id)));
     Ok(())
 }
 
-/// Returns the reason why no more requests can be read; `None` after the last request.
+/// Reads requests. Returns why no more can be read; `None` after the last request.
 fn read_requests(
     shared: &Arc<Shared>,
     connection: &mut Connection,
-    progress: &Progress,
-    asks: &Sender<Asked>,
+    progress: &ConnectionProgress,
+    sender: &Sender<PendingResponse>,
 ) -> Option<Rejection> {
     let mut served = false;
     loop {
         let limit = progress.idle_left().filter(|_| served);
-        match connection.wait_for_request(limit.unwrap_or(IDLE_LIMIT).max(MOMENT)) {
+        match connection.wait_for_request(limit.unwrap_or(IDLE_TIMEOUT).max(MIN_TIMEOUT)) {
             Ok(true) => {}
             Ok(false) if served && progress.idle_left() == Some(Duration::ZERO) => {
                 return Some(Rejection::Ended);
@@ -125,7 +115,7 @@ fn read_requests(
             Ok(false) => continue,
             Err(_) => return Some(Rejection::Ended),
         }
-        let Parsed {
+        let ParsedHead {
             request,
             framing,
             is_last,
@@ -135,14 +125,14 @@ fn read_requests(
             Err(rejection) => return Some(rejection),
         };
         connection.set_framing(framing);
-        // The hub may be away. A real one would refuse the connection.
+        // A real hub that is unreachable would refuse the connection.
         let id = shared.with(|state| state.network.request(&request));
         let Ok(id) = id else {
             return Some(Rejection::Ended);
         };
         progress.lock().open.push(id);
         served = true;
-        let _ = asks.send(Asked {
+        let _ = sender.send(PendingResponse {
             id,
             is_head: *request.method() == http::Method::HEAD,
             is_last,
@@ -157,8 +147,8 @@ fn read_requests(
     }
 }
 
-/// The shortest time to wait, because a socket has no timeout of zero.
-const MOMENT: Duration = Duration::from_millis(1);
+/// Lower bound for the timeout of a socket, which cannot be zero.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 fn read_body(
     shared: &Arc<Shared>,
@@ -184,20 +174,20 @@ fn read_body(
     }
 }
 
-/// Writes the responses in the order of their requests, as they come.
+/// Writes the responses in the order of their requests, each part when the hub has it.
 fn write_responses(
     shared: &Arc<Shared>,
     mut socket: &TcpStream,
-    progress: &Progress,
-    asked: &Receiver<Asked>,
+    progress: &ConnectionProgress,
+    pending: &Receiver<PendingResponse>,
 ) -> io::Result<()> {
-    while let Ok(asked) = asked.recv() {
-        let id = asked.id;
+    while let Ok(response) = pending.recv() {
+        let id = response.id;
         let (mut begun, mut chunked) = (false, false);
         loop {
             let piece = shared.wait_for(
                 |state| match state.network.poll(id) {
-                    Piece::Pending => progress.lock().over.map(|_| Piece::Pending),
+                    Piece::Pending => progress.lock().rejection.map(|_| Piece::Pending),
                     piece => Some(piece),
                 },
                 || Ok::<_, io::Error>(None),
@@ -206,8 +196,8 @@ fn write_responses(
                 Piece::Continue => socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
                 Piece::Head(head) => {
                     begun = true;
-                    chunked = !asked.is_head && asked.takes_chunks && is_chunked(&head);
-                    socket.write_all(&head_bytes(head, chunked, asked.is_last))?;
+                    chunked = !response.is_head && response.takes_chunks && is_chunked(&head);
+                    socket.write_all(&head_bytes(head, chunked, response.is_last))?;
                 }
                 Piece::Body(bytes) if chunked => socket.write_all(&http1::chunk(&bytes))?,
                 Piece::Body(bytes) => socket.write_all(&bytes)?,
@@ -221,30 +211,30 @@ fn write_responses(
                     }
                     break;
                 }
-                // No more comes, and the client sees it by the end of the connection.
+                // Closes the connection, so that the client notices that the response is cut off.
                 Piece::Cut => return Ok(()),
                 Piece::Pending if begun => return Ok(()),
                 Piece::Pending => return reject(socket, progress),
             }
         }
-        if asked.is_last {
+        if response.is_last {
             return Ok(());
         }
     }
     reject(socket, progress)
 }
 
-fn reject(mut socket: &TcpStream, progress: &Progress) -> io::Result<()> {
-    let rejection = progress.lock().over;
-    socket.write_all(rejection.map_or(b"", Rejection::answer))
+fn reject(mut socket: &TcpStream, progress: &ConnectionProgress) -> io::Result<()> {
+    let rejection = progress.lock().rejection;
+    socket.write_all(rejection.map_or(b"", Rejection::response))
 }
 
-fn is_chunked(head: &Head) -> bool {
+fn is_chunked(head: &ResponseHead) -> bool {
     !is_bodiless(head.status) && !head.headers.contains_key(header::CONTENT_LENGTH)
 }
 
-fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
-    let Head {
+fn head_bytes(head: ResponseHead, chunked: bool, is_last: bool) -> Vec<u8> {
+    let ResponseHead {
         status,
         reason,
         mut headers,
@@ -260,7 +250,7 @@ fn head_bytes(head: Head, chunked: bool, is_last: bool) -> Vec<u8> {
         headers.remove("keep-alive");
     }
     let first_line = format!("HTTP/1.1 {} {reason}", status.as_u16());
-    http1::Head {
+    http1::MessageHead {
         first_line,
         headers,
     }
@@ -273,7 +263,7 @@ mod tests {
     use crate::fake_hub::{FakeHub, Generation};
 
     #[test]
-    fn a_connection_is_idle_from_the_end_of_its_last_response_on() {
+    fn a_connection_is_idle_after_its_last_response_ended() {
         let hub = FakeHub::new(Generation::V1);
         let request = http::Request::get("/api/v1/version").body(());
         let request = request.unwrap_or_default();
@@ -281,11 +271,11 @@ mod tests {
             .inner
             .shared
             .with(|state| state.network.request(&request));
-        let long_ago = Instant::now().checked_sub(IDLE_LIMIT * 2);
-        let progress = Progress(Mutex::new(State {
+        let long_ago = Instant::now().checked_sub(IDLE_TIMEOUT * 2);
+        let progress = ConnectionProgress(Mutex::new(ProgressState {
             open: id.into_iter().collect(),
             idle_since: long_ago.unwrap_or_else(Instant::now),
-            over: None,
+            rejection: None,
         }));
         assert_eq!(progress.idle_left(), None);
         progress.lock().open.clear();

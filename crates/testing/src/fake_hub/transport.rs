@@ -1,29 +1,31 @@
-//! The way to a fake hub without a network.
+//! Sends requests to a fake hub without a network.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, Transport, TransportError,
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
 
-use super::{FakeHub, Shared, State};
-use crate::model::{Head, Piece};
+use super::FakeHub;
+use super::shared::{Shared, State};
+use crate::model::{Piece, ResponseHead};
 use crate::network::ConnectionId;
 
 pub(super) struct InProcess {
     pub(super) hub: FakeHub,
 }
 
-/// An exchange on its way. Dropping it closes the connection.
-struct Exchange {
+/// The client's side of a request. Dropping it closes the connection.
+struct ClientConnection {
     /// Keeps the hub alive.
     hub: FakeHub,
     id: ConnectionId,
     limits: CallLimits,
-    /// Wakes those who wait if the call is canceled.
+    /// Wakes the waiting thread if the call is canceled.
     _hook: Option<OnCancel>,
 }
 
@@ -53,30 +55,28 @@ impl Transport for InProcess {
         let waker = Arc::downgrade(shared);
         let wake = move || {
             if let Some(shared) = waker.upgrade() {
-                // With the lock, so that it does not fall between a look and the wait.
-                drop(shared.lock());
-                shared.changed.notify_all();
+                shared.wake_all();
             }
         };
         let hook = limits.cancel.as_ref().map(|token| token.on_cancel(wake));
-        let exchange = Exchange {
+        let connection = ClientConnection {
             hub: self.hub.clone(),
             id,
             limits,
             _hook: hook,
         };
-        let early = exchange
+        let early = connection
             .upload(body)
             .map_err(|error| TransportError::new(Phase::Send, error))?;
         let head = match early {
             Some(head) => head,
-            None => exchange
+            None => connection
                 .head()
                 .map_err(|error| TransportError::new(Phase::Wait, error))?,
         };
 
-        let body = Body {
-            exchange,
+        let body = ResponseBody {
+            connection,
             left: io::Cursor::default(),
             over: false,
         };
@@ -89,15 +89,15 @@ impl Transport for InProcess {
     }
 }
 
-impl Exchange {
+impl ClientConnection {
     fn shared(&self) -> &Arc<Shared> {
         &self.hub.inner.shared
     }
 
-    /// Waits until there is something, within the limits.
-    fn wait<T>(&self, look: impl FnMut(&mut State) -> Option<T>) -> Result<T, StopReason> {
+    /// Waits until `check` returns a value, within the limits of the call.
+    fn wait<T>(&self, check: impl FnMut(&mut State) -> Option<T>) -> Result<T, StopReason> {
         let quiet_since = Instant::now();
-        self.shared().wait_for(look, || {
+        self.shared().wait_for(check, || {
             self.limits.check()?;
             match self.limits.end_of_wait(quiet_since) {
                 None => Ok(None),
@@ -109,13 +109,14 @@ impl Exchange {
         })
     }
 
-    /// Sends the body. Ends early, with the head of the response, if the hub refuses it.
-    fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<Head>> {
+    /// Sends the body. Returns the head of the response if it came early, and stops if that is an
+    /// error.
+    fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<ResponseHead>> {
         let mut pending = None;
         match body {
             RequestBody::Empty => {}
             RequestBody::Bytes(bytes) => {
-                if self.upload_piece(bytes, &mut pending)? {
+                if self.upload_chunk(bytes, &mut pending)? {
                     return Ok(pending);
                 }
             }
@@ -133,7 +134,7 @@ impl Exchange {
                     if read == 0 {
                         break;
                     }
-                    if self.upload_piece(piece, &mut pending)? {
+                    if self.upload_chunk(piece, &mut pending)? {
                         return Ok(pending);
                     }
                 }
@@ -144,8 +145,8 @@ impl Exchange {
         Ok(pending)
     }
 
-    /// Sends a piece of the body; true if the hub has refused and wants no more of it.
-    fn upload_piece(&self, mut piece: &[u8], head: &mut Option<Head>) -> io::Result<bool> {
+    /// Sends a chunk of the body. Returns `true` if the hub has refused the request.
+    fn upload_chunk(&self, mut piece: &[u8], head: &mut Option<ResponseHead>) -> io::Result<bool> {
         while !piece.is_empty() {
             let taken = self.wait(|state| {
                 if head.is_none() {
@@ -170,7 +171,7 @@ impl Exchange {
         Ok(false)
     }
 
-    fn head(&self) -> io::Result<Head> {
+    fn head(&self) -> io::Result<ResponseHead> {
         let head = self.wait(|state| match state.network.poll(self.id) {
             Piece::Pending | Piece::Continue => None,
             Piece::Head(head) => Some(Some(head)),
@@ -180,28 +181,29 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
-        self.shared().with(|state| state.network.abandon(self.id));
+        self.shared()
+            .with(|state| state.network.disconnect(self.id));
     }
 }
 
 /// The body of a response.
-struct Body {
-    exchange: Exchange,
+struct ResponseBody {
+    connection: ClientConnection,
     left: io::Cursor<Vec<u8>>,
     over: bool,
 }
 
-impl Read for Body {
+impl Read for ResponseBody {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.left.read(buf)?;
             if read > 0 || buf.is_empty() || self.over {
                 return Ok(read);
             }
-            let exchange = &self.exchange;
-            let piece = exchange.wait(|state| match state.network.poll(exchange.id) {
+            let connection = &self.connection;
+            let piece = connection.wait(|state| match state.network.poll(connection.id) {
                 Piece::Pending => None,
                 piece => Some(piece),
             })?;

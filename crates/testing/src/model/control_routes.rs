@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Model;
-use super::instance::Death;
+use super::instance::ProcessEnd;
 use super::process::Message;
 use super::reply::Reply;
-use super::routes::Asked;
+use super::routes::RouteRequest;
 
 fn bad_request(error: &str) -> Reply {
     Reply::json(400, &json!({ "error": error }))
@@ -45,16 +45,16 @@ fn encoded<'a>(
 }
 
 // 5.9
-pub(super) fn kill(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let key = asked.key();
+pub(super) fn kill(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let key = request.key();
     let instance = hub.instances.get_mut(key)?;
     if !hub.generation.is_v1() {
         if !instance.is_dead() {
-            hub.kill(key, Death::Killed);
+            hub.kill(key, ProcessEnd::Killed);
         }
         return Some(Reply::json(202, &json!({ "opStatus": "Accepted" })));
     }
-    let remove = match asked.json.as_ref() {
+    let remove = match request.json.as_ref() {
         Some(Value::Null) => {
             let text = "Cannot read properties of null (reading 'removeImmediately')";
             return Some(thrown(text));
@@ -71,21 +71,21 @@ pub(super) fn kill(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     }
     instance.status = "killing";
     instance.remove_immediately = remove;
-    hub.kill(key, Death::Killed);
+    hub.kill(key, ProcessEnd::Killed);
     let instance = hub.instances.get(key)?;
     Some(Reply::json(202, &hub.instance_info(instance)))
 }
 
 // 5.8
-pub(super) fn stop(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let body = asked.json.as_ref();
+pub(super) fn stop(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let body = request.json.as_ref();
     let read = match hub.generation.is_v1() {
-        true => stop_v1(body, hub.times.default_stop),
+        true => stop_v1(body, hub.times.default_stop_timeout),
         false => stop_v0_18(body),
     };
     match read {
         Ok((timeout, can_keep_alive)) => {
-            hub.begin_stop(asked.key(), asked.id, timeout, can_keep_alive);
+            hub.begin_stop(request.key(), request.id, timeout, can_keep_alive);
             None
         }
         Err(refusal) => Some(refusal),
@@ -134,8 +134,8 @@ fn stop_v1(body: Option<&Value>, default: Duration) -> Result<(Duration, bool), 
 }
 
 // 5.10
-pub(super) fn monitoring_rate(_: &mut Model, asked: &Asked) -> Option<Reply> {
-    let rate = match encoded(asked.json.as_ref(), "monitoringRate") {
+pub(super) fn monitoring_rate(_: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let rate = match encoded(request.json.as_ref(), "monitoringRate") {
         Ok((_, rate)) => rate,
         Err(refusal) => return Some(refusal),
     };
@@ -153,19 +153,19 @@ pub(super) fn monitoring_rate(_: &mut Model, asked: &Asked) -> Option<Reply> {
 }
 
 // 6.1
-pub(super) fn send_event(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+pub(super) fn send_event(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let read = match hub.generation.is_v1() {
-        true => event_v1(asked.json.as_ref()),
-        false => event_v0_18(asked.json.as_ref()),
+        true => event_v1(request.json.as_ref()),
+        false => event_v0_18(request.json.as_ref()),
     };
     let event = match read {
         Ok(event) => event,
         Err(refusal) => return Some(refusal),
     };
-    let instance = hub.instances.get_mut(asked.key());
+    let instance = hub.instances.get_mut(request.key());
     if let Some(instance) = instance.filter(|one| !one.is_dead()) {
-        instance.mind.mail.push_back(event);
-        hub.dirty.insert(asked.key());
+        instance.runner.mailbox.push_back(event);
+        hub.dirty.insert(request.key());
     }
     Some(match hub.generation.is_v1() {
         true => Reply::json(200, &json!({ "accepted": "OK" })),

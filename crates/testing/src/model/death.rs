@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::exchange::ExchangeId;
-use super::instance::{Death, Instance, Stage};
-use super::life::Due;
+use super::instance::{Instance, ProcessEnd, ProcessState};
+use super::life::TimerEvent;
 use super::process::Message;
 use super::reply::Reply;
 use super::{InstanceKey, Model};
@@ -20,16 +20,16 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        instance.stage = Stage::Completed;
+        instance.state = ProcessState::Completed;
         instance.has_output = true;
         let output = instance.output;
         self.pipes.end(output);
         self.log_completed(key);
-        self.later(after, Due::Gone(key, Death::Completed));
+        self.schedule(after, TimerEvent::ProcessExited(key, ProcessEnd::Completed));
     }
 
     /// The process is gone.
-    pub(super) fn process_died(&mut self, key: InstanceKey, death: Death) {
+    pub(super) fn process_died(&mut self, key: InstanceKey, death: ProcessEnd) {
         let (is_v1, refuses) = (self.generation.is_v1(), self.refuses_failed_starts);
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -37,25 +37,25 @@ impl Model {
         if instance.is_dead() {
             return;
         }
-        let at_once = matches!(death, Death::FailedToLoad | Death::Threw);
-        let was_begun = std::mem::replace(&mut instance.mind.begun, true);
-        instance.stage = Stage::Dead;
-        instance.death = Some(death);
-        instance.mind.program = None;
+        let at_once = matches!(death, ProcessEnd::FailedToLoad | ProcessEnd::Threw);
+        let was_begun = std::mem::replace(&mut instance.runner.begun, true);
+        instance.state = ProcessState::Dead;
+        instance.process_end = Some(death);
+        instance.runner.program = None;
         let starts = match is_v1 && at_once && refuses {
-            true => std::mem::take(&mut instance.starts),
+            true => std::mem::take(&mut instance.pending_starts),
             false => Vec::new(),
         };
         let pipes = [instance.output, instance.stdout, instance.stderr];
         let log = instance.log;
         let leaves_streams_open = instance.leaves_streams_open(is_v1);
-        if !was_begun && death != Death::FailedToLoad {
+        if !was_begun && death != ProcessEnd::FailedToLoad {
             self.log_loaded(key);
         }
-        if death == Death::Uncaught || at_once {
+        if death == ProcessEnd::Uncaught || at_once {
             self.pipes.write(pipes[2], b"Error\n");
         }
-        let verdict = death.verdict();
+        let verdict = death.report();
         if let Some(record) = self.records.get_mut(&key) {
             (record.ended, record.exit_code) = (Some(self.now), Some(verdict.exit_code));
         }
@@ -79,7 +79,7 @@ impl Model {
         } else {
             self.times.notice
         };
-        self.later(notice, Due::Noticed(key));
+        self.schedule(notice, TimerEvent::EndNoticed(key));
     }
 
     /// The hub shows the end: in the status on 1.x, by forgetting the instance on 0.18.
@@ -91,7 +91,7 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        let Some(verdict) = instance.death.map(Death::verdict) else {
+        let Some(verdict) = instance.process_end.map(ProcessEnd::report) else {
             return;
         };
         instance.status = verdict.status;
@@ -100,7 +100,7 @@ impl Model {
         instance.remove_immediately |= verdict.is_forgotten_soon;
         let id = instance.id.clone();
         self.audit_state(3, &id);
-        self.later(lingering, Due::Lingered(key));
+        self.schedule(lingering, TimerEvent::Lingered(key));
     }
 
     // 12
@@ -113,7 +113,7 @@ impl Model {
         if instance.remove_immediately {
             self.forget(key);
         } else {
-            self.later(self.times.extension, Due::Forgotten(key));
+            self.schedule(self.times.extension, TimerEvent::Forgotten(key));
         }
     }
 
@@ -127,7 +127,7 @@ impl Model {
             self.pipes.orphan(pipe);
         }
         for stream in [&instance.input.stream, &instance.stdin] {
-            self.strand_uploads(stream.pipe);
+            self.stall_uploads(stream.pipe);
             self.pipes.detach(stream.pipe, stream.reader);
             self.pipes.orphan(stream.pipe);
         }
@@ -141,14 +141,17 @@ impl Model {
 
     // 5.9
     /// Kills the process; one that hangs is removed by force later.
-    pub(super) fn kill(&mut self, key: InstanceKey, death: Death) {
+    pub(super) fn kill(&mut self, key: InstanceKey, death: ProcessEnd) {
         let (exit, forced_exit) = (self.times.exit, self.times.forced_exit);
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        match instance.mind.hangs {
-            true => self.later(forced_exit, Due::Gone(key, Death::Forced)),
-            false => self.later(exit, Due::Gone(key, death)),
+        match instance.runner.hangs {
+            true => self.schedule(
+                forced_exit,
+                TimerEvent::ProcessExited(key, ProcessEnd::Forced),
+            ),
+            false => self.schedule(exit, TimerEvent::ProcessExited(key, death)),
         }
     }
 
@@ -161,15 +164,15 @@ impl Model {
         if instance.status == "killing" && !instance.is_dead() {
             // The hub takes it for killed already: the instance stays listed as long as it
             // otherwise would, and its process gets a second signal.
-            if !instance.mind.hangs {
-                self.process_died(key, Death::Forced);
+            if !instance.runner.hangs {
+                self.process_died(key, ProcessEnd::Forced);
             }
             return;
         }
         instance.remove_immediately = true;
         if !instance.is_dead() {
             instance.status = "killing";
-            self.kill(key, Death::Killed);
+            self.kill(key, ProcessEnd::Killed);
         }
     }
 
@@ -185,7 +188,7 @@ impl Model {
         let is_v1 = self.generation.is_v1();
         if let Some(instance) = self.instances.get_mut(key) {
             instance.kept_alive = false;
-            instance.mind.mail.push_back(Message::Stop {
+            instance.runner.mailbox.push_back(Message::Stop {
                 timeout,
                 can_keep_alive,
             });
@@ -196,11 +199,11 @@ impl Model {
         self.dirty.insert(key);
         if !is_v1 {
             // Its runner reports that the sequence has stopped, whatever the sequence said.
-            self.later(self.times.forced_exit, Due::Stopped(key));
+            self.schedule(self.times.forced_exit, TimerEvent::EndStoppedProcess(key));
         }
         // 0.18 does not look at `canCallKeepalive`. Nothing comes in time if there is no time.
         let can_stay = (can_keep_alive || !is_v1) && !timeout.is_zero();
-        self.later(timeout, Due::StopOver(key, exchange, can_stay));
+        self.schedule(timeout, TimerEvent::StopTimeout(key, exchange, can_stay));
     }
 
     /// The timeout of a stop is over.
@@ -229,9 +232,12 @@ impl Model {
     // 5.8
     /// Ends a process that was asked to stop. Nothing ends one that hangs.
     pub(super) fn stopped(&mut self, key: InstanceKey) {
-        let hangs = |instance: &Instance| instance.mind.hangs;
+        let hangs = |instance: &Instance| instance.runner.hangs;
         if self.instances.get(key).is_some_and(|one| !hangs(one)) {
-            self.later(self.times.exit, Due::Gone(key, Death::Stopped));
+            self.schedule(
+                self.times.exit,
+                TimerEvent::ProcessExited(key, ProcessEnd::Stopped),
+            );
         }
     }
 }

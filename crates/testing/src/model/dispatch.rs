@@ -5,17 +5,17 @@ use serde_json::json;
 
 use super::Model;
 use super::exchange::ExchangeId;
-use super::instance::{Instance, Stage};
+use super::instance::{Instance, ProcessState};
 use super::negotiate::{self, Scope};
 use super::reply::{Piece, Reply};
-use super::routes::{self, Asked, Handle, Takes};
+use super::routes::{self, HandlerFn, RequestBodyKind, RouteRequest};
 use super::upload::Upload;
 
 /// A route, once it was found.
 #[derive(Clone, Copy)]
 pub(super) struct Handler {
-    takes: Takes,
-    handle: Handle,
+    takes: RequestBodyKind,
+    handle: HandlerFn,
     scope: Scope,
 }
 
@@ -64,19 +64,21 @@ impl Model {
             Expectation::Continue if !is_v1 => self.push(id, Piece::Continue),
             Expectation::Continue => {}
         }
-        self.dispatch_again(id);
+        self.resume_dispatch(id);
     }
 
     /// Dispatches a request that was put off.
-    pub(super) fn dispatch_again(&mut self, id: ExchangeId) {
+    pub(super) fn resume_dispatch(&mut self, id: ExchangeId) {
         match self.find_handler(id) {
             Err(None) => {}
             Err(Some(refusal)) => self.reply(id, refusal),
             Ok(handler) => {
-                self.ask_for_body(id, handler);
+                self.send_continue(id, handler);
                 match handler.takes {
-                    Takes::Nothing | Takes::Stream | Takes::Typed => self.handle(id, handler, None),
-                    Takes::Json | Takes::Package => self.collect(id, handler),
+                    RequestBodyKind::Nothing | RequestBodyKind::Stream | RequestBodyKind::Typed => {
+                        self.handle(id, handler, None)
+                    }
+                    RequestBodyKind::Json | RequestBodyKind::Package => self.collect(id, handler),
                 }
             }
         }
@@ -134,17 +136,19 @@ impl Model {
                 Scope::Host => Reply::empty(404),
             }));
         };
-        let checked = match route.takes {
-            Takes::Json => negotiate::check_json_type(generation, scope, &headers),
-            Takes::Package | Takes::Stream => negotiate::check_bytes(generation, scope, &headers),
-            Takes::Nothing | Takes::Typed => Ok(()),
+        let checked = match route.body {
+            RequestBodyKind::Json => negotiate::check_json_type(generation, scope, &headers),
+            RequestBodyKind::Package | RequestBodyKind::Stream => {
+                negotiate::check_bytes(generation, scope, &headers)
+            }
+            RequestBodyKind::Nothing | RequestBodyKind::Typed => Ok(()),
         };
         checked.map_err(Some)?;
-        if !route.gives.is_empty() {
-            negotiate::check_accept(generation, scope, &headers, route.gives).map_err(Some)?;
+        if !route.accepts.is_empty() {
+            negotiate::check_accept(generation, scope, &headers, route.accepts).map_err(Some)?;
         }
         Ok(Handler {
-            takes: route.takes,
+            takes: route.body,
             handle: route.handle,
             scope,
         })
@@ -163,10 +167,10 @@ impl Model {
                 false => Reply::sized(404, ""),
             }));
         };
-        let waits = |instance: &&mut Instance| instance.stage == Stage::Connecting;
+        let waits = |instance: &&mut Instance| instance.state == ProcessState::Connecting;
         match self.instances.get_mut(key).filter(waits) {
             Some(instance) => {
-                instance.waiting.push(id);
+                instance.pending_requests.push(id);
                 Err(None)
             }
             None => Ok(()),
@@ -175,7 +179,7 @@ impl Model {
 
     // 2.5
     /// Sends the interim response of a handler to a client that expects it.
-    fn ask_for_body(&mut self, id: ExchangeId, handler: Handler) {
+    fn send_continue(&mut self, id: ExchangeId, handler: Handler) {
         let is_v1 = self.generation.is_v1();
         let Some(exchange) = self.exchange(id) else {
             return;
@@ -188,11 +192,11 @@ impl Model {
             .first()
             .is_some_and(|first| first.eq_ignore_ascii_case("topic"));
         let asks = match handler.takes {
-            Takes::Nothing => false,
-            Takes::Json => is_v1,
+            RequestBodyKind::Nothing => false,
+            RequestBodyKind::Json => is_v1,
             // The handler of a topic asks when earlier writers have finished.
-            Takes::Typed if is_topic => !is_v1,
-            Takes::Package | Takes::Stream | Takes::Typed => true,
+            RequestBodyKind::Typed if is_topic => !is_v1,
+            RequestBodyKind::Package | RequestBodyKind::Stream | RequestBodyKind::Typed => true,
         };
         if asks {
             self.push(id, Piece::Continue);
@@ -219,7 +223,7 @@ impl Model {
             return;
         }
         let json = match handler.takes {
-            Takes::Json => {
+            RequestBodyKind::Json => {
                 match negotiate::parse_json(handler.scope, body.as_deref().unwrap_or_default()) {
                     Ok(json) => json,
                     Err(refusal) => return self.reply(id, refusal),
@@ -230,7 +234,7 @@ impl Model {
         let skipped = if is_instance { 3 } else { 1 };
         let values = path.into_iter().skip(skipped).collect();
         let bytes = body.unwrap_or_default();
-        let asked = Asked {
+        let request = RouteRequest {
             id,
             values,
             instance,
@@ -238,7 +242,7 @@ impl Model {
             json,
             bytes,
         };
-        if let Some(reply) = (handler.handle)(self, &asked) {
+        if let Some(reply) = (handler.handle)(self, &request) {
             self.reply(id, reply);
         }
     }

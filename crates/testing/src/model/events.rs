@@ -6,10 +6,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::exchange::ExchangeId;
-use super::pipe::{Keep, PipeId};
+use super::pipe::{PipeId, Retention};
 use super::process::Message;
 use super::reply::{BYTES, Reply, stream_head};
-use super::routes::Asked;
+use super::routes::RouteRequest;
 use super::{InstanceKey, Model, javascript};
 
 /// The data of an event; `None` is `undefined`.
@@ -39,20 +39,20 @@ pub(super) fn is_truthy(value: &Value) -> bool {
     }
 }
 
-pub(super) fn last_event(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    hub.answer_last_event(asked.key(), asked.id, asked.name())
+pub(super) fn last_event(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    hub.answer_last_event(request.key(), request.id, request.name())
 }
 
-pub(super) fn next_event(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    hub.await_event(asked.key(), asked.id, asked.name());
+pub(super) fn next_event(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    hub.await_event(request.key(), request.id, request.name());
     None
 }
 
-pub(super) fn event_stream(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let pipe = hub.pipes.add_for(asked.key(), Keep::Nothing, 0);
-    let instance = hub.instances.get_mut(asked.key())?;
-    instance.events.listen(asked.name(), pipe);
-    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+pub(super) fn event_stream(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let pipe = hub.pipes.add_for(request.key(), Retention::Nothing, 0);
+    let instance = hub.instances.get_mut(request.key())?;
+    instance.events.listen(request.name(), pipe);
+    hub.stream(request.id, stream_head(200, Some(BYTES)), pipe);
     // It stays open for its reader, also when the instance is forgotten.
     hub.pipes.orphan(pipe);
     None
@@ -161,8 +161,8 @@ impl Model {
             {
                 if let Some(other) = self.instances.get_mut(other).filter(|one| !one.is_dead()) {
                     other
-                        .mind
-                        .mail
+                        .runner
+                        .mailbox
                         .push_back(Message::Event(name.to_owned(), data.clone()));
                     self.dirty.insert(other.key);
                 }

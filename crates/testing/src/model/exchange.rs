@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use http::{HeaderMap, Method, Request};
 
 use super::Model;
-use super::life::Due;
-use super::pipe::{Found, PipeId, ReaderId};
+use super::life::TimerEvent;
+use super::pipe::{PipeId, PipeRead, ReaderId};
 use super::reply::{Piece, Reply};
 use super::upload::Upload;
 
@@ -32,7 +32,7 @@ struct Source {
     /// The head comes with the first bytes.
     head: Option<Piece>,
     /// The response does not end when the pipe does.
-    endless: bool,
+    never_ends: bool,
 }
 
 impl Model {
@@ -50,8 +50,8 @@ impl Model {
             source: None,
         };
         self.exchanges.insert(id, exchange);
-        if let Some(slowest) = self.times.slowest_request {
-            self.later(slowest, Due::TooSlow(id));
+        if let Some(slowest) = self.times.request_timeout {
+            self.schedule(slowest, TimerEvent::RequestTimeout(id));
         }
         self.dispatch(id, request.uri().path());
         self.settle();
@@ -59,11 +59,11 @@ impl Model {
     }
 
     /// Notes that the client has closed the connection.
-    pub fn abandon(&mut self, id: ExchangeId) {
+    pub fn disconnect(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return;
         };
-        self.let_go(exchange.source);
+        self.release(exchange.source);
         self.forget_exchange(id);
         self.settle();
     }
@@ -84,14 +84,14 @@ impl Model {
                         break Piece::Pending;
                     };
                     match self.pipes.read(source.pipe, source.reader) {
-                        Found::Chunk(chunk) => {
+                        PipeRead::Chunk(chunk) => {
                             exchange.pieces.push_back(Piece::Body(chunk));
                             if let Some(head) = source.head.take() {
                                 break head;
                             }
                         }
-                        Found::End if !source.endless => break Piece::End,
-                        Found::End | Found::Nothing => break Piece::Pending,
+                        PipeRead::End if !source.never_ends => break Piece::End,
+                        PipeRead::End | PipeRead::Pending => break Piece::Pending,
                     }
                 }
             }
@@ -101,13 +101,13 @@ impl Model {
             Piece::Body(_) => {
                 if let Some(source) = self.exchanges.get(&id).and_then(|one| one.source.as_ref()) {
                     // Reading has made room for those who write.
-                    self.touch(source.pipe);
+                    self.wake_users(source.pipe);
                     self.settle();
                 }
             }
             Piece::End | Piece::Cut => {
                 let exchange = self.exchanges.remove(&id);
-                self.let_go(exchange.and_then(|exchange| exchange.source));
+                self.release(exchange.and_then(|exchange| exchange.source));
                 self.forget_exchange(id);
                 self.settle();
             }
@@ -115,15 +115,15 @@ impl Model {
         piece
     }
 
-    fn let_go(&mut self, source: Option<Source>) {
+    fn release(&mut self, source: Option<Source>) {
         if let Some(source) = source {
             self.pipes.detach(source.pipe, source.reader);
-            self.touch(source.pipe);
+            self.wake_users(source.pipe);
         }
     }
 
     /// Lets the processes act that a change of a pipe may concern.
-    pub(super) fn touch(&mut self, pipe: PipeId) {
+    pub(super) fn wake_users(&mut self, pipe: PipeId) {
         match self.pipes.owner(pipe) {
             Some(owner) => drop(self.dirty.insert(owner)),
             None => self.dirty.extend(self.instances.with_topics()),
@@ -161,7 +161,7 @@ impl Model {
 
     /// Answers with what is read from a pipe, without a head before the first bytes, and without an
     /// end.
-    pub(super) fn stream_late(&mut self, id: ExchangeId, head: Piece, pipe: PipeId) {
+    pub(super) fn stream_from_first_bytes(&mut self, id: ExchangeId, head: Piece, pipe: PipeId) {
         self.attach(id, pipe, Some(head), true);
     }
 
@@ -172,9 +172,9 @@ impl Model {
                 pipe,
                 reader,
                 head,
-                endless,
+                never_ends: endless,
             });
         }
-        self.touch(pipe);
+        self.wake_users(pipe);
     }
 }

@@ -57,15 +57,15 @@ pub struct Times {
     pub extension: Duration,
     /// From the end of an instance until the hub closes the connections of uploads to it that are
     /// not complete. 0.18 only.
-    pub stranded: Option<Duration>,
+    pub stalled_upload: Option<Duration>,
     /// The timeout of a stop that names none. 1.x only.
-    pub default_stop: Duration,
+    pub default_stop_timeout: Duration,
     /// From the start until the first report about an instance's health.
-    pub first_health: Duration,
+    pub first_health_report: Duration,
     /// Between two records of the audit about the state of each instance. 1.x only.
-    pub heartbeat: Duration,
+    pub audit_interval: Duration,
     /// From the head of a request until the hub closes the connection, if its body has not come.
-    pub slowest_request: Option<Duration>,
+    pub request_timeout: Option<Duration>,
 }
 
 impl Times {
@@ -87,11 +87,11 @@ impl Times {
                 notice_failure: millis(300),
                 lingering: Duration::ZERO,
                 extension: Duration::ZERO,
-                stranded: Some(seconds(6)),
-                default_stop: Duration::ZERO,
-                first_health: seconds(1),
-                heartbeat: seconds(10),
-                slowest_request: Some(seconds(320)),
+                stalled_upload: Some(seconds(6)),
+                default_stop_timeout: Duration::ZERO,
+                first_health_report: seconds(1),
+                audit_interval: seconds(10),
+                request_timeout: Some(seconds(320)),
             },
             Generation::V1 => Self {
                 connect: millis(100),
@@ -105,11 +105,11 @@ impl Times {
                 notice_failure: millis(300),
                 lingering: seconds(15),
                 extension: seconds(180),
-                stranded: None,
-                default_stop: seconds(7),
-                first_health: seconds(1),
-                heartbeat: seconds(10),
-                slowest_request: None,
+                stalled_upload: None,
+                default_stop_timeout: seconds(7),
+                first_health_report: seconds(1),
+                audit_interval: seconds(10),
+                request_timeout: None,
             },
         }
     }

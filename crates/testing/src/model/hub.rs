@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::instance::Instance;
-use super::life::Due;
+use super::life::TimerEvent;
 use super::reply::{BYTES, Reply, stream_head};
-use super::routes::Asked;
+use super::routes::RouteRequest;
 use super::text::iso_8601;
 use super::{Model, javascript};
 
-pub(super) fn version(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn version(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     let version = hub.generation.version();
     Some(ok(&match hub.generation.is_v1() {
         true => json!({
@@ -25,7 +25,7 @@ fn ok(value: &Value) -> Reply {
     Reply::json(200, value)
 }
 
-pub(super) fn config(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn config(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     let extension = u64::try_from(hub.times.extension.as_millis()).unwrap_or(u64::MAX);
     Some(ok(&json!({
         "logLevel": "trace",
@@ -63,11 +63,11 @@ pub(super) fn config(hub: &mut Model, _: &Asked) -> Option<Reply> {
     })))
 }
 
-pub(super) fn status(_: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn status(_: &mut Model, _: &RouteRequest) -> Option<Reply> {
     Some(ok(&json!({ "cpm": {} })))
 }
 
-pub(super) fn load_check(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn load_check(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     let free = if hub.overloaded { 1 } else { 8_u64 << 30 };
     Some(ok(&match hub.generation.is_v1() {
         true => json!({
@@ -87,36 +87,36 @@ pub(super) fn load_check(hub: &mut Model, _: &Asked) -> Option<Reply> {
     }))
 }
 
-pub(super) fn sequences(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn sequences(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     Some(ok(&hub.sequence_infos()))
 }
 
-pub(super) fn instances(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn instances(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     Some(ok(&hub.instance_infos()))
 }
 
-pub(super) fn entities(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn entities(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     let (sequences, instances) = (hub.sequence_infos(), hub.instance_infos());
     Some(ok(
         &json!({ "sequences": sequences, "instances": instances }),
     ))
 }
 
-pub(super) fn log(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    hub.stream(asked.id, stream_head(200, Some(BYTES)), hub.log);
+pub(super) fn log(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    hub.stream(request.id, stream_head(200, Some(BYTES)), hub.log);
     None
 }
 
-pub(super) fn audit(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    hub.stream(asked.id, stream_head(200, Some(BYTES)), hub.audit);
-    if !std::mem::replace(&mut hub.heart_beats, true) {
-        hub.later(hub.times.heartbeat, Due::Heartbeat);
+pub(super) fn audit(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    hub.stream(request.id, stream_head(200, Some(BYTES)), hub.audit);
+    if !std::mem::replace(&mut hub.audit_heartbeat, true) {
+        hub.schedule(hub.times.audit_interval, TimerEvent::AuditHeartbeat);
     }
     None
 }
 
 /// Never answers, as without a Manager.
-pub(super) fn platform(_: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn platform(_: &mut Model, _: &RouteRequest) -> Option<Reply> {
     None
 }
 
@@ -178,8 +178,8 @@ impl Model {
 
     /// Writes a record about the hub and each instance, as long as anybody reads the audit.
     pub(super) fn heartbeat(&mut self) {
-        self.heart_beats = self.pipes.has_readers(self.audit);
-        if !self.heart_beats {
+        self.audit_heartbeat = self.pipes.has_readers(self.audit);
+        if !self.audit_heartbeat {
             return;
         }
         self.audit_record("ACTIVE", 13_010, "", None);
@@ -189,7 +189,7 @@ impl Model {
             self.audit_record("ACTIVE", 13_012, &id, Some(limits));
         }
         // Time has to pass, or a jump in time would never end.
-        let heartbeat = self.times.heartbeat.max(Duration::from_millis(1));
-        self.later(heartbeat, Due::Heartbeat);
+        let heartbeat = self.times.audit_interval.max(Duration::from_millis(1));
+        self.schedule(heartbeat, TimerEvent::AuditHeartbeat);
     }
 }

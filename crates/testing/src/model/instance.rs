@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::events::Events;
 use super::items::Decoder;
 use super::pipe::{PipeId, ReaderId, Utf8};
-use super::process::{Mind, Output};
+use super::process::{Output, Runner};
 use super::{ExchangeId, InstanceKey, javascript};
 
 /// All instances that anybody may still ask for, in the order of their starts.
@@ -102,8 +102,8 @@ pub(super) struct Instance {
     pub(super) status: &'static str,
     pub(super) terminated: Option<(i64, &'static str)>,
     pub(super) listed: bool,
-    pub(super) stage: Stage,
-    pub(super) death: Option<Death>,
+    pub(super) state: ProcessState,
+    pub(super) process_end: Option<ProcessEnd>,
     /// The hub forgets it soon after its end.
     pub(super) remove_immediately: bool,
     /// The first 15 seconds after its end are over.
@@ -120,17 +120,17 @@ pub(super) struct Instance {
     pub(super) decoders: Decoders,
     pub(super) events: Events,
     /// The starts that wait for it, and other requests that wait until it is connected.
-    pub(super) starts: Vec<ExchangeId>,
-    pub(super) waiting: Vec<ExchangeId>,
+    pub(super) pending_starts: Vec<ExchangeId>,
+    pub(super) pending_requests: Vec<ExchangeId>,
     /// The first report about its health has come; requests that wait for it.
     pub(super) has_reported: bool,
-    pub(super) awaits_report: Vec<ExchangeId>,
-    pub(super) mind: Mind,
+    pub(super) pending_health: Vec<ExchangeId>,
+    pub(super) runner: Runner,
 }
 
 /// The progress of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(super) enum ProcessState {
     /// Its process has not connected to the hub.
     Connecting,
     /// Its process is connected, and loads the sequence.
@@ -187,7 +187,7 @@ impl Decoders {
 
 /// The ways in which a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Death {
+pub(super) enum ProcessEnd {
     Completed,
     Killed,
     Stopped,
@@ -201,7 +201,7 @@ pub(super) enum Death {
 }
 
 /// The end of an instance, as a hub of 1.x shows it.
-pub(super) struct Verdict {
+pub(super) struct EndReport {
     pub(super) exit_code: i64,
     pub(super) reason: &'static str,
     pub(super) status: &'static str,
@@ -213,9 +213,9 @@ pub(super) struct Verdict {
     pub(super) is_forgotten_soon: bool,
 }
 
-impl Death {
+impl ProcessEnd {
     // 9.2, 12
-    pub(super) fn verdict(self) -> Verdict {
+    pub(super) fn report(self) -> EndReport {
         let (exit_code, reason, status) = match self {
             Self::Completed => (-1, "Instance completed", "completed"),
             Self::Killed => (137, "Instance killed", "completed"),
@@ -226,7 +226,7 @@ impl Death {
             Self::Threw => (23, "Sequence failed during execution", "errored"),
         };
         let at_once = matches!(self, Self::FailedToLoad | Self::Threw);
-        Verdict {
+        EndReport {
             exit_code,
             reason,
             status,
@@ -239,7 +239,7 @@ impl Death {
 
 impl Instance {
     /// Returns the stream that the process reads as its input.
-    pub(super) fn input_source(&self) -> (PipeId, ReaderId) {
+    pub(super) fn input_reader(&self) -> (PipeId, ReaderId) {
         self.input
             .topic
             .unwrap_or((self.input.stream.pipe, self.input.stream.reader))
@@ -247,14 +247,14 @@ impl Instance {
 
     /// Checks if the process is gone, or will be without another word.
     pub(super) fn is_dead(&self) -> bool {
-        self.stage == Stage::Dead
+        self.state == ProcessState::Dead
     }
 
     pub(super) fn leaves_streams_open(&self, is_v1: bool) -> bool {
         is_v1
             && self
-                .death
-                .is_some_and(|death| death.verdict().leaves_streams_open)
+                .process_end
+                .is_some_and(|death| death.report().leaves_streams_open)
     }
 
     /// Checks if it keeps its sequence from being deleted.

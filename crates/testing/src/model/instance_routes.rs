@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::instance::Instance;
 use super::reply::Reply;
-use super::routes::Asked;
+use super::routes::RouteRequest;
 use super::{InstanceKey, Model};
 
 // 5.2
-pub(super) fn info(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let instance = hub.instances.get(asked.key())?;
+pub(super) fn info(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let instance = hub.instances.get(request.key())?;
     Some(Reply::json(200, &hub.instance_info(instance)))
 }
 
@@ -19,12 +19,12 @@ const FIRST_PROCESS: u64 = 10_000_000;
 
 // 5.3
 /// Answers with the last report, also when the process hangs or is gone.
-pub(super) fn health(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let instance = hub.instances.get_mut(asked.key())?;
+pub(super) fn health(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let instance = hub.instances.get_mut(request.key())?;
     if instance.has_reported {
         return Some(healthy(instance));
     }
-    instance.awaits_report.push(asked.id);
+    instance.pending_health.push(request.id);
     None
 }
 
@@ -36,13 +36,13 @@ fn healthy(instance: &Instance) -> Reply {
 impl Model {
     /// The first report about the health comes, if the process is able to send it.
     pub(super) fn health_reported(&mut self, key: InstanceKey) {
-        let able = |one: &&mut Instance| !one.is_dead() && !one.mind.hangs;
+        let able = |one: &&mut Instance| !one.is_dead() && !one.runner.hangs;
         let Some(instance) = self.instances.get_mut(key).filter(able) else {
             return;
         };
         instance.has_reported = true;
         let reply = healthy(instance);
-        for exchange in std::mem::take(&mut instance.awaits_report) {
+        for exchange in std::mem::take(&mut instance.pending_health) {
             self.reply(exchange, reply.clone());
         }
     }

@@ -24,7 +24,7 @@ pub enum Item {
 /// The runner's decoder of the input. The content type of the first request decides on its kind.
 #[derive(Debug)]
 pub(super) enum Decoder {
-    Ndjson(Lines),
+    Ndjson(NdjsonLines),
     Text(Utf8),
     Bytes,
     /// Everything is lost without an error.
@@ -45,7 +45,7 @@ pub(super) enum Decoded {
 
 /// Splits NDJSON into lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct NdjsonLines {
     buffer: Vec<u8>,
     /// A line `null` was read.
     is_cut: bool,
@@ -58,9 +58,9 @@ impl Decoder {
         match content_type {
             "text/plain" => Self::Text(Utf8::default()),
             "application/octet-stream" => Self::Bytes,
-            ndjson if ndjson.ends_with("x-ndjson") => Self::Ndjson(Lines {
+            ndjson if ndjson.ends_with("x-ndjson") => Self::Ndjson(NdjsonLines {
                 skips_errors: is_v1,
-                ..Lines::default()
+                ..NdjsonLines::default()
             }),
             _ => Self::Unsupported,
         }
@@ -110,7 +110,7 @@ impl Decoder {
     }
 }
 
-impl Lines {
+impl NdjsonLines {
     fn next(&mut self) -> Decoded {
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             let rest = self.buffer.split_off(end + 1);

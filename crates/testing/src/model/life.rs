@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::events::Events;
 use super::exchange::ExchangeId;
-use super::instance::{Death, Decoders, Instance, ReadStream, SequenceInput, Stage};
-use super::pipe::Keep;
-use super::process::{Mind, ProgramSpec};
-use super::record::Record;
+use super::instance::{Decoders, Instance, ProcessEnd, ProcessState, ReadStream, SequenceInput};
+use super::pipe::Retention;
+use super::process::{ProgramSpec, Runner};
+use super::record::InstanceRecord;
 use super::reply::Reply;
-use super::sequences::{Payload, Sequence};
+use super::sequences::{Sequence, StartPayload};
 use super::{InstanceKey, Model};
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Due {
+pub(super) enum TimerEvent {
     /// Its process connects to the hub.
     Connected(InstanceKey),
     /// The sequence is loaded, and its function is called.
@@ -24,25 +24,25 @@ pub(super) enum Due {
     /// The status changes from `starting` to `running`.
     Running(InstanceKey),
     /// The program wants to be called.
-    Wakes(InstanceKey),
+    WakeProgram(InstanceKey),
     /// The timeout of a stop is over. The process may stay alive if the flag is set.
-    StopOver(InstanceKey, ExchangeId, bool),
+    StopTimeout(InstanceKey, ExchangeId, bool),
     /// 0.18: the hub ends a process that was asked to stop, whatever the timeout.
-    Stopped(InstanceKey),
+    EndStoppedProcess(InstanceKey),
     /// The process is gone.
-    Gone(InstanceKey, Death),
+    ProcessExited(InstanceKey, ProcessEnd),
     /// The hub shows that it has ended.
-    Noticed(InstanceKey),
+    EndNoticed(InstanceKey),
     /// It does not block the deletion of its sequence any more.
     Lingered(InstanceKey),
     /// The hub forgets it.
     Forgotten(InstanceKey),
     /// The first report about its health.
-    Health(InstanceKey),
+    FirstHealthReport(InstanceKey),
     /// The request has taken too long to arrive.
-    TooSlow(ExchangeId),
+    RequestTimeout(ExchangeId),
     /// The audit gets a record about each instance.
-    Heartbeat,
+    AuditHeartbeat,
 }
 
 /// The bytes that a stream of a process keeps while nobody reads it.
@@ -57,36 +57,39 @@ fn is_iterable(args: &Value) -> bool {
 }
 
 impl Model {
-    pub(super) fn later(&mut self, after: Duration, due: Due) {
+    pub(super) fn schedule(&mut self, after: Duration, due: TimerEvent) {
         self.timers.add(self.now.saturating_add(after), due);
     }
 
     pub(super) fn wake_process_at(&mut self, key: InstanceKey, time: Duration) {
-        self.timers.add(time.max(self.now), Due::Wakes(key));
+        self.timers
+            .add(time.max(self.now), TimerEvent::WakeProgram(key));
     }
 
-    pub(super) fn carry_out(&mut self, due: Due) {
+    pub(super) fn handle_timer(&mut self, due: TimerEvent) {
         match due {
-            Due::Connected(key) => self.connected(key),
-            Due::Loaded(key) => self.loaded(key),
-            Due::Running(key) => {
+            TimerEvent::Connected(key) => self.connected(key),
+            TimerEvent::Loaded(key) => self.loaded(key),
+            TimerEvent::Running(key) => {
                 let instance = self.instances.get_mut(key);
                 if let Some(instance) = instance.filter(|one| one.status == "starting") {
                     instance.status = "running";
                     instance.knows_input = true;
                 }
             }
-            Due::Wakes(key) => drop(self.dirty.insert(key)),
-            Due::StopOver(key, exchange, can_stay) => self.stop_over(key, exchange, can_stay),
-            Due::Stopped(key) => self.stopped(key),
-            Due::Gone(key, death) => self.process_died(key, death),
-            Due::Noticed(key) => self.death_noticed(key),
-            Due::Lingered(key) => self.lingered(key),
-            Due::Forgotten(key) => self.forget(key),
-            Due::Health(key) => self.health_reported(key),
-            Due::Heartbeat => self.heartbeat(),
+            TimerEvent::WakeProgram(key) => drop(self.dirty.insert(key)),
+            TimerEvent::StopTimeout(key, exchange, can_stay) => {
+                self.stop_over(key, exchange, can_stay)
+            }
+            TimerEvent::EndStoppedProcess(key) => self.stopped(key),
+            TimerEvent::ProcessExited(key, death) => self.process_died(key, death),
+            TimerEvent::EndNoticed(key) => self.death_noticed(key),
+            TimerEvent::Lingered(key) => self.lingered(key),
+            TimerEvent::Forgotten(key) => self.forget(key),
+            TimerEvent::FirstHealthReport(key) => self.health_reported(key),
+            TimerEvent::AuditHeartbeat => self.heartbeat(),
             // 2.3
-            Due::TooSlow(exchange) => {
+            TimerEvent::RequestTimeout(exchange) => {
                 if self
                     .exchange(exchange)
                     .is_some_and(|exchange| !exchange.uploaded)
@@ -102,7 +105,7 @@ impl Model {
         &mut self,
         sequence: &Sequence,
         program: &ProgramSpec,
-        payload: Payload,
+        payload: StartPayload,
         chosen_id: Option<String>,
         connects: bool,
     ) -> InstanceKey {
@@ -111,14 +114,14 @@ impl Model {
         let is_v1 = self.generation.is_v1();
         let stdin_capacity = if is_v1 { ENDLESS } else { BUFFER };
         let mut read = |capacity| {
-            let pipe = self.pipes.add_for(key, Keep::ForNext, capacity);
+            let pipe = self.pipes.add_for(key, Retention::ForNext, capacity);
             let reader = self.pipes.attach(pipe);
             ReadStream { pipe, reader }
         };
         let (input, stdin) = (read(BUFFER), read(stdin_capacity));
         let [output, stdout, stderr] =
-            [(); 3].map(|()| self.pipes.add_for(key, Keep::ForNext, BUFFER));
-        let log = self.pipes.add_for(key, Keep::Latest, 1 << 20);
+            [(); 3].map(|()| self.pipes.add_for(key, Retention::ForNext, BUFFER));
+        let log = self.pipes.add_for(key, Retention::Latest, 1 << 20);
         let config = sequence.package.config(&sequence.id, is_v1);
         let declared = |topic: &Option<(String, String)>| topic.as_ref().map(|one| one.0.clone());
         let topic_of = |chosen: &Option<String>, own: &Option<(String, String)>| {
@@ -153,8 +156,8 @@ impl Model {
             status: "starting",
             terminated: None,
             listed: !is_v1,
-            stage: Stage::Connecting,
-            death: None,
+            state: ProcessState::Connecting,
+            process_end: None,
             remove_immediately: false,
             lingered: false,
             kept_alive: false,
@@ -167,11 +170,11 @@ impl Model {
             log,
             decoders: Decoders::default(),
             events: Events::default(),
-            starts: Vec::new(),
-            waiting: Vec::new(),
+            pending_starts: Vec::new(),
+            pending_requests: Vec::new(),
             has_reported: false,
-            awaits_report: Vec::new(),
-            mind: Mind::default(),
+            pending_health: Vec::new(),
+            runner: Runner::default(),
         };
         // 7.3: topics that were only chosen are shown, but nothing is routed.
         if let (Some(name), Some((_, content_type))) = (&requires, &program.input_topic) {
@@ -183,11 +186,11 @@ impl Model {
             instance.output_topic = Some(self.topic_for_instance(name, content_type));
         }
         if connects {
-            instance.mind.program = Some((program.make)());
+            instance.runner.program = Some((program.make)());
             let (started, ended, exit_code, events) = (self.now, None, None, Vec::new());
             self.records.insert(
                 key,
-                Record {
+                InstanceRecord {
                     id,
                     started,
                     ended,
@@ -198,7 +201,7 @@ impl Model {
         }
         self.instances.add(instance);
         if connects {
-            self.later(self.times.connect, Due::Connected(key));
+            self.schedule(self.times.connect, TimerEvent::Connected(key));
         }
         key
     }
@@ -208,7 +211,7 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        instance.stage = Stage::Loading;
+        instance.state = ProcessState::Loading;
         instance.started = Some(now);
         let id = instance.id.clone();
         // 4.5: of two processes with the same id, the hub has the later one. The other one runs on.
@@ -216,17 +219,20 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        let waiting = std::mem::take(&mut instance.waiting);
+        let waiting = std::mem::take(&mut instance.pending_requests);
         self.log_connected(key);
         self.audit_state(4, &id);
         if !is_v1 {
             self.answer_starts(key);
         }
         for exchange in waiting {
-            self.dispatch_again(exchange);
+            self.resume_dispatch(exchange);
         }
-        self.later(self.times.load, Due::Loaded(key));
-        self.later(self.times.first_health, Due::Health(key));
+        self.schedule(self.times.load, TimerEvent::Loaded(key));
+        self.schedule(
+            self.times.first_health_report,
+            TimerEvent::FirstHealthReport(key),
+        );
     }
 
     fn loaded(&mut self, key: InstanceKey) {
@@ -234,10 +240,10 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        if instance.stage != Stage::Loading {
+        if instance.state != ProcessState::Loading {
             return;
         }
-        instance.stage = Stage::Running;
+        instance.state = ProcessState::Running;
         let stream = &instance.input.stream;
         let (pipe, reader) = (stream.pipe, stream.reader);
         let fails = instance
@@ -246,14 +252,14 @@ impl Model {
             .is_some_and(|args| !is_iterable(args));
         if !is_v1 {
             // 5.6: a runner of 0.18 may hand out twice what came before it listened.
-            self.pipes.double(pipe, reader);
+            self.pipes.duplicate_unread(pipe, reader);
         }
         if fails {
             // 4.5: the start succeeds all the same.
             if is_v1 {
                 self.answer_starts(key);
             }
-            self.process_died(key, Death::Threw);
+            self.process_died(key, ProcessEnd::Threw);
         }
         self.dirty.insert(key);
     }
@@ -263,13 +269,13 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        if std::mem::replace(&mut instance.mind.begun, true) {
+        if std::mem::replace(&mut instance.runner.begun, true) {
             return;
         }
         self.log_loaded(key);
         if self.generation.is_v1() {
             self.answer_starts(key);
-            self.later(self.times.starting, Due::Running(key));
+            self.schedule(self.times.starting, TimerEvent::Running(key));
         }
     }
 
@@ -277,7 +283,10 @@ impl Model {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
-        let (id, starts) = (instance.id.clone(), std::mem::take(&mut instance.starts));
+        let (id, starts) = (
+            instance.id.clone(),
+            std::mem::take(&mut instance.pending_starts),
+        );
         self.audit_start(&id);
         let value = match self.generation.is_v1() {
             true => json!({ "message": format!("Sequence {id} starting"), "id": id }),
@@ -300,7 +309,7 @@ impl Model {
         let key = self.launch_as(id, sequence, payload)?;
         let over = self.now + self.times.connect + self.times.load + self.times.starting;
         self.advance(over);
-        let begun = |one: &&Instance| one.stage >= Stage::Running;
+        let begun = |one: &&Instance| one.state >= ProcessState::Running;
         let begun = self.instances.get(key).filter(begun);
         begun.map(|instance| instance.key)
     }

@@ -14,7 +14,7 @@ pub(super) struct ReaderId(u64);
 
 /// The part of the data that a pipe keeps while nobody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(super) enum Retention {
     /// All of it, for the next reader; a full pipe takes no more.
     ForNext,
     /// The latest of it, for the next reader; a full pipe drops the oldest.
@@ -27,17 +27,17 @@ pub(super) enum Keep {
 
 /// A result of reading a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum PipeRead {
     Chunk(Vec<u8>),
-    Nothing,
+    Pending,
     End,
 }
 
 #[derive(Debug)]
 struct Pipe {
-    keep: Keep,
+    retention: Retention,
     capacity: usize,
-    kept: Chunks,
+    backlog: Chunks,
     readers: BTreeMap<ReaderId, Chunks>,
     ended: bool,
     /// Belongs to nothing any more, and goes with its last reader.
@@ -78,26 +78,26 @@ pub(super) struct Pipes {
     pipes: BTreeMap<PipeId, Pipe>,
     next: u64,
     /// The first reader gets what was kept for it in one chunk.
-    joins_kept: bool,
+    joins_backlog: bool,
 }
 
 impl Pipes {
     pub(super) fn new(joins_kept: bool) -> Self {
         Self {
-            joins_kept,
+            joins_backlog: joins_kept,
             ..Self::default()
         }
     }
 
-    pub(super) fn add(&mut self, keep: Keep, capacity: usize) -> PipeId {
+    pub(super) fn add(&mut self, keep: Retention, capacity: usize) -> PipeId {
         self.next += 1;
         let id = PipeId(self.next);
         let (kept, readers) = (Chunks::default(), BTreeMap::new());
         let (ended, orphaned, owner) = (false, false, None);
         let pipe = Pipe {
-            keep,
+            retention: keep,
             capacity,
-            kept,
+            backlog: kept,
             readers,
             ended,
             orphaned,
@@ -108,7 +108,12 @@ impl Pipes {
     }
 
     /// A pipe of an instance.
-    pub(super) fn add_for(&mut self, owner: InstanceKey, keep: Keep, capacity: usize) -> PipeId {
+    pub(super) fn add_for(
+        &mut self,
+        owner: InstanceKey,
+        keep: Retention,
+        capacity: usize,
+    ) -> PipeId {
         let id = self.add(keep, capacity);
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.owner = Some(owner);
@@ -133,15 +138,15 @@ impl Pipes {
         for queue in pipe.readers.values_mut() {
             queue.push(chunk);
         }
-        let keeps = match pipe.keep {
-            Keep::ForNext | Keep::Latest => pipe.readers.is_empty(),
-            Keep::History => true,
-            Keep::Nothing => false,
+        let keeps = match pipe.retention {
+            Retention::ForNext | Retention::Latest => pipe.readers.is_empty(),
+            Retention::History => true,
+            Retention::Nothing => false,
         };
         if keeps {
-            pipe.kept.push(chunk);
-            while pipe.keep != Keep::ForNext && pipe.kept.bytes > pipe.capacity {
-                pipe.kept.pop();
+            pipe.backlog.push(chunk);
+            while pipe.retention != Retention::ForNext && pipe.backlog.bytes > pipe.capacity {
+                pipe.backlog.pop();
             }
         }
         chunk.len()
@@ -152,9 +157,9 @@ impl Pipes {
         self.pipes.get(&id).is_some_and(|pipe| {
             let full = |queue: &Chunks| queue.bytes >= pipe.capacity;
             !pipe.ended
-                && pipe.keep == Keep::ForNext
+                && pipe.retention == Retention::ForNext
                 && match pipe.readers.is_empty() {
-                    true => full(&pipe.kept),
+                    true => full(&pipe.backlog),
                     false => pipe.readers.values().any(full),
                 }
         })
@@ -164,7 +169,7 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.ended = true;
         }
-        self.forget_if_unused(id);
+        self.remove_if_unused(id);
     }
 
     pub(super) fn is_ended(&self, id: PipeId) -> bool {
@@ -176,19 +181,23 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.orphaned = true;
         }
-        self.forget_if_unused(id);
+        self.remove_if_unused(id);
     }
 
     pub(super) fn attach(&mut self, id: PipeId) -> ReaderId {
         self.next += 1;
         let reader = ReaderId(self.next);
         if let Some(pipe) = self.pipes.get_mut(&id) {
-            let queue = match pipe.keep {
-                Keep::ForNext | Keep::Latest if pipe.readers.is_empty() => {
-                    let kept = std::mem::take(&mut pipe.kept);
-                    if self.joins_kept { kept.joined() } else { kept }
+            let queue = match pipe.retention {
+                Retention::ForNext | Retention::Latest if pipe.readers.is_empty() => {
+                    let kept = std::mem::take(&mut pipe.backlog);
+                    if self.joins_backlog {
+                        kept.joined()
+                    } else {
+                        kept
+                    }
                 }
-                Keep::History => pipe.kept.clone(),
+                Retention::History => pipe.backlog.clone(),
                 _ => Chunks::default(),
             };
             pipe.readers.insert(reader, queue);
@@ -201,17 +210,17 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.readers.remove(&reader);
         }
-        self.forget_if_unused(id);
+        self.remove_if_unused(id);
     }
 
-    pub(super) fn read(&mut self, id: PipeId, reader: ReaderId) -> Found {
+    pub(super) fn read(&mut self, id: PipeId, reader: ReaderId) -> PipeRead {
         let Some(pipe) = self.pipes.get_mut(&id) else {
-            return Found::End;
+            return PipeRead::End;
         };
         match pipe.readers.get_mut(&reader).and_then(Chunks::pop) {
-            Some(chunk) => Found::Chunk(chunk),
-            None if pipe.ended => Found::End,
-            None => Found::Nothing,
+            Some(chunk) => PipeRead::Chunk(chunk),
+            None if pipe.ended => PipeRead::End,
+            None => PipeRead::Pending,
         }
     }
 
@@ -221,7 +230,7 @@ impl Pipes {
     }
 
     /// Hands out twice what nobody has read so far, in one chunk.
-    pub(super) fn double(&mut self, id: PipeId, reader: ReaderId) {
+    pub(super) fn duplicate_unread(&mut self, id: PipeId, reader: ReaderId) {
         let queue = self
             .pipes
             .get_mut(&id)
@@ -233,7 +242,7 @@ impl Pipes {
         }
     }
 
-    fn forget_if_unused(&mut self, id: PipeId) {
+    fn remove_if_unused(&mut self, id: PipeId) {
         let unused = |pipe: &Pipe| pipe.orphaned && pipe.readers.is_empty();
         if self.pipes.get(&id).is_some_and(unused) {
             self.pipes.remove(&id);
@@ -276,7 +285,7 @@ mod tests {
 
     fn read_all(pipes: &mut Pipes, pipe: PipeId, reader: ReaderId) -> Vec<u8> {
         let mut all = Vec::new();
-        while let Found::Chunk(chunk) = pipes.read(pipe, reader) {
+        while let PipeRead::Chunk(chunk) = pipes.read(pipe, reader) {
             all.extend(chunk);
         }
         all
@@ -284,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_first_reader_gets_what_was_written_before_and_others_what_comes_after_them() {
-        for keep in [Keep::ForNext, Keep::Latest] {
+        for keep in [Retention::ForNext, Retention::Latest] {
             let mut pipes = Pipes::default();
             let pipe = pipes.add(keep, 100);
             pipes.write(pipe, b"early");
@@ -304,7 +313,7 @@ mod tests {
     #[test]
     fn a_full_pipe_and_a_slow_reader_hold_up_the_writer() {
         let mut pipes = Pipes::default();
-        let pipe = pipes.add(Keep::ForNext, 4);
+        let pipe = pipes.add(Retention::ForNext, 4);
         assert_eq!(pipes.write(pipe, b"12345678"), 8);
         assert!(pipes.is_full(pipe));
         assert_eq!(pipes.write(pipe, b"9"), 0);
@@ -321,12 +330,12 @@ mod tests {
     #[test]
     fn an_orphan_ends_with_its_last_reader() {
         let mut pipes = Pipes::default();
-        let pipe = pipes.add(Keep::History, 4);
+        let pipe = pipes.add(Retention::History, 4);
         let reader = pipes.attach(pipe);
         pipes.orphan(pipe);
-        assert_eq!(pipes.read(pipe, reader), Found::Nothing);
+        assert_eq!(pipes.read(pipe, reader), PipeRead::Pending);
         pipes.detach(pipe, reader);
-        assert_eq!(pipes.read(pipe, reader), Found::End);
+        assert_eq!(pipes.read(pipe, reader), PipeRead::End);
     }
 
     #[test]

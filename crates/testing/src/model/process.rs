@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::instance::{Death, Stage};
+use super::instance::{ProcessEnd, ProcessState};
 use super::items::{Decoded, Decoder, Item};
-use super::pipe::{Found, PipeId};
+use super::pipe::{PipeId, PipeRead};
 use super::{InstanceKey, Model};
 
 /// A program that a sequence runs. It must not block: it does what it can, and is called again when
 /// something has changed for it, or when the time of [`Process::wake_at`] has come.
 pub trait Program: Send {
     /// Does what can be done now.
-    fn run(&mut self, process: &mut Process<'_>);
+    fn run(&mut self, process: &mut ProcessContext<'_>);
 }
 
-impl<F: FnMut(&mut Process<'_>) + Send> Program for F {
-    fn run(&mut self, process: &mut Process<'_>) {
+impl<F: FnMut(&mut ProcessContext<'_>) + Send> Program for F {
+    fn run(&mut self, process: &mut ProcessContext<'_>) {
         self(process);
     }
 }
@@ -107,7 +107,7 @@ pub enum Input {
 
 /// A result of reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
+pub enum ReadResult {
     /// Bytes, as they were received in one piece.
     Chunk(Vec<u8>),
     /// Nothing yet.
@@ -133,9 +133,9 @@ pub enum Message {
 
 /// The state that a process has besides that of its instance.
 #[derive(Default)]
-pub(super) struct Mind {
+pub(super) struct Runner {
     pub(super) program: Option<Box<dyn Program>>,
-    pub(super) mail: VecDeque<Message>,
+    pub(super) mailbox: VecDeque<Message>,
     pub(super) wakes: Option<Duration>,
     /// Its function has been called, and has done something.
     pub(super) begun: bool,
@@ -144,12 +144,12 @@ pub(super) struct Mind {
 }
 
 /// A process, for the program that runs in it.
-pub struct Process<'a> {
+pub struct ProcessContext<'a> {
     pub(super) model: &'a mut Model,
     pub(super) key: InstanceKey,
 }
 
-impl Process<'_> {
+impl ProcessContext<'_> {
     /// The time since the hub began.
     #[must_use]
     pub fn now(&self) -> Duration {
@@ -159,7 +159,7 @@ impl Process<'_> {
     /// Calls the program again at this time.
     pub fn wake_at(&mut self, time: Duration) {
         if let Some(instance) = self.model.instances.get_mut(self.key) {
-            instance.mind.wakes = Some(time);
+            instance.runner.wakes = Some(time);
         }
         self.model.wake_process_at(self.key, time);
     }
@@ -170,7 +170,7 @@ impl Process<'_> {
         self.model
             .instances
             .get(self.key)
-            .is_some_and(|instance| instance.stage == Stage::Running)
+            .is_some_and(|instance| instance.state == ProcessState::Running)
     }
 
     /// Notes that the function of the sequence was called and has not failed at once. A hub of 1.x
@@ -185,7 +185,7 @@ impl Process<'_> {
         self.model
             .instances
             .get(self.key)
-            .is_none_or(|instance| instance.mind.begun)
+            .is_none_or(|instance| instance.runner.begun)
     }
 
     /// The key of the instance.
@@ -248,9 +248,9 @@ impl Process<'_> {
         let item = loop {
             let decoded = match decoder.next() {
                 Decoded::Nothing => match self.read(Input::Input) {
-                    Read::Chunk(chunk) => decoder.feed(chunk),
-                    Read::Pending => break Item::Pending,
-                    Read::Ended => match decoder.end() {
+                    ReadResult::Chunk(chunk) => decoder.feed(chunk),
+                    ReadResult::Pending => break Item::Pending,
+                    ReadResult::Ended => match decoder.end() {
                         Decoded::Nothing => break Item::Pending,
                         decoded => decoded,
                     },
@@ -262,7 +262,7 @@ impl Process<'_> {
                 Decoded::Item(item) => break item,
                 Decoded::Cut => {
                     // The rest is taken, and lost.
-                    while matches!(self.read(Input::Input), Read::Chunk(_)) {}
+                    while matches!(self.read(Input::Input), ReadResult::Chunk(_)) {}
                     break Item::Ended;
                 }
                 Decoded::Failed => {
@@ -287,18 +287,18 @@ impl Process<'_> {
     }
 
     /// Reads what was received in one piece.
-    pub fn read(&mut self, from: Input) -> Read {
+    pub fn read(&mut self, from: Input) -> ReadResult {
         let Some(instance) = self.model.instances.get(self.key) else {
-            return Read::Ended;
+            return ReadResult::Ended;
         };
         let (pipe, reader) = match from {
-            Input::Input => instance.input_source(),
+            Input::Input => instance.input_reader(),
             Input::Stdin => (instance.stdin.pipe, instance.stdin.reader),
         };
         match self.model.pipes.read(pipe, reader) {
-            Found::Chunk(chunk) => Read::Chunk(chunk),
-            Found::Nothing => Read::Pending,
-            Found::End => Read::Ended,
+            PipeRead::Chunk(chunk) => ReadResult::Chunk(chunk),
+            PipeRead::Pending => ReadResult::Pending,
+            PipeRead::End => ReadResult::Ended,
         }
     }
 
@@ -340,8 +340,8 @@ impl Process<'_> {
         self.model
             .instances
             .get_mut(self.key)?
-            .mind
-            .mail
+            .runner
+            .mailbox
             .pop_front()
     }
 
@@ -363,7 +363,7 @@ impl Process<'_> {
     pub fn hang(&mut self) {
         self.begin();
         if let Some(instance) = self.model.instances.get_mut(self.key) {
-            instance.mind.hangs = true;
+            instance.runner.hangs = true;
         }
     }
 
@@ -374,15 +374,17 @@ impl Process<'_> {
         }
         match exit {
             Exit::Completed => self.model.sequence_completed(self.key),
-            Exit::FailedToLoad => self.model.process_died(self.key, Death::FailedToLoad),
-            Exit::Threw => self.model.process_died(self.key, Death::Threw),
-            Exit::Uncaught => self.model.process_died(self.key, Death::Uncaught),
-            Exit::Process(_) | Exit::Killed => self.model.process_died(self.key, Death::Exited),
+            Exit::FailedToLoad => self.model.process_died(self.key, ProcessEnd::FailedToLoad),
+            Exit::Threw => self.model.process_died(self.key, ProcessEnd::Threw),
+            Exit::Uncaught => self.model.process_died(self.key, ProcessEnd::Uncaught),
+            Exit::Process(_) | Exit::Killed => {
+                self.model.process_died(self.key, ProcessEnd::Exited)
+            }
         }
     }
 }
 
-impl fmt::Debug for Process<'_> {
+impl fmt::Debug for ProcessContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
             .field("id", &self.id())

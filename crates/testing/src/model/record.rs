@@ -9,7 +9,7 @@ use super::{InstanceKey, Model};
 /// The life of an instance, kept also when the hub has forgotten it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Record {
+pub struct InstanceRecord {
     /// The id.
     pub id: String,
     /// The time at which its process was started.
@@ -22,7 +22,7 @@ pub struct Record {
     pub events: Vec<(Duration, String, Option<Value>)>,
 }
 
-impl Record {
+impl InstanceRecord {
     /// The data of the last event of this name, if there was one. The data is `None` if it was
     /// `undefined`.
     #[must_use]
@@ -37,12 +37,12 @@ impl Record {
 impl Model {
     /// The life of an instance.
     #[must_use]
-    pub fn record(&self, key: InstanceKey) -> Option<&Record> {
+    pub fn record(&self, key: InstanceKey) -> Option<&InstanceRecord> {
         self.records.get(&key)
     }
 
     /// The lives of all instances whose processes were started, in their order.
-    pub fn records(&self) -> impl Iterator<Item = (InstanceKey, &Record)> {
+    pub fn records(&self) -> impl Iterator<Item = (InstanceKey, &InstanceRecord)> {
         self.records.iter().map(|(key, record)| (*key, record))
     }
 }

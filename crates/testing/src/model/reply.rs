@@ -13,7 +13,7 @@ pub enum Piece {
     /// An interim response: `100 Continue`.
     Continue,
     /// Status and headers.
-    Head(Head),
+    Head(ResponseHead),
     /// Bytes of the body, without any framing.
     Body(Vec<u8>),
     /// The body is complete, and with it the exchange.
@@ -24,7 +24,7 @@ pub enum Piece {
 
 /// The head of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ResponseHead {
     /// The status.
     pub status: StatusCode,
     /// The reason phrase, which is the only text of some refusals.
@@ -208,7 +208,7 @@ pub(super) fn stream_head(status: u16, content_type: Option<&'static str>) -> Pi
     Piece::Head(head(status, None, headers))
 }
 
-fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> Head {
+fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> ResponseHead {
     const EVERYWHERE: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::CONNECTION, "keep-alive"),
@@ -219,7 +219,7 @@ fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> He
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = reason.unwrap_or_else(|| phrase(status.as_u16())).to_owned();
-    Head {
+    ResponseHead {
         status,
         reason,
         headers,

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A request, for its handler.
-pub(super) struct Asked {
+pub(super) struct RouteRequest {
     pub(super) id: ExchangeId,
     /// The values of the segments that a route leaves open, without those of an instance's id.
     pub(super) values: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Asked {
     pub(super) bytes: Vec<u8>,
 }
 
-impl Asked {
+impl RouteRequest {
     /// The value of the first open segment: an id or a name.
     pub(super) fn name(&self) -> &str {
         self.values.first().map_or("", String::as_str)
@@ -41,11 +41,11 @@ impl Asked {
 }
 
 /// Answers a request. Without a reply, it is answered later, bit by bit, or never.
-pub(super) type Handle = fn(&mut Model, &Asked) -> Option<Reply>;
+pub(super) type HandlerFn = fn(&mut Model, &RouteRequest) -> Option<Reply>;
 
 /// The body of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(super) enum RequestBodyKind {
     Nothing,
     /// JSON, whole.
     Json,
@@ -59,7 +59,7 @@ pub(super) enum Takes {
 
 /// The hubs that have a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum On {
+enum Availability {
     Both,
     V1,
 }
@@ -67,27 +67,27 @@ enum On {
 pub(super) struct Route {
     method: Method,
     path: &'static [&'static str],
-    on: On,
-    pub(super) takes: Takes,
+    on: Availability,
+    pub(super) body: RequestBodyKind,
     /// The content types of the response, of which `Accept` must allow one.
-    pub(super) gives: &'static [&'static str],
-    pub(super) handle: Handle,
+    pub(super) accepts: &'static [&'static str],
+    pub(super) handle: HandlerFn,
 }
 
 const fn route(
     method: Method,
     path: &'static [&'static str],
-    on: On,
-    takes: Takes,
+    on: Availability,
+    takes: RequestBodyKind,
     gives: &'static [&'static str],
-    handle: Handle,
+    handle: HandlerFn,
 ) -> Route {
     Route {
         method,
         path,
         on,
-        takes,
-        gives,
+        body: takes,
+        accepts: gives,
         handle,
     }
 }
@@ -100,58 +100,58 @@ const STREAM: &[&str] = &[BYTES];
 /// All routes. A segment of `:` is open.
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
-    route(Method::GET, &["version"], On::Both, Takes::Nothing, VALUE, hub::version),
-    route(Method::GET, &["config"], On::V1, Takes::Nothing, VALUE, hub::config),
-    route(Method::GET, &["status"], On::V1, Takes::Nothing, VALUE, hub::status),
-    route(Method::GET, &["load-check"], On::Both, Takes::Nothing, VALUE, hub::load_check),
-    route(Method::GET, &["sequences"], On::Both, Takes::Nothing, VALUE, hub::sequences),
-    route(Method::GET, &["instances"], On::Both, Takes::Nothing, VALUE, hub::instances),
-    route(Method::GET, &["entities"], On::V1, Takes::Nothing, VALUE, hub::entities),
-    route(Method::GET, &["log"], On::Both, Takes::Nothing, STREAM, hub::log),
-    route(Method::GET, &["audit"], On::V1, Takes::Nothing, STREAM, hub::audit),
-    route(Method::POST, &["platform"], On::V1, Takes::Typed, ANY, hub::platform),
-    route(Method::GET, &["topics"], On::Both, Takes::Nothing, VALUE, topics::list),
-    route(Method::POST, &["topics"], On::V1, Takes::Json, ANY, topics::create),
-    route(Method::DELETE, &["topics", ":"], On::V1, Takes::Json, ANY, topics::delete),
-    route(Method::GET, &["topic", ":"], On::Both, Takes::Nothing, STREAM, topics::read),
-    route(Method::POST, &["topic", ":"], On::Both, Takes::Typed, ANY, topics::write),
-    route(Method::POST, &["sequence"], On::Both, Takes::Package, ANY, sequences::upload),
-    route(Method::PUT, &["sequence", ":"], On::V1, Takes::Package, ANY, sequences::overwrite),
-    route(Method::GET, &["sequence", ":"], On::Both, Takes::Nothing, VALUE, sequences::info),
-    route(Method::DELETE, &["sequence", ":"], On::Both, Takes::Json, ANY, sequences::delete),
-    route(Method::GET, &["sequence", ":", "instances"], On::Both, Takes::Nothing, VALUE,
+    route(Method::GET, &["version"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::version),
+    route(Method::GET, &["config"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::config),
+    route(Method::GET, &["status"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::status),
+    route(Method::GET, &["load-check"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::load_check),
+    route(Method::GET, &["sequences"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::sequences),
+    route(Method::GET, &["instances"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::instances),
+    route(Method::GET, &["entities"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::entities),
+    route(Method::GET, &["log"], Availability::Both, RequestBodyKind::Nothing, STREAM, hub::log),
+    route(Method::GET, &["audit"], Availability::V1, RequestBodyKind::Nothing, STREAM, hub::audit),
+    route(Method::POST, &["platform"], Availability::V1, RequestBodyKind::Typed, ANY, hub::platform),
+    route(Method::GET, &["topics"], Availability::Both, RequestBodyKind::Nothing, VALUE, topics::list),
+    route(Method::POST, &["topics"], Availability::V1, RequestBodyKind::Json, ANY, topics::create),
+    route(Method::DELETE, &["topics", ":"], Availability::V1, RequestBodyKind::Json, ANY, topics::delete),
+    route(Method::GET, &["topic", ":"], Availability::Both, RequestBodyKind::Nothing, STREAM, topics::read),
+    route(Method::POST, &["topic", ":"], Availability::Both, RequestBodyKind::Typed, ANY, topics::write),
+    route(Method::POST, &["sequence"], Availability::Both, RequestBodyKind::Package, ANY, sequences::upload),
+    route(Method::PUT, &["sequence", ":"], Availability::V1, RequestBodyKind::Package, ANY, sequences::overwrite),
+    route(Method::GET, &["sequence", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE, sequences::info),
+    route(Method::DELETE, &["sequence", ":"], Availability::Both, RequestBodyKind::Json, ANY, sequences::delete),
+    route(Method::GET, &["sequence", ":", "instances"], Availability::Both, RequestBodyKind::Nothing, VALUE,
         sequences::instances),
-    route(Method::POST, &["sequence", ":", "start"], On::Both, Takes::Json, ANY, sequences::start),
-    route(Method::GET, &["instance", ":"], On::Both, Takes::Nothing, VALUE, instance_routes::info),
-    route(Method::GET, &["instance", ":", "health"], On::Both, Takes::Nothing, VALUE,
+    route(Method::POST, &["sequence", ":", "start"], Availability::Both, RequestBodyKind::Json, ANY, sequences::start),
+    route(Method::GET, &["instance", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE, instance_routes::info),
+    route(Method::GET, &["instance", ":", "health"], Availability::Both, RequestBodyKind::Nothing, VALUE,
         instance_routes::health),
-    route(Method::GET, &["instance", ":", "output"], On::Both, Takes::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "output"], Availability::Both, RequestBodyKind::Nothing, STREAM,
         streams::output),
-    route(Method::GET, &["instance", ":", "stdout"], On::Both, Takes::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "stdout"], Availability::Both, RequestBodyKind::Nothing, STREAM,
         streams::stdout),
-    route(Method::GET, &["instance", ":", "stderr"], On::Both, Takes::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "stderr"], Availability::Both, RequestBodyKind::Nothing, STREAM,
         streams::stderr),
-    route(Method::GET, &["instance", ":", "log"], On::Both, Takes::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "log"], Availability::Both, RequestBodyKind::Nothing, STREAM,
         streams::log),
-    route(Method::GET, &["instance", ":", "event", ":"], On::Both, Takes::Nothing, VALUE,
+    route(Method::GET, &["instance", ":", "event", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE,
         events::last_event),
-    route(Method::GET, &["instance", ":", "once", ":"], On::Both, Takes::Nothing, VALUE,
+    route(Method::GET, &["instance", ":", "once", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE,
         events::next_event),
-    route(Method::GET, &["instance", ":", "events", ":"], On::Both, Takes::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "events", ":"], Availability::Both, RequestBodyKind::Nothing, STREAM,
         events::event_stream),
-    route(Method::POST, &["instance", ":", "stdin"], On::Both, Takes::Stream, ANY,
+    route(Method::POST, &["instance", ":", "stdin"], Availability::Both, RequestBodyKind::Stream, ANY,
         streams::stdin),
-    route(Method::POST, &["instance", ":", "input"], On::Both, Takes::Typed, ANY,
+    route(Method::POST, &["instance", ":", "input"], Availability::Both, RequestBodyKind::Typed, ANY,
         streams::input),
-    route(Method::POST, &["instance", ":", "inout"], On::V1, Takes::Typed, ANY,
+    route(Method::POST, &["instance", ":", "inout"], Availability::V1, RequestBodyKind::Typed, ANY,
         streams::inout),
-    route(Method::POST, &["instance", ":", "_event"], On::Both, Takes::Json, ANY,
+    route(Method::POST, &["instance", ":", "_event"], Availability::Both, RequestBodyKind::Json, ANY,
         control::send_event),
-    route(Method::POST, &["instance", ":", "_stop"], On::Both, Takes::Json, ANY,
+    route(Method::POST, &["instance", ":", "_stop"], Availability::Both, RequestBodyKind::Json, ANY,
         control::stop),
-    route(Method::POST, &["instance", ":", "_kill"], On::Both, Takes::Json, ANY,
+    route(Method::POST, &["instance", ":", "_kill"], Availability::Both, RequestBodyKind::Json, ANY,
         control::kill),
-    route(Method::POST, &["instance", ":", "_monitoring_rate"], On::Both, Takes::Json, ANY,
+    route(Method::POST, &["instance", ":", "_monitoring_rate"], Availability::Both, RequestBodyKind::Json, ANY,
         control::monitoring_rate),
 ];
 
@@ -178,7 +178,7 @@ pub(super) fn find(
 ) -> Option<&'static Route> {
     ROUTES.iter().find(|route| {
         route.method == *method
-            && (route.on == On::Both || generation.is_v1())
+            && (route.on == Availability::Both || generation.is_v1())
             && route.matches(path)
     })
 }

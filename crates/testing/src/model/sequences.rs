@@ -8,7 +8,7 @@ use super::exchange::ExchangeId;
 use super::package::Package;
 use super::process::ProgramSpec;
 use super::reply::Reply;
-use super::routes::Asked;
+use super::routes::RouteRequest;
 use super::{InstanceKey, Model, javascript};
 
 /// An uploaded sequence.
@@ -28,14 +28,14 @@ impl Sequence {
 
 /// A forced deletion that waits until instances are forgotten. It goes on if nobody waits for it.
 #[derive(Debug)]
-pub(super) struct Deletion {
+pub(super) struct PendingDeletion {
     pub(super) exchange: ExchangeId,
     pub(super) sequence: String,
     pub(super) waits_for: BTreeSet<InstanceKey>,
 }
 
 /// The body of a start. Anything that is no object has no members.
-pub(super) struct Payload {
+pub(super) struct StartPayload {
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
     pub(super) input_topic: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Payload {
     instance_id: Option<Value>,
 }
 
-impl Payload {
+impl StartPayload {
     fn of(json: Option<&Value>, is_v1: bool) -> Self {
         let member = |name: &str| json.and_then(|json| json.get(name)).cloned();
         let text = |name: &str| {
@@ -61,10 +61,10 @@ impl Payload {
     }
 }
 
-pub(super) fn upload(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+pub(super) fn upload(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let id = hub.ids.uuid();
     let dir = format!("/srv/sequences/{id}");
-    Some(match Package::unpack(&asked.bytes, &dir) {
+    Some(match Package::unpack(&request.bytes, &dir) {
         Err(error) => Reply::json(422, &json!({ "error": error })),
         Ok(package) => {
             hub.add_sequence(&id, package);
@@ -73,8 +73,8 @@ pub(super) fn upload(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     })
 }
 
-pub(super) fn overwrite(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let id = asked.name();
+pub(super) fn overwrite(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let id = request.name();
     let Some(index) = hub.sequences.iter().position(|sequence| sequence.id == id) else {
         let error = format!("Sequence with id: {id} not found");
         return Some(Reply::json(404, &json!({ "error": error })));
@@ -84,7 +84,7 @@ pub(super) fn overwrite(hub: &mut Model, asked: &Asked) -> Option<Reply> {
         return Some(Reply::json(409, &json!({ "error": error })));
     }
     Some(
-        match Package::unpack(&asked.bytes, &format!("/srv/sequences/{id}")) {
+        match Package::unpack(&request.bytes, &format!("/srv/sequences/{id}")) {
             Err(error) => Reply::json(422, &json!({ "error": error })),
             Ok(package) => {
                 if let Some(sequence) = hub.sequences.get_mut(index) {
@@ -96,8 +96,8 @@ pub(super) fn overwrite(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     )
 }
 
-pub(super) fn info(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let id = asked.name();
+pub(super) fn info(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let id = request.name();
     Some(match hub.sequence(id) {
         Some(sequence) => Reply::json(200, &hub.sequence_info(sequence)),
         None if hub.generation.is_v1() => not_found(id),
@@ -109,8 +109,8 @@ fn not_found(id: &str) -> Reply {
     Reply::json(404, &json!({ "error": format!("Sequence {id} not found") }))
 }
 
-pub(super) fn instances(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let id = asked.name();
+pub(super) fn instances(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let id = request.name();
     Some(match hub.sequence(id) {
         Some(_) => {
             let ids: Value = hub
@@ -125,8 +125,8 @@ pub(super) fn instances(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     })
 }
 
-pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let (id, generation) = (asked.name().to_owned(), hub.generation);
+pub(super) fn delete(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let (id, generation) = (request.name().to_owned(), hub.generation);
     if hub.sequence(&id).is_none() {
         let error = format!("The sequence {id} does not exist.");
         return Some(Reply::refusal(generation, 404, None, &error));
@@ -142,7 +142,7 @@ pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
         return Some(deleted(hub, &id));
     }
     // Any value forces, also `false`.
-    if !generation.is_v1() || asked.header("x-seq-kill-inst").is_none() {
+    if !generation.is_v1() || request.header("x-seq-kill-inst").is_none() {
         let v0_18 = Some("Can't remove sequence in use.");
         return Some(Reply::refusal(
             generation,
@@ -159,8 +159,8 @@ pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     for key in &keys {
         hub.kill_for_deletion(*key);
     }
-    hub.deletions.push(Deletion {
-        exchange: asked.id,
+    hub.deletions.push(PendingDeletion {
+        exchange: request.id,
         sequence: id,
         waits_for: keys,
     });
@@ -175,8 +175,8 @@ fn deleted(hub: &Model, id: &str) -> Reply {
     Reply::json(200, &value)
 }
 
-pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let (id, generation) = (asked.name(), hub.generation);
+pub(super) fn start(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let (id, generation) = (request.name(), hub.generation);
     if hub.overloaded {
         let text = "Insufficient Space on Resource";
         return Some(Reply::refusal(generation, 419, None, text));
@@ -184,7 +184,7 @@ pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     let Some(sequence) = hub.sequence(id).cloned() else {
         return Some(Reply::refusal(generation, 404, None, "Not Found"));
     };
-    let payload = Payload::of(asked.json.as_ref(), generation.is_v1());
+    let payload = StartPayload::of(request.json.as_ref(), generation.is_v1());
     let chosen = match chosen_id(hub, &payload) {
         Ok(chosen) => chosen,
         Err(refusal) => return Some(refusal),
@@ -211,13 +211,13 @@ pub(super) fn start(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     };
     let key = hub.launch(&sequence, &program, payload, chosen, !sequence.is_broken());
     if let Some(instance) = hub.instances.get_mut(key) {
-        instance.starts.push(asked.id);
+        instance.pending_starts.push(request.id);
     }
     None
 }
 
 /// Returns the instance id that a start asks for.
-fn chosen_id(hub: &Model, payload: &Payload) -> Result<Option<String>, Reply> {
+fn chosen_id(hub: &Model, payload: &StartPayload) -> Result<Option<String>, Reply> {
     let Some(id) = &payload.instance_id else {
         return Ok(None);
     };
@@ -253,7 +253,7 @@ impl Model {
     ) -> Option<InstanceKey> {
         let sequence = self.sequence(sequence)?.clone();
         let program = self.program_of(&sequence.package)?;
-        let payload = Payload::of(Some(payload), self.generation.is_v1());
+        let payload = StartPayload::of(Some(payload), self.generation.is_v1());
         let id = Some(id.to_owned());
         Some(self.launch(&sequence, &program, payload, id, !sequence.is_broken()))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::process::{Exit, Input, Message, Output, Process, Program, Read};
+use super::process::{Exit, Input, Message, Output, ProcessContext, Program, ReadResult};
 
 /// Something that a program does.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,11 +55,11 @@ impl Steps {
     }
 
     /// Handles what has come. The messages that nobody listens to are dropped, as in Node.js.
-    fn receive(&mut self, process: &mut Process<'_>) {
+    fn receive(&mut self, process: &mut ProcessContext<'_>) {
         while let Some(message) = process.receive() {
             match message {
                 Message::Event(name, data) => {
-                    for (_, answer) in self.answers.iter().filter(|(asked, _)| *asked == name) {
+                    for (_, answer) in self.answers.iter().filter(|(event, _)| *event == name) {
                         process.emit(answer, data.clone());
                     }
                 }
@@ -70,7 +70,7 @@ impl Steps {
     }
 
     /// Does a step, and returns if it is done.
-    fn step(&mut self, step: &Step, process: &mut Process<'_>) -> bool {
+    fn step(&mut self, step: &Step, process: &mut ProcessContext<'_>) -> bool {
         match step {
             Step::Wait(time) => {
                 process.begin();
@@ -96,9 +96,9 @@ impl Steps {
                 process.begin();
                 return loop {
                     match process.read(Input::Input) {
-                        Read::Chunk(_) => {}
-                        Read::Pending => break false,
-                        Read::Ended => break true,
+                        ReadResult::Chunk(_) => {}
+                        ReadResult::Pending => break false,
+                        ReadResult::Ended => break true,
                     }
                 };
             }
@@ -109,26 +109,26 @@ impl Steps {
         true
     }
 
-    fn shout(&mut self, process: &mut Process<'_>) -> bool {
+    fn shout(&mut self, process: &mut ProcessContext<'_>) -> bool {
         loop {
             // Nothing is read before there is room to write it.
             if !process.write(Output::Output, b"") {
                 return false;
             }
             match process.read(Input::Input) {
-                Read::Chunk(chunk) => {
+                ReadResult::Chunk(chunk) => {
                     let text = String::from_utf8_lossy(&chunk).to_uppercase();
                     process.write(Output::Output, text.as_bytes());
                 }
-                Read::Pending => return false,
-                Read::Ended => return true,
+                ReadResult::Pending => return false,
+                ReadResult::Ended => return true,
             }
         }
     }
 }
 
 impl Program for Steps {
-    fn run(&mut self, process: &mut Process<'_>) {
+    fn run(&mut self, process: &mut ProcessContext<'_>) {
         while process.is_alive() {
             self.receive(process);
             let Some(step) = self.left.front().cloned() else {

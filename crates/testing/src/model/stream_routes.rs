@@ -7,29 +7,29 @@ use super::instance::{Instance, ReadStream, SequenceInput};
 use super::negotiate::{Scope, content_type, refuse};
 use super::pipe::PipeId;
 use super::reply::{BYTES, Piece, Reply, stream_head};
-use super::routes::Asked;
-use super::upload::{AfterUpload, Passage};
+use super::routes::RouteRequest;
+use super::upload::{AfterUpload, Transcoder};
 
-pub(super) fn output(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    read(hub, asked, |instance| instance.output)
+pub(super) fn output(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    read(hub, request, |instance| instance.output)
 }
 
-pub(super) fn stdout(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    read(hub, asked, |instance| instance.stdout)
+pub(super) fn stdout(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    read(hub, request, |instance| instance.stdout)
 }
 
-pub(super) fn stderr(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    read(hub, asked, |instance| instance.stderr)
+pub(super) fn stderr(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    read(hub, request, |instance| instance.stderr)
 }
 
-pub(super) fn log(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    read(hub, asked, |instance| instance.log)
+pub(super) fn log(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    read(hub, request, |instance| instance.log)
 }
 
 // 5.4
-fn read(hub: &mut Model, asked: &Asked, pipe: fn(&Instance) -> PipeId) -> Option<Reply> {
-    let pipe = pipe(hub.instances.get(asked.key())?);
-    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+fn read(hub: &mut Model, request: &RouteRequest, pipe: fn(&Instance) -> PipeId) -> Option<Reply> {
+    let pipe = pipe(hub.instances.get(request.key())?);
+    hub.stream(request.id, stream_head(200, Some(BYTES)), pipe);
     None
 }
 
@@ -37,18 +37,18 @@ fn read(hub: &mut Model, asked: &Asked, pipe: fn(&Instance) -> PipeId) -> Option
 /// Lets a request write to a process. The head of the answer comes at once.
 fn feed(
     hub: &mut Model,
-    asked: &Asked,
+    request: &RouteRequest,
     to: fn(&Instance) -> &ReadStream,
-    passage: Passage,
+    passage: Transcoder,
 ) -> Option<Reply> {
     let is_v1 = hub.generation.is_v1();
-    let ends = !matches!(asked.header("x-end-stream"), Some("false" | "success"));
-    let instance = hub.instances.get(asked.key())?;
+    let ends = !matches!(request.header("x-end-stream"), Some("false" | "success"));
+    let instance = hub.instances.get(request.key())?;
     let pipe = to(instance).pipe;
     // 12: the streams of a process that died of an uncaught exception take data and lose it.
     let loses = instance.leaves_streams_open(is_v1);
     let takes = hub.takes_data(pipe);
-    hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
+    hub.push(request.id, stream_head(if ends { 200 } else { 202 }, None));
     if !takes {
         hub.note_write_after_end(pipe);
     }
@@ -58,22 +58,22 @@ fn feed(
         (true, false) => AfterUpload::Answer(pipe),
     };
     match takes && !loses {
-        true => hub.pipe_upload(asked.id, pipe, passage, then),
-        false => hub.lose_upload(asked.id, then),
+        true => hub.pipe_upload(request.id, pipe, passage, then),
+        false => hub.lose_upload(request.id, then),
     }
     None
 }
 
 // 5.5
-pub(super) fn stdin(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    feed(hub, asked, |instance| &instance.stdin, Passage::text())
+pub(super) fn stdin(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    feed(hub, request, |instance| &instance.stdin, Transcoder::text())
 }
 
 // 5.6
-pub(super) fn input(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+pub(super) fn input(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let is_v1 = hub.generation.is_v1();
-    let given = content_type(&asked.headers).map(str::to_owned);
-    let instance = hub.instances.get_mut(asked.key())?;
+    let given = content_type(&request.headers).map(str::to_owned);
+    let instance = hub.instances.get_mut(request.key())?;
     let refused = |status, error: &str| match is_v1 {
         true => Reply::json(status, &json!({ "error": error })),
         false => refuse(Scope::Instance, 500, "Internal error occurred"),
@@ -97,28 +97,28 @@ pub(super) fn input(hub: &mut Model, asked: &Asked) -> Option<Reply> {
         instance.input.was_written_after_end = true;
         let text = b"500: Internal error occurred".to_vec();
         for piece in [stream_head(200, None), Piece::Body(text), Piece::End] {
-            hub.push(asked.id, piece);
+            hub.push(request.id, piece);
         }
         return None;
     }
     let passage = match (is_v1, is_first) {
-        (true, true) => Passage::FirstChunkAsText,
-        (true, false) => Passage::Bytes,
-        (false, _) => Passage::text(),
+        (true, true) => Transcoder::FirstChunkAsText,
+        (true, false) => Transcoder::Bytes,
+        (false, _) => Transcoder::text(),
     };
-    feed(hub, asked, |instance| &instance.input.stream, passage)
+    feed(hub, request, |instance| &instance.input.stream, passage)
 }
 
 // 5.7
 /// Writes the body to the input, and answers with the output. Neither of them ends.
-pub(super) fn inout(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let given = content_type(&asked.headers).map(str::to_owned);
-    let instance = hub.instances.get_mut(asked.key())?;
+pub(super) fn inout(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let given = content_type(&request.headers).map(str::to_owned);
+    let instance = hub.instances.get_mut(request.key())?;
     let first = || given.unwrap_or_else(|| "undefined".to_owned());
     instance.input.content_type.get_or_insert_with(first);
     let (output, pipe) = (instance.output, instance.input.stream.pipe);
-    hub.stream_late(asked.id, stream_head(200, None), output);
-    hub.pipe_upload(asked.id, pipe, Passage::text(), AfterUpload::Nothing);
+    hub.stream_from_first_bytes(request.id, stream_head(200, None), output);
+    hub.pipe_upload(request.id, pipe, Transcoder::text(), AfterUpload::Nothing);
     None
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// Makes ids that look random and are the same for the same seed.
 #[derive(Clone, Debug)]
-pub(super) struct Ids {
+pub(super) struct IdGenerator {
     state: u64,
 }
 
-impl Ids {
+impl IdGenerator {
     pub(super) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn ids_are_uuids_and_the_same_for_the_same_seed() {
-        let (mut ids, mut again) = (Ids::new(7), Ids::new(7));
+        let (mut ids, mut again) = (IdGenerator::new(7), IdGenerator::new(7));
         let first = ids.uuid();
         assert_eq!(first, again.uuid());
         assert_ne!(first, ids.uuid());

@@ -8,10 +8,10 @@ use super::Model;
 use super::events::is_truthy;
 use super::exchange::ExchangeId;
 use super::negotiate::content_type;
-use super::pipe::{Keep, PipeId};
+use super::pipe::{PipeId, Retention};
 use super::reply::{BYTES, Piece, Reply, stream_head};
-use super::routes::Asked;
-use super::upload::{AfterUpload, Passage, Upload, Uploaded};
+use super::routes::RouteRequest;
+use super::upload::{AfterUpload, Transcoder, Upload, UploadProgress};
 
 /// A topic.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ fn bad_request(error: &str) -> Option<Reply> {
     Some(Reply::json(400, &json!({ "error": error })))
 }
 
-pub(super) fn list(hub: &mut Model, _: &Asked) -> Option<Reply> {
+pub(super) fn list(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {
     let shown = hub
         .topics
         .iter()
@@ -60,9 +60,9 @@ pub(super) fn list(hub: &mut Model, _: &Asked) -> Option<Reply> {
     Some(Reply::json(200, &shown.collect()))
 }
 
-pub(super) fn create(hub: &mut Model, asked: &Asked) -> Option<Reply> {
+pub(super) fn create(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let member = |name: &str| {
-        let member = asked.json.as_ref()?.get(name)?;
+        let member = request.json.as_ref()?.get(name)?;
         is_truthy(member).then_some(member)
     };
     let Some(id) = member("id") else {
@@ -94,8 +94,8 @@ pub(super) fn create(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     ))
 }
 
-pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let name = asked.name();
+pub(super) fn delete(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let name = request.name();
     if !is_name(name) {
         return bad_request(BAD_NAME);
     }
@@ -114,14 +114,14 @@ pub(super) fn delete(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     ))
 }
 
-pub(super) fn read(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let wanted = content_type(&asked.headers).unwrap_or(NDJSON).to_owned();
-    let known = hub.topics.iter().find(|topic| topic.name == asked.name());
+pub(super) fn read(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let wanted = content_type(&request.headers).unwrap_or(NDJSON).to_owned();
+    let known = hub.topics.iter().find(|topic| topic.name == request.name());
     if hub.generation.is_v1() {
         if !CONTENT_TYPES.contains(&&*wanted) {
             return Some(Reply::reason(415, BAD_TYPE));
         }
-        if !is_name(asked.name()) {
+        if !is_name(request.name()) {
             return Some(Reply::reason(400, BAD_NAME));
         }
         if known.is_some_and(|topic| topic.content_type != wanted) {
@@ -130,53 +130,55 @@ pub(super) fn read(hub: &mut Model, asked: &Asked) -> Option<Reply> {
     }
     let is_broken = known.is_some_and(|topic| topic.is_broken);
     let pipe = match is_broken {
-        true => hub.pipes.add(Keep::Nothing, 0),
-        false => hub.topic(asked.name(), &wanted),
+        true => hub.pipes.add(Retention::Nothing, 0),
+        false => hub.topic(request.name(), &wanted),
     };
-    hub.stream(asked.id, stream_head(200, Some(BYTES)), pipe);
+    hub.stream(request.id, stream_head(200, Some(BYTES)), pipe);
     if is_broken {
         hub.pipes.orphan(pipe);
     }
     None
 }
 
-pub(super) fn write(hub: &mut Model, asked: &Asked) -> Option<Reply> {
-    let given = content_type(&asked.headers).unwrap_or_default().to_owned();
+pub(super) fn write(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
+    let given = content_type(&request.headers)
+        .unwrap_or_default()
+        .to_owned();
     if !hub.generation.is_v1() {
-        write_v0_18(hub, asked, &given);
+        write_v0_18(hub, request, &given);
         return None;
     }
     if !CONTENT_TYPES.contains(&&*given) {
         return bad_request(BAD_TYPE);
     }
-    if !is_name(asked.name()) {
+    if !is_name(request.name()) {
         return bad_request(BAD_NAME);
     }
-    let known = hub.topics.iter().find(|topic| topic.name == asked.name());
+    let known = hub.topics.iter().find(|topic| topic.name == request.name());
     if known.is_some_and(|topic| topic.content_type != given) {
         return Some(Reply::reason(500, "Internal error occurred"));
     }
-    hub.topic(asked.name(), &given);
-    if let Some(exchange) = hub.exchange(asked.id) {
+    hub.topic(request.name(), &given);
+    if let Some(exchange) = hub.exchange(request.id) {
         exchange.upload = Upload::Queued;
     }
     if let Some(topic) = hub
         .topics
         .iter_mut()
-        .find(|topic| topic.name == asked.name())
+        .find(|topic| topic.name == request.name())
     {
-        topic.writers.push_back(asked.id);
+        topic.writers.push_back(request.id);
         if topic.writers.len() == 1 {
-            hub.topic_turn(asked.name());
+            hub.topic_turn(request.name());
         }
     }
     None
 }
 
 /// Takes any content type, and answers at once.
-fn write_v0_18(hub: &mut Model, asked: &Asked, content_type: &str) {
-    let ends = asked.header("x-end-stream") == Some("true");
-    let pipe = hub.topic(asked.name(), content_type);
+fn write_v0_18(hub: &mut Model, request: &RouteRequest, content_type: &str) {
+    let ends = request.header("x-end-stream") == Some("true");
+    let pipe = hub.topic(request.name(), content_type);
     let has_ended = hub.pipes.is_ended(pipe);
     let then = match ends {
         _ if has_ended => AfterUpload::Nothing,
@@ -187,8 +189,8 @@ fn write_v0_18(hub: &mut Model, asked: &Asked, content_type: &str) {
     if let Some(topic) = topics.find(|topic| topic.pipe == pipe) {
         topic.is_broken |= has_ended;
     }
-    hub.push(asked.id, stream_head(if ends { 200 } else { 202 }, None));
-    hub.pipe_upload(asked.id, pipe, Passage::text(), then);
+    hub.push(request.id, stream_head(if ends { 200 } else { 202 }, None));
+    hub.pipe_upload(request.id, pipe, Transcoder::text(), then);
 }
 
 impl Model {
@@ -202,7 +204,7 @@ impl Model {
         } else {
             16_000
         };
-        let pipe = self.pipes.add(Keep::ForNext, capacity);
+        let pipe = self.pipes.add(Retention::ForNext, capacity);
         let (name, content_type) = (name.to_owned(), content_type.to_owned());
         self.topics.push(Topic {
             name,
@@ -235,18 +237,18 @@ impl Model {
         self.pipe_upload(
             id,
             pipe,
-            Passage::Bytes,
+            Transcoder::Bytes,
             AfterUpload::Topic(name.to_owned()),
         );
     }
 
     /// A writer of a topic of 1.x has come to its end.
-    pub(super) fn topic_written(&mut self, id: ExchangeId, name: &str, uploaded: Uploaded) {
+    pub(super) fn topic_written(&mut self, id: ExchangeId, name: &str, uploaded: UploadProgress) {
         if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
             let pipe = topic.pipe;
             if topic.is_ndjson() && uploaded.last != Some(b'\n') {
                 self.pipes.write(pipe, b"\n");
-                self.touch(pipe);
+                self.wake_users(pipe);
             }
         }
         // A writer of nothing is never answered.

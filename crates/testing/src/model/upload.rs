@@ -3,7 +3,7 @@
 use super::Model;
 use super::dispatch::Handler;
 use super::exchange::ExchangeId;
-use super::life::Due;
+use super::life::TimerEvent;
 use super::pipe::{PipeId, Utf8};
 use super::reply::Piece;
 
@@ -15,8 +15,8 @@ pub(super) enum Upload {
     /// Into a stream.
     Piped {
         pipe: PipeId,
-        passage: Passage,
-        uploaded: Uploaded,
+        passage: Transcoder,
+        uploaded: UploadProgress,
         then: AfterUpload,
     },
     /// Taken, and lost.
@@ -27,14 +27,14 @@ pub(super) enum Upload {
 
 // 2.2
 /// The way of bytes into a stream. As text, those that are not UTF-8 become U+FFFD.
-pub(super) enum Passage {
+pub(super) enum Transcoder {
     Bytes,
     /// The first chunk is taken for text.
     FirstChunkAsText,
     Text(Utf8),
 }
 
-impl Passage {
+impl Transcoder {
     pub(super) fn text() -> Self {
         Self::Text(Utf8::default())
     }
@@ -53,7 +53,7 @@ impl Passage {
 
 /// The upload so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Uploaded {
+pub(super) struct UploadProgress {
     /// The last byte.
     pub(super) last: Option<u8>,
 }
@@ -98,7 +98,7 @@ impl Model {
                 uploaded.last = bytes.last().copied().or(uploaded.last);
                 let passed = passage.pass(bytes);
                 self.pipes.write(pipe, &passed);
-                self.touch(pipe);
+                self.wake_users(pipe);
                 self.settle();
                 bytes.len()
             }
@@ -123,14 +123,14 @@ impl Model {
                 uploaded,
                 then,
             } => {
-                if let Passage::Text(mut utf8) = passage {
+                if let Transcoder::Text(mut utf8) = passage {
                     let last = utf8.flush().unwrap_or_default();
                     self.pipes.write(pipe, last.as_bytes());
                 }
-                self.touch(pipe);
+                self.wake_users(pipe);
                 self.after_upload(id, uploaded, then);
             }
-            Upload::Lost(then) => self.after_upload(id, Uploaded::default(), then),
+            Upload::Lost(then) => self.after_upload(id, UploadProgress::default(), then),
         }
         self.settle();
     }
@@ -140,7 +140,7 @@ impl Model {
         &mut self,
         id: ExchangeId,
         pipe: PipeId,
-        passage: Passage,
+        passage: Transcoder,
         then: AfterUpload,
     ) {
         self.set_upload(
@@ -148,7 +148,7 @@ impl Model {
             Upload::Piped {
                 pipe,
                 passage,
-                uploaded: Uploaded::default(),
+                uploaded: UploadProgress::default(),
                 then,
             },
         );
@@ -169,13 +169,13 @@ impl Model {
         }
     }
 
-    fn after_upload(&mut self, id: ExchangeId, uploaded: Uploaded, then: AfterUpload) {
+    fn after_upload(&mut self, id: ExchangeId, uploaded: UploadProgress, then: AfterUpload) {
         match then {
             AfterUpload::Answer(pipe) if self.takes_data(pipe) => self.push(id, Piece::End),
             AfterUpload::EndStream(pipe) if self.takes_data(pipe) => {
                 self.pipes.end(pipe);
                 self.note_end(pipe);
-                self.touch(pipe);
+                self.wake_users(pipe);
                 self.push(id, Piece::End);
             }
             // 5.5, 5.6: a write after the end is never answered.
@@ -188,13 +188,14 @@ impl Model {
     }
 
     /// Takes no more of the uploads into a stream that is gone. 0.18 cuts their connections later.
-    pub(super) fn strand_uploads(&mut self, stream: PipeId) {
-        let after = self.times.stranded;
+    pub(super) fn stall_uploads(&mut self, stream: PipeId) {
+        let after = self.times.stalled_upload;
         for (id, exchange) in &mut self.exchanges {
             if matches!(exchange.upload, Upload::Piped { pipe, .. } if pipe == stream) {
                 exchange.upload = Upload::Queued;
                 if let Some(after) = after {
-                    self.timers.add(self.now + after, Due::TooSlow(*id));
+                    self.timers
+                        .add(self.now + after, TimerEvent::RequestTimeout(*id));
                 }
             }
         }

@@ -4,11 +4,11 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, TransportError};
 use serde_json::Value;
 
 use crate::ReceivedRequest;
-use crate::http1::{Body, Framing, Head, is_bodiless};
+use crate::http1::{BodyReader, Framing, MessageHead, is_bodiless};
 
 /// The parts of a request that must equal the recording. Each level includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub enum Check {
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Exchange {
+pub struct RecordedExchange {
     /// The name of the recording, for messages.
     pub name: String,
     /// The request. It is not complete if the recording ends within its body, which is the case for
@@ -78,7 +78,7 @@ pub struct RecordedResponse {
     interim_end: usize,
 }
 
-impl Exchange {
+impl RecordedExchange {
     /// Reads an exchange from `<name>.request` and `<name>.http` in a folder.
     ///
     /// # Errors
@@ -213,7 +213,7 @@ impl Exchange {
         };
         let mut body: Box<dyn Read + Send> = Box::new(Cursor::new(recorded.body));
         if !recorded.complete {
-            body = Box::new(body.chain(CutOff));
+            body = Box::new(body.chain(UnexpectedEof));
         }
         let mut response = Response::new(body);
         response
@@ -226,16 +226,16 @@ impl Exchange {
 }
 
 /// Fails as a connection does that is closed too early.
-struct CutOff;
+struct UnexpectedEof;
 
-impl Read for CutOff {
+impl Read for UnexpectedEof {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 
 fn parse_request(mut bytes: &[u8]) -> io::Result<ReceivedRequest> {
-    let head = Head::read(&mut bytes)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let head = MessageHead::read(&mut bytes)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut framing = head.framing(Framing::Length(0));
     let mut request = ReceivedRequest::from_head(head)?;
     request.complete = read_body(&mut bytes, &mut framing, &mut request.body)?;
@@ -244,7 +244,7 @@ fn parse_request(mut bytes: &[u8]) -> io::Result<ReceivedRequest> {
 
 /// Reads a body; false if the recording ends before it does.
 fn read_body(bytes: &mut &[u8], framing: &mut Framing, body: &mut Vec<u8>) -> io::Result<bool> {
-    let mut reader = Body {
+    let mut reader = BodyReader {
         reader: bytes,
         framing,
     };
@@ -260,7 +260,7 @@ impl RecordedResponse {
         let mut response = Self::default();
         let mut rest = raw.as_slice();
         loop {
-            let head = match Head::read(&mut rest) {
+            let head = match MessageHead::read(&mut rest) {
                 Ok(Some(head)) => head,
                 Ok(None) => break,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, RequestBody, TransportError};
 
-use crate::http1::{Head, chunk, is_bodiless};
+use crate::http1::{MessageHead, chunk, is_bodiless};
 use crate::request::{SECRET_HEADERS, target};
 
 /// Records the exchanges of another transport, for [`Replay`](super::Replay).
@@ -76,7 +77,7 @@ impl Transport for Recorder {
             RequestBody::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             RequestBody::Reader { length, .. } => *length,
         };
-        let mut recording = Recording {
+        let mut recording = MessageFile {
             file: file("request").map_err(unrecorded)?,
             chunked: length.is_none() && matches!(body, RequestBody::Reader { .. }),
         };
@@ -112,7 +113,7 @@ impl Transport for Recorder {
             .get::<ReasonPhrase>()
             .map_or("", |reason| &reason.0);
         let mut headers = public(&head.headers);
-        let mut recording = Recording {
+        let mut recording = MessageFile {
             file: response,
             chunked: !is_bodiless(head.status) && !headers.contains_key(header::CONTENT_LENGTH),
         };
@@ -147,12 +148,12 @@ fn public(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// A message that is being recorded.
-struct Recording {
+struct MessageFile {
     file: File,
     chunked: bool,
 }
 
-impl Recording {
+impl MessageFile {
     fn begin(
         &mut self,
         first_line: String,
@@ -170,7 +171,7 @@ impl Recording {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
         self.file.write_all(
-            &Head {
+            &MessageHead {
                 first_line,
                 headers: std::mem::take(headers),
             }
@@ -190,7 +191,7 @@ impl Recording {
 /// A body that is recorded as it is read.
 struct RecordedBody<R> {
     inner: R,
-    recording: Recording,
+    recording: MessageFile,
 }
 
 impl<R: Read> Read for RecordedBody<R> {

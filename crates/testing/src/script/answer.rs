@@ -3,10 +3,10 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use scramjet_client_blocking::{BoxError, Phase, ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{BoxError, Phase, ReasonPhrase, TransportError};
 
-use super::handle::{Queue, ResponseHandle, WaitError, WaitLimits};
-use crate::http1::{Framing, Head, chunk, is_bodiless};
+use super::handle::{AnswerQueue, ResponseHandle, WaitError, WaitLimits};
+use crate::http1::{Framing, MessageHead, chunk, is_bodiless};
 
 /// An answer to a request, for a [`Script`](super::Script) or a
 /// [`Connection`](crate::server::Connection).
@@ -23,12 +23,12 @@ use crate::http1::{Framing, Head, chunk, is_bodiless};
 /// let none = Answer::error("no route to host");
 /// ```
 pub struct Answer {
-    start: Start,
-    queue: Arc<Queue>,
+    start: Outcome,
+    queue: Arc<AnswerQueue>,
 }
 
 /// The beginning of an answer.
-enum Start {
+enum Outcome {
     Head {
         status: StatusCode,
         reason: Option<String>,
@@ -48,8 +48,8 @@ impl Answer {
     pub fn status(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len();
-        let mut answer = Self::new(status, Queue::with_pieces([body]));
-        if let Start::Head {
+        let mut answer = Self::new(status, AnswerQueue::with_pieces([body]));
+        if let Outcome::Head {
             status, headers, ..
         } = &mut answer.start
         {
@@ -62,7 +62,10 @@ impl Answer {
 
     /// Answers with 200 and a body that comes in these pieces, without a `Content-Length`.
     pub fn pieces<T: Into<Vec<u8>>>(pieces: impl IntoIterator<Item = T>) -> Self {
-        Self::new(200, Queue::with_pieces(pieces.into_iter().map(Into::into)))
+        Self::new(
+            200,
+            AnswerQueue::with_pieces(pieces.into_iter().map(Into::into)),
+        )
     }
 
     /// Answers with 200 and a body that the test sends through the handle, piece by piece.
@@ -91,7 +94,7 @@ impl Answer {
     /// ```
     #[must_use]
     pub fn live() -> (Self, ResponseHandle) {
-        let answer = Self::new(200, Queue::default());
+        let answer = Self::new(200, AnswerQueue::default());
         let handle = ResponseHandle(Arc::clone(&answer.queue));
         (answer, handle)
     }
@@ -114,7 +117,7 @@ impl Answer {
     #[must_use]
     pub fn silent() -> Self {
         Self {
-            start: Start::Silence,
+            start: Outcome::Silence,
             queue: Arc::default(),
         }
     }
@@ -125,7 +128,7 @@ impl Answer {
         let error = error.into().downcast();
         let error = error.map_or_else(unanswered, |error| *error);
         Self {
-            start: Start::Error(error),
+            start: Outcome::Error(error),
             queue: Arc::default(),
         }
     }
@@ -133,10 +136,10 @@ impl Answer {
     /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
-        if let Start::Head { status: old, .. } = &mut self.start {
+        if let Outcome::Head { status: old, .. } = &mut self.start {
             match StatusCode::from_u16(status) {
                 Ok(new) => *old = new,
-                Err(error) => self.start = Start::Error(unanswered(error)),
+                Err(error) => self.start = Outcome::Error(unanswered(error)),
             }
         }
         self
@@ -147,12 +150,12 @@ impl Answer {
     /// A `content-length` is announced as it is, even if the body is longer or shorter.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Start::Head { headers, .. } = &mut self.start {
+        if let Outcome::Head { headers, .. } = &mut self.start {
             let name = HeaderName::try_from(name).map_err(BoxError::from);
             let value = HeaderValue::try_from(value).map_err(BoxError::from);
             match name.and_then(|name| Ok((name, value?))) {
                 Ok((name, value)) => drop(headers.insert(name, value)),
-                Err(error) => self.start = Start::Error(unanswered(error)),
+                Err(error) => self.start = Outcome::Error(unanswered(error)),
             }
         }
         self
@@ -161,7 +164,7 @@ impl Answer {
     /// Sets the reason phrase. By default, it is the usual one of the status.
     #[must_use]
     pub fn reason(mut self, phrase: &str) -> Self {
-        if let Start::Head { reason, .. } = &mut self.start {
+        if let Outcome::Head { reason, .. } = &mut self.start {
             *reason = Some(phrase.to_owned());
         }
         self
@@ -170,18 +173,18 @@ impl Answer {
     /// Loses the connection after the last piece of the body, so that the body is cut off.
     #[must_use]
     pub fn lost(self) -> Self {
-        self.queue.cut();
+        self.queue.cut_off();
         self
     }
 
-    fn new(status: u16, queue: Queue) -> Self {
+    fn new(status: u16, queue: AnswerQueue) -> Self {
         let start = match StatusCode::from_u16(status) {
-            Ok(status) => Start::Head {
+            Ok(status) => Outcome::Head {
                 status,
                 reason: None,
                 headers: HeaderMap::new(),
             },
-            Err(error) => Start::Error(unanswered(error)),
+            Err(error) => Outcome::Error(unanswered(error)),
         };
         Self {
             start,
@@ -192,39 +195,39 @@ impl Answer {
     /// True if the client need not send the rest of its request.
     pub(crate) fn refuses(&self) -> bool {
         match &self.start {
-            Start::Head { status, .. } => !status.is_success(),
-            Start::Silence => false,
-            Start::Error(_) => true,
+            Outcome::Head { status, .. } => !status.is_success(),
+            Outcome::Silence => false,
+            Outcome::Error(_) => true,
         }
     }
 
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.start, Start::Silence)
+        matches!(self.start, Outcome::Silence)
     }
 
     /// Returns the queue of an answer that a [`ResponseHandle`] sends.
-    pub(super) fn live_queue(&self) -> Option<Arc<Queue>> {
-        (matches!(self.start, Start::Head { .. }) && self.queue.is_live())
+    pub(super) fn live_queue(&self) -> Option<Arc<AnswerQueue>> {
+        (matches!(self.start, Outcome::Head { .. }) && self.queue.is_live())
             .then(|| Arc::clone(&self.queue))
     }
 
     /// Waits for the head, and returns the response to the request with this label.
     ///
     /// `silence` is what a silent answer waits for.
-    pub(super) fn play(
+    pub(super) fn into_response(
         self,
         request: String,
         limits: WaitLimits,
-        silence: &Arc<Queue>,
+        silence: &Arc<AnswerQueue>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (status, reason, headers) = match self.start {
-            Start::Head {
+            Outcome::Head {
                 status,
                 reason,
                 headers,
             } => (status, reason, headers),
-            Start::Error(error) => return Err(error),
-            Start::Silence => {
+            Outcome::Error(error) => return Err(error),
+            Outcome::Silence => {
                 let limits = WaitLimits {
                     script: None,
                     ..limits
@@ -237,7 +240,7 @@ impl Answer {
                 });
             }
         };
-        let mut body = PlayedBody {
+        let mut body = AnswerBody {
             request,
             queue: self.queue,
             limits,
@@ -265,7 +268,7 @@ impl Answer {
     /// Writes the answer as its parts come. One whose body is cut off is an error, so that the
     /// connection is closed.
     pub(crate) fn write_to(self, to: &mut impl Write) -> io::Result<()> {
-        let Start::Head {
+        let Outcome::Head {
             status,
             reason,
             mut headers,
@@ -283,7 +286,7 @@ impl Answer {
                 HeaderValue::from_static("chunked"),
             );
         }
-        let head = Head {
+        let head = MessageHead {
             first_line: format!(
                 "HTTP/1.1 {} {}",
                 status.as_u16(),
@@ -323,18 +326,18 @@ fn reason_phrase(status: StatusCode, reason: Option<String>) -> String {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.start {
-            Start::Head { status, .. } => write!(f, "Answer({status})"),
-            Start::Silence => f.write_str("Answer(silent)"),
-            Start::Error(error) => write!(f, "Answer(error: {error})"),
+            Outcome::Head { status, .. } => write!(f, "Answer({status})"),
+            Outcome::Silence => f.write_str("Answer(silent)"),
+            Outcome::Error(error) => write!(f, "Answer(error: {error})"),
         }
     }
 }
 
 /// The body of an answer, which returns its pieces as they come.
-struct PlayedBody {
+struct AnswerBody {
     /// The label of the request, for errors.
     request: String,
-    queue: Arc<Queue>,
+    queue: Arc<AnswerQueue>,
     limits: WaitLimits,
     /// The piece that is being read.
     piece: io::Cursor<Vec<u8>>,
@@ -342,7 +345,7 @@ struct PlayedBody {
     announced: Option<u64>,
 }
 
-impl Read for PlayedBody {
+impl Read for AnswerBody {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.piece.read(buf)?;
@@ -365,7 +368,7 @@ impl Read for PlayedBody {
     }
 }
 
-impl Drop for PlayedBody {
+impl Drop for AnswerBody {
     fn drop(&mut self) {
         self.queue.drop_reader();
     }

@@ -267,7 +267,7 @@ const fn call(names: &'static str, requests: &'static [&'static str]) -> ClientC
 
 /// Lists the client calls that make such a request, each with all of its requests. Empty if no call
 /// does.
-pub(super) fn that_make(request: &ReceivedRequest) -> String {
+pub(super) fn making(request: &ReceivedRequest) -> String {
     let mut calls = find(request);
     calls.sort_by_key(|call| call.requests.len());
     let mut text = String::new();
@@ -294,7 +294,10 @@ pub(super) fn that_make(request: &ReceivedRequest) -> String {
 /// Finds the calls that make such a request, in the order of the table.
 fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
     let found = CALLS.iter().filter_map(|call| {
-        let lengths = call.requests.iter().map(|wanted| matched(wanted, request));
+        let lengths = call
+            .requests
+            .iter()
+            .map(|wanted| matched_segments(wanted, request));
         Some((lengths.max()?, call))
     });
     let found: Vec<_> = found.collect();
@@ -308,7 +311,7 @@ fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
 
 /// Returns how many segments at the end of the request's path are those of a request of the table;
 /// 0 if it is another request.
-fn matched(wanted: &str, request: &ReceivedRequest) -> usize {
+fn matched_segments(wanted: &str, request: &ReceivedRequest) -> usize {
     let mut words = wanted.split(' ');
     let (method, path) = (words.next(), words.next().unwrap_or_default());
     let mut segments = request.path().rsplit('/');

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CallLimits, StopReason};
+use scramjet_client_blocking::transport::{CallLimits, StopReason};
 
 /// Sends an answer step by step: made by [`Answer::live`](super::Answer::live).
 ///
@@ -12,7 +12,7 @@ use scramjet_client_blocking::{CallLimits, StopReason};
 /// dropped before, the body ends with an error that says so, and
 /// [`Script::assert_done`](super::Script::assert_done) reports it. Dropping the handle is fine once
 /// the client has dropped the body.
-pub struct ResponseHandle(pub(super) Arc<Queue>);
+pub struct ResponseHandle(pub(super) Arc<AnswerQueue>);
 
 impl ResponseHandle {
     /// Sends the status and the headers.
@@ -30,13 +30,13 @@ impl ResponseHandle {
 
     /// Ends the body.
     pub fn end(self) {
-        self.0.end(End::Complete);
+        self.0.end(AnswerEnd::Complete);
     }
 
     /// Loses the connection: the body is cut off, or if the head was not sent, there is no
     /// response.
     pub fn lose(self) {
-        self.0.end(End::Lost);
+        self.0.end(AnswerEnd::Lost);
     }
 
     /// Returns true if the client has dropped the body, or has given up waiting for the head.
@@ -48,7 +48,7 @@ impl ResponseHandle {
 
 impl Drop for ResponseHandle {
     fn drop(&mut self) {
-        self.0.end(End::HandleDropped);
+        self.0.end(AnswerEnd::HandleDropped);
     }
 }
 
@@ -62,7 +62,7 @@ impl fmt::Debug for ResponseHandle {
 
 /// Connects the side that sends an answer to the side that reads it.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct AnswerQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -71,7 +71,7 @@ pub(super) struct Queue {
 struct State {
     head: bool,
     pieces: VecDeque<Vec<u8>>,
-    end: Option<End>,
+    end: Option<AnswerEnd>,
     /// The body is cut off where it would end.
     cut: bool,
     /// The reader is gone.
@@ -82,7 +82,7 @@ struct State {
 
 /// How an answer ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum AnswerEnd {
     Complete,
     Lost,
     HandleDropped,
@@ -150,14 +150,14 @@ impl WaitError {
     }
 }
 
-impl Queue {
+impl AnswerQueue {
     /// Returns a queue that holds a whole body, and its head.
     pub(super) fn with_pieces(pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self {
             state: Mutex::new(State {
                 head: true,
                 pieces: pieces.into_iter().collect(),
-                end: Some(End::Complete),
+                end: Some(AnswerEnd::Complete),
                 ..State::default()
             }),
             changed: Condvar::new(),
@@ -165,16 +165,16 @@ impl Queue {
     }
 
     /// Cuts the body off where it would end.
-    pub(super) fn cut(&self) {
+    pub(super) fn cut_off(&self) {
         self.change(|state| state.cut = true);
     }
 
     /// Ends the answer, unless it has ended before.
-    pub(super) fn end(&self, end: End) {
+    pub(super) fn end(&self, end: AnswerEnd) {
         self.change(|state| {
             // Nobody misses the end of an answer that nobody reads any more.
-            let unread = end == End::HandleDropped && state.dropped;
-            let end = if unread { End::Complete } else { end };
+            let unread = end == AnswerEnd::HandleDropped && state.dropped;
+            let end = if unread { AnswerEnd::Complete } else { end };
             state.end.get_or_insert(end);
         });
     }
@@ -186,16 +186,16 @@ impl Queue {
 
     /// True while a [`ResponseHandle`] may send more, or if it was dropped too early.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state().end, None | Some(End::HandleDropped))
+        matches!(self.state().end, None | Some(AnswerEnd::HandleDropped))
     }
 
     /// Returns what the test did wrong with the handle.
-    pub(super) fn complaint(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let state = self.state();
         if let Some(timed_out) = state.timed_out {
             return Some(timed_out.to_string());
         }
-        (state.end == Some(End::HandleDropped)).then(|| HANDLE_DROPPED.to_owned())
+        (state.end == Some(AnswerEnd::HandleDropped)).then(|| HANDLE_DROPPED.to_owned())
     }
 
     /// Waits for the head.
@@ -287,9 +287,9 @@ impl State {
     /// Returns how the answer ended, if it has.
     fn end(&self) -> Option<Result<(), WaitError>> {
         self.end.map(|end| match end {
-            End::Complete if !self.cut => Ok(()),
-            End::Complete | End::Lost => Err(WaitError::Lost),
-            End::HandleDropped => Err(WaitError::HandleDropped),
+            AnswerEnd::Complete if !self.cut => Ok(()),
+            AnswerEnd::Complete | AnswerEnd::Lost => Err(WaitError::Lost),
+            AnswerEnd::HandleDropped => Err(WaitError::HandleDropped),
         })
     }
 }

@@ -69,7 +69,7 @@ fn a_fault_that_cannot_happen_is_a_panic() {
         assert!(panics(|| drop(Fault::refuse(status, ""))), "{status}");
         let proxy = Proxy::default();
         assert!(
-            panics(|| drop(proxy.answering_for_hub(status, ""))),
+            panics(|| drop(proxy.answer_if_unreachable(status, ""))),
             "{status}"
         );
     }
@@ -208,7 +208,7 @@ fn the_end_of_a_delay_and_of_the_patience_of_a_proxy_are_changes() {
         (None, Some(patient), "log"),
     ] {
         let mut settings = Settings::of(Generation::V1);
-        settings.times.slowest_request = None;
+        settings.times.request_timeout = None;
         let mut network = Network::new(Model::new(settings));
         fault.into_iter().for_each(|fault| network.add_fault(fault));
         network.set_proxy(proxy);
@@ -264,7 +264,7 @@ fn a_scale_of_time_is_a_positive_number() {
 fn a_hub_without_time_between_heartbeats_goes_on() {
     let builder = FakeHub::builder(Generation::V1).manual_time();
     let hub = builder
-        .settings(|settings| settings.times.heartbeat = Duration::ZERO)
+        .settings(|settings| settings.times.audit_interval = Duration::ZERO)
         .start();
     let audit = hub.client().audit_stream().unwrap();
     hub.advance(Duration::from_secs(1));
@@ -284,12 +284,12 @@ fn calls_that_are_under_way_end_when_the_hub_goes_away() {
                     .iter()
                     .any(|request| request.contains("once"))
             });
-            hub.set_away(true);
+            hub.set_unreachable(true);
             let error = call.join().unwrap().unwrap_err();
             let status = error.api().map(|error| error.status.as_u16());
             assert_eq!(status, proxy.as_ref().map(|_| 502));
             error_of(&host);
-            hub.set_away(false);
+            hub.set_unreachable(false);
             host.version().unwrap();
         }
     }

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use http::Request;
 use scramjet_client_testing::model::{
-    ExchangeId, Generation, Head, Model, Package, Piece, ProgramSpec, Settings, Step, Steps,
+    ExchangeId, Generation, Model, Package, Piece, ProgramSpec, ResponseHead, Settings, Step, Steps,
 };
 use serde_json::{Value, json};
 
 /// A response, as far as it has come.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
-    pub(crate) head: Option<Head>,
+pub(crate) struct TestResponse {
+    pub(crate) head: Option<ResponseHead>,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) continues: usize,
     pub(crate) ended: bool,
     pub(crate) cut: bool,
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn status(&self) -> u16 {
         self.head.as_ref().map_or(0, |head| head.status.as_u16())
     }
@@ -49,9 +49,9 @@ impl Answer {
 
 /// A request that was sent, and what has come of its response.
 #[derive(Debug)]
-pub(crate) struct Open {
+pub(crate) struct PendingRequest {
     id: ExchangeId,
-    pub(crate) answer: Answer,
+    pub(crate) response: TestResponse,
 }
 
 pub(crate) struct Driver {
@@ -66,23 +66,23 @@ pub(crate) const SEQUENCE: &str = "the-sequence";
 
 impl Driver {
     /// Returns the ids of all instances whose processes were started, in their order.
-    pub(crate) fn runs(&self) -> Vec<String> {
+    pub(crate) fn started_ids(&self) -> Vec<String> {
         let records = self.hub.records();
         records.map(|(_, record)| record.id.clone()).collect()
     }
 
     pub(crate) fn new(generation: Generation) -> Self {
-        Self::set_up(Settings::of(generation))
+        Self::with_settings(Settings::of(generation))
     }
 
-    pub(crate) fn set_up(settings: Settings) -> Self {
+    pub(crate) fn with_settings(settings: Settings) -> Self {
         Self {
             hub: Model::new(settings),
         }
     }
 
     /// A hub with a sequence of these steps.
-    pub(crate) fn with(generation: Generation, steps: Vec<Step>) -> Self {
+    pub(crate) fn with_steps(generation: Generation, steps: Vec<Step>) -> Self {
         let mut driver = Self::new(generation);
         driver.add(steps);
         driver
@@ -101,7 +101,7 @@ impl Driver {
         path: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Open {
+    ) -> PendingRequest {
         let mut open = self.begin(method, path, headers);
         assert_eq!(
             self.hub.upload(open.id, body),
@@ -114,7 +114,12 @@ impl Driver {
     }
 
     /// Sends a request whose body is still to come.
-    pub(crate) fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Open {
+    pub(crate) fn begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> PendingRequest {
         self.begin_at(method, &format!("/api/v1/{path}"), headers)
     }
 
@@ -124,23 +129,23 @@ impl Driver {
         method: &str,
         target: &str,
         headers: &[(&str, &str)],
-    ) -> Open {
+    ) -> PendingRequest {
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let id = self.hub.request(&request.body(()).unwrap());
-        let mut open = Open {
+        let mut open = PendingRequest {
             id,
-            answer: Answer::default(),
+            response: TestResponse::default(),
         };
         self.read(&mut open);
         open
     }
 
     /// Takes what there is of a response.
-    pub(crate) fn read(&mut self, open: &mut Open) {
-        let answer = &mut open.answer;
+    pub(crate) fn read(&mut self, open: &mut PendingRequest) {
+        let answer = &mut open.response;
         while !answer.ended && !answer.cut {
             match self.hub.poll(open.id) {
                 Piece::Pending => return,
@@ -153,16 +158,16 @@ impl Driver {
         }
     }
 
-    pub(crate) fn abandon(&mut self, open: &Open) {
-        self.hub.abandon(open.id);
+    pub(crate) fn disconnect(&mut self, open: &PendingRequest) {
+        self.hub.disconnect(open.id);
     }
 
     /// Sends bytes of a body that is still to come, and tells how many were taken.
-    pub(crate) fn upload(&mut self, open: &Open, bytes: &[u8]) -> usize {
+    pub(crate) fn upload(&mut self, open: &PendingRequest, bytes: &[u8]) -> usize {
         self.hub.upload(open.id, bytes)
     }
 
-    pub(crate) fn end_upload(&mut self, open: &Open) {
+    pub(crate) fn end_upload(&mut self, open: &PendingRequest) {
         self.hub.end_upload(open.id);
     }
 
@@ -173,17 +178,17 @@ impl Driver {
         path: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Answer {
+    ) -> TestResponse {
         let open = self.send(method, path, headers, body);
         assert!(
-            open.answer.is_whole(),
+            open.response.is_whole(),
             "{method} {path} is not answered: {:?}",
-            open.answer
+            open.response
         );
-        open.answer
+        open.response
     }
 
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, path: &str) -> TestResponse {
         self.call("GET", path, &[], b"")
     }
 
@@ -198,11 +203,15 @@ impl Driver {
 
     /// Moves the time on until the response is complete, and tells how long that took; `None` if it
     /// is not after this time.
-    pub(crate) fn until_ended(&mut self, open: &mut Open, limit: Duration) -> Option<Duration> {
+    pub(crate) fn until_ended(
+        &mut self,
+        open: &mut PendingRequest,
+        limit: Duration,
+    ) -> Option<Duration> {
         let begin = self.hub.now();
         loop {
             self.read(open);
-            if open.answer.ended || open.answer.cut {
+            if open.response.ended || open.response.cut {
                 return Some(self.hub.now() - begin);
             }
             let next = self.hub.next_due().filter(|next| *next <= begin + limit)?;
@@ -216,9 +225,9 @@ impl Driver {
         let mut open = self.send("POST", &path, &[JSON], b"{}");
         self.until_ended(&mut open, Duration::from_secs(10))
             .unwrap();
-        assert_eq!(open.answer.status(), 200, "{:?}", open.answer);
+        assert_eq!(open.response.status(), 200, "{:?}", open.response);
         self.wait_millis(200);
-        open.answer.json()["id"].as_str().unwrap().to_owned()
+        open.response.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// The status, or the lack of it, the exit code and whether there is an end.

@@ -19,10 +19,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use scramjet_client_testing::model::{Generation, InstanceKey, Output, Process, Step};
+use scramjet_client_testing::model::{Generation, InstanceKey, Output, ProcessContext, Step};
 use serde_json::Value;
 
-use crate::driver::{Answer, Driver, JSON, Open, SEQUENCE};
+use crate::driver::{Driver, JSON, PendingRequest, SEQUENCE, TestResponse};
 
 const V0_18: Generation = Generation::V0_18;
 const V1: Generation = Generation::V1;
@@ -44,7 +44,7 @@ fn pick<T>(generation: Generation, v0_18: T, v1: T) -> T {
 
 /// Writes a response in one line: status and reason, content type if there is one, `length` if the
 /// body is not chunked, and the body if there is one.
-fn line(answer: &Answer) -> String {
+fn line(answer: &TestResponse) -> String {
     let Some(head) = &answer.head else {
         return "nothing".to_owned();
     };
@@ -73,14 +73,14 @@ fn staying() -> Vec<Step> {
 }
 
 /// A hub with an instance of a program.
-struct Running {
+struct RunningInstance {
     driver: Driver,
     id: String,
 }
 
-impl Running {
+impl RunningInstance {
     fn new(generation: Generation, steps: Vec<Step>) -> Self {
-        let mut driver = Driver::with(generation, steps);
+        let mut driver = Driver::with_steps(generation, steps);
         let id = driver.start();
         Self { driver, id }
     }
@@ -93,37 +93,37 @@ impl Running {
         self.driver.hub.instance(&self.id).unwrap()
     }
 
-    fn open(&mut self, below: &str) -> Open {
+    fn open(&mut self, below: &str) -> PendingRequest {
         let path = self.path(below);
         self.driver.send("GET", &path, &[], b"")
     }
 
-    fn get(&mut self, below: &str) -> Answer {
+    fn get(&mut self, below: &str) -> TestResponse {
         let path = self.path(below);
         self.driver.get(path.trim_end_matches('/'))
     }
 
     /// Sends data, with these headers.
-    fn post(&mut self, below: &str, headers: &[(&str, &str)], body: &[u8]) -> Open {
+    fn post(&mut self, below: &str, headers: &[(&str, &str)], body: &[u8]) -> PendingRequest {
         let path = self.path(below);
         self.driver.send("POST", &path, headers, body)
     }
 
     /// Sends an operation, and waits for its answer.
-    fn operation(&mut self, below: &str, body: &str) -> Answer {
+    fn operation(&mut self, below: &str, body: &str) -> TestResponse {
         let mut open = self.post(below, &[JSON], body.as_bytes());
         self.driver.until_ended(&mut open, seconds(30.0)).unwrap();
-        open.answer
+        open.response
     }
 
     /// Does something in the process.
-    fn act<T>(&mut self, act: impl FnOnce(&mut Process<'_>) -> T) -> T {
+    fn act<T>(&mut self, act: impl FnOnce(&mut ProcessContext<'_>) -> T) -> T {
         let key = self.key();
         self.driver.hub.with_process(key, act).unwrap()
     }
 
     /// Checks that a request is not answered to its end within a minute.
-    fn never_answers(&mut self, open: &mut Open) -> bool {
+    fn never_answers(&mut self, open: &mut PendingRequest) -> bool {
         self.driver.until_ended(open, seconds(60.0)).is_none()
     }
 
@@ -132,7 +132,7 @@ impl Running {
         self.driver.info(&id)
     }
 
-    fn delete_sequence(&mut self, headers: &[(&str, &str)]) -> Open {
+    fn delete_sequence(&mut self, headers: &[(&str, &str)]) -> PendingRequest {
         let path = format!("sequence/{SEQUENCE}");
         self.driver.send("DELETE", &path, headers, b"")
     }

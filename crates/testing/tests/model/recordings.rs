@@ -1,7 +1,7 @@
 //! Compares the model with every exchange that was recorded from real hubs.
 
 mod compare;
-mod scenes;
+mod setup;
 mod v0_18;
 mod v1;
 mod wire;
@@ -12,41 +12,41 @@ use std::time::Duration;
 
 use scramjet_client_testing::model::Generation;
 
-use self::compare::Body;
-use self::scenes::Stage;
+use self::compare::BodyComparison;
+use self::setup::Setup;
 use self::wire::{read_request, read_response};
 
 /// A recorded exchange that the model can be brought to.
 pub(crate) struct Row {
     name: &'static str,
     /// Brings the hub to the state of the recording.
-    before: fn(&mut Stage),
+    before: fn(&mut Setup),
     /// Happens after the request was sent.
-    after: fn(&mut Stage),
-    body: Body,
+    after: fn(&mut Setup),
+    body: BodyComparison,
 }
 
 /// Exchanges that share a scene.
-pub(crate) struct Rows(Vec<Row>);
+pub(crate) struct Comparisons(Vec<Row>);
 
 /// Lists the names of exchanges, with spaces between them.
-pub(crate) fn rows(before: fn(&mut Stage), names: &'static str) -> Rows {
+pub(crate) fn rows(before: fn(&mut Setup), names: &'static str) -> Comparisons {
     let row = |name| Row {
         name,
         before,
         after: |_| {},
-        body: Body::Same,
+        body: BodyComparison::Same,
     };
-    Rows(names.split_whitespace().map(row).collect())
+    Comparisons(names.split_whitespace().map(row).collect())
 }
 
-impl Rows {
-    pub(crate) fn then(mut self, after: fn(&mut Stage)) -> Self {
+impl Comparisons {
+    pub(crate) fn then(mut self, after: fn(&mut Setup)) -> Self {
         self.0.iter_mut().for_each(|row| row.after = after);
         self
     }
 
-    pub(crate) fn compare(mut self, body: Body) -> Self {
+    pub(crate) fn compare(mut self, body: BodyComparison) -> Self {
         self.0.iter_mut().for_each(|row| row.body = body);
         self
     }
@@ -61,24 +61,28 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// The time in which a response that was not seen to end does not end in the model, either.
-const SILENCE: Duration = Duration::from_secs(5);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time in which all other responses end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn play(generation: Generation, folder: &Path, row: &Row) -> Vec<String> {
     let recorded = read_response(folder, row.name);
     let request = read_request(folder, row.name).expect("a request");
-    let mut stage = Stage::new(generation, folder);
-    (row.before)(&mut stage);
-    let mut open = stage.send_request(&request);
-    (row.after)(&mut stage);
-    let limit = if recorded.complete { PATIENCE } else { SILENCE };
-    stage.driver.until_ended(&mut open, limit);
-    compare::differences(&recorded, &open.answer, row.body)
+    let mut setup = Setup::new(generation, folder);
+    (row.before)(&mut setup);
+    let mut open = setup.send_request(&request);
+    (row.after)(&mut setup);
+    let limit = if recorded.complete {
+        RESPONSE_TIMEOUT
+    } else {
+        STREAM_TIMEOUT
+    };
+    setup.driver.until_ended(&mut open, limit);
+    compare::differences(&recorded, &open.response, row.body)
 }
 
-fn compare(generation: Generation, name: &str, table: Vec<Rows>, excluded: Excluded) {
+fn compare(generation: Generation, name: &str, table: Vec<Comparisons>, excluded: Excluded) {
     let folder = folder(name);
     let table: Vec<Row> = table.into_iter().flat_map(|rows| rows.0).collect();
     let mut wrong = Vec::new();

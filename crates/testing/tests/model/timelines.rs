@@ -1,34 +1,34 @@
-//! Eighteen ways in which an instance lives and dies, beside what real hubs did.
+//! Eighteen scenarios in which an instance lives and dies, beside what real hubs did.
 
-mod ways;
+mod scenarios;
 
 use std::time::Duration;
 
 use scramjet_client_testing::model::{Generation, ProgramSpec, Settings, Step, Steps, Times};
 use serde_json::{Map, Value, json};
 
-use self::ways::{Action, UP};
-use crate::driver::{Driver, JSON, Open, SEQUENCE, TEXT};
+use self::scenarios::{Action, UP};
+use crate::driver::{Driver, JSON, PendingRequest, SEQUENCE, TEXT};
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
 /// Rows in the form of the recordings.
-struct Watched {
+struct Timeline {
     driver: Driver,
     began: Duration,
     id: String,
     rows: Vec<Value>,
-    streams: Vec<(&'static str, Option<Open>)>,
-    requests: Vec<(&'static str, Duration, f64, Option<Open>)>,
+    streams: Vec<(&'static str, Option<PendingRequest>)>,
+    requests: Vec<(&'static str, Duration, f64, Option<PendingRequest>)>,
     last: Value,
-    next_look: Duration,
+    next_poll: Duration,
     gone: bool,
 }
 
-impl Watched {
-    fn say(&mut self, what: &str, more: Value) {
+impl Timeline {
+    fn record(&mut self, what: &str, more: Value) {
         let t = (self.driver.hub.now() - self.began).as_secs_f64();
         let mut row = json!({ "t": t, "what": what });
         let members = more.as_object().cloned().unwrap_or_else(Map::new);
@@ -40,30 +40,30 @@ impl Watched {
     fn pass(&mut self, time: Duration) {
         let until = self.driver.hub.now() + time;
         loop {
-            self.look();
-            let over = |(_, sent, limit, open): &(_, Duration, f64, Option<Open>)| {
+            self.observe();
+            let over = |(_, sent, limit, open): &(_, Duration, f64, Option<PendingRequest>)| {
                 open.as_ref().map(|_| *sent + seconds(*limit))
             };
             let limit = self.requests.iter().filter_map(over).min();
             let due = self.driver.hub.next_due().into_iter().chain(limit).min();
-            let next = due.unwrap_or(until).min(self.next_look);
+            let next = due.unwrap_or(until).min(self.next_poll);
             if next >= until {
                 break;
             }
             self.driver.hub.advance(next);
         }
         self.driver.hub.advance(until);
-        self.look();
+        self.observe();
     }
 
-    fn look(&mut self) {
+    fn observe(&mut self) {
         let now = self.driver.hub.now();
         let mut said = Vec::new();
         for (name, stream) in &mut self.streams {
             let Some(open) = stream else { continue };
             self.driver.read(open);
-            if open.answer.ended {
-                let bytes = open.answer.body().len();
+            if open.response.ended {
+                let bytes = open.response.body().len();
                 said.push((format!("{name} ended"), json!({ "bytes": bytes })));
                 *stream = None;
             }
@@ -71,21 +71,21 @@ impl Watched {
         for (name, sent, limit, request) in &mut self.requests {
             let Some(open) = request else { continue };
             self.driver.read(open);
-            if open.answer.is_whole() {
-                let status = open.answer.status();
+            if open.response.is_whole() {
+                let status = open.response.status();
                 said.push((format!("{name} answered"), json!({ "status": status })));
                 *request = None;
             } else if now >= *sent + seconds(*limit) {
                 said.push((format!("{name} not answered in {limit:.0} s"), json!({})));
-                self.driver.abandon(open);
+                self.driver.disconnect(open);
                 *request = None;
             }
         }
         for (what, more) in said {
-            self.say(&what, more);
+            self.record(&what, more);
         }
-        if !self.gone && now >= self.next_look {
-            self.next_look = now + seconds(0.25);
+        if !self.gone && now >= self.next_poll {
+            self.next_poll = now + seconds(0.25);
             let info = self.driver.info(&self.id);
             let status = info["httpStatus"].as_u64().unwrap_or(200);
             let key = json!({
@@ -94,11 +94,11 @@ impl Watched {
             });
             self.gone = status == 404;
             if self.gone {
-                self.next_look = Duration::MAX;
+                self.next_poll = Duration::MAX;
             }
             if key != self.last {
                 self.last = key.clone();
-                self.say("GET instance", key);
+                self.record("GET instance", key);
             }
         }
     }
@@ -123,14 +123,14 @@ impl Watched {
             Action::None => {}
             Action::Input => {
                 self.pass(seconds(1.0));
-                self.say("input sent and ended", json!({}));
+                self.record("input sent and ended", json!({}));
                 self.post("input", "input", b"abc", 20.0);
             }
             _ => self.pass(seconds(2.5)),
         }
         match action {
             Action::Crash => {
-                self.say("SIGKILL", json!({}));
+                self.record("SIGKILL", json!({}));
                 let key = self.driver.hub.instance(&self.id).unwrap();
                 self.driver.hub.crash(key);
             }
@@ -141,11 +141,11 @@ impl Watched {
                 } else {
                     json!({})
                 };
-                self.say("kill sent", json!({ "body": body }));
+                self.record("kill sent", json!({ "body": body }));
                 self.post("kill", "_kill", body.to_string().as_bytes(), 20.0);
             }
             Action::Stop => {
-                self.say("stop sent", json!({}));
+                self.record("stop sent", json!({}));
                 let body = json!({ "timeout": 1000, "canCallKeepalive": false });
                 self.post("stop", "_stop", body.to_string().as_bytes(), 20.0);
                 // It is answered after the timeout, and the recorder waits for that.
@@ -155,7 +155,7 @@ impl Watched {
         }
         match action {
             Action::Force | Action::KillAndForce => {
-                self.say("forced delete sent", json!({}));
+                self.record("forced delete sent", json!({}));
                 let open = self.driver.send("DELETE", &sequence, &forced, b"");
                 let now = self.driver.hub.now();
                 self.requests
@@ -166,7 +166,7 @@ impl Watched {
                 for _ in 0..40 {
                     let status = self.driver.call("DELETE", &sequence, &[JSON], b"").status();
                     if status != std::mem::replace(&mut last, status) {
-                        self.say("plain delete", json!({ "status": status }));
+                        self.record("plain delete", json!({ "status": status }));
                     }
                     if status != 409 {
                         break;
@@ -183,22 +183,22 @@ impl Watched {
     }
 }
 
-/// Plays a way as the recorder does, which watches for this long.
+/// Plays a scenario as the recorder does, which watches for this long.
 fn play(settings: Settings, steps: Vec<Step>, action: Action, watches: f64) -> Vec<Value> {
-    let mut driver = Driver::set_up(settings);
+    let mut driver = Driver::with_settings(settings);
     driver.add(steps);
     let began = driver.hub.now();
     let path = format!("sequence/{SEQUENCE}/start");
     let mut start = driver.send("POST", &path, &[JSON], b"{}");
     driver.until_ended(&mut start, seconds(10.0)).unwrap();
-    let id = start.answer.json()["id"]
+    let id = start.response.json()["id"]
         .as_str()
         .unwrap_or_default()
         .to_owned();
     let next_look = driver.hub.now();
     let (rows, streams, requests) = (Vec::new(), Vec::new(), Vec::new());
     let last = json!({});
-    let mut watched = Watched {
+    let mut timeline = Timeline {
         driver,
         began,
         id,
@@ -206,27 +206,30 @@ fn play(settings: Settings, steps: Vec<Step>, action: Action, watches: f64) -> V
         streams,
         requests,
         last,
-        next_look,
+        next_poll: next_look,
         gone: false,
     };
-    watched.say("start answered", json!({ "status": start.answer.status() }));
-    if start.answer.status() != 200 {
-        watched.rows[0]["body"] = start.answer.text().into();
-        return watched.rows;
+    timeline.record(
+        "start answered",
+        json!({ "status": start.response.status() }),
+    );
+    if start.response.status() != 200 {
+        timeline.rows[0]["body"] = start.response.text().into();
+        return timeline.rows;
     }
     for stream in ["output", "stdout", "stderr", "log", "events/x"] {
-        let open = watched.driver.send(
+        let open = timeline.driver.send(
             "GET",
-            &format!("instance/{}/{stream}", watched.id),
+            &format!("instance/{}/{stream}", timeline.id),
             &[],
             b"",
         );
-        watched.streams.push((stream, Some(open)));
+        timeline.streams.push((stream, Some(open)));
     }
-    watched.act(action);
-    let left = (began + seconds(watches)).saturating_sub(watched.driver.hub.now());
-    watched.pass(left);
-    watched.rows
+    timeline.act(action);
+    let left = (began + seconds(watches)).saturating_sub(timeline.driver.hub.now());
+    timeline.pass(left);
+    timeline.rows
 }
 
 /// A row without what depends on the machine: its time, how many bytes of a stack trace or a log
@@ -250,7 +253,7 @@ fn is_end_of_watch(row: &Value) -> bool {
         .is_some_and(|what| what.ends_with("TimeoutError"))
 }
 
-/// The differences between a way as it was recorded and as it was played. Times count from the
+/// The differences between a scenario as it was recorded and as it was played. Times count from the
 /// moment at which each of the two says best that the instance came up, and may differ by a second.
 /// Rows that were recorded at nearly the same time may have any order.
 fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
@@ -299,8 +302,8 @@ fn compare(generation: Generation, watches: f64) {
     );
     let recorded: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut wrong = Vec::new();
-    for way in ways::all() {
-        let (name, steps, action) = (way.name, way.steps, way.action);
+    for scenario in scenarios::all() {
+        let (name, steps, action) = (scenario.name, scenario.steps, scenario.action);
         let rows = recorded[name].as_array().unwrap();
         let mut settings = Settings::of(generation);
         // The hub took so long to start it.
@@ -329,10 +332,10 @@ fn instances_of_0_18_live_and_die_as_on_a_real_hub() {
 /// The example finds the program of a sequence by its file.
 #[test]
 fn a_file_has_one_program() {
-    for (index, way) in ways::all().iter().enumerate() {
-        for other in ways::all().iter().skip(index) {
-            let same = way.index_js == other.index_js;
-            assert!(!same || way.steps == other.steps, "{}", other.name);
+    for (index, scenario) in scenarios::all().iter().enumerate() {
+        for other in scenarios::all().iter().skip(index) {
+            let same = scenario.index_js == other.index_js;
+            assert!(!same || scenario.steps == other.steps, "{}", other.name);
         }
     }
 }

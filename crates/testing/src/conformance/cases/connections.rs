@@ -5,19 +5,21 @@ use std::net::Shutdown;
 use std::thread;
 
 use http::Method;
-use scramjet_client_blocking::{NewConnection, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::transport::{NewConnection, Phase, RequestBody, TransportError};
 
-use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
-use crate::conformance::{Checked, check, check_eq};
+use crate::conformance::fixture::{
+    BodyResponse, SharedReceiver, SharedSender, Target, receive, text,
+};
+use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 use crate::server::refused_url;
 
-pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
-    let (notifier, arrived) = Notifier::new();
-    let (release, wait_for_release) = Waiter::new();
-    let scene = stage.answer(move |request| {
+pub(super) fn requests_do_not_wait_for_each_other(target: &Target) -> CheckResult {
+    let (sender, arrived) = SharedSender::new();
+    let (release, wait_for_release) = SharedReceiver::new();
+    let fixture = target.answer(move |request| {
         if request.target == "/slow" {
-            notifier.send(());
+            sender.send(());
             if let Err(error) = wait_for_release.wait() {
                 return Answer::error(error);
             }
@@ -25,11 +27,11 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
         Answer::ok("done")
     })?;
     thread::scope(|scope| {
-        let slow = scope.spawn(|| text(scene.get("/slow")?));
+        let slow = scope.spawn(|| text(fixture.get("/slow")?));
         receive(&arrived, "the slow request")?;
         check_eq(
             "the response to the quick request",
-            text(scene.get("/quick")?)?.as_str(),
+            text(fixture.get("/quick")?)?.as_str(),
             "done",
         )?;
         release.send(())?;
@@ -38,20 +40,20 @@ pub(super) fn requests_do_not_wait_for_each_other(stage: &Stage) -> Checked {
     })
 }
 
-pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
+pub(super) fn dropping_a_body_closes_the_connection(target: &Target) -> CheckResult {
     for path in ["/endless", "/idle"] {
-        let (notifier, gone) = Notifier::new();
-        let scene = stage.serve_bytes(move |connection| {
+        let (sender, gone) = SharedSender::new();
+        let fixture = target.serve_bytes(move |connection| {
             let endless = connection.read_request()?.target == "/endless";
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
             while connection.send(&chunk).is_ok() && endless {}
             // Until the client closes the connection, if it has not.
             let _ = io::copy(connection, &mut io::sink());
-            notifier.send(());
+            sender.send(());
             Ok(())
         })?;
-        let mut body = scene.get(path)?.into_body();
+        let mut body = fixture.get(path)?.into_body();
         body.read_exact(&mut [0; 1000])?;
         check(
             gone.try_recv().is_err(),
@@ -63,9 +65,9 @@ pub(super) fn dropping_a_body_closes_the_connection(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
-    let (notifier, closed) = Notifier::new();
-    let scene = stage.serve_bytes(move |connection| {
+pub(super) fn closed_connections_are_not_used(target: &Target) -> CheckResult {
+    let (sender, closed) = SharedSender::new();
+    let fixture = target.serve_bytes(move |connection| {
         connection.read_request()?;
         // Without announcing that it closes the connection.
         connection.send(format!(
@@ -73,19 +75,19 @@ pub(super) fn closed_connections_are_not_used(stage: &Stage) -> Checked {
             connection.index()
         ))?;
         connection.socket().shutdown(Shutdown::Both)?;
-        notifier.send(());
+        sender.send(());
         Ok(())
     })?;
     for index in 0..3 {
-        let response = scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?;
+        let response = fixture.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?;
         check_eq("the connection", text(response)?, index.to_string())?;
         receive(&closed, "the end of the connection")?;
     }
     Ok(())
 }
 
-pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
-    let scene = stage.serve_bytes(|connection| {
+pub(super) fn connections_are_reused(target: &Target) -> CheckResult {
+    let fixture = target.serve_bytes(|connection| {
         loop {
             let request = connection.read_request()?;
             connection.send(match request.target.as_str() {
@@ -104,9 +106,9 @@ pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
     for path in [
         "/200", "/404", "/chunked", "/500", "/204", "/302", "/419", "/200",
     ] {
-        text(scene.get(path)?)?;
-        text(scene.send(Method::POST, path, RequestBody::Bytes(b"{}"))?)?;
-        text(scene.send(
+        text(fixture.get(path)?)?;
+        text(fixture.send(Method::POST, path, RequestBody::Bytes(b"{}"))?)?;
+        text(fixture.send(
             Method::POST,
             path,
             RequestBody::Reader {
@@ -115,11 +117,11 @@ pub(super) fn connections_are_reused(stage: &Stage) -> Checked {
             },
         )?)?;
     }
-    check_eq("the number of connections", scene.connections(), 1)
+    check_eq("the number of connections", fixture.connections(), 1)
 }
 
-pub(super) fn retried_requests_get_new_connections(stage: &Stage) -> Checked {
-    let scene = stage.serve_bytes(|connection| {
+pub(super) fn retried_requests_get_new_connections(target: &Target) -> CheckResult {
+    let fixture = target.serve_bytes(|connection| {
         loop {
             connection.read_request()?;
             connection.send(format!(
@@ -130,24 +132,24 @@ pub(super) fn retried_requests_get_new_connections(stage: &Stage) -> Checked {
     })?;
     check_eq(
         "the first connection",
-        text(scene.get("/x")?)?.as_str(),
+        text(fixture.get("/x")?)?.as_str(),
         "0",
     )?;
-    let mut request = scene.request(Method::GET, "/x", RequestBody::Empty)?;
+    let mut request = fixture.request(Method::GET, "/x", RequestBody::Empty)?;
     request.extensions_mut().insert(NewConnection);
     check_eq(
         "the connection of the retried request",
-        text(scene.transport.send(request)?)?.as_str(),
+        text(fixture.transport.send(request)?)?.as_str(),
         "1",
     )
 }
 
-pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
-    let (notifier, arrived) = Notifier::new();
-    let scene = stage.serve_bytes(move |connection| {
+pub(super) fn requests_are_sent_once(target: &Target) -> CheckResult {
+    let (sender, arrived) = SharedSender::new();
+    let fixture = target.serve_bytes(move |connection| {
         loop {
             let request = connection.read_request()?;
-            notifier.send(format!("{} {}", request.method, request.target));
+            sender.send(format!("{} {}", request.method, request.target));
             if request.target == "/lost" {
                 return Ok(());
             }
@@ -160,12 +162,12 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
         (Method::POST, RequestBody::Bytes(b"{}")),
     ] {
         // So that the next request may use a connection that has been used.
-        text(scene.get("/before")?)?;
+        text(fixture.get("/before")?)?;
         check(
-            scene.send(method.clone(), "/lost", body).is_err(),
+            fixture.send(method.clone(), "/lost", body).is_err(),
             format_args!("{method}: there was a response"),
         )?;
-        text(scene.get("/after")?)?;
+        text(fixture.get("/after")?)?;
         for expected in [
             "GET /before".to_owned(),
             format!("{method} /lost"),
@@ -177,23 +179,23 @@ pub(super) fn requests_are_sent_once(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
-    let scene = stage.serve_bytes(|connection| connection.read_request().map(drop))?;
-    let phase = |result: Result<Received, TransportError>| -> Checked<Phase> {
+pub(super) fn errors_say_how_far_the_request_got(target: &Target) -> CheckResult {
+    let fixture = target.serve_bytes(|connection| connection.read_request().map(drop))?;
+    let phase = |result: Result<BodyResponse, TransportError>| -> CheckResult<Phase> {
         match result {
             Ok(_) => Err("there was a response".into()),
             Err(error) => Ok(error.phase),
         }
     };
     let wait = |what: &str, result| check_eq(what, phase(result)?, Phase::Wait);
-    wait("GET without a response", scene.get("/x"))?;
+    wait("GET without a response", fixture.get("/x"))?;
     wait(
         "POST without a response",
-        scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}")),
+        fixture.send(Method::POST, "/x", RequestBody::Bytes(b"{}")),
     )?;
     wait(
         "an upload without a response",
-        scene.upload(&mut &b"{}"[..], None),
+        fixture.upload(&mut &b"{}"[..], None),
     )?;
 
     for (method, body) in [
@@ -204,7 +206,7 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
             .method(method)
             .uri(refused_url()?)
             .body(body)?;
-        let phase = phase(scene.transport.send(request))?;
+        let phase = phase(fixture.transport.send(request))?;
         // Whichever of the earlier phases it is, nothing was sent.
         check(
             !matches!(phase, Phase::Send | Phase::Wait | Phase::Read),
@@ -212,10 +214,10 @@ pub(super) fn errors_say_how_far_the_request_got(stage: &Stage) -> Checked {
         )?;
     }
 
-    let scene = stage.serve_bytes(|connection| connection.read_head().map(drop))?;
+    let fixture = target.serve_bytes(|connection| connection.read_head().map(drop))?;
     check_eq(
         "an upload that the server does not read",
-        phase(scene.upload(&mut io::repeat(b'.'), None))?,
+        phase(fixture.upload(&mut io::repeat(b'.'), None))?,
         Phase::Send,
     )
 }

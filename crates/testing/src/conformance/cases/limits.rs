@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{
-    CallLimits, CancelToken, RequestBody, StopReason, TransportError, TransportErrorKind,
+use scramjet_client_blocking::CancelToken;
+use scramjet_client_blocking::transport::{
+    CallLimits, RequestBody, StopReason, TransportError, TransportErrorKind,
 };
 
-use crate::conformance::stage::{Received, Scene, Stage, Waiter, receive, text};
-use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
+use crate::conformance::fixture::{BodyResponse, Fixture, SharedReceiver, Target, receive, text};
+use crate::conformance::{CheckResult, STEP_TIMEOUT, check, check_eq};
 use crate::script::{Answer, ResponseHandle};
 
 /// The limit of the requests that are to reach it.
@@ -41,7 +42,7 @@ fn check_ended(
     begin: Instant,
     found: Result<(), Option<StopReason>>,
     expected: StopReason,
-) -> Checked {
+) -> CheckResult {
     match found {
         Ok(()) => return Err(format!("{what}: the limit did not end it").into()),
         Err(None) => return Err(format!("{what}: the source of the error is not a Stopped").into()),
@@ -55,7 +56,7 @@ fn check_ended(
 }
 
 /// Returns why there is no response, as the client finds it out.
-fn stop_reason(result: Result<Received, TransportError>) -> Result<(), Option<StopReason>> {
+fn stop_reason(result: Result<BodyResponse, TransportError>) -> Result<(), Option<StopReason>> {
     match result {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.kind {
@@ -73,10 +74,10 @@ fn body_stop_reason(result: io::Result<usize>) -> Result<(), Option<StopReason>>
 }
 
 /// Answers each request through a handle, which the receiver gets.
-fn live(stage: &Stage) -> Checked<(Scene, Receiver<ResponseHandle>)> {
+fn live(target: &Target) -> CheckResult<(Fixture, Receiver<ResponseHandle>)> {
     let (sender, handles) = channel();
     let sender = Mutex::new(sender);
-    let scene = stage.answer(move |request| {
+    let fixture = target.answer(move |request| {
         request.read_all();
         let (answer, handle) = Answer::live();
         match sender.lock().map(|sender| sender.send(handle)) {
@@ -84,16 +85,16 @@ fn live(stage: &Stage) -> Checked<(Scene, Receiver<ResponseHandle>)> {
             _ => Answer::error("the case is over"),
         }
     })?;
-    Ok((scene, handles))
+    Ok((fixture, handles))
 }
 
 /// Waits for a request, and returns the handle of its response.
-fn next_handle(handles: &Receiver<ResponseHandle>) -> Checked<ResponseHandle> {
+fn next_handle(handles: &Receiver<ResponseHandle>) -> CheckResult<ResponseHandle> {
     receive(handles, "a request")
 }
 
-fn ends_a_wait(stage: &Stage, stopped: StopReason) -> Checked {
-    let (scene, handles) = live(stage)?;
+fn ends_a_wait(target: &Target, stopped: StopReason) -> CheckResult {
+    let (fixture, handles) = live(target)?;
     for body in [
         RequestBody::Empty,
         RequestBody::Bytes(b"{}"),
@@ -107,7 +108,7 @@ fn ends_a_wait(stage: &Stage, stopped: StopReason) -> Checked {
         check_ended(
             &what,
             begin,
-            stop_reason(scene.send_within(&limits(stopped, LIMIT), body)),
+            stop_reason(fixture.send_within(&limits(stopped, LIMIT), body)),
             stopped,
         )?;
         // Too late: nobody reads the response.
@@ -117,8 +118,11 @@ fn ends_a_wait(stage: &Stage, stopped: StopReason) -> Checked {
 }
 
 /// Checks that a limit ends a body after its first piece. The handle can send more.
-fn ends_a_body(stage: &Stage, stopped: StopReason) -> Checked<(Received, ResponseHandle, Scene)> {
-    let (scene, handles) = live(stage)?;
+fn ends_a_body(
+    target: &Target,
+    stopped: StopReason,
+) -> CheckResult<(BodyResponse, ResponseHandle, Fixture)> {
+    let (fixture, handles) = live(target)?;
     // The first piece has to arrive before.
     let limits = limits(
         stopped,
@@ -130,11 +134,11 @@ fn ends_a_body(stage: &Stage, stopped: StopReason) -> Checked<(Received, Respons
     );
     let begin = Instant::now();
     let (response, handle) = thread::scope(|scope| {
-        let response = scope.spawn(|| scene.send_within(&limits, RequestBody::Empty));
+        let response = scope.spawn(|| fixture.send_within(&limits, RequestBody::Empty));
         let handle = next_handle(&handles)?;
         handle.piece("piece");
         let response = response.join().map_err(|_| "the request panicked")??;
-        Checked::Ok((response, handle))
+        CheckResult::Ok((response, handle))
     })?;
     let (head, mut body) = response.into_parts();
     let mut piece = [0; 5];
@@ -146,19 +150,19 @@ fn ends_a_body(stage: &Stage, stopped: StopReason) -> Checked<(Received, Respons
         body_stop_reason(body.read(&mut [0; 8])),
         stopped,
     )?;
-    Ok((Received::from_parts(head, body), handle, scene))
+    Ok((BodyResponse::from_parts(head, body), handle, fixture))
 }
 
-fn ends_an_upload(stage: &Stage, stopped: StopReason) -> Checked {
+fn ends_an_upload(target: &Target, stopped: StopReason) -> CheckResult {
     for length in [None, Some(1 << 30)] {
-        let (done, is_done) = Waiter::new();
+        let (done, is_done) = SharedReceiver::new();
         // The server reads the head only.
-        let scene = stage.serve_bytes(move |connection| {
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_head()?;
             is_done.wait()
         })?;
         let begin = Instant::now();
-        let result = scene.send_within(
+        let result = fixture.send_within(
             &limits(stopped, LIMIT),
             RequestBody::Reader {
                 reader: &mut io::repeat(b'.'),
@@ -176,20 +180,20 @@ fn ends_an_upload(stage: &Stage, stopped: StopReason) -> Checked {
     Ok(())
 }
 
-fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: StopReason) -> Checked {
-    let scene = stage.answer(|request| {
+fn sends_nothing(target: &Target, limits: &CallLimits, stopped: StopReason) -> CheckResult {
+    let fixture = target.answer(|request| {
         request.read_all();
         Answer::ok("")
     })?;
     check_eq(
         "the reason",
-        stop_reason(scene.send_within(limits, RequestBody::Empty)),
+        stop_reason(fixture.send_within(limits, RequestBody::Empty)),
         Err(Some(stopped)),
     )?;
     let mut reader = &b"data"[..];
     check_eq(
         "the reason",
-        stop_reason(scene.send_within(
+        stop_reason(fixture.send_within(
             limits,
             RequestBody::Reader {
                 reader: &mut reader,
@@ -199,26 +203,26 @@ fn sends_nothing(stage: &Stage, limits: &CallLimits, stopped: StopReason) -> Che
         Err(Some(stopped)),
     )?;
     check(reader == b"data", "the reader was read")?;
-    text(scene.get("/afterwards")?)?;
+    text(fixture.get("/afterwards")?)?;
     check_eq(
         "the first request that arrived",
-        scene.received()?.target.as_str(),
+        fixture.received()?.target.as_str(),
         "/afterwards",
     )
 }
 
-pub(super) fn nothing_is_sent_after_the_deadline(stage: &Stage) -> Checked {
+pub(super) fn nothing_is_sent_after_the_deadline(target: &Target) -> CheckResult {
     let mut limits = CallLimits::default();
     limits.deadline = Some(Instant::now());
-    sends_nothing(stage, &limits, StopReason::Deadline)
+    sends_nothing(target, &limits, StopReason::Deadline)
 }
 
-pub(super) fn deadlines_end_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, StopReason::Deadline)
+pub(super) fn deadlines_end_a_wait(target: &Target) -> CheckResult {
+    ends_a_wait(target, StopReason::Deadline)
 }
 
-pub(super) fn deadlines_end_a_body(stage: &Stage) -> Checked {
-    let (mut response, handle, _scene) = ends_a_body(stage, StopReason::Deadline)?;
+pub(super) fn deadlines_end_a_body(target: &Target) -> CheckResult {
+    let (mut response, handle, _scene) = ends_a_body(target, StopReason::Deadline)?;
     // A piece that comes too late is not read.
     handle.piece("late");
     check_eq(
@@ -228,9 +232,9 @@ pub(super) fn deadlines_end_a_body(stage: &Stage) -> Checked {
     )
 }
 
-pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked {
-    let (done, is_done) = Waiter::<()>::new();
-    let scene = stage.serve_bytes(move |connection| {
+pub(super) fn deadlines_end_a_body_that_keeps_arriving(target: &Target) -> CheckResult {
+    let (done, is_done) = SharedReceiver::<()>::new();
+    let fixture = target.serve_bytes(move |connection| {
         connection.read_request()?;
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
@@ -239,7 +243,7 @@ pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked
         Ok(())
     })?;
     let begin = Instant::now();
-    let mut body = scene
+    let mut body = fixture
         .send_within(&limits(StopReason::Deadline, LIMIT), RequestBody::Empty)?
         .into_body();
     let mut buffer = vec![0; 64 << 10];
@@ -260,13 +264,13 @@ pub(super) fn deadlines_end_a_body_that_keeps_arriving(stage: &Stage) -> Checked
     Ok(())
 }
 
-pub(super) fn deadlines_end_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, StopReason::Deadline)
+pub(super) fn deadlines_end_an_upload(target: &Target) -> CheckResult {
+    ends_an_upload(target, StopReason::Deadline)
 }
 
 /// The response to the request that timed out may still come on the connection.
-pub(super) fn connections_are_not_reused_after_a_deadline(stage: &Stage) -> Checked {
-    let scene = stage.serve_bytes(|connection| {
+pub(super) fn connections_are_not_reused_after_a_deadline(target: &Target) -> CheckResult {
+    let fixture = target.serve_bytes(|connection| {
         connection.read_request()?;
         if connection.index() == 0 {
             // Blocks until the client closes the connection, or sends another request.
@@ -281,22 +285,26 @@ pub(super) fn connections_are_not_reused_after_a_deadline(stage: &Stage) -> Chec
     check_ended(
         "the wait",
         begin,
-        stop_reason(scene.send_within(&limits(StopReason::Deadline, LIMIT), RequestBody::Empty)),
+        stop_reason(fixture.send_within(&limits(StopReason::Deadline, LIMIT), RequestBody::Empty)),
         StopReason::Deadline,
     )?;
-    check_eq("the connection", text(scene.get("/after")?)?.as_str(), "1")
+    check_eq(
+        "the connection",
+        text(fixture.get("/after")?)?.as_str(),
+        "1",
+    )
 }
 
-pub(super) fn idle_timeouts_end_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, StopReason::Idle)
+pub(super) fn idle_timeouts_end_a_wait(target: &Target) -> CheckResult {
+    ends_a_wait(target, StopReason::Idle)
 }
 
-pub(super) fn idle_timeouts_end_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, StopReason::Idle)
+pub(super) fn idle_timeouts_end_an_upload(target: &Target) -> CheckResult {
+    ends_an_upload(target, StopReason::Idle)
 }
 
-pub(super) fn bodies_can_be_read_after_an_idle_timeout(stage: &Stage) -> Checked {
-    let (response, handle, _scene) = ends_a_body(stage, StopReason::Idle)?;
+pub(super) fn bodies_can_be_read_after_an_idle_timeout(target: &Target) -> CheckResult {
+    let (response, handle, _scene) = ends_a_body(target, StopReason::Idle)?;
     handle.piece(" and more");
     handle.end();
     check_eq(
@@ -307,7 +315,7 @@ pub(super) fn bodies_can_be_read_after_an_idle_timeout(stage: &Stage) -> Checked
 }
 
 /// The idle timeout may strike anywhere, also within the framing.
-pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked {
+pub(super) fn no_bytes_are_lost_after_an_idle_timeout(target: &Target) -> CheckResult {
     let pieces = [
         "8\r\nsome",
         " tex\r\n",
@@ -317,8 +325,8 @@ pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked 
         "\n2\r\nt.\r\n0\r",
         "\n\r\n",
     ];
-    let (next, wait_for_next) = Waiter::new();
-    let scene = stage.serve_bytes(move |connection| {
+    let (next, wait_for_next) = SharedReceiver::new();
+    let fixture = target.serve_bytes(move |connection| {
         connection.read_request()?;
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         for piece in pieces {
@@ -327,7 +335,7 @@ pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked 
         }
         Ok(())
     })?;
-    let mut body = scene
+    let mut body = fixture
         .send_within(&limits(StopReason::Idle, LIMIT), RequestBody::Empty)?
         .into_body();
     let (mut text, mut buffer, mut timeouts) = (Vec::new(), [0; 3], 0);
@@ -353,20 +361,20 @@ pub(super) fn no_bytes_are_lost_after_an_idle_timeout(stage: &Stage) -> Checked 
     )
 }
 
-pub(super) fn nothing_is_sent_after_a_cancellation(stage: &Stage) -> Checked {
+pub(super) fn nothing_is_sent_after_a_cancellation(target: &Target) -> CheckResult {
     let token = CancelToken::new();
     token.cancel();
     let mut limits = CallLimits::default();
     limits.cancel = Some(token);
-    sends_nothing(stage, &limits, StopReason::Cancelled)
+    sends_nothing(target, &limits, StopReason::Cancelled)
 }
 
-pub(super) fn cancellation_ends_a_wait(stage: &Stage) -> Checked {
-    ends_a_wait(stage, StopReason::Cancelled)
+pub(super) fn cancellation_ends_a_wait(target: &Target) -> CheckResult {
+    ends_a_wait(target, StopReason::Cancelled)
 }
 
-pub(super) fn cancellation_ends_a_body(stage: &Stage) -> Checked {
-    let (mut response, handle, _scene) = ends_a_body(stage, StopReason::Cancelled)?;
+pub(super) fn cancellation_ends_a_body(target: &Target) -> CheckResult {
+    let (mut response, handle, _scene) = ends_a_body(target, StopReason::Cancelled)?;
     handle.piece("late");
     check_eq(
         "a second read",
@@ -375,19 +383,19 @@ pub(super) fn cancellation_ends_a_body(stage: &Stage) -> Checked {
     )
 }
 
-pub(super) fn cancellation_ends_an_upload(stage: &Stage) -> Checked {
-    ends_an_upload(stage, StopReason::Cancelled)
+pub(super) fn cancellation_ends_an_upload(target: &Target) -> CheckResult {
+    ends_an_upload(target, StopReason::Cancelled)
 }
 
 /// Checks requests that were sent before, during and after the canceled one.
-pub(super) fn cancellation_does_not_affect_other_requests(stage: &Stage) -> Checked {
-    let (scene, handles) = live(stage)?;
+pub(super) fn cancellation_does_not_affect_other_requests(target: &Target) -> CheckResult {
+    let (fixture, handles) = live(target)?;
     thread::scope(|scope| {
-        let other = scope.spawn(|| text(scene.get("/other")?));
+        let other = scope.spawn(|| text(fixture.get("/other")?));
         let others = next_handle(&handles)?;
         let canceled = scope.spawn(|| {
             stop_reason(
-                scene.send_within(&limits(StopReason::Cancelled, LIMIT), RequestBody::Empty),
+                fixture.send_within(&limits(StopReason::Cancelled, LIMIT), RequestBody::Empty),
             )
         });
         let late = next_handle(&handles)?;
@@ -410,7 +418,7 @@ pub(super) fn cancellation_does_not_affect_other_requests(stage: &Stage) -> Chec
         )
     })?;
     let after = thread::scope(|scope| {
-        let after = scope.spawn(|| text(scene.get("/after")?));
+        let after = scope.spawn(|| text(fixture.get("/after")?));
         let handle = next_handle(&handles)?;
         handle.piece("afterwards");
         handle.end();

@@ -1,16 +1,16 @@
 //! Cases about requests.
 
 use http::Method;
-use scramjet_client_blocking::RequestBody;
+use scramjet_client_blocking::transport::RequestBody;
 
 use crate::ReceivedRequest;
-use crate::conformance::stage::{Scene, Stage, text};
-use crate::conformance::{Checked, check, check_eq};
+use crate::conformance::fixture::{Fixture, Target, text};
+use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
 /// Answers each request when it has arrived completely.
-fn answer_all(stage: &Stage) -> Checked<Scene> {
-    stage.answer(|request| {
+fn answer_all(target: &Target) -> CheckResult<Fixture> {
+    target.answer(|request| {
         request.read_all();
         Answer::ok("")
     })
@@ -25,8 +25,8 @@ fn values<'a>(request: &'a ReceivedRequest, name: &str) -> Vec<&'a [u8]> {
         .collect()
 }
 
-pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
-    let scene = answer_all(stage)?;
+pub(super) fn requests_are_sent_unchanged(target: &Target) -> CheckResult {
+    let fixture = answer_all(target)?;
     for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
         for path in [
             "/",
@@ -45,7 +45,7 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
             } else {
                 RequestBody::Bytes(b"{}")
             };
-            let mut request = scene.request(method.clone(), path, body)?;
+            let mut request = fixture.request(method.clone(), path, body)?;
             let headers = [
                 ("x-one", "a b"),
                 ("x-two", "first"),
@@ -59,8 +59,8 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
             if method != Method::PUT {
                 request.headers_mut().append("accept", "*/*".parse()?);
             }
-            text(scene.transport.send(request)?)?;
-            let received = scene.received()?;
+            text(fixture.transport.send(request)?)?;
+            let received = fixture.received()?;
             check_eq(
                 &what,
                 (&received.method, received.target.as_str()),
@@ -85,7 +85,7 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
             if method != Method::PUT {
                 check_eq(&what, values(&received, "accept"), vec![&b"*/*"[..]])?;
             }
-            if scene.is_wire() {
+            if fixture.is_wire() {
                 check_eq(&what, values(&received, "host").len(), 1)?;
             }
             for name in ["accept-encoding", "expect", "content-type", "cookie"] {
@@ -99,11 +99,11 @@ pub(super) fn requests_are_sent_unchanged(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn empty_bodies_are_not_announced(stage: &Stage) -> Checked {
-    let scene = answer_all(stage)?;
+pub(super) fn empty_bodies_are_not_announced(target: &Target) -> CheckResult {
+    let fixture = answer_all(target)?;
     for method in [Method::GET, Method::DELETE] {
-        text(scene.send(method.clone(), "/x", RequestBody::Empty)?)?;
-        let received = scene.received()?;
+        text(fixture.send(method.clone(), "/x", RequestBody::Empty)?)?;
+        let received = fixture.received()?;
         for name in ["content-length", "transfer-encoding"] {
             check(
                 values(&received, name).is_empty(),
@@ -118,17 +118,17 @@ pub(super) fn empty_bodies_are_not_announced(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
-    let scene = answer_all(stage)?;
+pub(super) fn bodies_are_announced_and_sent(target: &Target) -> CheckResult {
+    let fixture = answer_all(target)?;
     let long = b"0123456789abcdef".repeat(20_000);
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         for content in [&b""[..], b"{}", &long] {
             let length = Some(u64::try_from(content.len())?);
-            let send = |body: RequestBody<'_>, length: Option<u64>| -> Checked {
+            let send = |body: RequestBody<'_>, length: Option<u64>| -> CheckResult {
                 let what = format!("{method} {body:?}");
-                text(scene.send(method.clone(), "/x", body)?)?;
-                let received = scene.received()?;
-                if scene.is_wire() {
+                text(fixture.send(method.clone(), "/x", body)?)?;
+                let received = fixture.received()?;
+                if fixture.is_wire() {
                     let announced = length.map(|length| length.to_string());
                     check_eq(
                         &what,
@@ -166,13 +166,13 @@ pub(super) fn bodies_are_announced_and_sent(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_reader_is_read_up_to_its_length(stage: &Stage) -> Checked {
-    let scene = answer_all(stage)?;
+pub(super) fn a_reader_is_read_up_to_its_length(target: &Target) -> CheckResult {
+    let fixture = answer_all(target)?;
     let mut reader = &b"0123456789"[..];
-    text(scene.upload(&mut reader, Some(4))?)?;
+    text(fixture.upload(&mut reader, Some(4))?)?;
     check_eq(
         "the body that arrived",
-        scene.received()?.text().as_str(),
+        fixture.received()?.text().as_str(),
         "0123",
     )?;
     check_eq("the rest of the reader", reader, b"456789")

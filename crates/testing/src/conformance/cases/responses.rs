@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 
 use http::Method;
-use scramjet_client_blocking::{ReasonPhrase, RequestBody};
+use scramjet_client_blocking::transport::{ReasonPhrase, RequestBody};
 
-use crate::conformance::stage::{Received, Stage, Waiter, text};
-use crate::conformance::{Checked, check, check_eq};
+use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, text};
+use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
-pub(super) fn every_status_is_ok(stage: &Stage) -> Checked {
+pub(super) fn every_status_is_ok(target: &Target) -> CheckResult {
     let statuses = [
         200, 201, 202, 206, 299, 400, 401, 403, 404, 405, 409, 418, 419, 422, 429, 431, 499, 500,
         501, 502, 503, 504, 599,
@@ -23,13 +23,13 @@ pub(super) fn every_status_is_ok(stage: &Stage) -> Checked {
             answer.reason("Some Words"),
         )
     });
-    let scene = stage.answer_in_order(exchanges.chain([(
+    let fixture = target.answer_in_order(exchanges.chain([(
         Method::GET,
         "/204".into(),
         Answer::status(204, ""),
     )]))?;
     for status in statuses {
-        let response = scene.get(&format!("/{status}"))?;
+        let response = fixture.get(&format!("/{status}"))?;
         check_eq("the status", response.status().as_u16(), status)?;
         check_eq(
             "the header",
@@ -41,7 +41,7 @@ pub(super) fn every_status_is_ok(stage: &Stage) -> Checked {
         )?;
         check_eq("the body", text(response)?, format!("the body of {status}"))?;
     }
-    let response = scene.get("/204")?;
+    let response = fixture.get("/204")?;
     check_eq(
         "the response without content",
         (response.status().as_u16(), text(response)?),
@@ -49,14 +49,14 @@ pub(super) fn every_status_is_ok(stage: &Stage) -> Checked {
     )
 }
 
-pub(super) fn redirects_are_not_followed(stage: &Stage) -> Checked {
+pub(super) fn redirects_are_not_followed(target: &Target) -> CheckResult {
     let statuses = [301, 302, 303, 307, 308];
     let requests = || {
         statuses
             .into_iter()
             .flat_map(|status| [(Method::GET, status), (Method::POST, status)])
     };
-    let scene = stage.answer_in_order(requests().map(|(method, status)| {
+    let fixture = target.answer_in_order(requests().map(|(method, status)| {
         let answer = Answer::status(status, "over there").header("location", "/elsewhere");
         (method, format!("/{status}"), answer)
     }))?;
@@ -67,7 +67,7 @@ pub(super) fn redirects_are_not_followed(stage: &Stage) -> Checked {
         } else {
             RequestBody::Bytes(b"{}")
         };
-        let response = scene.send(method, &format!("/{status}"), body)?;
+        let response = fixture.send(method, &format!("/{status}"), body)?;
         check_eq(&what, response.status().as_u16(), status)?;
         check_eq(
             &what,
@@ -82,13 +82,13 @@ pub(super) fn redirects_are_not_followed(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn response_bodies_are_not_decoded(stage: &Stage) -> Checked {
+pub(super) fn response_bodies_are_not_decoded(target: &Target) -> CheckResult {
     // The gzip form of a text.
     let compressed =
         b"\x1f\x8b\x08\0\0\0\0\0\x02\x03\x2b\x49\xad\x28\x01\0\xc7\xa7\x8b\x3b\x04\0\0\0";
     let answer = Answer::ok(compressed).header("content-encoding", "gzip");
-    let scene = stage.answer_in_order([(Method::GET, "/compressed".into(), answer)])?;
-    let response = scene.get("/compressed")?;
+    let fixture = target.answer_in_order([(Method::GET, "/compressed".into(), answer)])?;
+    let response = fixture.get("/compressed")?;
     check_eq(
         "the header",
         response
@@ -102,19 +102,19 @@ pub(super) fn response_bodies_are_not_decoded(stage: &Stage) -> Checked {
     check_eq("the bytes", bytes.as_slice(), compressed)
 }
 
-pub(super) fn malformed_heads_are_errors(stage: &Stage) -> Checked {
+pub(super) fn malformed_heads_are_errors(target: &Target) -> CheckResult {
     for head in [
         "HTTP/1.1 200 O",
         "HTTP/1.1 200 OK\r\nContent-Le",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
         "SSH-2.0-x\r\n\r\n",
     ] {
-        let scene = stage.serve_bytes(move |connection| {
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_request()?;
             connection.send(head)
         })?;
         check(
-            scene.get("/x").is_err(),
+            fixture.get("/x").is_err(),
             format_args!("{head:?} was accepted as a head"),
         )?;
     }
@@ -129,13 +129,13 @@ const INTERIM: [&str; 3] = [
 
 /// Sends each of `INTERIM` before the response, in one piece and byte by byte.
 fn after_interim(
-    stage: &Stage,
+    target: &Target,
     response: &'static str,
-    view: impl Fn(Received) -> Checked,
-) -> Checked {
+    view: impl Fn(BodyResponse) -> CheckResult,
+) -> CheckResult {
     for interim in INTERIM {
         for bytewise in [false, true] {
-            let scene = stage.serve_bytes(move |connection| {
+            let fixture = target.serve_bytes(move |connection| {
                 loop {
                     connection.read_request()?;
                     let whole = [interim, response].concat();
@@ -153,16 +153,16 @@ fn after_interim(
                     if bytewise { ", byte by byte" } else { "" }
                 )
             };
-            view(scene.get("/x")?).map_err(describe)?;
-            view(scene.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?).map_err(describe)?;
+            view(fixture.get("/x")?).map_err(describe)?;
+            view(fixture.send(Method::POST, "/x", RequestBody::Bytes(b"{}"))?).map_err(describe)?;
         }
     }
     Ok(())
 }
 
-pub(super) fn interim_responses_are_skipped(stage: &Stage) -> Checked {
+pub(super) fn interim_responses_are_skipped(target: &Target) -> CheckResult {
     after_interim(
-        stage,
+        target,
         "HTTP/1.1 404 Other words: here\r\nX-B: c\r\nContent-Length: 4\r\n\r\nbody",
         |response| {
             check_eq("the status", response.status().as_u16(), 404)?;
@@ -175,14 +175,14 @@ pub(super) fn interim_responses_are_skipped(stage: &Stage) -> Checked {
     )
 }
 
-fn reason(response: &Received) -> Option<&str> {
+fn reason(response: &BodyResponse) -> Option<&str> {
     response
         .extensions()
         .get::<ReasonPhrase>()
         .map(|reason| reason.0.as_str())
 }
 
-pub(super) fn reason_phrases_are_reported(stage: &Stage) -> Checked {
+pub(super) fn reason_phrases_are_reported(target: &Target) -> CheckResult {
     let phrases = [
         (400, "Could not parse content"),
         (404, "Other words: here"),
@@ -196,23 +196,24 @@ pub(super) fn reason_phrases_are_reported(stage: &Stage) -> Checked {
             Answer::status(status, "").reason(phrase),
         )
     });
-    let scene = stage.answer_in_order(exchanges)?;
+    let fixture = target.answer_in_order(exchanges)?;
     for (status, phrase) in phrases {
-        let response = scene.get(&format!("/{status}"))?;
+        let response = fixture.get(&format!("/{status}"))?;
         check_eq("the reason", reason(&response), Some(phrase))?;
         text(response)?;
     }
-    let scene = stage.answer_in_order([(Method::GET, "/x".into(), Answer::ok("").reason(""))])?;
+    let fixture =
+        target.answer_in_order([(Method::GET, "/x".into(), Answer::ok("").reason(""))])?;
     check_eq(
         "no reason",
-        reason(&scene.get("/x")?).unwrap_or_default(),
+        reason(&fixture.get("/x")?).unwrap_or_default(),
         "",
     )
 }
 
-pub(super) fn split_reason_phrases_are_reported(stage: &Stage) -> Checked {
+pub(super) fn split_reason_phrases_are_reported(target: &Target) -> CheckResult {
     after_interim(
-        stage,
+        target,
         "HTTP/1.1 404 Other words: here\r\nContent-Length: 0\r\n\r\n",
         |response| {
             check_eq("the reason", reason(&response), Some("Other words: here"))?;
@@ -222,7 +223,7 @@ pub(super) fn split_reason_phrases_are_reported(stage: &Stage) -> Checked {
 }
 
 /// Reads a line, with as few reads as it takes.
-fn line(body: &mut dyn Read) -> Checked<String> {
+fn line(body: &mut dyn Read) -> CheckResult<String> {
     // The buffer is larger than a piece, because a read must not wait until it is full.
     let (mut buffer, mut line) = ([0; 4096], Vec::new());
     while !line.ends_with(b"\n") {
@@ -233,16 +234,16 @@ fn line(body: &mut dyn Read) -> Checked<String> {
     Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
-pub(super) fn responses_are_streamed(stage: &Stage) -> Checked {
-    let (sender, answers) = Waiter::new();
-    let scene = stage.answer(move |_| match answers.wait() {
+pub(super) fn responses_are_streamed(target: &Target) -> CheckResult {
+    let (sender, answers) = SharedReceiver::new();
+    let fixture = target.answer(move |_| match answers.wait() {
         Ok(answer) => answer,
         Err(error) => Answer::error(error),
     })?;
     let (answer, handle) = Answer::live();
     sender.send(answer)?;
     handle.head();
-    let mut body = scene.get("/stream")?.into_body();
+    let mut body = fixture.get("/stream")?.into_body();
     for number in 0..5 {
         // The next piece is sent when the one before it has been read.
         handle.piece(format!("piece {number}\n"));
@@ -252,7 +253,7 @@ pub(super) fn responses_are_streamed(stage: &Stage) -> Checked {
     check_eq("the read at the end", body.read(&mut [0; 8])?, 0)
 }
 
-pub(super) fn framed_responses_are_streamed(stage: &Stage) -> Checked {
+pub(super) fn framed_responses_are_streamed(target: &Target) -> CheckResult {
     type Framed = fn(&str) -> String;
     let framings: [(&str, Framed); 3] = [
         ("Transfer-Encoding: chunked", |piece| {
@@ -266,8 +267,8 @@ pub(super) fn framed_responses_are_streamed(stage: &Stage) -> Checked {
         ("Connection: close", str::to_owned),
     ];
     for (header, framed) in framings {
-        let (read, was_read) = Waiter::new();
-        let scene = stage.serve_bytes(move |connection| {
+        let (read, was_read) = SharedReceiver::new();
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_request()?;
             connection.send(format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n"))?;
             for _ in 0..5 {
@@ -277,7 +278,7 @@ pub(super) fn framed_responses_are_streamed(stage: &Stage) -> Checked {
             was_read.wait()?;
             connection.send(framed(""))
         })?;
-        let mut body = scene.get("/stream")?.into_body();
+        let mut body = fixture.get("/stream")?.into_body();
         for _ in 0..5 {
             read.send(())?;
             check_eq(header, line(&mut body)?.as_str(), "piece!\n")?;
@@ -288,7 +289,7 @@ pub(super) fn framed_responses_are_streamed(stage: &Stage) -> Checked {
     Ok(())
 }
 
-pub(super) fn long_responses_are_read_completely(stage: &Stage) -> Checked {
+pub(super) fn long_responses_are_read_completely(target: &Target) -> CheckResult {
     // All pieces differ.
     let pieces: Vec<String> = (0..512)
         .map(|number| format!("{number:065535}\n"))
@@ -298,11 +299,11 @@ pub(super) fn long_responses_are_read_completely(stage: &Stage) -> Checked {
         ("/chunked", Answer::pieces(pieces)),
         ("/sized", Answer::ok(whole.clone())),
     ];
-    let scene = stage
+    let fixture = target
         .answer_in_order(exchanges.map(|(path, answer)| (Method::GET, path.into(), answer)))?;
     for path in ["/chunked", "/sized"] {
         check(
-            text(scene.get(path)?)? == whole,
+            text(fixture.get(path)?)? == whole,
             format_args!("{path}: other bytes arrived"),
         )?;
     }
@@ -310,7 +311,7 @@ pub(super) fn long_responses_are_read_completely(stage: &Stage) -> Checked {
 }
 
 /// Checks that the body is truncated after this text.
-fn check_truncated(response: Received, what: &str, before: &str) -> Checked {
+fn check_truncated(response: BodyResponse, what: &str, before: &str) -> CheckResult {
     let (mut body, mut content) = (response.into_body(), Vec::new());
     match body.read_to_end(&mut content) {
         Ok(_) => Err(format!("{what}: the body ends as if it were complete").into()),
@@ -322,7 +323,7 @@ fn check_truncated(response: Received, what: &str, before: &str) -> Checked {
     }
 }
 
-pub(super) fn truncated_responses_are_errors(stage: &Stage) -> Checked {
+pub(super) fn truncated_responses_are_errors(target: &Target) -> CheckResult {
     let answers = || {
         [
             ("in pieces", Answer::pieces(["12", "345"]).lost(), "12345"),
@@ -351,13 +352,13 @@ pub(super) fn truncated_responses_are_errors(stage: &Stage) -> Checked {
     for (index, (what, answer, before)) in answers().into_iter().enumerate() {
         let path = format!("/{index}");
         // Each needs a server of its own, because it closes the connection.
-        let scene = stage.answer_in_order([(Method::GET, path.clone(), answer)])?;
-        check_truncated(scene.get(&path)?, what, before)?;
+        let fixture = target.answer_in_order([(Method::GET, path.clone(), answer)])?;
+        check_truncated(fixture.get(&path)?, what, before)?;
     }
     Ok(())
 }
 
-pub(super) fn truncated_framing_is_an_error(stage: &Stage) -> Checked {
+pub(super) fn truncated_framing_is_an_error(target: &Target) -> CheckResult {
     let responses = [
         ("a\r\n12345", "12345"),
         ("5\r\n12345\r\na", "12345"),
@@ -366,26 +367,26 @@ pub(super) fn truncated_framing_is_an_error(stage: &Stage) -> Checked {
         ("5\r\n12345\r\n0", "12345"),
     ];
     for (response, before) in responses {
-        let scene = stage.serve_bytes(move |connection| {
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_request()?;
             connection.send(format!(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{response}"
             ))
         })?;
-        check_truncated(scene.get("/cut")?, &format!("{response:?}"), before)?;
+        check_truncated(fixture.get("/cut")?, &format!("{response:?}"), before)?;
     }
     Ok(())
 }
 
-pub(super) fn no_response_is_an_error(stage: &Stage) -> Checked {
+pub(super) fn no_response_is_an_error(target: &Target) -> CheckResult {
     let exchanges = [
         (Method::GET, "/x".into(), Answer::error("no response")),
         (Method::POST, "/x".into(), Answer::error("no response")),
     ];
-    let scene = stage.answer_in_order(exchanges)?;
-    check(scene.get("/x").is_err(), "there was a response")?;
+    let fixture = target.answer_in_order(exchanges)?;
+    check(fixture.get("/x").is_err(), "there was a response")?;
     check(
-        scene
+        fixture
             .send(Method::POST, "/x", RequestBody::Bytes(b"{}"))
             .is_err(),
         "there was a response",

@@ -4,8 +4,10 @@ use std::io::{self, Read};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use crate::conformance::stage::{Notifier, Received, Stage, Waiter, receive, text};
-use crate::conformance::{Checked, STEP_TIMEOUT, check, check_eq};
+use crate::conformance::fixture::{
+    BodyResponse, SharedReceiver, SharedSender, Target, receive, text,
+};
+use crate::conformance::{CheckResult, STEP_TIMEOUT, check, check_eq};
 use crate::script::Answer;
 use crate::server::Connection;
 
@@ -40,9 +42,9 @@ impl Read for Pieces {
     }
 }
 
-fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
-    let (notifier, arrived) = Notifier::new();
-    let scene = stage.answer(move |request| {
+fn streamed(target: &Target, length: Option<u64>) -> CheckResult {
+    let (sender, arrived) = SharedSender::new();
+    let fixture = target.answer(move |request| {
         let (mut buffer, mut seen, mut reported) = ([0; 4096], 0, 0);
         loop {
             match request.read(&mut buffer) {
@@ -51,7 +53,7 @@ fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
                 Err(error) => return Answer::error(error),
             }
             while reported < seen / Pieces::LENGTH {
-                notifier.send(());
+                sender.send(());
                 reported += 1;
             }
         }
@@ -62,44 +64,44 @@ fn streamed(stage: &Stage, length: Option<u64>) -> Checked {
     };
     check_eq(
         "the response",
-        text(scene.upload(&mut pieces, length)?)?.as_str(),
+        text(fixture.upload(&mut pieces, length)?)?.as_str(),
         "thanks",
     )?;
     check_eq(
         "the bytes that arrived",
-        scene.received()?.body.len(),
+        fixture.received()?.body.len(),
         Pieces::COUNT * Pieces::LENGTH,
     )
 }
 
-pub(super) fn uploads_are_streamed(stage: &Stage) -> Checked {
-    streamed(stage, None)
+pub(super) fn uploads_are_streamed(target: &Target) -> CheckResult {
+    streamed(target, None)
 }
 
-pub(super) fn sized_uploads_are_streamed(stage: &Stage) -> Checked {
-    streamed(stage, Some(u64::try_from(Pieces::COUNT * Pieces::LENGTH)?))
+pub(super) fn sized_uploads_are_streamed(target: &Target) -> CheckResult {
+    streamed(target, Some(u64::try_from(Pieces::COUNT * Pieces::LENGTH)?))
 }
 
-pub(super) fn long_uploads_arrive_completely(stage: &Stage) -> Checked {
+pub(super) fn long_uploads_arrive_completely(target: &Target) -> CheckResult {
     let whole = (0..512)
         .map(|number| format!("{number:065535}\n"))
         .collect::<Vec<_>>()
         .concat();
-    let scene = stage.answer(|request| {
+    let fixture = target.answer(|request| {
         request.read_all();
         Answer::ok("")
     })?;
     for length in [None, Some(u64::try_from(whole.len())?)] {
-        text(scene.upload(&mut whole.as_bytes(), length)?)?;
+        text(fixture.upload(&mut whole.as_bytes(), length)?)?;
         check(
-            scene.received()?.body == whole.as_bytes(),
+            fixture.received()?.body == whole.as_bytes(),
             format_args!("announced as {length:?}: other bytes arrived"),
         )?;
     }
     Ok(())
 }
 
-pub(super) fn failing_readers_are_errors(stage: &Stage) -> Checked {
+pub(super) fn failing_readers_are_errors(target: &Target) -> CheckResult {
     struct Unreadable;
     impl Read for Unreadable {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -107,18 +109,20 @@ pub(super) fn failing_readers_are_errors(stage: &Stage) -> Checked {
         }
     }
     for length in [None, Some(10)] {
-        let (notifier, whole) = Notifier::new();
-        let scene = stage.answer(move |request| {
+        let (sender, whole) = SharedSender::new();
+        let fixture = target.answer(move |request| {
             if request.read_all().complete {
-                notifier.send(request.target.clone());
+                sender.send(request.target.clone());
             }
             Answer::ok("")
         })?;
         check(
-            scene.upload(&mut b"abc".chain(Unreadable), length).is_err(),
+            fixture
+                .upload(&mut b"abc".chain(Unreadable), length)
+                .is_err(),
             "the upload succeeded",
         )?;
-        text(scene.get("/afterwards")?)?;
+        text(fixture.get("/afterwards")?)?;
         check_eq(
             "the first request that arrived completely",
             receive(&whole, "a complete request")?.as_str(),
@@ -146,13 +150,13 @@ impl Read for AfterAnswer {
     }
 }
 
-pub(super) fn uploads_continue_after_an_early_success(stage: &Stage) -> Checked {
-    let (notifier, answered) = Notifier::new();
-    let scene = stage.answer(move |_| {
-        notifier.send(());
+pub(super) fn uploads_continue_after_an_early_success(target: &Target) -> CheckResult {
+    let (sender, answered) = SharedSender::new();
+    let fixture = target.answer(move |_| {
+        sender.send(());
         Answer::pieces(["taken", " early"]).with_status(202)
     })?;
-    let response = scene.upload(
+    let response = fixture.upload(
         &mut AfterAnswer {
             answered,
             done: false,
@@ -164,7 +168,7 @@ pub(super) fn uploads_continue_after_an_early_success(stage: &Stage) -> Checked 
         (response.status().as_u16(), text(response)?.as_str()),
         (202, "taken early"),
     )?;
-    let request = scene.received()?;
+    let request = fixture.received()?;
     check_eq(
         "the body that arrived",
         (request.text().as_str(), request.complete),
@@ -196,7 +200,7 @@ impl Read for Endless {
     }
 }
 
-fn check_refused(response: Received) -> Checked {
+fn check_refused(response: BodyResponse) -> CheckResult {
     check_eq(
         "the response",
         (response.status().as_u16(), text(response)?.as_str()),
@@ -204,15 +208,15 @@ fn check_refused(response: Received) -> Checked {
     )
 }
 
-pub(super) fn early_refusals_are_returned(stage: &Stage) -> Checked {
+pub(super) fn early_refusals_are_returned(target: &Target) -> CheckResult {
     for length in [None, Some(1 << 30)] {
         let mut endless = Endless::new();
-        let scene = stage.answer(|request| {
+        let fixture = target.answer(|request| {
             // Reads some of the body.
             let _ = request.read(&mut [0; 100]);
             Answer::status(413, "too much").header("connection", "close")
         })?;
-        check_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(fixture.upload(&mut endless, length)?)?;
     }
     Ok(())
 }
@@ -221,40 +225,40 @@ const REFUSAL: &[u8] =
     b"HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much";
 
 /// Refuses an upload, and then calls `then`.
-fn refuse(stage: &Stage, then: fn(&mut Connection) -> io::Result<()>) -> Checked {
+fn refuse(target: &Target, then: fn(&mut Connection) -> io::Result<()>) -> CheckResult {
     for length in [None, Some(1 << 30)] {
         let mut endless = Endless::new();
-        let (notifier, over) = Notifier::new();
-        let scene = stage.serve_bytes(move |connection| {
+        let (sender, over) = SharedSender::new();
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_head()?;
             connection.wait_unread()?;
             connection.send(REFUSAL)?;
             let result = then(connection);
-            notifier.send(());
+            sender.send(());
             result
         })?;
-        check_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(fixture.upload(&mut endless, length)?)?;
         receive(&over, "the end of the connection")?;
     }
     Ok(())
 }
 
 /// The server closes the connection with bytes unread.
-pub(super) fn refusals_are_returned_despite_a_reset(stage: &Stage) -> Checked {
-    refuse(stage, |_| Ok(()))
+pub(super) fn refusals_are_returned_despite_a_reset(target: &Target) -> CheckResult {
+    refuse(target, |_| Ok(()))
 }
 
 /// The server reads nothing more, and keeps the connection open.
-pub(super) fn refusals_are_returned_if_the_server_stops_reading(stage: &Stage) -> Checked {
+pub(super) fn refusals_are_returned_if_the_server_stops_reading(target: &Target) -> CheckResult {
     for length in [None, Some(1 << 30)] {
         let mut endless = Endless::new();
-        let (done, is_done) = Waiter::new();
-        let scene = stage.serve_bytes(move |connection| {
+        let (done, is_done) = SharedReceiver::new();
+        let fixture = target.serve_bytes(move |connection| {
             connection.read_head()?;
             connection.send(REFUSAL)?;
             is_done.wait()
         })?;
-        check_refused(scene.upload(&mut endless, length)?)?;
+        check_refused(fixture.upload(&mut endless, length)?)?;
         done.send(())?;
     }
     Ok(())

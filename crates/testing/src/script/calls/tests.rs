@@ -14,7 +14,7 @@ use super::*;
 use crate::fake_hub::{FakeHub, Generation};
 
 /// The calls that do not always make each of their requests.
-const PARTLY: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
+const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
 
 fn request(line: &str) -> ReceivedRequest {
     let (method, target) = line.split_once(' ').unwrap();
@@ -62,14 +62,14 @@ fn find_compares_whole_paths() {
 }
 
 /// A hub, and a client that knows its version.
-struct Stage {
+struct CallRecorder {
     hub: FakeHub,
     host: HostClient,
     sequence: SequenceClient,
     version: Version,
 }
 
-impl Stage {
+impl CallRecorder {
     fn new(generation: Generation) -> Self {
         let hub = FakeHub::builder(generation).time_scale(20.0).start();
         hub.program("echo", |process| {
@@ -106,7 +106,7 @@ impl Stage {
         let made = self.hub.requests().split_off(before);
         let wanted = |wanted: &&&str| match wanted.split_once(" (").map(|(_, note)| note) {
             None => Some(true),
-            Some(note) => self.is_there(note),
+            Some(note) => self.expects(note),
         };
         for line in &made {
             let mut possible = entry
@@ -116,7 +116,7 @@ impl Stage {
             let request = request(line);
             let segments = request.path().split('/').count() - "/api/v1".split('/').count();
             assert!(
-                possible.any(|one| matched(one, &request) == segments),
+                possible.any(|one| matched_segments(one, &request) == segments),
                 "{name} made the request {line}, which is not in its entry: {entry}"
             );
         }
@@ -126,7 +126,10 @@ impl Stage {
             .filter(|one| wanted(one) == Some(true))
         {
             assert!(
-                PARTLY.contains(&name) || made.iter().any(|line| matched(one, &request(line)) > 0),
+                CONDITIONAL.contains(&name)
+                    || made
+                        .iter()
+                        .any(|line| matched_segments(one, &request(line)) > 0),
                 "{name} did not make the request {one}, but {made:?}"
             );
         }
@@ -135,7 +138,7 @@ impl Stage {
 
     /// Returns if a hub of this version gets a request with this note; `None` if that depends on
     /// something else.
-    fn is_there(&self, note: &str) -> Option<bool> {
+    fn expects(&self, note: &str) -> Option<bool> {
         let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
         let before = note.rsplit_once("before ").map(|(_, text)| version(text));
@@ -150,46 +153,48 @@ impl Stage {
 }
 
 /// Does this on a hub of each generation, at the same time.
-fn on_both(test: impl Fn(&Stage) + Sync) {
+fn on_each_generation(test: impl Fn(&CallRecorder) + Sync) {
     thread::scope(|scope| {
         for generation in [Generation::V0_18, Generation::V1] {
             let test = &test;
-            scope.spawn(move || test(&Stage::new(generation)));
+            scope.spawn(move || test(&CallRecorder::new(generation)));
         }
     });
 }
 
 #[test]
 fn the_table_has_the_requests_of_calls_that_wait() {
-    on_both(|stage| {
-        let Stage { host, sequence, .. } = stage;
-        stage.check("wait_ready", || host.wait_ready(None)).unwrap();
-        let instance = stage.start();
+    on_each_generation(|recorder| {
+        let CallRecorder { host, sequence, .. } = recorder;
+        recorder
+            .check("wait_ready", || host.wait_ready(None))
+            .unwrap();
+        let instance = recorder.start();
         // Long enough for a question about the state of the instance.
         let limited = instance.with_deadline(Duration::from_millis(500));
-        stage
+        recorder
             .check("wait_event", || limited.wait_event("never"))
             .unwrap_err();
-        stage
+        recorder
             .check("wait_next_event", || limited.wait_next_event("never"))
             .unwrap_err();
-        stage
+        recorder
             .check("wait_ended", || limited.wait_ended())
             .unwrap_err();
         let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
         let options = StartOptions::new();
-        stage
+        recorder
             .check("start_and_wait", || {
                 sequence.start_and_wait(&options, &readiness)
             })
             .unwrap_err();
-        stage
+        recorder
             .check("start_with_retry", || {
                 let policy = RetryPolicy::exponential(Duration::from_millis(10)).max_attempts(2);
                 sequence.start_with_retry(&options, &readiness, &policy)
             })
             .unwrap_err();
-        stage
+        recorder
             .check("start_when_available", || {
                 sequence.start_when_available(&options)
             })
@@ -199,13 +204,13 @@ fn the_table_has_the_requests_of_calls_that_wait() {
 
 #[test]
 fn the_table_has_the_requests_of_calls_that_follow() {
-    on_both(|stage| {
-        let instance = stage.start();
+    on_each_generation(|recorder| {
+        let instance = recorder.start();
         let mut log = instance
             .with_deadline(Duration::from_millis(2500))
             .follow_log()
             .unwrap();
-        stage
+        recorder
             .check("follow_log of an instance", || {
                 instance.log().unwrap();
                 log.by_ref().find(Result::is_err)
@@ -216,7 +221,7 @@ fn the_table_has_the_requests_of_calls_that_follow() {
             .with_deadline(Duration::from_millis(2500))
             .follow_events("never")
             .unwrap();
-        stage
+        recorder
             .check("follow_events", || {
                 instance.event_stream("never").unwrap();
                 events.by_ref().find(Result::is_err)
@@ -228,30 +233,34 @@ fn the_table_has_the_requests_of_calls_that_follow() {
 
 #[test]
 fn the_table_has_the_requests_of_runs() {
-    on_both(|stage| {
-        let sequence = &stage.sequence;
+    on_each_generation(|recorder| {
+        let sequence = &recorder.sequence;
         let options = StartOptions::new();
-        stage
+        recorder
             .check("run", || sequence.run(&options, "text"))
             .unwrap();
-        stage
+        recorder
             .check("run_with", || {
                 sequence.run_with(&options, "text", RunOptions::new().log(true))
             })
             .unwrap();
-        let mut child = stage.check("spawn", || sequence.spawn(&options)).unwrap();
-        stage.check("Child::try_wait", || child.try_wait()).unwrap();
-        stage
+        let mut child = recorder
+            .check("spawn", || sequence.spawn(&options))
+            .unwrap();
+        recorder
+            .check("Child::try_wait", || child.try_wait())
+            .unwrap();
+        recorder
             .check("Child::stop", || child.stop(Duration::from_millis(1)))
             .unwrap();
-        stage
+        recorder
             .check("spawn", || sequence.spawn(&options).map(drop))
             .unwrap();
         let mut child = sequence.spawn(&options).unwrap();
-        stage.check("Child::kill", || child.kill()).unwrap();
-        stage.check("Child::wait", || child.wait()).unwrap();
-        let instance = stage.start();
-        stage
+        recorder.check("Child::kill", || child.kill()).unwrap();
+        recorder.check("Child::wait", || child.wait()).unwrap();
+        let instance = recorder.start();
+        recorder
             .check("transform", || instance.transform_bytes("text"))
             .unwrap();
     });
@@ -259,28 +268,28 @@ fn the_table_has_the_requests_of_runs() {
 
 #[test]
 fn the_table_has_the_requests_of_deployments() {
-    on_both(|stage| {
-        let Stage { hub, host, .. } = stage;
-        stage.start();
-        stage
-            .check("force_delete", || stage.sequence.force_delete())
+    on_each_generation(|recorder| {
+        let CallRecorder { hub, host, .. } = recorder;
+        recorder.start();
+        recorder
+            .check("force_delete", || recorder.sequence.force_delete())
             .unwrap();
-        stage
+        recorder
             .check("deploy", || {
                 let deployment = host.deploy(hub.package("echo"))?;
                 hub.wait_until("there is nothing to kill", |hub| hub.running().is_empty());
                 deployment.close()
             })
             .unwrap();
-        if stage.hub.generation() == Generation::V1 {
-            stage
+        if recorder.hub.generation() == Generation::V1 {
+            recorder
                 .check("scoped_topic", || {
                     host.scoped_topic("a-topic", ContentType::Text)?.close()
                 })
                 .unwrap();
         }
         let folder =
-            std::env::temp_dir().join(format!("calls-{}-{}", std::process::id(), stage.version));
+            std::env::temp_dir().join(format!("calls-{}-{}", std::process::id(), recorder.version));
         std::fs::create_dir_all(&folder).unwrap();
         let key = DeployKey::new("a-sequence", folder.join("state.json")).remove_old();
         for version in 0..2 {
@@ -288,7 +297,7 @@ fn the_table_has_the_requests_of_deployments() {
             std::fs::write(folder.join("package.json"), manifest).unwrap();
             std::fs::write(folder.join("index.js"), format!("// {version}")).unwrap();
             let package = Package::from_dir(&folder).unwrap();
-            stage
+            recorder
                 .check("deploy_if_changed", || {
                     host.deploy_if_changed(&package, &key)
                 })
@@ -300,19 +309,19 @@ fn the_table_has_the_requests_of_deployments() {
 
 #[test]
 fn the_table_has_the_requests_of_pools() {
-    on_both(|stage| {
+    on_each_generation(|recorder| {
         let readiness = Readiness::event("ready");
-        let pool = stage
+        let pool = recorder
             .check("PoolOptions::start", || {
                 let pool = PoolOptions::new(2)
                     .readiness(readiness)
-                    .start([stage.sequence.clone()], |_| StartOptions::new());
+                    .start([recorder.sequence.clone()], |_| StartOptions::new());
                 // For a look at the instances, which comes each second.
                 thread::sleep(Duration::from_millis(1500));
                 pool
             })
             .unwrap();
-        stage
+        recorder
             .check("InstancePool::shutdown", || {
                 pool.shutdown(Duration::from_millis(1))
             })
@@ -323,95 +332,99 @@ fn the_table_has_the_requests_of_pools() {
 
 #[test]
 fn the_table_has_the_requests_of_simple_calls() {
-    on_both(|stage| {
-        let Stage { host, sequence, .. } = stage;
-        stage.check("version", || host.version()).unwrap();
-        stage.check("load_check", || host.load_check()).unwrap();
-        stage
+    on_each_generation(|recorder| {
+        let CallRecorder { host, sequence, .. } = recorder;
+        recorder.check("version", || host.version()).unwrap();
+        recorder.check("load_check", || host.load_check()).unwrap();
+        recorder
             .check("list_sequences", || host.list_sequences())
             .unwrap();
-        stage
+        recorder
             .check("list_instances", || host.list_instances())
             .unwrap();
-        stage.check("log_stream", || host.log_stream()).unwrap();
-        if stage.hub.generation() == Generation::V1 {
-            stage.check("status", || host.status()).unwrap();
-            stage.check("audit_stream", || host.audit_stream()).unwrap();
-            stage.check("config", || host.config()).unwrap();
-            stage
+        recorder.check("log_stream", || host.log_stream()).unwrap();
+        if recorder.hub.generation() == Generation::V1 {
+            recorder.check("status", || host.status()).unwrap();
+            recorder
+                .check("audit_stream", || host.audit_stream())
+                .unwrap();
+            recorder.check("config", || host.config()).unwrap();
+            recorder
                 .check("list_entities", || host.list_entities())
                 .unwrap();
             let text = ContentType::Text;
-            stage
+            recorder
                 .check("create_topic", || host.create_topic("a-topic", text))
                 .unwrap();
-            stage.check("list_topics", || host.list_topics()).unwrap();
-            stage
+            recorder
+                .check("list_topics", || host.list_topics())
+                .unwrap();
+            recorder
                 .check("delete_topic", || host.delete_topic("a-topic"))
                 .unwrap();
-            stage
+            recorder
                 .check("overwrite", || {
-                    sequence.overwrite(stage.hub.package("echo"))
+                    sequence.overwrite(recorder.hub.package("echo"))
                 })
                 .unwrap();
         }
-        let instance = stage.check("start", || stage.start());
-        stage
+        let instance = recorder.check("start", || recorder.start());
+        recorder
             .check("info of a sequence", || sequence.info())
             .unwrap();
-        stage
+        recorder
             .check("list_instances of a sequence", || sequence.list_instances())
             .unwrap();
-        stage
+        recorder
             .check("info of an instance", || instance.info())
             .unwrap();
-        stage.check("health", || instance.health()).unwrap();
-        stage
+        recorder.check("health", || instance.health()).unwrap();
+        recorder
             .check("set_monitoring_rate", || instance.set_monitoring_rate(1))
             .unwrap();
-        stage
+        recorder
             .check("send_event", || instance.send_event("name", "data"))
             .unwrap();
-        stage
+        recorder
             .check("event", || instance.last_event("ready"))
             .unwrap();
-        stage
+        recorder
             .check("event_stream", || instance.event_stream("ready"))
             .unwrap();
         let soon = instance.with_deadline(Duration::from_millis(50));
-        stage.check("next_event", || soon.next_event("ready").err());
-        stage.check("stdout", || instance.stdout()).unwrap();
-        stage.check("stderr", || instance.stderr()).unwrap();
-        stage.check("log", || instance.log()).unwrap();
-        let mut output = stage.check("output", || instance.output()).unwrap();
-        stage
+        recorder.check("next_event", || soon.next_event("ready").err());
+        recorder.check("stdout", || instance.stdout()).unwrap();
+        recorder.check("stderr", || instance.stderr()).unwrap();
+        recorder.check("log", || instance.log()).unwrap();
+        let mut output = recorder.check("output", || instance.output()).unwrap();
+        recorder
             .check("send_stdin", || {
                 instance.send_stdin(Input::text("text").end(false))
             })
             .unwrap();
-        stage
+        recorder
             .check("send_input", || instance.send_input("text"))
             .unwrap();
         output.read_to_end(&mut Vec::new()).unwrap();
-        if stage.hub.generation() == Generation::V1 {
-            let other = stage.start();
+        if recorder.hub.generation() == Generation::V1 {
+            let other = recorder.start();
             let soon = other.with_deadline(Duration::from_secs(1));
-            stage.check("inout", || soon.inout("text").ok());
+            recorder.check("inout", || soon.inout("text").ok());
         }
-        let other = stage.start();
-        stage
+        let other = recorder.start();
+        recorder
             .check("stop", || {
                 other.stop(&StopOptions::new(Duration::from_millis(1)))
             })
             .unwrap();
-        let other = stage.start();
+        let other = recorder.start();
         // 1.x refuses to kill an instance that is still starting, which is fine here.
-        stage.check("kill", || other.kill(&KillOptions::new()).ok());
-        let unused = stage
+        recorder.check("kill", || other.kill(&KillOptions::new()).ok());
+        let unused = recorder
             .check("send_sequence", || {
-                host.send_sequence(stage.hub.package("echo"))
+                host.send_sequence(recorder.hub.package("echo"))
             })
             .unwrap();
-        stage.check("delete", || unused.delete()).unwrap();
+        recorder.check("delete", || unused.delete()).unwrap();
     });
 }

@@ -1,22 +1,22 @@
 //! Section 2: routing, and the shapes of responses.
 
-use super::{BOTH, Running, UNKNOWN, line, pick, seconds, staying};
+use super::{BOTH, RunningInstance, UNKNOWN, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON};
 
 #[test]
 fn literals_match_in_any_case_and_ids_do_not() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let mut status = |path: &str| {
             let open = hub.driver.begin_at("GET", path, &[]);
-            open.answer.status()
+            open.response.status()
         };
         assert_eq!(status("/api/v1/Version"), 200);
         assert_eq!(status("/API/V1/version"), 200);
         let id = hub.id.clone();
         let mut status = |path: String| {
             let open = hub.driver.begin_at("GET", &path, &[]);
-            open.answer.status()
+            open.response.status()
         };
         assert_eq!(status(format!("/api/v1/INSTANCE/{id}/Output")), 200);
         assert_eq!(
@@ -29,7 +29,7 @@ fn literals_match_in_any_case_and_ids_do_not() {
 #[test]
 fn one_trailing_slash_is_ignored_and_a_doubled_slash_is_404() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let id = hub.id.clone();
         for (path, status) in [
             ("/api/v1/version/".to_owned(), 200),
@@ -44,7 +44,7 @@ fn one_trailing_slash_is_ignored_and_a_doubled_slash_is_404() {
             let mut open = hub.driver.begin_at("GET", &path, &[]);
             hub.driver.end_upload(&open);
             hub.driver.read(&mut open);
-            assert_eq!(open.answer.status(), status, "{path}");
+            assert_eq!(open.response.status(), status, "{path}");
         }
         // It is not taken for an instance without an id.
         let answer = hub.driver.get(&format!("instance//{id}"));
@@ -55,11 +55,11 @@ fn one_trailing_slash_is_ignored_and_a_doubled_slash_is_404() {
 #[test]
 fn percent_encoding_is_not_decoded() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         assert_eq!(hub.driver.get("%76ersion").status(), 404);
         let encoded = hub.open("event/a%2Bb");
         hub.act(|process| process.emit("a+b", Some("x".into())));
-        assert!(encoded.answer.head.is_none());
+        assert!(encoded.response.head.is_none());
         assert_eq!(hub.get("event/a+b").status(), 200);
         hub.act(|process| process.emit("a%2Bb", Some("y".into())));
         assert_eq!(hub.get("event/a%2Bb").status(), 200);
@@ -92,7 +92,7 @@ fn ids_that_javascript_finds_in_objects_are_never_answered() {
                     None,
                     "{path}"
                 );
-                assert_eq!(line(&open.answer), "nothing");
+                assert_eq!(line(&open.response), "nothing");
             }
         }
         assert_eq!(driver.get("sequence/toString").status(), 404);
@@ -102,7 +102,7 @@ fn ids_that_javascript_finds_in_objects_are_never_answered() {
 #[test]
 fn head_answers_as_get_without_a_body() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let answer = hub.driver.call("HEAD", "version", &[], b"");
         assert_eq!(line(&answer), "200 OK; application/json");
         assert_eq!(
@@ -112,8 +112,8 @@ fn head_answers_as_get_without_a_body() {
         // The head of a stream comes at once, the end with the end of the stream.
         let path = hub.path("output");
         let mut open = hub.driver.send("HEAD", &path, &[], b"");
-        assert_eq!(line(&open.answer), "200 OK; application/octet-stream");
-        assert!(!open.answer.ended);
+        assert_eq!(line(&open.response), "200 OK; application/octet-stream");
+        assert!(!open.response.ended);
         hub.operation("_kill", "{}");
         assert!(hub.driver.until_ended(&mut open, seconds(1.0)).is_some());
     }
@@ -172,7 +172,7 @@ fn every_answer_has_the_headers_of_the_hub() {
 #[test]
 fn json_is_sent_in_one_chunk_and_errors_of_instances_with_their_length() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let answer = hub.get("");
         assert_eq!(answer.header("content-length"), "");
         assert_eq!(answer.chunks.len(), 1);
@@ -204,12 +204,12 @@ fn unknown_instances_are_404_for_any_method_and_path() {
 #[test]
 fn large_numbers_are_rounded_as_in_javascript() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let body = b"{\"args\":[9007199254740993,1.0,0.1]}";
         let path = format!("sequence/{}/start", crate::driver::SEQUENCE);
         let mut open = hub.driver.send("POST", &path, &[JSON], body);
         hub.driver.until_ended(&mut open, seconds(5.0)).unwrap();
-        let id = open.answer.json()["id"].as_str().unwrap().to_owned();
+        let id = open.response.json()["id"].as_str().unwrap().to_owned();
         let info = hub.driver.get(&format!("instance/{id}")).text();
         assert!(info.contains("[9007199254740992,1,0.1]"), "{info}");
     }

@@ -3,7 +3,7 @@
 use scramjet_client_testing::model::{Message, Package, ProgramSpec, Step};
 use serde_json::{Value, json};
 
-use super::{BOTH, Running, V0_18, V1, line, pick, seconds, staying};
+use super::{BOTH, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE};
 
 const ACCEPTED: [&str; 2] = [
@@ -12,11 +12,11 @@ const ACCEPTED: [&str; 2] = [
 ];
 
 /// A hub with an instance that answers `ping` by `pong`, with the same data.
-fn answering(generation: super::Generation) -> Running {
-    Running::new(generation, vec![Step::Answer("ping", "pong")])
+fn answering(generation: super::Generation) -> RunningInstance {
+    RunningInstance::new(generation, vec![Step::Answer("ping", "pong")])
 }
 
-fn send(hub: &mut Running, body: &str) -> String {
+fn send(hub: &mut RunningInstance, body: &str) -> String {
     line(&hub.operation("_event", body))
 }
 
@@ -56,13 +56,13 @@ fn a_program_receives_any_json_on_1_x_and_only_text_on_0_18() {
     ] {
         for generation in BOTH {
             let mut driver = Driver::new(generation);
-            let silent = |process: &mut super::Process<'_>| process.begin();
+            let silent = |process: &mut super::ProcessContext<'_>| process.begin();
             driver
                 .hub
                 .program("silent", ProgramSpec::new(move || Box::new(silent)));
             driver.hub.add_sequence(SEQUENCE, Package::named("silent"));
             let id = driver.start();
-            let mut hub = Running { driver, id };
+            let mut hub = RunningInstance { driver, id };
             let body = format!("[5001,{{\"eventName\":\"e\"{message}}}]");
             let answer = send(&mut hub, &body);
             let received = hub.act(|process| process.receive());
@@ -139,10 +139,10 @@ fn an_emitted_event_goes_to_the_other_instances_on_1_x_and_a_sent_one_does_not()
             "[5001,{\"eventName\":\"ping\",\"message\":\"sent\"}]",
         );
         hub.driver.read(&mut open);
-        assert_eq!(line(&open.answer), "nothing");
+        assert_eq!(line(&open.response), "nothing");
         hub.act(|process| process.emit("ping", Some("emitted".into())));
         hub.driver.read(&mut open);
-        assert_eq!(open.answer.ended, generation == V1);
+        assert_eq!(open.response.ended, generation == V1);
     }
 }
 
@@ -204,17 +204,17 @@ fn table() -> Vec<(Option<Value>, String, Option<String>, String)> {
 fn once_waits_for_the_next_event() {
     for generation in BOTH {
         for (data, once, _, _) in table() {
-            let mut hub = Running::new(generation, staying());
+            let mut hub = RunningInstance::new(generation, staying());
             hub.act(|process| process.emit("e", Some("before".into())));
             let mut opens = [hub.open("once/e"), hub.open("once/e")];
-            assert_eq!(line(&opens[0].answer), "nothing");
+            assert_eq!(line(&opens[0].response), "nothing");
             hub.act(|process| process.emit("e", data.clone()));
             hub.driver.read(&mut opens[0]);
-            let answer = line(&opens[0].answer);
+            let answer = line(&opens[0].response);
             assert_eq!(answer, pick(generation, envelope(&data), once), "{data:?}");
             // Each of several waiting requests gets it.
             hub.driver.read(&mut opens[1]);
-            assert!(opens[1].answer.ended);
+            assert!(opens[1].response.ended);
         }
     }
 }
@@ -223,20 +223,20 @@ fn once_waits_for_the_next_event() {
 fn event_answers_with_the_last_event_unless_javascript_takes_it_for_false() {
     for generation in BOTH {
         for (data, once, event, _) in table() {
-            let mut hub = Running::new(generation, staying());
+            let mut hub = RunningInstance::new(generation, staying());
             hub.act(|process| process.emit("e", data.clone()));
             let mut open = hub.open("event/e");
             if let (V1, None) = (generation, &event) {
-                assert_eq!(line(&open.answer), "nothing", "{data:?}");
+                assert_eq!(line(&open.response), "nothing", "{data:?}");
                 // Then it waits for the next one, like `once`.
                 hub.act(|process| process.emit("e", data.clone()));
                 hub.driver.read(&mut open);
-                assert_eq!(line(&open.answer), once, "{data:?}");
+                assert_eq!(line(&open.response), once, "{data:?}");
                 continue;
             }
             let v1 = event.unwrap_or_default();
             assert_eq!(
-                line(&open.answer),
+                line(&open.response),
                 pick(generation, envelope(&data), v1),
                 "{data:?}"
             );
@@ -247,11 +247,11 @@ fn event_answers_with_the_last_event_unless_javascript_takes_it_for_false() {
 #[test]
 fn a_stream_of_events_has_a_line_for_each() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         hub.act(|process| process.emit("e", Some("before".into())));
         let mut open = hub.open("events/e");
         let head = "200 OK; application/octet-stream";
-        assert_eq!(line(&open.answer), head);
+        assert_eq!(line(&open.response), head);
         let mut expected = Vec::new();
         for (data, _, _, text) in table() {
             hub.act(|process| process.emit("other", Some("x".into())));
@@ -261,7 +261,7 @@ fn a_stream_of_events_has_a_line_for_each() {
             expected.push(format!("{}\n", pick(generation, wrapped, text)).into_bytes());
         }
         hub.driver.read(&mut open);
-        assert_eq!(open.answer.chunks, expected);
+        assert_eq!(open.response.chunks, expected);
     }
 }
 
@@ -276,7 +276,7 @@ fn envelope(data: &Option<Value>) -> String {
 
 #[test]
 fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let data = json!({ "opStatus": "Not Found", "x": 1 });
     hub.act(|process| process.emit("e", Some(data)));
     assert_eq!(hub.get("event/e").status(), 404);
@@ -288,30 +288,30 @@ fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
 #[test]
 fn an_event_without_data_that_came_before_is_never_seen_on_1_x() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         hub.act(|process| process.emit("e", None));
         let mut last = hub.open("event/e");
         let mut stream = hub.open("events/e");
         hub.driver.until_ended(&mut last, seconds(100.0));
         hub.driver.read(&mut stream);
-        assert_eq!(last.answer.ended, generation == V0_18);
-        assert_eq!(stream.answer.text(), "");
+        assert_eq!(last.response.ended, generation == V0_18);
+        assert_eq!(stream.response.text(), "");
     }
 }
 
 #[test]
 fn waiting_for_an_event_never_ends_with_the_instance() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let mut opens = ["event/e", "once/e", "events/e"].map(|below| hub.open(below));
         hub.operation("_kill", "{}");
         hub.driver.wait(seconds(400.0));
         assert_eq!(hub.info()["httpStatus"], 404);
         for open in &mut opens {
             hub.driver.read(open);
-            assert!(!open.answer.ended && !open.answer.cut);
+            assert!(!open.response.ended && !open.response.cut);
         }
-        assert_eq!(opens.map(|open| open.answer.status()), [0, 0, 200]);
+        assert_eq!(opens.map(|open| open.response.status()), [0, 0, 200]);
     }
 }
 
@@ -325,19 +325,19 @@ fn halves_of_surrogate_pairs_go_through_events() {
         let answer = hub.get("event/pong").text();
         assert!(answer.contains(r#""x\ud83d""#), "{answer}");
         hub.driver.read(&mut stream);
-        assert!(stream.answer.text().contains(r#""x\ud83d""#));
+        assert!(stream.response.text().contains(r#""x\ud83d""#));
     }
 }
 
 #[test]
 fn names_are_compared_as_they_stand_in_the_path() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         for name in ["a+b", "a:b@c", "50%", "a;b=c,(d)", "E"] {
             hub.act(|process| process.emit(name, Some("x".into())));
             assert_eq!(hub.get(&format!("event/{name}")).status(), 200, "{name}");
         }
-        assert!(hub.open("event/e").answer.head.is_none());
+        assert!(hub.open("event/e").response.head.is_none());
         assert_eq!(hub.get("event/").status(), 404);
     }
 }

@@ -1,24 +1,24 @@
 //! Sections 5.5 and 5.6: uploads to an instance.
 
-use scramjet_client_testing::model::{Input, Read};
+use scramjet_client_testing::model::{Input, ReadResult};
 
-use super::{BOTH, KEEP_OPEN, Running, V0_18, line, pick, seconds};
+use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
 /// Reads what a process has received, piece by piece.
-fn received(hub: &mut Running, from: Input) -> Vec<Vec<u8>> {
+fn received(hub: &mut RunningInstance, from: Input) -> Vec<Vec<u8>> {
     hub.act(|process| {
         let mut pieces = Vec::new();
-        while let Read::Chunk(piece) = process.read(from) {
+        while let ReadResult::Chunk(piece) = process.read(from) {
             pieces.push(piece);
         }
         pieces
     })
 }
 
-fn has_ended(hub: &mut Running, from: Input) -> bool {
+fn has_ended(hub: &mut RunningInstance, from: Input) -> bool {
     received(hub, from);
-    hub.act(|process| process.read(from)) == Read::Ended
+    hub.act(|process| process.read(from)) == ReadResult::Ended
 }
 
 #[test]
@@ -29,17 +29,17 @@ fn an_upload_is_answered_before_its_body_and_ends_with_it() {
                 if below == "input" { TEXT } else { ("x-a", "b") },
                 KEEP_OPEN,
             ];
-            let mut hub = Running::new(generation, vec![]);
+            let mut hub = RunningInstance::new(generation, vec![]);
             let path = hub.path(below);
             let mut open = hub.driver.begin("POST", &path, &headers);
-            assert_eq!(line(&open.answer), "202 Accepted");
-            assert!(!open.answer.ended);
+            assert_eq!(line(&open.response), "202 Accepted");
+            assert!(!open.response.ended);
             hub.driver.upload(&open, b"a");
             hub.driver.read(&mut open);
-            assert!(!open.answer.ended);
+            assert!(!open.response.ended);
             hub.driver.end_upload(&open);
             hub.driver.read(&mut open);
-            assert!(open.answer.ended);
+            assert!(open.response.ended);
         }
     }
 }
@@ -61,8 +61,8 @@ fn an_upload_ends_its_stream_unless_a_header_says_otherwise() {
                     headers.push(TEXT);
                 }
                 headers.extend(value.map(|value| ("x-end-stream", value)));
-                let mut hub = Running::new(generation, vec![]);
-                let answer = hub.post(below, &headers, b"a").answer;
+                let mut hub = RunningInstance::new(generation, vec![]);
+                let answer = hub.post(below, &headers, b"a").response;
                 assert_eq!((answer.status(), answer.ended), (status, true), "{value:?}");
                 assert_eq!(has_ended(&mut hub, stream), status == 200, "{value:?}");
             }
@@ -74,13 +74,13 @@ fn an_upload_ends_its_stream_unless_a_header_says_otherwise() {
 fn input_after_the_end_gets_a_head_and_no_end() {
     for generation in BOTH {
         for (below, headers) in [("input", vec![TEXT]), ("stdin", vec![])] {
-            let mut hub = Running::new(generation, vec![]);
-            assert!(hub.post(below, &headers, b"a").answer.ended);
+            let mut hub = RunningInstance::new(generation, vec![]);
+            assert!(hub.post(below, &headers, b"a").response.ended);
             hub.driver.wait_millis(10);
             let kept_open = [headers.as_slice(), &[KEEP_OPEN]].concat();
             for (headers, status) in [(&headers, 200), (&kept_open, 202)] {
                 let mut open = hub.post(below, headers, b"b");
-                assert_eq!(open.answer.status(), status);
+                assert_eq!(open.response.status(), status);
                 assert!(hub.never_answers(&mut open), "{below}");
             }
         }
@@ -89,9 +89,9 @@ fn input_after_the_end_gets_a_head_and_no_end() {
 
 #[test]
 fn input_right_after_the_end_is_an_error_within_a_success_on_0_18() {
-    let mut hub = Running::new(V0_18, vec![]);
+    let mut hub = RunningInstance::new(V0_18, vec![]);
     hub.post("input", &[TEXT], b"a");
-    let answer = hub.post("input", &[TEXT], b"b").answer;
+    let answer = hub.post("input", &[TEXT], b"b").response;
     assert_eq!(line(&answer), "200 OK; 500: Internal error occurred");
     let mut open = hub.post("input", &[TEXT], b"c");
     assert!(hub.never_answers(&mut open));
@@ -100,7 +100,7 @@ fn input_right_after_the_end_is_an_error_within_a_success_on_0_18() {
 #[test]
 fn an_upload_that_is_cut_does_not_end_the_stream() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![]);
+        let mut hub = RunningInstance::new(generation, vec![]);
         for (below, headers, stream) in [
             ("input", vec![TEXT], Input::Input),
             ("stdin", vec![], Input::Stdin),
@@ -108,9 +108,9 @@ fn an_upload_that_is_cut_does_not_end_the_stream() {
             let path = hub.path(below);
             let open = hub.driver.begin("POST", &path, &headers);
             hub.driver.upload(&open, b"half");
-            hub.driver.abandon(&open);
+            hub.driver.disconnect(&open);
             assert_eq!(received(&mut hub, stream), [b"half".to_vec()]);
-            let answer = hub.post(below, &headers, b"whole").answer;
+            let answer = hub.post(below, &headers, b"whole").response;
             assert!(answer.ended, "{below}");
             assert_eq!(received(&mut hub, stream), [b"whole".to_vec()]);
         }
@@ -120,7 +120,7 @@ fn an_upload_that_is_cut_does_not_end_the_stream() {
 #[test]
 fn concurrent_uploads_interleave_and_the_second_is_not_answered_after_the_first_ended() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![]);
+        let mut hub = RunningInstance::new(generation, vec![]);
         let path = hub.path("input");
         let mut first = hub.driver.begin("POST", &path, &[TEXT]);
         let mut second = hub.driver.begin("POST", &path, &[TEXT]);
@@ -131,7 +131,7 @@ fn concurrent_uploads_interleave_and_the_second_is_not_answered_after_the_first_
         assert_eq!(received(&mut hub, Input::Input), pieces);
         hub.driver.end_upload(&first);
         hub.driver.read(&mut first);
-        assert!(first.answer.ended);
+        assert!(first.response.ended);
         hub.driver.upload(&second, b"lost");
         hub.driver.end_upload(&second);
         assert!(hub.never_answers(&mut second));
@@ -144,16 +144,16 @@ fn concurrent_uploads_interleave_and_the_second_is_not_answered_after_the_first_
 #[test]
 fn early_input_is_handed_out_twice_on_0_18() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, vec![]);
+        let mut driver = Driver::with_steps(generation, vec![]);
         let path = format!("sequence/{SEQUENCE}/start");
         let start = driver.send("POST", &path, &[crate::driver::JSON], b"{}");
         driver.wait_millis(100);
-        let id = driver.runs()[0].clone();
-        let mut hub = Running { driver, id };
+        let id = driver.started_ids()[0].clone();
+        let mut hub = RunningInstance { driver, id };
         for text in ["a", "b"] {
             assert_eq!(
                 hub.post("input", &[TEXT, KEEP_OPEN], text.as_bytes())
-                    .answer
+                    .response
                     .status(),
                 202
             );
@@ -163,7 +163,7 @@ fn early_input_is_handed_out_twice_on_0_18() {
         let (v0_18, v1): (&[&[u8]], &[&[u8]]) = (&[b"abab", b"c"], &[b"a", b"b", b"c"]);
         let pieces = received(&mut hub, Input::Input);
         assert_eq!(pieces, pick(generation, v0_18, v1));
-        hub.driver.abandon(&start);
+        hub.driver.disconnect(&start);
     }
 }
 
@@ -171,7 +171,7 @@ fn early_input_is_handed_out_twice_on_0_18() {
 fn bytes_are_damaged_except_on_the_input_of_1_x() {
     let (sent, damaged) = (b"a\xff", "a\u{fffd}".as_bytes());
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![]);
+        let mut hub = RunningInstance::new(generation, vec![]);
         for _ in 0..2 {
             hub.post("input", &[TEXT, KEEP_OPEN], sent);
             hub.post("stdin", &[KEEP_OPEN], sent);
@@ -186,7 +186,7 @@ fn bytes_are_damaged_except_on_the_input_of_1_x() {
 #[test]
 fn a_character_may_come_in_two_chunks_but_not_in_two_requests() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![]);
+        let mut hub = RunningInstance::new(generation, vec![]);
         let path = hub.path("stdin");
         let open = hub.driver.begin("POST", &path, &[KEEP_OPEN]);
         hub.driver.upload(&open, b"\xc5");
@@ -204,7 +204,7 @@ fn a_character_may_come_in_two_chunks_but_not_in_two_requests() {
 #[test]
 fn input_stalls_if_the_process_does_not_read() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![]);
+        let mut hub = RunningInstance::new(generation, vec![]);
         let path = hub.path("input");
         let mut open = hub.driver.begin("POST", &path, &[TEXT]);
         let chunk = [b'x'; 1 << 14];
@@ -216,6 +216,6 @@ fn input_stalls_if_the_process_does_not_read() {
         assert!(hub.driver.upload(&open, &chunk) > 0);
         hub.driver.end_upload(&open);
         hub.driver.read(&mut open);
-        assert!(open.answer.ended);
+        assert!(open.response.ended);
     }
 }

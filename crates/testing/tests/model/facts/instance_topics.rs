@@ -1,7 +1,7 @@
 //! Section 7.3: the topics of instances.
 
 use scramjet_client_testing::model::{
-    Generation, Input, Output, Package, ProgramSpec, Read, Steps,
+    Generation, Input, Output, Package, ProgramSpec, ReadResult, Steps,
 };
 use serde_json::{Value, json};
 
@@ -32,9 +32,9 @@ fn routed(driver: &mut Driver, id: &str, input: &str, output: &str) -> (bool, bo
     });
     let topic = driver.send("GET", &format!("topic/{output}"), &[], b"");
     let own = driver.send("GET", &format!("instance/{id}/output"), &[], b"");
-    assert_eq!(own.answer.text(), "1\n");
-    let has_read = read == Some(Read::Chunk(b"hello".to_vec()));
-    (has_read, topic.answer.text() == "1\n")
+    assert_eq!(own.response.text(), "1\n");
+    let has_read = read == Some(ReadResult::Chunk(b"hello".to_vec()));
+    (has_read, topic.response.text() == "1\n")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use scramjet_client_testing::model::{ProgramSpec, Step, Steps};
 use serde_json::{Value, json};
 
-use super::{BOTH, Running, V0_18, V1, line, pick, seconds, staying};
+use super::{BOTH, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE};
 
 fn not_running() -> String {
@@ -13,11 +13,11 @@ fn not_running() -> String {
 
 #[test]
 fn an_instance_is_starting_for_a_moment_on_1_x() {
-    let mut driver = Driver::with(V1, staying());
+    let mut driver = Driver::with_steps(V1, staying());
     let path = format!("sequence/{SEQUENCE}/start");
     let mut open = driver.send("POST", &path, &[JSON], b"{}");
     driver.until_ended(&mut open, seconds(5.0)).unwrap();
-    let id = open.answer.json()["id"].as_str().unwrap().to_owned();
+    let id = open.response.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(driver.info(&id)["status"], "starting");
     let kill = format!("instance/{id}/_kill");
     assert_eq!(
@@ -32,7 +32,7 @@ fn an_instance_is_starting_for_a_moment_on_1_x() {
 #[test]
 fn an_info_has_the_members_of_its_generation() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let info = hub.info();
         let names: Vec<_> = info.as_object().unwrap().keys().collect();
         let v0_18: &[&str] = &["created", "id", "sequence", "started"];
@@ -50,11 +50,11 @@ fn an_info_has_the_members_of_its_generation() {
 #[test]
 fn provides_and_requires_tell_how_far_a_program_has_come() {
     // Its function does not return: only the input is known.
-    let mut waits = Running::new(V1, vec![]);
+    let mut waits = RunningInstance::new(V1, vec![]);
     assert_eq!(waits.info()["requires"], "");
     assert_eq!(waits.info()["provides"], Value::Null);
     // Its function has returned an output.
-    let mut returned = Running::new(V1, vec![Step::Write(super::Output::Output, "")]);
+    let mut returned = RunningInstance::new(V1, vec![Step::Write(super::Output::Output, "")]);
     assert_eq!(returned.info()["requires"], Value::Null);
     assert_eq!(returned.info()["provides"], "");
 }
@@ -62,13 +62,13 @@ fn provides_and_requires_tell_how_far_a_program_has_come() {
 #[test]
 fn health_waits_for_the_first_report_and_stays() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let mut open = hub.open("health");
-        assert_eq!(line(&open.answer), "nothing");
+        assert_eq!(line(&open.response), "nothing");
         assert!(hub.driver.until_ended(&mut open, seconds(1.0)).is_some());
-        assert_eq!(open.answer.json()["healthy"], true);
+        assert_eq!(open.response.json()["healthy"], true);
         // No other process has this id.
-        let process = open.answer.json()["processId"].as_u64().unwrap();
+        let process = open.response.json()["processId"].as_u64().unwrap();
         assert!(process > 1 << 22 && i32::try_from(process).is_ok());
         hub.operation("_kill", "{}");
         hub.driver.wait(seconds(2.0));
@@ -80,10 +80,10 @@ fn health_waits_for_the_first_report_and_stays() {
 fn a_hung_instance_is_healthy_if_it_ever_was() {
     for generation in BOTH {
         let hang = [Step::Wait(seconds(2.0)), Step::Hang];
-        let mut hub = Running::new(generation, hang.into());
+        let mut hub = RunningInstance::new(generation, hang.into());
         hub.driver.wait(seconds(5.0));
         assert_eq!(hub.get("health").json()["healthy"], true);
-        let mut hub = Running::new(generation, vec![Step::Hang]);
+        let mut hub = RunningInstance::new(generation, vec![Step::Hang]);
         let mut open = hub.open("health");
         assert_eq!(hub.driver.until_ended(&mut open, seconds(100.0)), None);
     }
@@ -92,9 +92,9 @@ fn a_hung_instance_is_healthy_if_it_ever_was() {
 #[test]
 fn a_kill_is_answered_at_once() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let before = hub.info();
-        let answer = hub.post("_kill", &[JSON], b"{}").answer;
+        let answer = hub.post("_kill", &[JSON], b"{}").response;
         assert_eq!(answer.status(), 202);
         let mut killing = before;
         killing["status"] = "killing".into();
@@ -108,7 +108,7 @@ fn a_kill_is_answered_at_once() {
 #[test]
 fn a_second_kill_is_refused_on_1_x() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![Step::Hang]);
+        let mut hub = RunningInstance::new(generation, vec![Step::Hang]);
         hub.operation("_kill", "{}");
         let answer = hub.operation("_kill", "{}");
         let v0_18 = "202 Accepted; application/json; {\"opStatus\":\"Accepted\"}";
@@ -119,7 +119,7 @@ fn a_second_kill_is_refused_on_1_x() {
 #[test]
 fn a_kill_of_an_ended_instance_is_refused() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         hub.operation("_kill", "{}");
         hub.driver.wait(seconds(1.0));
         let answer = hub.operation("_kill", "{}");
@@ -147,7 +147,7 @@ fn the_body_of_a_kill_is_checked_on_1_x() {
         ("", ""),
     ] {
         for generation in BOTH {
-            let mut hub = Running::new(generation, staying());
+            let mut hub = RunningInstance::new(generation, staying());
             let answer = hub.operation("_kill", body);
             if generation == V0_18 || expected.is_empty() {
                 assert_eq!(answer.status(), 202, "{body}");
@@ -164,11 +164,11 @@ fn the_body_of_a_kill_is_checked_on_1_x() {
 #[test]
 fn a_hung_process_is_removed_by_force() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![Step::Hang]);
+        let mut hub = RunningInstance::new(generation, vec![Step::Hang]);
         let mut output = hub.open("output");
         hub.operation("_kill", "{}");
         let input = hub.post("input", &[super::NDJSON, super::KEEP_OPEN], b"1\n");
-        assert_eq!((input.answer.status(), input.answer.ended), (202, true));
+        assert_eq!((input.response.status(), input.response.ended), (202, true));
         let took = hub.driver.until_ended(&mut output, seconds(60.0));
         assert_eq!(took, Some(seconds(pick(generation, 11.0, 15.0))));
         hub.driver.wait(seconds(1.0));
@@ -187,7 +187,7 @@ fn a_hung_process_is_removed_by_force() {
 #[test]
 fn the_rate_of_reports_is_a_number() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let rate = |rate: &str| format!("[4003,{{\"monitoringRate\":{rate}}}]");
         for good in ["2", "0", "0.5", "\"5\"", "null"] {
             let answer = hub.operation("_monitoring_rate", &rate(good));

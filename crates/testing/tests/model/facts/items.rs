@@ -2,16 +2,16 @@
 //! answers with the output.
 
 use scramjet_client_testing::model::{
-    Exit, Generation, Item, Output, Package, Process, ProgramSpec, Step,
+    Exit, Generation, Item, Output, Package, ProcessContext, ProgramSpec, Step,
 };
 use serde_json::json;
 
-use super::{BOTH, KEEP_OPEN, NDJSON, Running, V0_18, V1, line, pick, seconds};
+use super::{BOTH, KEEP_OPEN, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
 /// A hub with an instance that writes each item of its input as a line.
-fn items(generation: Generation) -> Running {
-    let program = |process: &mut Process<'_>| {
+fn items(generation: Generation) -> RunningInstance {
+    let program = |process: &mut ProcessContext<'_>| {
         process.begin();
         loop {
             let line = match process.read_item() {
@@ -28,32 +28,32 @@ fn items(generation: Generation) -> Running {
         .program("items", ProgramSpec::new(move || Box::new(program)));
     driver.hub.add_sequence(SEQUENCE, Package::named("items"));
     let id = driver.start();
-    Running { driver, id }
+    RunningInstance { driver, id }
 }
 
 #[test]
 fn the_first_input_needs_a_content_type_and_later_ones_are_not_asked() {
     for generation in BOTH {
         let mut hub = items(generation);
-        let answer = hub.post("input", &[], b"a").answer;
+        let answer = hub.post("input", &[], b"a").response;
         let v0_18 = "500 Internal Server Error; length; 500: Internal error occurred";
         let error = json!({ "error": "Content-Type must be defined" });
         let v1 = format!("406 Not Acceptable; application/json; {error}");
         assert_eq!(line(&answer), pick(generation, v0_18, &v1));
         assert_eq!(
             hub.post("input", &[NDJSON, KEEP_OPEN], b"1\n")
-                .answer
+                .response
                 .status(),
             202
         );
         // Only the type of the first request counts.
         assert_eq!(
             hub.post("input", &[TEXT, KEEP_OPEN], b"2\n")
-                .answer
+                .response
                 .status(),
             202
         );
-        assert_eq!(hub.post("input", &[], b"3\n").answer.status(), 200);
+        assert_eq!(hub.post("input", &[], b"3\n").response.status(), 200);
         assert_eq!(hub.get("output").text().lines().count(), 3);
     }
 }
@@ -96,12 +96,12 @@ fn input_of_other_types_is_taken_and_lost() {
             let mut hub = items(generation);
             let answer = hub
                 .post("input", &[("content-type", content_type)], b"{}")
-                .answer;
+                .response;
             assert_eq!((answer.status(), answer.ended), (200, true));
             let mut output = hub.open("output");
             // The sequence does not even see an end.
             assert!(hub.never_answers(&mut output));
-            assert_eq!(output.answer.text(), "");
+            assert_eq!(output.response.text(), "");
         }
     }
 }
@@ -112,9 +112,9 @@ fn a_line_null_cuts_the_input_silently() {
         let mut hub = items(generation);
         let answer = hub
             .post("input", &[NDJSON, KEEP_OPEN], b"1\nnull\n2\n")
-            .answer;
+            .response;
         assert_eq!((answer.status(), answer.ended), (202, true));
-        let answer = hub.post("input", &[NDJSON], b"3\n").answer;
+        let answer = hub.post("input", &[NDJSON], b"3\n").response;
         assert_eq!((answer.status(), answer.ended), (200, true));
         assert_eq!(hub.get("output").text(), "Json(Number(1))\n");
     }
@@ -129,10 +129,10 @@ fn a_line_that_is_not_json_ends_the_output_on_0_18_and_is_skipped_on_1_x() {
         hub.driver.read(&mut output);
         let v1 = "Json(Number(1))\nJson(Number(2))\n";
         assert_eq!(
-            output.answer.text(),
+            output.response.text(),
             pick(generation, "Json(Number(1))\n", v1)
         );
-        assert_eq!(output.answer.ended, generation == V0_18);
+        assert_eq!(output.response.ended, generation == V0_18);
         hub.driver.wait(seconds(1.0));
         assert_eq!(hub.get("").status(), pick(generation, 404, 200));
     }
@@ -143,15 +143,15 @@ fn inout_answers_with_the_first_output_and_never_ends() {
     let mut hub = items(V1);
     let path = hub.path("inout");
     let mut open = hub.driver.begin("POST", &path, &[NDJSON]);
-    assert_eq!(line(&open.answer), "nothing");
+    assert_eq!(line(&open.response), "nothing");
     hub.driver.upload(&open, b"1\n");
     hub.driver.end_upload(&open);
     hub.driver.read(&mut open);
-    assert_eq!(line(&open.answer), "200 OK; Json(Number(1))\n");
+    assert_eq!(line(&open.response), "200 OK; Json(Number(1))\n");
     // It has not ended the input; even the end of the output does not end it.
-    assert_eq!(hub.post("input", &[NDJSON], b"2\n").answer.status(), 200);
+    assert_eq!(hub.post("input", &[NDJSON], b"2\n").response.status(), 200);
     assert!(hub.never_answers(&mut open));
-    assert_eq!(open.answer.text(), "Json(Number(1))\nJson(Number(2))\n");
+    assert_eq!(open.response.text(), "Json(Number(1))\nJson(Number(2))\n");
 }
 
 #[test]
@@ -160,14 +160,14 @@ fn inout_without_a_content_type_loses_all_input() {
     let mut open = hub.post("inout", &[], b"1\n");
     hub.post("input", &[NDJSON], b"2\n");
     assert!(hub.never_answers(&mut open));
-    assert_eq!(line(&open.answer), "nothing");
+    assert_eq!(line(&open.response), "nothing");
 }
 
 #[test]
 fn inout_is_404_on_0_18() {
-    let mut hub = Running::new(V0_18, vec![Step::Stay]);
+    let mut hub = RunningInstance::new(V0_18, vec![Step::Stay]);
     assert_eq!(
-        line(&hub.post("inout", &[NDJSON], b"").answer),
+        line(&hub.post("inout", &[NDJSON], b"").response),
         "404 Not Found; length"
     );
 }

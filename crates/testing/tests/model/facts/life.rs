@@ -5,7 +5,7 @@ use std::time::Duration;
 use scramjet_client_testing::model::{Exit, Generation, Output, Step};
 use serde_json::{Value, json};
 
-use super::{BOTH, KEEP_OPEN, Running, V0_18, V1, line, pick, seconds, staying};
+use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{JSON, TEXT};
 
 /// A program that ends in this way after a second.
@@ -15,7 +15,7 @@ fn later(exit: Exit) -> Vec<Step> {
 }
 
 /// Tells when each stream ends.
-fn ends(hub: &mut Running, streams: [&str; 3]) -> [Option<Duration>; 3] {
+fn ends(hub: &mut RunningInstance, streams: [&str; 3]) -> [Option<Duration>; 3] {
     let begin = hub.driver.hub.now();
     let mut opens = streams.map(|stream| hub.open(stream));
     opens.each_mut().map(|open| {
@@ -34,12 +34,12 @@ const STREAMS: [&str; 3] = ["output", "stdout", "stderr"];
 #[test]
 fn a_completed_sequence_ends_output_at_once_and_stdout_stderr_and_status_10_seconds_later() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, later(Exit::Completed));
+        let mut hub = RunningInstance::new(generation, later(Exit::Completed));
         let [output, stdout, stderr] = ends(&mut hub, STREAMS);
         assert!(about(output, 1.0), "{output:?}");
         assert!(about(stdout, 11.0) && about(stderr, 11.0), "{stdout:?}");
     }
-    let mut hub = Running::new(V1, later(Exit::Completed));
+    let mut hub = RunningInstance::new(V1, later(Exit::Completed));
     hub.driver.wait(seconds(9.0));
     assert_eq!(hub.info()["status"], "running");
     hub.driver.wait(seconds(3.0));
@@ -50,7 +50,7 @@ fn a_completed_sequence_ends_output_at_once_and_stdout_stderr_and_status_10_seco
 #[test]
 fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, later(Exit::Uncaught));
+        let mut hub = RunningInstance::new(generation, later(Exit::Uncaught));
         let [output, stdout, stderr] = ends(&mut hub, STREAMS);
         let expected = pick(generation, 1.0, 1.0 + 15.0 + 180.0);
         assert!(about(output, expected), "{output:?}");
@@ -59,7 +59,7 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
             "{stdout:?}"
         );
     }
-    let mut hub = Running::new(V1, later(Exit::Uncaught));
+    let mut hub = RunningInstance::new(V1, later(Exit::Uncaught));
     let mut output = hub.open("output");
     hub.driver.wait(seconds(2.0));
     let info = hub.info();
@@ -73,13 +73,13 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
     hub.driver.wait(seconds(190.0));
     hub.driver.read(&mut output);
     assert_eq!(
-        (output.answer.text().as_str(), output.answer.ended),
+        (output.response.text().as_str(), output.response.ended),
         ("up\n", false)
     );
     assert_eq!(hub.info()["status"], "errored");
     hub.driver.wait(seconds(10.0));
     hub.driver.read(&mut output);
-    assert!(output.answer.ended);
+    assert!(output.response.ended);
     assert_eq!(hub.info()["httpStatus"], 404);
 }
 
@@ -111,7 +111,7 @@ fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
 #[test]
 fn the_info_of_1_x_tells_how_an_instance_ended() {
     for (status, steps, terminated) in deaths() {
-        let mut hub = Running::new(V1, steps);
+        let mut hub = RunningInstance::new(V1, steps);
         hub.driver.wait(seconds(13.0));
         let info = hub.info();
         assert_eq!(
@@ -119,7 +119,7 @@ fn the_info_of_1_x_tells_how_an_instance_ended() {
             (&json!(status), &terminated)
         );
     }
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let key = hub.key();
     hub.driver.hub.crash(key);
     hub.driver.wait(seconds(1.0));
@@ -129,7 +129,7 @@ fn the_info_of_1_x_tells_how_an_instance_ended() {
 #[test]
 fn an_instance_of_0_18_is_gone_when_its_process_is() {
     for (_, steps, _) in deaths() {
-        let mut hub = Running::new(V0_18, steps);
+        let mut hub = RunningInstance::new(V0_18, steps);
         hub.driver.wait(seconds(12.0));
         assert_eq!(hub.info()["httpStatus"], 404);
         assert_eq!(hub.driver.get("instances").json(), json!([]));
@@ -137,23 +137,23 @@ fn an_instance_of_0_18_is_gone_when_its_process_is() {
 }
 
 /// Sends input to an instance that has ended in this way.
-fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut Running)) -> String {
-    let mut hub = Running::new(generation, steps);
+fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut RunningInstance)) -> String {
+    let mut hub = RunningInstance::new(generation, steps);
     end(&mut hub);
     hub.driver.wait(seconds(2.0));
     let mut open = hub.post("input", &[TEXT], b"late");
     match hub.driver.until_ended(&mut open, seconds(100.0)) {
-        Some(_) => line(&open.answer),
-        None => format!("{} without an end", line(&open.answer)),
+        Some(_) => line(&open.response),
+        None => format!("{} without an end", line(&open.response)),
     }
 }
 
 #[test]
 fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_18() {
     let never = "200 OK without an end";
-    let nothing: fn(&mut Running) = |_| {};
-    let kill: fn(&mut Running) = |hub| drop(hub.operation("_kill", "{}"));
-    let stop: fn(&mut Running) = |hub| {
+    let nothing: fn(&mut RunningInstance) = |_| {};
+    let kill: fn(&mut RunningInstance) = |hub| drop(hub.operation("_kill", "{}"));
+    let stop: fn(&mut RunningInstance) = |hub| {
         let body = pick(
             hub.driver.hub.generation(),
             "[4001,{\"timeout\":1}]",
@@ -161,7 +161,7 @@ fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_
         );
         hub.operation("_stop", body);
     };
-    let crash: fn(&mut Running) = |hub| {
+    let crash: fn(&mut RunningInstance) = |hub| {
         let key = hub.key();
         hub.driver.hub.crash(key);
     };
@@ -195,17 +195,17 @@ fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_
 
 #[test]
 fn input_to_one_that_died_of_an_uncaught_exception_is_never_answered_after_its_end() {
-    let mut hub = Running::new(V1, later(Exit::Uncaught));
+    let mut hub = RunningInstance::new(V1, later(Exit::Uncaught));
     hub.driver.wait(seconds(2.0));
-    assert!(hub.post("input", &[TEXT, KEEP_OPEN], b"a").answer.ended);
-    assert!(hub.post("input", &[TEXT], b"b").answer.ended);
+    assert!(hub.post("input", &[TEXT, KEEP_OPEN], b"a").response.ended);
+    assert!(hub.post("input", &[TEXT], b"b").response.ended);
     let mut open = hub.post("input", &[TEXT], b"c");
     assert_eq!(hub.driver.until_ended(&mut open, seconds(100.0)), None);
 }
 
 #[test]
 fn an_upload_to_an_instance_that_is_killed_is_not_answered() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let path = hub.path("input");
     let mut open = hub.driver.begin("POST", &path, &[TEXT]);
     hub.operation("_kill", "{}");
@@ -217,7 +217,7 @@ fn an_upload_to_an_instance_that_is_killed_is_not_answered() {
 #[test]
 fn a_killed_instance_of_1_x_stays_listed_for_195_seconds_or_15() {
     for (body, listed) in [("{}", 195.0), ("{\"removeImmediately\":true}", 15.0)] {
-        let mut hub = Running::new(V1, staying());
+        let mut hub = RunningInstance::new(V1, staying());
         let mut output = hub.open("output");
         hub.operation("_kill", body);
         assert!(about(
@@ -237,13 +237,13 @@ fn a_killed_instance_of_1_x_stays_listed_for_195_seconds_or_15() {
 
 #[test]
 fn a_plain_deletion_is_refused_for_15_seconds_and_then_succeeds() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(15.0));
-    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 409);
+    assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 409);
     hub.driver.wait(seconds(1.0));
     assert_eq!(hub.get("").status(), 200);
-    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 200);
+    assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 200);
     // The instance is still listed.
     assert_eq!(hub.get("").status(), 200);
     assert_eq!(
@@ -256,7 +256,7 @@ const FORCED: [(&str, &str); 2] = [JSON, ("x-seq-kill-inst", "true")];
 
 #[test]
 fn a_forced_deletion_takes_16_seconds() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let mut output = hub.open("output");
     let mut open = hub.delete_sequence(&FORCED);
     assert_eq!(hub.info()["status"], "killing");
@@ -268,15 +268,15 @@ fn a_forced_deletion_takes_16_seconds() {
         hub.driver.until_ended(&mut open, seconds(60.0)),
         15.5
     ));
-    assert_eq!(open.answer.status(), 200);
+    assert_eq!(open.response.status(), 200);
     assert_eq!(hub.get("").status(), 404);
 }
 
 #[test]
 fn a_forced_deletion_is_carried_out_after_its_connection_was_cut() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let open = hub.delete_sequence(&FORCED);
-    hub.driver.abandon(&open);
+    hub.driver.disconnect(&open);
     hub.driver.wait(seconds(14.0));
     assert!(!hub.driver.hub.sequences().is_empty());
     hub.driver.wait(seconds(2.0));
@@ -286,7 +286,7 @@ fn a_forced_deletion_is_carried_out_after_its_connection_was_cut() {
 
 #[test]
 fn a_forced_deletion_right_after_a_kill_takes_195_seconds() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     let mut open = hub.delete_sequence(&FORCED);
     hub.driver.wait(seconds(1.0));
@@ -300,16 +300,16 @@ fn a_forced_deletion_right_after_a_kill_takes_195_seconds() {
         hub.driver.until_ended(&mut open, seconds(400.0)),
         194.5
     ));
-    assert_eq!(open.answer.status(), 200);
+    assert_eq!(open.response.status(), 200);
 }
 
 #[test]
 fn a_forced_deletion_without_a_need_is_answered_at_once() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(100.0));
     let open = hub.delete_sequence(&FORCED);
-    assert_eq!(open.answer.status(), 200);
+    assert_eq!(open.response.status(), 200);
     assert_eq!(hub.get("").status(), 200);
 }
 
@@ -317,11 +317,11 @@ fn a_forced_deletion_without_a_need_is_answered_at_once() {
 fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
     for generation in BOTH {
         for kept in [true, false] {
-            let mut hub = Running::new(generation, staying());
+            let mut hub = RunningInstance::new(generation, staying());
             let mut output = hub.open("output");
             hub.driver.hub.restart(kept);
             hub.driver.read(&mut output);
-            assert!(output.answer.cut && !output.answer.ended);
+            assert!(output.response.cut && !output.response.ended);
             assert_eq!(hub.get("").status(), 404);
             assert_eq!(hub.driver.hub.sequences().len(), usize::from(kept));
             assert!(hub.driver.hub.running().is_empty());
@@ -332,13 +332,13 @@ fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
 #[test]
 fn an_upload_that_outlives_its_instance_stalls_and_is_cut_on_0_18() {
     for (generation, is_cut) in [(V0_18, true), (V1, false)] {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let path = hub.path("input");
         let mut open = hub.driver.begin("POST", &path, &[TEXT]);
         hub.operation("_kill", "{\"removeImmediately\":true}");
         hub.driver.wait(seconds(20.0));
         hub.driver.read(&mut open);
-        assert_eq!(open.answer.cut, is_cut, "{generation:?}");
+        assert_eq!(open.response.cut, is_cut, "{generation:?}");
         if !is_cut {
             assert_eq!(hub.driver.upload(&open, b"more"), 0);
         }

@@ -1,10 +1,10 @@
 //! Section 2: what requests have to say, and in which time.
 
-use super::{BOTH, NDJSON, Running, V0_18, V1, line, pick, seconds, staying};
+use super::{BOTH, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE, TEXT};
 
 /// Returns the refusal of a host route and of an instance route.
-fn refusals(hub: &mut Running, headers: &[(&str, &str)], body: &[u8]) -> [String; 2] {
+fn refusals(hub: &mut RunningInstance, headers: &[(&str, &str)], body: &[u8]) -> [String; 2] {
     let host = hub.driver.call("DELETE", "sequence/nosuch", headers, body);
     let path = hub.path("_kill");
     let instance = hub.driver.call("POST", &path, headers, body);
@@ -23,7 +23,7 @@ fn json_operations_need_a_content_type_that_is_read_naively() {
         &[TEXT, JSON],
     ];
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         for headers in refused {
             let text = pick(
                 generation,
@@ -64,7 +64,7 @@ fn json_operations_need_a_content_type_that_is_read_naively() {
 #[test]
 fn bodies_that_are_not_json_are_refused() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let [host, instance] = refusals(&mut hub, &[JSON], b"{");
         assert_eq!(host, "400 Could not parse content");
         let expected = "500 Internal Server Error; length; 400: Could not parse content";
@@ -75,19 +75,19 @@ fn bodies_that_are_not_json_are_refused() {
 #[test]
 fn an_empty_body_is_no_payload() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         assert_eq!(hub.operation("_kill", "").status(), 202);
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let mut open = driver.send("POST", &format!("sequence/{SEQUENCE}/start"), &[JSON], b"");
         driver.until_ended(&mut open, seconds(5.0)).unwrap();
-        assert_eq!(open.answer.status(), 200);
+        assert_eq!(open.response.status(), 200);
     }
 }
 
 #[test]
 fn accept_is_read_naively() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let refused = pick(
             generation,
             "400 Invalid content-type",
@@ -121,9 +121,9 @@ fn accept_is_read_naively() {
             ] {
                 let open = hub.driver.send("GET", &path, &headers, b"");
                 if accepted {
-                    assert_eq!(open.answer.status(), 200, "{path} {accept}");
+                    assert_eq!(open.response.status(), 200, "{path} {accept}");
                 } else {
-                    assert_eq!(line(&open.answer), refused, "{path} {accept}");
+                    assert_eq!(line(&open.response), refused, "{path} {accept}");
                 }
             }
         }
@@ -133,7 +133,7 @@ fn accept_is_read_naively() {
 #[test]
 fn uploads_of_bytes_check_their_content_type() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let status = pick(generation, 400, 415);
         for (given, accepted) in [
             ("application/octet-stream", true),
@@ -147,7 +147,7 @@ fn uploads_of_bytes_check_their_content_type() {
             let answer = hub.driver.call("POST", "sequence", &headers, b"");
             let stdin = hub
                 .post("stdin", &[headers[0], super::KEEP_OPEN], b"")
-                .answer;
+                .response;
             if accepted {
                 assert_eq!((answer.status(), stdin.status()), (422, 202), "{given}");
             } else {
@@ -169,12 +169,12 @@ fn expect_continue_is_answered_by_one_or_two_interim_responses() {
     let expect = ("expect", "100-continue");
     let wrong = ("content-type", "text/css");
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let (input, stdin) = (hub.path("input"), hub.path("stdin"));
         let mut continues = |method: &str, path: &str, headers: &[(&str, &str)]| {
             let headers = [headers, &[expect]].concat();
             let open = hub.driver.begin(method, path, &headers);
-            open.answer.continues
+            open.response.continues
         };
         assert_eq!(continues("POST", "sequence", &[]), pick(generation, 2, 1));
         assert_eq!(continues("POST", &input, &[TEXT]), pick(generation, 2, 1));
@@ -219,7 +219,7 @@ fn a_refusal_comes_before_the_body_and_the_body_is_dropped() {
             ("DELETE", "sequence/x", [TEXT]),
         ] {
             let open = driver.begin(method, path, &headers);
-            assert!(open.answer.is_whole(), "{path}");
+            assert!(open.response.is_whole(), "{path}");
             assert_eq!(driver.upload(&open, &[b'x'; 1 << 20]), 1 << 20);
             driver.end_upload(&open);
         }
@@ -233,7 +233,7 @@ fn an_upload_that_is_cut_registers_no_sequence() {
         let mut driver = Driver::new(generation);
         let open = driver.begin("POST", "sequence", &[]);
         driver.upload(&open, b"half");
-        driver.abandon(&open);
+        driver.disconnect(&open);
         assert!(driver.hub.sequences().is_empty());
     }
 }
@@ -241,7 +241,7 @@ fn an_upload_that_is_cut_registers_no_sequence() {
 #[test]
 fn an_upload_of_more_than_five_minutes_is_cut_on_0_18() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let (input, topic) = (hub.path("input"), "topic/t".to_owned());
         for path in ["sequence".to_owned(), input, topic] {
             let headers = if path == "sequence" {
@@ -253,11 +253,11 @@ fn an_upload_of_more_than_five_minutes_is_cut_on_0_18() {
             hub.driver.wait(seconds(319.0));
             assert_eq!(hub.driver.upload(&open, b"x"), 1);
             hub.driver.read(&mut open);
-            assert!(!open.answer.cut, "{path}");
+            assert!(!open.response.cut, "{path}");
             hub.driver.wait(seconds(2.0));
             hub.driver.read(&mut open);
-            assert_eq!(open.answer.cut, generation == V0_18, "{path}");
-            hub.driver.abandon(&open);
+            assert_eq!(open.response.cut, generation == V0_18, "{path}");
+            hub.driver.disconnect(&open);
         }
     }
 }
@@ -268,7 +268,7 @@ fn a_body_that_came_in_time_is_not_cut() {
     let mut open = driver.send("GET", "log", &[], b"");
     driver.wait(seconds(1000.0));
     driver.read(&mut open);
-    assert!(!open.answer.cut && !open.answer.ended);
+    assert!(!open.response.cut && !open.response.ended);
 }
 
 #[test]

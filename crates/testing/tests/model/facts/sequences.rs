@@ -3,7 +3,7 @@
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
-use super::{BOTH, Running, UNKNOWN, V0_18, V1, line, pick, seconds, staying};
+use super::{BOTH, RunningInstance, UNKNOWN, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE};
 
 /// Packs files as a package.
@@ -107,7 +107,7 @@ fn engines_decide_on_the_language_before_the_file_does() {
 #[test]
 fn unknown_sequences_and_names_are_refused() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         for id in [UNKNOWN, "steps"] {
             let error = json!({ "error": format!("Sequence {id} not found") });
             let v1 = format!("404 Not Found; application/json; {error}");
@@ -173,10 +173,10 @@ fn a_sequence_is_answered_after_its_whole_upload() {
         let mut open = driver.begin("POST", "sequence", &[("x-end-stream", "false")]);
         driver.upload(&open, &manifest(json!({ "main": "index.js" })));
         driver.read(&mut open);
-        assert_eq!(line(&open.answer), "nothing");
+        assert_eq!(line(&open.response), "nothing");
         driver.end_upload(&open);
         driver.read(&mut open);
-        assert_eq!(open.answer.status(), 200);
+        assert_eq!(open.response.status(), 200);
     }
 }
 
@@ -184,14 +184,14 @@ fn a_sequence_is_answered_after_its_whole_upload() {
 fn overwriting_keeps_the_id_and_is_refused_while_instances_are_listed() {
     let package = manifest(json!({ "name": "new", "main": "index.js" }));
     let path = format!("sequence/{SEQUENCE}");
-    let mut driver = Driver::with(V0_18, staying());
+    let mut driver = Driver::with_steps(V0_18, staying());
     assert_eq!(
         line(&driver.call("PUT", &path, &[], &package)),
         "404 Not Found"
     );
 
-    let mut hub = Running::new(V1, staying());
-    let put = |hub: &mut Running, path: &str, package: &[u8]| {
+    let mut hub = RunningInstance::new(V1, staying());
+    let put = |hub: &mut RunningInstance, path: &str, package: &[u8]| {
         line(&hub.driver.call("PUT", path, &[], package))
     };
     let error = json!({ "error": "Can't update sequence with instances" });
@@ -219,11 +219,11 @@ fn overwriting_keeps_the_id_and_is_refused_while_instances_are_listed() {
 #[test]
 fn deleting_a_sequence_is_worded_by_generation() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let v0_18 = json!({ "opStatus": "Conflict", "error": "Can't remove sequence in use." });
         let v1 = json!({ "error": "Can't remove- Sequence in use" });
         let body = pick(generation, v0_18, v1);
-        let answer = hub.delete_sequence(&[JSON]).answer;
+        let answer = hub.delete_sequence(&[JSON]).response;
         assert_eq!(
             line(&answer),
             format!("409 Conflict; application/json; {body}")
@@ -240,7 +240,7 @@ fn deleting_a_sequence_is_worded_by_generation() {
 
         hub.operation("_kill", "{}");
         hub.driver.wait(seconds(16.0));
-        let answer = hub.delete_sequence(&[JSON]).answer;
+        let answer = hub.delete_sequence(&[JSON]).response;
         let v0_18 = json!({ "opStatus": "OK", "id": SEQUENCE });
         assert_eq!(
             line(&answer),
@@ -254,15 +254,15 @@ fn deleting_a_sequence_is_worded_by_generation() {
 fn a_deletion_is_forced_by_any_value_of_the_header_on_1_x() {
     for value in ["true", "false", ""] {
         for generation in BOTH {
-            let mut hub = Running::new(generation, staying());
+            let mut hub = RunningInstance::new(generation, staying());
             let mut open = hub.delete_sequence(&[JSON, ("x-seq-kill-inst", value)]);
             if generation == V0_18 {
-                assert_eq!(open.answer.status(), 409);
+                assert_eq!(open.response.status(), 409);
                 continue;
             }
             let took = hub.driver.until_ended(&mut open, seconds(30.0)).unwrap();
             assert!(took > seconds(15.0) && took < seconds(17.0), "{took:?}");
-            assert_eq!(line(&open.answer), ok(&json!({ "id": SEQUENCE })));
+            assert_eq!(line(&open.response), ok(&json!({ "id": SEQUENCE })));
             assert!(hub.driver.hub.running().is_empty());
         }
     }
@@ -270,13 +270,13 @@ fn a_deletion_is_forced_by_any_value_of_the_header_on_1_x() {
 
 #[test]
 fn one_instance_that_ended_long_ago_is_enough_to_delete_a_sequence() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     let sibling = hub.driver.start();
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(15.0));
-    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 409);
+    assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 409);
     hub.driver.wait(seconds(1.0));
-    assert_eq!(hub.delete_sequence(&[JSON]).answer.status(), 200);
+    assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 200);
     // Its siblings run on, and all infos stay.
     assert_eq!(hub.driver.hub.running(), [sibling.as_str()]);
     assert_eq!(hub.driver.info(&sibling)["status"], "running");

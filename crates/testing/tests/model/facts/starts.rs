@@ -4,12 +4,12 @@ use scramjet_client_testing::model::{Exit, Package, Settings, Step};
 use serde_json::{Value, json};
 
 use super::{BOTH, UNKNOWN, V0_18, V1, line, pick, seconds, staying};
-use crate::driver::{Driver, JSON, Open, SEQUENCE};
+use crate::driver::{Driver, JSON, PendingRequest, SEQUENCE};
 
 const CHOSEN: &str = "any-36-characters-are-an-instance-id";
 
 /// Sends a start.
-fn begin(driver: &mut Driver, body: &Value) -> Open {
+fn begin(driver: &mut Driver, body: &Value) -> PendingRequest {
     let path = format!("sequence/{SEQUENCE}/start");
     driver.send("POST", &path, &[JSON], body.to_string().as_bytes())
 }
@@ -19,7 +19,7 @@ fn start(driver: &mut Driver, body: &Value) -> String {
     let mut open = begin(driver, body);
     let limit = seconds(10.0);
     match driver.until_ended(&mut open, limit) {
-        Some(_) => line(&open.answer),
+        Some(_) => line(&open.response),
         None => "nothing".to_owned(),
     }
 }
@@ -28,8 +28,8 @@ fn start(driver: &mut Driver, body: &Value) -> String {
 fn started(driver: &mut Driver, body: &Value) -> String {
     let mut open = begin(driver, body);
     driver.until_ended(&mut open, seconds(10.0)).unwrap();
-    assert_eq!(open.answer.status(), 200, "{}", open.answer.text());
-    open.answer.json()["id"].as_str().unwrap().to_owned()
+    assert_eq!(open.response.status(), 200, "{}", open.response.text());
+    open.response.json()["id"].as_str().unwrap().to_owned()
 }
 
 fn json_line(status: &str, body: &Value) -> String {
@@ -39,9 +39,9 @@ fn json_line(status: &str, body: &Value) -> String {
 #[test]
 fn a_start_is_answered_with_the_id() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let answer = start(&mut driver, &json!({}));
-        let id = driver.runs()[0].clone();
+        let id = driver.started_ids()[0].clone();
         let v1 = json!({ "message": format!("Sequence {id} starting"), "id": id });
         let body = pick(generation, json!({ "opStatus": "OK", "id": id }), v1);
         assert_eq!(answer, json_line("200 OK", &body));
@@ -61,7 +61,7 @@ fn a_start_of_an_unknown_sequence_is_404() {
 #[test]
 fn the_body_of_a_start_may_be_any_json() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         for body in [
             json!(null),
             json!([]),
@@ -77,7 +77,7 @@ fn the_body_of_a_start_may_be_any_json() {
 #[test]
 fn the_program_gets_config_and_args_and_the_info_shows_them() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let (config, args) = (json!({ "a": 1 }), json!(["x", null]));
         let id = started(&mut driver, &json!({ "appConfig": config, "args": args }));
         let info = driver.info(&id);
@@ -95,7 +95,7 @@ fn the_program_gets_config_and_args_and_the_info_shows_them() {
 fn args_that_javascript_cannot_spread_end_the_instance_with_23() {
     for generation in BOTH {
         for args in [json!({ "a": 1 }), json!(5), json!(true), json!(null)] {
-            let mut driver = Driver::with(generation, staying());
+            let mut driver = Driver::with_steps(generation, staying());
             let id = started(&mut driver, &json!({ "args": args }));
             driver.wait(seconds(1.0));
             let info = driver.info(&id);
@@ -108,7 +108,7 @@ fn args_that_javascript_cannot_spread_end_the_instance_with_23() {
                 _ => assert_eq!(info["terminated"], failed, "{args}"),
             }
         }
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let id = started(&mut driver, &json!({ "args": "xy" }));
         let key = driver.hub.instance(&id).unwrap();
         let args = driver.hub.with_process(key, |process| process.args());
@@ -119,7 +119,7 @@ fn args_that_javascript_cannot_spread_end_the_instance_with_23() {
 #[test]
 fn an_instance_id_of_36_letters_is_taken_as_it_is_on_1_x() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let id = started(&mut driver, &json!({ "instanceId": CHOSEN }));
         assert_eq!(id == CHOSEN, generation == V1);
         let id = started(&mut driver, &json!({ "instanceId": "" }));
@@ -130,7 +130,7 @@ fn an_instance_id_of_36_letters_is_taken_as_it_is_on_1_x() {
 #[test]
 fn other_instance_ids_are_500_on_1_x() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         for body in [
             json!({ "instanceId": "short" }),
             json!({ "instanceId": 5 }),
@@ -147,7 +147,7 @@ fn other_instance_ids_are_500_on_1_x() {
 
 #[test]
 fn an_instance_id_in_use_is_409_as_long_as_the_instance_is_listed() {
-    let mut driver = Driver::with(V1, staying());
+    let mut driver = Driver::with_steps(V1, staying());
     let body = json!({ "instanceId": CHOSEN });
     started(&mut driver, &body);
     driver.wait(seconds(1.0));
@@ -164,7 +164,7 @@ fn an_instance_id_in_use_is_409_as_long_as_the_instance_is_listed() {
 
 #[test]
 fn two_starts_with_the_same_id_both_succeed_while_the_first_connects() {
-    let mut driver = Driver::with(V1, staying());
+    let mut driver = Driver::with_steps(V1, staying());
     let body = json!({ "instanceId": CHOSEN });
     let mut first = begin(&mut driver, &body);
     driver.wait_millis(50);
@@ -172,10 +172,10 @@ fn two_starts_with_the_same_id_both_succeed_while_the_first_connects() {
     let mut second = begin(&mut driver, &body);
     for open in [&mut first, &mut second] {
         driver.until_ended(open, seconds(5.0)).unwrap();
-        assert_eq!(open.answer.json()["id"], CHOSEN);
+        assert_eq!(open.response.json()["id"], CHOSEN);
     }
     // Two processes run, and the hub shows one of them.
-    assert_eq!(driver.runs(), [CHOSEN, CHOSEN]);
+    assert_eq!(driver.started_ids(), [CHOSEN, CHOSEN]);
     assert_eq!(driver.hub.running(), [CHOSEN, CHOSEN]);
     assert_eq!(driver.get("instances").json().as_array().unwrap().len(), 1);
     let path = format!("sequence/{SEQUENCE}/instances");
@@ -190,18 +190,18 @@ fn two_starts_with_the_same_id_both_succeed_while_the_first_connects() {
 #[test]
 fn an_instance_that_has_not_connected_is_unknown_on_1_x_and_not_answered_on_0_18() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         begin(&mut driver, &json!({ "instanceId": CHOSEN }));
-        let id = driver.runs()[0].clone();
+        let id = driver.started_ids()[0].clone();
         let listed = driver.get("instances").json().as_array().unwrap().len();
         assert_eq!(listed, pick(generation, 1, 0));
         let mut open = driver.send("GET", &format!("instance/{id}"), &[], b"");
         if generation == V1 {
-            assert_eq!(open.answer.status(), 404);
+            assert_eq!(open.response.status(), 404);
         } else {
-            assert_eq!(line(&open.answer), "nothing");
+            assert_eq!(line(&open.response), "nothing");
             assert!(driver.until_ended(&mut open, seconds(1.0)).is_some());
-            assert_eq!(open.answer.json()["id"].as_str(), Some(id.as_str()));
+            assert_eq!(open.response.json()["id"].as_str(), Some(id.as_str()));
         }
     }
 }
@@ -219,7 +219,7 @@ fn only_a_main_that_ends_in_js_can_be_started() {
             ("start", "start", false),
             ("index.JS", "index.JS", false),
         ] {
-            let mut driver = Driver::with(generation, staying());
+            let mut driver = Driver::with_steps(generation, staying());
             let mut package = Package::named("steps");
             package.manifest.insert("main".to_owned(), main.into());
             package.files.remove("index.js");
@@ -232,11 +232,11 @@ fn only_a_main_that_ends_in_js_can_be_started() {
                  package.json"
             );
             match (starts, generation) {
-                (true, _) => assert_eq!(open.answer.status(), 200, "{main}"),
-                (false, V0_18) => assert_eq!((answered, driver.runs().len()), (None, 0)),
+                (true, _) => assert_eq!(open.response.status(), 200, "{main}"),
+                (false, V0_18) => assert_eq!((answered, driver.started_ids().len()), (None, 0)),
                 (false, _) => {
                     let expected = json_line("400 Bad Request", &json!({ "error": error }));
-                    assert_eq!(line(&open.answer), expected);
+                    assert_eq!(line(&open.response), expected);
                 }
             }
         }
@@ -246,7 +246,7 @@ fn only_a_main_that_ends_in_js_can_be_started() {
 #[test]
 fn two_engines_cannot_be_started() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let mut package = Package::named("steps");
         let engines = json!({ "node": ">=16", "python3": "3.8" });
         package.manifest.insert("engines".to_owned(), engines);
@@ -256,13 +256,13 @@ fn two_engines_cannot_be_started() {
         let error = "Incorrect config passed to SequenceConfig,'engines' field can't contain \
                      more than one element";
         let v1 = json_line("400 Bad Request", &json!({ "error": error }));
-        assert_eq!(line(&open.answer), pick(generation, "nothing", &v1));
+        assert_eq!(line(&open.response), pick(generation, "nothing", &v1));
     }
 }
 
 #[test]
 fn an_instance_that_never_connects_stays_and_is_never_answered_on_0_18() {
-    let mut driver = Driver::with(V0_18, staying());
+    let mut driver = Driver::with_steps(V0_18, staying());
     let mut package = Package::named("steps");
     package.files.clear();
     driver.hub.add_sequence("broken", package);
@@ -273,7 +273,7 @@ fn an_instance_that_never_connects_stays_and_is_never_answered_on_0_18() {
         let path = format!("instance/{id}{below}");
         let mut open = driver.send(method, &path, &[JSON], b"");
         assert_eq!(driver.until_ended(&mut open, seconds(300.0)), None);
-        assert_eq!(line(&open.answer), "nothing");
+        assert_eq!(line(&open.response), "nothing");
     }
     assert_eq!(driver.get("instances").json(), list);
     let answer = driver.call("DELETE", "sequence/broken", &[JSON], b"");
@@ -287,13 +287,13 @@ fn a_function_that_fails_at_once_is_a_refused_start_or_an_errored_instance() {
         (Exit::Threw, 23, "Sequence failed during execution"),
     ] {
         let steps = vec![Step::Exit(exit)];
-        let mut driver = Driver::with(V1, steps.clone());
+        let mut driver = Driver::with_steps(V1, steps.clone());
         let expected = json_line("400 Bad Request", &json!({ "error": reason }));
         assert_eq!(start(&mut driver, &json!({})), expected);
 
         let mut settings = Settings::of(V1);
         settings.refuses_failed_starts = false;
-        let mut driver = Driver::set_up(settings);
+        let mut driver = Driver::with_settings(settings);
         driver.add(steps.clone());
         let id = started(&mut driver, &json!({}));
         driver.wait(seconds(1.0));
@@ -310,7 +310,7 @@ fn a_function_that_fails_at_once_is_a_refused_start_or_an_errored_instance() {
         driver.wait(seconds(15.0));
         assert_eq!(driver.info(&id), json!({ "httpStatus": 404 }));
 
-        let mut driver = Driver::with(V0_18, steps);
+        let mut driver = Driver::with_steps(V0_18, steps);
         let id = started(&mut driver, &json!({}));
         driver.wait(seconds(1.0));
         assert_eq!(driver.info(&id), json!({ "httpStatus": 404 }));
@@ -329,13 +329,13 @@ fn a_sequence_without_a_program_is_501() {
 #[test]
 fn halves_of_surrogate_pairs_go_through_args() {
     for generation in BOTH {
-        let mut driver = Driver::with(generation, staying());
+        let mut driver = Driver::with_steps(generation, staying());
         let path = format!("sequence/{SEQUENCE}/start");
         let body = br#"{"appConfig":{"a":"\udc22"},"args":["x\ud83d","\ud83d\udc22"]}"#;
         let mut open = driver.send("POST", &path, &[JSON], body);
         driver.until_ended(&mut open, seconds(5.0)).unwrap();
         driver.wait(seconds(1.0));
-        let id = open.answer.json()["id"].as_str().unwrap().to_owned();
+        let id = open.response.json()["id"].as_str().unwrap().to_owned();
         let mut answers = vec![driver.get(&format!("instance/{id}")).text()];
         if generation == V1 {
             answers.push(driver.get("instances").text());

@@ -3,19 +3,19 @@
 use scramjet_client_testing::model::{Generation, Message, Output, Step};
 use serde_json::{Value, json};
 
-use super::{BOTH, Running, V0_18, V1, line, pick, seconds, staying};
-use crate::driver::Open;
+use super::{BOTH, RunningInstance, V0_18, V1, line, pick, seconds, staying};
+use crate::driver::PendingRequest;
 
 /// Sends a stop in the form of the generation.
-fn stop(hub: &mut Running, timeout: f64, can_keep_alive: bool) -> Open {
+fn stop(hub: &mut RunningInstance, timeout: f64, can_keep_alive: bool) -> PendingRequest {
     let data = json!({ "timeout": timeout, "canCallKeepalive": can_keep_alive });
     let generation = hub.driver.hub.generation();
     let body = pick(generation, json!([4001, data]), data.clone());
     hub.post("_stop", &[crate::driver::JSON], body.to_string().as_bytes())
 }
 
-fn kept_alive(generation: Generation) -> Running {
-    Running::new(
+fn kept_alive(generation: Generation) -> RunningInstance {
+    RunningInstance::new(
         generation,
         vec![Step::Write(Output::Output, "up\n"), Step::Stay],
     )
@@ -24,7 +24,7 @@ fn kept_alive(generation: Generation) -> Running {
 #[test]
 fn a_stop_is_answered_after_its_timeout_and_the_process_killed_then() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, staying());
+        let mut hub = RunningInstance::new(generation, staying());
         let mut output = hub.open("output");
         let mut open = stop(&mut hub, 700.0, false);
         assert_eq!(
@@ -32,11 +32,11 @@ fn a_stop_is_answered_after_its_timeout_and_the_process_killed_then() {
             Some(seconds(0.7))
         );
         let status = pick(generation, 200, 202);
-        assert_eq!(open.answer.status(), status);
-        assert!(!output.answer.ended);
+        assert_eq!(open.response.status(), status);
+        assert!(!output.response.ended);
         match generation {
-            V1 => assert_eq!(open.answer.json()["status"], "stopping"),
-            _ => assert_eq!(open.answer.json(), json!({ "opStatus": "OK" })),
+            V1 => assert_eq!(open.response.json()["status"], "stopping"),
+            _ => assert_eq!(open.response.json(), json!({ "opStatus": "OK" })),
         }
         assert!(hub.driver.until_ended(&mut output, seconds(1.0)).is_some());
         hub.driver.wait(seconds(1.0));
@@ -70,11 +70,11 @@ fn the_default_timeout_of_1_x_is_7_seconds() {
         "{}",
         "[4001,{\"timeout\":50,\"canCallKeepalive\":true}]",
     ] {
-        let mut hub = Running::new(V1, staying());
+        let mut hub = RunningInstance::new(V1, staying());
         let mut open = hub.post("_stop", &[crate::driver::JSON], body.as_bytes());
         let took = hub.driver.until_ended(&mut open, seconds(10.0));
         assert_eq!(took, Some(seconds(7.0)), "{body}");
-        assert_eq!(open.answer.status(), 202);
+        assert_eq!(open.response.status(), 202);
     }
 }
 
@@ -96,7 +96,7 @@ fn wrong_bodies_of_a_stop_are_refused() {
             "Invalid canCallKeepalive format",
         ),
     ] {
-        let mut hub = Running::new(V1, staying());
+        let mut hub = RunningInstance::new(V1, staying());
         assert_eq!(line(&hub.operation("_stop", body)), bad(text), "{body}");
         assert_eq!(hub.info()["status"], "running");
     }
@@ -117,12 +117,12 @@ fn wrong_bodies_of_a_stop_are_refused() {
             "Cannot read properties of undefined (reading 'timeout')",
         ),
     ] {
-        let mut hub = Running::new(V0_18, staying());
+        let mut hub = RunningInstance::new(V0_18, staying());
         let expected = format!("500 Internal Server Error; length; {text}");
         assert_eq!(line(&hub.operation("_stop", body)), expected, "{body}");
     }
     // 0.18 does not check the members.
-    let mut hub = Running::new(V0_18, staying());
+    let mut hub = RunningInstance::new(V0_18, staying());
     let answer = hub.operation("_stop", "[4001,{\"canCallKeepalive\":5}]");
     assert_eq!(answer.status(), 200);
 }
@@ -153,19 +153,19 @@ fn keep_alive_lets_an_instance_of_0_18_live_11_seconds_whatever_was_allowed() {
         assert!(took > seconds(10.0) && took < seconds(11.0), "{took:?}");
     }
     // A longer timeout only delays the answer.
-    let mut hub = Running::new(V0_18, staying());
+    let mut hub = RunningInstance::new(V0_18, staying());
     let mut output = hub.open("output");
     let mut open = stop(&mut hub, 20_000.0, false);
     let took = hub.driver.until_ended(&mut output, seconds(60.0)).unwrap();
     assert!(took > seconds(11.0) && took < seconds(12.0), "{took:?}");
     assert!(hub.driver.until_ended(&mut open, seconds(60.0)).is_some());
-    assert_eq!(open.answer.json(), json!({ "opStatus": "OK" }));
+    assert_eq!(open.response.json(), json!({ "opStatus": "OK" }));
 }
 
 #[test]
 fn a_hung_instance_outlives_its_stop() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![Step::Hang]);
+        let mut hub = RunningInstance::new(generation, vec![Step::Hang]);
         let mut open = stop(&mut hub, 300.0, false);
         hub.driver.until_ended(&mut open, seconds(5.0)).unwrap();
         hub.driver.wait(seconds(300.0));
@@ -179,7 +179,7 @@ fn a_hung_instance_outlives_its_stop() {
 
 #[test]
 fn a_stop_of_an_ended_instance_sets_its_status_back_on_1_x() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(1.0));
     let before = hub.info();
@@ -195,7 +195,7 @@ fn a_stop_of_an_ended_instance_sets_its_status_back_on_1_x() {
 #[test]
 fn a_program_is_told_of_a_stop() {
     for generation in BOTH {
-        let mut hub = Running::new(generation, vec![Step::Wait(seconds(1000.0))]);
+        let mut hub = RunningInstance::new(generation, vec![Step::Wait(seconds(1000.0))]);
         hub.driver.hub.program("steps", silent());
         hub.id = hub.driver.start();
         stop(&mut hub, 500.0, true);
@@ -213,16 +213,16 @@ fn a_program_is_told_of_a_stop() {
 
 #[test]
 fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
-    let mut hub = Running::new(V1, staying());
+    let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{\"removeImmediately\":true}");
     hub.driver.wait(seconds(1.0));
     let mut open = stop(&mut hub, 60_000.0, false);
     hub.driver.until_ended(&mut open, seconds(100.0)).unwrap();
-    assert_eq!(open.answer.status(), 501);
+    assert_eq!(open.response.status(), 501);
 }
 
 /// A program that does not look at its messages.
 fn silent() -> scramjet_client_testing::model::ProgramSpec {
-    let program = |process: &mut super::Process<'_>| process.begin();
+    let program = |process: &mut super::ProcessContext<'_>| process.begin();
     scramjet_client_testing::model::ProgramSpec::new(move || Box::new(program))
 }

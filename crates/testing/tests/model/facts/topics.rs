@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{BOTH, NDJSON, V0_18, V1, line, pick, seconds};
-use crate::driver::{Driver, JSON, Open, TEXT};
+use crate::driver::{Driver, JSON, PendingRequest, TEXT};
 
 fn create(driver: &mut Driver, body: &Value) -> String {
     line(&driver.call("POST", "topics", &[JSON], body.to_string().as_bytes()))
@@ -18,7 +18,7 @@ fn write(driver: &mut Driver, headers: &[(&str, &str)], body: &str) -> String {
     line(&driver.call("POST", "topic/t", headers, body.as_bytes()))
 }
 
-fn read(driver: &mut Driver, headers: &[(&str, &str)]) -> Open {
+fn read(driver: &mut Driver, headers: &[(&str, &str)]) -> PendingRequest {
     driver.send("GET", "topic/t", headers, b"")
 }
 
@@ -105,18 +105,18 @@ fn a_write_to_0_18_is_answered_at_once_and_takes_any_type() {
     let mut driver = Driver::new(V0_18);
     let mut reader = read(&mut driver, &[]);
     let mut open = driver.begin("POST", "topic/t", &[]);
-    assert_eq!(line(&open.answer), "202 Accepted");
+    assert_eq!(line(&open.response), "202 Accepted");
     driver.upload(&open, b"a");
     driver.end_upload(&open);
     driver.read(&mut open);
-    assert!(open.answer.ended);
+    assert!(open.response.ended);
     assert_eq!(
         write(&mut driver, &[("content-type", "x")], "b"),
         "202 Accepted"
     );
     assert_eq!(write(&mut driver, &[NDJSON], ""), "202 Accepted");
     driver.read(&mut reader);
-    assert_eq!(reader.answer.text(), "ab");
+    assert_eq!(reader.response.text(), "ab");
     let answer = driver.call("POST", "topic/a.b%20c", &[], b"x");
     assert_eq!(answer.status(), 202);
 }
@@ -128,14 +128,14 @@ fn a_write_to_1_x_is_answered_after_its_body() {
     let mut open = driver.begin("POST", "topic/t", &[NDJSON, ("x-end-stream", "true")]);
     driver.upload(&open, b"1\n");
     driver.read(&mut open);
-    assert_eq!(line(&open.answer), "nothing");
+    assert_eq!(line(&open.response), "nothing");
     driver.end_upload(&open);
     driver.read(&mut open);
-    assert_eq!(line(&open.answer), "200 OK; application/json; {}");
+    assert_eq!(line(&open.response), "200 OK; application/json; {}");
     driver.read(&mut reader);
-    assert_eq!(reader.answer.text(), "1\n");
+    assert_eq!(reader.response.text(), "1\n");
     // The header is ignored.
-    assert!(!reader.answer.ended);
+    assert!(!reader.response.ended);
 }
 
 #[test]
@@ -177,23 +177,23 @@ fn the_end_of_a_topic_is_for_good_on_0_18() {
     assert_eq!(write(&mut driver, &end, "a"), "200 OK");
     driver.read(&mut reader);
     assert_eq!(
-        (reader.answer.text(), reader.answer.ended),
+        (reader.response.text(), reader.response.ended),
         ("a".to_owned(), true)
     );
     // Later readers get an empty stream.
     let open = read(&mut driver, &[]);
     assert_eq!(
-        (open.answer.text(), open.answer.ended),
+        (open.response.text(), open.response.ended),
         (String::new(), true)
     );
     // Later writers hang, and then readers do.
     let mut open = driver.send("POST", "topic/t", &[], b"b");
-    assert_eq!(open.answer.status(), 202);
+    assert_eq!(open.response.status(), 202);
     assert_eq!(driver.until_ended(&mut open, seconds(100.0)), None);
     let mut open = read(&mut driver, &[]);
-    assert_eq!(open.answer.status(), 200);
+    assert_eq!(open.response.status(), 200);
     assert_eq!(driver.until_ended(&mut open, seconds(100.0)), None);
-    assert_eq!(open.answer.text(), "");
+    assert_eq!(open.response.text(), "");
 }
 
 #[test]
@@ -214,11 +214,11 @@ fn several_writers_are_interleaved_on_0_18_and_take_turns_on_1_x() {
         driver.end_upload(&writers[1]);
         for writer in &mut writers {
             driver.read(writer);
-            assert!(writer.answer.ended);
+            assert!(writer.response.ended);
         }
         driver.read(&mut reader);
         let text = pick(generation, "1\n2\n3\n", "1\n3\n2\n");
-        assert_eq!(reader.answer.text(), text);
+        assert_eq!(reader.response.text(), text);
     }
 }
 
@@ -228,11 +228,14 @@ fn a_later_writer_waits_for_the_interim_response_on_1_x() {
     let headers = [NDJSON, ("expect", "100-continue")];
     let first = driver.begin("POST", "topic/t", &headers);
     let mut second = driver.begin("POST", "topic/t", &headers);
-    assert_eq!((first.answer.continues, second.answer.continues), (1, 0));
+    assert_eq!(
+        (first.response.continues, second.response.continues),
+        (1, 0)
+    );
     driver.upload(&first, b"1\n");
     driver.end_upload(&first);
     driver.read(&mut second);
-    assert_eq!(second.answer.continues, 1);
+    assert_eq!(second.response.continues, 1);
 }
 
 #[test]
@@ -241,9 +244,9 @@ fn nothing_written_is_never_answered_on_1_x_and_leaves_a_line() {
     let mut reader = read(&mut driver, &[]);
     let mut open = driver.send("POST", "topic/t", &[NDJSON], b"");
     assert_eq!(driver.until_ended(&mut open, seconds(100.0)), None);
-    assert_eq!(line(&open.answer), "nothing");
+    assert_eq!(line(&open.response), "nothing");
     driver.read(&mut reader);
-    assert_eq!(reader.answer.text(), "\n");
+    assert_eq!(reader.response.text(), "\n");
 }
 
 #[test]
@@ -255,7 +258,7 @@ fn a_missing_newline_is_added_to_ndjson_on_1_x() {
             write(&mut driver, &headers, "1");
             let open = read(&mut driver, &headers);
             let expected = if added { "1\n" } else { "1" };
-            assert_eq!(open.answer.text(), pick(generation, "1", expected));
+            assert_eq!(open.response.text(), pick(generation, "1", expected));
         }
     }
 }
@@ -267,10 +270,10 @@ fn a_writer_that_is_cut_leaves_its_data_and_the_next_one_goes_on() {
         let first = driver.begin("POST", "topic/t", &[NDJSON]);
         let second = driver.begin("POST", "topic/t", &[NDJSON]);
         driver.upload(&first, b"{\"a\":");
-        driver.abandon(&first);
+        driver.disconnect(&first);
         driver.upload(&second, b"1\n");
         driver.end_upload(&second);
-        assert_eq!(read(&mut driver, &[]).answer.text(), "{\"a\":1\n");
+        assert_eq!(read(&mut driver, &[]).response.text(), "{\"a\":1\n");
     }
 }
 
@@ -285,7 +288,7 @@ fn a_topic_without_a_reader_takes_little() {
             .count();
         assert_eq!(taken, pick(generation, 16, 100));
         let reader = read(&mut driver, &[]);
-        assert_eq!(reader.answer.body().len(), taken * 1000);
+        assert_eq!(reader.response.body().len(), taken * 1000);
         assert!(driver.upload(&open, &kilobyte) > 0);
     }
 }
@@ -295,7 +298,7 @@ fn a_reader_of_1_x_asks_for_the_type_of_the_topic() {
     let mut driver = Driver::new(V1);
     let unsupported = "415 Unsupported content-type";
     assert_eq!(
-        line(&read(&mut driver, &[("content-type", "bogus")]).answer),
+        line(&read(&mut driver, &[("content-type", "bogus")]).response),
         unsupported
     );
     let answer = driver.get("topic/a.b");
@@ -303,11 +306,11 @@ fn a_reader_of_1_x_asks_for_the_type_of_the_topic() {
     assert_eq!(driver.get("topics").json(), json!([]));
     // An unknown topic is created with that type.
     let head = "200 OK; application/octet-stream";
-    assert_eq!(line(&read(&mut driver, &[TEXT]).answer), head);
+    assert_eq!(line(&read(&mut driver, &[TEXT]).response), head);
     assert_eq!(driver.get("topics").json()[0]["contentType"], "text/plain");
-    assert_eq!(line(&read(&mut driver, &[]).answer), unsupported);
+    assert_eq!(line(&read(&mut driver, &[]).response), unsupported);
     let accept = [TEXT, ("accept", "application/x-ndjson")];
-    let answer = read(&mut driver, &accept).answer;
+    let answer = read(&mut driver, &accept).response;
     assert_eq!(line(&answer), "415 Invalid content-type");
 }
 
@@ -317,7 +320,7 @@ fn a_reader_of_0_18_may_ask_for_anything() {
     write(&mut driver, &[TEXT], "x");
     for given in ["bogus", "application/x-ndjson"] {
         let open = read(&mut driver, &[("content-type", given)]);
-        assert_eq!(open.answer.status(), 200);
+        assert_eq!(open.response.status(), 200);
     }
 }
 
@@ -330,7 +333,7 @@ fn several_readers_get_copies_from_then_on_and_never_end() {
         write(&mut driver, &[NDJSON], "2\n");
         for (reader, text) in readers.iter_mut().zip(["1\n2\n", "2\n"]) {
             assert_eq!(driver.until_ended(reader, seconds(400.0)), None);
-            assert_eq!(reader.answer.text(), text);
+            assert_eq!(reader.response.text(), text);
         }
     }
 }
@@ -342,8 +345,8 @@ fn a_deleted_topic_keeps_its_readers_and_a_new_one_does_not_reach_them() {
     driver.call("DELETE", "topics/t", &[JSON], b"");
     write(&mut driver, &[NDJSON], "1\n");
     assert_eq!(driver.until_ended(&mut reader, seconds(400.0)), None);
-    assert_eq!(reader.answer.text(), "");
-    assert_eq!(read(&mut driver, &[]).answer.text(), "1\n");
+    assert_eq!(reader.response.text(), "");
+    assert_eq!(read(&mut driver, &[]).response.text(), "1\n");
 }
 
 #[test]
@@ -352,7 +355,7 @@ fn bytes_in_topics_are_damaged_on_0_18() {
         let mut driver = Driver::new(generation);
         let bytes = [("content-type", "application/octet-stream")];
         driver.call("POST", "topic/t", &bytes, b"a\xff");
-        let body = read(&mut driver, &bytes).answer.body();
+        let body = read(&mut driver, &bytes).response.body();
         assert_eq!(body, pick(generation, "a\u{fffd}".as_bytes(), b"a\xff"));
     }
 }

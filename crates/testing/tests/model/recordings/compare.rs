@@ -6,11 +6,11 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::wire::RecordedResponse;
-use crate::driver::Answer;
+use crate::driver::TestResponse;
 
 /// The parts of two bodies that have to be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum BodyComparison {
     /// All of it, but for times and what depends on the machine.
     Same,
     /// All of it, but for times, what depends on the machine, and ids that the hub has made.
@@ -53,7 +53,11 @@ const VOLATILE: &[&str] = &[
 /// The members of JSON whose elements depend on the machine: one of each list is compared.
 const VOLATILE_LISTS: &[&str] = &["fsSize"];
 
-pub(crate) fn differences(recorded: &RecordedResponse, played: &Answer, body: Body) -> Vec<String> {
+pub(crate) fn differences(
+    recorded: &RecordedResponse,
+    played: &TestResponse,
+    body: BodyComparison,
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, recorded: &dyn std::fmt::Debug, played: &dyn std::fmt::Debug| {
         let (recorded, played) = (format!("{recorded:?}"), format!("{played:?}"));
@@ -78,8 +82,12 @@ pub(crate) fn differences(recorded: &RecordedResponse, played: &Answer, body: Bo
     found
 }
 
-fn body_differences(recorded: &RecordedResponse, played: &Answer, body: Body) -> Vec<String> {
-    if body == Body::Lines {
+fn body_differences(
+    recorded: &RecordedResponse,
+    played: &TestResponse,
+    body: BodyComparison,
+) -> Vec<String> {
+    if body == BodyComparison::Lines {
         return line_differences(&recorded.chunks, &played.chunks);
     }
     let is_json = recorded
@@ -109,7 +117,7 @@ fn json_differences(
     at: &str,
     recorded: &Value,
     played: &Value,
-    body: Body,
+    body: BodyComparison,
     found: &mut Vec<String>,
 ) {
     let member = at.rsplit('.').next().unwrap_or_default();
@@ -143,7 +151,7 @@ fn json_differences(
         }
         _ if VOLATILE.contains(&member) => {}
         (Value::String(theirs), Value::String(ours))
-            if body == Body::FreshIds && without_ids(theirs) == without_ids(ours) => {}
+            if body == BodyComparison::FreshIds && without_ids(theirs) == without_ids(ours) => {}
         _ if recorded != played => {
             found.push(format!("{at}: recorded {recorded}, played {played}"));
         }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::compare::Body;
-use super::scenes::Stage;
-use super::{Excluded, Rows, rows};
+use super::compare::BodyComparison;
+use super::setup::Setup;
+use super::{Comparisons, Excluded, rows};
 
 /// Exchanges that the model does not answer.
 pub(crate) const EXCLUDED: Excluded = &[
@@ -49,7 +49,7 @@ const UPLOADED: &str = "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025";
 const ANOTHER: &str = "fb6da5a0-369b-42e7-914f-f1eb113a38eb";
 const NOT_STARTED: &str = "4e8771b0-bea4-4b70-9f94-aa7e446ccea8";
 
-pub(crate) fn recorded() -> Vec<Rows> {
+pub(crate) fn recorded() -> Vec<Comparisons> {
     vec![
         rows(
             empty,
@@ -71,8 +71,8 @@ pub(crate) fn recorded() -> Vec<Rows> {
             "sequence-upload sequence-upload-chunked sequence-upload-expect-continue
              sequence-upload-no-content-type sequence-upload-no-package-json",
         )
-        .compare(Body::FreshIds),
-        rows(streams_started, "hub-log").compare(Body::Lines),
+        .compare(BodyComparison::FreshIds),
+        rows(streams_started, "hub-log").compare(BodyComparison::Lines),
         // Events.
         rows(
             emitted,
@@ -89,8 +89,8 @@ pub(crate) fn recorded() -> Vec<Rows> {
              event-once-true event-once-with-error event-once-with-event-name
              event-once-with-message event-stream",
         )
-        .then(|stage| {
-            stage.emit_all(EVENTS[0]);
+        .then(|setup| {
+            setup.emit_all(EVENTS[0]);
         }),
         rows(
             events,
@@ -138,16 +138,16 @@ pub(crate) fn recorded() -> Vec<Rows> {
         rows(bad_main, "start-bad-main"),
         rows(two_engines, "start-two-engines"),
         rows(overloaded, "start-overloaded"),
-        rows(throws, "start-throws-at-load").compare(Body::FreshIds),
-        rows(keepalive, "start-with-config-and-args").compare(Body::FreshIds),
+        rows(throws, "start-throws-at-load").compare(BodyComparison::FreshIds),
+        rows(keepalive, "start-with-config-and-args").compare(BodyComparison::FreshIds),
         // Topics.
-        rows(empty, "topic-read").then(|stage| {
-            stage.send_all(&["topic-send"]);
+        rows(empty, "topic-read").then(|setup| {
+            setup.send_all(&["topic-send"]);
             let ndjson = [("content-type", "application/x-ndjson")];
-            stage
+            setup
                 .driver
                 .call("POST", "topic/birds", &ndjson, b"{\"b\":2}\n");
-            stage.send_all(&[
+            setup.send_all(&[
                 "topic-send-no-newline",
                 "topic-send-chunked",
                 "topic-send-content-type-mismatch",
@@ -156,14 +156,14 @@ pub(crate) fn recorded() -> Vec<Rows> {
                 "topic-send-content-type-params",
             ]);
         }),
-        rows(empty, "topic-read-bad-name").then(|stage| {
-            stage.send("topic-send-bad-name");
+        rows(empty, "topic-read-bad-name").then(|setup| {
+            setup.send("topic-send-bad-name");
         }),
         rows(topic_birds, "topics-list"),
     ]
 }
 
-pub(crate) fn composed() -> Vec<Rows> {
+pub(crate) fn composed() -> Vec<Comparisons> {
     vec![
         rows(empty, "sequence-instances-unknown"),
         rows(
@@ -175,139 +175,139 @@ pub(crate) fn composed() -> Vec<Rows> {
     ]
 }
 
-fn empty(_: &mut Stage) {}
+fn empty(_: &mut Setup) {}
 
-fn events(stage: &mut Stage) {
-    stage.sequence(EVENTS[1], "events", json!({}));
-    stage.instance(EVENTS[0], EVENTS[1], json!({}));
+fn events(setup: &mut Setup) {
+    setup.sequence(EVENTS[1], "events", json!({}));
+    setup.instance(EVENTS[0], EVENTS[1], json!({}));
 }
 
-fn emitted(stage: &mut Stage) {
-    events(stage);
-    stage.emit_all(EVENTS[0]);
+fn emitted(setup: &mut Setup) {
+    events(setup);
+    setup.emit_all(EVENTS[0]);
 }
 
-fn keepalive_sequence(stage: &mut Stage) {
-    stage.sequence(WITH_ARGS[1], "keepalive", json!({}));
+fn keepalive_sequence(setup: &mut Setup) {
+    setup.sequence(WITH_ARGS[1], "keepalive", json!({}));
 }
 
-fn with_args(stage: &mut Stage) {
-    keepalive_sequence(stage);
+fn with_args(setup: &mut Setup) {
+    keepalive_sequence(setup);
     let payload = json!({ "appConfig": { "a": 1 }, "args": ["x", 1, { "o": 2 }, null] });
-    stage.instance(WITH_ARGS[0], WITH_ARGS[1], payload);
+    setup.instance(WITH_ARGS[0], WITH_ARGS[1], payload);
 }
 
-fn stop(stage: &mut Stage, id: &str) {
+fn stop(setup: &mut Setup, id: &str) {
     let body = json!([4001, { "timeout": 700, "canCallKeepalive": false }]);
-    stage
+    setup
         .operation(&format!("instance/{id}/_stop"), body)
         .wait_millis(15_000);
 }
 
-fn with_args_stopped(stage: &mut Stage) {
-    with_args(stage);
-    stop(stage, WITH_ARGS[0]);
+fn with_args_stopped(setup: &mut Setup) {
+    with_args(setup);
+    stop(setup, WITH_ARGS[0]);
 }
 
-fn keepalive(stage: &mut Stage) {
-    keepalive_sequence(stage);
-    stage.instance(KEEPALIVE[0], KEEPALIVE[1], json!({}));
+fn keepalive(setup: &mut Setup) {
+    keepalive_sequence(setup);
+    setup.instance(KEEPALIVE[0], KEEPALIVE[1], json!({}));
 }
 
-fn kept_alive(stage: &mut Stage) {
-    keepalive(stage);
-    stage.send("stop-with-keepalive");
-    stage.wait_millis(300);
+fn kept_alive(setup: &mut Setup) {
+    keepalive(setup);
+    setup.send("stop-with-keepalive");
+    setup.wait_millis(300);
 }
 
-fn stopped(stage: &mut Stage) {
-    kept_alive(stage);
-    stage.send("stop-timeout-zero");
-    stage.wait_millis(1500);
+fn stopped(setup: &mut Setup) {
+    kept_alive(setup);
+    setup.send("stop-timeout-zero");
+    setup.wait_millis(1500);
 }
 
-fn kill_sent(stage: &mut Stage) {
-    keepalive_sequence(stage);
-    stage.instance(KILLED[0], KILLED[1], json!({}));
-    stage.operation(&format!("instance/{}/_kill", KILLED[0]), json!({}));
+fn kill_sent(setup: &mut Setup) {
+    keepalive_sequence(setup);
+    setup.instance(KILLED[0], KILLED[1], json!({}));
+    setup.operation(&format!("instance/{}/_kill", KILLED[0]), json!({}));
 }
 
-fn killed(stage: &mut Stage) {
-    kill_sent(stage);
-    stage.wait_millis(1500);
+fn killed(setup: &mut Setup) {
+    kill_sent(setup);
+    setup.wait_millis(1500);
 }
 
-fn throws(stage: &mut Stage) {
-    stage.sequence(THROWS[1], "throwload", json!({}));
+fn throws(setup: &mut Setup) {
+    setup.sequence(THROWS[1], "throwload", json!({}));
 }
 
-fn failed(stage: &mut Stage) {
-    throws(stage);
-    stage
+fn failed(setup: &mut Setup) {
+    throws(setup);
+    setup
         .instance(THROWS[0], THROWS[1], json!({}))
         .wait_millis(500);
 }
 
-fn bad_main(stage: &mut Stage) {
-    stage.sequence(BAD_MAIN[1], "badmain", json!({ "main": "nope.js" }));
+fn bad_main(setup: &mut Setup) {
+    setup.sequence(BAD_MAIN[1], "badmain", json!({ "main": "nope.js" }));
 }
 
-fn two_engines(stage: &mut Stage) {
+fn two_engines(setup: &mut Setup) {
     let engines = json!({ "node": ">=16", "python3": "3.8" });
-    stage.sequence(TWO_ENGINES[1], "twoengines", json!({ "engines": engines }));
+    setup.sequence(TWO_ENGINES[1], "twoengines", json!({ "engines": engines }));
 }
 
-fn four_instances(stage: &mut Stage) {
-    events(stage);
-    with_args(stage);
-    bad_main(stage);
-    two_engines(stage);
+fn four_instances(setup: &mut Setup) {
+    events(setup);
+    with_args(setup);
+    bad_main(setup);
+    two_engines(setup);
     for [instance, sequence] in [BAD_MAIN, TWO_ENGINES] {
-        stage.instance(instance, sequence, json!({}));
+        setup.instance(instance, sequence, json!({}));
     }
 }
 
-fn streams(stage: &mut Stage) {
-    stage.sequence(STREAMS[1], "streams", json!({}));
-    stage.instance(STREAMS[0], STREAMS[1], json!({ "args": [5, 300] }));
+fn streams(setup: &mut Setup) {
+    setup.sequence(STREAMS[1], "streams", json!({}));
+    setup.instance(STREAMS[0], STREAMS[1], json!({ "args": [5, 300] }));
 }
 
-fn streams_started(stage: &mut Stage) {
-    streams(stage);
-    stage.wait_millis(1000);
+fn streams_started(setup: &mut Setup) {
+    streams(setup);
+    setup.wait_millis(1000);
 }
 
-fn completed(stage: &mut Stage) {
-    streams(stage);
-    stage.wait_millis(13_000);
+fn completed(setup: &mut Setup) {
+    streams(setup);
+    setup.wait_millis(13_000);
 }
 
-fn input(stage: &mut Stage) {
-    stage.sequence(INPUT[1], "input", json!({}));
-    stage.instance(INPUT[0], INPUT[1], json!({}));
+fn input(setup: &mut Setup) {
+    setup.sequence(INPUT[1], "input", json!({}));
+    setup.instance(INPUT[0], INPUT[1], json!({}));
 }
 
-fn input_ended(stage: &mut Stage) {
-    input(stage);
-    stage.send_all(&["input-chunked-keep-open", "input-end"]);
+fn input_ended(setup: &mut Setup) {
+    input(setup);
+    setup.send_all(&["input-chunked-keep-open", "input-end"]);
 }
 
-fn uploaded(stage: &mut Stage) {
-    stage.sequence(UPLOADED, "primitive", json!({}));
+fn uploaded(setup: &mut Setup) {
+    setup.sequence(UPLOADED, "primitive", json!({}));
 }
 
-fn three_sequences(stage: &mut Stage) {
-    events(stage);
-    stage.sequence(ANOTHER, "primitive", json!({}));
+fn three_sequences(setup: &mut Setup) {
+    events(setup);
+    setup.sequence(ANOTHER, "primitive", json!({}));
     let bare = json!({ "name": "", "version": "", "engines": {} });
-    stage.sequence(UPLOADED, "primitive", bare);
+    setup.sequence(UPLOADED, "primitive", bare);
 }
 
-fn overloaded(stage: &mut Stage) {
-    stage.sequence(NOT_STARTED, "keepalive", json!({}));
-    stage.driver.hub.set_overloaded(true);
+fn overloaded(setup: &mut Setup) {
+    setup.sequence(NOT_STARTED, "keepalive", json!({}));
+    setup.driver.hub.set_overloaded(true);
 }
 
-fn topic_birds(stage: &mut Stage) {
-    stage.send("topic-send");
+fn topic_birds(setup: &mut Setup) {
+    setup.send("topic-send");
 }

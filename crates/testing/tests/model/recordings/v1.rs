@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::compare::Body;
-use super::scenes::Stage;
-use super::{Excluded, Rows, rows};
+use super::compare::BodyComparison;
+use super::setup::Setup;
+use super::{Comparisons, Excluded, rows};
 
 /// Exchanges that the model does not answer.
 pub(crate) const EXCLUDED: Excluded = &[
@@ -57,7 +57,7 @@ const TWO_ENGINES: &str = "8225e393-5237-465f-b85d-43a2be76fff2";
 const OVERWRITTEN: &str = "e5cde247-8e90-4b04-acb8-e64d1532128f";
 const FULL_META: &str = "2b5a1aa9-b673-4626-8b67-eb08f1be64fd";
 
-pub(crate) fn recorded() -> Vec<Rows> {
+pub(crate) fn recorded() -> Vec<Comparisons> {
     vec![
         rows(
             empty,
@@ -75,8 +75,8 @@ pub(crate) fn recorded() -> Vec<Rows> {
             "sequence-upload-chunked sequence-upload-expect-continue
              sequence-upload-no-package-json",
         )
-        .compare(Body::FreshIds),
-        rows(session, "audit").compare(Body::Lines),
+        .compare(BodyComparison::FreshIds),
+        rows(session, "audit").compare(BodyComparison::Lines),
         // Events.
         rows(
             emitted,
@@ -95,8 +95,8 @@ pub(crate) fn recorded() -> Vec<Rows> {
              event-once-true event-once-with-error event-once-with-message event-once-zero
              event-stream",
         )
-        .then(|stage| {
-            stage.emit_all(EVENTS[0]);
+        .then(|setup| {
+            setup.emit_all(EVENTS[0]);
         }),
         rows(
             events,
@@ -135,7 +135,7 @@ pub(crate) fn recorded() -> Vec<Rows> {
             "health-ended input-ended stop-array-body stop-ended",
         ),
         rows(streams, "stream-output stream-stderr stream-stdout"),
-        rows(streams_started, "stream-log").compare(Body::Lines),
+        rows(streams_started, "stream-log").compare(BodyComparison::Lines),
         rows(
             input,
             "input-chunked-keep-open stdin-end stdin-expect-continue stdin-keep-open
@@ -170,8 +170,8 @@ pub(crate) fn recorded() -> Vec<Rows> {
              topic-send-content-type-params topic-send-end-stream topic-send-expect-continue
              topic-send-no-content-type topic-send-no-newline",
         ),
-        rows(topic_birds, "topic-read").then(|stage| {
-            stage.send_all(&[
+        rows(topic_birds, "topic-read").then(|setup| {
+            setup.send_all(&[
                 "topic-send",
                 "topic-send-expect-continue",
                 "topic-send-no-newline",
@@ -182,7 +182,7 @@ pub(crate) fn recorded() -> Vec<Rows> {
     ]
 }
 
-pub(crate) fn composed() -> Vec<Rows> {
+pub(crate) fn composed() -> Vec<Comparisons> {
     vec![
         rows(
             empty,
@@ -190,214 +190,214 @@ pub(crate) fn composed() -> Vec<Rows> {
              topic-delete-unknown version",
         ),
         rows(two_instances, "kill sequence-delete-in-use"),
-        rows(keepalive, "start").compare(Body::FreshIds),
+        rows(keepalive, "start").compare(BodyComparison::FreshIds),
         rows(full_meta, "sequence-get"),
         rows(missing_main, "start-bad-main"),
         rows(overloaded, "start-overloaded"),
     ]
 }
 
-fn empty(_: &mut Stage) {}
+fn empty(_: &mut Setup) {}
 
-fn events(stage: &mut Stage) {
-    stage.sequence(EVENTS[1], "events", json!({}));
-    stage.instance(EVENTS[0], EVENTS[1], json!({}));
+fn events(setup: &mut Setup) {
+    setup.sequence(EVENTS[1], "events", json!({}));
+    setup.instance(EVENTS[0], EVENTS[1], json!({}));
 }
 
-fn emitted(stage: &mut Stage) {
-    events(stage);
-    stage.emit_all(EVENTS[0]);
+fn emitted(setup: &mut Setup) {
+    events(setup);
+    setup.emit_all(EVENTS[0]);
 }
 
-fn emitted_and_read(stage: &mut Stage) {
-    emitted(stage);
-    stage.send("event-last-op-status-not-found");
+fn emitted_and_read(setup: &mut Setup) {
+    emitted(setup);
+    setup.send("event-last-op-status-not-found");
 }
 
 fn keepalive_payload() -> Value {
     json!({ "appConfig": { "a": 1 }, "args": ["x", 1, { "o": 2 }, null] })
 }
 
-fn keepalive(stage: &mut Stage) {
-    stage.sequence(KEEPALIVE[1], "keepalive", json!({}));
-    stage.instance(KEEPALIVE[0], KEEPALIVE[1], keepalive_payload());
+fn keepalive(setup: &mut Setup) {
+    setup.sequence(KEEPALIVE[1], "keepalive", json!({}));
+    setup.instance(KEEPALIVE[0], KEEPALIVE[1], keepalive_payload());
 }
 
-fn keepalive_stopped(stage: &mut Stage) {
-    keepalive(stage);
-    stage.send("stop");
-    stage.wait_millis(2000);
+fn keepalive_stopped(setup: &mut Setup) {
+    keepalive(setup);
+    setup.send("stop");
+    setup.wait_millis(2000);
 }
 
-fn two_instances(stage: &mut Stage) {
-    keepalive(stage);
-    stage.instance(KILLED[0], KILLED[1], json!({}));
+fn two_instances(setup: &mut Setup) {
+    keepalive(setup);
+    setup.instance(KILLED[0], KILLED[1], json!({}));
 }
 
-fn killed(stage: &mut Stage) {
-    two_instances(stage);
+fn killed(setup: &mut Setup) {
+    two_instances(setup);
     let path = format!("instance/{}/_kill", KILLED[0]);
-    stage.operation(&path, json!({})).wait_millis(1000);
+    setup.operation(&path, json!({})).wait_millis(1000);
 }
 
-fn later(stage: &mut Stage) {
-    stage.sequence(LATER[1], "keepalive", json!({}));
-    stage.instance(LATER[0], LATER[1], json!({}));
+fn later(setup: &mut Setup) {
+    setup.sequence(LATER[1], "keepalive", json!({}));
+    setup.instance(LATER[0], LATER[1], json!({}));
 }
 
-fn later_kept_alive(stage: &mut Stage) {
-    later(stage);
-    stage.wait_millis(1000);
-    stage.send("stop-with-keepalive");
-    stage.wait_millis(300);
+fn later_kept_alive(setup: &mut Setup) {
+    later(setup);
+    setup.wait_millis(1000);
+    setup.send("stop-with-keepalive");
+    setup.wait_millis(300);
 }
 
-fn stopped(stage: &mut Stage) {
-    later_kept_alive(stage);
-    stage.send("stop-timeout-zero");
-    stage.wait_millis(1500);
+fn stopped(setup: &mut Setup) {
+    later_kept_alive(setup);
+    setup.send("stop-timeout-zero");
+    setup.wait_millis(1500);
 }
 
 /// The session in which the audit was recorded.
-fn session(stage: &mut Stage) {
-    stopped(stage);
+fn session(setup: &mut Setup) {
+    stopped(setup);
     let path = format!("instance/{}/_event", LATER[0]);
-    stage.operation(&path, json!([5001, { "eventName": "x" }]));
+    setup.operation(&path, json!([5001, { "eventName": "x" }]));
 }
 
 /// Starts an instance by a request that was answered just now.
-fn start(stage: &mut Stage, [instance, sequence]: [&str; 2], name: &str) {
-    stage.sequence(sequence, name, json!({}));
+fn start(setup: &mut Setup, [instance, sequence]: [&str; 2], name: &str) {
+    setup.sequence(sequence, name, json!({}));
     let payload = json!({ "instanceId": instance });
-    stage.operation(&format!("sequence/{sequence}/start"), payload);
+    setup.operation(&format!("sequence/{sequence}/start"), payload);
 }
 
-fn events_started(stage: &mut Stage) {
-    start(stage, EVENTS, "events");
+fn events_started(setup: &mut Setup) {
+    start(setup, EVENTS, "events");
 }
 
-fn keepalive_started(stage: &mut Stage) {
-    start(stage, KEEPALIVE, "keepalive");
+fn keepalive_started(setup: &mut Setup) {
+    start(setup, KEEPALIVE, "keepalive");
 }
 
-fn failed(stage: &mut Stage) {
-    events(stage);
-    keepalive(stage);
-    stage.sequence(THROWS[1], "throwload", json!({}));
-    stage
+fn failed(setup: &mut Setup) {
+    events(setup);
+    keepalive(setup);
+    setup.sequence(THROWS[1], "throwload", json!({}));
+    setup
         .instance(THROWS[0], THROWS[1], json!({}))
         .wait_millis(500);
 }
 
-fn streams(stage: &mut Stage) {
-    stage.sequence(STREAMS[1], "streams", json!({}));
-    stage.instance(STREAMS[0], STREAMS[1], json!({ "args": [5, 300] }));
+fn streams(setup: &mut Setup) {
+    setup.sequence(STREAMS[1], "streams", json!({}));
+    setup.instance(STREAMS[0], STREAMS[1], json!({ "args": [5, 300] }));
 }
 
-fn streams_started(stage: &mut Stage) {
-    streams(stage);
-    stage.wait_millis(1000);
+fn streams_started(setup: &mut Setup) {
+    streams(setup);
+    setup.wait_millis(1000);
 }
 
-fn completed(stage: &mut Stage) {
-    streams(stage);
+fn completed(setup: &mut Setup) {
+    streams(setup);
     for stream in ["output", "stdout"] {
         let path = format!("instance/{}/{stream}", STREAMS[0]);
-        let mut open = stage.driver.send("GET", &path, &[], b"");
-        stage.wait_millis(13_000).driver.read(&mut open);
+        let mut open = setup.driver.send("GET", &path, &[], b"");
+        setup.wait_millis(13_000).driver.read(&mut open);
     }
 }
 
-fn input(stage: &mut Stage) {
-    stage.sequence(INPUT[1], "input", json!({}));
-    stage.instance(INPUT[0], INPUT[1], json!({}));
+fn input(setup: &mut Setup) {
+    setup.sequence(INPUT[1], "input", json!({}));
+    setup.instance(INPUT[0], INPUT[1], json!({}));
 }
 
-fn input_ended(stage: &mut Stage) {
-    input(stage);
-    stage.send_all(&["input-chunked-keep-open", "stdin-keep-open", "stdin-end"]);
+fn input_ended(setup: &mut Setup) {
+    input(setup);
+    setup.send_all(&["input-chunked-keep-open", "stdin-keep-open", "stdin-end"]);
     let headers = [("content-type", "application/x-ndjson")];
     let path = format!("instance/{}/input", INPUT[0]);
-    stage.driver.call("POST", &path, &headers, b"{\"a\":3}\n");
+    setup.driver.call("POST", &path, &headers, b"{\"a\":3}\n");
 }
 
-fn inout(stage: &mut Stage) {
-    stage.sequence(INOUT[1], "inout", json!({}));
-    stage.instance(INOUT[0], INOUT[1], json!({}));
+fn inout(setup: &mut Setup) {
+    setup.sequence(INOUT[1], "inout", json!({}));
+    setup.instance(INOUT[0], INOUT[1], json!({}));
 }
 
-fn overwritten(stage: &mut Stage) {
-    stage.sequence(OVERWRITTEN, "primitive", json!({}));
+fn overwritten(setup: &mut Setup) {
+    setup.sequence(OVERWRITTEN, "primitive", json!({}));
 }
 
-fn full_meta(stage: &mut Stage) {
+fn full_meta(setup: &mut Setup) {
     let manifest = json!({
         "version": "2.1.0", "description": "desc", "author": "Jane Doe",
         "keywords": ["a", "b"], "args": [{ "type": "string" }],
         "repository": { "type": "git", "url": "https://example.com/x.git" },
     });
-    stage.sequence(FULL_META, "fullmeta", manifest);
+    setup.sequence(FULL_META, "fullmeta", manifest);
 }
 
-fn two_primitives(stage: &mut Stage) {
+fn two_primitives(setup: &mut Setup) {
     for id in [
         "8a121471-a27e-4a64-8d74-e1b45761d161",
         "d706bf50-fc62-4fd0-aede-f3ee182e067b",
     ] {
-        stage.sequence(id, "primitive", json!({}));
+        setup.sequence(id, "primitive", json!({}));
     }
 }
 
-fn four_sequences(stage: &mut Stage) {
-    overwritten(stage);
-    full_meta(stage);
-    two_primitives(stage);
+fn four_sequences(setup: &mut Setup) {
+    overwritten(setup);
+    full_meta(setup);
+    two_primitives(setup);
 }
 
-fn two_engines(stage: &mut Stage) {
+fn two_engines(setup: &mut Setup) {
     let engines = json!({ "node": ">=16", "python3": "3.8" });
     let manifest = json!({ "engines": engines, "version": "" });
-    stage.sequence(TWO_ENGINES, "twoengines", manifest);
+    setup.sequence(TWO_ENGINES, "twoengines", manifest);
 }
 
-fn everything(stage: &mut Stage) {
-    full_meta(stage);
-    two_primitives(stage);
-    events(stage);
-    keepalive(stage);
+fn everything(setup: &mut Setup) {
+    full_meta(setup);
+    two_primitives(setup);
+    events(setup);
+    keepalive(setup);
     let bad_main = "25c248b5-cabe-4041-a74d-211956849a8a";
-    stage.sequence(bad_main, "badmain", json!({ "main": "nope.js" }));
-    two_engines(stage);
-    stage.sequence(THROWS[1], "throwload", json!({}));
-    stage
+    setup.sequence(bad_main, "badmain", json!({ "main": "nope.js" }));
+    two_engines(setup);
+    setup.sequence(THROWS[1], "throwload", json!({}));
+    setup
         .instance(THROWS[0], THROWS[1], json!({}))
         .wait_millis(500);
 }
 
-fn missing_main(stage: &mut Stage) {
-    stage.sequence(KEEPALIVE[1], "keepalive", json!({ "main": "missing.js" }));
+fn missing_main(setup: &mut Setup) {
+    setup.sequence(KEEPALIVE[1], "keepalive", json!({ "main": "missing.js" }));
 }
 
-fn overloaded(stage: &mut Stage) {
-    keepalive(stage);
-    stage.driver.hub.set_overloaded(true);
+fn overloaded(setup: &mut Setup) {
+    keepalive(setup);
+    setup.driver.hub.set_overloaded(true);
 }
 
-fn topic(stage: &mut Stage, name: &str, content_type: &str) {
+fn topic(setup: &mut Setup, name: &str, content_type: &str) {
     let body = json!({ "id": name, "content-type": content_type });
-    stage.operation("topics", body);
+    setup.operation("topics", body);
 }
 
-fn topic_cars(stage: &mut Stage) {
-    topic(stage, "cars", "application/x-ndjson");
+fn topic_cars(setup: &mut Setup) {
+    topic(setup, "cars", "application/x-ndjson");
 }
 
-fn topic_birds(stage: &mut Stage) {
-    topic(stage, "birds", "application/x-ndjson");
+fn topic_birds(setup: &mut Setup) {
+    topic(setup, "birds", "application/x-ndjson");
 }
 
-fn three_topics(stage: &mut Stage) {
-    topic(stage, "in", "text/plain");
-    topic_birds(stage);
-    stage.send("topic-send-empty-body");
+fn three_topics(setup: &mut Setup) {
+    topic(setup, "in", "text/plain");
+    topic_birds(setup);
+    setup.send("topic-send-empty-body");
 }

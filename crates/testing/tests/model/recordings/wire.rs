@@ -27,13 +27,13 @@ pub(crate) struct RecordedResponse {
 }
 
 /// A head: the parts of its first line, its headers, and the bytes after it.
-struct Head<'a> {
+struct ParsedHead<'a> {
     line: [String; 3],
     headers: Vec<(String, String)>,
     rest: &'a [u8],
 }
 
-fn read_head(bytes: &[u8]) -> Option<Head<'_>> {
+fn read_head(bytes: &[u8]) -> Option<ParsedHead<'_>> {
     let end = find(bytes, b"\r\n\r\n")?;
     let text = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = text.split("\r\n");
@@ -45,7 +45,7 @@ fn read_head(bytes: &[u8]) -> Option<Head<'_>> {
     };
     let headers = lines.map(header).collect::<Option<_>>()?;
     let rest = &bytes[end + 4..];
-    Some(Head {
+    Some(ParsedHead {
         line,
         headers,
         rest,
