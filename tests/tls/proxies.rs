@@ -83,7 +83,7 @@ fn assert_connect_request(what: &str, proxy: &ForwardProxy, hub: &str) {
     assert_eq!(
         requests[0].headers.len(),
         3,
-        "{what}: the proxy is told nothing else: {requests:?}"
+        "{what}: the proxy gets nothing else: {requests:?}"
     );
 }
 
@@ -316,16 +316,16 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
 
 /// Checks an error that names the proxy and contains no secrets.
 fn assert_proxy_error(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
-    let told = error.to_string();
+    let text = error.to_string();
     assert!(
-        told.contains("could not connect through the proxy; nothing was sent to the hub"),
-        "{told}"
+        text.contains("could not connect through the proxy; nothing was sent to the hub"),
+        "{text}"
     );
     let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
     assert_eq!(error.is_retryable(), may_change, "{error:?}");
-    let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
+    let proxy_error = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
     assert_eq!(
-        (told.problem(), told.to_string()),
+        (proxy_error.problem(), proxy_error.to_string()),
         (problem, says.replace("<proxy>", proxy)),
         "{what}"
     );
@@ -336,7 +336,7 @@ fn assert_proxy_error(what: &str, error: &Error, problem: ProxyProblem, says: &s
     for text in [
         format!("{error:?}"),
         format!("{:?}", error.kind()),
-        format!("{told:?}"),
+        format!("{proxy_error:?}"),
     ] {
         assert!(
             SECRETS.iter().all(|secret| !text.contains(secret)),
@@ -477,11 +477,11 @@ fn follow_log_continues_after_a_proxy_did_not_reach_the_hub() {
 
 /// Checks the error for a proxy that responds with 502 for an `http` hub.
 fn assert_bad_gateway_error(what: &str, error: &Error, proxy: &str) {
-    let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
+    let proxy_error = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
     let says = format!("the proxy {proxy} got no response from hub.invalid:8000: 502 Bad Gateway");
-    assert_eq!(told.to_string(), says, "{what}");
+    assert_eq!(proxy_error.to_string(), says, "{what}");
     assert_eq!(
-        told.problem(),
+        proxy_error.problem(),
         ProxyProblem::Refused(502.try_into().unwrap())
     );
     assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
@@ -493,7 +493,7 @@ fn assert_bad_gateway_error(what: &str, error: &Error, proxy: &str) {
         matters,
         "{text}"
     );
-    let text = format!("{error:?} {told:?}");
+    let text = format!("{error:?} {proxy_error:?}");
     assert!(
         SECRETS.iter().all(|secret| !text.contains(secret)),
         "{text}"

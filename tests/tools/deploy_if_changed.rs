@@ -170,12 +170,12 @@ impl Setup {
 }
 
 fn assert_deployed(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
-    let told: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
+    let remaining: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
     assert_eq!(
         (
             deployed.sequence.id().as_str(),
             deployed.change,
-            told.as_slice()
+            remaining.as_slice()
         ),
         (id, change, left)
     );

@@ -1,21 +1,21 @@
-//! A test suite for transports: checks that a transport keeps the contract of [`Transport`].
+//! A test suite for transports, which checks the contract of [`Transport`].
 //!
 //! ```no_run
 //! # use scramjet_client_testing::script::Script as MyTransport;
 //! use std::sync::Arc;
-//! use scramjet_client_testing::conformance::{Ability, Suite};
+//! use scramjet_client_testing::conformance::{Capability, Suite};
 //!
-//! // In a test of your transport, which in this example opens a connection for each request.
-//! let suite = Suite::new("mine", Arc::new(MyTransport::new())).without(Ability::Reuse);
+//! // In a test of your transport. This one opens a new connection for each request.
+//! let suite = Suite::new("mine", Arc::new(MyTransport::new())).without(Capability::Reuse);
 //! suite.run().assert_conforms();
 //! ```
 //!
-//! The suite starts servers on ports of the loopback interface, which speak plain HTTP/1.1. Your
-//! transport must be able to reach them. Each case has its own servers. A case that hangs fails
-//! after half a minute, and a whole run takes some seconds.
+//! The suite starts HTTP/1.1 servers without TLS on ports of the loopback interface. Your transport
+//! must be able to reach them. Each case has its own servers. A case that hangs fails after 30
+//! seconds. A whole run takes some seconds.
 //!
-//! The abilities that the contract leaves to a transport are listed in [`Ability`]. Declare a
-//! missing one with [`Suite::without`]; the [`Report`] shows it.
+//! [`Capability`] lists the optional parts of the contract. Declare a missing one with
+//! [`Suite::without`]. The [`Report`] shows it.
 
 mod cases;
 mod fixture;
@@ -36,10 +36,10 @@ use scramjet_client_blocking::transport::BoxError;
 
 use self::fixture::{Target, Unsupported};
 
-/// Upper bound for one step of a case. No step takes as long, even on a busy machine.
+/// Upper bound for one step of a case. It is large enough for busy machines.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An ability that a transport may lack, if it declares so.
+/// An optional part of the contract of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {
@@ -51,19 +51,19 @@ pub enum Capability {
     /// Ends a request when its [`cancel`](scramjet_client_blocking::transport::CallLimits::cancel) token is
     /// canceled.
     Cancel,
-    /// Uses a connection for several requests.
+    /// Reuses connections for several requests.
     Reuse,
-    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::transport::ReasonPhrase) phrase of a response.
+    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::transport::ReasonPhrase) of a response.
     Reason,
-    /// Returns a refusal even if the connection is reset right after it, during an upload. A
-    /// connection that is only closed does not need this.
+    /// Returns an error response during an upload even if the server resets the connection right
+    /// after it. A close without a reset does not need this.
     ResetRefusal,
-    /// Knows how far a request got, for the phase of its
+    /// Reports the correct phase in each
     /// [`TransportError`](scramjet_client_blocking::transport::TransportError).
     Phase,
 }
 
-/// The cases, and the transport that they check.
+/// The cases of the suite, and the transport that they check.
 ///
 /// See the [module](self) for an example.
 #[derive(Clone)]
@@ -75,19 +75,20 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Returns all cases for this transport. The name is for the report.
+    /// Returns the suite for a transport. The report shows the name.
     pub fn new(name: impl Into<String>, transport: Arc<dyn Transport>) -> Self {
         Self::on(name.into(), Target::Loopback(transport))
     }
 
-    /// Returns the cases that apply to a [`Script`](crate::script::Script), which has no network.
+    /// Returns the suite for a [`Script`](crate::script::Script). Cases that need a network do not
+    /// run.
     #[must_use]
     pub fn for_script() -> Self {
         Self::on("script".into(), Target::Script)
     }
 
-    /// Returns the cases that apply to a [`Replay`](crate::replay::Replay), which can only play
-    /// what was written down before.
+    /// Returns the suite for a [`Replay`](crate::replay::Replay). Only cases whose exchanges can be
+    /// recorded in advance run.
     #[must_use]
     pub fn for_replay() -> Self {
         Self::on("replay".into(), Target::Replay)
@@ -102,14 +103,14 @@ impl Suite {
         }
     }
 
-    /// Declares that the transport lacks an ability. The cases that need it do not run.
+    /// Declares that the transport lacks a capability. The cases that need it do not run.
     #[must_use]
-    pub fn without(mut self, ability: Capability) -> Self {
-        self.lacks.push(ability);
+    pub fn without(mut self, capability: Capability) -> Self {
+        self.lacks.push(capability);
         self
     }
 
-    /// Keeps the cases whose name contains this text.
+    /// Selects the cases whose names contain this text.
     #[must_use]
     pub fn only(self, part: impl Into<String>) -> Self {
         Self {
@@ -137,12 +138,9 @@ impl Suite {
     }
 
     fn outcome(&self, case: &'static Case) -> Outcome {
-        if let Some(ability) = case
-            .needs
-            .iter()
-            .find(|ability| self.lacks.contains(ability))
-        {
-            return Outcome::Unsupported(format!("the transport lacks {ability:?}"));
+        let missing = case.needs.iter().find(|need| self.lacks.contains(need));
+        if let Some(missing) = missing {
+            return Outcome::Unsupported(format!("the transport lacks {missing:?}"));
         }
         let (sender, result) = channel();
         let target = self.target.clone();
@@ -184,14 +182,14 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     })
 }
 
-/// A rule of the contract, and the function that checks it.
+/// A case: a rule of the contract, and the function that checks it.
 struct Case {
     name: &'static str,
     needs: &'static [Capability],
     run: fn(&Target) -> CheckResult,
 }
 
-/// The result of a check. The error says what is wrong.
+/// The result of a check. The error describes the violation.
 type CheckResult<T = ()> = Result<T, BoxError>;
 
 fn check(holds: bool, otherwise: impl fmt::Display) -> CheckResult {

@@ -1,4 +1,4 @@
-//! Reads and writes HTTP/1.1 messages, for the scripted server and for recordings.
+//! Reads and writes HTTP/1.1 messages, for servers and recordings.
 
 use std::io::{self, BufRead, Read};
 
@@ -12,7 +12,8 @@ pub(crate) struct MessageHead {
 }
 
 impl MessageHead {
-    /// Reads a head; `None` if the input ends before its first byte.
+    /// Reads the first line and the headers. Returns `None` if the input ends before the first
+    /// byte.
     pub(crate) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         if reader.fill_buf()?.is_empty() {
             return Ok(None);
@@ -37,13 +38,13 @@ impl MessageHead {
         }
     }
 
-    /// The three words of the first line. The last one may contain spaces.
-    pub(crate) fn words(&self) -> [&str; 3] {
-        let mut words = self.first_line.splitn(3, ' ');
-        std::array::from_fn(|_| words.next().unwrap_or_default())
+    /// Returns the three parts of the first line. The last one may contain spaces.
+    pub(crate) fn parts(&self) -> [&str; 3] {
+        let mut parts = self.first_line.splitn(3, ' ');
+        std::array::from_fn(|_| parts.next().unwrap_or_default())
     }
 
-    /// How the body is delimited; `otherwise` if the headers do not say.
+    /// Returns the framing of the body; `otherwise` if the headers do not define it.
     pub(crate) fn framing(&self, otherwise: Framing) -> Framing {
         if self.headers.contains_key(header::TRANSFER_ENCODING) {
             return Framing::NextChunk;
@@ -65,22 +66,23 @@ impl MessageHead {
     }
 }
 
-/// How the rest of a body is delimited.
+/// The framing of the rest of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// This many bytes.
+    /// A known number of bytes.
     Length(u64),
-    /// This many bytes of a chunk, and then more chunks.
+    /// A chunk with this many bytes left, then more chunks.
     Chunk(u64),
-    /// The size of a chunk comes next.
+    /// Chunks. The size of the next one follows.
     NextChunk,
     /// All bytes until the connection is closed.
     UntilClosed,
 }
 
-/// A body without its framing. A truncated one ends with [`io::ErrorKind::UnexpectedEof`].
+/// A reader that removes the framing of a body. A truncated body ends with
+/// [`io::ErrorKind::UnexpectedEof`].
 ///
-/// `framing` keeps the progress, so a later `Body` over the same reader continues.
+/// `framing` holds the progress, so that a later `BodyReader` continues.
 pub(crate) struct BodyReader<'a, R> {
     pub(crate) reader: &'a mut R,
     pub(crate) framing: &'a mut Framing,
@@ -117,7 +119,7 @@ impl<R: BufRead> Read for BodyReader<'_, R> {
     }
 }
 
-/// Reads the next chunk. The last one is empty, and is read together with the trailers.
+/// Reads the next chunk. The last one is empty, and its trailers are read as well.
 pub(crate) fn read_chunk(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let size = begin_chunk(reader)?;
     let mut chunk = Vec::new();
@@ -131,7 +133,7 @@ pub(crate) fn read_chunk(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     Ok(chunk)
 }
 
-/// Reads the line with the size of a chunk; of the last one, the trailers as well.
+/// Reads the line with the size of a chunk, and after the last chunk the trailers.
 fn begin_chunk(reader: &mut impl BufRead) -> io::Result<u64> {
     let line = read_line(reader)?;
     let size = line.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -145,7 +147,7 @@ fn begin_chunk(reader: &mut impl BufRead) -> io::Result<u64> {
     Ok(size)
 }
 
-/// Reads the end of the line after the bytes of a chunk.
+/// Reads the line end after the bytes of a chunk.
 fn end_chunk(reader: &mut impl BufRead) -> io::Result<()> {
     match read_line(reader)?.as_slice() {
         [] => Ok(()),
@@ -153,7 +155,7 @@ fn end_chunk(reader: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Longer lines are not read.
+/// Upper bound for the length of a line in bytes.
 const LINE_LIMIT: u64 = 1 << 20;
 
 /// Reads a line, and returns it without its end.
@@ -176,13 +178,13 @@ fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP/1.1 message")
 }
 
-/// True if a response with this status never has a body.
+/// Returns `true` if responses with this status have no body.
 pub(crate) fn is_bodiless(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Returns the bytes of a chunk of a body with `Transfer-Encoding: chunked`. An empty chunk would
-/// end the body.
+/// Returns the bytes of a chunk, for a body with `Transfer-Encoding: chunked`. An empty chunk ends
+/// the body.
 ///
 /// ```
 /// use scramjet_client_testing::server::chunk;
@@ -194,8 +196,7 @@ pub fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-/// Returns the bytes of a response with a `Content-Length`. `status` is the status with its reason
-/// phrase.
+/// Returns the bytes of a response with a `Content-Length`. `status` includes the reason phrase.
 ///
 /// ```
 /// use scramjet_client_testing::server::response;
@@ -221,7 +222,7 @@ mod tests {
         b"4;a=b\r\nWiki\r\nB\r\npedia\r\n\r\nin\r\n0\r\nx-trailer: 1\r\n\r\nnext";
 
     #[test]
-    fn body_joins_chunks_and_keeps_what_came_before_a_cut() {
+    fn body_reader_joins_chunks_and_keeps_the_bytes_before_a_truncation() {
         let end = CHUNKED.len() - b"next".len();
         for cut in 0..=end {
             let mut body = Vec::new();
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn body_continues_where_the_one_before_it_stopped() {
+    fn body_reader_continues_after_an_earlier_one() {
         let mut reader = CHUNKED;
         let mut framing = Framing::NextChunk;
         let mut body = Vec::new();
@@ -274,7 +275,7 @@ mod tests {
         let head = MessageHead::read(&mut input).ok().flatten();
         let head = head.unwrap_or_else(|| unreachable!());
         let values: Vec<_> = head.headers.get_all("a").iter().collect();
-        assert_eq!(head.words(), ["GET", "/x", "HTTP/1.1"]);
+        assert_eq!(head.parts(), ["GET", "/x", "HTTP/1.1"]);
         assert_eq!(values, ["1", "2"]);
         assert_eq!(
             head.headers.get("b").map(HeaderValue::as_bytes),
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn head_without_its_end_is_an_error() {
+    fn incomplete_head_is_an_error() {
         let kind = |input: &[u8]| {
             MessageHead::read(&mut &*input)
                 .err()

@@ -37,6 +37,7 @@ pub mod fake_hub;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 mod http1;
+mod limits;
 pub mod model;
 pub mod network;
 pub mod replay;

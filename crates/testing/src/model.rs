@@ -1,4 +1,5 @@
-//! A model of a hub: requests and time go in, responses come out. No IO, no clock, no threads.
+//! A model of a hub, without IO, clock or threads: it gets requests and the time, and returns
+//! responses.
 //!
 #![doc = include_str!("model/rules.md")]
 
@@ -19,6 +20,7 @@ mod negotiate;
 mod package;
 mod pipe;
 mod process;
+mod process_context;
 mod record;
 mod reply;
 mod routes;
@@ -29,6 +31,7 @@ mod text;
 mod timers;
 mod topics;
 mod upload;
+mod utf8;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,9 +42,8 @@ pub use self::exchange::ExchangeId;
 pub use self::generation::{Generation, Times};
 pub use self::items::Item;
 pub use self::package::Package;
-pub use self::process::{
-    Exit, Input, Message, Output, ProcessContext, Program, ProgramSpec, ReadResult,
-};
+pub use self::process::{Exit, Input, Message, Output, Program, ProgramSpec, ReadResult};
+pub use self::process_context::ProcessContext;
 pub use self::record::InstanceRecord;
 pub use self::reply::{Piece, ResponseHead};
 pub use self::steps::{Step, Steps};
@@ -55,33 +57,34 @@ use self::text::IdGenerator;
 use self::timers::Timers;
 use self::topics::Topic;
 
-/// Names an instance for as long as the model lives, whatever its id.
+/// The key of an instance. It is unique within a model, also if several instances have the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceKey(u64);
 
-/// Finds the program for an uploaded package.
+/// A function that finds the program for an uploaded package.
 type FindProgram = Arc<dyn Fn(&Package) -> Option<ProgramSpec> + Send + Sync>;
 
 /// Options for a [`Model`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The hubs that it behaves like.
+    /// The generation of the hub.
     pub generation: Generation,
-    /// The times that it takes.
+    /// The times that the hub takes.
     pub times: Times,
-    /// The seed of ids: the same seed gives the same ids.
+    /// The seed of the ids. The same seed gives the same ids.
     pub seed: u64,
-    /// The time at which the hub begins, since the beginning of 1970.
+    /// The time of the hub's start, since the beginning of 1970.
     pub epoch: Duration,
-    /// 1.x refuses a start if the sequence cannot be loaded or its function throws at once. If this
-    /// is `false`, the start succeeds, and the instance is shown as failed. Real hubs do both,
-    /// depending on which is quicker. 0.18 never refuses such a start.
+    /// If `true`, 1.x refuses a start if the sequence fails to load or its function fails at once.
+    /// If `false`, the start succeeds, and the hub shows the instance as failed.
+    ///
+    /// Real hubs do both, depending on timing. 0.18 never refuses such a start.
     pub refuses_failed_starts: bool,
 }
 
 impl Settings {
-    /// The settings of a generation, with times that were measured on real hubs.
+    /// Returns the default settings of a generation, with times that were measured on real hubs.
     #[must_use]
     pub fn of(generation: Generation) -> Self {
         Self {
@@ -96,7 +99,7 @@ impl Settings {
 
 /// A hub without IO.
 ///
-/// A driver hands in requests and the time, and asks each exchange for what comes next:
+/// A driver passes requests and the time to it, and polls each exchange for its response:
 ///
 /// ```
 /// use std::time::Duration;
@@ -127,7 +130,7 @@ pub struct Model {
     pipes: Pipes,
     sequences: Vec<Sequence>,
     deletions: Vec<PendingDeletion>,
-    /// Records about the state of each instance are written.
+    /// The timer of the audit's heartbeat runs.
     audit_heartbeat: bool,
     instances: Instances,
     topics: Vec<Topic>,
@@ -137,17 +140,17 @@ pub struct Model {
     find_program: Option<FindProgram>,
     overloaded: bool,
     records: BTreeMap<InstanceKey, InstanceRecord>,
-    /// Processes to which something has happened.
+    /// The instances whose programs are to be called.
     dirty: BTreeSet<InstanceKey>,
-    /// Exchanges to which something may have happened since they were last asked for.
+    /// Anything may have changed since the last [`take_changed`](Self::take_changed).
     changed: bool,
 }
 
 impl Model {
-    /// The path that all routes begin with.
+    /// The base path of all routes.
     pub const BASE: &'static str = "/api/v1";
 
-    /// A hub that has just been started.
+    /// Returns a hub that has just been started.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let mut pipes = Pipes::new(!settings.generation.is_v1());
@@ -182,18 +185,18 @@ impl Model {
         model
     }
 
-    /// The generation that it behaves like.
+    /// Returns the generation of the hub.
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Runs this program for sequences whose `package.json` has this name.
+    /// Sets the program of the sequences whose `package.json` has this name.
     pub fn program(&mut self, name: &str, program: ProgramSpec) {
         self.programs.insert(name.to_owned(), program);
     }
 
-    /// Finds programs for packages of other names.
+    /// Sets a function that finds the program of packages with other names.
     pub fn find_programs(
         &mut self,
         find: impl Fn(&Package) -> Option<ProgramSpec> + Send + Sync + 'static,
@@ -201,24 +204,24 @@ impl Model {
         self.find_program = Some(Arc::new(find));
     }
 
-    /// Refuses all starts, as a hub does that is short of memory or disk space.
+    /// Refuses all starts, like a hub that is short of memory or disk space.
     pub fn set_overloaded(&mut self, overloaded: bool) {
         self.overloaded = overloaded;
     }
 
-    /// The time since the hub began.
+    /// Returns the time since the start of the hub.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// The next time at which something happens without a request.
+    /// Returns the time of the next timer; `None` if no timer runs.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         self.timers.next()
     }
 
-    /// Moves the time on, and does what is due until then. A time that has passed changes nothing.
+    /// Advances the time, and handles all timers until then. A past time changes nothing.
     pub fn advance(&mut self, now: Duration) {
         while let Some((at, due)) = self.timers.take(now) {
             self.now = self.now.max(at);
@@ -228,14 +231,14 @@ impl Model {
         self.now = self.now.max(now);
     }
 
-    /// The ids of the instances whose processes run now.
+    /// Returns the ids of the instances whose processes run.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
         let alive = self.instances.iter().filter(|instance| !instance.is_dead());
         alive.map(|instance| instance.id.clone()).collect()
     }
 
-    /// The ids of the sequences that are there.
+    /// Returns the ids of the sequences.
     #[must_use]
     pub fn sequences(&self) -> Vec<String> {
         self.sequences
@@ -244,8 +247,8 @@ impl Model {
             .collect()
     }
 
-    /// Lets the program of an instance do something on behalf of the outside. `None` if there is no
-    /// such instance any more.
+    /// Calls a function with the process of an instance, as its program would. Returns `None` if
+    /// the hub has forgotten the instance.
     pub fn with_process<T>(
         &mut self,
         key: InstanceKey,
@@ -258,7 +261,7 @@ impl Model {
         Some(result)
     }
 
-    /// The instance of this id, if it is there.
+    /// Returns the key of the instance with this id, if the hub lists it.
     #[must_use]
     pub fn instance(&self, id: &str) -> Option<InstanceKey> {
         self.instances.find(id).map(|instance| instance.key)
@@ -270,8 +273,8 @@ impl Model {
         self.settle();
     }
 
-    /// Restarts the hub: all connections are cut, and all processes and streams are gone. Sequences
-    /// are kept if the hub was told to identify existing ones.
+    /// Restarts the hub. All connections, processes and streams are lost. Real hubs keep sequences
+    /// if they are configured to identify existing ones.
     pub fn restart(&mut self, keep_sequences: bool) {
         for id in self.exchanges.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
@@ -300,17 +303,18 @@ impl Model {
         self.log_begin();
     }
 
-    /// Checks if anything may have changed since the last call, for drivers that wait for it.
+    /// Returns `true` if anything may have changed since the last call. A driver that waits for an
+    /// exchange need not poll it otherwise.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Lets [`take_changed`](Self::take_changed) be true.
+    /// Makes the next [`take_changed`](Self::take_changed) return `true`.
     pub fn set_changed(&mut self) {
         self.changed = true;
     }
 
-    /// Lets programs run until nothing is left for them to do.
+    /// Calls programs until none has anything left to do.
     fn settle(&mut self) {
         self.changed = true;
         while let Some(key) = self.dirty.pop_first() {

@@ -42,7 +42,7 @@ impl ReceivedRequest {
     }
 
     pub(crate) fn from_head(head: MessageHead) -> io::Result<Self> {
-        let [method, target, _] = head.words();
+        let [method, target, _] = head.parts();
         let method = method.parse().map_err(io::Error::other)?;
         let target = target.to_owned();
         let mut headers = head.headers;
@@ -189,7 +189,8 @@ impl fmt::Debug for IncomingRequest<'_> {
 /// Returns `true` if a path matches a pattern.
 ///
 /// A pattern that begins with `/` is compared with the whole path, any other one with its last
-/// segments. The segment `*` matches any segment that is not empty. The pattern `*` matches any path.
+/// segments. The segment `*` matches any segment that is not empty. The pattern `*` matches any
+/// path.
 pub(crate) fn path_matches(path: &str, pattern: &str) -> bool {
     // The part before a leading slash is an empty segment, which only the beginning of the path
     // matches.

@@ -119,7 +119,7 @@ fn unexpected_request_fails_and_lists_what_is_expected() {
     let first = cause(&sequence.start(&StartOptions::new()).unwrap_err());
     assert_eq!(
         first.lines().next().unwrap(),
-        "POST sequence/s/start: the script does not have this request; it still expects \
+        "POST sequence/s/start: unexpected request; the script still expects \
          GET instance/x, then DELETE sequence/s, and always answers GET version"
     );
     host.instance("x").unwrap().info().unwrap();
@@ -127,7 +127,7 @@ fn unexpected_request_fails_and_lists_what_is_expected() {
     let second = cause(&host.instance("x").unwrap().info().unwrap_err());
     assert_eq!(
         second.lines().next().unwrap(),
-        "GET instance/x: the script does not have this request; it expects no more requests, and \
+        "GET instance/x: unexpected request; the script expects no more requests, and \
          always answers GET version"
     );
     assert_eq!(script.requests().len(), 4, "with the unexpected ones");
@@ -144,7 +144,7 @@ fn unexpected_request_lists_the_calls_that_make_it_with_all_their_requests() {
     let instance = host(&script).instance("x").unwrap();
     instance.wait_event("ready").unwrap_err();
     let expected = "\
-GET instance/x/events/ready: the script does not have this request; it still expects GET \
+GET instance/x/events/ready: unexpected request; the script still expects GET \
 instance/x/event/ready, and always answers GET instance/x
   These client calls make it, each with all of its requests:
     event_stream: GET instance/:id/events/:name
@@ -169,7 +169,7 @@ fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
     let request = Request::get("http://a-hub/api/v1/a/route/of/ones/own");
     let request = request.body(RequestBody::Empty).unwrap();
     let error = script.send(request).map(drop).unwrap_err();
-    let expected = "GET a/route/of/ones/own: the script does not have this request; it expects no \
+    let expected = "GET a/route/of/ones/own: unexpected request; the script expects no \
                     more requests";
     assert_eq!(cause(&error), expected);
     assert_eq!(complaints(&script), [expected]);
@@ -184,7 +184,7 @@ fn unexpected_request_for_the_version_says_why_it_comes() {
         host.sequence("s").unwrap().force_delete().unwrap_err();
     }
     let expected = "\
-GET version: the script does not have this request; it expects no more requests, and always \
+GET version: unexpected request; the script expects no more requests, and always \
 answers POST sequence/s/start
   These client calls make it, each with all of its requests:
     version, wait_ready, dialect: GET version

@@ -1,4 +1,4 @@
-//! The cases. Each checks a sentence of the contract, or a part of one.
+//! The cases of the suite. Each checks a rule of the contract.
 
 mod connections;
 mod limits;

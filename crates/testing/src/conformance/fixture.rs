@@ -1,10 +1,10 @@
-//! The other side of a case, and the way to it.
+//! The servers and scripts that answer the requests of a case.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::{Method, Request, Response};
 use scramjet_client_blocking::Transport;
@@ -14,12 +14,13 @@ use super::{CheckResult, STEP_TIMEOUT};
 use crate::replay::{Check, RecordedExchange, Replay};
 use crate::script::{Answer, Script};
 use crate::server::{Connection, Server};
+use crate::sync::lock;
 use crate::{IncomingRequest, ReceivedRequest};
 
 /// The kind of transport that is checked.
 #[derive(Clone)]
 pub(super) enum Target {
-    /// A transport with a network: the other side is a server.
+    /// A transport with a network. A server on the loopback interface answers.
     Loopback(Arc<dyn Transport>),
     Script,
     Replay,
@@ -38,7 +39,7 @@ impl fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 impl Target {
-    /// Starts a server that handles each connection, byte for byte.
+    /// Starts a server that handles raw connections.
     pub(super) fn serve_bytes(
         &self,
         handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
@@ -73,14 +74,14 @@ impl Target {
                 Ok(Fixture {
                     transport: Arc::new(script.clone()),
                     origin: "http://hub.invalid".into(),
-                    other: Peer::Script(script, AtomicUsize::new(0)),
+                    peer: Peer::Script(script, AtomicUsize::new(0)),
                 })
             }
             Self::Replay => Err(Unsupported("a replay cannot act").into()),
         }
     }
 
-    /// Answers these requests, one after the other. A request that is not a GET has the body `{}`.
+    /// Answers these requests in order. A request that is not a GET has the body `{}`.
     pub(super) fn answer_in_order(
         &self,
         exchanges: impl IntoIterator<Item = (Method, String, Answer)>,
@@ -94,7 +95,7 @@ impl Target {
                 Ok(Fixture {
                     transport: Arc::new(Replay::new(exchanges).checking(Check::Bytes)),
                     origin: "http://hub.invalid".into(),
-                    other: Peer::Replay,
+                    peer: Peer::Replay,
                 })
             }
             _ => {
@@ -102,10 +103,7 @@ impl Target {
                 let answers = Mutex::new(answers.into_iter());
                 self.answer(move |request| {
                     request.read_all();
-                    let next = answers
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .next();
+                    let next = lock(&answers).next();
                     next.unwrap_or_else(|| Answer::error("there are no more answers"))
                 })
             }
@@ -113,28 +111,29 @@ impl Target {
     }
 }
 
-/// Returns the recording of an exchange that has this answer.
+/// Returns a recorded exchange with this answer.
 fn recorded(method: &Method, path: &str, answer: Answer) -> io::Result<RecordedExchange> {
     let body = if method == Method::GET { "" } else { "{}" };
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}");
     let mut response = Vec::new();
-    // An error means that the response is cut off there.
+    // An error means that the response is truncated.
     let _ = answer.write_to(&mut response);
     RecordedExchange::from_bytes(path, request, response)
 }
 
-/// The transport, and the other side that a case has set up.
+/// The transport of a case, and its peer.
 pub(super) struct Fixture {
     pub(super) transport: Arc<dyn Transport>,
-    /// The beginning of the URLs of the other side.
+    /// The scheme and the authority of the peer's URLs.
     origin: String,
-    other: Peer,
+    peer: Peer,
 }
 
+/// The peer that answers the requests of a case.
 enum Peer {
     Server(Server, Mutex<Receiver<ReceivedRequest>>),
-    /// The script, and the number of requests that the case has looked at.
+    /// The script, and the number of requests that the case has read.
     Script(Script, AtomicUsize),
     Replay,
 }
@@ -150,7 +149,7 @@ impl Fixture {
         Self {
             transport: Arc::clone(transport),
             origin: format!("http://{}", server.address()),
-            other: Peer::Server(server, Mutex::new(requests)),
+            peer: Peer::Server(server, Mutex::new(requests)),
         }
     }
 
@@ -185,14 +184,10 @@ impl Fixture {
         reader: &mut (dyn Read + Send),
         length: Option<u64>,
     ) -> Result<BodyResponse, TransportError> {
-        self.send(
-            Method::POST,
-            "/upload",
-            RequestBody::Reader { reader, length },
-        )
+        self.send(Method::POST, "/upload", reader_body(reader, length))
     }
 
-    /// Like [`send`](Self::send), within limits.
+    /// Like [`send`](Self::send), with limits.
     pub(super) fn send_within(
         &self,
         limits: &CallLimits,
@@ -208,13 +203,10 @@ impl Fixture {
         self.transport.send(request)
     }
 
-    /// Returns the next request that arrived and was answered.
+    /// Returns the next request that was answered.
     pub(super) fn received(&self) -> CheckResult<ReceivedRequest> {
-        match &self.other {
-            Peer::Server(_, requests) => receive(
-                &requests.lock().unwrap_or_else(PoisonError::into_inner),
-                "request",
-            ),
+        match &self.peer {
+            Peer::Server(_, requests) => receive(&lock(requests), "request"),
             Peer::Script(script, seen) => {
                 let index = seen.fetch_add(1, Ordering::SeqCst);
                 let request = script.requests().into_iter().nth(index);
@@ -224,29 +216,47 @@ impl Fixture {
         }
     }
 
-    /// Returns true if requests have a framing.
-    pub(super) fn is_wire(&self) -> bool {
-        matches!(self.other, Peer::Server(..))
+    /// Returns `true` if requests are sent over a network, with framing.
+    pub(super) fn has_network(&self) -> bool {
+        matches!(self.peer, Peer::Server(..))
     }
 
     /// Returns the number of connections so far.
     pub(super) fn connections(&self) -> usize {
-        match &self.other {
+        match &self.peer {
             Peer::Server(server, _) => server.connections(),
             Peer::Script(..) | Peer::Replay => 0,
         }
     }
 }
 
+/// Returns a body for a request: none for GET, and `{}` for other methods.
+pub(super) fn body_of(method: &Method) -> RequestBody<'static> {
+    match *method {
+        Method::GET => RequestBody::Empty,
+        _ => RequestBody::Bytes(b"{}"),
+    }
+}
+
+/// Returns a body that is read from a reader, with or without a length.
+pub(super) fn reader_body(reader: &mut (dyn Read + Send), length: Option<u64>) -> RequestBody<'_> {
+    RequestBody::Reader { reader, length }
+}
+
+/// Returns the first value of a header.
+pub(super) fn header<'a>(response: &'a BodyResponse, name: &str) -> Option<&'a [u8]> {
+    Some(response.headers().get(name)?.as_bytes())
+}
+
 pub(super) fn text(response: BodyResponse) -> CheckResult<String> {
     Ok(io::read_to_string(response.into_body())?)
 }
 
-/// Receives a message of the other side.
+/// Receives a message from the peer.
 pub(super) fn receive<T>(messages: &Receiver<T>, what: &str) -> CheckResult<T> {
     messages
         .recv_timeout(STEP_TIMEOUT)
-        .map_err(|_| format!("the other side did not report: {what}").into())
+        .map_err(|_| format!("the server did not report: {what}").into())
 }
 
 /// A sender that threads can share.
@@ -260,11 +270,7 @@ impl<T> SharedSender<T> {
 
     pub(super) fn send(&self, message: T) {
         // The receiver is gone if the case has failed.
-        let _ = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(message);
+        let _ = lock(&self.0).send(message);
     }
 }
 
@@ -278,9 +284,7 @@ impl<T> SharedReceiver<T> {
     }
 
     pub(super) fn wait(&self) -> io::Result<T> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
             .recv_timeout(STEP_TIMEOUT)
             .map_err(io::Error::other)
     }

@@ -1,12 +1,14 @@
+//! The results of a run of the suite.
+
 use std::fmt::{self, Write};
 
-/// The outcomes of the cases of a [`Suite`](super::Suite). Its `Display` form is a list.
+/// The outcomes of the cases of a [`Suite`](super::Suite). `Display` formats them as a list.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// The name of the transport, as given to the suite.
     pub transport: String,
-    /// A row for each case that was selected.
+    /// A row for each selected case.
     pub rows: Vec<Row>,
 }
 
@@ -14,7 +16,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
-    /// The rule, in a sentence.
+    /// The rule that the case checks.
     pub name: &'static str,
     /// The outcome.
     pub outcome: Outcome,
@@ -26,14 +28,14 @@ pub struct Row {
 pub enum Outcome {
     /// The transport keeps the rule.
     Passed,
-    /// The transport breaks the rule. The text says what was found.
+    /// The transport breaks the rule. The text describes the violation.
     Failed(String),
-    /// The rule does not apply to the transport. The text says why.
+    /// The rule does not apply to the transport. The text is the reason.
     Unsupported(String),
 }
 
 impl Report {
-    /// Returns true if no case failed.
+    /// Returns `true` if no case failed.
     #[must_use]
     pub fn conforms(&self) -> bool {
         !self
@@ -45,7 +47,7 @@ impl Report {
     /// Asserts that no case failed.
     ///
     /// # Panics
-    /// If a case failed, or no case was selected. The message has the list of outcomes.
+    /// If a case failed, or no case was selected. The message lists the outcomes.
     #[track_caller]
     pub fn assert_conforms(&self) {
         assert!(
@@ -79,7 +81,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Formats several reports as a table with a line for each case and a column for each transport.
+/// Formats reports as a table with a line for each case and a column for each transport.
 #[must_use]
 pub fn table(reports: &[Report]) -> String {
     let names = reports

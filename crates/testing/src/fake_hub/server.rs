@@ -45,8 +45,8 @@ struct ProgressState {
     open: Vec<ConnectionId>,
     /// The time at which the last response was complete.
     idle_since: Instant,
-    /// Set when no more requests can be read. The writer then sends what the hub has ready, and cuts
-    /// off the rest. If no response has begun, it sends the bytes of the rejection.
+    /// Set when no more requests can be read. The writer then sends what the hub has ready, and
+    /// cuts off the rest. If no response has begun, it sends the bytes of the rejection.
     rejection: Option<Rejection>,
 }
 

@@ -12,6 +12,7 @@ use scramjet_client_blocking::transport::{
 
 use super::FakeHub;
 use super::shared::{Shared, State};
+use crate::limits::limits_of;
 use crate::model::{Piece, ResponseHead};
 use crate::network::ConnectionId;
 
@@ -35,14 +36,7 @@ impl Transport for InProcess {
         request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (head, body) = request.into_parts();
-        let limits = head
-            .extensions
-            .get::<CallLimits>()
-            .cloned()
-            .unwrap_or_default();
-        limits
-            .check()
-            .map_err(|stopped| TransportError::new(Phase::Connect, stopped))?;
+        let limits = limits_of(&head)?;
 
         let head = Request::from_parts(head, ());
         let shared = &self.hub.inner.shared;

@@ -1,4 +1,4 @@
-//! The operations below `instance/:id`: kill, stop, events, and the rate of reports.
+//! The operations below `instance/:id`: kill, stop, events, and the monitoring rate.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn thrown(message: &str) -> Reply {
     Reply::sized(500, message)
 }
 
-/// Names a value in the message of an exception: `null` or `undefined`.
+/// Returns the name of a missing value in the message of an exception: `null` or `undefined`.
 fn nothing(value: Option<&Value>) -> &'static str {
     value.map_or("undefined", |_| "null")
 }
@@ -44,7 +44,7 @@ fn encoded<'a>(
     }
 }
 
-// 5.9
+// Rule 5.9
 pub(super) fn kill(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let key = request.key();
     let instance = hub.instances.get_mut(key)?;
@@ -76,7 +76,7 @@ pub(super) fn kill(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     Some(Reply::json(202, &hub.instance_info(instance)))
 }
 
-// 5.8
+// Rule 5.8
 pub(super) fn stop(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let body = request.json.as_ref();
     let read = match hub.generation.is_v1() {
@@ -92,7 +92,7 @@ pub(super) fn stop(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     }
 }
 
-/// The timeout is over at once if it is negative.
+/// Converts a timeout in milliseconds. A negative timeout is zero.
 fn millis(timeout: f64) -> Duration {
     Duration::try_from_secs_f64(timeout / 1000.0).unwrap_or_default()
 }
@@ -133,13 +133,13 @@ fn stop_v1(body: Option<&Value>, default: Duration) -> Result<(Duration, bool), 
     }
 }
 
-// 5.10
+// Rule 5.10
 pub(super) fn monitoring_rate(_: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let rate = match encoded(request.json.as_ref(), "monitoringRate") {
         Ok((_, rate)) => rate,
         Err(refusal) => return Some(refusal),
     };
-    // As JavaScript converts it to a number.
+    // The conversion to a number is that of JavaScript.
     let rate = match rate {
         Some(Value::Number(rate)) => rate.as_f64(),
         Some(Value::String(rate)) => rate.parse().ok(),
@@ -152,7 +152,7 @@ pub(super) fn monitoring_rate(_: &mut Model, request: &RouteRequest) -> Option<R
     })
 }
 
-// 6.1
+// Rule 6.1
 pub(super) fn send_event(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let read = match hub.generation.is_v1() {
         true => event_v1(request.json.as_ref()),

@@ -1,4 +1,5 @@
-//! The ends of instances: stops, kills, deaths, and the time until they are forgotten.
+//! The ends of instances: stops, kills, exits of processes, and the time until the hub forgets
+//! them.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use super::reply::Reply;
 use super::{InstanceKey, Model};
 
 impl Model {
-    // 12
-    /// The sequence has ended its output; its process stays for some seconds.
+    // Rule 12
+    /// Ends the output of a sequence that has completed. Its process stays for some seconds.
     pub(super) fn sequence_completed(&mut self, key: InstanceKey) {
         self.process_begun(key);
         let after = self.times.completed;
@@ -28,7 +29,7 @@ impl Model {
         self.schedule(after, TimerEvent::ProcessExited(key, ProcessEnd::Completed));
     }
 
-    /// The process is gone.
+    /// Ends the process.
     pub(super) fn process_died(&mut self, key: InstanceKey, death: ProcessEnd) {
         let (is_v1, refuses) = (self.generation.is_v1(), self.refuses_failed_starts);
         let Some(instance) = self.instances.get_mut(key) else {
@@ -82,7 +83,7 @@ impl Model {
         self.schedule(notice, TimerEvent::EndNoticed(key));
     }
 
-    /// The hub shows the end: in the status on 1.x, by forgetting the instance on 0.18.
+    /// Shows the end of the process: 1.x changes the status, and 0.18 forgets the instance.
     pub(super) fn death_noticed(&mut self, key: InstanceKey) {
         if !self.generation.is_v1() {
             return self.forget(key);
@@ -103,8 +104,8 @@ impl Model {
         self.schedule(lingering, TimerEvent::Lingered(key));
     }
 
-    // 12
-    /// The first part of the afterlife is over.
+    // Rule 12
+    /// Ends the time in which an ended instance blocks the deletion of its sequence.
     pub(super) fn lingered(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -139,8 +140,8 @@ impl Model {
         self.instance_forgotten(key);
     }
 
-    // 5.9
-    /// Kills the process; one that hangs is removed by force later.
+    // Rule 5.9
+    /// Kills the process. One that hangs is removed by force later.
     pub(super) fn kill(&mut self, key: InstanceKey, death: ProcessEnd) {
         let (exit, forced_exit) = (self.times.exit, self.times.forced_exit);
         let Some(instance) = self.instances.get_mut(key) else {
@@ -155,15 +156,15 @@ impl Model {
         }
     }
 
-    // 12
+    // Rule 12
     /// Kills an instance before the forced deletion of its sequence.
     pub(super) fn kill_for_deletion(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
         if instance.status == "killing" && !instance.is_dead() {
-            // The hub takes it for killed already: the instance stays listed as long as it
-            // otherwise would, and its process gets a second signal.
+            // The hub has killed the instance before, so it only sends the process a second signal,
+            // and lists the instance for the usual time.
             if !instance.runner.hangs {
                 self.process_died(key, ProcessEnd::Forced);
             }
@@ -176,8 +177,8 @@ impl Model {
         }
     }
 
-    // 5.8
-    /// Asks the process to stop, and has it killed at the end of the timeout.
+    // Rule 5.8
+    /// Requests the process to stop, and schedules its kill after the timeout.
     pub(super) fn begin_stop(
         &mut self,
         key: InstanceKey,
@@ -198,15 +199,16 @@ impl Model {
         }
         self.dirty.insert(key);
         if !is_v1 {
-            // Its runner reports that the sequence has stopped, whatever the sequence said.
+            // The runner reports that the sequence has stopped, even if it called `keepAlive`.
             self.schedule(self.times.forced_exit, TimerEvent::EndStoppedProcess(key));
         }
-        // 0.18 does not look at `canCallKeepalive`. Nothing comes in time if there is no time.
+        // 0.18 ignores `canCallKeepalive`. A program cannot call `keepAlive` within no time.
         let can_stay = (can_keep_alive || !is_v1) && !timeout.is_zero();
         self.schedule(timeout, TimerEvent::StopTimeout(key, exchange, can_stay));
     }
 
-    /// The timeout of a stop is over.
+    /// Ends the process after the timeout of a stop, unless it stays alive, and responds to the
+    /// stop.
     pub(super) fn stop_over(&mut self, key: InstanceKey, exchange: ExchangeId, can_stay: bool) {
         let is_v1 = self.generation.is_v1();
         let Some(instance) = self.instances.get(key) else {
@@ -220,7 +222,7 @@ impl Model {
             );
         };
         if !(instance.kept_alive && can_stay) {
-            self.stopped(key);
+            self.end_stopped_process(key);
         }
         let reply = match self.instances.get(key) {
             Some(instance) if is_v1 => Reply::json(202, &self.instance_info(instance)),
@@ -229,9 +231,9 @@ impl Model {
         self.reply(exchange, reply);
     }
 
-    // 5.8
-    /// Ends a process that was asked to stop. Nothing ends one that hangs.
-    pub(super) fn stopped(&mut self, key: InstanceKey) {
+    // Rule 5.8
+    /// Ends the process after a stop. A process that hangs is not ended.
+    pub(super) fn end_stopped_process(&mut self, key: InstanceKey) {
         let hangs = |instance: &Instance| instance.runner.hangs;
         if self.instances.get(key).is_some_and(|one| !hangs(one)) {
             self.schedule(

@@ -1,4 +1,4 @@
-//! The way from a request to its handler.
+//! Finds the handler of a request and calls it.
 
 use http::{HeaderMap, Method, header};
 use serde_json::json;
@@ -8,18 +8,18 @@ use super::exchange::ExchangeId;
 use super::instance::{Instance, ProcessState};
 use super::negotiate::{self, Scope};
 use super::reply::{Piece, Reply};
-use super::routes::{self, HandlerFn, RequestBodyKind, RouteRequest};
+use super::routes::{self, BodyKind, HandlerFn, RouteRequest};
 use super::upload::Upload;
 
-/// A route, once it was found.
+/// The handler of a request, from its route.
 #[derive(Clone, Copy)]
 pub(super) struct Handler {
-    takes: RequestBodyKind,
+    takes: BodyKind,
     handle: HandlerFn,
     scope: Scope,
 }
 
-/// Ids that JavaScript finds in every object: requests for them are never answered.
+/// Ids that are members of every JavaScript object. Requests for them are never answered.
 const FOUND_IN_OBJECTS: &[&str] = &[
     "__defineGetter__",
     "__defineSetter__",
@@ -35,8 +35,8 @@ const FOUND_IN_OBJECTS: &[&str] = &[
     "valueOf",
 ];
 
-/// Returns the segments of a path below the base. One slash at the end is ignored; any other slash
-/// too much makes an empty segment, which no route matches.
+/// Returns the segments of a path below the base. One slash at the end is ignored. Any other extra
+/// slash makes an empty segment, which no route matches.
 fn segments(path: &str) -> Vec<String> {
     let base = path.get(..Model::BASE.len());
     let below = base
@@ -49,7 +49,7 @@ fn segments(path: &str) -> Vec<String> {
 }
 
 impl Model {
-    /// Finds the handler of a request that has just come, and lets it answer as soon as it can.
+    /// Dispatches a request whose head has just come.
     pub(super) fn dispatch(&mut self, id: ExchangeId, path: &str) {
         let is_v1 = self.generation.is_v1();
         let Some(exchange) = self.exchange(id) else {
@@ -58,16 +58,16 @@ impl Model {
         exchange.path = segments(path);
         match expectation(&exchange.headers) {
             Expectation::None => {}
-            // 2.3
+            // Rule 2.3
             Expectation::Unknown => return self.reply(id, Reply::empty(417).without_cors()),
-            // 2.5: Node.js itself sends one, whatever the answer is.
+            // Rule 2.5: Node.js sends it before the hub sees the request.
             Expectation::Continue if !is_v1 => self.push(id, Piece::Continue),
             Expectation::Continue => {}
         }
         self.resume_dispatch(id);
     }
 
-    /// Dispatches a request that was put off.
+    /// Dispatches a request that may have been deferred.
     pub(super) fn resume_dispatch(&mut self, id: ExchangeId) {
         match self.find_handler(id) {
             Err(None) => {}
@@ -75,10 +75,10 @@ impl Model {
             Ok(handler) => {
                 self.send_continue(id, handler);
                 match handler.takes {
-                    RequestBodyKind::Nothing | RequestBodyKind::Stream | RequestBodyKind::Typed => {
+                    BodyKind::Nothing | BodyKind::Stream | BodyKind::Typed => {
                         self.handle(id, handler, None)
                     }
-                    RequestBodyKind::Json | RequestBodyKind::Package => self.collect(id, handler),
+                    BodyKind::Json | BodyKind::Package => self.collect(id, handler),
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Model {
         }
     }
 
-    /// The handler; or a refusal; or nothing, if the request has to wait.
+    /// Returns the handler, or a refusal. `Err(None)` means that the request has to wait.
     fn find_handler(&mut self, id: ExchangeId) -> Result<Handler, Option<Reply>> {
         const CORS: &[(&str, &str)] = &[
             ("access-control-allow-headers", "*"),
@@ -105,7 +105,7 @@ impl Model {
         let Some(exchange) = self.exchange(id) else {
             return Err(None);
         };
-        // 2.1
+        // Rule 2.1
         if exchange.method == Method::OPTIONS {
             return Err(Some(Reply::sized(200, "").with_headers(CORS)));
         }
@@ -137,11 +137,11 @@ impl Model {
             }));
         };
         let checked = match route.body {
-            RequestBodyKind::Json => negotiate::check_json_type(generation, scope, &headers),
-            RequestBodyKind::Package | RequestBodyKind::Stream => {
+            BodyKind::Json => negotiate::check_json_type(generation, scope, &headers),
+            BodyKind::Package | BodyKind::Stream => {
                 negotiate::check_bytes(generation, scope, &headers)
             }
-            RequestBodyKind::Nothing | RequestBodyKind::Typed => Ok(()),
+            BodyKind::Nothing | BodyKind::Typed => Ok(()),
         };
         checked.map_err(Some)?;
         if !route.accepts.is_empty() {
@@ -154,8 +154,8 @@ impl Model {
         })
     }
 
-    /// Checks that an instance is there and connected. Returns a refusal, or nothing if the request
-    /// has to wait.
+    /// Checks that an instance exists and is connected. `Err(None)` means that the request has to
+    /// wait.
     fn find_instance(&mut self, id: ExchangeId, name: &str) -> Result<(), Option<Reply>> {
         if FOUND_IN_OBJECTS.contains(&name) {
             return Err(None);
@@ -177,8 +177,8 @@ impl Model {
         }
     }
 
-    // 2.5
-    /// Sends the interim response of a handler to a client that expects it.
+    // Rule 2.5
+    /// Sends an interim response if the client expects one and the handler needs the body.
     fn send_continue(&mut self, id: ExchangeId, handler: Handler) {
         let is_v1 = self.generation.is_v1();
         let Some(exchange) = self.exchange(id) else {
@@ -192,18 +192,18 @@ impl Model {
             .first()
             .is_some_and(|first| first.eq_ignore_ascii_case("topic"));
         let asks = match handler.takes {
-            RequestBodyKind::Nothing => false,
-            RequestBodyKind::Json => is_v1,
-            // The handler of a topic asks when earlier writers have finished.
-            RequestBodyKind::Typed if is_topic => !is_v1,
-            RequestBodyKind::Package | RequestBodyKind::Stream | RequestBodyKind::Typed => true,
+            BodyKind::Nothing => false,
+            BodyKind::Json => is_v1,
+            // The handler of a topic sends it when earlier writers have finished.
+            BodyKind::Typed if is_topic => !is_v1,
+            BodyKind::Package | BodyKind::Stream | BodyKind::Typed => true,
         };
         if asks {
             self.push(id, Piece::Continue);
         }
     }
 
-    /// Calls a handler, with the whole body if it takes one.
+    /// Calls a handler, with the whole body if it needs that.
     pub(super) fn handle(&mut self, id: ExchangeId, handler: Handler, body: Option<Vec<u8>>) {
         let Some(exchange) = self.exchange(id) else {
             return;
@@ -216,14 +216,14 @@ impl Model {
             .filter(|_| is_instance)
             .and_then(|name| self.instance(name));
         if is_instance && instance.is_none() {
-            // It has gone while the body came.
+            // The instance was forgotten while the body came.
             if let Err(Some(refusal)) = self.find_instance(id, path.get(1).map_or("", |s| s)) {
                 self.reply(id, refusal);
             }
             return;
         }
         let json = match handler.takes {
-            RequestBodyKind::Json => {
+            BodyKind::Json => {
                 match negotiate::parse_json(handler.scope, body.as_deref().unwrap_or_default()) {
                     Ok(json) => json,
                     Err(refusal) => return self.reply(id, refusal),

@@ -15,7 +15,7 @@ use super::{InstanceKey, Model, javascript};
 /// The data of an event; `None` is `undefined`.
 type Data = Option<Value>;
 
-/// The events that an instance has emitted, and who waits for more.
+/// The events of an instance, and the requests that wait for more.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     last: BTreeMap<String, Data>,
@@ -29,7 +29,7 @@ impl Events {
     }
 }
 
-/// Checks if JavaScript takes a value for true.
+/// Returns `true` if a value is truthy in JavaScript.
 pub(super) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
@@ -53,12 +53,12 @@ pub(super) fn event_stream(hub: &mut Model, request: &RouteRequest) -> Option<Re
     let instance = hub.instances.get_mut(request.key())?;
     instance.events.listen(request.name(), pipe);
     hub.stream(request.id, stream_head(200, Some(BYTES)), pipe);
-    // It stays open for its reader, also when the instance is forgotten.
+    // It stays open for its reader, even after the hub has forgotten the instance.
     hub.pipes.orphan(pipe);
     None
 }
 
-/// An event as 0.18 sends it.
+/// Returns an event in the format of 0.18.
 fn envelope(name: &str, data: &Data) -> Value {
     let mut envelope = json!({ "eventName": name });
     if let Some(data) = data {
@@ -67,7 +67,7 @@ fn envelope(name: &str, data: &Data) -> Value {
     envelope
 }
 
-/// Finds the status whose reason phrase is the member `opStatus`.
+/// Returns the status whose standard reason phrase is this one.
 fn status_of(phrase: &Value) -> Option<u16> {
     let phrase = phrase.as_str()?;
     (200..600).find(|code| {
@@ -75,9 +75,9 @@ fn status_of(phrase: &Value) -> Option<u16> {
     })
 }
 
-// 6.2
-/// Answers with the data of one event, as 1.x does. A member `opStatus` is taken for the status of
-/// the response, and taken out of the data that the hub remembers.
+// Rule 6.2
+/// Returns the response of 1.x with the data of an event. 1.x reads a member `opStatus` as the
+/// status of the response, and removes it from the stored data.
 fn bare_reply(data: &mut Data) -> Reply {
     let lost = || Reply::sized(500, "500: Failed to serialize data");
     match data {
@@ -110,7 +110,7 @@ fn empty_json() -> Reply {
 }
 
 impl Model {
-    /// An instance emits an event.
+    /// Emits an event of an instance.
     pub(super) fn emit(&mut self, key: InstanceKey, name: &str, data: Data) {
         let mut data = data.map(javascript::as_javascript);
         let is_v1 = self.generation.is_v1();
@@ -152,7 +152,7 @@ impl Model {
             self.reply(exchange, reply);
         }
         if is_v1 {
-            // 6.1: every other instance of the hub gets it, too.
+            // Rule 6.1: all other instances of the hub get it as well.
             for other in self
                 .instances
                 .keys()
@@ -173,8 +173,8 @@ impl Model {
         }
     }
 
-    /// Answers with the last event of a name, or with the next one if there was none. 1.x takes
-    /// data for none that JavaScript takes for false.
+    /// Returns the response with the last event of a name, or waits for the next one if there was
+    /// none. 1.x also waits if the data of the last event is falsy in JavaScript.
     pub(super) fn answer_last_event(
         &mut self,
         key: InstanceKey,
@@ -199,10 +199,10 @@ impl Model {
         }
     }
 
-    /// Forgets that an exchange waits for an event, or for its turn to write to a topic.
+    /// Removes an exchange from those that wait for an event, or to write to a topic.
     pub(super) fn forget_exchange(&mut self, exchange: ExchangeId) {
         for topic in self.topics_written_by(exchange) {
-            self.topic_abandoned(exchange, &topic);
+            self.remove_topic_writer(exchange, &topic);
         }
         for key in self.instances.keys() {
             if let Some(instance) = self.instances.get_mut(key) {

@@ -1,4 +1,4 @@
-//! Requests that are being answered.
+//! Requests whose responses are not complete.
 
 use std::collections::VecDeque;
 
@@ -10,33 +10,35 @@ use super::pipe::{PipeId, PipeRead, ReaderId};
 use super::reply::{Piece, Reply};
 use super::upload::Upload;
 
-/// Names an exchange: a request and its response.
+/// The id of an exchange: a request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub(super) u64);
 
+/// A request and its response.
 pub(super) struct Exchange {
     pub(super) method: Method,
-    /// The segments of the path behind the base.
+    /// The segments of the path below the base.
     pub(super) path: Vec<String>,
     pub(super) headers: HeaderMap,
     pub(super) upload: Upload,
     pub(super) uploaded: bool,
     pieces: VecDeque<Piece>,
-    /// The body of the response, after the pieces.
+    /// The stream that the body of the response comes from, after the pieces.
     source: Option<Source>,
 }
 
+/// The stream that a response reads.
 struct Source {
     pipe: PipeId,
     reader: ReaderId,
-    /// The head comes with the first bytes.
+    /// The head, if it is sent together with the first bytes.
     head: Option<Piece>,
-    /// The response does not end when the pipe does.
+    /// The response does not end with the pipe.
     never_ends: bool,
 }
 
 impl Model {
-    /// Takes the head of a request. The URI may be a whole one or a path.
+    /// Receives the head of a request. The URI may be absolute, or a path.
     pub fn request(&mut self, request: &Request<()>) -> ExchangeId {
         self.next_exchange += 1;
         let id = ExchangeId(self.next_exchange);
@@ -58,7 +60,7 @@ impl Model {
         id
     }
 
-    /// Notes that the client has closed the connection.
+    /// Closes the connection of the client.
     pub fn disconnect(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return;
@@ -68,7 +70,7 @@ impl Model {
         self.settle();
     }
 
-    /// Takes what comes next of the response.
+    /// Takes the next part of the response.
     pub fn poll(&mut self, id: ExchangeId) -> Piece {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return Piece::End;
@@ -76,7 +78,7 @@ impl Model {
         let bodiless = exchange.method == Method::HEAD;
         let piece = loop {
             match exchange.pieces.pop_front() {
-                // 2.1
+                // Rule 2.1
                 Some(Piece::Body(_)) if bodiless => {}
                 Some(piece) => break piece,
                 None => {
@@ -100,7 +102,7 @@ impl Model {
             Piece::Pending | Piece::Continue | Piece::Head(_) => {}
             Piece::Body(_) => {
                 if let Some(source) = self.exchanges.get(&id).and_then(|one| one.source.as_ref()) {
-                    // Reading has made room for those who write.
+                    // The read has made space for writers.
                     self.wake_users(source.pipe);
                     self.settle();
                 }
@@ -122,7 +124,7 @@ impl Model {
         }
     }
 
-    /// Lets the processes act that a change of a pipe may concern.
+    /// Schedules the programs that use a pipe.
     pub(super) fn wake_users(&mut self, pipe: PipeId) {
         match self.pipes.owner(pipe) {
             Some(owner) => drop(self.dirty.insert(owner)),
@@ -153,14 +155,14 @@ impl Model {
         }
     }
 
-    /// Answers with what is read from a pipe, and will be.
+    /// Responds with the data of a pipe.
     pub(super) fn stream(&mut self, id: ExchangeId, head: Piece, pipe: PipeId) {
         self.push(id, head);
         self.attach(id, pipe, None, false);
     }
 
-    /// Answers with what is read from a pipe, without a head before the first bytes, and without an
-    /// end.
+    /// Responds with the data of a pipe. The head is sent together with the first bytes, and the
+    /// response never ends.
     pub(super) fn stream_from_first_bytes(&mut self, id: ExchangeId, head: Piece, pipe: PipeId) {
         self.attach(id, pipe, Some(head), true);
     }

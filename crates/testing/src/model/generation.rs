@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-/// The hubs that the model behaves like.
+/// A generation of hubs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Generation {
-    /// Hubs of 0.18: measured on 0.18.7.
+    /// Hubs of 0.18, measured on 0.18.7.
     V0_18,
-    /// Hubs of 1.x: measured on 1.0.1.
+    /// Hubs of 1.x, measured on 1.0.1.
     V1,
 }
 
 impl Generation {
-    /// The version that the hub reports.
+    /// Returns the version that hubs of this generation report.
     #[must_use]
     pub fn version(self) -> &'static str {
         match self {
@@ -27,49 +27,53 @@ impl Generation {
     }
 }
 
-/// The times that a hub takes. [`Times::of`] returns those measured on real hubs.
+/// The times that a hub takes. [`Times::of`] returns those that were measured on real hubs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Times {
-    /// From the request to start an instance until its process has connected to the hub.
+    /// Time from the request to start an instance until its process connects to the hub.
     pub connect: Duration,
-    /// From then until the sequence is loaded and its function is called.
+    /// Time from then until the sequence is loaded and its function is called.
     pub load: Duration,
-    /// From the answer to the start until the status changes to `running`. 1.x only.
+    /// Time from the response to the start until the status changes to `running`. 1.x only.
     pub starting: Duration,
-    /// From the end of an input until a write to it is not even answered with an error. 0.18 only.
+    /// Time after the end of an input in which a write to it gets an error. Later writes get no
+    /// response. 0.18 only.
     pub closing: Duration,
-    /// From the end of a sequence until its process exits.
+    /// Time from the completion of a sequence until its process exits.
     pub completed: Duration,
-    /// From a kill, or the end of a stop, until the process is gone.
+    /// Time from a kill, or from the end of a stop, until the process exits.
     pub exit: Duration,
-    /// From a kill until a process that does not react is removed by force. On 0.18 also from a
-    /// request to stop until the process is killed, whatever the timeout.
+    /// Time from a kill until the hub removes a process that does not react by force. On 0.18, also
+    /// the time from a request to stop until the process is killed, whatever its timeout.
     pub forced_exit: Duration,
-    /// From the end of a process until the hub shows it: in the status on 1.x, by a 404 on 0.18.
+    /// Time from the end of a process until the hub shows it: in the status on 1.x, with a 404 on
+    /// 0.18.
     pub notice: Duration,
-    /// From a failure to load a sequence, or a function that throws at once, until the hub shows
-    /// it.
+    /// Time from a failed load of a sequence, or from a function that fails at once, until the hub
+    /// shows it.
     pub notice_failure: Duration,
-    /// From the end of an instance until it stops blocking the deletion of its sequence. 1.x only.
+    /// Time after the end of an instance in which it blocks the deletion of its sequence. 1.x only.
     pub lingering: Duration,
-    /// From then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x only.
+    /// Time from then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x
+    /// only.
     pub extension: Duration,
-    /// From the end of an instance until the hub closes the connections of uploads to it that are
-    /// not complete. 0.18 only.
+    /// Time from the end of an instance until the hub closes the connections of incomplete uploads
+    /// to it; `None` for never. 0.18 only.
     pub stalled_upload: Option<Duration>,
-    /// The timeout of a stop that names none. 1.x only.
+    /// The timeout of a stop without one. 1.x only.
     pub default_stop_timeout: Duration,
-    /// From the start until the first report about an instance's health.
+    /// Time from the connection of an instance until its first health report.
     pub first_health_report: Duration,
-    /// Between two records of the audit about the state of each instance. 1.x only.
+    /// Time between two records in the audit about the state of each instance. 1.x only.
     pub audit_interval: Duration,
-    /// From the head of a request until the hub closes the connection, if its body has not come.
+    /// Time from the head of a request until the hub closes the connection if the body is
+    /// incomplete; `None` for never.
     pub request_timeout: Option<Duration>,
 }
 
 impl Times {
-    /// The times of a generation.
+    /// Returns the times of a generation.
     #[must_use]
     pub fn of(generation: Generation) -> Self {
         let seconds = Duration::from_secs;

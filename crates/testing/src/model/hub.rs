@@ -1,4 +1,4 @@
-//! The routes of the hub itself: versions, lists, logs.
+//! The routes of the hub itself: version, configuration, load, lists, log and audit.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ pub(super) fn audit(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     None
 }
 
-/// Never answers, as without a Manager.
+/// Never responds, like a hub without a Manager.
 pub(super) fn platform(_: &mut Model, _: &RouteRequest) -> Option<Reply> {
     None
 }
@@ -148,14 +148,14 @@ impl Model {
         }
     }
 
-    /// Milliseconds since the beginning of 1970.
+    /// Returns the present time in milliseconds since the beginning of 1970.
     pub(super) fn timestamp(&self) -> u64 {
         u64::try_from((self.epoch + self.now).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Writes a record about the state of something to the audit of a hub of 1.x: 0 and 1 for a
-    /// sequence that is there or deleted, 4, 3 and 2 for an instance that is connected, has ended,
-    /// or is forgotten.
+    /// Writes a record about the state of a sequence or an instance to the audit of 1.x. The codes
+    /// are 0 and 1 for a sequence that was added or deleted, and 4, 3 and 2 for an instance that
+    /// has connected, has ended, or was forgotten.
     pub(super) fn audit_state(&mut self, code: u32, object: &str) {
         self.audit_record("", code, object, None);
     }
@@ -176,7 +176,7 @@ impl Model {
         self.pipes.write(self.audit, line.as_bytes());
     }
 
-    /// Writes a record about the hub and each instance, as long as anybody reads the audit.
+    /// Writes a record about the hub and each instance, while the audit has readers.
     pub(super) fn heartbeat(&mut self) {
         self.audit_heartbeat = self.pipes.has_readers(self.audit);
         if !self.audit_heartbeat {
@@ -188,7 +188,7 @@ impl Model {
             let limits = json!({ "memory": null });
             self.audit_record("ACTIVE", 13_012, &id, Some(limits));
         }
-        // Time has to pass, or a jump in time would never end.
+        // An interval of zero would make `advance` loop forever.
         let heartbeat = self.times.audit_interval.max(Duration::from_millis(1));
         self.schedule(heartbeat, TimerEvent::AuditHeartbeat);
     }

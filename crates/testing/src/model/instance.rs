@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::events::Events;
 use super::items::Decoder;
-use super::pipe::{PipeId, ReaderId, Utf8};
+use super::pipe::{PipeId, ReaderId};
 use super::process::{Output, Runner};
+use super::utf8::Utf8;
 use super::{ExchangeId, InstanceKey, javascript};
 
-/// All instances that anybody may still ask for, in the order of their starts.
+/// All instances that the hub has not forgotten, in the order of their starts.
 #[derive(Default)]
 pub(super) struct Instances {
     all: BTreeMap<InstanceKey, Instance>,
@@ -40,14 +41,14 @@ impl Instances {
         self.all.remove(&key)
     }
 
-    /// Shows an instance, and no other one of its id any more.
+    /// Lists an instance instead of others with the same id.
     pub(super) fn list(&mut self, key: InstanceKey, id: &str) {
         for instance in self.all.values_mut().filter(|one| one.id == id) {
             instance.listed = instance.key == key;
         }
     }
 
-    /// The instances that the hub shows.
+    /// Returns the instances that the hub lists.
     pub(super) fn listed(&self) -> impl Iterator<Item = &Instance> {
         self.all.values().filter(|instance| instance.listed)
     }
@@ -65,7 +66,7 @@ impl Instances {
         self.all.values()
     }
 
-    /// The instances that read or write a topic.
+    /// Returns the instances that read or write a topic.
     pub(super) fn with_topics(&self) -> Vec<InstanceKey> {
         let touches = |one: &&Instance| one.input.topic.is_some() || one.output_topic.is_some();
         self.all
@@ -80,7 +81,7 @@ impl Instances {
     }
 }
 
-/// An instance.
+/// An instance of a sequence.
 pub(super) struct Instance {
     pub(super) key: InstanceKey,
     pub(super) id: String,
@@ -89,10 +90,11 @@ pub(super) struct Instance {
     pub(super) sequence_info: Value,
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
-    /// The topics of its output and its input, connected or not.
+    /// The names of the topics of its output and its input. The info shows them even if the
+    /// sequence uses no topics.
     pub(super) provides: Option<String>,
     pub(super) requires: Option<String>,
-    /// The runner has told the hub which topic the input comes from.
+    /// The runner has reported the topic of the input.
     pub(super) knows_input: bool,
     /// The function of the sequence has returned its output.
     pub(super) has_output: bool,
@@ -104,9 +106,9 @@ pub(super) struct Instance {
     pub(super) listed: bool,
     pub(super) state: ProcessState,
     pub(super) process_end: Option<ProcessEnd>,
-    /// The hub forgets it soon after its end.
+    /// The hub forgets it after [`Times::lingering`](super::Times::lingering).
     pub(super) remove_immediately: bool,
-    /// The first 15 seconds after its end are over.
+    /// It no longer blocks the deletion of its sequence.
     pub(super) lingered: bool,
     /// The program has called `keepAlive` since the last request to stop.
     pub(super) kept_alive: bool,
@@ -119,26 +121,28 @@ pub(super) struct Instance {
     pub(super) log: PipeId,
     pub(super) decoders: Decoders,
     pub(super) events: Events,
-    /// The starts that wait for it, and other requests that wait until it is connected.
+    /// The requests to start it that have no response yet.
     pub(super) pending_starts: Vec<ExchangeId>,
+    /// The requests that wait until it has connected.
     pub(super) pending_requests: Vec<ExchangeId>,
-    /// The first report about its health has come; requests that wait for it.
+    /// The first health report has come.
     pub(super) has_reported: bool,
+    /// The requests that wait for the first health report.
     pub(super) pending_health: Vec<ExchangeId>,
     pub(super) runner: Runner,
 }
 
-/// The progress of an instance.
+/// The state of the process of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ProcessState {
-    /// Its process has not connected to the hub.
+    /// The process has not connected to the hub.
     Connecting,
-    /// Its process is connected, and loads the sequence.
+    /// The process is connected, and loads the sequence.
     Loading,
     Running,
-    /// The sequence has completed, the process stays for some seconds.
+    /// The sequence has completed. The process stays for some seconds.
     Completed,
-    /// The process is gone, and the hub may not know it yet.
+    /// The process has exited. The hub may not know it yet.
     Dead,
 }
 
@@ -155,19 +159,19 @@ pub(super) struct SequenceInput {
     pub(super) stream: ReadStream,
     /// The content type of the first request to it, or that of its topic.
     pub(super) content_type: Option<String>,
-    /// The topic that it comes from instead.
+    /// The topic that is read instead of the stream.
     pub(super) topic: Option<(PipeId, ReaderId)>,
-    /// It comes from a topic, connected or not.
+    /// The start or the sequence has named a topic for the input.
     pub(super) from_topic: bool,
-    /// The time of its end.
+    /// The time at which a request ended the input.
     pub(super) ended: Option<Duration>,
-    /// Somebody wrote to it after its end.
+    /// A request has written to it after its end.
     pub(super) was_written_after_end: bool,
-    /// Makes items of it, once the content type is known.
+    /// The decoder of items; `None` before the first read with a known content type.
     pub(super) decoder: Option<Decoder>,
 }
 
-/// For each stream that the process writes.
+/// The decoders of the streams that the process writes.
 #[derive(Debug, Default)]
 pub(super) struct Decoders {
     output: Utf8,
@@ -185,7 +189,7 @@ impl Decoders {
     }
 }
 
-/// The ways in which a process ends.
+/// The reason why a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProcessEnd {
     Completed,
@@ -193,28 +197,29 @@ pub(super) enum ProcessEnd {
     Stopped,
     /// Killed twice, or removed by force after it did not react.
     Forced,
-    /// By itself with a code, or by a signal from outside.
+    /// Exited with a code, or by a signal from outside.
     Exited,
     Uncaught,
     FailedToLoad,
     Threw,
 }
 
-/// The end of an instance, as a hub of 1.x shows it.
+/// The end of an instance in its info on 1.x, and its consequences.
 pub(super) struct EndReport {
     pub(super) exit_code: i64,
     pub(super) reason: &'static str,
     pub(super) status: &'static str,
-    /// The info has a time of the end.
+    /// The info has the time of the end.
     pub(super) has_end: bool,
-    /// The streams stay open until the instance is forgotten, and inputs are taken and lost.
+    /// The streams stay open until the instance is forgotten, and all input is lost.
     pub(super) leaves_streams_open: bool,
-    /// The instance is forgotten soon, whatever was said.
+    /// The hub forgets the instance after [`Times::lingering`](super::Times::lingering).
     pub(super) is_forgotten_soon: bool,
 }
 
 impl ProcessEnd {
-    // 9.2, 12
+    // Rules 9.2, 12
+    /// Returns how 1.x reports this end.
     pub(super) fn report(self) -> EndReport {
         let (exit_code, reason, status) = match self {
             Self::Completed => (-1, "Instance completed", "completed"),
@@ -245,7 +250,7 @@ impl Instance {
             .unwrap_or((self.input.stream.pipe, self.input.stream.reader))
     }
 
-    /// Checks if the process is gone, or will be without another word.
+    /// Returns `true` if the process has exited.
     pub(super) fn is_dead(&self) -> bool {
         self.state == ProcessState::Dead
     }
@@ -257,7 +262,7 @@ impl Instance {
                 .is_some_and(|death| death.report().leaves_streams_open)
     }
 
-    /// Checks if it keeps its sequence from being deleted.
+    /// Returns `true` if it blocks the deletion of its sequence.
     pub(super) fn blocks_deletion(&self) -> bool {
         !self.lingered
     }
@@ -279,9 +284,11 @@ impl Instance {
         info
     }
 
-    /// Returns `provides` and `requires` of the info. The runner sends two messages: the topic of
-    /// the input, or `""`, when the sequence is loaded; then that of the output, or `""`, when its
-    /// function has returned. The second one deletes a `requires` that is empty.
+    /// Returns `provides` and `requires` of the info.
+    ///
+    /// The runner reports the topic of the input, or `""`, when the sequence is loaded. It reports
+    /// that of the output, or `""`, when the function has returned. The second report deletes an
+    /// empty `requires`.
     fn topics_shown(&self) -> (Option<Value>, Option<Value>) {
         let shown = |topic: &Option<String>| Some(topic.as_deref().unwrap_or_default().into());
         let has_output = self.knows_input && (self.has_output || self.provides.is_some());

@@ -1,49 +1,50 @@
-//! Items of the input, as a sequence receives them.
+//! Decodes the input into items, as a sequence receives them.
 
 use serde_json::Value;
 
 use super::javascript;
-use super::pipe::Utf8;
+use super::utf8::Utf8;
 
-/// A result of reading the input item by item.
+/// An item of the input, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A line of NDJSON.
+    /// The value of a line of NDJSON.
     Json(Value),
-    /// A piece of text, as it was received: it may begin and end anywhere.
+    /// A chunk of text, as the hub received it.
     Text(String),
-    /// A piece of bytes, as it was received.
+    /// A chunk of bytes, as the hub received it.
     Bytes(Vec<u8>),
-    /// There is nothing yet.
+    /// No item yet.
     Pending,
-    /// There is no more.
+    /// The end of the input.
     Ended,
 }
 
-/// The runner's decoder of the input. The content type of the first request decides on its kind.
+/// The decoder of the input in the runner. Its kind depends on the content type of the first
+/// request.
 #[derive(Debug)]
 pub(super) enum Decoder {
     Ndjson(NdjsonLines),
     Text(Utf8),
     Bytes,
-    /// Everything is lost without an error.
+    /// All input is lost without an error.
     Unsupported,
 }
 
-/// A result of decoding.
+/// The result of decoding.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decoded {
     Item(Item),
     /// More input is needed.
     Nothing,
-    /// The sequence gets no more.
+    /// The sequence gets no more items.
     Cut,
     /// The process fails.
     Failed,
 }
 
-/// Splits NDJSON into lines.
+/// A buffer that splits NDJSON into lines.
 #[derive(Debug, Default)]
 pub(super) struct NdjsonLines {
     buffer: Vec<u8>,
@@ -53,7 +54,7 @@ pub(super) struct NdjsonLines {
 }
 
 impl Decoder {
-    // 5.6
+    // Rule 5.6
     pub(super) fn new(content_type: &str, is_v1: bool) -> Self {
         match content_type {
             "text/plain" => Self::Text(Utf8::default()),
@@ -66,7 +67,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the next item out of what was fed.
+    /// Takes the next item from the buffered input.
     pub(super) fn next(&mut self) -> Decoded {
         match self {
             Self::Ndjson(lines) => lines.next(),
@@ -74,7 +75,7 @@ impl Decoder {
         }
     }
 
-    /// Takes a chunk of the input.
+    /// Decodes a chunk of the input.
     pub(super) fn feed(&mut self, chunk: Vec<u8>) -> Decoded {
         match self {
             Self::Ndjson(lines) => {
@@ -93,7 +94,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the end of the input.
+    /// Decodes the end of the input.
     pub(super) fn end(&mut self) -> Decoded {
         match self {
             Self::Ndjson(lines) if !lines.buffer.is_empty() => {
@@ -103,7 +104,7 @@ impl Decoder {
             Self::Text(utf8) => utf8.flush().map_or(Decoded::Cut, |text| {
                 Decoded::Item(Item::Text(text.to_owned()))
             }),
-            // The sequence is not even told of the end.
+            // The sequence does not even receive the end.
             Self::Unsupported => Decoded::Nothing,
             Self::Ndjson(_) | Self::Bytes => Decoded::Cut,
         }
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_give_what_was_received() {
+    fn other_types_return_chunks_as_received() {
         let text = |text: &str| Decoded::Item(Item::Text(text.to_owned()));
         let chunks: [&[u8]; 3] = [b"a\n\xc5", b"\xbc\n", b"\xc5"];
         let expected = [text("a\n"), text("ż\n"), text("\u{fffd}")];

@@ -1,4 +1,4 @@
-//! JSON as JavaScript reads and writes it.
+//! Reads and writes JSON like JavaScript.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub(super) fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// Rounds numbers to doubles. Whole ones are written without a fraction: `1.0` becomes `1`.
+/// Rounds numbers to doubles. Integers are written without a fraction: `1.0` becomes `1`.
 pub(super) fn as_javascript(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::Number(rounded(number)),
@@ -39,7 +39,7 @@ fn rounded(number: Number) -> Number {
     let Some(double) = number.as_f64() else {
         return number;
     };
-    // JavaScript writes the same digits, with zeros after the last one that counts.
+    // JavaScript writes the same significant digits, followed by zeros.
     let digits = double.to_string();
     let signed = digits.parse::<i64>().map(Number::from);
     signed
@@ -47,8 +47,8 @@ fn rounded(number: Number) -> Number {
         .unwrap_or_else(|_| Number::from_f64(double).unwrap_or(number))
 }
 
-/// Replaces halves of surrogate pairs, which JavaScript reads and `serde_json` refuses, by a text
-/// that [`restore_lone_surrogates`] recognizes in what is sent.
+/// Replaces lone surrogates, which JavaScript accepts and `serde_json` rejects, by a marker that
+/// [`restore_lone_surrogates`] recognizes.
 fn escape_lone_surrogates(body: &[u8]) -> Cow<'_, [u8]> {
     if !body
         .windows(3)
@@ -79,10 +79,10 @@ fn escape_lone_surrogates(body: &[u8]) -> Cow<'_, [u8]> {
     escaped.into()
 }
 
-/// Follows U+FFFF in the place of half of a surrogate pair.
+/// The marker of a lone surrogate, after U+FFFF.
 const MARK: &str = "lone-surrogate-";
 
-/// Writes the halves of surrogate pairs as JavaScript does: `"\ud83d"`.
+/// Replaces the markers by lone surrogates as JavaScript writes them: `"\ud83d"`.
 fn restore_lone_surrogates(json: String) -> String {
     let mark = format!("\u{ffff}{MARK}");
     if json.contains(&mark) {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_of_surrogate_pairs_go_through() {
+    fn lone_surrogates_are_kept() {
         let body = br#"{"a":["x\ud83d","\ud83d\udc22","\\ud83d","\udc22\ud83dy"]}"#;
         let value = parse(body).unwrap_or_default();
         assert_eq!(value.pointer("/a/1"), Some(&json!("\u{1f422}")));

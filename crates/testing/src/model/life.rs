@@ -1,4 +1,4 @@
-//! The starts of instances, and everything that happens at a time.
+//! The starts of instances, and the timers.
 
 use std::time::Duration;
 
@@ -14,44 +14,44 @@ use super::reply::Reply;
 use super::sequences::{Sequence, StartPayload};
 use super::{InstanceKey, Model};
 
-/// Something that happens at a time.
+/// The event of a timer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TimerEvent {
-    /// Its process connects to the hub.
+    /// The process of the instance connects to the hub.
     Connected(InstanceKey),
     /// The sequence is loaded, and its function is called.
     Loaded(InstanceKey),
     /// The status changes from `starting` to `running`.
     Running(InstanceKey),
-    /// The program wants to be called.
+    /// The program is called.
     WakeProgram(InstanceKey),
-    /// The timeout of a stop is over. The process may stay alive if the flag is set.
+    /// The timeout of a stop ends. The process may stay alive if the flag is set.
     StopTimeout(InstanceKey, ExchangeId, bool),
-    /// 0.18: the hub ends a process that was asked to stop, whatever the timeout.
+    /// 0.18: the hub ends the process after a stop, whatever its timeout.
     EndStoppedProcess(InstanceKey),
-    /// The process is gone.
+    /// The process exits.
     ProcessExited(InstanceKey, ProcessEnd),
-    /// The hub shows that it has ended.
+    /// The hub shows the end of the process.
     EndNoticed(InstanceKey),
-    /// It does not block the deletion of its sequence any more.
+    /// The instance stops blocking the deletion of its sequence.
     Lingered(InstanceKey),
-    /// The hub forgets it.
+    /// The hub forgets the instance.
     Forgotten(InstanceKey),
-    /// The first report about its health.
+    /// The process sends its first health report.
     FirstHealthReport(InstanceKey),
-    /// The request has taken too long to arrive.
+    /// The body of a request has taken too long.
     RequestTimeout(ExchangeId),
-    /// The audit gets a record about each instance.
+    /// The hub writes a record about each instance to the audit.
     AuditHeartbeat,
 }
 
-/// The bytes that a stream of a process keeps while nobody reads it.
+/// Capacity in bytes of the streams of a process.
 const BUFFER: usize = 64 << 10;
 
-/// 1.x takes everything for a standard input that nobody reads.
-const ENDLESS: usize = usize::MAX;
+/// Capacity of standard input on 1.x, which accepts all data even if the process does not read.
+const UNBOUNDED: usize = usize::MAX;
 
-/// Checks if JavaScript can spread a value into arguments.
+/// Returns `true` if JavaScript can spread a value into arguments.
 fn is_iterable(args: &Value) -> bool {
     args.is_array() || args.is_string()
 }
@@ -81,14 +81,14 @@ impl Model {
             TimerEvent::StopTimeout(key, exchange, can_stay) => {
                 self.stop_over(key, exchange, can_stay)
             }
-            TimerEvent::EndStoppedProcess(key) => self.stopped(key),
+            TimerEvent::EndStoppedProcess(key) => self.end_stopped_process(key),
             TimerEvent::ProcessExited(key, death) => self.process_died(key, death),
             TimerEvent::EndNoticed(key) => self.death_noticed(key),
             TimerEvent::Lingered(key) => self.lingered(key),
             TimerEvent::Forgotten(key) => self.forget(key),
             TimerEvent::FirstHealthReport(key) => self.health_reported(key),
             TimerEvent::AuditHeartbeat => self.heartbeat(),
-            // 2.3
+            // Rule 2.3
             TimerEvent::RequestTimeout(exchange) => {
                 if self
                     .exchange(exchange)
@@ -100,7 +100,8 @@ impl Model {
         }
     }
 
-    /// Starts a process. One that does not connect stays for ever.
+    /// Creates an instance and starts its process. If the process does not connect, the instance
+    /// stays forever.
     pub(super) fn launch(
         &mut self,
         sequence: &Sequence,
@@ -112,7 +113,7 @@ impl Model {
         let key = self.instances.next_key();
         let id = chosen_id.unwrap_or_else(|| self.ids.uuid());
         let is_v1 = self.generation.is_v1();
-        let stdin_capacity = if is_v1 { ENDLESS } else { BUFFER };
+        let stdin_capacity = if is_v1 { UNBOUNDED } else { BUFFER };
         let mut read = |capacity| {
             let pipe = self.pipes.add_for(key, Retention::ForNext, capacity);
             let reader = self.pipes.attach(pipe);
@@ -176,7 +177,7 @@ impl Model {
             pending_health: Vec::new(),
             runner: Runner::default(),
         };
-        // 7.3: topics that were only chosen are shown, but nothing is routed.
+        // Rule 7.3: without a declaration of the sequence, the topics of a start are only shown.
         if let (Some(name), Some((_, content_type))) = (&requires, &program.input_topic) {
             let pipe = self.topic_for_instance(name, content_type);
             instance.input.topic = Some((pipe, self.pipes.attach(pipe)));
@@ -214,7 +215,8 @@ impl Model {
         instance.state = ProcessState::Loading;
         instance.started = Some(now);
         let id = instance.id.clone();
-        // 4.5: of two processes with the same id, the hub has the later one. The other one runs on.
+        // Rule 4.5: of two processes with the same id, the hub lists the later one. The other one
+        // continues to run.
         self.instances.list(key, &id);
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -251,11 +253,11 @@ impl Model {
             .as_ref()
             .is_some_and(|args| !is_iterable(args));
         if !is_v1 {
-            // 5.6: a runner of 0.18 may hand out twice what came before it listened.
+            // Rule 5.6: a runner of 0.18 may deliver early input twice.
             self.pipes.duplicate_unread(pipe, reader);
         }
         if fails {
-            // 4.5: the start succeeds all the same.
+            // Rule 4.5: the start succeeds nevertheless.
             if is_v1 {
                 self.answer_starts(key);
             }
@@ -264,7 +266,7 @@ impl Model {
         self.dirty.insert(key);
     }
 
-    /// The function of the sequence was called, and has not failed at once.
+    /// Records that the function of the sequence has not failed at once.
     pub(super) fn process_begun(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -297,9 +299,9 @@ impl Model {
         }
     }
 
-    /// Starts an instance under a chosen id, and moves the time on until its program has begun.
-    /// Returns `None` if there is no such sequence, if there is no program for it, or if the hub is
-    /// not able to start it.
+    /// Starts an instance with a given id, and advances the time until its program runs.
+    ///
+    /// Returns `None` if the sequence does not exist, has no program, or cannot be started.
     pub fn add_instance(
         &mut self,
         id: &str,

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{InstanceKey, Model, javascript};
 
-/// A line without the id of its instance: level, source, text, and data in JSON, which may be empty.
+/// A line of a log: level, source, text, and data as JSON, which may be empty.
 type Line = (&'static str, &'static str, &'static str, &'static str);
 
-/// The lines of an instance whose process has connected. 1.x logs more of them.
+/// The lines about an instance whose process has connected, for 0.18 and 1.x.
 const CONNECTED: [&[Line]; 2] = [
     &[
         ("DEBUG", "Runner", "Streams initialized", ""),
@@ -23,14 +23,14 @@ const CONNECTED: [&[Line]; 2] = [
     ],
 ];
 
-/// The lines of a sequence that is loaded, and whose function was called.
+/// The lines about a sequence that was loaded, and whose function was called.
 const LOADED: &[Line] = &[
     ("INFO", "Runner", "Sequence loaded, functions count", "[1]"),
     ("DEBUG", "Runner", "Processing function on index", "[0]"),
     ("DEBUG", "Runner", "Function called", "[0]"),
 ];
 
-/// The lines of a sequence that has ended its output.
+/// The lines about a sequence that has ended its output.
 const COMPLETED: &[Line] = &[
     ("DEBUG", "Runner", "Sequence stream ended", ""),
     (
@@ -42,7 +42,7 @@ const COMPLETED: &[Line] = &[
 ];
 
 impl Model {
-    // 3
+    // Rule 3
     fn log_line(
         &self,
         [level, from, message]: [&str; 3],
@@ -65,7 +65,7 @@ impl Model {
         (javascript::write(&line) + "\n").into_bytes()
     }
 
-    /// Writes the lines of a hub that has just been started.
+    /// Writes the first lines of the hub's log.
     pub(super) fn log_begin(&mut self) {
         let version = self.generation.version();
         self.log_hub("Log Level", Some(json!(["DEBUG"])));
@@ -73,13 +73,13 @@ impl Model {
         self.log_hub("API on", Some(json!(["127.0.0.1:8000"])));
     }
 
-    /// Writes a line of the hub's own.
+    /// Writes a line about the hub itself.
     fn log_hub(&mut self, message: &str, data: Option<Value>) {
         let line = self.log_line(["INFO", "Host", message], data, None);
         self.pipes.write(self.log, &line);
     }
 
-    /// Writes to the log of an instance; on 1.x to that of the hub as well.
+    /// Writes a line to the log of an instance, and on 1.x to that of the hub as well.
     pub(super) fn log_instance(&mut self, key: InstanceKey, words: [&str; 3], data: Option<Value>) {
         let Some(instance) = self.instances.get(key) else {
             return;

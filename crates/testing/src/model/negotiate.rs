@@ -1,4 +1,4 @@
-//! Content types, `Accept`, and the bodies of operations: how hubs check and refuse them.
+//! Checks content types, `Accept`, and the bodies of operations.
 
 use http::{HeaderMap, header};
 use serde_json::Value;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use super::reply::{BYTES, JSON, Reply};
 use super::{Generation, javascript};
 
-/// The two families of routes, which word the same refusal differently.
+/// A family of routes. Each has its own format of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// The status and the reason phrase tell the error; the body is empty.
+    /// The reason phrase is the error message, and the body is empty.
     Host,
-    /// The status is 500, and the body is the inner status with its phrase.
+    /// The status is 500, and the body is the real status with its phrase.
     Instance,
 }
 
-/// Refuses a request with one of the hub's own phrases.
+/// Returns an error response in the format of a family.
 pub(super) fn refuse(scope: Scope, status: u16, phrase: &'static str) -> Reply {
     match scope {
         Scope::Host => Reply::reason(status, phrase),
@@ -38,8 +38,8 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
 /// The content types of JSON.
 pub(super) const JSON_TYPES: &[&str] = &[JSON, "text/json"];
 
-/// Checks if a header allows one of these types. Hubs split it at commas and do not trim the
-/// entries, ignore parameters, and compare only what is before a `*`.
+/// Returns `true` if a header allows one of these types. Hubs split it at commas without trimming,
+/// ignore parameters, and compare only the part before a `*`.
 fn allows(header: &str, types: &[&str]) -> bool {
     header.split(',').any(|entry| {
         let entry = entry.split(';').next().unwrap_or_default();
@@ -50,8 +50,8 @@ fn allows(header: &str, types: &[&str]) -> bool {
     })
 }
 
-// 2.5
-/// Checks `Accept`.
+// Rule 2.5
+/// Checks `Accept` against the content types of the response.
 pub(super) fn check_accept(
     generation: Generation,
     scope: Scope,
@@ -64,7 +64,7 @@ pub(super) fn check_accept(
     }
 }
 
-/// Checks the content type of an upload of bytes, which may be absent.
+/// Checks the content type of an upload of bytes. It may be absent.
 pub(super) fn check_bytes(
     generation: Generation,
     scope: Scope,
@@ -81,8 +81,8 @@ fn not_accepted(generation: Generation, scope: Scope) -> Reply {
     refuse(scope, status, "Invalid content-type")
 }
 
-// 2.5
-/// Checks the content type of an operation in JSON, before its body has come.
+// Rule 2.5
+/// Checks the content type of a JSON operation, before its body has come.
 pub(super) fn check_json_type(
     generation: Generation,
     scope: Scope,
@@ -104,7 +104,7 @@ pub(super) fn check_json_type(
     Err(refuse(scope, 400, phrase))
 }
 
-/// Finds the charset in a content type. One in quotes is overlooked.
+/// Returns the charset of a content type. Hubs ignore a quoted one.
 fn charset(content_type: &str) -> Option<&str> {
     let (_, rest) = content_type.split_once("charset=")?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -112,7 +112,7 @@ fn charset(content_type: &str) -> Option<&str> {
     rest.get(..end).filter(|charset| !charset.is_empty())
 }
 
-/// Parses the body of an operation. No body is no payload.
+/// Parses the body of an operation. Returns `None` if the body is empty.
 pub(super) fn parse_json(scope: Scope, body: &[u8]) -> Result<Option<Value>, Reply> {
     if body.is_empty() {
         return Ok(None);
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_compared_naively() {
+    fn allows_compares_types_without_trimming_or_quality() {
         assert!(allows("text/html,application/json", JSON_TYPES));
         assert!(!allows("text/html, application/json", JSON_TYPES));
         assert!(allows("*/*", &[BYTES]) && allows("*", &[BYTES]) && allows("app*", &[BYTES]));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charset_ends_at_the_first_other_character() {
+    fn charset_ends_at_the_first_other_character() {
         assert_eq!(charset("application/json; charset=utf-8; x"), Some("utf-8"));
         assert_eq!(charset("application/json;charset=UTF-8"), Some("UTF-8"));
         assert_eq!(charset("application/json; charset=\"utf-8\""), None);

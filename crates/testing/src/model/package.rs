@@ -1,4 +1,4 @@
-//! Packages of sequences, unpacked as far as the hub looks into them.
+//! Packages of sequences.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,9 +15,9 @@ use super::javascript;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Package {
-    /// The `name` in `package.json`; empty if there is none.
+    /// The `name` in `package.json`; empty if it is missing.
     pub name: String,
-    /// All of `package.json`.
+    /// The members of `package.json`.
     pub manifest: Map<String, Value>,
     /// The files by their paths.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -26,7 +26,8 @@ pub struct Package {
 }
 
 impl Package {
-    /// Unpacks a gzip-compressed tar. An error is the `error` member of the hub's response.
+    /// Unpacks a gzip-compressed tar archive. The error is the `error` member of the hub's
+    /// response.
     pub(super) fn unpack(archive: &[u8], dir: &str) -> Result<Self, Value> {
         let invalid = json!({ "code": "PRERUNNER_ERROR", "data": "Invalid pkg tar.gz archive" });
         let files = read_files(archive).ok_or(invalid)?;
@@ -50,8 +51,8 @@ impl Package {
         })
     }
 
-    /// A package without files but for `package.json`, and with the name and the file that every
-    /// hub can start.
+    /// Returns a package with this name, a `package.json` and an empty `index.js`. Every hub can
+    /// start it.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let manifest = json!({ "name": name, "version": "1.0.0", "main": "index.js" });
@@ -68,7 +69,7 @@ impl Package {
         }
     }
 
-    /// The package as it is uploaded: a gzip-compressed tar.
+    /// Returns the package as a gzip-compressed tar archive, for an upload.
     #[must_use]
     pub fn to_archive(&self) -> Vec<u8> {
         let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
@@ -76,7 +77,7 @@ impl Package {
             let mut header = tar::Header::new_gnu();
             header.set_mode(0o644);
             header.set_size(u64::try_from(content.len()).unwrap_or(u64::MAX));
-            // Writing to a vector does not fail.
+            // Writes to a vector do not fail.
             let _ = tar.append_data(&mut header, path, content.as_slice());
         }
         tar.into_inner()
@@ -91,14 +92,14 @@ impl Package {
             .unwrap_or_default()
     }
 
-    /// The file of the program.
+    /// Returns the member `main`: the path of the program.
     pub(super) fn main(&self) -> &str {
         self.text("main")
     }
 
-    // 4.5
-    /// Checks if a runner finds the file in `main`. For JavaScript, it removes `.js` from its end
-    /// and adds it again.
+    // Rule 4.5
+    /// Returns `true` if the runner finds the file of `main`. For JavaScript, the runner adds `.js`
+    /// to `main` unless it already ends so.
     pub(super) fn can_start(&self) -> bool {
         let main = self.main().trim_start_matches("./");
         let file = match main.ends_with(".py") {
@@ -129,8 +130,8 @@ impl Package {
         }
     }
 
-    // 4.1
-    /// The `config` of a sequence, as its info shows it.
+    // Rule 4.1
+    /// Returns the `config` of a sequence in its info.
     pub(super) fn config(&self, id: &str, is_v1: bool) -> Value {
         let mut config = json!({
             "type": "process",
@@ -154,12 +155,12 @@ impl Package {
     }
 }
 
-// 4.2
-/// Decodes `package.json`. The error is that of the hub.
+// Rule 4.2
+/// Decodes `package.json`. The error is the `error` member of the hub's response.
 fn decode_manifest(text: &[u8]) -> Result<Map<String, Value>, Value> {
     let manifest = match serde_json::from_slice(text).map_err(|_| json!({}))? {
         Value::Object(members) => members,
-        // JavaScript takes a list for an object without these members.
+        // In JavaScript, an array is an object without these members.
         Value::Array(_) => Map::new(),
         other => return Err(format!("{other} is not a valid SequencePackageJSON").into()),
     };
@@ -175,7 +176,7 @@ fn decode_manifest(text: &[u8]) -> Result<Map<String, Value>, Value> {
     Ok(manifest)
 }
 
-/// Reads the files of a gzip-compressed tar; `None` if it is damaged or something else.
+/// Reads the files of a gzip-compressed tar archive; `None` if it is damaged or something else.
 fn read_files(archive: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut tar = Vec::new();
     GzDecoder::new(archive).read_to_end(&mut tar).ok()?;
@@ -207,7 +208,7 @@ fn read_files(archive: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     Some(files)
 }
 
-/// The path that a link leads to.
+/// Returns the path of the target of a link.
 fn resolve(link: &str, target: &Path) -> String {
     let mut path: PathBuf = Path::new(link).parent().into_iter().collect();
     for part in target.components() {

@@ -1,31 +1,31 @@
-//! Streams inside the hub: what is written to one is kept for its readers.
+//! The streams inside a hub: each keeps data for its readers.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::InstanceKey;
 
-/// Names a pipe of a [`Pipes`].
+/// The id of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PipeId(u64);
 
-/// Names a reader of a pipe.
+/// The id of a reader of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReaderId(u64);
 
-/// The part of the data that a pipe keeps while nobody reads it.
+/// The data that a pipe keeps while it has no reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retention {
-    /// All of it, for the next reader; a full pipe takes no more.
+    /// All data, for the next reader. A full pipe accepts no more.
     ForNext,
-    /// The latest of it, for the next reader; a full pipe drops the oldest.
+    /// The latest data, for the next reader. A full pipe drops its oldest chunks.
     Latest,
-    /// The latest of it, for every reader that comes.
+    /// The latest data, for each new reader. A full pipe drops its oldest chunks.
     History,
-    /// Nothing.
+    /// No data.
     Nothing,
 }
 
-/// A result of reading a pipe.
+/// The result of a read from a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PipeRead {
     Chunk(Vec<u8>),
@@ -40,13 +40,13 @@ struct Pipe {
     backlog: Chunks,
     readers: BTreeMap<ReaderId, Chunks>,
     ended: bool,
-    /// Belongs to nothing any more, and goes with its last reader.
+    /// Has no owner any more, and is removed with its last reader.
     orphaned: bool,
     /// The instance whose process reads or writes it.
     owner: Option<InstanceKey>,
 }
 
-/// Chunks as they were written.
+/// A queue of chunks, as they were written.
 #[derive(Clone, Debug, Default)]
 struct Chunks {
     chunks: VecDeque<Vec<u8>>,
@@ -77,7 +77,7 @@ impl Chunks {
 pub(super) struct Pipes {
     pipes: BTreeMap<PipeId, Pipe>,
     next: u64,
-    /// The first reader gets what was kept for it in one chunk.
+    /// If `true`, a new reader gets the backlog as one chunk.
     joins_backlog: bool,
 }
 
@@ -107,7 +107,7 @@ impl Pipes {
         id
     }
 
-    /// A pipe of an instance.
+    /// Adds a pipe of an instance.
     pub(super) fn add_for(
         &mut self,
         owner: InstanceKey,
@@ -125,8 +125,8 @@ impl Pipes {
         self.pipes.get(&id)?.owner
     }
 
-    /// Takes a chunk, or as much of it as there is room for. All of it is written in one piece if
-    /// there is room for a single byte: that is how streams of Node.js behave.
+    /// Writes a chunk, and returns the number of bytes that were accepted: all if the pipe has
+    /// space for at least one byte, like streams of Node.js, otherwise none.
     pub(super) fn write(&mut self, id: PipeId, chunk: &[u8]) -> usize {
         if self.is_full(id) && !chunk.is_empty() {
             return 0;
@@ -152,7 +152,7 @@ impl Pipes {
         chunk.len()
     }
 
-    /// Checks if a write would be refused.
+    /// Returns `true` if a write would be refused.
     pub(super) fn is_full(&self, id: PipeId) -> bool {
         self.pipes.get(&id).is_some_and(|pipe| {
             let full = |queue: &Chunks| queue.bytes >= pipe.capacity;
@@ -176,7 +176,7 @@ impl Pipes {
         self.pipes.get(&id).is_none_or(|pipe| pipe.ended)
     }
 
-    /// Leaves the pipe to those who read it now.
+    /// Removes the pipe once its present readers are gone.
     pub(super) fn orphan(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.orphaned = true;
@@ -205,7 +205,7 @@ impl Pipes {
         reader
     }
 
-    /// Removes a reader, and loses the data that it has not read.
+    /// Removes a reader, and the data that it has not read.
     pub(super) fn detach(&mut self, id: PipeId, reader: ReaderId) {
         if let Some(pipe) = self.pipes.get_mut(&id) {
             pipe.readers.remove(&reader);
@@ -229,7 +229,7 @@ impl Pipes {
         self.pipes.get(&id).is_some_and(has_readers)
     }
 
-    /// Hands out twice what nobody has read so far, in one chunk.
+    /// Duplicates the data that a reader has not read, and joins it into one chunk.
     pub(super) fn duplicate_unread(&mut self, id: PipeId, reader: ReaderId) {
         let queue = self
             .pipes
@@ -250,35 +250,6 @@ impl Pipes {
     }
 }
 
-/// Makes valid UTF-8 of a stream: bytes that are none become U+FFFD, characters that are cut by a
-/// chunk's end are put together.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Utf8 {
-    carried: Vec<u8>,
-}
-
-impl Utf8 {
-    pub(super) fn decode(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut self.carried);
-        bytes.extend_from_slice(chunk);
-        let complete = bytes.utf8_chunks().last().map_or(bytes.len(), |last| {
-            let tail = last.invalid();
-            // A sequence that may go on in the next chunk.
-            let cut = !tail.is_empty()
-                && std::str::from_utf8(tail).is_err_and(|e| e.error_len().is_none());
-            bytes.len() - if cut { tail.len() } else { 0 }
-        });
-        self.carried = bytes.split_off(complete);
-        String::from_utf8_lossy(&bytes).into_owned().into_bytes()
-    }
-
-    /// Ends the stream: a character that was begun becomes U+FFFD.
-    pub(super) fn flush(&mut self) -> Option<&'static str> {
-        let carried = std::mem::take(&mut self.carried);
-        (!carried.is_empty()).then_some("\u{fffd}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reader_gets_what_was_written_before_and_others_what_comes_after_them() {
+    fn the_first_reader_gets_the_backlog_and_later_ones_get_new_data() {
         for keep in [Retention::ForNext, Retention::Latest] {
             let mut pipes = Pipes::default();
             let pipe = pipes.add(keep, 100);
@@ -311,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_and_a_slow_reader_hold_up_the_writer() {
+    fn a_full_pipe_and_a_slow_reader_block_the_writer() {
         let mut pipes = Pipes::default();
         let pipe = pipes.add(Retention::ForNext, 4);
         assert_eq!(pipes.write(pipe, b"12345678"), 8);
@@ -328,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orphan_ends_with_its_last_reader() {
+    fn an_orphaned_pipe_ends_with_its_last_reader() {
         let mut pipes = Pipes::default();
         let pipe = pipes.add(Retention::History, 4);
         let reader = pipes.attach(pipe);
@@ -336,19 +307,5 @@ mod tests {
         assert_eq!(pipes.read(pipe, reader), PipeRead::Pending);
         pipes.detach(pipe, reader);
         assert_eq!(pipes.read(pipe, reader), PipeRead::End);
-    }
-
-    #[test]
-    fn text_is_kept_over_the_ends_of_chunks_and_other_bytes_are_replaced() {
-        let mut utf8 = Utf8::default();
-        let text = "a żółw 🐢 b".as_bytes();
-        let decoded: Vec<u8> = text
-            .chunks(1)
-            .flat_map(|chunk| utf8.decode(chunk))
-            .collect();
-        assert_eq!(decoded, text);
-        assert_eq!(utf8.decode(b"a\xffb\xc5"), "a\u{fffd}b".as_bytes());
-        assert_eq!(utf8.decode(b"x\xc5"), "\u{fffd}x".as_bytes());
-        assert_eq!((utf8.flush(), utf8.flush()), (Some("\u{fffd}"), None));
     }
 }

@@ -1,24 +1,24 @@
-//! Responses, and the shapes in which a hub refuses.
+//! Responses, and the formats of errors.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{Generation, javascript};
 
-/// The next part of a response.
+/// A part of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Nothing yet.
+    /// No part yet.
     Pending,
     /// An interim response: `100 Continue`.
     Continue,
     /// Status and headers.
     Head(ResponseHead),
-    /// Bytes of the body, without any framing.
+    /// Bytes of the body, without framing.
     Body(Vec<u8>),
-    /// The body is complete, and with it the exchange.
+    /// The end of the body and of the exchange.
     End,
-    /// The hub closes the connection here, whether or not the response is complete.
+    /// The hub closes the connection. The response is truncated, or does not come at all.
     Cut,
 }
 
@@ -27,9 +27,9 @@ pub enum Piece {
 pub struct ResponseHead {
     /// The status.
     pub status: StatusCode,
-    /// The reason phrase, which is the only text of some refusals.
+    /// The reason phrase. In some errors, it is the only message.
     pub reason: String,
-    /// The headers. `content-length` is among them unless the body is sent in chunks.
+    /// The headers. They have no `content-length` if the body is sent in chunks.
     pub headers: HeaderMap,
 }
 
@@ -40,18 +40,18 @@ pub(super) struct Reply {
     reason: Option<&'static str>,
     content_type: Option<&'static str>,
     headers: &'static [(&'static str, &'static str)],
-    /// Pages of other origins may read it.
+    /// Includes the header of CORS.
     cors: bool,
     body: Body,
 }
 
 #[derive(Clone, Debug)]
 enum Body {
-    /// Sent in chunks.
+    /// A body in chunks.
     Chunked(Vec<u8>),
-    /// Sent with its length.
+    /// A body with a `Content-Length`.
     Sized(Vec<u8>),
-    /// A head alone, without a word about a body.
+    /// No body, and no headers about one.
     None,
 }
 
@@ -59,7 +59,7 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const BYTES: &str = "application/octet-stream";
 
 impl Reply {
-    /// JSON of an operation.
+    /// Returns a JSON response.
     pub(super) fn json(status: u16, value: &Value) -> Self {
         let body = Body::Chunked(javascript::write(value).into_bytes());
         Self {
@@ -69,12 +69,12 @@ impl Reply {
         }
     }
 
-    /// Refuses a request that a real hub would answer in a way that the model does not know.
+    /// Returns the error of a request whose response on a real hub is not modeled.
     pub(super) fn not_modeled(error: &str) -> Self {
         Self::json(501, &json!({ "error": error }))
     }
 
-    /// No body, framed as chunks: the shape of host routes.
+    /// Returns a response with an empty chunked body, like the routes of the hub.
     pub(super) fn empty(status: u16) -> Self {
         let body = Body::Chunked(Vec::new());
         Self {
@@ -87,7 +87,7 @@ impl Reply {
         }
     }
 
-    /// A body whose length is announced: the shape of instance routes.
+    /// Returns a response with a `Content-Length`, like the routes of instances.
     pub(super) fn sized(status: u16, text: &str) -> Self {
         Self {
             body: Body::Sized(text.as_bytes().to_vec()),
@@ -95,7 +95,7 @@ impl Reply {
         }
     }
 
-    /// A reason phrase of the hub's own, and no body.
+    /// Returns a response with this reason phrase and an empty body.
     pub(super) fn reason(status: u16, reason: &'static str) -> Self {
         Self {
             reason: Some(reason),
@@ -103,7 +103,7 @@ impl Reply {
         }
     }
 
-    /// `204 No content`, which claims a content type.
+    /// Returns `204 No content`. The hub sends it with a content type.
     pub(super) fn no_content() -> Self {
         let body = Body::None;
         let (reason, content_type) = (Some("No content"), Some(JSON));
@@ -115,19 +115,20 @@ impl Reply {
         }
     }
 
-    /// JSON in a response that names no content type, as 1.x answers for unknown instances.
+    /// Removes the content type, as 1.x does for unknown instances.
     pub(super) fn untyped(mut self) -> Self {
         self.content_type = None;
         self
     }
 
-    /// A response that claims to be JSON, whatever its body.
+    /// Sets the content type of JSON.
     pub(super) fn typed_json(mut self) -> Self {
         self.content_type = Some(JSON);
         self
     }
 
-    /// Answers as Node.js does by itself, before the hub has set any header.
+    /// Removes the header of CORS. Node.js sends such responses itself, before the hub sets
+    /// headers.
     pub(super) fn without_cors(mut self) -> Self {
         self.cors = false;
         self
@@ -142,7 +143,8 @@ impl Reply {
         Self { headers, ..self }
     }
 
-    /// `{"error": …}` on 1.x; on 0.18 `{"opStatus": <reason phrase>, "error"?: …}`.
+    /// Returns an error: `{"error": …}` on 1.x, and `{"opStatus": <reason phrase>, "error"?: …}` on
+    /// 0.18.
     pub(super) fn refusal(
         generation: Generation,
         status: u16,
@@ -198,7 +200,7 @@ impl Reply {
     }
 }
 
-/// The head of a response whose body comes bit by bit.
+/// Returns the head of a streamed response.
 pub(super) fn stream_head(status: u16, content_type: Option<&'static str>) -> Piece {
     let content_type = content_type.map(HeaderValue::from_static);
     let headers = content_type
@@ -226,7 +228,7 @@ fn head(status: u16, reason: Option<&'static str>, mut headers: HeaderMap) -> Re
     }
 }
 
-/// The reason phrase that Node.js has for a status.
+/// Returns the reason phrase of Node.js for a status.
 fn phrase(status: u16) -> &'static str {
     match status {
         419 => "Insufficient Space on Resource",

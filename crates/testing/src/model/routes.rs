@@ -11,22 +11,22 @@ use super::{
     sequences, stream_routes as streams, topics,
 };
 
-/// A request, for its handler.
+/// A request as its handler receives it.
 pub(super) struct RouteRequest {
     pub(super) id: ExchangeId,
-    /// The values of the segments that a route leaves open, without those of an instance's id.
+    /// The values of the placeholders of the route, without the id of an instance.
     pub(super) values: Vec<String>,
-    /// The instance, in routes below `instance/:id`.
+    /// The instance of a route below `instance/:id`.
     pub(super) instance: Option<InstanceKey>,
     pub(super) headers: HeaderMap,
-    /// The body of an operation in JSON; `None` if it has no body.
+    /// The body of a JSON operation; `None` if it is empty.
     pub(super) json: Option<Value>,
     /// The body of an upload.
     pub(super) bytes: Vec<u8>,
 }
 
 impl RouteRequest {
-    /// The value of the first open segment: an id or a name.
+    /// Returns the value of the first placeholder: an id or a name.
     pub(super) fn name(&self) -> &str {
         self.values.first().map_or("", String::as_str)
     }
@@ -40,26 +40,26 @@ impl RouteRequest {
     }
 }
 
-/// Answers a request. Without a reply, it is answered later, bit by bit, or never.
+/// A handler of requests. Without a reply, the response comes later, is streamed, or never comes.
 pub(super) type HandlerFn = fn(&mut Model, &RouteRequest) -> Option<Reply>;
 
-/// The body of a request.
+/// The kind of body that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestBodyKind {
+pub(super) enum BodyKind {
     Nothing,
-    /// JSON, whole.
+    /// JSON. The handler gets the whole body.
     Json,
-    /// Bytes, whole.
+    /// Bytes. The handler gets the whole body.
     Package,
-    /// Bytes, as they come.
+    /// Bytes. The handler streams them.
     Stream,
-    /// Bytes, as they come, with a content type that the handler checks.
+    /// Bytes, with a content type that the handler checks. The handler streams them.
     Typed,
 }
 
-/// The hubs that have a route.
+/// The generations that have a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Availability {
+enum Hubs {
     Both,
     V1,
 }
@@ -67,9 +67,9 @@ enum Availability {
 pub(super) struct Route {
     method: Method,
     path: &'static [&'static str],
-    on: Availability,
-    pub(super) body: RequestBodyKind,
-    /// The content types of the response, of which `Accept` must allow one.
+    on: Hubs,
+    pub(super) body: BodyKind,
+    /// The content types that `Accept` must allow. If it is empty, `Accept` is ignored.
     pub(super) accepts: &'static [&'static str],
     pub(super) handle: HandlerFn,
 }
@@ -77,8 +77,8 @@ pub(super) struct Route {
 const fn route(
     method: Method,
     path: &'static [&'static str],
-    on: Availability,
-    takes: RequestBodyKind,
+    on: Hubs,
+    takes: BodyKind,
     gives: &'static [&'static str],
     handle: HandlerFn,
 ) -> Route {
@@ -92,71 +92,73 @@ const fn route(
     }
 }
 
-/// `Accept` is not looked at.
+/// `Accept` is ignored.
 const ANY: &[&str] = &[];
 const VALUE: &[&str] = JSON_TYPES;
 const STREAM: &[&str] = &[BYTES];
 
-/// All routes. A segment of `:` is open.
+/// All routes. The segment `:` is a placeholder.
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
-    route(Method::GET, &["version"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::version),
-    route(Method::GET, &["config"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::config),
-    route(Method::GET, &["status"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::status),
-    route(Method::GET, &["load-check"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::load_check),
-    route(Method::GET, &["sequences"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::sequences),
-    route(Method::GET, &["instances"], Availability::Both, RequestBodyKind::Nothing, VALUE, hub::instances),
-    route(Method::GET, &["entities"], Availability::V1, RequestBodyKind::Nothing, VALUE, hub::entities),
-    route(Method::GET, &["log"], Availability::Both, RequestBodyKind::Nothing, STREAM, hub::log),
-    route(Method::GET, &["audit"], Availability::V1, RequestBodyKind::Nothing, STREAM, hub::audit),
-    route(Method::POST, &["platform"], Availability::V1, RequestBodyKind::Typed, ANY, hub::platform),
-    route(Method::GET, &["topics"], Availability::Both, RequestBodyKind::Nothing, VALUE, topics::list),
-    route(Method::POST, &["topics"], Availability::V1, RequestBodyKind::Json, ANY, topics::create),
-    route(Method::DELETE, &["topics", ":"], Availability::V1, RequestBodyKind::Json, ANY, topics::delete),
-    route(Method::GET, &["topic", ":"], Availability::Both, RequestBodyKind::Nothing, STREAM, topics::read),
-    route(Method::POST, &["topic", ":"], Availability::Both, RequestBodyKind::Typed, ANY, topics::write),
-    route(Method::POST, &["sequence"], Availability::Both, RequestBodyKind::Package, ANY, sequences::upload),
-    route(Method::PUT, &["sequence", ":"], Availability::V1, RequestBodyKind::Package, ANY, sequences::overwrite),
-    route(Method::GET, &["sequence", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE, sequences::info),
-    route(Method::DELETE, &["sequence", ":"], Availability::Both, RequestBodyKind::Json, ANY, sequences::delete),
-    route(Method::GET, &["sequence", ":", "instances"], Availability::Both, RequestBodyKind::Nothing, VALUE,
+    route(Method::GET, &["version"], Hubs::Both, BodyKind::Nothing, VALUE, hub::version),
+    route(Method::GET, &["config"], Hubs::V1, BodyKind::Nothing, VALUE, hub::config),
+    route(Method::GET, &["status"], Hubs::V1, BodyKind::Nothing, VALUE, hub::status),
+    route(Method::GET, &["load-check"], Hubs::Both, BodyKind::Nothing, VALUE, hub::load_check),
+    route(Method::GET, &["sequences"], Hubs::Both, BodyKind::Nothing, VALUE, hub::sequences),
+    route(Method::GET, &["instances"], Hubs::Both, BodyKind::Nothing, VALUE, hub::instances),
+    route(Method::GET, &["entities"], Hubs::V1, BodyKind::Nothing, VALUE, hub::entities),
+    route(Method::GET, &["log"], Hubs::Both, BodyKind::Nothing, STREAM, hub::log),
+    route(Method::GET, &["audit"], Hubs::V1, BodyKind::Nothing, STREAM, hub::audit),
+    route(Method::POST, &["platform"], Hubs::V1, BodyKind::Typed, ANY, hub::platform),
+    route(Method::GET, &["topics"], Hubs::Both, BodyKind::Nothing, VALUE, topics::list),
+    route(Method::POST, &["topics"], Hubs::V1, BodyKind::Json, ANY, topics::create),
+    route(Method::DELETE, &["topics", ":"], Hubs::V1, BodyKind::Json, ANY, topics::delete),
+    route(Method::GET, &["topic", ":"], Hubs::Both, BodyKind::Nothing, STREAM, topics::read),
+    route(Method::POST, &["topic", ":"], Hubs::Both, BodyKind::Typed, ANY, topics::write),
+    route(Method::POST, &["sequence"], Hubs::Both, BodyKind::Package, ANY, sequences::upload),
+    route(Method::PUT, &["sequence", ":"], Hubs::V1, BodyKind::Package, ANY, sequences::overwrite),
+    route(Method::GET, &["sequence", ":"], Hubs::Both, BodyKind::Nothing, VALUE, sequences::info),
+    route(Method::DELETE, &["sequence", ":"], Hubs::Both, BodyKind::Json, ANY, sequences::delete),
+    route(Method::GET, &["sequence", ":", "instances"], Hubs::Both, BodyKind::Nothing, VALUE,
         sequences::instances),
-    route(Method::POST, &["sequence", ":", "start"], Availability::Both, RequestBodyKind::Json, ANY, sequences::start),
-    route(Method::GET, &["instance", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE, instance_routes::info),
-    route(Method::GET, &["instance", ":", "health"], Availability::Both, RequestBodyKind::Nothing, VALUE,
+    route(Method::POST, &["sequence", ":", "start"], Hubs::Both, BodyKind::Json, ANY,
+        sequences::start),
+    route(Method::GET, &["instance", ":"], Hubs::Both, BodyKind::Nothing, VALUE,
+        instance_routes::info),
+    route(Method::GET, &["instance", ":", "health"], Hubs::Both, BodyKind::Nothing, VALUE,
         instance_routes::health),
-    route(Method::GET, &["instance", ":", "output"], Availability::Both, RequestBodyKind::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "output"], Hubs::Both, BodyKind::Nothing, STREAM,
         streams::output),
-    route(Method::GET, &["instance", ":", "stdout"], Availability::Both, RequestBodyKind::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "stdout"], Hubs::Both, BodyKind::Nothing, STREAM,
         streams::stdout),
-    route(Method::GET, &["instance", ":", "stderr"], Availability::Both, RequestBodyKind::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "stderr"], Hubs::Both, BodyKind::Nothing, STREAM,
         streams::stderr),
-    route(Method::GET, &["instance", ":", "log"], Availability::Both, RequestBodyKind::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "log"], Hubs::Both, BodyKind::Nothing, STREAM,
         streams::log),
-    route(Method::GET, &["instance", ":", "event", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE,
+    route(Method::GET, &["instance", ":", "event", ":"], Hubs::Both, BodyKind::Nothing, VALUE,
         events::last_event),
-    route(Method::GET, &["instance", ":", "once", ":"], Availability::Both, RequestBodyKind::Nothing, VALUE,
+    route(Method::GET, &["instance", ":", "once", ":"], Hubs::Both, BodyKind::Nothing, VALUE,
         events::next_event),
-    route(Method::GET, &["instance", ":", "events", ":"], Availability::Both, RequestBodyKind::Nothing, STREAM,
+    route(Method::GET, &["instance", ":", "events", ":"], Hubs::Both, BodyKind::Nothing, STREAM,
         events::event_stream),
-    route(Method::POST, &["instance", ":", "stdin"], Availability::Both, RequestBodyKind::Stream, ANY,
+    route(Method::POST, &["instance", ":", "stdin"], Hubs::Both, BodyKind::Stream, ANY,
         streams::stdin),
-    route(Method::POST, &["instance", ":", "input"], Availability::Both, RequestBodyKind::Typed, ANY,
+    route(Method::POST, &["instance", ":", "input"], Hubs::Both, BodyKind::Typed, ANY,
         streams::input),
-    route(Method::POST, &["instance", ":", "inout"], Availability::V1, RequestBodyKind::Typed, ANY,
+    route(Method::POST, &["instance", ":", "inout"], Hubs::V1, BodyKind::Typed, ANY,
         streams::inout),
-    route(Method::POST, &["instance", ":", "_event"], Availability::Both, RequestBodyKind::Json, ANY,
+    route(Method::POST, &["instance", ":", "_event"], Hubs::Both, BodyKind::Json, ANY,
         control::send_event),
-    route(Method::POST, &["instance", ":", "_stop"], Availability::Both, RequestBodyKind::Json, ANY,
+    route(Method::POST, &["instance", ":", "_stop"], Hubs::Both, BodyKind::Json, ANY,
         control::stop),
-    route(Method::POST, &["instance", ":", "_kill"], Availability::Both, RequestBodyKind::Json, ANY,
+    route(Method::POST, &["instance", ":", "_kill"], Hubs::Both, BodyKind::Json, ANY,
         control::kill),
-    route(Method::POST, &["instance", ":", "_monitoring_rate"], Availability::Both, RequestBodyKind::Json, ANY,
+    route(Method::POST, &["instance", ":", "_monitoring_rate"], Hubs::Both, BodyKind::Json, ANY,
         control::monitoring_rate),
 ];
 
 impl Route {
-    /// Checks a path. Literals match in any case.
+    /// Returns `true` if a path matches. Literals ignore case.
     fn matches(&self, path: &[String]) -> bool {
         self.path.len() == path.len()
             && self
@@ -178,7 +180,7 @@ pub(super) fn find(
 ) -> Option<&'static Route> {
     ROUTES.iter().find(|route| {
         route.method == *method
-            && (route.on == Availability::Both || generation.is_v1())
+            && (route.on == Hubs::Both || generation.is_v1())
             && route.matches(path)
     })
 }

@@ -1,4 +1,4 @@
-//! Sequences: upload, overwriting, deletion, and the start of instances.
+//! The routes of sequences: upload, overwrite, deletion, and the start of instances.
 
 use std::collections::BTreeSet;
 
@@ -19,14 +19,15 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    // 4.5
-    /// Checks if the runner cannot be started. 0.18 never answers such a start.
+    // Rule 4.5
+    /// Returns `true` if the runner cannot be started. 0.18 never responds to such a start.
     fn is_broken(&self) -> bool {
         self.package.engines() > 1 || !self.package.can_start()
     }
 }
 
-/// A forced deletion that waits until instances are forgotten. It goes on if nobody waits for it.
+/// A forced deletion that waits until instances are forgotten. It completes even if the client has
+/// closed its connection.
 #[derive(Debug)]
 pub(super) struct PendingDeletion {
     pub(super) exchange: ExchangeId,
@@ -34,7 +35,7 @@ pub(super) struct PendingDeletion {
     pub(super) waits_for: BTreeSet<InstanceKey>,
 }
 
-/// The body of a start. Anything that is no object has no members.
+/// The body of a start. JSON that is not an object has no members.
 pub(super) struct StartPayload {
     pub(super) app_config: Option<Value>,
     pub(super) args: Option<Value>,
@@ -131,7 +132,7 @@ pub(super) fn delete(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
         let error = format!("The sequence {id} does not exist.");
         return Some(Reply::refusal(generation, 404, None, &error));
     }
-    // One instance that has ended long ago is enough for the hub to overlook all others.
+    // If one instance no longer blocks the deletion, the hub ignores all others.
     let blocked = hub.instances.of_sequence(&id).next().is_some()
         && hub
             .instances
@@ -141,7 +142,7 @@ pub(super) fn delete(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
         hub.remove_sequence(&id);
         return Some(deleted(hub, &id));
     }
-    // Any value forces, also `false`.
+    // Any value of the header forces the deletion, even `false`.
     if !generation.is_v1() || request.header("x-seq-kill-inst").is_none() {
         let v0_18 = Some("Can't remove sequence in use.");
         return Some(Reply::refusal(
@@ -205,7 +206,8 @@ pub(super) fn start(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let Some(program) = hub.program_of(&sequence.package) else {
         let name = &sequence.package.name;
         let error = format!(
-            "this fake hub has no program for sequences named {name:?}: add one with FakeHub::program"
+            "this fake hub has no program for sequences named {name:?}: add one with \
+             FakeHub::program"
         );
         return Some(Reply::not_modeled(&error));
     };
@@ -216,7 +218,7 @@ pub(super) fn start(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     None
 }
 
-/// Returns the instance id that a start asks for.
+/// Returns the instance id in the body of a start.
 fn chosen_id(hub: &Model, payload: &StartPayload) -> Result<Option<String>, Reply> {
     let Some(id) = &payload.instance_id else {
         return Ok(None);
@@ -235,7 +237,7 @@ fn chosen_id(hub: &Model, payload: &StartPayload) -> Result<Option<String>, Repl
 }
 
 impl Model {
-    /// Adds a sequence under a chosen id, as if it had been uploaded.
+    /// Adds a sequence with a given id, as if it had been uploaded.
     pub fn add_sequence(&mut self, id: &str, package: Package) {
         self.audit_state(0, id);
         self.sequences.push(Sequence {
@@ -244,7 +246,7 @@ impl Model {
         });
     }
 
-    /// Starts a process as a request with this payload would, under a chosen id.
+    /// Starts an instance with a given id, like a request with this payload.
     pub(super) fn launch_as(
         &mut self,
         id: &str,
@@ -287,7 +289,7 @@ impl Model {
         self.sequences.retain(|sequence| sequence.id != id);
     }
 
-    /// Goes on with forced deletions that wait for this instance only.
+    /// Completes the forced deletions that wait only for this instance.
     pub(super) fn instance_forgotten(&mut self, key: InstanceKey) {
         for deletion in &mut self.deletions {
             deletion.waits_for.remove(&key);

@@ -1,40 +1,42 @@
-//! Programs as lists of steps: deterministic, for tests in virtual time.
+//! Programs as lists of steps, for deterministic tests in virtual time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::process::{Exit, Input, Message, Output, ProcessContext, Program, ReadResult};
+use super::process::{Exit, Input, Message, Output, Program, ReadResult};
+use super::process_context::ProcessContext;
 
-/// Something that a program does.
+/// A step of a program.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Does nothing for a while.
+    /// Waits for this long.
     Wait(Duration),
-    /// Emits an event; without data if it is `None`.
+    /// Emits an event with this name and data. `None` is `undefined`.
     Emit(&'static str, Option<Value>),
-    /// From now on, answers each event of the first name by one of the second, with the same data.
+    /// From now on, responds to each event with the first name with an event with the second name
+    /// and the same data.
     Answer(&'static str, &'static str),
-    /// Writes to one of its streams.
+    /// Writes text to a stream.
     Write(Output, &'static str),
-    /// Reads its input to the end, and writes it to its output in capitals.
+    /// Reads the input to its end, and writes it to the output in upper case.
     Shout,
-    /// Waits until its input has ended, and drops it.
+    /// Reads the input to its end, and discards it.
     Drain,
-    /// Ends; the remaining steps are not done.
+    /// Ends the program. The remaining steps do not run.
     Exit(Exit),
-    /// Blocks for ever.
+    /// Blocks forever.
     Hang,
-    /// From now on, answers each request to stop by staying alive.
+    /// From now on, calls `keepAlive` for each request to stop.
     Stay,
 }
 
-/// A program that does its steps in their order, and then stays until it is ended.
+/// A program that runs its steps in order, and then stays until it is ended.
 ///
-/// Its function returns at its first [`Step::Wait`], [`Step::Shout`] or [`Step::Drain`]: an exit
-/// before that is one at once.
+/// Its function returns at the first [`Step::Wait`], [`Step::Shout`] or [`Step::Drain`]. An exit
+/// before that is an exit at once.
 #[derive(Clone, Debug)]
 pub struct Steps {
     left: VecDeque<Step>,
@@ -44,7 +46,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A program of these steps.
+    /// Returns a program of these steps.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self {
             left: steps.into_iter().collect(),
@@ -54,7 +56,7 @@ impl Steps {
         }
     }
 
-    /// Handles what has come. The messages that nobody listens to are dropped, as in Node.js.
+    /// Handles the messages in the mailbox. Messages without a listener are dropped, as in Node.js.
     fn receive(&mut self, process: &mut ProcessContext<'_>) {
         while let Some(message) = process.receive() {
             match message {
@@ -69,7 +71,7 @@ impl Steps {
         }
     }
 
-    /// Does a step, and returns if it is done.
+    /// Runs a step. Returns `false` if it is not complete.
     fn step(&mut self, step: &Step, process: &mut ProcessContext<'_>) -> bool {
         match step {
             Step::Wait(time) => {
@@ -111,7 +113,7 @@ impl Steps {
 
     fn shout(&mut self, process: &mut ProcessContext<'_>) -> bool {
         loop {
-            // Nothing is read before there is room to write it.
+            // Reads only if the output has space for the result.
             if !process.write(Output::Output, b"") {
                 return false;
             }

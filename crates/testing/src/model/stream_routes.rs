@@ -1,4 +1,4 @@
-//! The streams below `instance/:id`.
+//! The routes of streams below `instance/:id`.
 
 use serde_json::json;
 
@@ -26,50 +26,50 @@ pub(super) fn log(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     read(hub, request, |instance| instance.log)
 }
 
-// 5.4
+// Rule 5.4
 fn read(hub: &mut Model, request: &RouteRequest, pipe: fn(&Instance) -> PipeId) -> Option<Reply> {
     let pipe = pipe(hub.instances.get(request.key())?);
     hub.stream(request.id, stream_head(200, Some(BYTES)), pipe);
     None
 }
 
-// 5.5, 5.6
-/// Lets a request write to a process. The head of the answer comes at once.
-fn feed(
+// Rules 5.5, 5.6
+/// Pipes the body of a request to a stream of the process. The head of the response comes at once.
+fn pipe_to_process(
     hub: &mut Model,
     request: &RouteRequest,
     to: fn(&Instance) -> &ReadStream,
-    passage: Transcoder,
+    transcoder: Transcoder,
 ) -> Option<Reply> {
     let is_v1 = hub.generation.is_v1();
     let ends = !matches!(request.header("x-end-stream"), Some("false" | "success"));
     let instance = hub.instances.get(request.key())?;
     let pipe = to(instance).pipe;
-    // 12: the streams of a process that died of an uncaught exception take data and lose it.
-    let loses = instance.leaves_streams_open(is_v1);
-    let takes = hub.takes_data(pipe);
+    // Rule 12: after an uncaught exception, the streams accept data and discard it.
+    let discards = instance.leaves_streams_open(is_v1);
+    let accepts = hub.accepts_data(pipe);
     hub.push(request.id, stream_head(if ends { 200 } else { 202 }, None));
-    if !takes {
-        hub.note_write_after_end(pipe);
+    if !accepts {
+        hub.record_write_after_end(pipe);
     }
-    let then = match (takes, ends) {
+    let then = match (accepts, ends) {
         (false, _) => AfterUpload::Nothing,
         (true, true) => AfterUpload::EndStream(pipe),
         (true, false) => AfterUpload::Answer(pipe),
     };
-    match takes && !loses {
-        true => hub.pipe_upload(request.id, pipe, passage, then),
-        false => hub.lose_upload(request.id, then),
+    match accepts && !discards {
+        true => hub.pipe_upload(request.id, pipe, transcoder, then),
+        false => hub.discard_upload(request.id, then),
     }
     None
 }
 
-// 5.5
+// Rule 5.5
 pub(super) fn stdin(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
-    feed(hub, request, |instance| &instance.stdin, Transcoder::text())
+    pipe_to_process(hub, request, |instance| &instance.stdin, Transcoder::text())
 }
 
-// 5.6
+// Rule 5.6
 pub(super) fn input(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let is_v1 = hub.generation.is_v1();
     let given = content_type(&request.headers).map(str::to_owned);
@@ -93,7 +93,7 @@ pub(super) fn input(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
         .ended
         .is_some_and(|ended| hub.now < ended + hub.times.closing);
     if closes && !instance.input.was_written_after_end && !instance.is_dead() {
-        // E9: the text of an error comes with a success, once, and right after the end.
+        // E9: the first write right after the end gets an error message with the status 200.
         instance.input.was_written_after_end = true;
         let text = b"500: Internal error occurred".to_vec();
         for piece in [stream_head(200, None), Piece::Body(text), Piece::End] {
@@ -101,16 +101,16 @@ pub(super) fn input(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
         }
         return None;
     }
-    let passage = match (is_v1, is_first) {
+    let transcoder = match (is_v1, is_first) {
         (true, true) => Transcoder::FirstChunkAsText,
         (true, false) => Transcoder::Bytes,
         (false, _) => Transcoder::text(),
     };
-    feed(hub, request, |instance| &instance.input.stream, passage)
+    pipe_to_process(hub, request, |instance| &instance.input.stream, transcoder)
 }
 
-// 5.7
-/// Writes the body to the input, and answers with the output. Neither of them ends.
+// Rule 5.7
+/// Pipes the body to the input, and responds with the output. Neither of them ends.
 pub(super) fn inout(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let given = content_type(&request.headers).map(str::to_owned);
     let instance = hub.instances.get_mut(request.key())?;
@@ -123,24 +123,25 @@ pub(super) fn inout(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
 }
 
 impl Model {
-    fn with_input(&mut self, pipe: PipeId) -> Option<&mut SequenceInput> {
+    /// Returns the input that a pipe belongs to.
+    fn input_of(&mut self, pipe: PipeId) -> Option<&mut SequenceInput> {
         let owner = self.pipes.owner(pipe)?;
         let input = &mut self.instances.get_mut(owner)?.input;
         Some(input).filter(|input| input.stream.pipe == pipe)
     }
 
-    /// Notes that a stream has ended by a request.
-    pub(super) fn note_end(&mut self, pipe: PipeId) {
+    /// Records that a request has ended a stream.
+    pub(super) fn record_end(&mut self, pipe: PipeId) {
         let now = self.now;
-        if let Some(input) = self.with_input(pipe) {
+        if let Some(input) = self.input_of(pipe) {
             input.ended = Some(now);
         }
     }
 
-    /// Notes that somebody wrote to a stream that takes no data any more. On 0.18, only the first
-    /// one to write to an input that has ended is answered.
-    pub(super) fn note_write_after_end(&mut self, pipe: PipeId) {
-        if let Some(input) = self.with_input(pipe) {
+    /// Records a write to a stream that accepts no more data. On 0.18, only the first write after
+    /// the end of an input gets a response.
+    pub(super) fn record_write_after_end(&mut self, pipe: PipeId) {
+        if let Some(input) = self.input_of(pipe) {
             input.was_written_after_end = true;
         }
     }

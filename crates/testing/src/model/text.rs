@@ -1,8 +1,8 @@
-//! Ids and times as hubs write them.
+//! The formats of ids and times.
 
 use std::time::Duration;
 
-/// Makes ids that look random and are the same for the same seed.
+/// A generator of ids. The same seed gives the same ids.
 #[derive(Clone, Debug)]
 pub(super) struct IdGenerator {
     state: u64,
@@ -13,7 +13,7 @@ impl IdGenerator {
         Self { state: seed }
     }
 
-    /// The next number of the sequence `splitmix64`.
+    /// Returns the next number of the `splitmix64` generator.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -22,7 +22,7 @@ impl IdGenerator {
         z ^ (z >> 31)
     }
 
-    /// A UUID of version 4.
+    /// Returns a UUID of version 4.
     pub(super) fn uuid(&mut self) -> String {
         let (a, b) = (self.next(), self.next());
         format!(
@@ -36,7 +36,7 @@ impl IdGenerator {
     }
 }
 
-/// A time since the beginning of 1970 in ISO 8601: `2026-11-23T19:32:11.583Z`.
+/// Formats a time since the beginning of 1970 in ISO 8601: `2026-11-23T19:32:11.583Z`.
 pub(super) fn iso_8601(time: Duration) -> String {
     let (days, rest) = (time.as_secs() / 86_400, time.as_secs() % 86_400);
     let (year, month, day) = date(days);
@@ -45,7 +45,7 @@ pub(super) fn iso_8601(time: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Year, month and day, by days since the beginning of 1970.
+/// Returns the year, month and day of a number of days since the beginning of 1970.
 fn date(mut days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let mut year = 1970;
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_in_iso_8601() {
+    fn iso_8601_formats_dates_and_milliseconds() {
         let written = |seconds, millis| {
             iso_8601(Duration::from_secs(seconds) + Duration::from_millis(millis))
         };
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_uuids_and_the_same_for_the_same_seed() {
+    fn uuid_is_the_same_for_the_same_seed() {
         let (mut ids, mut again) = (IdGenerator::new(7), IdGenerator::new(7));
         let first = ids.uuid();
         assert_eq!(first, again.uuid());

@@ -1,9 +1,9 @@
-//! A queue of things to do at their times.
+//! A queue of timers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Things to do at their times, in the order in which they were added if the times are equal.
+/// A queue of values, each with a time. Equal times keep the order in which they were added.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     due: BTreeMap<(Duration, u64), T>,
@@ -20,21 +20,21 @@ impl<T> Default for Timers<T> {
 }
 
 impl<T> Timers<T> {
-    pub(super) fn add(&mut self, at: Duration, what: T) {
+    pub(super) fn add(&mut self, at: Duration, value: T) {
         self.next += 1;
-        self.due.insert((at, self.next), what);
+        self.due.insert((at, self.next), value);
     }
 
-    /// The time of the next.
+    /// Returns the earliest time.
     pub(super) fn next(&self) -> Option<Duration> {
         self.due.keys().next().map(|(at, _)| *at)
     }
 
-    /// Takes out the next, if its time has come.
+    /// Takes the earliest value, if its time has come.
     pub(super) fn take(&mut self, now: Duration) -> Option<(Duration, T)> {
         if self.next()? > now {
             return None;
         }
-        self.due.pop_first().map(|((at, _), what)| (at, what))
+        self.due.pop_first().map(|((at, _), value)| (at, value))
     }
 }

@@ -1,4 +1,4 @@
-//! Topics: named streams of the hub.
+//! Topics, and their routes.
 
 use std::collections::VecDeque;
 
@@ -13,15 +13,15 @@ use super::reply::{BYTES, Piece, Reply, stream_head};
 use super::routes::RouteRequest;
 use super::upload::{AfterUpload, Transcoder, Upload, UploadProgress};
 
-/// A topic.
+/// A topic: a named stream of the hub.
 #[derive(Debug)]
 pub(super) struct Topic {
     name: String,
     content_type: String,
     pipe: PipeId,
-    /// 1.x: the writer, and those that wait until it is their turn.
+    /// 1.x: the writer, and the requests that wait to become the next one.
     writers: VecDeque<ExchangeId>,
-    /// 0.18: somebody wrote to it after its end. Its readers get nothing, not even an end.
+    /// 0.18: a request has written to it after its end. New readers get no data and no end.
     is_broken: bool,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn delete(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
             &json!({ "error": format!("Topic {name} not found") }),
         ));
     };
-    // Its readers stay attached to a stream into which nobody writes.
+    // Its readers stay attached to the pipe, which has no writer any more.
     let topic = hub.topics.remove(index);
     hub.pipes.orphan(topic.pipe);
     Some(Reply::json(
@@ -169,13 +169,13 @@ pub(super) fn write(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     {
         topic.writers.push_back(request.id);
         if topic.writers.len() == 1 {
-            hub.topic_turn(request.name());
+            hub.start_topic_writer(request.name());
         }
     }
     None
 }
 
-/// Takes any content type, and answers at once.
+/// Accepts any content type, and responds at once.
 fn write_v0_18(hub: &mut Model, request: &RouteRequest, content_type: &str) {
     let ends = request.header("x-end-stream") == Some("true");
     let pipe = hub.topic(request.name(), content_type);
@@ -194,7 +194,7 @@ fn write_v0_18(hub: &mut Model, request: &RouteRequest, content_type: &str) {
 }
 
 impl Model {
-    /// Returns the stream of a topic, and makes the topic if it is not there.
+    /// Returns the pipe of a topic. Creates the topic if it does not exist.
     fn topic(&mut self, name: &str, content_type: &str) -> PipeId {
         if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
             return topic.pipe;
@@ -216,20 +216,20 @@ impl Model {
         pipe
     }
 
-    /// Returns the stream of a topic that an instance declares.
+    /// Returns the pipe of a topic that an instance uses. Creates the topic if it does not exist.
     pub(super) fn topic_for_instance(&mut self, name: &str, content_type: &str) -> PipeId {
         self.topic(name, content_type)
     }
 
-    /// It is the turn of the first writer of a topic.
-    fn topic_turn(&mut self, name: &str) {
+    /// Starts the upload of the first writer of a topic.
+    fn start_topic_writer(&mut self, name: &str) {
         let Some(topic) = self.topics.iter().find(|topic| topic.name == name) else {
             return;
         };
         let (pipe, writer) = (topic.pipe, topic.writers.front().copied());
         let Some(id) = writer else { return };
         let Some(exchange) = self.exchange(id) else {
-            return self.topic_abandoned(id, name);
+            return self.remove_topic_writer(id, name);
         };
         if exchange.headers.contains_key(http::header::EXPECT) {
             self.push(id, Piece::Continue);
@@ -242,7 +242,7 @@ impl Model {
         );
     }
 
-    /// A writer of a topic of 1.x has come to its end.
+    /// Ends the upload of a writer of a topic of 1.x.
     pub(super) fn topic_written(&mut self, id: ExchangeId, name: &str, uploaded: UploadProgress) {
         if let Some(topic) = self.topics.iter().find(|topic| topic.name == name) {
             let pipe = topic.pipe;
@@ -251,11 +251,11 @@ impl Model {
                 self.wake_users(pipe);
             }
         }
-        // A writer of nothing is never answered.
+        // An empty body never gets a response.
         if uploaded.last.is_some() {
             self.reply(id, Reply::json(200, &json!({})));
         }
-        self.topic_abandoned(id, name);
+        self.remove_topic_writer(id, name);
     }
 
     pub(super) fn topics_written_by(&self, id: ExchangeId) -> Vec<String> {
@@ -267,15 +267,15 @@ impl Model {
             .collect()
     }
 
-    /// A writer of a topic of 1.x is gone; the next goes on.
-    pub(super) fn topic_abandoned(&mut self, id: ExchangeId, name: &str) {
+    /// Removes a writer of a topic of 1.x, and starts the next one.
+    pub(super) fn remove_topic_writer(&mut self, id: ExchangeId, name: &str) {
         let Some(topic) = self.topics.iter_mut().find(|topic| topic.name == name) else {
             return;
         };
         let was_first = topic.writers.front() == Some(&id);
         topic.writers.retain(|writer| *writer != id);
         if was_first {
-            self.topic_turn(name);
+            self.start_topic_writer(name);
         }
     }
 }

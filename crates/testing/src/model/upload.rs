@@ -4,32 +4,33 @@ use super::Model;
 use super::dispatch::Handler;
 use super::exchange::ExchangeId;
 use super::life::TimerEvent;
-use super::pipe::{PipeId, Utf8};
+use super::pipe::PipeId;
 use super::reply::Piece;
+use super::utf8::Utf8;
 
 /// The destination of a request's body.
 pub(super) enum Upload {
     Ignored,
-    /// Collected for a handler, which is called at its end.
+    /// Collected for a handler, which is called at the end of the body.
     Collected(Vec<u8>, Handler),
-    /// Into a stream.
+    /// Written to a pipe.
     Piped {
         pipe: PipeId,
-        passage: Transcoder,
+        transcoder: Transcoder,
         uploaded: UploadProgress,
         then: AfterUpload,
     },
-    /// Taken, and lost.
-    Lost(AfterUpload),
-    /// Nothing is taken: it waits for its turn, or its stream has gone.
+    /// Accepted and discarded.
+    Discarded(AfterUpload),
+    /// Not accepted: an earlier writer of the topic is active, or the stream is gone.
     Queued,
 }
 
-// 2.2
-/// The way of bytes into a stream. As text, those that are not UTF-8 become U+FFFD.
+// Rule 2.2
+/// The conversion of an upload. As text, bytes that are not UTF-8 become U+FFFD.
 pub(super) enum Transcoder {
     Bytes,
-    /// The first chunk is taken for text.
+    /// The first chunk is text, the others are bytes.
     FirstChunkAsText,
     Text(Utf8),
 }
@@ -39,7 +40,7 @@ impl Transcoder {
         Self::Text(Utf8::default())
     }
 
-    fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+    fn convert(&mut self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Bytes => bytes.to_vec(),
             Self::FirstChunkAsText => {
@@ -51,35 +52,35 @@ impl Transcoder {
     }
 }
 
-/// The upload so far.
+/// The state of an upload into a pipe.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct UploadProgress {
-    /// The last byte.
+    /// The last byte so far.
     pub(super) last: Option<u8>,
 }
 
-/// The consequence of the end of an upload into a stream.
+/// The action at the end of an upload into a pipe.
 #[derive(Clone, Debug)]
 pub(super) enum AfterUpload {
-    /// Ends the response, unless the stream has ended meanwhile.
+    /// Ends the response, unless the stream has ended in the meantime.
     Answer(PipeId),
-    /// Ends the response and the stream, unless the stream has ended meanwhile.
+    /// Ends the response and the stream, unless the stream has ended in the meantime.
     EndStream(PipeId),
-    /// Lets the next writer of a topic go on.
+    /// Starts the next writer of a topic.
     Topic(String),
-    /// Nothing: the response never ends.
+    /// None. The response never ends.
     Nothing,
 }
 
 impl Model {
-    /// Takes bytes of a request's body, and tells how many: none if the hub takes no more at the
-    /// moment.
+    /// Receives bytes of a request body. Returns the number of bytes that were accepted: all of
+    /// them, or 0 if the client must try again later.
     pub fn upload(&mut self, id: ExchangeId, bytes: &[u8]) -> usize {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return bytes.len();
         };
         match &mut exchange.upload {
-            Upload::Ignored | Upload::Lost(_) => bytes.len(),
+            Upload::Ignored | Upload::Discarded(_) => bytes.len(),
             Upload::Queued => 0,
             Upload::Collected(collected, _) => {
                 collected.extend_from_slice(bytes);
@@ -87,7 +88,7 @@ impl Model {
             }
             Upload::Piped {
                 pipe,
-                passage,
+                transcoder,
                 uploaded,
                 ..
             } => {
@@ -96,8 +97,8 @@ impl Model {
                     return 0;
                 }
                 uploaded.last = bytes.last().copied().or(uploaded.last);
-                let passed = passage.pass(bytes);
-                self.pipes.write(pipe, &passed);
+                let converted = transcoder.convert(bytes);
+                self.pipes.write(pipe, &converted);
                 self.wake_users(pipe);
                 self.settle();
                 bytes.len()
@@ -105,7 +106,7 @@ impl Model {
         }
     }
 
-    /// Notes that the body of a request is complete. Call it for requests without a body, too.
+    /// Ends the body of a request. Call it for requests without a body as well.
     pub fn end_upload(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
@@ -119,44 +120,44 @@ impl Model {
             Upload::Collected(body, handler) => self.handle(id, handler, Some(body)),
             Upload::Piped {
                 pipe,
-                passage,
+                transcoder,
                 uploaded,
                 then,
             } => {
-                if let Transcoder::Text(mut utf8) = passage {
+                if let Transcoder::Text(mut utf8) = transcoder {
                     let last = utf8.flush().unwrap_or_default();
                     self.pipes.write(pipe, last.as_bytes());
                 }
                 self.wake_users(pipe);
                 self.after_upload(id, uploaded, then);
             }
-            Upload::Lost(then) => self.after_upload(id, UploadProgress::default(), then),
+            Upload::Discarded(then) => self.after_upload(id, UploadProgress::default(), then),
         }
         self.settle();
     }
 
-    /// Lets the body of a request go into a stream from now on.
+    /// Pipes the body of a request to a stream from now on.
     pub(super) fn pipe_upload(
         &mut self,
         id: ExchangeId,
         pipe: PipeId,
-        passage: Transcoder,
+        transcoder: Transcoder,
         then: AfterUpload,
     ) {
         self.set_upload(
             id,
             Upload::Piped {
                 pipe,
-                passage,
+                transcoder,
                 uploaded: UploadProgress::default(),
                 then,
             },
         );
     }
 
-    /// Takes the body of a request from now on, and loses it.
-    pub(super) fn lose_upload(&mut self, id: ExchangeId, then: AfterUpload) {
-        self.set_upload(id, Upload::Lost(then));
+    /// Discards the body of a request from now on.
+    pub(super) fn discard_upload(&mut self, id: ExchangeId, then: AfterUpload) {
+        self.set_upload(id, Upload::Discarded(then));
     }
 
     fn set_upload(&mut self, id: ExchangeId, upload: Upload) {
@@ -171,23 +172,23 @@ impl Model {
 
     fn after_upload(&mut self, id: ExchangeId, uploaded: UploadProgress, then: AfterUpload) {
         match then {
-            AfterUpload::Answer(pipe) if self.takes_data(pipe) => self.push(id, Piece::End),
-            AfterUpload::EndStream(pipe) if self.takes_data(pipe) => {
+            AfterUpload::Answer(pipe) if self.accepts_data(pipe) => self.push(id, Piece::End),
+            AfterUpload::EndStream(pipe) if self.accepts_data(pipe) => {
                 self.pipes.end(pipe);
-                self.note_end(pipe);
+                self.record_end(pipe);
                 self.wake_users(pipe);
                 self.push(id, Piece::End);
             }
-            // 5.5, 5.6: a write after the end is never answered.
+            // Rules 5.5, 5.6: a write after the end never gets a response.
             AfterUpload::Answer(pipe) | AfterUpload::EndStream(pipe) => {
-                self.note_write_after_end(pipe);
+                self.record_write_after_end(pipe);
             }
             AfterUpload::Topic(name) => self.topic_written(id, &name, uploaded),
             AfterUpload::Nothing => {}
         }
     }
 
-    /// Takes no more of the uploads into a stream that is gone. 0.18 cuts their connections later.
+    /// Stalls the uploads into a stream that is gone. 0.18 closes their connections later.
     pub(super) fn stall_uploads(&mut self, stream: PipeId) {
         let after = self.times.stalled_upload;
         for (id, exchange) in &mut self.exchanges {
@@ -201,9 +202,9 @@ impl Model {
         }
     }
 
-    /// Checks that a stream has not ended, and that the process behind it has not died, except in
-    /// the way after which its streams stay open.
-    pub(super) fn takes_data(&self, pipe: PipeId) -> bool {
+    /// Returns `true` if a stream has not ended, and its process has not exited in a way that
+    /// closes its streams.
+    pub(super) fn accepts_data(&self, pipe: PipeId) -> bool {
         let is_v1 = self.generation.is_v1();
         let owner = self.pipes.owner(pipe);
         let owner = owner.and_then(|owner| self.instances.get(owner));

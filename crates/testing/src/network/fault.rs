@@ -59,8 +59,8 @@ impl Fault {
         Self::of(FaultKind::Delay(by))
     }
 
-    /// Closes the connection after this many bytes of the response body. 0 closes it right after the
-    /// headers. A response with a shorter body is complete.
+    /// Closes the connection after this many bytes of the response body. 0 closes it right after
+    /// the headers. A response with a shorter body is complete.
     pub fn cut_after(bytes: u64) -> Self {
         Self::of(FaultKind::CutAfter(bytes))
     }

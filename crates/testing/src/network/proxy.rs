@@ -25,8 +25,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Returns a proxy like nginx with its default settings: it buffers headers, has a timeout of 60
-    /// seconds, and responds with `502` while the hub is unreachable.
+    /// Returns a proxy like nginx with its default settings: it buffers headers, has a timeout of
+    /// 60 seconds, and responds with `502` while the hub is unreachable.
     #[must_use]
     pub fn nginx() -> Self {
         Self {

@@ -1,35 +1,38 @@
 use std::fmt;
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
-use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::transport::{Phase, ReasonPhrase, TransportError};
+use http::{Response, header};
+use scramjet_client_blocking::transport::TransportError;
 use serde_json::Value;
 
+use super::response::{RecordedResponse, read_body};
 use crate::ReceivedRequest;
-use crate::http1::{BodyReader, Framing, MessageHead, is_bodiless};
+use crate::http1::{Framing, MessageHead};
 
-/// The parts of a request that must equal the recording. Each level includes the ones before it.
+/// The parts of a request that must equal the recording.
+///
+/// Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Check {
     /// The method and the path.
     Target,
-    /// The `Content-Type`, if the recording has one.
+    /// The `Content-Type` as well, if the recording has one.
     ContentType,
-    /// The body: its value if both are JSON, otherwise its bytes.
+    /// The body as well: its value if both are JSON, otherwise its bytes.
     Body,
-    /// The body, byte for byte.
+    /// The body as well, byte for byte.
     Bytes,
 }
 
-/// A recorded request and the response to it.
+/// A recorded request and its response.
 ///
 /// ```
-/// use scramjet_client_testing::replay::{Exchange, Replay};
+/// use scramjet_client_testing::replay::{RecordedExchange, Replay};
 ///
-/// let exchange = Exchange::from_bytes(
+/// let exchange = RecordedExchange::from_bytes(
 ///     "version",
 ///     "GET /api/v1/version HTTP/1.1\r\n\r\n",
 ///     "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"version\":\"1.0.1\"}",
@@ -46,43 +49,20 @@ pub enum Check {
 pub struct RecordedExchange {
     /// The name of the recording, for messages.
     pub name: String,
-    /// The request. It is not complete if the recording ends within its body, which is the case for
-    /// an upload that was refused.
+    /// The request. It is incomplete if the recording ends within its body, for example because the
+    /// upload was refused.
     pub request: ReceivedRequest,
     /// The response.
     pub response: RecordedResponse,
-    /// The parts of a request that must equal the recording: all but the spelling of JSON by
-    /// default.
+    /// The parts of a request that must equal the recording. The default is [`Check::Body`].
     pub check: Check,
-}
-
-/// A recorded response.
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub struct RecordedResponse {
-    /// The status; `None` if the recording ends before the response does begin.
-    pub status: Option<StatusCode>,
-    /// The reason phrase.
-    pub reason: String,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body without chunk framing, as far as it was recorded.
-    pub body: Vec<u8>,
-    /// True if the recording includes the end of the response.
-    pub complete: bool,
-    /// The number of interim (1xx) responses before this one.
-    pub interim: usize,
-    /// All bytes, including the interim responses.
-    pub raw: Vec<u8>,
-    /// Where the interim responses end in `raw`.
-    interim_end: usize,
 }
 
 impl RecordedExchange {
     /// Reads an exchange from `<name>.request` and `<name>.http` in a folder.
     ///
     /// # Errors
-    /// A file cannot be read, or is not a request or a response.
+    /// If a file cannot be read, or is not a request or a response.
     pub fn load(folder: impl AsRef<Path>, name: &str) -> io::Result<Self> {
         let read = |extension: &str| {
             let path = folder.as_ref().join(format!("{name}.{extension}"));
@@ -96,8 +76,8 @@ impl RecordedExchange {
     /// Parses an exchange.
     ///
     /// # Errors
-    /// The bytes are not a request or a response. A truncated body is no error, nor is a truncated
-    /// response.
+    /// If the bytes are not a request and a response. A truncated body and a truncated response are
+    /// no errors.
     pub fn from_bytes(
         name: impl Into<String>,
         request: impl AsRef<[u8]>,
@@ -119,7 +99,7 @@ impl RecordedExchange {
     /// Returns the names of the exchanges in a folder, sorted.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// If the folder cannot be read.
     pub fn names(folder: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let folder = folder.as_ref();
         let mut names = Vec::new();
@@ -143,8 +123,8 @@ impl RecordedExchange {
         Self { check, ..self }
     }
 
-    /// Returns how a request differs from the recorded one. `any_ids` ignores the ids of sequences
-    /// and instances.
+    /// Returns the difference between a request and the recorded one; `None` if they are equal.
+    /// `any_ids` ignores the ids of sequences and instances.
     pub(super) fn difference(
         &self,
         received: &ReceivedRequest,
@@ -206,31 +186,7 @@ impl RecordedExchange {
 
     /// Returns the response to a client in the same process.
     pub(super) fn into_response(self) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-        let recorded = self.response;
-        let Some(status) = recorded.status else {
-            let message = format!("{}: no response was recorded", self.name);
-            return Err(TransportError::new(Phase::Wait, message));
-        };
-        let mut body: Box<dyn Read + Send> = Box::new(Cursor::new(recorded.body));
-        if !recorded.complete {
-            body = Box::new(body.chain(UnexpectedEof));
-        }
-        let mut response = Response::new(body);
-        response
-            .extensions_mut()
-            .insert(ReasonPhrase(recorded.reason));
-        *response.status_mut() = status;
-        *response.headers_mut() = recorded.headers;
-        Ok(response)
-    }
-}
-
-/// Fails as a connection does that is closed too early.
-struct UnexpectedEof;
-
-impl Read for UnexpectedEof {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::UnexpectedEof.into())
+        self.response.into_response(&self.name)
     }
 }
 
@@ -242,83 +198,7 @@ fn parse_request(mut bytes: &[u8]) -> io::Result<ReceivedRequest> {
     Ok(request)
 }
 
-/// Reads a body; false if the recording ends before it does.
-fn read_body(bytes: &mut &[u8], framing: &mut Framing, body: &mut Vec<u8>) -> io::Result<bool> {
-    let mut reader = BodyReader {
-        reader: bytes,
-        framing,
-    };
-    match reader.read_to_end(body) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-impl RecordedResponse {
-    fn parse(raw: Vec<u8>) -> io::Result<Self> {
-        let mut response = Self::default();
-        let mut rest = raw.as_slice();
-        loop {
-            let head = match MessageHead::read(&mut rest) {
-                Ok(Some(head)) => head,
-                Ok(None) => break,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-                Err(error) => return Err(error),
-            };
-            let [_, status, reason] = head.words();
-            let status: StatusCode = status.parse().map_err(io::Error::other)?;
-            if status.is_informational() {
-                response.interim += 1;
-                response.interim_end = raw.len() - rest.len();
-                continue;
-            }
-            let mut framing = match is_bodiless(status) {
-                true => Framing::Length(0),
-                false => head.framing(Framing::UntilClosed),
-            };
-            response.status = Some(status);
-            response.reason = reason.to_owned();
-            response.headers = head.headers;
-            response.complete = read_body(&mut rest, &mut framing, &mut response.body)?;
-            break;
-        }
-        response.raw = raw;
-        Ok(response)
-    }
-
-    /// Returns true if the connection can carry another exchange after this response.
-    #[must_use]
-    pub fn keeps_connection(&self) -> bool {
-        let closes = self.headers.get(header::CONNECTION);
-        let closes = closes.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-        let delimited = self.status.is_some_and(is_bodiless)
-            || self.headers.contains_key(header::TRANSFER_ENCODING)
-            || self.headers.contains_key(header::CONTENT_LENGTH);
-        self.complete && delimited && !closes
-    }
-
-    /// The bytes of the interim responses.
-    pub(super) fn interim_bytes(&self) -> &[u8] {
-        self.raw.get(..self.interim_end).unwrap_or_default()
-    }
-}
-
-/// Shows the status, the headers and the length of the body.
-impl fmt::Debug for RecordedResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordedResponse")
-            .field("status", &self.status)
-            .field("reason", &self.reason)
-            .field("headers", &self.headers)
-            .field("body", &format_args!("{} bytes", self.body.len()))
-            .field("complete", &self.complete)
-            .field("interim", &self.interim)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Returns the segments of a path with `*` for the ids of sequences and instances.
+/// Returns the segments of a path, with `*` instead of the ids of sequences and instances.
 fn without_ids(target: &str) -> Vec<&str> {
     let mut id_follows = false;
     let segments = target.split('/').map(|segment| {
@@ -337,64 +217,8 @@ fn at(place: impl fmt::Display, error: io::Error) -> io::Error {
 mod tests {
     use super::*;
 
-    fn response(raw: &str) -> RecordedResponse {
-        RecordedResponse::parse(raw.into()).unwrap_or_default()
-    }
-
     #[test]
-    fn interim_responses_are_counted_and_skipped() {
-        let raw = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nA: b\r\n\r\n\
-                   HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-        let response = response(raw);
-        assert_eq!(
-            (response.interim, response.status),
-            (2, Some(StatusCode::OK))
-        );
-        assert_eq!(response.body, b"{}");
-        assert!(response.headers.get("a").is_none());
-        assert!(response.interim_bytes().ends_with(b"A: b\r\n\r\n"));
-        assert_eq!(response.raw, raw.as_bytes());
-    }
-
-    #[test]
-    fn truncated_responses_keep_what_came() {
-        for (raw, status, body) in [
-            ("", None, ""),
-            ("HTTP/1.1 200 O", None, ""),
-            ("HTTP/1.1 100 Continue\r\n\r\n", None, ""),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-                Some(200),
-                "abc",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
-                Some(200),
-                "abc",
-            ),
-        ] {
-            let response = response(raw);
-            let found = response.status.map(|status| status.as_u16());
-            assert_eq!(found, status, "{raw:?}");
-            assert_eq!(response.body, body.as_bytes(), "{raw:?}");
-            assert!(
-                !response.complete && !response.keeps_connection(),
-                "{raw:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn keeps_connection_needs_a_delimited_body() {
-        let keeps = |head: &str| response(&format!("HTTP/1.1 {head}\r\n\r\n")).keeps_connection();
-        assert!(keeps("200 OK\r\nContent-Length: 0"));
-        assert!(keeps("204 No Content"));
-        assert!(!keeps("200 OK"));
-        assert!(!keeps("200 OK\r\nContent-Length: 0\r\nConnection: Close"));
-    }
-
-    #[test]
-    fn ids_are_replaced_by_any_ids() {
+    fn without_ids_ignores_ids_of_sequences_and_instances() {
         let same = |left, right| without_ids(left) == without_ids(right);
         assert!(same("/api/v1/sequence/a/start", "/api/v1/sequence/b/start"));
         assert!(same("/api/v1/instance/a", "/api/v1/instance/b"));

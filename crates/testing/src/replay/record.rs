@@ -12,14 +12,14 @@ use scramjet_client_blocking::transport::{Phase, ReasonPhrase, RequestBody, Tran
 use crate::http1::{MessageHead, chunk, is_bodiless};
 use crate::request::{SECRET_HEADERS, target};
 
-/// Records the exchanges of another transport, for [`Replay`](super::Replay).
+/// A transport that records the exchanges of another one, for [`Replay`](super::Replay).
 ///
-/// The names of the files have a number, the method and the end of the path. The bytes are written
-/// as they come, so that an exchange that was cut off is cut off when it is played.
+/// The names of the files consist of a number, the method and the last segment of the path. The
+/// bytes are written as they come, so a truncated exchange is truncated when it is played.
 ///
-/// The files do not have the values of headers that were given to the client, nor those of
-/// `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`. They do have the bodies: look
-/// for secrets in them before you share them.
+/// The files do not contain the values of headers that were set on the client, nor those of
+/// `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`. They do contain the bodies,
+/// so search them for secrets before you share them.
 pub struct Recorder {
     inner: Arc<dyn Transport>,
     folder: PathBuf,
@@ -27,11 +27,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records into this folder, and creates it if it does not exist. Files of the same names are
-    /// overwritten.
+    /// Returns a recorder that writes to a folder. Creates the folder if it does not exist, and
+    /// overwrites files of the same names.
     ///
     /// # Errors
-    /// The folder cannot be created.
+    /// If the folder cannot be created.
     pub fn new(transport: Arc<dyn Transport>, folder: impl AsRef<Path>) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         Ok(Self {
@@ -71,28 +71,28 @@ impl Transport for Recorder {
         );
         let file = |extension: &str| File::create(self.folder.join(format!("{name}.{extension}")));
 
-        let mut headers = public(&head.headers);
+        let mut headers = redacted(&head.headers);
         let length = match &body {
             RequestBody::Empty => None,
             RequestBody::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             RequestBody::Reader { length, .. } => *length,
         };
         let mut recording = MessageFile {
-            file: file("request").map_err(unrecorded)?,
+            file: file("request").map_err(write_error)?,
             chunked: length.is_none() && matches!(body, RequestBody::Reader { .. }),
         };
         let line = format!("{} {target} HTTP/1.1", head.method);
         recording
             .begin(line, &mut headers, length)
-            .map_err(unrecorded)?;
-        // Stays empty if there is no response.
-        let response = file("http").map_err(unrecorded)?;
+            .map_err(write_error)?;
+        // The file stays empty if there is no response.
+        let response = file("http").map_err(write_error)?;
 
         let mut recorded = None;
         let body = match body {
             RequestBody::Empty => RequestBody::Empty,
             RequestBody::Bytes(bytes) => {
-                recording.piece(bytes).map_err(unrecorded)?;
+                recording.piece(bytes).map_err(write_error)?;
                 RequestBody::Bytes(bytes)
             }
             RequestBody::Reader { reader, length } => RequestBody::Reader {
@@ -112,7 +112,7 @@ impl Transport for Recorder {
             .extensions
             .get::<ReasonPhrase>()
             .map_or("", |reason| &reason.0);
-        let mut headers = public(&head.headers);
+        let mut headers = redacted(&head.headers);
         let mut recording = MessageFile {
             file: response,
             chunked: !is_bodiless(head.status) && !headers.contains_key(header::CONTENT_LENGTH),
@@ -120,7 +120,7 @@ impl Transport for Recorder {
         let line = format!("HTTP/1.1 {} {reason}", head.status.as_u16());
         recording
             .begin(line, &mut headers, None)
-            .map_err(unrecorded)?;
+            .map_err(write_error)?;
         Ok(Response::from_parts(
             head,
             Box::new(RecordedBody {
@@ -131,13 +131,13 @@ impl Transport for Recorder {
     }
 }
 
-/// The error for a file that cannot be written.
-fn unrecorded(error: io::Error) -> TransportError {
+/// Returns the error for a file that cannot be written.
+fn write_error(error: io::Error) -> TransportError {
     TransportError::new(Phase::Wait, error)
 }
 
-/// Returns the headers without credentials.
-fn public(headers: &HeaderMap) -> HeaderMap {
+/// Returns the headers with redacted credentials.
+fn redacted(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     for (name, value) in &mut headers {
         if value.is_sensitive() || SECRET_HEADERS.contains(name) {
@@ -147,7 +147,7 @@ fn public(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// A message that is being recorded.
+/// The file of a message that is being recorded.
 struct MessageFile {
     file: File,
     chunked: bool,
@@ -188,7 +188,7 @@ impl MessageFile {
     }
 }
 
-/// A body that is recorded as it is read.
+/// A reader that records the body that it reads.
 struct RecordedBody<R> {
     inner: R,
     recording: MessageFile,
@@ -197,7 +197,7 @@ struct RecordedBody<R> {
 impl<R: Read> Read for RecordedBody<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
-        // An empty chunk is the end, and is written once.
+        // The end is an empty chunk, which is written once.
         if read > 0 || (self.recording.chunked && !buf.is_empty()) {
             let bytes = buf.get(..read).unwrap_or_default();
             self.recording.piece(bytes)?;

@@ -1,15 +1,15 @@
 use std::fmt;
-use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use scramjet_client_blocking::transport::{BoxError, Phase, ReasonPhrase, TransportError};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use scramjet_client_blocking::transport::{BoxError, Phase, TransportError};
 
-use super::handle::{AnswerQueue, ResponseHandle, WaitError, WaitLimits};
-use crate::http1::{Framing, MessageHead, chunk, is_bodiless};
+use super::handle::{AnswerQueue, ResponseHandle};
+use crate::http1::is_bodiless;
 
-/// An answer to a request, for a [`Script`](super::Script) or a
-/// [`Connection`](crate::server::Connection).
+/// An answer to a request: a response, silence, or a transport error.
+///
+/// It is for a [`Script`](super::Script) or a [`Connection`](crate::server::Connection).
 ///
 /// ```
 /// use scramjet_client_testing::script::Answer;
@@ -23,12 +23,12 @@ use crate::http1::{Framing, MessageHead, chunk, is_bodiless};
 /// let none = Answer::error("no route to host");
 /// ```
 pub struct Answer {
-    start: Outcome,
-    queue: Arc<AnswerQueue>,
+    pub(super) outcome: Outcome,
+    pub(super) queue: Arc<AnswerQueue>,
 }
 
-/// The beginning of an answer.
-enum Outcome {
+/// The kind of an answer.
+pub(super) enum Outcome {
     Head {
         status: StatusCode,
         reason: Option<String>,
@@ -39,19 +39,19 @@ enum Outcome {
 }
 
 impl Answer {
-    /// Answers with 200 and this body, with a `Content-Length`.
+    /// Returns a response with the status 200, this body and a `Content-Length`.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::status(200, body)
     }
 
-    /// Answers with this status and this body, with a `Content-Length`.
+    /// Returns a response with this status, this body and a `Content-Length`.
     pub fn status(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len();
         let mut answer = Self::new(status, AnswerQueue::with_pieces([body]));
         if let Outcome::Head {
             status, headers, ..
-        } = &mut answer.start
+        } = &mut answer.outcome
         {
             if !is_bodiless(*status) {
                 headers.insert(header::CONTENT_LENGTH, length.into());
@@ -60,7 +60,8 @@ impl Answer {
         answer
     }
 
-    /// Answers with 200 and a body that comes in these pieces, without a `Content-Length`.
+    /// Returns a response with the status 200 and a body in these pieces, without a
+    /// `Content-Length`.
     pub fn pieces<T: Into<Vec<u8>>>(pieces: impl IntoIterator<Item = T>) -> Self {
         Self::new(
             200,
@@ -68,9 +69,10 @@ impl Answer {
         )
     }
 
-    /// Answers with 200 and a body that the test sends through the handle, piece by piece.
+    /// Returns a response with the status 200, and the handle through which the test sends its body
+    /// in pieces.
     ///
-    /// Each wait for the next part fails after the time limit of the script: see
+    /// Each wait for the headers or the next piece fails after the time limit of the script: see
     /// [`Script::time_limit`](super::Script::time_limit).
     ///
     /// ```
@@ -99,11 +101,11 @@ impl Answer {
         (answer, handle)
     }
 
-    /// Reads the request and never answers, to test the limits of the caller.
+    /// Returns an answer that reads the request and never responds, to test timeouts of the caller.
     ///
-    /// The request ends when its deadline, its idle timeout or its cancel token ends it, or with an
-    /// error when the last clone of the [`Script`](super::Script) that the test has is dropped. The
-    /// time limit of the script does not apply.
+    /// The request ends at its deadline, at its idle timeout, when its cancel token is canceled, or
+    /// when the test drops its last clone of the [`Script`](super::Script). The time limit of the
+    /// script does not apply.
     ///
     /// ```
     /// use std::time::Duration;
@@ -117,18 +119,19 @@ impl Answer {
     #[must_use]
     pub fn silent() -> Self {
         Self {
-            start: Outcome::Silence,
+            outcome: Outcome::Silence,
             queue: Arc::default(),
         }
     }
 
-    /// Fails instead of answering. Pass a [`TransportError`] to choose the phase of the failure.
-    /// Other errors fail in [`Phase::Wait`].
+    /// Returns a failure of the transport, without a response.
+    ///
+    /// Pass a [`TransportError`] to choose its phase. The phase of other errors is [`Phase::Wait`].
     pub fn error(error: impl Into<BoxError>) -> Self {
         let error = error.into().downcast();
         let error = error.map_or_else(unanswered, |error| *error);
         Self {
-            start: Outcome::Error(error),
+            outcome: Outcome::Error(error),
             queue: Arc::default(),
         }
     }
@@ -136,10 +139,10 @@ impl Answer {
     /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
-        if let Outcome::Head { status: old, .. } = &mut self.start {
+        if let Outcome::Head { status: old, .. } = &mut self.outcome {
             match StatusCode::from_u16(status) {
                 Ok(new) => *old = new,
-                Err(error) => self.start = Outcome::Error(unanswered(error)),
+                Err(error) => self.outcome = Outcome::Error(unanswered(error)),
             }
         }
         self
@@ -147,30 +150,30 @@ impl Answer {
 
     /// Sets a header, and replaces others of the same name.
     ///
-    /// A `content-length` is announced as it is, even if the body is longer or shorter.
+    /// A `content-length` is sent unchanged, even if the body is longer or shorter.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Outcome::Head { headers, .. } = &mut self.start {
+        if let Outcome::Head { headers, .. } = &mut self.outcome {
             let name = HeaderName::try_from(name).map_err(BoxError::from);
             let value = HeaderValue::try_from(value).map_err(BoxError::from);
             match name.and_then(|name| Ok((name, value?))) {
                 Ok((name, value)) => drop(headers.insert(name, value)),
-                Err(error) => self.start = Outcome::Error(unanswered(error)),
+                Err(error) => self.outcome = Outcome::Error(unanswered(error)),
             }
         }
         self
     }
 
-    /// Sets the reason phrase. By default, it is the usual one of the status.
+    /// Sets the reason phrase. By default, it is the standard one of the status.
     #[must_use]
     pub fn reason(mut self, phrase: &str) -> Self {
-        if let Outcome::Head { reason, .. } = &mut self.start {
+        if let Outcome::Head { reason, .. } = &mut self.outcome {
             *reason = Some(phrase.to_owned());
         }
         self
     }
 
-    /// Loses the connection after the last piece of the body, so that the body is cut off.
+    /// Closes the connection after the last piece, so that the body is truncated.
     #[must_use]
     pub fn lost(self) -> Self {
         self.queue.cut_off();
@@ -178,7 +181,7 @@ impl Answer {
     }
 
     fn new(status: u16, queue: AnswerQueue) -> Self {
-        let start = match StatusCode::from_u16(status) {
+        let outcome = match StatusCode::from_u16(status) {
             Ok(status) => Outcome::Head {
                 status,
                 reason: None,
@@ -187,14 +190,14 @@ impl Answer {
             Err(error) => Outcome::Error(unanswered(error)),
         };
         Self {
-            start,
+            outcome,
             queue: Arc::new(queue),
         }
     }
 
-    /// True if the client need not send the rest of its request.
+    /// Returns `true` if the client need not send the rest of its request.
     pub(crate) fn refuses(&self) -> bool {
-        match &self.start {
+        match &self.outcome {
             Outcome::Head { status, .. } => !status.is_success(),
             Outcome::Silence => false,
             Outcome::Error(_) => true,
@@ -202,174 +205,30 @@ impl Answer {
     }
 
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.start, Outcome::Silence)
+        matches!(self.outcome, Outcome::Silence)
     }
 
-    /// Returns the queue of an answer that a [`ResponseHandle`] sends.
+    /// Returns the queue of an answer that has a [`ResponseHandle`].
     pub(super) fn live_queue(&self) -> Option<Arc<AnswerQueue>> {
-        (matches!(self.start, Outcome::Head { .. }) && self.queue.is_live())
+        (matches!(self.outcome, Outcome::Head { .. }) && self.queue.is_live())
             .then(|| Arc::clone(&self.queue))
-    }
-
-    /// Waits for the head, and returns the response to the request with this label.
-    ///
-    /// `silence` is what a silent answer waits for.
-    pub(super) fn into_response(
-        self,
-        request: String,
-        limits: WaitLimits,
-        silence: &Arc<AnswerQueue>,
-    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-        let (status, reason, headers) = match self.start {
-            Outcome::Head {
-                status,
-                reason,
-                headers,
-            } => (status, reason, headers),
-            Outcome::Error(error) => return Err(error),
-            Outcome::Silence => {
-                let limits = WaitLimits {
-                    script: None,
-                    ..limits
-                };
-                return Err(match silence.head(&limits) {
-                    Err(WaitError::Stopped(stopped)) => unanswered(stopped),
-                    _ => unanswered(format!(
-                        "{request}: the script was dropped before it answered"
-                    )),
-                });
-            }
-        };
-        let mut body = AnswerBody {
-            request,
-            queue: self.queue,
-            limits,
-            piece: io::Cursor::default(),
-            announced: None,
-        };
-        body.queue.head(&body.limits).map_err(|error| match error {
-            WaitError::Lost => unanswered("the connection was lost"),
-            WaitError::Stopped(stopped) => unanswered(stopped),
-            error => unanswered(error.into_io(&body.request)),
-        })?;
-        body.announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        let body: Box<dyn Read + Send> = Box::new(body);
-        let mut response = Response::new(body);
-        response
-            .extensions_mut()
-            .insert(ReasonPhrase(reason_phrase(status, reason)));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
-    }
-
-    /// Writes the answer as its parts come. One whose body is cut off is an error, so that the
-    /// connection is closed.
-    pub(crate) fn write_to(self, to: &mut impl Write) -> io::Result<()> {
-        let Outcome::Head {
-            status,
-            reason,
-            mut headers,
-        } = self.start
-        else {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        };
-        let limits = WaitLimits::default();
-        let failed = |error: WaitError| error.into_io("the response");
-        self.queue.head(&limits).map_err(failed)?;
-        let chunked = !is_bodiless(status) && !headers.contains_key(header::CONTENT_LENGTH);
-        if chunked {
-            headers.insert(
-                header::TRANSFER_ENCODING,
-                HeaderValue::from_static("chunked"),
-            );
-        }
-        let head = MessageHead {
-            first_line: format!(
-                "HTTP/1.1 {} {}",
-                status.as_u16(),
-                reason_phrase(status, reason)
-            ),
-            headers,
-        };
-        let mut left = match head.framing(Framing::Length(0)) {
-            Framing::Length(length) => length,
-            _ => 0,
-        };
-        to.write_all(&head.to_bytes())?;
-        while let Some(piece) = self.queue.next(&limits).map_err(failed)? {
-            left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-            match chunked {
-                true if piece.is_empty() => {}
-                true => to.write_all(&chunk(&piece))?,
-                false => to.write_all(&piece)?,
-            }
-        }
-        match left {
-            0 if chunked => to.write_all(b"0\r\n\r\n"),
-            0 => Ok(()),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
     }
 }
 
-fn unanswered(source: impl Into<BoxError>) -> TransportError {
+pub(super) fn unanswered(source: impl Into<BoxError>) -> TransportError {
     TransportError::new(Phase::Wait, source)
 }
 
-fn reason_phrase(status: StatusCode, reason: Option<String>) -> String {
+pub(super) fn reason_phrase(status: StatusCode, reason: Option<String>) -> String {
     reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().to_owned())
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.start {
+        match &self.outcome {
             Outcome::Head { status, .. } => write!(f, "Answer({status})"),
             Outcome::Silence => f.write_str("Answer(silent)"),
             Outcome::Error(error) => write!(f, "Answer(error: {error})"),
         }
-    }
-}
-
-/// The body of an answer, which returns its pieces as they come.
-struct AnswerBody {
-    /// The label of the request, for errors.
-    request: String,
-    queue: Arc<AnswerQueue>,
-    limits: WaitLimits,
-    /// The piece that is being read.
-    piece: io::Cursor<Vec<u8>>,
-    /// The announced length that is still to come.
-    announced: Option<u64>,
-}
-
-impl Read for AnswerBody {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.piece.read(buf)?;
-            if read > 0 || buf.is_empty() {
-                let count = u64::try_from(read).unwrap_or(u64::MAX);
-                self.announced = self
-                    .announced
-                    .map(|announced| announced.saturating_sub(count));
-                return Ok(read);
-            }
-            let next = self.queue.next(&self.limits);
-            match next.map_err(|error| error.into_io(&self.request))? {
-                Some(piece) => self.piece = io::Cursor::new(piece),
-                None if self.announced.is_some_and(|left| left > 0) => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                None => return Ok(0),
-            }
-        }
-    }
-}
-
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        self.queue.drop_reader();
     }
 }

@@ -1,22 +1,24 @@
-//! The requests that the calls of a client make. The message for a request that a script does not
-//! have lists them, because many calls make requests that a reader of a test does not see.
+//! The requests that each client call makes.
+//!
+//! The error for an unexpected request lists them, because many calls make requests that are not
+//! visible in the code of a test.
 
 use std::fmt::Write;
 
 use crate::ReceivedRequest;
 
-/// Client calls that make the same requests.
+/// A group of client calls that make the same requests.
 struct ClientCall {
     /// The names of the methods.
     names: &'static str,
-    /// Each request with its method, its path, and a note if it is not made each time. A segment
-    /// that begins with a colon stands for an id or a name. `since` and `before` mean the version
-    /// of the hub.
+    /// The method and the path of each request, with a note if it is not always made. A segment
+    /// that begins with a colon is an id or a name. `since` and `before` refer to the version of
+    /// the hub.
     requests: &'static [&'static str],
 }
 
-/// All calls of hosts, sequences and instances. The shorter ones come first if several calls make
-/// the same number of requests.
+/// The calls of hosts, sequences and instances. Of calls with the same number of requests, the
+/// simpler ones come first.
 const CALLS: &[ClientCall] = &[
     call("version, wait_ready, dialect", &["GET version"]),
     call("status", &["GET status"]),
@@ -265,8 +267,8 @@ const fn call(names: &'static str, requests: &'static [&'static str]) -> ClientC
     ClientCall { names, requests }
 }
 
-/// Lists the client calls that make such a request, each with all of its requests. Empty if no call
-/// does.
+/// Returns a text that lists the client calls that make a request, with all of their requests. It
+/// is empty if there is no such call.
 pub(super) fn making(request: &ReceivedRequest) -> String {
     let mut calls = find(request);
     calls.sort_by_key(|call| call.requests.len());
@@ -274,7 +276,7 @@ pub(super) fn making(request: &ReceivedRequest) -> String {
     match calls.as_slice() {
         [] => {}
         [call] => {
-            // Writing to a string does not fail.
+            // Writes to a string do not fail.
             let _ = write!(text, "\n  This client call makes it: {call}");
         }
         calls => {
@@ -291,7 +293,7 @@ pub(super) fn making(request: &ReceivedRequest) -> String {
     text
 }
 
-/// Finds the calls that make such a request, in the order of the table.
+/// Returns the calls that make a request, in the order of the table.
 fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
     let found = CALLS.iter().filter_map(|call| {
         let lengths = call
@@ -301,7 +303,7 @@ fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
         Some((lengths.max()?, call))
     });
     let found: Vec<_> = found.collect();
-    // `GET instance/:id/log` ends like `GET log`.
+    // The longest match counts, because `GET instance/:id/log` also ends like `GET log`.
     let longest = found.iter().map(|(length, _)| *length).max();
     let longest = longest.unwrap_or_default();
     let of_longest = |(length, _): &(usize, _)| *length > 0 && *length == longest;
@@ -309,8 +311,8 @@ fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
     found.map(|(_, call)| call).collect()
 }
 
-/// Returns how many segments at the end of the request's path are those of a request of the table;
-/// 0 if it is another request.
+/// Returns the number of path segments that a request shares with a request of the table; 0 if they
+/// are different requests.
 fn matched_segments(wanted: &str, request: &ReceivedRequest) -> usize {
     let mut words = wanted.split(' ');
     let (method, path) = (words.next(), words.next().unwrap_or_default());

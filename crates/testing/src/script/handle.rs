@@ -1,17 +1,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::transport::{CallLimits, StopReason};
 
-/// Sends an answer step by step: made by [`Answer::live`](super::Answer::live).
+use crate::sync::Monitor;
+
+/// A handle that sends a response in pieces: see [`Answer::live`](super::Answer::live).
 ///
-/// Call [`end`](Self::end) or [`lose`](Self::lose) when the answer is over. If the handle is
-/// dropped before, the body ends with an error that says so, and
-/// [`Script::assert_done`](super::Script::assert_done) reports it. Dropping the handle is fine once
-/// the client has dropped the body.
+/// Call [`end`](Self::end) or [`lose`](Self::lose) at the end of the response. If the handle is
+/// dropped before, the body ends with an error, and
+/// [`Script::assert_done`](super::Script::assert_done) reports the mistake. If the client has
+/// dropped the body, the handle may be dropped as well.
 pub struct ResponseHandle(pub(super) Arc<AnswerQueue>);
 
 impl ResponseHandle {
@@ -20,7 +22,7 @@ impl ResponseHandle {
         self.0.change(|state| state.head = true);
     }
 
-    /// Sends a piece of the body, and the head if it was not sent yet.
+    /// Sends a piece of the body, and first the status and the headers if they were not sent.
     pub fn piece(&self, bytes: impl Into<Vec<u8>>) {
         self.0.change(|state| {
             state.head = true;
@@ -33,16 +35,16 @@ impl ResponseHandle {
         self.0.end(AnswerEnd::Complete);
     }
 
-    /// Loses the connection: the body is cut off, or if the head was not sent, there is no
+    /// Closes the connection. The body is truncated. If the headers were not sent, there is no
     /// response.
     pub fn lose(self) {
         self.0.end(AnswerEnd::Lost);
     }
 
-    /// Returns true if the client has dropped the body, or has given up waiting for the head.
+    /// Returns `true` if the client has dropped the body, or no longer waits for the headers.
     #[must_use]
     pub fn is_dropped(&self) -> bool {
-        self.0.state().dropped
+        self.0.state.lock().dropped
     }
 }
 
@@ -60,11 +62,10 @@ impl fmt::Debug for ResponseHandle {
     }
 }
 
-/// Connects the side that sends an answer to the side that reads it.
+/// A queue of the parts of an answer, between the test and the client.
 #[derive(Default)]
 pub(super) struct AnswerQueue {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
 }
 
 #[derive(Default)]
@@ -72,15 +73,15 @@ struct State {
     head: bool,
     pieces: VecDeque<Vec<u8>>,
     end: Option<AnswerEnd>,
-    /// The body is cut off where it would end.
-    cut: bool,
-    /// The reader is gone.
+    /// If `true`, the body is truncated where it would end.
+    cut_off: bool,
+    /// The client has dropped the body, or no longer waits.
     dropped: bool,
-    /// The time limit of the script struck.
+    /// Set if a wait took longer than the time limit of the script.
     timed_out: Option<TimedOut>,
 }
 
-/// How an answer ended.
+/// The end of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerEnd {
     Complete,
@@ -88,7 +89,7 @@ pub(super) enum AnswerEnd {
     HandleDropped,
 }
 
-/// What ends the wait for the next part of an answer.
+/// The limits of a wait for the next part of an answer.
 #[derive(Clone, Default)]
 pub(super) struct WaitLimits {
     pub(super) call: CallLimits,
@@ -96,7 +97,7 @@ pub(super) struct WaitLimits {
     pub(super) script: Option<Duration>,
 }
 
-/// Why the next part of an answer did not come.
+/// The reason why the next part of an answer did not come.
 pub(super) enum WaitError {
     Stopped(StopReason),
     Lost,
@@ -139,7 +140,7 @@ impl fmt::Display for TimedOut {
 const HANDLE_DROPPED: &str = "the test dropped the ResponseHandle without calling end or lose";
 
 impl WaitError {
-    /// Turns the error into that of a transport; `request` is the label of the request.
+    /// Converts the error into that of a transport. `request` is the label of the request.
     pub(super) fn into_io(self, request: &str) -> io::Error {
         match self {
             Self::Stopped(stopped) => stopped.into(),
@@ -151,54 +152,53 @@ impl WaitError {
 }
 
 impl AnswerQueue {
-    /// Returns a queue that holds a whole body, and its head.
+    /// Returns the queue of a whole response.
     pub(super) fn with_pieces(pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 head: true,
                 pieces: pieces.into_iter().collect(),
                 end: Some(AnswerEnd::Complete),
                 ..State::default()
             }),
-            changed: Condvar::new(),
         }
     }
 
-    /// Cuts the body off where it would end.
+    /// Truncates the body where it would end.
     pub(super) fn cut_off(&self) {
-        self.change(|state| state.cut = true);
+        self.change(|state| state.cut_off = true);
     }
 
     /// Ends the answer, unless it has ended before.
     pub(super) fn end(&self, end: AnswerEnd) {
         self.change(|state| {
-            // Nobody misses the end of an answer that nobody reads any more.
+            // If the client has stopped reading, the test need not end the answer.
             let unread = end == AnswerEnd::HandleDropped && state.dropped;
             let end = if unread { AnswerEnd::Complete } else { end };
             state.end.get_or_insert(end);
         });
     }
 
-    /// Notes that nobody reads the answer any more.
+    /// Records that the client has stopped reading.
     pub(super) fn drop_reader(&self) {
         self.change(|state| state.dropped = true);
     }
 
-    /// True while a [`ResponseHandle`] may send more, or if it was dropped too early.
+    /// Returns `true` if a [`ResponseHandle`] may send more, or was dropped too early.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state().end, None | Some(AnswerEnd::HandleDropped))
+        matches!(self.state.lock().end, None | Some(AnswerEnd::HandleDropped))
     }
 
-    /// Returns what the test did wrong with the handle.
+    /// Returns the mistake that the test made with the handle.
     pub(super) fn problem(&self) -> Option<String> {
-        let state = self.state();
+        let state = self.state.lock();
         if let Some(timed_out) = state.timed_out {
             return Some(timed_out.to_string());
         }
         (state.end == Some(AnswerEnd::HandleDropped)).then(|| HANDLE_DROPPED.to_owned())
     }
 
-    /// Waits for the head.
+    /// Waits for the headers.
     pub(super) fn head(self: &Arc<Self>, limits: &WaitLimits) -> Result<(), WaitError> {
         self.wait(limits, Part::Head, |state| {
             if state.head {
@@ -209,7 +209,7 @@ impl AnswerQueue {
         })
     }
 
-    /// Waits for the next piece of the body; `None` is its end.
+    /// Waits for the next piece of the body. `None` is the end.
     pub(super) fn next(
         self: &Arc<Self>,
         limits: &WaitLimits,
@@ -222,40 +222,35 @@ impl AnswerQueue {
         })
     }
 
+    /// Waits until `check` returns a value, within the limits.
     fn wait<T>(
         self: &Arc<Self>,
         limits: &WaitLimits,
         part: Part,
-        mut look: impl FnMut(&mut State) -> Option<Result<T, WaitError>>,
+        mut check: impl FnMut(&mut State) -> Option<Result<T, WaitError>>,
     ) -> Result<T, WaitError> {
         let start = Instant::now();
         let queue = Arc::clone(self);
-        // Locks the state, so that it cannot run between a look and the wait after it.
+        // The hook locks the state, so it cannot run between `check` and the wait.
         let _hook = limits
             .call
             .cancel
             .as_ref()
             .map(|token| token.on_cancel(move || queue.change(|_| ())));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             limits.call.check().map_err(WaitError::Stopped)?;
-            if let Some(found) = look(&mut state) {
+            if let Some(found) = check(&mut state) {
                 return found;
             }
             let call = limits.call.end_of_wait(start);
             let script = limits.script.and_then(|limit| start.checked_add(limit));
-            let Some(end) = call.map(|(end, _)| end).into_iter().chain(script).min() else {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                // Of two limits that end at the same time, the caller's counts.
+            let end = call.map(|(end, _)| end).into_iter().chain(script).min();
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                // If two limits end at the same time, the caller's counts.
                 return Err(match (call, limits.script) {
-                    (Some((at, stopped)), _) if at == end => WaitError::Stopped(stopped),
+                    (Some((at, stopped)), _) if Some(at) == end => WaitError::Stopped(stopped),
                     (_, limit) => {
                         let limit = limit.unwrap_or_default();
                         let timed_out = TimedOut { limit, part };
@@ -264,30 +259,21 @@ impl AnswerQueue {
                     }
                 });
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.state.wait(state, left);
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No change leaves the state half done, so a panic does no harm.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state());
-        self.changed.notify_all();
+        change(&mut self.state.lock());
+        self.state.notify_all();
     }
 }
 
 impl State {
-    /// Returns how the answer ended, if it has.
+    /// Returns the end of the answer; `None` if it has not ended.
     fn end(&self) -> Option<Result<(), WaitError>> {
         self.end.map(|end| match end {
-            AnswerEnd::Complete if !self.cut => Ok(()),
+            AnswerEnd::Complete if !self.cut_off => Ok(()),
             AnswerEnd::Complete | AnswerEnd::Lost => Err(WaitError::Lost),
             AnswerEnd::HandleDropped => Err(WaitError::HandleDropped),
         })

@@ -1,4 +1,4 @@
-//! A test for each rule of real hubs that the model keeps. `src/model/rules.md` lists the rules.
+//! A test for each rule in `src/model/rules.md`, which lists how real hubs behave.
 
 mod conventions;
 mod events;
@@ -31,10 +31,10 @@ const BOTH: [Generation; 2] = [V0_18, V1];
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 const KEEP_OPEN: (&str, &str) = ("x-end-stream", "false");
 
-/// An id that nothing has.
+/// An id that no sequence and no instance has.
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Picks what a generation does.
+/// Returns the value for a generation.
 fn pick<T>(generation: Generation, v0_18: T, v1: T) -> T {
     match generation {
         V1 => v1,
@@ -42,7 +42,7 @@ fn pick<T>(generation: Generation, v0_18: T, v1: T) -> T {
     }
 }
 
-/// Writes a response in one line: status and reason, content type if there is one, `length` if the
+/// Formats a response in one line: status and reason, content type if there is one, `length` if the
 /// body is not chunked, and the body if there is one.
 fn line(answer: &TestResponse) -> String {
     let Some(head) = &answer.head else {
@@ -67,12 +67,12 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// A program that writes one line and then waits to be ended.
+/// Returns a program that writes one line and then stays.
 fn staying() -> Vec<Step> {
     vec![Step::Write(Output::Output, "up\n")]
 }
 
-/// A hub with an instance of a program.
+/// A hub with a running instance.
 struct RunningInstance {
     driver: Driver,
     id: String,
@@ -103,26 +103,26 @@ impl RunningInstance {
         self.driver.get(path.trim_end_matches('/'))
     }
 
-    /// Sends data, with these headers.
+    /// Sends a POST with these headers.
     fn post(&mut self, below: &str, headers: &[(&str, &str)], body: &[u8]) -> PendingRequest {
         let path = self.path(below);
         self.driver.send("POST", &path, headers, body)
     }
 
-    /// Sends an operation, and waits for its answer.
+    /// Sends an operation, and waits for its response.
     fn operation(&mut self, below: &str, body: &str) -> TestResponse {
         let mut open = self.post(below, &[JSON], body.as_bytes());
         self.driver.until_ended(&mut open, seconds(30.0)).unwrap();
         open.response
     }
 
-    /// Does something in the process.
+    /// Calls a function with the process of the instance.
     fn act<T>(&mut self, act: impl FnOnce(&mut ProcessContext<'_>) -> T) -> T {
         let key = self.key();
         self.driver.hub.with_process(key, act).unwrap()
     }
 
-    /// Checks that a request is not answered to its end within a minute.
+    /// Returns `true` if a request has no complete response within a minute.
     fn never_answers(&mut self, open: &mut PendingRequest) -> bool {
         self.driver.until_ended(open, seconds(60.0)).is_none()
     }
@@ -152,16 +152,15 @@ fn files(folder: &str) -> Vec<(String, String)> {
     files.map(read).collect()
 }
 
-/// Returns the texts in backquotes in a cell of a table.
+/// Returns the code spans in a cell of a table.
 fn quoted(cell: &str) -> impl Iterator<Item = String> {
     let parts: Vec<_> = cell.split('`').map(str::to_owned).collect();
     parts.into_iter().skip(1).step_by(2)
 }
 
-/// The page of rules and the tests name each other: no rule is without a test, and no test without
-/// a rule.
+/// Each rule has a test, and each test has a rule.
 #[test]
-fn the_page_of_rules_names_all_tests_and_only_files_that_exist() {
+fn rules_md_names_all_tests_and_only_existing_files() {
     let page = include_str!("../../src/model/rules.md");
     let mut sources = files("src/model");
     sources.extend(files("src"));
@@ -192,16 +191,17 @@ fn the_page_of_rules_names_all_tests_and_only_files_that_exist() {
         }
     }
     assert!(rules > 100 && tests.is_empty(), "no rule names {tests:?}");
-    // The numbers in the code are numbers of rules.
+    // Comments in the code refer only to numbers of rules.
     for (name, text) in &sources {
         for line in text
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("// "))
+            .filter_map(|line| line.trim().strip_prefix("// Rule"))
         {
-            let Some(number) = line.split([':', ',']).next().filter(|n| is_number(n)) else {
-                continue;
-            };
-            assert!(page.contains(&format!("\n| {number} |")), "{name}: {line}");
+            let numbers = line.trim_start_matches('s').split(':').next().unwrap();
+            for number in numbers.split(',').map(str::trim) {
+                assert!(is_number(number), "{name}: {line}");
+                assert!(page.contains(&format!("\n| {number} |")), "{name}: {line}");
+            }
         }
     }
 }

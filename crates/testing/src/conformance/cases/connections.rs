@@ -8,7 +8,7 @@ use http::Method;
 use scramjet_client_blocking::transport::{NewConnection, Phase, RequestBody, TransportError};
 
 use crate::conformance::fixture::{
-    BodyResponse, SharedReceiver, SharedSender, Target, receive, text,
+    BodyResponse, SharedReceiver, SharedSender, Target, reader_body, receive, text,
 };
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
@@ -48,7 +48,7 @@ pub(super) fn dropping_a_body_closes_the_connection(target: &Target) -> CheckRes
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
             while connection.send(&chunk).is_ok() && endless {}
-            // Until the client closes the connection, if it has not.
+            // Waits until the client closes the connection.
             let _ = io::copy(connection, &mut io::sink());
             sender.send(());
             Ok(())
@@ -69,7 +69,7 @@ pub(super) fn closed_connections_are_not_used(target: &Target) -> CheckResult {
     let (sender, closed) = SharedSender::new();
     let fixture = target.serve_bytes(move |connection| {
         connection.read_request()?;
-        // Without announcing that it closes the connection.
+        // There is no `Connection: close` before the close.
         connection.send(format!(
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
             connection.index()
@@ -108,14 +108,7 @@ pub(super) fn connections_are_reused(target: &Target) -> CheckResult {
     ] {
         text(fixture.get(path)?)?;
         text(fixture.send(Method::POST, path, RequestBody::Bytes(b"{}"))?)?;
-        text(fixture.send(
-            Method::POST,
-            path,
-            RequestBody::Reader {
-                reader: &mut &b"data"[..],
-                length: None,
-            },
-        )?)?;
+        text(fixture.send(Method::POST, path, reader_body(&mut &b"data"[..], None))?)?;
     }
     check_eq("the number of connections", fixture.connections(), 1)
 }
@@ -161,7 +154,7 @@ pub(super) fn requests_are_sent_once(target: &Target) -> CheckResult {
         (Method::PUT, RequestBody::Bytes(b"{}")),
         (Method::POST, RequestBody::Bytes(b"{}")),
     ] {
-        // So that the next request may use a connection that has been used.
+        // The next request may then use an idle connection.
         text(fixture.get("/before")?)?;
         check(
             fixture.send(method.clone(), "/lost", body).is_err(),
@@ -207,7 +200,7 @@ pub(super) fn errors_say_how_far_the_request_got(target: &Target) -> CheckResult
             .uri(refused_url()?)
             .body(body)?;
         let phase = phase(fixture.transport.send(request))?;
-        // Whichever of the earlier phases it is, nothing was sent.
+        // All earlier phases mean that nothing was sent.
         check(
             !matches!(phase, Phase::Send | Phase::Wait | Phase::Read),
             format_args!("the connection was refused, and the phase is {phase:?}"),

@@ -11,14 +11,16 @@ use scramjet_client_blocking::transport::{
     CallLimits, RequestBody, StopReason, TransportError, TransportErrorKind,
 };
 
-use crate::conformance::fixture::{BodyResponse, Fixture, SharedReceiver, Target, receive, text};
+use crate::conformance::fixture::{
+    BodyResponse, Fixture, SharedReceiver, Target, reader_body, receive, text,
+};
 use crate::conformance::{CheckResult, STEP_TIMEOUT, check, check_eq};
 use crate::script::{Answer, ResponseHandle};
 
-/// The limit of the requests that are to reach it.
+/// The time after which the limits of the cases end a request.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Returns limits that end a request after this time, for this reason.
+/// Returns limits that end a request after a time, for a reason.
 fn limits(stopped: StopReason, time: Duration) -> CallLimits {
     let mut limits = CallLimits::default();
     match stopped {
@@ -36,7 +38,7 @@ fn limits(stopped: StopReason, time: Duration) -> CallLimits {
     limits
 }
 
-/// Checks that the request ended for this reason, when its limit was reached.
+/// Checks that a request ended for this reason, and after [`LIMIT`].
 fn check_ended(
     what: &str,
     begin: Instant,
@@ -45,7 +47,9 @@ fn check_ended(
 ) -> CheckResult {
     match found {
         Ok(()) => return Err(format!("{what}: the limit did not end it").into()),
-        Err(None) => return Err(format!("{what}: the source of the error is not a Stopped").into()),
+        Err(None) => {
+            return Err(format!("{what}: the source of the error is not a StopReason").into());
+        }
         Err(Some(found)) => check_eq(what, found, expected)?,
     }
     let took = begin.elapsed();
@@ -55,7 +59,7 @@ fn check_ended(
     )
 }
 
-/// Returns why there is no response, as the client finds it out.
+/// Returns the reason why there is no response, like the client does.
 fn stop_reason(result: Result<BodyResponse, TransportError>) -> Result<(), Option<StopReason>> {
     match result {
         Ok(_) => Ok(()),
@@ -66,14 +70,14 @@ fn stop_reason(result: Result<BodyResponse, TransportError>) -> Result<(), Optio
     }
 }
 
-/// Returns why a read of the body failed, as the client finds it out.
+/// Returns the reason why a read of the body failed, like the client does.
 fn body_stop_reason(result: io::Result<usize>) -> Result<(), Option<StopReason>> {
     result
         .map(drop)
         .map_err(|error| error.downcast::<StopReason>().ok())
 }
 
-/// Answers each request through a handle, which the receiver gets.
+/// Answers each request with a live answer. The receiver gets the handles.
 fn live(target: &Target) -> CheckResult<(Fixture, Receiver<ResponseHandle>)> {
     let (sender, handles) = channel();
     let sender = Mutex::new(sender);
@@ -98,10 +102,7 @@ fn ends_a_wait(target: &Target, stopped: StopReason) -> CheckResult {
     for body in [
         RequestBody::Empty,
         RequestBody::Bytes(b"{}"),
-        RequestBody::Reader {
-            reader: &mut &b"data"[..],
-            length: None,
-        },
+        reader_body(&mut &b"data"[..], None),
     ] {
         let what = format!("{body:?}");
         let begin = Instant::now();
@@ -111,19 +112,19 @@ fn ends_a_wait(target: &Target, stopped: StopReason) -> CheckResult {
             stop_reason(fixture.send_within(&limits(stopped, LIMIT), body)),
             stopped,
         )?;
-        // Too late: nobody reads the response.
+        // The client no longer reads the response.
         next_handle(&handles)?.end();
     }
     Ok(())
 }
 
-/// Checks that a limit ends a body after its first piece. The handle can send more.
+/// Checks that a limit ends a body after its first piece. The handle can then send more.
 fn ends_a_body(
     target: &Target,
     stopped: StopReason,
 ) -> CheckResult<(BodyResponse, ResponseHandle, Fixture)> {
     let (fixture, handles) = live(target)?;
-    // The first piece has to arrive before.
+    // The first piece must arrive before the limit.
     let limits = limits(
         stopped,
         if stopped == StopReason::Idle {
@@ -164,10 +165,7 @@ fn ends_an_upload(target: &Target, stopped: StopReason) -> CheckResult {
         let begin = Instant::now();
         let result = fixture.send_within(
             &limits(stopped, LIMIT),
-            RequestBody::Reader {
-                reader: &mut io::repeat(b'.'),
-                length,
-            },
+            reader_body(&mut io::repeat(b'.'), length),
         );
         check_ended(
             &format!("an upload announced as {length:?}"),
@@ -193,13 +191,7 @@ fn sends_nothing(target: &Target, limits: &CallLimits, stopped: StopReason) -> C
     let mut reader = &b"data"[..];
     check_eq(
         "the reason",
-        stop_reason(fixture.send_within(
-            limits,
-            RequestBody::Reader {
-                reader: &mut reader,
-                length: None,
-            },
-        )),
+        stop_reason(fixture.send_within(limits, reader_body(&mut reader, None))),
         Err(Some(stopped)),
     )?;
     check(reader == b"data", "the reader was read")?;
@@ -223,7 +215,7 @@ pub(super) fn deadlines_end_a_wait(target: &Target) -> CheckResult {
 
 pub(super) fn deadlines_end_a_body(target: &Target) -> CheckResult {
     let (mut response, handle, _scene) = ends_a_body(target, StopReason::Deadline)?;
-    // A piece that comes too late is not read.
+    // The client must not read a late piece.
     handle.piece("late");
     check_eq(
         "a second read",
@@ -268,7 +260,7 @@ pub(super) fn deadlines_end_an_upload(target: &Target) -> CheckResult {
     ends_an_upload(target, StopReason::Deadline)
 }
 
-/// The response to the request that timed out may still come on the connection.
+/// The response to a request that timed out may still come on its connection.
 pub(super) fn connections_are_not_reused_after_a_deadline(target: &Target) -> CheckResult {
     let fixture = target.serve_bytes(|connection| {
         connection.read_request()?;
@@ -314,7 +306,7 @@ pub(super) fn bodies_can_be_read_after_an_idle_timeout(target: &Target) -> Check
     )
 }
 
-/// The idle timeout may strike anywhere, also within the framing.
+/// An idle timeout may come anywhere, even within the framing.
 pub(super) fn no_bytes_are_lost_after_an_idle_timeout(target: &Target) -> CheckResult {
     let pieces = [
         "8\r\nsome",
@@ -387,7 +379,7 @@ pub(super) fn cancellation_ends_an_upload(target: &Target) -> CheckResult {
     ends_an_upload(target, StopReason::Cancelled)
 }
 
-/// Checks requests that were sent before, during and after the canceled one.
+/// Checks requests that are sent before, during and after the canceled one.
 pub(super) fn cancellation_does_not_affect_other_requests(target: &Target) -> CheckResult {
     let (fixture, handles) = live(target)?;
     thread::scope(|scope| {

@@ -4,11 +4,11 @@ use http::Method;
 use scramjet_client_blocking::transport::RequestBody;
 
 use crate::ReceivedRequest;
-use crate::conformance::fixture::{Fixture, Target, text};
+use crate::conformance::fixture::{Fixture, Target, body_of, reader_body, text};
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
-/// Answers each request when it has arrived completely.
+/// Answers each request after its whole body has arrived.
 fn answer_all(target: &Target) -> CheckResult<Fixture> {
     target.answer(|request| {
         request.read_all();
@@ -40,11 +40,7 @@ pub(super) fn requests_are_sent_unchanged(target: &Target) -> CheckResult {
             "/q?x=%20+y&z",
         ] {
             let what = format!("{method} {path}");
-            let body = if method == Method::GET {
-                RequestBody::Empty
-            } else {
-                RequestBody::Bytes(b"{}")
-            };
+            let body = body_of(&method);
             let mut request = fixture.request(method.clone(), path, body)?;
             let headers = [
                 ("x-one", "a b"),
@@ -85,7 +81,7 @@ pub(super) fn requests_are_sent_unchanged(target: &Target) -> CheckResult {
             if method != Method::PUT {
                 check_eq(&what, values(&received, "accept"), vec![&b"*/*"[..]])?;
             }
-            if fixture.is_wire() {
+            if fixture.has_network() {
                 check_eq(&what, values(&received, "host").len(), 1)?;
             }
             for name in ["accept-encoding", "expect", "content-type", "cookie"] {
@@ -128,7 +124,7 @@ pub(super) fn bodies_are_announced_and_sent(target: &Target) -> CheckResult {
                 let what = format!("{method} {body:?}");
                 text(fixture.send(method.clone(), "/x", body)?)?;
                 let received = fixture.received()?;
-                if fixture.is_wire() {
+                if fixture.has_network() {
                     let announced = length.map(|length| length.to_string());
                     check_eq(
                         &what,
@@ -147,20 +143,8 @@ pub(super) fn bodies_are_announced_and_sent(target: &Target) -> CheckResult {
                 )
             };
             send(RequestBody::Bytes(content), length)?;
-            send(
-                RequestBody::Reader {
-                    reader: &mut &*content,
-                    length,
-                },
-                length,
-            )?;
-            send(
-                RequestBody::Reader {
-                    reader: &mut &*content,
-                    length: None,
-                },
-                None,
-            )?;
+            send(reader_body(&mut &*content, length), length)?;
+            send(reader_body(&mut &*content, None), None)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use http::Method;
 use scramjet_client_blocking::transport::{ReasonPhrase, RequestBody};
 
-use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, text};
+use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, body_of, header, text};
 use crate::conformance::{CheckResult, check, check_eq};
 use crate::script::Answer;
 
@@ -33,10 +33,7 @@ pub(super) fn every_status_is_ok(target: &Target) -> CheckResult {
         check_eq("the status", response.status().as_u16(), status)?;
         check_eq(
             "the header",
-            response
-                .headers()
-                .get("x-status")
-                .map(|value| value.as_bytes()),
+            header(&response, "x-status"),
             Some(status.to_string().as_bytes()),
         )?;
         check_eq("the body", text(response)?, format!("the body of {status}"))?;
@@ -62,19 +59,12 @@ pub(super) fn redirects_are_not_followed(target: &Target) -> CheckResult {
     }))?;
     for (method, status) in requests() {
         let what = format!("{method} answered with {status}");
-        let body = if method == Method::GET {
-            RequestBody::Empty
-        } else {
-            RequestBody::Bytes(b"{}")
-        };
+        let body = body_of(&method);
         let response = fixture.send(method, &format!("/{status}"), body)?;
         check_eq(&what, response.status().as_u16(), status)?;
         check_eq(
             &what,
-            response
-                .headers()
-                .get("location")
-                .map(|value| value.as_bytes()),
+            header(&response, "location"),
             Some(&b"/elsewhere"[..]),
         )?;
         check_eq(&what, text(response)?.as_str(), "over there")?;
@@ -91,10 +81,7 @@ pub(super) fn response_bodies_are_not_decoded(target: &Target) -> CheckResult {
     let response = fixture.get("/compressed")?;
     check_eq(
         "the header",
-        response
-            .headers()
-            .get("content-encoding")
-            .map(|value| value.as_bytes()),
+        header(&response, "content-encoding"),
         Some(&b"gzip"[..]),
     )?;
     let mut bytes = Vec::new();
@@ -127,7 +114,7 @@ const INTERIM: [&str; 3] = [
     "HTTP/1.1 102 Processing\r\nX-A: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
 ];
 
-/// Sends each of `INTERIM` before the response, in one piece and byte by byte.
+/// Sends each of [`INTERIM`] before a response, at once and byte by byte.
 fn after_interim(
     target: &Target,
     response: &'static str,
@@ -222,9 +209,9 @@ pub(super) fn split_reason_phrases_are_reported(target: &Target) -> CheckResult 
     )
 }
 
-/// Reads a line, with as few reads as it takes.
+/// Reads a line, with as few reads as possible.
 fn line(body: &mut dyn Read) -> CheckResult<String> {
-    // The buffer is larger than a piece, because a read must not wait until it is full.
+    // The buffer is larger than a piece. A read must not wait until it is full.
     let (mut buffer, mut line) = ([0; 4096], Vec::new());
     while !line.ends_with(b"\n") {
         let read = body.read(&mut buffer)?;
@@ -351,7 +338,7 @@ pub(super) fn truncated_responses_are_errors(target: &Target) -> CheckResult {
     };
     for (index, (what, answer, before)) in answers().into_iter().enumerate() {
         let path = format!("/{index}");
-        // Each needs a server of its own, because it closes the connection.
+        // Each answer needs its own server, because it closes the connection.
         let fixture = target.answer_in_order([(Method::GET, path.clone(), answer)])?;
         check_truncated(fixture.get(&path)?, what, before)?;
     }

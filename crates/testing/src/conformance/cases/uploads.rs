@@ -11,7 +11,7 @@ use crate::conformance::{CheckResult, STEP_TIMEOUT, check, check_eq};
 use crate::script::Answer;
 use crate::server::Connection;
 
-/// A reader that returns a piece when the one before has arrived at the server.
+/// A reader that returns each piece after the server has received the one before.
 struct Pieces {
     arrived: Receiver<()>,
     position: usize,
@@ -132,7 +132,7 @@ pub(super) fn failing_readers_are_errors(target: &Target) -> CheckResult {
     Ok(())
 }
 
-/// A reader that blocks until the server has answered.
+/// A reader that blocks until the server has sent its response.
 struct AfterAnswer {
     answered: Receiver<()>,
     done: bool,
@@ -176,7 +176,8 @@ pub(super) fn uploads_continue_after_an_early_success(target: &Target) -> CheckR
     )
 }
 
-/// A reader without end. It fails after a while, so that a broken transport does not read forever.
+/// An endless reader. It fails after [`STEP_TIMEOUT`], so that a broken transport does not read
+/// forever.
 struct Endless {
     end: Instant,
 }
