@@ -163,7 +163,7 @@ since 0.38.0), GET instance/:id (with a readiness), GET instances (each second),
 }
 
 #[test]
-fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
+fn unexpected_request_to_an_unknown_route_lists_no_calls() {
     let script = Script::new();
     let request = Request::get("http://a-hub/api/v1/a/route/of/ones/own");
     let request = request.body(RequestBody::Empty).unwrap();
@@ -175,7 +175,7 @@ fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
 }
 
 #[test]
-fn unexpected_request_for_the_version_says_why_it_comes() {
+fn unexpected_request_for_the_version_explains_its_cause() {
     let script = Script::new().always("POST", "sequence/s/start", |_| Answer::ok("{}"));
     let host = HostClient::builder(Script::URL).transport(Arc::new(script.clone()));
     let host = host.retry(None).build().unwrap();
@@ -229,7 +229,7 @@ fn assert_done_reports_an_expected_request_that_did_not_come() {
 }
 
 #[test]
-fn dropping_the_last_clone_reports_what_went_wrong() {
+fn dropping_the_last_clone_reports_problems() {
     let script = Script::new().then("GET", "version", Answer::ok("{}"));
     let clone = script.clone();
     drop(script);
@@ -335,7 +335,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
 }
 
 #[test]
-fn answer_error_is_the_cause_of_the_clients_error() {
+fn answer_error_is_the_cause_of_the_client_error() {
     let refused = TransportError::new(Phase::Connect, "connection refused");
     let script = Script::new()
         .then("GET", "version", Answer::error(refused))

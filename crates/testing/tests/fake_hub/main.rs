@@ -58,7 +58,7 @@ fn a_program_reads_its_input_and_writes_its_output() {
 }
 
 #[test]
-fn a_run_ends_with_what_the_sequence_wrote() {
+fn run_returns_the_output_of_the_program() {
     for generation in BOTH {
         let hub = shouting(generation);
         let sequence = hub.client().send_sequence(hub.package("shout")).unwrap();
@@ -82,7 +82,7 @@ fn a_program_that_fails_at_once_is_refused_on_1_x() {
 }
 
 #[test]
-fn a_fault_happens_as_often_as_it_was_asked_for() {
+fn a_fault_applies_to_the_given_number_of_requests() {
     let hub = FakeHub::new(Generation::V1);
     hub.fault(Fault::refuse(503, "busy").on("GET", "version").times(2));
     let host = hub.client_builder().retry(None).build().unwrap();
@@ -104,7 +104,7 @@ fn exchange(hub: &FakeHub, request: &str) -> String {
 }
 
 #[test]
-fn a_connection_is_closed_if_the_client_asks_for_it() {
+fn connection_close_closes_the_connection() {
     let hub = FakeHub::new(Generation::V0_18);
     let target = "/api/v1/version";
     let response = exchange(

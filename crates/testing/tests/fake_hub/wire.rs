@@ -72,7 +72,7 @@ fn hub(generation: Generation) -> FakeHub {
 }
 
 #[test]
-fn recorded_requests_that_are_malformed_are_answered_alike() {
+fn malformed_requests_get_the_recorded_responses() {
     for (generation, version) in [(Generation::V0_18, "0.18.7"), (Generation::V1, "1.0.1")] {
         let hub = hub(generation);
         for name in ["malformed-request", "non-ascii-path"] {
@@ -87,7 +87,7 @@ fn recorded_requests_that_are_malformed_are_answered_alike() {
 }
 
 #[test]
-fn the_parser_refuses_and_accepts_what_that_of_node_does() {
+fn the_parser_accepts_the_same_requests_as_node() {
     let get = "GET /api/v1/version HTTP/1.1\r\n";
     let post = "POST /api/v1/sequence HTTP/1.1\r\nHost: x\r\n";
     let head = |more: &str| format!("{get}Host: x\r\n{more}\r\n");
@@ -241,7 +241,7 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
 }
 
 #[test]
-fn a_head_without_an_end_is_refused_before_the_client_is_done() {
+fn a_head_without_an_end_is_refused_before_it_is_complete() {
     let hub = hub(Generation::V1);
     for (bytes, status) in [
         ([b'A'; 17 << 10].as_slice(), "431"),
@@ -253,7 +253,7 @@ fn a_head_without_an_end_is_refused_before_the_client_is_done() {
 }
 
 #[test]
-fn a_request_that_is_cut_off_is_refused() {
+fn a_truncated_request_is_refused() {
     let hub = hub(Generation::V1);
     for part in [
         "GET /api/v1/version HTTP/1.1\r\nHos",
@@ -268,7 +268,7 @@ fn a_request_that_is_cut_off_is_refused() {
 }
 
 #[test]
-fn half_closed_connections_get_what_is_ready_and_streams_are_cut() {
+fn half_closed_connections_get_ready_responses_and_streams_are_closed() {
     let hub = hub(Generation::V1);
     let half = |request: &str| {
         let mut socket = connect(&hub);
@@ -301,7 +301,7 @@ fn clients_of_http_1_0_get_no_chunks() {
 }
 
 #[test]
-fn the_last_response_says_that_the_connection_is_closed() {
+fn the_last_response_has_connection_close() {
     let text = send(&hub(Generation::V1), LAST);
     assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
     assert!(
@@ -440,7 +440,7 @@ fn a_hub_that_is_dropped_ends_its_connections_and_threads() {
 }
 
 #[test]
-fn clients_that_leave_leave_nothing_behind() {
+fn closed_connections_leave_no_threads_and_no_exchanges() {
     let hub = hub(Generation::V1);
     let left = watched(&hub);
     let sequence = hub.client().send_sequence(hub.package("stays")).unwrap();

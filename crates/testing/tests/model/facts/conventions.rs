@@ -75,7 +75,7 @@ fn the_query_is_ignored() {
 }
 
 #[test]
-fn ids_that_javascript_finds_in_objects_are_never_answered() {
+fn ids_of_javascript_object_members_are_never_answered() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         for id in [

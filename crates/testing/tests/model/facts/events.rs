@@ -21,7 +21,7 @@ fn send(hub: &mut RunningInstance, body: &str) -> String {
 }
 
 #[test]
-fn a_sent_event_is_accepted_and_comes_to_the_program() {
+fn a_sent_event_is_accepted_and_reaches_the_program() {
     for generation in BOTH {
         let mut hub = answering(generation);
         let body = "[5001,{\"eventName\":\"ping\",\"message\":\"x\"}]";
@@ -220,7 +220,7 @@ fn once_waits_for_the_next_event() {
 }
 
 #[test]
-fn event_answers_with_the_last_event_unless_javascript_takes_it_for_false() {
+fn event_returns_the_last_event_unless_it_is_falsy_on_1_x() {
     for generation in BOTH {
         for (data, once, event, _) in table() {
             let mut hub = RunningInstance::new(generation, staying());
@@ -275,7 +275,7 @@ fn envelope(data: &Option<Value>) -> String {
 }
 
 #[test]
-fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
+fn an_error_op_status_is_removed_from_the_last_event() {
     let mut hub = RunningInstance::new(V1, staying());
     let data = json!({ "opStatus": "Not Found", "x": 1 });
     hub.act(|process| process.emit("e", Some(data)));
@@ -286,7 +286,7 @@ fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
 }
 
 #[test]
-fn an_event_without_data_that_came_before_is_never_seen_on_1_x() {
+fn an_earlier_event_without_data_is_never_returned_on_1_x() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         hub.act(|process| process.emit("e", None));
@@ -316,7 +316,7 @@ fn waiting_for_an_event_never_ends_with_the_instance() {
 }
 
 #[test]
-fn halves_of_surrogate_pairs_go_through_events() {
+fn lone_surrogates_are_kept_in_events() {
     for generation in BOTH {
         let mut hub = answering(generation);
         let mut stream = hub.open("events/pong");
@@ -330,7 +330,7 @@ fn halves_of_surrogate_pairs_go_through_events() {
 }
 
 #[test]
-fn names_are_compared_as_they_stand_in_the_path() {
+fn event_names_are_compared_undecoded() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         for name in ["a+b", "a:b@c", "50%", "a;b=c,(d)", "E"] {

@@ -21,7 +21,7 @@ fn lines(answer: &TestResponse) -> Vec<Value> {
 }
 
 #[test]
-fn the_version_says_which_generation_it_is() {
+fn version_has_more_members_on_1_x() {
     let answer = Driver::new(V0_18).get("version");
     assert_eq!(answer.text(), r#"{"version":"0.18.7"}"#);
     let answer = Driver::new(V1).get("version").json();
@@ -124,7 +124,7 @@ fn the_log_carries_the_lines_of_instances_on_1_x() {
 }
 
 #[test]
-fn a_log_line_carries_halves_of_surrogate_pairs() {
+fn lone_surrogates_are_kept_in_log_lines() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let path = format!("sequence/{SEQUENCE}/start");

@@ -70,7 +70,7 @@ fn a_start_of_1_x_chooses_other_topics() {
 }
 
 #[test]
-fn chosen_topics_are_only_shown_if_the_sequence_declares_none() {
+fn topics_of_a_start_are_only_shown_if_the_sequence_declares_none() {
     let payload = json!({ "inputTopic": "in", "outputTopic": "out" });
     let (mut driver, id) = instance(V1, false, &payload);
     assert_eq!(driver.get("topics").json(), json!([]));

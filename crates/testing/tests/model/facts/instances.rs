@@ -48,7 +48,7 @@ fn an_info_has_the_members_of_its_generation() {
 }
 
 #[test]
-fn provides_and_requires_tell_how_far_a_program_has_come() {
+fn provides_and_requires_appear_as_the_program_starts() {
     // Its function does not return: only the input is known.
     let mut waits = RunningInstance::new(V1, vec![]);
     assert_eq!(waits.info()["requires"], "");
@@ -77,7 +77,7 @@ fn health_waits_for_the_first_report_and_stays() {
 }
 
 #[test]
-fn a_hung_instance_is_healthy_if_it_ever_was() {
+fn a_hung_instance_stays_healthy() {
     for generation in BOTH {
         let hang = [Step::Wait(seconds(2.0)), Step::Hang];
         let mut hub = RunningInstance::new(generation, hang.into());

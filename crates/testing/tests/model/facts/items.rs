@@ -32,7 +32,7 @@ fn items(generation: Generation) -> RunningInstance {
 }
 
 #[test]
-fn the_first_input_needs_a_content_type_and_later_ones_are_not_asked() {
+fn only_the_first_input_needs_a_content_type() {
     for generation in BOTH {
         let mut hub = items(generation);
         let answer = hub.post("input", &[], b"a").response;
@@ -90,7 +90,7 @@ fn items_follow_the_content_type_of_the_first_request() {
 }
 
 #[test]
-fn input_of_other_types_is_taken_and_lost() {
+fn input_of_other_types_is_discarded() {
     for content_type in ["text/plain; charset=utf-8", "application/json"] {
         for generation in BOTH {
             let mut hub = items(generation);
@@ -107,7 +107,7 @@ fn input_of_other_types_is_taken_and_lost() {
 }
 
 #[test]
-fn a_line_null_cuts_the_input_silently() {
+fn a_line_null_ends_the_input_without_an_error() {
     for generation in BOTH {
         let mut hub = items(generation);
         let answer = hub
@@ -155,7 +155,7 @@ fn inout_answers_with_the_first_output_and_never_ends() {
 }
 
 #[test]
-fn inout_without_a_content_type_loses_all_input() {
+fn inout_without_a_content_type_discards_all_input() {
     let mut hub = items(V1);
     let mut open = hub.post("inout", &[], b"1\n");
     hub.post("input", &[NDJSON], b"2\n");

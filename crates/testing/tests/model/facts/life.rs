@@ -109,7 +109,7 @@ fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
 }
 
 #[test]
-fn the_info_of_1_x_tells_how_an_instance_ended() {
+fn the_info_of_1_x_shows_how_an_instance_ended() {
     for (status, steps, terminated) in deaths() {
         let mut hub = RunningInstance::new(V1, steps);
         hub.driver.wait(seconds(13.0));
@@ -127,7 +127,7 @@ fn the_info_of_1_x_tells_how_an_instance_ended() {
 }
 
 #[test]
-fn an_instance_of_0_18_is_gone_when_its_process_is() {
+fn an_instance_of_0_18_is_forgotten_with_its_process() {
     for (_, steps, _) in deaths() {
         let mut hub = RunningInstance::new(V0_18, steps);
         hub.driver.wait(seconds(12.0));
@@ -149,7 +149,7 @@ fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut RunningInst
 }
 
 #[test]
-fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_18() {
+fn late_input_depends_on_the_end_of_the_process_on_1_x_and_is_404_on_0_18() {
     let never = "200 OK without an end";
     let nothing: fn(&mut RunningInstance) = |_| {};
     let kill: fn(&mut RunningInstance) = |hub| drop(hub.operation("_kill", "{}"));
@@ -194,7 +194,7 @@ fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_
 }
 
 #[test]
-fn input_to_one_that_died_of_an_uncaught_exception_is_never_answered_after_its_end() {
+fn input_after_its_end_is_never_answered_after_an_uncaught_exception() {
     let mut hub = RunningInstance::new(V1, later(Exit::Uncaught));
     hub.driver.wait(seconds(2.0));
     assert!(hub.post("input", &[TEXT, KEEP_OPEN], b"a").response.ended);
@@ -273,7 +273,7 @@ fn a_forced_deletion_takes_16_seconds() {
 }
 
 #[test]
-fn a_forced_deletion_is_carried_out_after_its_connection_was_cut() {
+fn a_forced_deletion_completes_after_its_connection_was_closed() {
     let mut hub = RunningInstance::new(V1, staying());
     let open = hub.delete_sequence(&FORCED);
     hub.driver.disconnect(&open);
@@ -304,7 +304,7 @@ fn a_forced_deletion_right_after_a_kill_takes_195_seconds() {
 }
 
 #[test]
-fn a_forced_deletion_without_a_need_is_answered_at_once() {
+fn a_forced_deletion_that_no_instance_blocks_is_answered_at_once() {
     let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(100.0));
@@ -314,7 +314,7 @@ fn a_forced_deletion_without_a_need_is_answered_at_once() {
 }
 
 #[test]
-fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
+fn restart_keeps_nothing_but_sequences() {
     for generation in BOTH {
         for kept in [true, false] {
             let mut hub = RunningInstance::new(generation, staying());
@@ -330,7 +330,7 @@ fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
 }
 
 #[test]
-fn an_upload_that_outlives_its_instance_stalls_and_is_cut_on_0_18() {
+fn an_upload_that_outlives_its_instance_stalls_and_is_closed_on_0_18() {
     for (generation, is_cut) in [(V0_18, true), (V1, false)] {
         let mut hub = RunningInstance::new(generation, staying());
         let path = hub.path("input");

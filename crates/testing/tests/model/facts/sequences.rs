@@ -70,7 +70,7 @@ fn an_uploaded_sequence_is_shown_with_its_manifest() {
 }
 
 #[test]
-fn a_manifest_without_names_gives_empty_ones() {
+fn missing_members_of_package_json_are_empty() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let id = upload(&mut driver, &manifest(json!({ "main": "index" })));
@@ -88,7 +88,7 @@ fn a_manifest_without_names_gives_empty_ones() {
 }
 
 #[test]
-fn engines_decide_on_the_language_before_the_file_does() {
+fn engines_determine_the_language_before_main() {
     let mut driver = Driver::new(V1);
     for (members, language) in [
         (
@@ -217,7 +217,7 @@ fn overwriting_keeps_the_id_and_is_refused_while_instances_are_listed() {
 }
 
 #[test]
-fn deleting_a_sequence_is_worded_by_generation() {
+fn the_response_to_a_deletion_depends_on_the_generation() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let v0_18 = json!({ "opStatus": "Conflict", "error": "Can't remove sequence in use." });

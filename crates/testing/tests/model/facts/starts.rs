@@ -117,7 +117,7 @@ fn args_that_javascript_cannot_spread_end_the_instance_with_23() {
 }
 
 #[test]
-fn an_instance_id_of_36_letters_is_taken_as_it_is_on_1_x() {
+fn an_instance_id_of_36_characters_is_used_on_1_x() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, staying());
         let id = started(&mut driver, &json!({ "instanceId": CHOSEN }));
@@ -327,7 +327,7 @@ fn a_sequence_without_a_program_is_501() {
 }
 
 #[test]
-fn halves_of_surrogate_pairs_go_through_args() {
+fn lone_surrogates_are_kept_in_args() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, staying());
         let path = format!("sequence/{SEQUENCE}/start");

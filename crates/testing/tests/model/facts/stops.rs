@@ -128,7 +128,7 @@ fn wrong_bodies_of_a_stop_are_refused() {
 }
 
 #[test]
-fn keep_alive_lets_an_instance_stay_on_1_x_with_the_status_stopping() {
+fn keep_alive_keeps_an_instance_of_1_x_with_the_status_stopping() {
     let mut hub = kept_alive(V1);
     let mut open = stop(&mut hub, 300.0, true);
     hub.driver.until_ended(&mut open, seconds(5.0)).unwrap();
@@ -143,7 +143,7 @@ fn keep_alive_lets_an_instance_stay_on_1_x_with_the_status_stopping() {
 }
 
 #[test]
-fn keep_alive_lets_an_instance_of_0_18_live_11_seconds_whatever_was_allowed() {
+fn keep_alive_keeps_an_instance_of_0_18_for_11_seconds() {
     for can_keep_alive in [true, false] {
         let mut hub = kept_alive(V0_18);
         let mut output = hub.open("output");
@@ -193,7 +193,7 @@ fn a_stop_of_an_ended_instance_sets_its_status_back_on_1_x() {
 }
 
 #[test]
-fn a_program_is_told_of_a_stop() {
+fn a_program_receives_a_stop() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![Step::Wait(seconds(1000.0))]);
         hub.driver.hub.program("steps", silent());
@@ -212,7 +212,7 @@ fn a_program_is_told_of_a_stop() {
 }
 
 #[test]
-fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
+fn a_stop_that_outlasts_its_instance_is_not_modeled() {
     let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{\"removeImmediately\":true}");
     hub.driver.wait(seconds(1.0));
