@@ -5,8 +5,8 @@
 //!
 //! - [`fake_hub`]: a hub in the process of the test, whose programs are Rust closures.
 //! - [`script`]: a transport without a network, for tests that list each request and its answer.
-//! - [`replay`]: a recorder of the exchanges with a real hub, and a transport and a server that play
-//!   them in tests.
+//! - [`replay`]: a recorder of the exchanges with a real hub, and a transport and a server that
+//!   play them in tests.
 //! - [`server`]: a server on the loopback interface, whose connections the test handles itself.
 //! - [`conformance`]: a test suite for implementations of
 //!   [`Transport`](scramjet_client_blocking::Transport).

@@ -1,5 +1,5 @@
-//! Tests of a `Replay` that is served over HTTP. The bytes on the wire matter, so there is no
-//! client.
+//! Tests of a `Replay` that is served over HTTP. They use raw sockets, because they check the
+//! bytes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

@@ -168,7 +168,7 @@ fn read_head_fails_if_the_client_sends_no_request() {
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
 
-/// A protocol that writes in capitals.
+/// A protocol that writes in upper case.
 struct Capitals(Box<dyn Stream>);
 
 impl Read for Capitals {

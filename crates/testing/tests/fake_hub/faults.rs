@@ -1,4 +1,4 @@
-//! Faults, proxies, and the times at which a hub wakes those who wait for it.
+//! Tests of faults, proxies, and wake-ups of waiting clients.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,21 +13,21 @@ use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Setti
 use scramjet_client_testing::model::{Model, Piece};
 use scramjet_client_testing::network::Network;
 
-/// A hub and a client that sends each request once.
+/// Returns a hub, and a client without retries.
 fn hub() -> (FakeHub, HostClient) {
     let hub = FakeHub::builder(Generation::V1).manual_time().start();
     let host = hub.client_builder().retry(None).build().unwrap();
     (hub, host)
 }
 
-/// The same over a socket.
+/// Like [`hub`], over a socket.
 fn served() -> (FakeHub, HostClient) {
     let (hub, _) = hub();
     let host = HostClient::builder(hub.url()).retry(None).build().unwrap();
     (hub, host)
 }
 
-/// Waits for the next event by one request.
+/// Waits for the next event with a single request.
 fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
     let (id, name) = (instance.id(), &EventName::try_from(name)?);
     instance.host().call(&NextEvent { id, name })
@@ -38,7 +38,7 @@ fn instance(hub: &FakeHub, host: &HostClient) -> InstanceClient {
     start(hub, host, "stays")
 }
 
-/// Lets time pass until an instance has started.
+/// Starts an instance, and advances the time until it has started.
 fn start(hub: &FakeHub, host: &HostClient, name: &str) -> InstanceClient {
     let sequence = host.send_sequence(hub.package(name)).unwrap();
     let start = thread::spawn(move || sequence.start(&StartOptions::new()));
@@ -143,7 +143,7 @@ fn cut_after_zero_sends_only_the_head() {
     for (hub, host) in [hub(), served()] {
         let instance = instance(&hub, &host);
         hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
-        // A silent stream, whose first byte would never come.
+        // The first byte of this stream never comes.
         let mut stdout = instance.stdout().unwrap();
         assert!(stdout.read(&mut [0]).is_err());
     }
@@ -198,7 +198,7 @@ fn proxy_timeout_ends_at_its_time_and_wakes_the_client() {
     }
 }
 
-/// Whoever waits for a response is woken only by a change.
+/// A waiting client only wakes after a change.
 #[test]
 fn the_ends_of_delays_and_proxy_timeouts_are_changes() {
     let seconds = Duration::from_secs;

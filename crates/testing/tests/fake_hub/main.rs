@@ -1,4 +1,4 @@
-//! Fake hubs, used as tests of programs use them.
+//! Tests of `FakeHub` through its public interface.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn shouting(generation: Generation) -> FakeHub {
     hub
 }
 
-/// In the same process, and over a socket.
+/// Returns a client in the same process, and one that uses a socket.
 fn hosts(hub: &FakeHub) -> [HostClient; 2] {
     [hub.client(), HostClient::new(hub.url()).unwrap()]
 }
@@ -92,7 +92,7 @@ fn a_fault_applies_to_the_given_number_of_requests() {
     assert_eq!(host.version().unwrap().version, "1.0.1");
 }
 
-/// The response to a request over a connection of its own, read to the end of the connection.
+/// Sends a request on a new connection, and reads until the connection is closed.
 fn exchange(hub: &FakeHub, request: &str) -> String {
     let url = hub.url();
     let address = url.split('/').nth(2).unwrap();
@@ -117,7 +117,7 @@ fn connection_close_closes_the_connection() {
     assert!(!head.contains("keep-alive"), "{head}");
     assert!(body.ends_with("}\r\n0\r\n\r\n"), "{body}");
 
-    // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+    // HTTP/1.0 has no chunks, so the body ends with the connection.
     let response = exchange(&hub, &format!("GET {target} HTTP/1.0\r\nHost: h\r\n\r\n"));
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(!head.contains("chunked"), "{head}");

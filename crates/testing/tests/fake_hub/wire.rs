@@ -1,4 +1,4 @@
-//! The server of a fake hub, byte by byte. What it answers was compared with a hub of 0.18.7.
+//! Tests of the bytes that the server of a fake hub sends. They were compared with a hub of 0.18.7.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 
 use crate::BOTH;
 
-/// The time after which a test fails that would hang.
+/// Time after which a hanging test fails.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A request after which the connection is closed.
@@ -60,7 +60,7 @@ fn send(hub: &FakeHub, bytes: impl AsRef<[u8]>) -> String {
     read_all(&socket)
 }
 
-/// The statuses of the responses to a request and to a last one behind it.
+/// Returns the statuses of the responses to a request, and to [`LAST`] after it.
 fn statuses(hub: &FakeHub, request: &str) -> Vec<String> {
     let text = send(hub, format!("{request}{LAST}"));
     let heads = text.split("HTTP/1.1 ").skip(1);
@@ -363,7 +363,7 @@ fn a_refusal_whose_status_has_no_body_has_none() {
     }
 }
 
-/// A program that keeps a channel open as long as anything of its hub is left.
+/// Adds a program that keeps a channel open until all parts of the hub are dropped.
 fn watched(hub: &FakeHub) -> Receiver<()> {
     let (sender, receiver) = channel::<()>();
     hub.program("stays", move |process| {
@@ -373,7 +373,7 @@ fn watched(hub: &FakeHub) -> Receiver<()> {
     receiver
 }
 
-/// Waits until nothing is left of a hub: no thread, and no connection.
+/// Waits until all threads and connections of a hub have ended.
 fn is_gone(left: &Receiver<()>) -> bool {
     left.recv_timeout(HANG) == Err(RecvTimeoutError::Disconnected)
 }
@@ -421,7 +421,7 @@ fn a_hub_that_is_dropped_ends_its_connections_and_threads() {
             let mut socket = connect(&hub);
             socket.write_all(text.as_bytes()).unwrap();
             if text.starts_with("POST") {
-                // More than the hub keeps.
+                // Sends more than the hub buffers.
                 socket
                     .set_write_timeout(Some(Duration::from_millis(500)))
                     .unwrap();
@@ -460,7 +460,7 @@ fn closed_connections_leave_no_threads_and_no_exchanges() {
                 .any(|request| request.ends_with(&path))
         });
     }
-    hub.wait_until("the hub answers nobody", |hub| {
+    hub.wait_until("the hub has no exchanges", |hub| {
         format!("{hub:?}").contains("exchanges: 0,")
     });
     drop(hub);
@@ -487,7 +487,7 @@ fn many_clients_are_served_at_once() {
                         .iter()
                         .filter(|text| text.starts_with("HTTP/1.1 200 "))
                         .count();
-                    // The connection is left to the hub.
+                    // Keeps the connection open.
                     (count, socket)
                 })
             })

@@ -201,8 +201,8 @@ impl Driver {
         self.wait(Duration::from_millis(millis));
     }
 
-    /// Advances the time until the response is complete, and returns how long that took; `None` if it
-    /// takes longer than the limit.
+    /// Advances the time until the response is complete, and returns how long that took; `None` if
+    /// it takes longer than the limit.
     pub(crate) fn until_ended(
         &mut self,
         open: &mut PendingRequest,

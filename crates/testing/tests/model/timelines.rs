@@ -232,8 +232,8 @@ fn play(settings: Settings, steps: Vec<Step>, action: Action, watches: f64) -> V
     timeline.rows
 }
 
-/// Returns a row without the values that depend on the machine: its time, the duration of a response,
-/// and the number of bytes of a stack trace or a log.
+/// Returns a row without the values that depend on the machine: its time, the duration of a
+/// response, and the number of bytes of a stack trace or a log.
 fn comparable(row: &Value) -> Value {
     let mut row = row.clone();
     let what = row["what"].as_str().unwrap_or_default().to_owned();
@@ -246,7 +246,8 @@ fn comparable(row: &Value) -> Value {
     row
 }
 
-/// Returns `true` for a row that the recorder wrote when it stopped, which says nothing about the hub.
+/// Returns `true` for a row that the recorder wrote when it stopped, which says nothing about the
+/// hub.
 fn is_end_of_watch(row: &Value) -> bool {
     row["what"]
         .as_str()

@@ -13,7 +13,7 @@ use scramjet_client_blocking::{
 use super::*;
 use crate::fake_hub::{FakeHub, Generation};
 
-/// The calls that do not always make each of their requests.
+/// The calls that do not make each of their requests in this test.
 const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
 
 fn request(line: &str) -> ReceivedRequest {
@@ -34,7 +34,7 @@ fn find_compares_whole_paths() {
         names("GET /api/v1/sequences?x=/version"),
         ["list_sequences, sequence_named, sequence_ids"]
     );
-    // Not those of `GET log`.
+    // The calls of `GET log` do not match.
     assert_eq!(
         names("GET /api/v1/cpm/api/v1/instance/x/log"),
         [
@@ -61,7 +61,7 @@ fn find_compares_whole_paths() {
     assert_eq!(names("GET /a/route/of/another/service"), [""; 0]);
 }
 
-/// A hub, and a client that knows its version.
+/// A hub, and a client that knows its version. It checks the requests of calls.
 struct CallRecorder {
     hub: FakeHub,
     host: HostClient,
@@ -94,8 +94,8 @@ impl CallRecorder {
         self.sequence.start(&StartOptions::new()).unwrap()
     }
 
-    /// Checks the requests that a call makes: all of them are in the table, and those of the table
-    /// that have no note are made.
+    /// Runs a call and checks that all of its requests are in the table, and that it makes the
+    /// requests of the table that have no note.
     fn check<T>(&self, name: &str, call: impl FnOnce() -> T) -> T {
         let mut entries = CALLS
             .iter()
@@ -136,8 +136,8 @@ impl CallRecorder {
         result
     }
 
-    /// Returns if a hub of this version gets a request with this note; `None` if that depends on
-    /// something else.
+    /// Returns `true` if the call makes a request with this note to a hub of this version; `None`
+    /// if that depends on other conditions.
     fn expects(&self, note: &str) -> Option<bool> {
         let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
@@ -152,7 +152,7 @@ impl CallRecorder {
     }
 }
 
-/// Does this on a hub of each generation, at the same time.
+/// Runs a test on a hub of each generation, in parallel.
 fn on_each_generation(test: impl Fn(&CallRecorder) + Sync) {
     thread::scope(|scope| {
         for generation in [Generation::V0_18, Generation::V1] {
@@ -170,7 +170,7 @@ fn the_table_has_the_requests_of_calls_that_wait() {
             .check("wait_ready", || host.wait_ready(None))
             .unwrap();
         let instance = recorder.start();
-        // Long enough for a question about the state of the instance.
+        // Long enough for a request for the state of the instance.
         let limited = instance.with_deadline(Duration::from_millis(500));
         recorder
             .check("wait_event", || limited.wait_event("never"))
@@ -316,7 +316,7 @@ fn the_table_has_the_requests_of_pools() {
                 let pool = PoolOptions::new(2)
                     .readiness(readiness)
                     .start([recorder.sequence.clone()], |_| StartOptions::new());
-                // For a look at the instances, which comes each second.
+                // The pool checks its instances each second.
                 thread::sleep(Duration::from_millis(1500));
                 pool
             })
@@ -418,7 +418,7 @@ fn the_table_has_the_requests_of_simple_calls() {
             })
             .unwrap();
         let other = recorder.start();
-        // 1.x refuses to kill an instance that is still starting, which is fine here.
+        // 1.x refuses to kill an instance that is starting, which does not matter here.
         recorder.check("kill", || other.kill(&KillOptions::new()).ok());
         let unused = recorder
             .check("send_sequence", || {

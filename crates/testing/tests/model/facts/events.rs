@@ -11,7 +11,7 @@ const ACCEPTED: [&str; 2] = [
     "200 OK; application/json; {\"accepted\":\"OK\"}",
 ];
 
-/// A hub with an instance that answers `ping` by `pong`, with the same data.
+/// Returns a hub with an instance that responds to `ping` with `pong` and the same data.
 fn answering(generation: super::Generation) -> RunningInstance {
     RunningInstance::new(generation, vec![Step::Answer("ping", "pong")])
 }
@@ -32,7 +32,7 @@ fn a_sent_event_is_accepted_and_reaches_the_program() {
             hub.get("event/pong").json(),
             pick(generation, v0_18, json!("x"))
         );
-        // The code is not checked, further members and an empty name are taken.
+        // The code is not checked. Other members and an empty name are accepted.
         for body in [
             "[null,{\"eventName\":\"ping\",\"message\":\"x\",\"more\":1},5]",
             "[5001,{\"eventName\":\"\",\"message\":\"\"}]",
@@ -146,7 +146,7 @@ fn an_emitted_event_goes_to_the_other_instances_on_1_x_and_a_sent_one_does_not()
     }
 }
 
-/// Data that an instance emits, with the answers of 1.x to `once` and `event`, and the line in the
+/// Returns the data of events, with the responses of 1.x to `once` and `event`, and the line in the
 /// stream.
 fn table() -> Vec<(Option<Value>, String, Option<String>, String)> {
     let body = |body: &str| format!("200 OK; application/json; {body}");
@@ -212,7 +212,7 @@ fn once_waits_for_the_next_event() {
             hub.driver.read(&mut opens[0]);
             let answer = line(&opens[0].response);
             assert_eq!(answer, pick(generation, envelope(&data), once), "{data:?}");
-            // Each of several waiting requests gets it.
+            // All waiting requests get the event.
             hub.driver.read(&mut opens[1]);
             assert!(opens[1].response.ended);
         }
@@ -228,7 +228,7 @@ fn event_returns_the_last_event_unless_it_is_falsy_on_1_x() {
             let mut open = hub.open("event/e");
             if let (V1, None) = (generation, &event) {
                 assert_eq!(line(&open.response), "nothing", "{data:?}");
-                // Then it waits for the next one, like `once`.
+                // It then waits for the next event, like `once`.
                 hub.act(|process| process.emit("e", data.clone()));
                 hub.driver.read(&mut open);
                 assert_eq!(line(&open.response), once, "{data:?}");
@@ -265,7 +265,7 @@ fn a_stream_of_events_has_a_line_for_each() {
     }
 }
 
-/// The answer of 0.18, which wraps the data.
+/// Returns the response of 0.18, which wraps the data.
 fn envelope(data: &Option<Value>) -> String {
     let mut envelope = json!({ "eventName": "e" });
     if let Some(data) = data {

@@ -5,7 +5,7 @@ use scramjet_client_testing::model::{Input, ReadResult};
 use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
-/// Reads what a process has received, piece by piece.
+/// Returns the chunks that a process has received.
 fn received(hub: &mut RunningInstance, from: Input) -> Vec<Vec<u8>> {
     hub.act(|process| {
         let mut pieces = Vec::new();
@@ -176,7 +176,7 @@ fn invalid_utf8_is_replaced_except_on_the_input_of_1_x() {
             hub.post("input", &[TEXT, KEEP_OPEN], sent);
             hub.post("stdin", &[KEEP_OPEN], sent);
         }
-        // A runner of 1.x reads the first chunk as text, with the content type before it.
+        // A runner of 1.x decodes the first chunk as text, because the content type precedes it.
         let second: &[u8] = pick(generation, damaged, sent);
         assert_eq!(received(&mut hub, Input::Input), [damaged, second]);
         assert_eq!(received(&mut hub, Input::Stdin), [damaged, damaged]);

@@ -1,5 +1,4 @@
-//! Sections 5.6 and 5.7: the input as a sequence receives it, and the route that feeds it and
-//! answers with the output.
+//! Sections 5.6 and 5.7: the items of the input, and the route `inout`.
 
 use scramjet_client_testing::model::{
     Exit, Generation, Item, Output, Package, ProcessContext, ProgramSpec, Step,
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::{BOTH, KEEP_OPEN, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
-/// A hub with an instance that writes each item of its input as a line.
+/// Returns a hub with an instance that writes each item of its input as a line.
 fn items(generation: Generation) -> RunningInstance {
     let program = |process: &mut ProcessContext<'_>| {
         process.begin();
@@ -46,7 +45,7 @@ fn only_the_first_input_needs_a_content_type() {
                 .status(),
             202
         );
-        // Only the type of the first request counts.
+        // Later requests do not change the content type.
         assert_eq!(
             hub.post("input", &[TEXT, KEEP_OPEN], b"2\n")
                 .response
@@ -99,7 +98,7 @@ fn input_of_other_types_is_discarded() {
                 .response;
             assert_eq!((answer.status(), answer.ended), (200, true));
             let mut output = hub.open("output");
-            // The sequence does not even see an end.
+            // The sequence does not even receive the end.
             assert!(hub.never_answers(&mut output));
             assert_eq!(output.response.text(), "");
         }
@@ -148,7 +147,7 @@ fn inout_answers_with_the_first_output_and_never_ends() {
     hub.driver.end_upload(&open);
     hub.driver.read(&mut open);
     assert_eq!(line(&open.response), "200 OK; Json(Number(1))\n");
-    // It has not ended the input; even the end of the output does not end it.
+    // The request has not ended the input. The end of the output does not end the response.
     assert_eq!(hub.post("input", &[NDJSON], b"2\n").response.status(), 200);
     assert!(hub.never_answers(&mut open));
     assert_eq!(open.response.text(), "Json(Number(1))\nJson(Number(2))\n");

@@ -1,4 +1,4 @@
-//! Sections 9.2 and 12: how instances end, and what stays of them.
+//! Sections 9.2 and 12: the ends of instances.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{JSON, TEXT};
 
-/// A program that ends in this way after a second.
+/// Returns a program that ends after a second.
 fn later(exit: Exit) -> Vec<Step> {
     let up = Step::Write(Output::Output, "up\n");
     vec![up, Step::Wait(seconds(1.0)), Step::Exit(exit)]
 }
 
-/// Tells when each stream ends.
+/// Returns the time at which each stream ends.
 fn ends(hub: &mut RunningInstance, streams: [&str; 3]) -> [Option<Duration>; 3] {
     let begin = hub.driver.hub.now();
     let mut opens = streams.map(|stream| hub.open(stream));
@@ -24,7 +24,7 @@ fn ends(hub: &mut RunningInstance, streams: [&str; 3]) -> [Option<Duration>; 3] 
     })
 }
 
-/// Checks that a time is what was measured, up to a second.
+/// Returns `true` if a time differs from a measured one by less than a second.
 fn about(time: Option<Duration>, expected: f64) -> bool {
     time.is_some_and(|time| (time.as_secs_f64() - expected).abs() < 1.0)
 }
@@ -69,7 +69,7 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
         json!({ "exitcode": 101, "reason": "Runner failed" })
     );
     assert!(info["ended"].is_string());
-    // Silence until then.
+    // No data comes until then.
     hub.driver.wait(seconds(190.0));
     hub.driver.read(&mut output);
     assert_eq!(
@@ -83,7 +83,7 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
     assert_eq!(hub.info()["httpStatus"], 404);
 }
 
-/// The ends of instances, as 1.x shows them.
+/// Returns programs that end in different ways, and the info of 1.x afterwards.
 fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
     let reason = |code: i32, reason: &str| json!({ "exitcode": code, "reason": reason });
     let failed = |code| reason(code, "Runner failed");
@@ -136,7 +136,7 @@ fn an_instance_of_0_18_is_forgotten_with_its_process() {
     }
 }
 
-/// Sends input to an instance that has ended in this way.
+/// Sends input to an instance that has ended.
 fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut RunningInstance)) -> String {
     let mut hub = RunningInstance::new(generation, steps);
     end(&mut hub);
@@ -184,7 +184,7 @@ fn late_input_depends_on_the_end_of_the_process_on_1_x_and_is_404_on_0_18() {
             "{way}"
         );
     }
-    // In the 10 s after its completion, it is taken.
+    // Input is accepted in the 10 s after the completion.
     for generation in BOTH {
         assert_eq!(
             late_input(generation, later(Exit::Completed), nothing),

@@ -1,9 +1,9 @@
-//! Section 2: what requests have to say, and in which time.
+//! Section 2: headers, bodies and timeouts of requests.
 
 use super::{BOTH, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE, TEXT};
 
-/// Returns the refusal of a host route and of an instance route.
+/// Returns the errors of a route of the hub and of a route of an instance.
 fn refusals(hub: &mut RunningInstance, headers: &[(&str, &str)], body: &[u8]) -> [String; 2] {
     let host = hub.driver.call("DELETE", "sequence/nosuch", headers, body);
     let path = hub.path("_kill");
@@ -190,7 +190,7 @@ fn expect_continue_is_answered_by_one_or_two_interim_responses() {
             pick(generation, 1, 0)
         );
         assert_eq!(continues("POST", "nosuch", &[]), pick(generation, 1, 0));
-        // A later writer of a topic of 1.x waits for it until it is its turn.
+        // A later writer of a topic of 1.x gets it when the earlier writers have finished.
         assert_eq!(
             continues("POST", "topic/t", &[NDJSON]),
             pick(generation, 2, 0)

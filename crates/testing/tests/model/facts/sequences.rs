@@ -1,4 +1,4 @@
-//! Section 4: sequences, but for their starts.
+//! Section 4, except starts: sequences.
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{BOTH, RunningInstance, UNKNOWN, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE};
 
-/// Packs files as a package.
+/// Returns a package with these files.
 fn pack(files: &[(&str, &str)]) -> Vec<u8> {
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut archive = tar::Builder::new(encoder);
@@ -277,7 +277,7 @@ fn one_instance_that_ended_long_ago_is_enough_to_delete_a_sequence() {
     assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 409);
     hub.driver.wait(seconds(1.0));
     assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 200);
-    // Its siblings run on, and all infos stay.
+    // The other instances continue to run, and all infos stay.
     assert_eq!(hub.driver.hub.running(), [sibling.as_str()]);
     assert_eq!(hub.driver.info(&sibling)["status"], "running");
     assert_eq!(hub.info()["status"], "completed");

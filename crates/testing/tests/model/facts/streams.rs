@@ -48,7 +48,7 @@ fn the_first_reader_gets_the_backlog_and_later_ones_get_new_data() {
         hub.driver.read(&mut first);
         hub.driver.read(&mut second);
         assert_eq!(second.response.text(), "3");
-        // 0.18 sets an encoding, which joins what was kept.
+        // 0.18 sets an encoding, which joins the backlog.
         let (v0_18, v1): (&[&str], &[&str]) = (&["12", "3"], &["1", "2", "3"]);
         let chunks = first
             .response
@@ -57,7 +57,7 @@ fn the_first_reader_gets_the_backlog_and_later_ones_get_new_data() {
             .map(|chunk| String::from_utf8_lossy(chunk));
         let chunks: Vec<_> = chunks.collect();
         assert_eq!(chunks, pick(generation, v0_18, v1));
-        // Without a reader, it is kept for the next one.
+        // Data without a reader is kept for the next one.
         hub.driver.disconnect(&first);
         hub.driver.disconnect(&second);
         write(&mut hub, "4");
@@ -190,7 +190,7 @@ fn invalid_utf8_in_output_is_replaced_on_0_18() {
             (Output::Stderr, "stderr"),
         ] {
             let mut open = hub.open(below);
-            // A character may come in two pieces.
+            // A character may be split between two chunks.
             for bytes in [&b"a\xff\xc5"[..], b"\xbc"] {
                 hub.act(|process| process.write(stream, bytes));
             }

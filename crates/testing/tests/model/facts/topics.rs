@@ -134,7 +134,7 @@ fn a_write_to_1_x_is_answered_after_its_body() {
     assert_eq!(line(&open.response), "200 OK; application/json; {}");
     driver.read(&mut reader);
     assert_eq!(reader.response.text(), "1\n");
-    // The header is ignored.
+    // `X-End-Stream` is ignored.
     assert!(!reader.response.ended);
 }
 
@@ -160,7 +160,7 @@ fn a_write_to_1_x_needs_the_bare_type_of_the_topic() {
         write(&mut driver, &[NDJSON], "1\n"),
         "500 Internal error occurred"
     );
-    // The other type of NDJSON is another type.
+    // The two types of NDJSON differ.
     let body = json!({ "id": "n", "content-type": "text/x-ndjson" });
     create(&mut driver, &body);
     let answer = driver.call("POST", "topic/n", &[NDJSON], b"1\n");
@@ -186,7 +186,7 @@ fn an_ended_topic_stays_ended_on_0_18() {
         (open.response.text(), open.response.ended),
         (String::new(), true)
     );
-    // Later writers hang, and then readers do.
+    // Later writers hang. After them, readers hang as well.
     let mut open = driver.send("POST", "topic/t", &[], b"b");
     assert_eq!(open.response.status(), 202);
     assert_eq!(driver.until_ended(&mut open, seconds(100.0)), None);
@@ -304,7 +304,7 @@ fn a_reader_of_1_x_asks_for_the_type_of_the_topic() {
     let answer = driver.get("topic/a.b");
     assert_eq!(line(&answer), "400 Topic id incorrect format");
     assert_eq!(driver.get("topics").json(), json!([]));
-    // An unknown topic is created with that type.
+    // A new topic gets this type.
     let head = "200 OK; application/octet-stream";
     assert_eq!(line(&read(&mut driver, &[TEXT]).response), head);
     assert_eq!(driver.get("topics").json()[0]["contentType"], "text/plain");
