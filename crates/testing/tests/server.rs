@@ -1,4 +1,4 @@
-//! Tests of `Server`. The bytes on the wire matter, so there is no client.
+//! Tests of `Server`. They use raw sockets, because they check the bytes.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use scramjet_client_testing::script::Answer;
 use scramjet_client_testing::server::{Connection, Server, Stream, plain, refused_url};
 
-/// Upper bound for what must happen, even on a busy machine.
+/// Upper bound for waits, even on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
 const GET: &[u8] = b"GET /x HTTP/1.1\r\n\r\n";

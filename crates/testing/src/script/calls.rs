@@ -314,8 +314,8 @@ fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
 /// Returns the number of path segments that a request shares with a request of the table; 0 if they
 /// are different requests.
 fn matched_segments(wanted: &str, request: &ReceivedRequest) -> usize {
-    let mut words = wanted.split(' ');
-    let (method, path) = (words.next(), words.next().unwrap_or_default());
+    let mut parts = wanted.split(' ');
+    let (method, path) = (parts.next(), parts.next().unwrap_or_default());
     let mut segments = request.path().rsplit('/');
     let same = path.rsplit('/').all(|wanted| {
         segments.next().is_some_and(|segment| {
